@@ -1,0 +1,53 @@
+"""Values that plugins and the host hand each other through the extension points."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+MessageKind = Literal[
+    "email_confirmation",
+    "password_reset",
+    "signup_existing_account",
+    "password_reset_unknown_account",
+]
+"""What the core asks a deliverer to say. More kinds may come in minor versions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One thing to be told to one address; the only argument that carries secrets.
+
+    ``key`` and ``link`` stay out of the repr, so that a log line cannot leak them.
+    """
+
+    kind: MessageKind
+    recipient: str
+    username: str | None = None
+    key: str | None = field(default=None, repr=False)
+    link: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PluginTables:
+    """A plugin's own tables: its SQLAlchemy ``MetaData`` and the package of its migrations.
+
+    ``migrations`` is the dotted name of a package whose folder holds Alembic
+    revision files, a linear history of the plugin's own. Every table name
+    starts with ``authhost_`` and the plugin's name.
+    """
+
+    metadata: object
+    migrations: str
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A declaration of a provider of social login (used by the social flows)."""
+
+    id: str
+    name: str
+    options: Mapping[str, object] = field(default_factory=dict)

@@ -1,0 +1,28 @@
+"""What a plugin may raise on purpose."""
+
+from __future__ import annotations
+
+
+class Refused(Exception):
+    """Raised by `before_signup` or `before_login` to refuse the flow.
+
+    ``code`` is for programs and stays the same from release to release;
+    ``message`` is for the person at the form. Neither may tell whether an
+    account exists.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class StopFlow(Exception):
+    """Raised by `pre_social_login` to end the flow with an answer of the plugin's own.
+
+    What is stored so far stays. ``response`` goes to the caller untouched.
+    """
+
+    def __init__(self, response: object = None) -> None:
+        super().__init__("a plugin ended the flow")
+        self.response = response

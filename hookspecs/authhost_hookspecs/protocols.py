@@ -1,0 +1,246 @@
+"""Exactly the attributes that a plugin may rely on.
+
+Every value handed to a hook is immutable: a plugin reads it and keeps it as
+long as it likes. Times are aware, in UTC. Identifiers are UUIDs of version 7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+
+class User(Protocol):
+    """A local account."""
+
+    @property
+    def id(self) -> UUID:
+        """The account's identifier; it never changes."""
+
+    @property
+    def username(self) -> str | None:
+        """The name chosen at signup, as it was typed, or None."""
+
+    @property
+    def email(self) -> str | None:
+        """The primary address, or None when the account has none."""
+
+    @property
+    def is_active(self) -> bool:
+        """False once the account was deactivated."""
+
+    @property
+    def has_usable_password(self) -> bool:
+        """Whether the account can log in by password. The hash itself is never handed out."""
+
+    @property
+    def date_joined(self) -> datetime:
+        """When the account signed up."""
+
+    @property
+    def last_login(self) -> datetime | None:
+        """When it last logged in, this login included."""
+
+
+class EmailAddress(Protocol):
+    """An e-mail address of an account."""
+
+    @property
+    def id(self) -> UUID:
+        """The row's identifier; kept in `email_removed`, though the row is gone."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The account that the address belongs to."""
+
+    @property
+    def email(self) -> str:
+        """The address, normalised."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its owner has confirmed it."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether it is the account's primary address."""
+
+
+class EmailConfirmation(Protocol):
+    """A confirmation that was handed over for delivery. Its key is not here."""
+
+    @property
+    def id(self) -> UUID:
+        """The confirmation's identifier."""
+
+    @property
+    def email_address(self) -> EmailAddress:
+        """The address to be confirmed."""
+
+    @property
+    def sent(self) -> datetime:
+        """When it was handed over."""
+
+    @property
+    def expires(self) -> datetime:
+        """From when on its key is refused."""
+
+
+class Session(Protocol):
+    """A logged-in session. Its token is not here: only a digest of it is stored."""
+
+    @property
+    def id(self) -> UUID:
+        """The session's identifier; it survives a change of token."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The account that is logged in."""
+
+    @property
+    def authenticated_at(self) -> datetime:
+        """When the person last proved who they are."""
+
+    @property
+    def method(self) -> str:
+        """How: ``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+
+
+class SocialToken(Protocol):
+    """What is known of a provider's token; its secret parts are not in its repr."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the access token ends, or None where the provider does not say."""
+
+
+class SocialAccount(Protocol):
+    """A person at a provider, connected to a local account."""
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The local account, or None before there is one."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's id, such as ``github``."""
+
+    @property
+    def uid(self) -> str:
+        """The person's identifier at the provider."""
+
+    @property
+    def extra_data(self) -> Mapping[str, Any]:
+        """The profile as the provider sent it."""
+
+
+class SocialLogin(Protocol):
+    """A login that a provider has vouched for and that is being processed."""
+
+    @property
+    def account(self) -> SocialAccount:
+        """The account at the provider."""
+
+    @property
+    def token(self) -> SocialToken | None:
+        """The provider's token, or None."""
+
+    @property
+    def user(self) -> User | None:
+        """The local account that it leads to, or None when there is none yet."""
+
+    @property
+    def is_existing(self) -> bool:
+        """Whether the account at the provider is connected to a local one."""
+
+    def connect(self, request: Request, user: User) -> None:
+        """Connect the account at the provider to ``user``; calls `social_account_added`."""
+
+
+class Settings(Protocol):
+    """The part of the host's settings that plugins may read."""
+
+    @property
+    def site_name(self) -> str:
+        """The name of the site, for people."""
+
+    @property
+    def base_url(self) -> str:
+        """Where the application is reached, without a trailing slash."""
+
+
+class Request(Protocol):
+    """One unit of work, and the first argument of every hook."""
+
+    @property
+    def id(self) -> UUID:
+        """Identifies this unit of work; the same in every log line and audit row."""
+
+    @property
+    def user(self) -> User | None:
+        """Who is logged in, or None."""
+
+    @property
+    def session(self) -> Session | None:
+        """The session, or None."""
+
+    @property
+    def ip_address(self) -> str | None:
+        """The client's address in canonical form, or None outside the web."""
+
+    @property
+    def user_agent(self) -> str:
+        """The client's user agent, shortened to 512 characters; may be empty."""
+
+    @property
+    def now(self) -> datetime:
+        """The host's clock."""
+
+    @property
+    def settings(self) -> Settings:
+        """The host's settings."""
+
+    @property
+    def native(self) -> Any:
+        """The web framework's own request, or None."""
+
+    @property
+    def db(self) -> Any:
+        """The SQLAlchemy ``Session`` of this unit.
+
+        What a plugin writes through it is stored if and only if the flow is,
+        and is undone when the plugin's call fails. Prefer `insert` for plain
+        rows: it costs no savepoint.
+        """
+
+    def insert(self, table: Any, values: Mapping[str, Any]) -> None:
+        """Queue one row for ``table``, written just before the commit, with all others."""
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once this unit has been committed; never when it is rolled back."""
+
+    def new_id(self) -> UUID:
+        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of one of the application's pages, such as ``confirm_email``."""
+
+    def plugin_settings(self, plugin_name: str) -> Any:
+        """What the operator set for a plugin, as an instance of its settings class."""
+
+
+class Host(Protocol):
+    """The running host, as the life-cycle hooks see it."""
+
+    @property
+    def settings(self) -> Settings:
+        """The host's settings."""
+
+    @property
+    def engine(self) -> Any:
+        """The SQLAlchemy engine."""
+
+    def plugin_settings(self, plugin_name: str) -> Any:
+        """What the operator set for a plugin, as an instance of its settings class."""
