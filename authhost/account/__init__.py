@@ -1,0 +1,47 @@
+"""The account flows: ``host.account.signup(request, …)`` and its like."""
+
+from authhost.account.emails import (
+    add_email,
+    confirm_email,
+    list_emails,
+    make_primary,
+    remove_email,
+    send_confirmation,
+)
+from authhost.account.login import (
+    deactivate,
+    end_other_sessions,
+    end_session,
+    list_sessions,
+    login,
+    logout,
+    reauthenticate,
+)
+from authhost.account.password import change_password, request_password_reset, reset_password, set_password
+from authhost.account.signup import signup
+
+
+class Account:
+    """The account flows, under the names of the signals' documentation."""
+
+    signup = staticmethod(signup)
+    login = staticmethod(login)
+    logout = staticmethod(logout)
+    reauthenticate = staticmethod(reauthenticate)
+    list_sessions = staticmethod(list_sessions)
+    end_session = staticmethod(end_session)
+    end_other_sessions = staticmethod(end_other_sessions)
+    deactivate = staticmethod(deactivate)
+    confirm_email = staticmethod(confirm_email)
+    send_confirmation = staticmethod(send_confirmation)
+    add_email = staticmethod(add_email)
+    remove_email = staticmethod(remove_email)
+    make_primary = staticmethod(make_primary)
+    list_emails = staticmethod(list_emails)
+    set_password = staticmethod(set_password)
+    change_password = staticmethod(change_password)
+    request_password_reset = staticmethod(request_password_reset)
+    reset_password = staticmethod(reset_password)
+
+
+__all__ = ["Account"]

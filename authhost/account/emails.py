@@ -1,0 +1,243 @@
+"""The addresses of an account: confirm, add, remove, make primary."""
+
+from __future__ import annotations
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from authhost.account.flow import about, flow, require_login, require_recent_login
+from authhost.account.login import start_session, waiting_user
+from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.errors import (
+    EmailAlreadyAdded,
+    EmailNotFound,
+    EmailNotVerified,
+    EmailTaken,
+    InvalidKey,
+    PrimaryEmailRequired,
+    TooManyEmails,
+)
+from authhost.inputs import email as parse_email
+from authhost.inputs import key_of, text
+from authhost.keys import digest
+from authhost.records import ConfirmResult, EmailAddress, User
+from authhost.request import Request
+from authhost.store import queries
+from authhost.store.models import EmailAddress as EmailAddressModel
+from authhost.store.models import EmailConfirmation as EmailConfirmationModel
+from authhost.store.models import PasswordReset as PasswordResetModel
+from authhost.store.models import Session as SessionModel
+
+
+@flow
+def confirm_email(request: Request, *, key: str) -> ConfirmResult:
+    """Confirm an address by the key of the mail; a page does this by POST alone.
+
+    Logs in where ``login_on_email_confirmation`` is on and the browser is the
+    one whose login waits for it. Raises `InvalidKey` (unknown, used, expired)
+    and `EmailTaken` (another account has verified it meanwhile).
+    """
+    host, settings = request.host, request.settings
+    found = _take_key(request, text(key, "key", 128))
+    account = queries.account_by_id(request, found.user_id)
+    if account is None or not account.user.is_active:
+        raise InvalidKey
+    address = _store_verified(request, account.user, found)
+    previous = None
+    if settings.change_email:
+        previous = _drop_others(request, address)
+    if not address.primary and (settings.change_email or account.user.email is None):
+        _store_primary(request, address)
+        address = EmailAddress(address.id, address.user_id, address.email, True, True)
+    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == address.user_id))
+    waits = waiting_user(request) == address.user_id
+    host.hooks.email_confirmed(request, address)
+    fresh = queries.account_by_id(request, address.user_id)
+    assert fresh is not None
+    if settings.change_email:
+        host.hooks.email_changed(request, fresh.user, previous, address)
+    mark_ready(request, fresh.user)
+    if request.user is not None and request.session is not None and request.user.id != address.user_id:
+        host.hooks.user_logged_out(request, request.user)
+        request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+        request.log_out()
+    if waits and settings.login_on_email_confirmation:
+        login = start_session(request, fresh.user, "email_confirmation", if_password=fresh.password)
+        return ConfirmResult(address, login)
+    return ConfirmResult(address)
+
+
+@flow
+def send_confirmation(request: Request, *, email: str) -> bool:
+    """Send the confirmation of one of the logged-in user's addresses again.
+
+    Returns False where nothing was sent: the address is verified, or one was
+    sent within the cool-down.
+    """
+    user, _ = require_login(request)
+    address = queries.address_of(request, user.id, parse_email(email).key)
+    if address is None:
+        raise EmailNotFound(field="email")
+    return False if address.verified else send_confirmation_mail(request, user, address, signup=False)
+
+
+@flow
+def add_email(request: Request, *, email: str) -> EmailAddress:
+    """Add an address and send its confirmation.
+
+    An address of another account is treated like a free one; its confirmation
+    is refused. In change-email mode it replaces one that waits.
+    """
+    settings = request.settings
+    given = parse_email(email)
+    user, _ = require_recent_login(request)
+    request.host.limits.hit(request, "manage_email")
+    existing = queries.addresses(request, user.id)
+    if any(key_of(each.email) == given.key for each in existing):
+        raise EmailAlreadyAdded(field="email")
+    if settings.change_email:
+        request.write(
+            delete(EmailAddressModel).where(
+                EmailAddressModel.user_id == user.id,
+                EmailAddressModel.verified.is_(False),
+                EmailAddressModel.primary_of.is_(None),
+            )
+        )
+    elif len(existing) >= settings.max_email_addresses:
+        raise TooManyEmails(limit=settings.max_email_addresses)
+    address = EmailAddress(request.new_id(), user.id, given.address, False, False)
+    request.write(
+        insert(EmailAddressModel),
+        {
+            "id": address.id,
+            "user_id": user.id,
+            "email": given.address,
+            "email_key": given.key,
+            "verified": False,
+        },
+    )
+    send_confirmation_mail(request, user, address, signup=False)
+    request.host.hooks.email_added(request, user, address)
+    return address
+
+
+@flow
+def remove_email(request: Request, *, email: str) -> EmailAddress:
+    """Remove an address that is not the primary one; return what it was."""
+    user, address = _own_address(request, email)
+    if address.primary:
+        raise PrimaryEmailRequired(field="email")
+    request.write(delete(EmailAddressModel).where(EmailAddressModel.id == address.id))
+    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))
+    request.host.hooks.email_removed(request, user, address)
+    return address
+
+
+@flow
+def make_primary(request: Request, *, email: str) -> EmailAddress:
+    """Make an address the primary one. An unverified one cannot follow a verified one."""
+    user, address = _own_address(request, email)
+    if address.primary:
+        return address
+    others = queries.addresses(request, user.id)
+    if not address.verified and any(each.verified for each in others):
+        raise EmailNotVerified(field="email")
+    previous = next((each for each in others if each.primary), None)
+    _store_primary(request, address)
+    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))
+    address = EmailAddress(address.id, address.user_id, address.email, address.verified, True)
+    fresh = queries.account_by_id(request, user.id)
+    assert fresh is not None
+    request.host.hooks.email_changed(request, fresh.user, previous, address)
+    return address
+
+
+def list_emails(request: Request) -> list[EmailAddress]:
+    """The addresses of the logged-in user, the oldest first."""
+    user, _ = require_login(request)
+    return queries.addresses(request, user.id)
+
+
+def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
+    given = parse_email(email)
+    user, _ = require_recent_login(request)
+    request.host.limits.hit(request, "manage_email")
+    address = queries.address_of(request, user.id, given.key)
+    if address is None:
+        raise EmailNotFound(field="email")
+    return user, address
+
+
+def _take_key(request: Request, key: str) -> EmailAddress:
+    """The address that the key is for; the key works this once."""
+    mine = EmailConfirmationModel.key_digest == digest(key)
+    rows = request.read(
+        select(EmailAddressModel.__table__)
+        .join(EmailConfirmationModel, EmailConfirmationModel.email_address_id == EmailAddressModel.id)
+        .where(mine, EmailConfirmationModel.expires > request.now)
+    )
+    if not rows or rows[0].verified:
+        raise InvalidKey
+    if not request.write(delete(EmailConfirmationModel).where(mine)):
+        raise InvalidKey
+    return queries.make_address(rows[0])
+
+
+def _store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
+    """Claim the address for its verified owner. Unverified claims of others give way."""
+    key = key_of(address.email)
+    try:
+        with request.connection.begin_nested():
+            request.write(
+                update(EmailAddressModel)
+                .where(
+                    EmailAddressModel.claim_key == key,
+                    EmailAddressModel.verified.is_(False),
+                    EmailAddressModel.user_id != address.user_id,
+                )
+                .values(claim_key=None)
+            )
+            request.write(
+                update(EmailAddressModel)
+                .where(EmailAddressModel.id == address.id)
+                .values(verified=True, claim_key=key)
+            )
+    except IntegrityError as error:
+        raise about(EmailTaken(field="email"), user) from error
+    request.write(delete(EmailConfirmationModel).where(EmailConfirmationModel.email_address_id == address.id))
+    return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
+
+
+def _store_primary(request: Request, address: EmailAddress) -> None:
+    """Move the primary flag. An unverified one gives up its claim with it."""
+    request.write(
+        update(EmailAddressModel)
+        .where(EmailAddressModel.primary_of == address.user_id, EmailAddressModel.verified.is_(False))
+        .values(claim_key=None)
+    )
+    request.write(
+        update(EmailAddressModel)
+        .where(EmailAddressModel.primary_of == address.user_id)
+        .values(primary_of=None)
+    )
+    claim = {} if address.verified else {"claim_key": key_of(address.email)}
+    try:
+        with request.connection.begin_nested():
+            request.write(
+                update(EmailAddressModel)
+                .where(EmailAddressModel.id == address.id)
+                .values(primary_of=address.user_id, **claim)
+            )
+    except IntegrityError as error:
+        raise EmailNotVerified(field="email") from error
+
+
+def _drop_others(request: Request, address: EmailAddress) -> EmailAddress | None:
+    """Change-email mode keeps one address; return the primary one that goes."""
+    others = [each for each in queries.addresses(request, address.user_id) if each.id != address.id]
+    request.write(
+        delete(EmailAddressModel).where(
+            EmailAddressModel.user_id == address.user_id, EmailAddressModel.id != address.id
+        )
+    )
+    return next((each for each in others if each.primary), None)

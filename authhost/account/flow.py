@@ -1,0 +1,66 @@
+"""What makes a function a flow: a refusal undoes its writes, is told to the plugins, and is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
+
+from authhost.errors import AuthError, LoginRequired, ReauthenticationRequired
+from authhost.records import Session, User
+from authhost.request import Request
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
+    """Run ``function`` as one flow of the unit of work."""
+    name = function.__name__
+
+    @wraps(function)
+    def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        clean, mark, state = request.clean, request.mark(), request.state()
+        savepoint = None if clean else request.connection.begin_nested()
+        try:
+            result = function(request, *args, **kwargs)
+        except AuthError as error:
+            user = error.__dict__.pop("user", None) or request.user
+            if savepoint is None:
+                request.rollback()
+            else:
+                savepoint.rollback()
+                request.undo(mark)
+            request.restore(state)
+            request.refused(name, error, user)
+            if clean:
+                request.commit()
+            raise
+        if savepoint is not None:
+            savepoint.commit()
+        return result
+
+    return run
+
+
+def about(error: AuthError, user: User | None) -> AuthError:
+    """Say for the plugins alone whom a refusal is about; the caller never sees it."""
+    error.__dict__["user"] = user
+    return error
+
+
+def require_login(request: Request) -> tuple[User, Session]:
+    """Who is logged in; raises `LoginRequired`."""
+    if request.user is None or request.session is None:
+        raise LoginRequired
+    return request.user, request.session
+
+
+def require_recent_login(request: Request) -> tuple[User, Session]:
+    """Who is logged in, if lately enough for a sensitive change; raises `ReauthenticationRequired`."""
+    user, session = require_login(request)
+    longest = request.settings.reauthentication_timeout
+    age = (request.now - session.authenticated_at).total_seconds()
+    if age > longest:
+        raise ReauthenticationRequired(max_age=longest, age=round(age))
+    return user, session

@@ -1,0 +1,220 @@
+"""Login and logout, reauthentication, and the sessions of a user."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from itsdangerous import BadSignature
+from sqlalchemy import delete, insert, update
+
+from authhost.account.flow import about, flow, require_login, require_recent_login
+from authhost.account.verification import send_confirmation_to
+from authhost.errors import Conflict, InvalidCredentials, InvalidInput, SessionNotFound
+from authhost.inputs import email as parse_email
+from authhost.inputs import key_of, text
+from authhost.keys import digest, new_key
+from authhost.records import LoginResult, Session, TokenResult, User
+from authhost.request import Request
+from authhost.store import queries
+from authhost.store.models import Session as SessionModel
+from authhost.store.models import User as UserModel
+
+WAITS_FOR_EMAIL = "email_verification"
+
+
+@flow
+def login(request: Request, *, identifier: str, password: str) -> LoginResult:
+    """Log in by e-mail address or username.
+
+    Raises `InvalidCredentials` (one answer, at one cost, for an unknown
+    account, a wrong password and a deactivated account), `RateLimited`,
+    `Vetoed`.
+    """
+    host = request.host
+    name = text(identifier, "identifier", 254)
+    secret = host.passwords.normalise(password)
+    key = key_of(name)
+    host.limits.hit(request, "login")
+    host.limits.hit(request, "login_failed", key)
+
+    account = queries.account_by_email(request, _email_key(name)) if "@" in name else None
+    account = account or queries.account_by_username(request, key)
+    right, newer = host.passwords.verify(secret, account.password if account else None)
+    if account is None or not right or not account.user.is_active:
+        raise about(InvalidCredentials(), account.user if account else None)
+    host.limits.clear("login_failed", key)
+
+    held = request.settings.email_verification == "mandatory" and not _is_verified(
+        request, account.user, name
+    )
+    if held:
+        send_confirmation_to(request, account.user, _unverified(request, account.user, name), signup=False)
+        return wait_for_verification(request, account.user.id)
+    changes = {"password": newer} if newer else {}
+    return start_session(request, account.user, "password", if_password=account.password, **changes)
+
+
+@flow
+def logout(request: Request) -> None:
+    """End the session. Nothing happens when nobody is logged in."""
+    if request.user is None or request.session is None:
+        return
+    request.host.hooks.user_logged_out(request, request.user)
+    request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+    request.log_out()
+
+
+@flow
+def reauthenticate(request: Request, *, password: str) -> TokenResult:
+    """Confirm the password of the logged-in user; the session goes on under a new token."""
+    user, _ = require_login(request)
+    secret = request.host.passwords.normalise(password)
+    request.host.limits.hit(request, "reauthenticate")
+    account = queries.account_by_id(request, user.id)
+    right, _ = request.host.passwords.verify(secret, account.password if account else None)
+    if not right:
+        raise InvalidCredentials("The password is not right.")
+    return rotate_token(request, authenticated=True)
+
+
+def list_sessions(request: Request) -> list[Session]:
+    """The sessions of the logged-in user, the newest first."""
+    user, _ = require_login(request)
+    return queries.sessions(request, user.id)
+
+
+@flow
+def end_session(request: Request, session_id: UUID) -> None:
+    """End one session of the logged-in user; their own one is a logout."""
+    user, session = require_login(request)
+    if not isinstance(session_id, UUID):
+        raise InvalidInput("session_id must be a UUID.", field="session_id")
+    if session_id == session.id:
+        logout(request)
+        return
+    if not request.write(
+        delete(SessionModel).where(SessionModel.id == session_id, SessionModel.user_id == user.id)
+    ):
+        raise SessionNotFound
+
+
+@flow
+def end_other_sessions(request: Request) -> int:
+    """End all sessions of the logged-in user but this one; return how many there were."""
+    user, session = require_login(request)
+    return end_sessions(request, user.id, but=session.id)
+
+
+@flow
+def deactivate(request: Request) -> None:
+    """Close the logged-in user's account: no login any more, all sessions end."""
+    user, _ = require_recent_login(request)
+    request.host.hooks.user_logged_out(request, user)
+    request.write(update(UserModel).where(UserModel.id == user.id).values(is_active=False))
+    end_sessions(request, user.id)
+    request.log_out()
+
+
+def start_session(
+    request: Request, user: User, method: str, *, if_password: str | None, **changes: str
+) -> LoginResult:
+    """Log ``user`` in under a new token, if the password still is what was checked.
+
+    Whoever was logged in before is logged out.
+    """
+    now, settings = request.now, request.settings
+    request.host.hooks.before_login(request, user)
+    if request.user is not None and request.session is not None:
+        if request.user.id != user.id:
+            request.host.hooks.user_logged_out(request, request.user)
+        request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+    unchanged = UserModel.password == if_password if if_password is not None else UserModel.password.is_(None)
+    met = request.write(
+        update(UserModel)
+        .where(UserModel.id == user.id, UserModel.is_active, unchanged)
+        .values(last_login=now, **changes)
+    )
+    if not met:
+        raise Conflict
+    token = new_key()
+    session = Session(
+        id=request.new_id(),
+        user_id=user.id,
+        created_at=now,
+        authenticated_at=now,
+        last_seen_at=now,
+        expires_at=now + timedelta(seconds=settings.session_lifetime),
+        method=method,
+        ip_address=request.ip_address,
+        user_agent=request.user_agent,
+    )
+    request.write(
+        insert(SessionModel),
+        {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)},
+    )
+    user = replace(user, last_login=now)
+    request.log_in(session, user, token)
+    request.host.hooks.user_logged_in(request, user)
+    return LoginResult(token, user)
+
+
+def wait_for_verification(request: Request, user_id: UUID) -> LoginResult:
+    """A login that waits for its address to be confirmed, in this browser."""
+    return LoginResult(request.host.pending_logins.dumps(str(user_id)), waits_for=WAITS_FOR_EMAIL)
+
+
+def waiting_user(request: Request) -> UUID | None:
+    """Whose login waits in this browser."""
+    token = request.session_token
+    if request.user is not None or not isinstance(token, str):
+        return None
+    try:
+        found = request.host.pending_logins.loads(token, max_age=int(request.settings.pending_login_timeout))
+        return UUID(found)
+    except (BadSignature, ValueError, TypeError):
+        return None
+
+
+def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResult:
+    """Give the session a new token (ASVS 5.0, 7.2.4)."""
+    user, session = require_login(request)
+    token = new_key()
+    if authenticated:
+        session = replace(session, authenticated_at=request.now)
+    request.write(
+        update(SessionModel)
+        .where(SessionModel.id == session.id)
+        .values(token_digest=digest(token), authenticated_at=session.authenticated_at)
+    )
+    request.log_in(session, user, token)
+    return TokenResult(token)
+
+
+def end_sessions(request: Request, user_id: UUID, *, but: UUID | None = None) -> int:
+    """End the sessions of a user, all or all but one."""
+    statement = delete(SessionModel).where(SessionModel.user_id == user_id)
+    if but is not None:
+        statement = statement.where(SessionModel.id != but)
+    return request.write(statement)
+
+
+def _email_key(name: str) -> str:
+    try:
+        return parse_email(name).key
+    except InvalidInput:
+        return key_of(name)
+
+
+def _is_verified(request: Request, user: User, name: str) -> bool:
+    """By username any verified address will do, by e-mail it must be that one."""
+    key = _email_key(name)
+    return any(
+        each.verified and ("@" not in name or key_of(each.email) == key)
+        for each in queries.addresses(request, user.id)
+    )
+
+
+def _unverified(request: Request, user: User, name: str) -> str | None:
+    return _email_key(name) if "@" in name else (key_of(user.email) if user.email else None)

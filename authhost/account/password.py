@@ -1,0 +1,144 @@
+"""The password: set, change, reset."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from authhost_hookspecs import Message
+from sqlalchemy import delete, insert, select, update
+
+from authhost.account.flow import flow, require_login, require_recent_login
+from authhost.account.login import end_sessions, rotate_token, start_session
+from authhost.errors import (
+    Conflict,
+    InvalidCredentials,
+    InvalidKey,
+    PasswordAlreadySet,
+)
+from authhost.inputs import email as parse_email
+from authhost.inputs import text
+from authhost.keys import digest, new_key
+from authhost.records import LoginResult, TokenResult, User
+from authhost.request import Request
+from authhost.store import queries
+from authhost.store.models import PasswordReset as PasswordResetModel
+from authhost.store.models import User as UserModel
+
+
+@flow
+def set_password(request: Request, *, password: str) -> TokenResult:
+    """Give an account that has no password its first one."""
+    user, session = require_recent_login(request)
+    if user.has_usable_password:
+        raise PasswordAlreadySet
+    secret = request.host.passwords.accept(password, user.email, user.username)
+    request.host.limits.hit(request, "change_password")
+    _store(request, user, old=None, new=request.host.passwords.hash(secret))
+    end_sessions(request, user.id, but=session.id)
+    result = rotate_token(request)
+    request.host.hooks.password_set(request, replace(user, has_usable_password=True))
+    return result
+
+
+@flow
+def change_password(request: Request, *, current_password: str, new_password: str) -> TokenResult:
+    """Change the password. Other sessions end, this one goes on under a new token."""
+    passwords = request.host.passwords
+    user, session = require_login(request)
+    secret = passwords.accept(new_password, user.email, user.username)
+    current = passwords.normalise(current_password)
+    request.host.limits.hit(request, "change_password")
+    account = queries.account_by_id(request, user.id)
+    old = account.password if account else None
+    right, _ = passwords.verify(current, old)
+    if not right:
+        raise InvalidCredentials("The current password is not right.", field="current_password")
+    _store(request, user, old=old, new=passwords.hash(secret))
+    end_sessions(request, user.id, but=session.id)
+    result = rotate_token(request, authenticated=True)
+    request.host.hooks.password_changed(request, user)
+    return result
+
+
+@flow
+def request_password_reset(request: Request, *, email: str) -> None:
+    """Send the link of a reset. An unknown address gets the same answer, and a mail that says so."""
+    host, now = request.host, request.now
+    given = parse_email(email)
+    host.limits.hit(request, "reset_password", given.key)
+    account = queries.account_by_email(request, given.key)
+    user = account.user if account and account.user.is_active else None
+    key = new_key()
+    expires = now + timedelta(seconds=request.settings.password_reset_timeout)
+    request.write(
+        insert(PasswordResetModel),
+        {
+            "id": request.new_id(),
+            "user_id": user.id if user else None,
+            "key_digest": digest(key),
+            "sent": now,
+            "expires": expires,
+        },
+    )
+    if user is None:
+        host.hooks.deliver_message(request, Message("password_reset_unknown_account", given.address))
+        return
+    recipient = next(
+        each.email for each in queries.addresses(request, user.id) if parse_email(each.email).key == given.key
+    )
+    link = request.build_url("reset_password", key=key)
+    host.hooks.deliver_message(
+        request, Message("password_reset", recipient, user.username, key, link, expires)
+    )
+
+
+@flow
+def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
+    """Set a new password by the key of the mail. All sessions end, all other keys die.
+
+    Logs in where ``login_on_password_reset`` is on, unless verification holds
+    the login back.
+    """
+    host, settings = request.host, request.settings
+    given = text(key, "key", 128)
+    secret = host.passwords.normalise(password)
+    host.limits.hit(request, "reset_password_from_key")
+    mine = PasswordResetModel.key_digest == digest(given)
+    rows = request.read(
+        select(PasswordResetModel.user_id).where(mine, PasswordResetModel.expires > request.now)
+    )
+    user_id: UUID | None = rows[0][0] if rows else None
+    account = queries.account_by_id(request, user_id) if user_id else None
+    if account is None or not account.user.is_active:
+        raise InvalidKey
+    user = account.user
+    host.passwords.accept(secret, user.email, user.username)
+    hashed = host.passwords.hash(secret)
+
+    if not request.write(delete(PasswordResetModel).where(mine)):
+        raise InvalidKey
+    _store(request, user, old=account.password, new=hashed)
+    end_sessions(request, user.id)
+    if request.user is not None:
+        if request.user.id != user.id:
+            host.hooks.user_logged_out(request, request.user)
+        request.log_out()
+    user = replace(user, has_usable_password=True)
+    host.hooks.password_reset(request, user)
+    if not settings.login_on_password_reset:
+        return None
+    if settings.email_verification == "mandatory" and not any(
+        each.verified for each in queries.addresses(request, user.id)
+    ):
+        return None
+    return start_session(request, user, "password_reset", if_password=hashed)
+
+
+def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
+    """Store the hash if the old one still stands; keys for a reset die with it."""
+    unchanged = UserModel.password == old if old is not None else UserModel.password.is_(None)
+    if not request.write(update(UserModel).where(UserModel.id == user.id, unchanged).values(password=new)):
+        raise Conflict
+    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))

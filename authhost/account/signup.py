@@ -1,0 +1,112 @@
+"""Signup."""
+
+from __future__ import annotations
+
+from authhost_hookspecs import Message
+from sqlalchemy import insert
+from sqlalchemy.exc import IntegrityError
+
+from authhost.account.flow import flow
+from authhost.account.login import start_session, wait_for_verification
+from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
+from authhost.inputs import Email, key_of
+from authhost.inputs import email as parse_email
+from authhost.inputs import username as parse_username
+from authhost.records import EmailAddress, LoginResult, User
+from authhost.request import Request
+from authhost.store import queries
+from authhost.store.models import EmailAddress as EmailAddressModel
+from authhost.store.models import User as UserModel
+
+
+@flow
+def signup(request: Request, *, email: str, password: str, username: str | None = None) -> LoginResult:
+    """Create an account.
+
+    With mandatory verification a taken address gets the answer of a free one,
+    and the owner of the mailbox is told. Raises `SignupClosed`, `InvalidInput`,
+    `WeakPassword`, `UsernameTaken`, `RateLimited`, `Vetoed`, and without
+    mandatory verification `EmailTaken`.
+    """
+    host, settings = request.host, request.settings
+    if not settings.signup_open:
+        raise SignupClosed
+    address = parse_email(email)
+    name = (
+        parse_username(username, settings.username_min_length, settings.username_max_length)
+        if username is not None
+        else None
+    )
+    secret = host.passwords.accept(password, address.address, name)
+    host.limits.hit(request, "signup")
+    hashed = host.passwords.hash(secret)
+    host.hooks.before_signup(request, address.address)
+
+    if name is not None and queries.account_by_username(request, key_of(name)) is not None:
+        raise UsernameTaken(field="username")
+    created = _create(request, address, name, hashed)
+    if created is None:
+        if settings.email_verification != "mandatory":
+            raise EmailTaken(field="email")
+        return _pretend(request, address)
+
+    user, email_address = created
+    host.hooks.user_signed_up(request, user)
+    if settings.email_verification != "none":
+        send_confirmation_mail(request, user, email_address, signup=True)
+    if settings.email_verification == "mandatory":
+        return wait_for_verification(request, user.id)
+    mark_ready(request, user)
+    return start_session(request, user, "password", if_password=hashed)
+
+
+def _create(
+    request: Request, address: Email, name: str | None, hashed: str
+) -> tuple[User, EmailAddress] | None:
+    """Store the account, or return None where the address is taken: the database decides."""
+    now = request.now
+    user = User(request.new_id(), name, address.address, True, True, now, None)
+    email_address = EmailAddress(request.new_id(), user.id, address.address, False, True)
+    try:
+        with request.connection.begin_nested():
+            request.write(
+                insert(UserModel),
+                {
+                    "id": user.id,
+                    "username": name,
+                    "username_key": key_of(name) if name else None,
+                    "password": hashed,
+                    "is_active": True,
+                    "date_joined": now,
+                },
+            )
+            request.write(
+                insert(EmailAddressModel),
+                {
+                    "id": email_address.id,
+                    "user_id": user.id,
+                    "email": address.address,
+                    "email_key": address.key,
+                    "verified": False,
+                    "claim_key": address.key,
+                    "primary_of": user.id,
+                },
+            )
+    except IntegrityError as error:
+        if name is not None and queries.account_by_username(request, key_of(name)) is not None:
+            raise UsernameTaken(field="username") from error
+        return None
+    return user, email_address
+
+
+def _pretend(request: Request, address: Email) -> LoginResult:
+    """Answer as for a free address, and tell the one who owns it."""
+    owner = queries.account_by_email(request, address.key)
+    if owner is not None and request.host.limits.allows(request, "confirm_email", address.key):
+        link = request.build_url("login")
+        request.host.hooks.deliver_message(
+            request,
+            Message("signup_existing_account", address.address, owner.user.username, link=link),
+        )
+    return wait_for_verification(request, request.new_id())

@@ -1,0 +1,59 @@
+"""Sending a confirmation: what signup, login and the management of addresses share."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from authhost_hookspecs import Message
+from sqlalchemy import insert, update
+
+from authhost.inputs import key_of
+from authhost.keys import digest, new_key
+from authhost.records import EmailAddress, EmailConfirmation, User
+from authhost.request import Request
+from authhost.store import queries
+from authhost.store.models import EmailConfirmation as EmailConfirmationModel
+from authhost.store.models import User as UserModel
+
+
+def send_confirmation_to(request: Request, user: User, key: str | None, *, signup: bool) -> bool:
+    """Send a confirmation to the user's address of that key, unless one was sent within the cool-down."""
+    address = queries.address_of(request, user.id, key) if key else None
+    if address is None or address.verified:
+        return False
+    return send_confirmation_mail(request, user, address, signup=signup)
+
+
+def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
+    """Store a confirmation, hand its key over for delivery, tell the plugins."""
+    if not request.host.limits.allows(request, "confirm_email", key_of(address.email)):
+        return False
+    now, key = request.now, new_key()
+    expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
+    confirmation = EmailConfirmation(request.new_id(), address, now, expires)
+    request.write(
+        insert(EmailConfirmationModel),
+        {
+            "id": confirmation.id,
+            "email_address_id": address.id,
+            "key_digest": digest(key),
+            "sent": now,
+            "expires": expires,
+        },
+    )
+    link = request.build_url("confirm_email", key=key)
+    request.host.hooks.deliver_message(
+        request, Message("email_confirmation", address.email, user.username, key, link, expires)
+    )
+    request.host.hooks.email_confirmation_sent(request, confirmation, signup)
+    return True
+
+
+def mark_ready(request: Request, user: User) -> None:
+    """Call `account_ready`, once in the life of an account."""
+    if request.write(
+        update(UserModel)
+        .where(UserModel.id == user.id, UserModel.ready_at.is_(None))
+        .values(ready_at=request.now)
+    ):
+        request.host.hooks.account_ready(request, user)

@@ -1,0 +1,247 @@
+"""The commands, and how they find their host."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from typing import Any
+
+import click
+
+from authhost.cli.output import emit
+from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, PluginRecord
+from authhost.errors import ConfigurationError
+from authhost.host import AuthHost
+from authhost.settings import Settings
+from authhost.store import migrate
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+
+
+class Operator:
+    """Opens the host when a command first asks for it: ``ctx.obj()``."""
+
+    def __init__(self, config: str | None, **overrides: Any) -> None:
+        self._config, self._overrides = config, overrides
+        self._host: AuthHost | None = None
+
+    def __call__(self) -> AuthHost:
+        return self.host(check=True)
+
+    def host(self, *, check: bool) -> AuthHost:
+        """The host; without ``check`` also over a database that is not up to date."""
+        if self._host is None:
+            self._host = AuthHost(Settings.load(self._config, **self._overrides), check_database=check)
+        return self._host
+
+    def plugins_only(self) -> AuthHost:
+        """A host for looking at plugins: its secret serves for nothing."""
+        try:
+            settings = Settings.load(self._config, **self._overrides)
+        except ConfigurationError as error:
+            if "secret_key" not in str(error):
+                raise
+            settings = Settings.load(
+                self._config, **{**self._overrides, "secret_key": secrets.token_urlsafe(48)}
+            )
+        return AuthHost(settings, check_database=False)
+
+
+class Commands(click.Group):
+    """Authhost's own commands and those of the plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *self._of_plugins(ctx)})
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        return super().get_command(ctx, name) or self._of_plugins(ctx).get(name)
+
+    def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
+        found: dict[str, click.Command] = {}
+        host = Operator(ctx.params.get("config")).plugins_only()
+        for commands in host.registry.manager.hook.register_commands():
+            found |= {command.name: command for command in commands}
+        return found
+
+
+@click.group(cls=Commands)
+@click.option("--config", envvar="AUTHHOST_CONFIG", type=click.Path(dir_okay=False), help="A TOML file.")
+@click.version_option(package_name="authhost")
+@click.pass_context
+def cli(ctx: click.Context, config: str | None) -> None:
+    """The authentication engine and its plugins.
+
+    Settings come from --config and from AUTHHOST_… variables.
+
+    Examples:
+
+      authhost tour
+
+      authhost --config authhost.toml db upgrade
+
+      authhost plugins list --json
+    """
+    ctx.obj = ctx.obj or Operator(config)
+
+
+@cli.group("plugins")
+def plugins() -> None:
+    """See which plugins were found and what became of them."""
+
+
+@plugins.command("list")
+@json_option
+@click.pass_obj
+def plugins_list(operator: Operator, as_json: bool) -> None:
+    """List the plugins in the order in which they are called.
+
+    Example: authhost plugins list --json
+    """
+    emit([_row(record) for record in operator.plugins_only().registry.records], as_json, "no plugins found")
+
+
+@plugins.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def plugins_show(operator: Operator, name: str, as_json: bool) -> None:
+    """Show one plugin with its hooks.
+
+    Example: authhost plugins show audit
+    """
+    records = [each for each in operator.plugins_only().registry.records if each.name == name]
+    if not records:
+        raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
+    emit([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
+
+
+def _row(record: PluginRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "status": record.status,
+        "distribution": record.distribution,
+        "version": record.version,
+        "hooks": len(record.hooks),
+        "reason": record.reason,
+    }
+
+
+@cli.command("hooks")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
+    """List the hooks, or explain one.
+
+    Example: authhost hooks user_logged_in
+    """
+    if name is not None and name not in SPEC_ARGUMENTS:
+        raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
+    loaded = list(operator.plugins_only().registry.loaded())
+    rows: list[dict[str, Any]] = []
+    for module in SPEC_MODULES:
+        for hook, arguments in SPEC_ARGUMENTS.items():
+            if hook not in vars(module) or name not in (None, hook):
+                continue
+            documentation = vars(module)[hook].__doc__ or ""
+            rows.append(
+                {
+                    "hook": hook,
+                    "arguments": ", ".join(arguments),
+                    "plugins": ", ".join(each.name for each in loaded if hook in each.hooks),
+                    "when": " ".join(documentation.split()) if name else documentation.split("\n")[0],
+                }
+            )
+    emit(rows, as_json, "")
+
+
+@cli.group("db")
+def db() -> None:
+    """Bring the database up to date."""
+
+
+@db.command("upgrade")
+@click.pass_obj
+def db_upgrade(operator: Operator) -> None:
+    """Apply all migrations, authhost's and the plugins'.
+
+    Example: AUTHHOST_DATABASE_URL=sqlite:///site.sqlite3 authhost db upgrade
+    """
+    host = operator.host(check=False)
+    host.upgrade_database()
+    click.echo("the database is up to date")
+
+
+@db.command("current")
+@json_option
+@click.pass_obj
+def db_current(operator: Operator, as_json: bool) -> None:
+    """Show the revision of each history. Exits 1 where one is not the newest."""
+    host = operator.host(check=False)
+    found = migrate.current(host.engine, host.migrations)
+    emit([{"name": n, "revision": have, "newest": want} for n, (have, want) in found.items()], as_json, "")
+    if any(have != want for have, want in found.values()):
+        sys.exit(1)
+
+
+@cli.command("check")
+@json_option
+@click.pass_obj
+def check(operator: Operator, as_json: bool) -> None:
+    """Look for unsafe or impossible settings. Exits 1 where there is one.
+
+    Example: authhost --config authhost.toml check
+    """
+    rows: list[dict[str, Any]] = []
+    try:
+        host = operator.host(check=True)
+        settings = host.settings
+        if settings.base_url.startswith("http://") and "//localhost" not in settings.base_url:
+            rows.append(
+                {"level": "error", "problem": "links are plain HTTP", "do": "set base_url to https://…"}
+            )
+        if settings.redis_url is None and settings.rate_limits is not False:
+            rows.append(
+                {
+                    "level": "warning",
+                    "problem": "rate limits are counted in each process by itself",
+                    "do": "with several processes, set redis_url",
+                }
+            )
+        if settings.rate_limits is False:
+            rows.append({"level": "error", "problem": "rate limits are off", "do": "set rate_limits to true"})
+        rows += [
+            {"level": "error", "problem": f"plugin {each.name} was refused", "do": each.reason}
+            for each in host.registry.records
+            if each.status == "refused"
+        ]
+    except ConfigurationError as error:
+        rows.append({"level": "error", "problem": "the host does not start", "do": str(error)})
+    emit(rows, as_json, "all is well")
+    if any(row["level"] == "error" for row in rows):
+        sys.exit(1)
+
+
+@cli.command("tour")
+@json_option
+def tour(as_json: bool) -> None:
+    """Take an account through its whole life, on a fresh SQLite file and a local SMTP server.
+
+    Examples:
+
+      authhost tour
+
+      authhost tour --json | jq .step
+    """
+    from authhost.cli.tour import run
+
+    sys.exit(run(as_json=as_json))
+
+
+def main() -> None:
+    """The entry point: a wrong configuration is a sentence, not a traceback."""
+    try:
+        cli()
+    except ConfigurationError as error:
+        click.echo(f"authhost: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,27 @@
+"""Rows as a table for people, or as JSON lines for programs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+
+def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
+    """Print ``rows``; ``empty`` is what people read when there are none."""
+    if as_json:
+        for row in rows:
+            click.echo(json.dumps(row, default=str))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(table)

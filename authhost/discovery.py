@@ -1,0 +1,233 @@
+"""Finding plugins, and accepting each one whole or refusing it whole."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint, entry_points
+from types import SimpleNamespace
+from typing import Any
+
+import authhost_hookspecs as contract
+import pluggy
+from packaging.requirements import InvalidRequirement, Requirement
+
+from authhost.errors import ConfigurationError
+from authhost.guard import GuardedPlugin, guard, guard_wrapper, timed
+from authhost.settings import Settings
+
+log = logging.getLogger("authhost.plugins")
+
+NOTIFICATIONS = frozenset(
+    name
+    for module in (contract.account, contract.socialaccount)
+    for name, value in vars(module).items()
+    if inspect.isfunction(value)
+)
+"""The fifteen documented signals."""
+VETOES = frozenset({"before_signup", "before_login"})
+GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused"}
+SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
+SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(value).parameters)
+    for module in SPEC_MODULES
+    for name, value in vars(module).items()
+    if inspect.isfunction(value) and value.__module__ == module.__name__
+}
+
+
+class PluginRefused(Exception):
+    """Why a plugin was not accepted, as a sentence that says what to do."""
+
+
+@dataclass(slots=True)
+class PluginRecord:
+    """One plugin that was found, and what became of it."""
+
+    name: str
+    status: str
+    """``loaded``, ``refused`` or ``blocked``."""
+    distribution: str | None = None
+    version: str | None = None
+    reason: str | None = None
+    hooks: tuple[str, ...] = ()
+    plugin: object = None
+    guarded: GuardedPlugin | None = None
+
+
+class PluginRegistry:
+    """The plugins of one host; no state is shared between hosts."""
+
+    def __init__(self, settings: Settings, extra: Mapping[str, object], *, discover: bool = True) -> None:
+        self.settings = settings
+        self.manager = pluggy.PluginManager(contract.PROJECT_NAME)
+        for module in SPEC_MODULES:
+            self.manager.add_hookspecs(module)
+        self.records: list[PluginRecord] = []
+        views: list[tuple[PluginRecord, object]] = []
+        found = [*sorted(extra.items()), *(_installed() if discover else ())]
+        for name, source in sorted(found, key=lambda pair: pair[0]):
+            record = self._accept(name, source, {each.name for each, _ in views})
+            self.records.append(record)
+            if record.status == "loaded":
+                views.append((record, self._view(record)))
+        # pluggy calls the last one registered first: this makes the order that of the names.
+        for record, view in reversed(views):
+            self.manager.register(view, record.name)
+        self._check_required()
+
+    def _accept(self, name: str, source: object, taken: set[str]) -> PluginRecord:
+        record = PluginRecord(name, "blocked")
+        if isinstance(source, EntryPoint) and source.dist is not None:
+            record.distribution, record.version = source.dist.name, source.dist.version
+        allowed = self.settings.plugins
+        if name in self.settings.blocked_plugins or (allowed is not None and name not in allowed):
+            record.reason = "blocked by the settings"
+            return record
+        try:
+            if name in taken:
+                raise PluginRefused(
+                    f"another plugin is named {name!r}; rename its entry point or uninstall one of them"
+                )
+            _check_contract(source)
+            record.plugin = _load(source)
+            record.hooks = tuple(impl for impl, _, _ in _implementations(record.plugin))
+        except PluginRefused as refusal:
+            record.status, record.reason, record.hooks = "refused", str(refusal), ()
+            log.warning("plugin %s was refused: %s", name, refusal)
+            if self.settings.strict:
+                raise ConfigurationError(f"plugin {name} was refused: {refusal}") from refusal
+        else:
+            record.status = "loaded"
+        return record
+
+    def _view(self, record: PluginRecord) -> object:
+        plugin = record.guarded = GuardedPlugin(
+            record.name,
+            record.name in self.settings.required_plugins,
+            round(self.settings.slow_hook * 1e9),
+        )
+        view = SimpleNamespace()
+        for hook, function, options in _implementations(record.plugin):
+            guarded = timed(plugin, hook, function)
+            if hook in GUARDED and hook not in VETOES:
+                wrap = guard_wrapper if options["wrapper"] else guard
+                guarded = wrap(plugin, hook, function)
+            contract.hookimpl(
+                wrapper=options["wrapper"], tryfirst=options["tryfirst"], trylast=options["trylast"]
+            )(guarded)
+            setattr(view, hook, guarded)
+        return view
+
+    def _check_required(self) -> None:
+        status = {record.name: record for record in self.records}
+        for name in self.settings.required_plugins:
+            record = status.get(name)
+            if record is None:
+                raise ConfigurationError(
+                    f"required plugin {name!r} is not installed; `pip install authhost-{name}` may bring it"
+                )
+            if record.status != "loaded":
+                raise ConfigurationError(f"required plugin {name!r} is {record.status}: {record.reason}")
+
+    def loaded(self) -> Iterator[PluginRecord]:
+        """The accepted plugins, in the order in which they are called."""
+        return (record for record in self.records if record.status == "loaded")
+
+
+def _installed() -> Iterator[tuple[str, EntryPoint]]:
+    for entry_point in entry_points(group=contract.PROJECT_NAME):
+        yield entry_point.name, entry_point
+
+
+def _load(source: object) -> object:
+    if not isinstance(source, EntryPoint):
+        return source
+    try:
+        return source.load()
+    except (Exception, SystemExit) as error:
+        raise PluginRefused(
+            f"{source.value} does not import ({type(error).__name__}: {error}); "
+            "repair or uninstall it, or block it"
+        ) from error
+
+
+def _check_contract(source: object) -> None:
+    """Compare the range that the plugin's distribution asks for with the contract of this host."""
+    requires = source.dist.requires if isinstance(source, EntryPoint) and source.dist is not None else None
+    for text in requires or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.name != "authhost-hookspecs":
+            continue
+        if not requirement.specifier.contains(contract.CONTRACT_VERSION, prereleases=True):
+            raise PluginRefused(
+                f"it needs contract {requirement.specifier}, this host has {contract.CONTRACT_VERSION}; "
+                "install a release of the plugin for this contract"
+            )
+
+
+def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
+    """List a plugin's hooks, or raise `PluginRefused` for what would go wrong later."""
+    if inspect.isclass(plugin):
+        raise PluginRefused(
+            f"it is the class {plugin.__name__}; the entry point must name an instance or a module"
+        )
+    found = []
+    for name in dir(plugin):
+        if name.startswith("__"):
+            continue
+        function = inspect.getattr_static(plugin, name)
+        options = getattr(function, f"{contract.PROJECT_NAME}_impl", None)
+        if options is None:
+            _check_undecorated(plugin, name, function)
+            continue
+        hook = options.get("specname") or name
+        _check_signature(hook, function, options)
+        found.append((hook, getattr(plugin, name), options))
+    if not found:
+        raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
+    return found
+
+
+def _check_undecorated(plugin: object, name: str, function: object) -> None:
+    if not inspect.isroutine(function):
+        return
+    own_module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    if name in SPEC_ARGUMENTS and getattr(function, "__module__", None) == own_module:
+        raise PluginRefused(f"{name} bears a hook's name but is not decorated; add @hookimpl")
+    for attribute in getattr(function, "__dict__", ()):
+        if attribute.endswith("_impl") and name in SPEC_ARGUMENTS:
+            raise PluginRefused(
+                f"{name} bears the marker of project {attribute[:-5]!r}; use authhost_hookspecs.hookimpl"
+            )
+
+
+def _check_signature(hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
+    spec = SPEC_ARGUMENTS.get(hook)
+    if spec is None:
+        near = get_close_matches(hook, SPEC_ARGUMENTS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else "; see `authhost hooks`"
+        raise PluginRefused(f"there is no hook {hook!r}{hint}")
+    if options.get("hookwrapper"):
+        raise PluginRefused(f"{hook} is an old-style hookwrapper; use @hookimpl(wrapper=True)")
+    if options.get("wrapper") and hook in VETOES:
+        raise PluginRefused(f"{hook} may not be wrapped, since a wrapper could hide another plugin's refusal")
+    if inspect.iscoroutinefunction(function):
+        raise PluginRefused(f"{hook} is an async def, which would never run; make it a plain function")
+    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
+    for parameter in parameters:
+        if parameter.name not in spec or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
+            near = get_close_matches(parameter.name, spec, 1)
+            hint = f"; did you mean {near[0]!r}?" if near and near[0] != parameter.name else ""
+            raise PluginRefused(
+                f"{hook} asks for {parameter} in a way the contract does not offer{hint}; "
+                f"its arguments are ({', '.join(spec)}), each a plain positional one"
+            )
+        if parameter.default is not parameter.empty:
+            raise PluginRefused(f"{hook} gives {parameter.name} a default; remove it")

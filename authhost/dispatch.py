@@ -1,0 +1,119 @@
+"""Typed calls of the hooks, one method for each: the only place that calls pluggy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import authhost_hookspecs as contract
+
+from authhost.errors import DeliveryFailed, RequiredPluginFailed, Vetoed
+from authhost.guard import FAILURES, current
+from authhost.records import EmailAddress, EmailConfirmation, User
+
+if TYPE_CHECKING:
+    import pluggy
+
+    from authhost.request import Request
+
+
+class Hooks:
+    """What the flows call."""
+
+    def __init__(self, manager: pluggy.PluginManager) -> None:
+        self._hook = manager.hook
+
+    def _notify(self, caller: Callable[..., Any], request: Request, **arguments: Any) -> None:
+        token = current.set(request)
+        try:
+            caller(request=request, **arguments)
+        finally:
+            current.reset(token)
+
+    def user_logged_in(self, request: Request, user: User) -> None:
+        self._notify(self._hook.user_logged_in, request, user=user)
+
+    def user_logged_out(self, request: Request, user: User) -> None:
+        self._notify(self._hook.user_logged_out, request, user=user)
+
+    def user_signed_up(self, request: Request, user: User) -> None:
+        self._notify(self._hook.user_signed_up, request, user=user)
+
+    def password_set(self, request: Request, user: User) -> None:
+        self._notify(self._hook.password_set, request, user=user)
+
+    def password_changed(self, request: Request, user: User) -> None:
+        self._notify(self._hook.password_changed, request, user=user)
+
+    def password_reset(self, request: Request, user: User) -> None:
+        self._notify(self._hook.password_reset, request, user=user)
+
+    def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
+        self._notify(self._hook.email_confirmed, request, email_address=email_address)
+
+    def email_confirmation_sent(
+        self, request: Request, confirmation: EmailConfirmation, signup: bool
+    ) -> None:
+        self._notify(self._hook.email_confirmation_sent, request, confirmation=confirmation, signup=signup)
+
+    def email_changed(
+        self,
+        request: Request,
+        user: User,
+        from_email_address: EmailAddress | None,
+        to_email_address: EmailAddress,
+    ) -> None:
+        self._notify(
+            self._hook.email_changed,
+            request,
+            user=user,
+            from_email_address=from_email_address,
+            to_email_address=to_email_address,
+        )
+
+    def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
+        self._notify(self._hook.email_added, request, user=user, email_address=email_address)
+
+    def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
+        self._notify(self._hook.email_removed, request, user=user, email_address=email_address)
+
+    def account_ready(self, request: Request, user: User) -> None:
+        self._notify(self._hook.account_ready, request, user=user)
+
+    def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
+        self._notify(self._hook.flow_refused, request, flow=flow, error=error, user=user)
+
+    def before_signup(self, request: Request, email: str | None) -> None:
+        self._veto(self._hook.before_signup, request, email=email)
+
+    def before_login(self, request: Request, user: User) -> None:
+        self._veto(self._hook.before_login, request, user=user)
+
+    def _veto(self, caller: Callable[..., Any], request: Request, **arguments: Any) -> None:
+        try:
+            self._notify(caller, request, **arguments)
+        except contract.Refused as refusal:
+            raise Vetoed(refusal.message, plugin_code=refusal.code) from refusal
+        except FAILURES as error:
+            raise Vetoed(plugin_code="plugin_failed") from error
+
+    def deliver_message(self, request: Request, message: contract.Message) -> None:
+        """Hand ``message`` to the first plugin that takes it; raise `DeliveryFailed` where none does.
+
+        Rows that the deliverer queues must be stored: a failure to write them fails the unit.
+        """
+        token = current.set(request)
+        request.must_store = True
+        try:
+            taken = self._hook.deliver_message(request=request, message=message)
+            if request.db_touched:
+                request.release_db()
+        except RequiredPluginFailed:
+            raise
+        except FAILURES as error:
+            raise DeliveryFailed from error
+        finally:
+            request.must_store = False
+            current.reset(token)
+        if not taken:
+            raise DeliveryFailed

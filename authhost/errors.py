@@ -1,0 +1,181 @@
+"""Every refusal and every fault that authhost raises by design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+
+class AuthHostError(Exception):
+    """The root of all errors of this package."""
+
+
+class ConfigurationError(AuthHostError):
+    """The settings, the plugins or the database do not fit; the message says what to do."""
+
+
+class RequiredPluginFailed(AuthHostError):
+    """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
+
+    def __init__(self, plugin: str, hook: str) -> None:
+        super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")
+        self.plugin = plugin
+        self.hook = hook
+
+
+class AuthError(AuthHostError):
+    """A flow refused. ``code`` is stable, ``str()`` is for people, ``fields`` for programs."""
+
+    code: ClassVar[str] = "refused"
+    message: ClassVar[str] = "This is not possible."
+
+    def __init__(self, message: str | None = None, **fields: Any) -> None:
+        super().__init__(message or self.message)
+        self.fields: Mapping[str, Any] = fields
+
+
+class InvalidInput(AuthError):
+    """A value has the wrong type, length or form; ``fields["field"]`` names it."""
+
+    code = "invalid_input"
+    message = "This value is not valid."
+
+
+class InvalidEmail(InvalidInput):
+    """The text is no e-mail address (RFC 5321, RFC 6531)."""
+
+    code = "invalid_email"
+    message = "This is not a valid e-mail address."
+
+
+class WeakPassword(InvalidInput):
+    """The password does not meet the policy (NIST SP 800-63B-4); ``fields["reason"]`` says why."""
+
+    code = "weak_password"
+    message = "This password is too easy to guess."
+
+
+class InvalidCredentials(AuthError):
+    """Unknown account or wrong password: one answer for both."""
+
+    code = "invalid_credentials"
+    message = "The name or the password is not right."
+
+
+class RateLimited(AuthError):
+    """Too many tries; ``fields["retry_after"]`` is in seconds."""
+
+    code = "rate_limited"
+    message = "Too many tries. Please wait a while."
+
+
+class SignupClosed(AuthError):
+    """The operator has closed signup."""
+
+    code = "signup_closed"
+    message = "Signup is closed."
+
+
+class EmailTaken(AuthError):
+    """The address belongs to another account."""
+
+    code = "email_taken"
+    message = "This address is in use by another account."
+
+
+class UsernameTaken(AuthError):
+    """The username belongs to another account."""
+
+    code = "username_taken"
+    message = "This username is taken."
+
+
+class InvalidKey(AuthError):
+    """The key of a link is unknown, used or expired."""
+
+    code = "invalid_key"
+    message = "This link is not valid any more. Please ask for a new one."
+
+
+class LoginRequired(AuthError):
+    """The flow needs a logged-in user."""
+
+    code = "login_required"
+    message = "Please log in first."
+
+
+class ReauthenticationRequired(AuthError):
+    """The login is older than ``fields["max_age"]`` seconds."""
+
+    code = "reauthentication_required"
+    message = "Please confirm your password first."
+
+
+class EmailNotFound(AuthError):
+    """The logged-in user has no such address."""
+
+    code = "email_not_found"
+    message = "Your account has no such address."
+
+
+class EmailNotVerified(AuthError):
+    """The address is not verified while another one is."""
+
+    code = "email_not_verified"
+    message = "Please confirm this address first."
+
+
+class EmailAlreadyAdded(AuthError):
+    """The account has this address."""
+
+    code = "email_already_added"
+    message = "Your account has this address already."
+
+
+class TooManyEmails(AuthError):
+    """The account has as many addresses as the settings allow."""
+
+    code = "too_many_emails"
+    message = "Your account cannot have more addresses."
+
+
+class PrimaryEmailRequired(AuthError):
+    """The primary address cannot be removed."""
+
+    code = "primary_email_required"
+    message = "The primary address cannot be removed. Make another one primary first."
+
+
+class PasswordAlreadySet(AuthError):
+    """The account has a password: change it instead."""
+
+    code = "password_already_set"
+    message = "Your account has a password. Change it instead."
+
+
+class Conflict(AuthError):
+    """What the flow had read was changed meanwhile by another request."""
+
+    code = "conflict"
+    message = "This was changed meanwhile. Please try again."
+
+
+class SessionNotFound(AuthError):
+    """The logged-in user has no such session."""
+
+    code = "session_not_found"
+    message = "There is no such session."
+
+
+class Vetoed(AuthError):
+    """A plugin refused; ``fields["plugin_code"]`` is the code it gave."""
+
+    code = "vetoed"
+    message = "This was refused."
+
+
+class DeliveryFailed(AuthError):
+    """No plugin took the message for delivery; nothing was stored."""
+
+    code = "delivery_failed"
+    message = "The e-mail could not be sent. Please try again later."

@@ -1,0 +1,160 @@
+"""The host: settings, plugins, database and flows, tied together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from functools import cached_property
+from typing import Any, Self
+
+from authhost_hookspecs import PluginTables
+from itsdangerous import URLSafeTimedSerializer
+from sqlalchemy import Engine
+
+from authhost.account import Account
+from authhost.discovery import PluginRecord, PluginRegistry
+from authhost.dispatch import Hooks
+from authhost.errors import ConfigurationError
+from authhost.passwords import Passwords
+from authhost.ratelimits import RateLimits
+from authhost.request import Request
+from authhost.settings import DEFAULT_URLS, Settings
+from authhost.store import migrate
+from authhost.store.engine import make_engine
+
+
+def utc_now() -> datetime:
+    """The clock of a host that was given no other."""
+    return datetime.now(UTC)
+
+
+class AuthHost:
+    """An authentication engine with its plugins.
+
+    ``plugins`` are plugin objects by name, beside those that are installed;
+    ``discover=False`` leaves the installed ones out. ``upgrade_database``
+    applies migrations first. Raises `ConfigurationError` with what to do.
+    Use it as a context manager, or call `close`.
+    """
+
+    account = Account()
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        plugins: Mapping[str, object] | None = None,
+        discover: bool = True,
+        clock: Callable[[], datetime] = utc_now,
+        upgrade_database: bool = False,
+        check_database: bool = True,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.urls = {**DEFAULT_URLS, **settings.urls}
+        self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
+        self.hooks = Hooks(self.registry.manager)
+        self._plugin_settings = {
+            record.name: self._settings_of(record)
+            for record in self.registry.loaded()
+            if "register_settings" in record.hooks
+        }
+        self.engine: Engine = make_engine(settings.database_url)
+        self.reader = self.engine.execution_options(
+            **(
+                {"authhost_read": True}
+                if self.engine.dialect.name == "sqlite"
+                else {"isolation_level": "AUTOCOMMIT"}
+            )
+        )
+        self.passwords = Passwords(settings)
+        self.limits = RateLimits(settings)
+        self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
+        self._open = False
+        if upgrade_database:
+            self.upgrade_database()
+        if check_database:
+            self._check_database()
+            self._check_deliverer()
+            self.registry.manager.hook.host_started(host=self)
+            self._open = True
+
+    def request(
+        self,
+        *,
+        ip_address: str | None = None,
+        user_agent: str = "",
+        session_token: str | None = None,
+        native: Any = None,
+    ) -> Request:
+        """A unit of work, for a ``with`` block: commits at its end, rolls back on an error."""
+        return Request(
+            self, ip_address=ip_address, user_agent=user_agent, session_token=session_token, native=native
+        )
+
+    @cached_property
+    def migrations(self) -> dict[str, str]:
+        """The packages of migrations by name: authhost's own, then each plugin's."""
+        found = []
+        for record in self.registry.loaded():
+            if "register_tables" in record.hooks:
+                tables: PluginTables = record.plugin.register_tables()  # type: ignore[attr-defined]
+                found.append((record.name, tables.migrations))
+        return migrate.histories(found)
+
+    def upgrade_database(self) -> None:
+        """Apply all migrations, authhost's own and the plugins'."""
+        migrate.upgrade(self.engine, self.migrations)
+
+    def plugin_settings(self, plugin_name: str) -> Any:
+        """What the operator set for a plugin; raises `KeyError` where it registers no settings."""
+        return self._plugin_settings[plugin_name]
+
+    def close(self) -> None:
+        """Let the plugins stop, and close the connections. May be called twice."""
+        if self._open:
+            self._open = False
+            self.registry.manager.hook.host_stopping(host=self)
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _settings_of(self, record: PluginRecord) -> Any:
+        kind = record.plugin.register_settings()  # type: ignore[attr-defined]
+        given = dict(self.settings.plugin_settings.get(record.name, {}))
+        known = [each.name for each in fields(kind)]
+        for name in given:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
+                raise ConfigurationError(f"plugin {record.name} has no setting {name!r}{hint}")
+        try:
+            return kind(**given)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"settings of plugin {record.name}: {error}") from error
+
+    def _check_database(self) -> None:
+        late = [
+            name
+            for name, (have, want) in migrate.current(self.engine, self.migrations).items()
+            if have != want
+        ]
+        if late:
+            raise ConfigurationError(
+                f"the database is not up to date ({', '.join(late)}); run `authhost db upgrade`, "
+                "or pass upgrade_database=True"
+            )
+
+    def _check_deliverer(self) -> None:
+        delivers = any("deliver_message" in record.hooks for record in self.registry.loaded())
+        if self.settings.email_verification == "mandatory" and not delivers:
+            raise ConfigurationError(
+                "email_verification is mandatory, but no plugin delivers e-mail; "
+                "install authhost-email, or set email_verification to none"
+            )

@@ -1,0 +1,16 @@
+"""Keys and tokens: 256 random bits, stored as a SHA-256 digest (ASVS 5.0, 6.5.2)."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+
+def new_key() -> str:
+    """A fresh key, safe in a URL."""
+    return secrets.token_urlsafe(32)
+
+
+def digest(key: str) -> bytes:
+    """What is stored of a key, and looked up by."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()

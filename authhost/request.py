@@ -1,0 +1,342 @@
+"""The unit of work: one request, one transaction."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
+from uuid import UUID
+
+from sqlalchemy import Connection, Executable, Row, Table, insert, update
+from sqlalchemy.orm import Session as DatabaseSession
+from uuid6 import uuid7
+
+from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
+from authhost.guard import FAILURES, GuardedPlugin
+from authhost.keys import digest
+from authhost.records import Session, User
+from authhost.store import queries
+from authhost.store.models import Session as SessionModel
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from authhost.host import AuthHost
+    from authhost.settings import Settings
+
+log = logging.getLogger("authhost")
+
+USER_AGENT_LENGTH = 512
+
+
+class QueuedRow(NamedTuple):
+    """A plugin's row that waits for the commit."""
+
+    plugin: str
+    must_store: bool
+    table: Table
+    values: Mapping[str, Any]
+
+
+class Request:
+    """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`).
+
+    A context manager: commits at the end, rolls back on an error. Reads take a
+    connection for as long as the statement runs; the first write opens the
+    transaction. So nothing is held while a password is hashed, unless the
+    application wrote something in the same unit before.
+    """
+
+    def __init__(
+        self,
+        host: AuthHost,
+        *,
+        ip_address: str | None,
+        user_agent: str,
+        session_token: str | None,
+        native: Any,
+    ) -> None:
+        self.host = host
+        self.id = self.new_id()
+        self.ip_address = _ip_address(ip_address)
+        self.user_agent = _user_agent(user_agent)
+        self.native = native
+        self.caller: GuardedPlugin | None = None
+        self.must_store = False
+        self.db_touched = False
+        self._token = session_token
+        self._loaded = False
+        self._session: Session | None = None
+        self._user: User | None = None
+        self._connection: Connection | None = None
+        self._db: DatabaseSession | None = None
+        self._queued: list[QueuedRow] = []
+        self._callbacks: list[Callable[[], None]] = []
+        self._refusals: list[tuple[str, AuthError, User | None]] = []
+
+    # What plugins and applications read.
+
+    @property
+    def now(self) -> datetime:
+        """The host's clock, in UTC."""
+        return self.host.clock()
+
+    @property
+    def settings(self) -> Settings:
+        """The host's settings."""
+        return self.host.settings
+
+    @property
+    def session_token(self) -> str | None:
+        """The token that the client sent or that a flow of this unit made."""
+        return self._token
+
+    @property
+    def session(self) -> Session | None:
+        """The session, or None."""
+        self._load()
+        return self._session
+
+    @property
+    def user(self) -> User | None:
+        """Who is logged in, or None."""
+        self._load()
+        return self._user
+
+    def plugin_settings(self, plugin_name: str) -> Any:
+        """What the operator set for a plugin."""
+        return self.host.plugin_settings(plugin_name)
+
+    def new_id(self) -> UUID:
+        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        return UUID(int=uuid7().int)
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        path = self.host.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
+        return self.settings.base_url + path
+
+    # What they write.
+
+    @property
+    def db(self) -> DatabaseSession:
+        """The SQLAlchemy session of this unit; a plugin's failed call undoes what it did here."""
+        if self._db is None:
+            self._db = DatabaseSession(self.connection, join_transaction_mode="create_savepoint")
+        if self.caller is not None and not self.db_touched:
+            self.db_touched = True
+            if self._db.in_transaction():
+                self._db.commit()
+        return self._db
+
+    def insert(self, table: Table, values: Mapping[str, Any]) -> None:
+        """Queue one row, written just before the commit with all others."""
+        caller = self.caller
+        must_store = self.must_store or (caller is not None and caller.required)
+        self._queued.append(QueuedRow(caller.name if caller else "", must_store, table, values))
+
+    def on_commit(self, callback: Callable[[], None]) -> None:
+        """Call ``callback`` once this unit has been committed."""
+        self._callbacks.append(callback)
+
+    # What the guard uses.
+
+    def mark(self) -> tuple[int, int]:
+        """Where the queues stand, for `undo`."""
+        return len(self._queued), len(self._callbacks)
+
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
+        del self._queued[mark[0] :], self._callbacks[mark[1] :]
+        if self.db_touched and self._db is not None:
+            self._db.rollback()
+            self.db_touched = False
+
+    def release_db(self) -> None:
+        """Keep what the caller wrote through `db`."""
+        if self._db is not None:
+            self._db.commit()
+        self.db_touched = False
+
+    # What the flows use.
+
+    @property
+    def connection(self) -> Connection:
+        """The connection of the transaction; opens it."""
+        if self._connection is None:
+            self._connection = self.host.engine.connect()
+            self._connection.begin()
+        return self._connection
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was written in this unit so far."""
+        return self._connection is None
+
+    def read(self, statement: Executable) -> Sequence[Row[Any]]:
+        """All rows of ``statement``: within the transaction if one is open, else by itself."""
+        if self._connection is not None:
+            return self._connection.execute(statement).all()
+        with self.host.reader.connect() as connection:
+            return connection.execute(statement).all()
+
+    def write(self, statement: Executable, values: Any = None) -> int:
+        """Run a writing statement; return the number of rows that it met."""
+        return self.connection.execute(statement, values).rowcount
+
+    def log_in(self, session: Session, user: User, token: str) -> None:
+        """From here on this unit is ``user``'s."""
+        self._loaded, self._session, self._user, self._token = True, session, user, token
+
+    def log_out(self) -> None:
+        """From here on nobody is logged in."""
+        self._loaded, self._session, self._user, self._token = True, None, None, None
+
+    def state(self) -> tuple[bool, Session | None, User | None, str | None]:
+        """Who is logged in, for `restore`."""
+        return self._loaded, self._session, self._user, self._token
+
+    def restore(self, state: tuple[bool, Session | None, User | None, str | None]) -> None:
+        """Undo what `log_in` and `log_out` did."""
+        self._loaded, self._session, self._user, self._token = state
+
+    def refused(self, flow: str, error: AuthError, user: User | None) -> None:
+        """Tell the plugins of a refusal. It is stored though the flow is not."""
+        self._refusals.append((flow, error, user))
+        self.host.hooks.flow_refused(self, flow, error, user)
+
+    def _load(self) -> None:
+        if self._loaded:
+            return
+        self._loaded = True
+        if not self._token or not isinstance(self._token, str) or len(self._token) > 128:
+            return
+        found = queries.session_by_digest(self, digest(self._token))
+        if found is None:
+            return
+        session, user = found
+        now, settings = self.now, self.settings
+        idle = now - session.last_seen_at
+        if session.expires_at <= now or idle > timedelta(seconds=settings.session_idle) or not user.is_active:
+            return
+        self._session, self._user = session, user
+        if idle > timedelta(seconds=settings.session_touch):
+            with self.host.engine.begin() if self.clean else _Joined(self.connection) as connection:
+                connection.execute(
+                    update(SessionModel).where(SessionModel.id == session.id).values(last_seen_at=now)
+                )
+
+    # The transaction.
+
+    def commit(self) -> None:
+        """Store everything, then run the callbacks. The unit can go on with a new transaction."""
+        if self._db is not None and self._db.in_transaction():
+            self._db.commit()
+        if self._queued:
+            self._store_queued()
+        if self._connection is not None:
+            self._connection.commit()
+        self._close()
+        self._refusals.clear()
+        callbacks, self._callbacks = self._callbacks, []
+        for callback in callbacks:
+            try:
+                callback()
+            except FAILURES as error:
+                log.error("an on_commit callback failed: %s (request %s)", type(error).__name__, self.id)
+
+    def rollback(self) -> None:
+        """Undo everything that was not committed."""
+        self._queued.clear()
+        self._callbacks.clear()
+        if self._connection is not None:
+            self._connection.rollback()
+        self._close()
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _store_queued(self) -> None:
+        queued, self._queued = self._queued, []
+        try:
+            with self.connection.begin_nested():
+                self._insert_rows(queued)
+        except FAILURES:
+            for name in dict.fromkeys(row.plugin for row in queued):
+                self._store_alone(name, [row for row in queued if row.plugin == name])
+
+    def _store_alone(self, name: str, rows: list[QueuedRow]) -> None:
+        try:
+            with self.connection.begin_nested():
+                self._insert_rows(rows)
+        except FAILURES as error:
+            if any(row.must_store for row in rows):
+                raise RequiredPluginFailed(name, "insert") from error
+            log.error("rows of plugin %s were not stored: %s", name, type(error).__name__)
+
+    def _insert_rows(self, rows: list[QueuedRow]) -> None:
+        groups: dict[tuple[Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+        for row in rows:
+            groups.setdefault((row.table, tuple(row.values)), []).append(row.values)
+        for (table, _), values in groups.items():
+            self.connection.execute(insert(table), values)
+
+    def __enter__(self) -> Request:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, AuthError):
+            try:
+                self.commit()
+            except BaseException:
+                self.rollback()
+                raise
+            return
+        refusals, self._refusals = self._refusals, []
+        self.rollback()
+        if refusals:
+            # An earlier flow of this unit refused: that much is stored all the same.
+            for refusal in refusals:
+                self.host.hooks.flow_refused(self, *refusal)
+            self.commit()
+
+
+class _Joined:
+    """A transaction that somebody else ends."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> Connection:
+        return self._connection
+
+    def __exit__(self, *error: object) -> None:
+        return None
+
+
+def _ip_address(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return str(ipaddress.ip_address(text.partition("%")[0]))
+    except (ValueError, AttributeError) as error:
+        raise InvalidInput("This is not an IP address.", field="ip_address") from error
+
+
+def _user_agent(text: str) -> str:
+    if not isinstance(text, str):
+        raise InvalidInput("The user agent must be text.", field="user_agent")
+    return "".join(c if c.isprintable() else " " for c in text[:USER_AGENT_LENGTH])

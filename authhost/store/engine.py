@@ -1,0 +1,40 @@
+"""The engine, set up so that each database keeps what the flows count on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+
+BUSY_TIMEOUT_MS = 30_000
+
+
+def make_engine(url: str) -> Engine:
+    """Return an engine for ``url``.
+
+    SQLite: WAL, foreign keys, a busy time-out, and a write lock taken at the
+    start of a transaction (a read transaction that turns into a write would
+    fail at once when another write came between). Elsewhere READ COMMITTED, so
+    that a conditional UPDATE sees what has been committed.
+    """
+    if not url.startswith("sqlite"):
+        return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20)
+    engine = create_engine(url)
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=NORMAL",
+            "foreign_keys=ON",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        if not connection.get_execution_options().get("authhost_read"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
