@@ -8,13 +8,14 @@ import json
 import queue
 import re
 import secrets
+import socket
 import sys
 import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
-from typing import Any, cast
+from typing import Any
 
 import click
 
@@ -40,13 +41,10 @@ class Mailbox:
             raise ConfigurationError("the tour needs aiosmtpd; run `pip install 'authhost[tour]'`") from error
         self.arrived: queue.Queue[Any] = queue.Queue()
         self.all: list[Any] = []
-        self._controller = Controller(self, hostname="127.0.0.1", port=0)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = int(free.getsockname()[1])
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
         self._controller.start()
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return int(cast(Any, self._controller.server).sockets[0].getsockname()[1])
 
     async def handle_DATA(self, server: object, session: object, envelope: Any) -> str:
         """Called by aiosmtpd for each message."""

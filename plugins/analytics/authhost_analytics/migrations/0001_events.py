@@ -1,0 +1,16 @@
+"""The events."""
+
+from alembic import op
+
+from authhost_analytics.tables import event_table
+
+revision = "0001"
+down_revision = None
+
+
+def upgrade() -> None:
+    event_table.create(op.get_bind())
+
+
+def downgrade() -> None:
+    event_table.drop(op.get_bind())
