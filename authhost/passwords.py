@@ -64,7 +64,7 @@ class Passwords:
         words = [self._site, *COMMON, *SEQUENCES]
         for each in context:
             words += (each or "").casefold().replace("@", " ").replace(".", " ").split()
-        for word in sorted((w for w in words if len(w) >= 4), key=len, reverse=True):
+        for word in sorted((w for w in words if len(w) >= 3), key=len, reverse=True):
             core = core.replace(word, "").replace(word[::-1], "")
         if len(set(text)) < 5 or len(set(core)) < 4:
             raise WeakPassword(field="password", reason="too_common")

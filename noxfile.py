@@ -1,0 +1,87 @@
+"""``nox`` runs what must be green; ``nox -l`` lists the rest."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.sessions = ["lint", "typing", "tests", "databases", "builds"]
+
+PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
+DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
+TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "aiosmtpd>=1.4.6"]
+SERVERS = {
+    "postgresql": (
+        "AUTHHOST_POSTGRESQL_URL",
+        "postgresql+psycopg://postgres@127.0.0.1:5432/test",
+        5432,
+        "psycopg[binary]",
+    ),
+    "mariadb": ("AUTHHOST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/test", 3306, "PyMySQL"),
+}
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style of all code."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Strict types of all that ships."""
+    session.install("mypy>=1.17", *DISTRIBUTIONS)
+    packages = [f"plugins/{name}/authhost_{name}" for name in ("audit", "email", "analytics")]
+    session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages)
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """All tests, on SQLite."""
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS)
+    session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session
+@nox.parametrize("server", sorted(SERVERS))
+def databases(session: nox.Session, server: str) -> None:
+    """The same tests on a database server. Its database is emptied."""
+    variable, default, port, driver = SERVERS[server]
+    url = os.environ.get(variable)
+    if url is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            session.skip(f"LEFT OUT: no {server} at 127.0.0.1:{port}; set {variable} to run this")
+        url = default
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
+    session.run("pytest", "-n", "0", *session.posargs, env={"AUTHHOST_TEST_DATABASE_URL": url})
+
+
+@nox.session
+def builds(session: nox.Session) -> None:
+    """Each distribution as a wheel; the contract by itself, and the host without any plugin."""
+    session.install("build")
+    wheels = Path(session.create_tmp()) / "wheels"
+    for folder in DISTRIBUTIONS:
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(wheels), folder, silent=True)
+    made = {path.name.split("-")[0]: str(path) for path in wheels.glob("*.whl")}
+    for name, needs in (
+        ("authhost_hookspecs", ()),
+        ("authhost", ("authhost_hookspecs",)),
+        ("authhost_audit", ("authhost_hookspecs",)),
+        ("authhost_email", ("authhost_hookspecs",)),
+        ("authhost_analytics", ("authhost_hookspecs",)),
+    ):
+        home = Path(session.create_tmp()) / name
+        session.run("python", "-m", "venv", "--clear", str(home))
+        python = str(home / "bin" / "python")
+        install = [python, "-m", "pip", "install", "-q", *(made[each] for each in (*needs, name))]
+        session.run(*install, external=True)
+        session.run(python, "-c", f"import {name}", external=True)

@@ -1,0 +1,222 @@
+"""Plugins are accepted whole or refused whole, and their failures stay theirs."""
+
+from __future__ import annotations
+
+import pytest
+from authhost_hookspecs import Refused, hookimpl
+from conftest import PASSWORD
+from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
+
+from authhost.errors import ConfigurationError, InvalidCredentials, RequiredPluginFailed, Vetoed
+
+notes = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(20)))
+
+
+class Misspelt:
+    @hookimpl
+    def user_loged_in(self, user): ...
+
+
+class WrongArgument:
+    @hookimpl
+    def user_logged_in(self, request, usr): ...
+
+
+class Asynchronous:
+    @hookimpl
+    async def user_logged_in(self, user): ...
+
+
+class Defaulted:
+    @hookimpl
+    def user_logged_in(self, user=None): ...
+
+
+class KeywordOnly:
+    @hookimpl
+    def user_logged_in(self, *, user): ...
+
+
+class Undecorated:
+    def user_logged_in(self, user): ...
+
+    @hookimpl
+    def user_logged_out(self, user): ...
+
+
+class VetoWrapper:
+    @hookimpl(wrapper=True)
+    def before_login(self, user):
+        return (yield)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "sentence"),
+    [
+        (Misspelt(), "did you mean 'user_logged_in'"),
+        (WrongArgument(), "did you mean 'user'"),
+        (Asynchronous(), "async def"),
+        (Defaulted(), "default"),
+        (KeywordOnly(), "plain positional"),
+        (Undecorated(), "not decorated"),
+        (VetoWrapper(), "may not be wrapped"),
+        (Misspelt, "the class Misspelt"),
+        (object(), "no hook"),
+    ],
+)
+def test_refused_with_a_sentence(make_host, plugin, sentence):
+    host = make_host({"bad": plugin})
+    record = next(each for each in host.registry.records if each.name == "bad")
+    assert record.status == "refused"
+    assert sentence in record.reason
+    with pytest.raises(ConfigurationError, match="bad"):
+        make_host({"bad": plugin}, strict=True)
+
+
+def test_required_and_blocked(make_host):
+    with pytest.raises(ConfigurationError, match="not installed"):
+        make_host(required_plugins=("audit",))
+    host = make_host({"bad": Misspelt()}, blocked_plugins=("bad",))
+    assert {each.name: each.status for each in host.registry.records}["bad"] == "blocked"
+
+
+class Failing:
+    """Writes in both ways, then fails."""
+
+    def __init__(self, error=ValueError):
+        self.error = error
+        self.commits = 0
+
+    @hookimpl
+    def user_signed_up(self, request, user):
+        request.insert(notes, {"text": "queued"})
+        request.db.execute(notes.insert().values(text="direct"))
+        request.on_commit(lambda: setattr(self, "commits", self.commits + 1))
+        raise self.error("fails")
+
+
+class Writing:
+    @hookimpl
+    def user_signed_up(self, request, user):
+        request.insert(notes, {"text": "kept"})
+        request.db.execute(notes.insert().values(text="kept too"))
+
+    @hookimpl
+    def flow_refused(self, request, flow, error, user):
+        request.insert(notes, {"text": error.code})
+
+
+def stored(host):
+    with host.engine.connect() as connection:
+        return set(connection.execute(select(notes.c.text)).scalars())
+
+
+@pytest.mark.parametrize("error", [ValueError, SystemExit])
+def test_a_failing_plugin_changes_nothing(make_host, run, recorder, error):
+    failing = Failing(error)
+    host = make_host({"failing": failing, "writing": Writing()})
+    notes.create(host.engine)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).authenticated
+    assert stored(host) == {"kept", "kept too"}
+    assert "user_signed_up" in recorder.names
+    assert failing.commits == 0
+
+
+def test_ctrl_c_is_no_failure(make_host, run):
+    host = make_host({"failing": Failing(KeyboardInterrupt)})
+    notes.create(host.engine)
+    with pytest.raises(KeyboardInterrupt):
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert stored(host) == set()
+
+
+def test_a_required_plugin_that_fails_ends_the_flow(make_host, run):
+    host = make_host({"failing": Failing(), "writing": Writing()}, required_plugins=("failing",))
+    notes.create(host.engine)
+    with pytest.raises(RequiredPluginFailed):
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert stored(host) == set()
+    with pytest.raises(InvalidCredentials):
+        run(host, "login", identifier="ann@example.org", password=PASSWORD)
+
+
+def test_a_row_that_cannot_be_stored_takes_no_other_with_it(make_host, run):
+    class Broken:
+        @hookimpl
+        def user_signed_up(self, request):
+            request.insert(notes, {"id": 1, "text": "twice"})
+            request.insert(notes, {"id": 1, "text": "twice"})
+
+    host = make_host({"broken": Broken(), "writing": Writing()})
+    notes.create(host.engine)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).authenticated
+    assert stored(host) == {"kept", "kept too"}
+
+
+def test_a_refusal_is_stored(make_host, run):
+    host = make_host({"writing": Writing()})
+    notes.create(host.engine)
+    with pytest.raises(InvalidCredentials):
+        run(host, "login", identifier="ann@example.org", password="wrong")
+    assert stored(host) == {"invalid_credentials"}
+
+
+def test_a_refusal_is_stored_though_the_unit_fails_later(make_host):
+    host = make_host({"writing": Writing()})
+    notes.create(host.engine)
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.db.execute(notes.insert().values(text="the application's"))
+        with pytest.raises(InvalidCredentials):
+            host.account.login(request, identifier="ann@example.org", password="wrong")
+        raise ZeroDivisionError
+    assert stored(host) == {"invalid_credentials"}
+
+
+def test_a_veto_refuses(make_host, run):
+    class Veto:
+        @hookimpl
+        def before_signup(self, email):
+            raise Refused("domain", "Not from there.")
+
+    host = make_host({"veto": Veto()})
+    with pytest.raises(Vetoed, match=r"Not from there\.") as caught:
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert caught.value.fields["plugin_code"] == "domain"
+
+
+def test_order_is_by_name_with_tryfirst_and_wrappers(make_host, run):
+    seen = []
+
+    def plugin(name, **options):
+        class Ordered:
+            @hookimpl(**options)
+            def user_signed_up(self):
+                seen.append(name)
+
+        return Ordered()
+
+    class Around:
+        @hookimpl(wrapper=True)
+        def user_signed_up(self):
+            seen.append("before")
+            result = yield
+            seen.append("after")
+            return result
+
+    host = make_host({"b": plugin("b"), "a": plugin("a"), "z": plugin("z", tryfirst=True), "w": Around()})
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert seen == ["before", "z", "a", "b", "after"]
+    stats = next(each for each in host.registry.records if each.name == "a").guarded.stats
+    assert (stats["user_signed_up"].calls, stats["user_signed_up"].failures) == (1, 0)
+
+
+def test_one_winner_among_many(make_host, run):
+    from concurrent.futures import ThreadPoolExecutor
+
+    host = make_host(email_verification="mandatory")
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(lambda _: run(host, "signup", email="ann@example.org", password=PASSWORD), range(32)))
+    from authhost.store.models import User
+
+    with host.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(User.__table__)).scalar() == 1
