@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from authhost.errors import RateLimited
+from authhost.errors import ConfigurationError, RateLimited
 
 if TYPE_CHECKING:
+    from limits import RateLimitItem
+
     from authhost.request import Request
     from authhost.settings import Settings
 
@@ -26,12 +29,14 @@ DEFAULTS: Mapping[str, str] = {
 }
 """Per action: amount / period / what it is counted by (``ip``, ``user`` or ``key``, the value submitted)."""
 
+KINDS = frozenset({"ip", "user", "key"})
+
 
 class RateLimits:
     """Counts actions, in memory or in Redis. What is submitted is kept as a digest only."""
 
     def __init__(self, settings: Settings) -> None:
-        self._rates: dict[str, list[tuple[object, str]]] = {}
+        self._rates: dict[str, list[tuple[RateLimitItem, str]]] = {}
         if settings.rate_limits is False:
             return
         from limits import parse
@@ -41,16 +46,25 @@ class RateLimits:
         self._limiter = MovingWindowRateLimiter(storage_from_string(settings.redis_url or "memory://"))
         overrides = settings.rate_limits if isinstance(settings.rate_limits, Mapping) else {}
         for action, rates in {**DEFAULTS, **overrides}.items():
+            if action not in DEFAULTS:
+                near = get_close_matches(action, DEFAULTS, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(DEFAULTS)}"
+                raise ConfigurationError(f"rate_limits: there is no action {action!r}{hint}")
             parts = [each.strip().rpartition("/") for each in rates.split(",") if each.strip()]
-            self._rates[action] = [(parse(rate), per) for rate, _, per in parts]
+            try:
+                self._rates[action] = [(parse(rate), per) for rate, _, per in parts]
+            except ValueError as error:
+                raise ConfigurationError(f"rate_limits: {action} = {rates!r}: {error}") from error
+            if any(per not in KINDS for _, _, per in parts):
+                raise ConfigurationError(
+                    f"rate_limits: {action} = {rates!r} must end in /ip, /user or /key; "
+                    'an example is "10/minute/ip"'
+                )
 
     def hit(self, request: Request, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds."""
-        self._apply(request, action, key, count=True)
-
-    def test(self, request: Request, action: str, key: str = "") -> None:
-        """Raise `RateLimited` where `hit` would, without counting."""
-        self._apply(request, action, key, count=False)
+        self._test(request, action, key)
+        self._count(request, action, key, KINDS)
 
     def allows(self, request: Request, action: str, key: str = "") -> bool:
         """Count one ``action``; False where that is too many."""
@@ -60,26 +74,48 @@ class RateLimits:
             return False
         return True
 
+    def attempt(self, request: Request, action: str, key: str) -> None:
+        """Count a try that may fail, for its key alone; raises `RateLimited`.
+
+        It is counted before it is judged, so that a thousand tries at once are
+        no more than a thousand in a row. `failed` or `clear` follows.
+        """
+        self._test(request, action, key)
+        self._count(request, action, key, {"key"})
+
+    def failed(self, request: Request, action: str) -> None:
+        """The try has failed: count it for where it came from, too."""
+        self._count(request, action, "", {"ip", "user"})
+
     def clear(self, action: str, key: str) -> None:
         """Forget what was counted for ``key``."""
         for rate, per in self._rates.get(action, ()):
             if per == "key":
-                self._limiter.clear(rate, action, per, _digest(key))  # type: ignore[arg-type]
+                self._limiter.clear(rate, action, per, _digest(key))
 
-    def _apply(self, request: Request, action: str, key: str, *, count: bool) -> None:
+    def _test(self, request: Request, action: str, key: str) -> None:
+        for rate, per, who in self._counters(request, action, key):
+            if not self._limiter.test(rate, action, per, who):
+                raise self._limited(rate, action, per, who)
+
+    def _count(self, request: Request, action: str, key: str, kinds: Collection[str]) -> None:
+        for rate, per, who in self._counters(request, action, key):
+            if per in kinds and not self._limiter.hit(rate, action, per, who):
+                raise self._limited(rate, action, per, who)
+
+    def _counters(self, request: Request, action: str, key: str) -> Iterator[tuple[RateLimitItem, str, str]]:
         for rate, per in self._rates.get(action, ()):
+            who: str | None = key
             if per == "ip":
                 who = request.ip_address
             elif per == "user":
                 who = str(request.user.id) if request.user else request.ip_address
-            else:
-                who = key
-            if not who:
-                continue
-            apply = self._limiter.hit if count else self._limiter.test
-            if not apply(rate, action, per, _digest(who)):  # type: ignore[arg-type]
-                reset = self._limiter.get_window_stats(rate, action, per, _digest(who))[0]  # type: ignore[arg-type]
-                raise RateLimited(retry_after=max(1, round(reset - time.time())), action=action)
+            if who:
+                yield rate, per, _digest(who)
+
+    def _limited(self, rate: RateLimitItem, action: str, per: str, who: str) -> RateLimited:
+        reset = self._limiter.get_window_stats(rate, action, per, who).reset_time
+        return RateLimited(retry_after=max(1, round(reset - time.time())), action=action)
 
 
 def _digest(value: str) -> str:

@@ -35,14 +35,15 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     host = request.host
     name = text(identifier, "identifier", 254)
     secret = host.passwords.normalise(password)
-    key = key_of(name)
+    key = _email_key(name) if "@" in name else key_of(name)
     host.limits.hit(request, "login")
-    host.limits.hit(request, "login_failed", key)
+    host.limits.attempt(request, "login_failed", key)
 
-    account = queries.account_by_email(request, _email_key(name)) if "@" in name else None
-    account = account or queries.account_by_username(request, key)
+    find = queries.account_by_email if "@" in name else queries.account_by_username
+    account = find(request, key)
     right, newer = host.passwords.verify(secret, account.password if account else None)
     if account is None or not right or not account.user.is_active:
+        host.limits.failed(request, "login_failed")
         raise about(InvalidCredentials(), account.user if account else None)
     host.limits.clear("login_failed", key)
 

@@ -18,7 +18,7 @@ from authhost.errors import (
     PasswordAlreadySet,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import text
+from authhost.inputs import key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, TokenResult, User
 from authhost.request import Request
@@ -125,13 +125,15 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
         if request.user.id != user.id:
             host.hooks.user_logged_out(request, request.user)
         request.log_out()
+    addresses = queries.addresses(request, user.id)
+    for name in (*(each.email for each in addresses), user.username):
+        if name is not None:
+            host.limits.clear("login_failed", key_of(name))
     user = replace(user, has_usable_password=True)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
-    if settings.email_verification == "mandatory" and not any(
-        each.verified for each in queries.addresses(request, user.id)
-    ):
+    if settings.email_verification == "mandatory" and not any(each.verified for each in addresses):
         return None
     return start_session(request, user, "password_reset", if_password=hashed)
 
