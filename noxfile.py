@@ -9,7 +9,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "typing", "tests", "databases", "builds"]
+nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "builds"]
 
 PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
 DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
@@ -45,7 +45,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on SQLite."""
     session.install(*DISTRIBUTIONS, *TEST_TOOLS)
-    session.run("pytest", "-n", "auto", *session.posargs)
+    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *session.posargs)
 
 
 @nox.session
@@ -61,7 +61,21 @@ def databases(session: nox.Session, server: str) -> None:
             session.skip(f"LEFT OUT: no {server} at 127.0.0.1:{port}; set {variable} to run this")
         url = default
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
-    session.run("pytest", "-n", "0", *session.posargs, env={"AUTHHOST_TEST_DATABASE_URL": url})
+    session.run(
+        "pytest",
+        "-n",
+        "0",
+        "--ignore=tests/parity",
+        *session.posargs,
+        env={"AUTHHOST_TEST_DATABASE_URL": url},
+    )
+
+
+@nox.session
+def parity(session: nox.Session) -> None:
+    """The same scenarios through django-allauth and through authhost."""
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "django>=5.2,<6", "django-allauth>=65.21,<66")
+    session.run("pytest", "-n", "auto", "tests/parity", *session.posargs)
 
 
 @nox.session

@@ -195,6 +195,11 @@ class Request:
         """From here on nobody is logged in."""
         self._loaded, self._session, self._user, self._token = True, None, None, None
 
+    def refresh(self, user: User) -> None:
+        """What is known of ``user`` has changed."""
+        if self.user is not None and self.user.id == user.id:
+            self._user = user
+
     def state(self) -> tuple[bool, Session | None, User | None, str | None]:
         """Who is logged in, for `restore`."""
         return self._loaded, self._session, self._user, self._token

@@ -180,3 +180,35 @@ def test_unknown_account_and_wrong_password_answer_alike(make_host, run, recorde
         answers.append((str(caught.value), caught.value.code, caught.value.fields))
     assert answers[0] == answers[1]
     assert [values["user"] is None for _, values in recorder.calls] == [False, True]
+
+
+def test_a_reset_ends_the_session_of_whoever_is_logged_in_here(make_host, run, recorder):
+    host = make_host()
+    signed_up(host, run, recorder)
+    bob = signed_up(host, run, recorder, BOB)
+    run(host, "request_password_reset", email=ANN)
+    run(host, "reset_password", bob, key=recorder.key(), password=OTHER_PASSWORD)
+    assert recorder.names == ["user_logged_out", "password_reset"]
+    with host.request(session_token=bob) as request:
+        assert request.user is None
+
+
+def test_a_reset_logs_in_as_a_login_would(make_host, run, recorder):
+    host = make_host(login_on_password_reset=True, email_verification="mandatory")
+    signed_up(host, run, recorder)
+    run(host, "request_password_reset", email=ANN)
+    result = run(host, "reset_password", key=recorder.key(), password=OTHER_PASSWORD)
+    assert result.waits_for == "email_verification"
+    assert recorder.names == ["password_reset", "email_confirmation_sent"]
+
+
+def test_a_hook_sees_the_user_as_stored(make_host, run, recorder):
+    host = make_host()
+    token = signed_up(host, run, recorder)
+    run(host, "confirm_email", token, key=recorder.key())
+    run(host, "add_email", token, email=SECOND)
+    run(host, "confirm_email", token, key=recorder.key())
+    run(host, "make_primary", token, email=SECOND)
+    name, values = recorder.calls[-1]
+    assert (name, values["user"].email) == ("email_changed", SECOND)
+    assert values["request"].user.email == SECOND

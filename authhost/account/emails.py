@@ -6,7 +6,7 @@ from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about, flow, require_login, require_recent_login
-from authhost.account.login import start_session, waiting_user
+from authhost.account.login import leave, start_session, waiting_user
 from authhost.account.verification import mark_ready, send_confirmation_mail
 from authhost.errors import (
     EmailAlreadyAdded,
@@ -26,7 +26,6 @@ from authhost.store import queries
 from authhost.store.models import EmailAddress as EmailAddressModel
 from authhost.store.models import EmailConfirmation as EmailConfirmationModel
 from authhost.store.models import PasswordReset as PasswordResetModel
-from authhost.store.models import Session as SessionModel
 
 
 @flow
@@ -51,16 +50,15 @@ def confirm_email(request: Request, *, key: str) -> ConfirmResult:
         address = EmailAddress(address.id, address.user_id, address.email, True, True)
     request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == address.user_id))
     waits = waiting_user(request) == address.user_id
-    host.hooks.email_confirmed(request, address)
     fresh = queries.account_by_id(request, address.user_id)
     assert fresh is not None
+    request.refresh(fresh.user)
+    host.hooks.email_confirmed(request, address)
     if settings.change_email:
         host.hooks.email_changed(request, fresh.user, previous, address)
     mark_ready(request, fresh.user)
-    if request.user is not None and request.session is not None and request.user.id != address.user_id:
-        host.hooks.user_logged_out(request, request.user)
-        request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
-        request.log_out()
+    if request.user is not None and request.user.id != address.user_id:
+        leave(request)
     if waits and settings.login_on_email_confirmation:
         login = start_session(request, fresh.user, "email_confirmation", if_password=fresh.password)
         return ConfirmResult(address, login)
@@ -148,6 +146,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
     address = EmailAddress(address.id, address.user_id, address.email, address.verified, True)
     fresh = queries.account_by_id(request, user.id)
     assert fresh is not None
+    request.refresh(fresh.user)
     request.host.hooks.email_changed(request, fresh.user, previous, address)
     return address
 

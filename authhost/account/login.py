@@ -46,25 +46,17 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
         host.limits.failed(request, "login_failed")
         raise about(InvalidCredentials(), account.user if account else None)
     host.limits.clear("login_failed", key)
-
-    held = request.settings.email_verification == "mandatory" and not _is_verified(
-        request, account.user, name
-    )
-    if held:
-        send_confirmation_to(request, account.user, _unverified(request, account.user, name), signup=False)
-        return wait_for_verification(request, account.user.id)
     changes = {"password": newer} if newer else {}
-    return start_session(request, account.user, "password", if_password=account.password, **changes)
+    by_address = key if "@" in name else None
+    return start_session_or_wait(
+        request, account.user, "password", by_address, if_password=account.password, **changes
+    )
 
 
 @flow
 def logout(request: Request) -> None:
     """End the session. Nothing happens when nobody is logged in."""
-    if request.user is None or request.session is None:
-        return
-    request.host.hooks.user_logged_out(request, request.user)
-    request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
-    request.log_out()
+    leave(request)
 
 
 @flow
@@ -118,6 +110,37 @@ def deactivate(request: Request) -> None:
     request.log_out()
 
 
+def leave(request: Request) -> None:
+    """Log out whoever is logged in."""
+    if request.user is None or request.session is None:
+        return
+    request.host.hooks.user_logged_out(request, request.user)
+    request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+    request.log_out()
+
+
+def start_session_or_wait(
+    request: Request,
+    user: User,
+    method: str,
+    by_address: str | None,
+    *,
+    if_password: str | None,
+    **changes: str,
+) -> LoginResult:
+    """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
+
+    By an address that one must be verified, else any.
+    """
+    if request.settings.email_verification == "mandatory":
+        addresses = queries.addresses(request, user.id)
+        if not any(each.verified and by_address in (None, key_of(each.email)) for each in addresses):
+            key = by_address or (key_of(user.email) if user.email else None)
+            send_confirmation_to(request, user, key, signup=False)
+            return wait_for_verification(request, user.id)
+    return start_session(request, user, method, if_password=if_password, **changes)
+
+
 def start_session(
     request: Request, user: User, method: str, *, if_password: str | None, **changes: str
 ) -> LoginResult:
@@ -129,8 +152,9 @@ def start_session(
     request.host.hooks.before_login(request, user)
     if request.user is not None and request.session is not None:
         if request.user.id != user.id:
-            request.host.hooks.user_logged_out(request, request.user)
-        request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+            leave(request)
+        else:
+            request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
     unchanged = UserModel.password == if_password if if_password is not None else UserModel.password.is_(None)
     met = request.write(
         update(UserModel)
@@ -206,16 +230,3 @@ def _email_key(name: str) -> str:
         return parse_email(name).key
     except InvalidInput:
         return key_of(name)
-
-
-def _is_verified(request: Request, user: User, name: str) -> bool:
-    """By username any verified address will do, by e-mail it must be that one."""
-    key = _email_key(name)
-    return any(
-        each.verified and ("@" not in name or key_of(each.email) == key)
-        for each in queries.addresses(request, user.id)
-    )
-
-
-def _unverified(request: Request, user: User, name: str) -> str | None:
-    return _email_key(name) if "@" in name else (key_of(user.email) if user.email else None)

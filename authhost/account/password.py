@@ -10,7 +10,7 @@ from authhost_hookspecs import Message
 from sqlalchemy import delete, insert, select, update
 
 from authhost.account.flow import flow, require_login, require_recent_login
-from authhost.account.login import end_sessions, rotate_token, start_session
+from authhost.account.login import end_sessions, leave, rotate_token, start_session_or_wait
 from authhost.errors import (
     Conflict,
     InvalidCredentials,
@@ -38,7 +38,9 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     _store(request, user, old=None, new=request.host.passwords.hash(secret))
     end_sessions(request, user.id, but=session.id)
     result = rotate_token(request)
-    request.host.hooks.password_set(request, replace(user, has_usable_password=True))
+    user = replace(user, has_usable_password=True)
+    request.refresh(user)
+    request.host.hooks.password_set(request, user)
     return result
 
 
@@ -98,8 +100,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
 def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
     """Set a new password by the key of the mail. All sessions end, all other keys die.
 
-    Logs in where ``login_on_password_reset`` is on, unless verification holds
-    the login back.
+    Logs in where ``login_on_password_reset`` is on, as a login would.
     """
     host, settings = request.host, request.settings
     given = text(key, "key", 128)
@@ -120,11 +121,10 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     if not request.write(delete(PasswordResetModel).where(mine)):
         raise InvalidKey
     _store(request, user, old=account.password, new=hashed)
+    if request.user is not None and request.user.id != user.id:
+        leave(request)
+    request.log_out()
     end_sessions(request, user.id)
-    if request.user is not None:
-        if request.user.id != user.id:
-            host.hooks.user_logged_out(request, request.user)
-        request.log_out()
     addresses = queries.addresses(request, user.id)
     for name in (*(each.email for each in addresses), user.username):
         if name is not None:
@@ -133,9 +133,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
-    if settings.email_verification == "mandatory" and not any(each.verified for each in addresses):
-        return None
-    return start_session(request, user, "password_reset", if_password=hashed)
+    return start_session_or_wait(request, user, "password_reset", None, if_password=hashed)
 
 
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:

@@ -85,7 +85,8 @@ class EmailPlugin:
         if from_email_address is None:
             return
         for each in (from_email_address, to_email_address):
-            self._queue(request, "email_changed", each.email, address=to_email_address.email)
+            if each.verified:
+                self._queue(request, "email_changed", each.email, address=to_email_address.email)
 
     @hookimpl
     def host_started(self, host: Host) -> None:

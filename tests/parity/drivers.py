@@ -1,0 +1,334 @@
+"""The same steps through django-allauth's views and through authhost, each with what it signalled."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from typing import Any, Protocol
+
+import django
+from authhost_hookspecs import Message, hookimpl
+from django.conf import settings as django_settings
+
+from authhost import AuthHost, Settings
+from authhost.discovery import NOTIFICATIONS, SPEC_ARGUMENTS
+from authhost.errors import AuthError
+
+PASSWORD = "green teapots sing at dawn"
+NEW_PASSWORD = "seven quiet harbours in may"
+
+Call = tuple[str, Mapping[str, Any]]
+"""The name of a signal, with the telling values of its arguments."""
+
+
+class Driver(Protocol):
+    """What a scenario may do. ``options`` bear authhost's names."""
+
+    calls: list[Call]
+
+    def browser(self) -> None:
+        """Go on in another browser, where nobody is logged in."""
+
+    def signup(self, email: str, username: str | None = None) -> None: ...
+    def login(self, identifier: str, password: str = PASSWORD) -> None: ...
+    def logout(self) -> None: ...
+    def confirm(self, email: str) -> None:
+        """By the link of the newest mail to ``email``."""
+
+    def resend(self, email: str) -> None: ...
+    def add(self, email: str) -> None: ...
+    def make_primary(self, email: str) -> None: ...
+    def remove(self, email: str) -> None: ...
+    def change_password(self, current: str = PASSWORD) -> None: ...
+    def set_password(self) -> None: ...
+    def forget_password(self, email: str) -> None:
+        """Make the account one that has no usable password; it stays logged in."""
+
+    def ask_reset(self, email: str) -> None: ...
+    def reset(self, email: str) -> None:
+        """By the link of the newest mail to ``email``."""
+
+
+def telling(name: str, arguments: Mapping[str, Any]) -> Call:
+    """Reduce what a receiver got to what both sides can be compared by."""
+    values: dict[str, Any] = {}
+    for argument in SPEC_ARGUMENTS[name]:
+        value = arguments[argument]
+        if argument == "request":
+            user = value.user
+            values["request.user"] = getattr(user, "email", None)
+        elif argument == "user":
+            values["user"] = value.email
+        elif argument == "confirmation":
+            values["confirmation"] = value.email_address.email
+        elif argument.endswith("email_address"):
+            values[argument] = value and (value.email, value.verified, value.primary)
+        else:
+            values[argument] = value
+    return name, values
+
+
+if not django_settings.configured:
+    django_settings.configure(
+        SECRET_KEY="k" * 48,
+        ALLOWED_HOSTS=["*"],
+        DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+        INSTALLED_APPS=[
+            "django.contrib.auth",
+            "django.contrib.contenttypes",
+            "django.contrib.sessions",
+            "django.contrib.messages",
+            "allauth",
+            "allauth.account",
+        ],
+        MIDDLEWARE=[
+            "django.contrib.sessions.middleware.SessionMiddleware",
+            "django.contrib.auth.middleware.AuthenticationMiddleware",
+            "django.contrib.messages.middleware.MessageMiddleware",
+            "allauth.account.middleware.AccountMiddleware",
+        ],
+        AUTHENTICATION_BACKENDS=["allauth.account.auth_backends.AuthenticationBackend"],
+        TEMPLATES=[
+            {
+                "BACKEND": "django.template.backends.django.DjangoTemplates",
+                "APP_DIRS": True,
+                "OPTIONS": {
+                    "context_processors": [
+                        "django.template.context_processors.request",
+                        "django.contrib.auth.context_processors.auth",
+                        "django.contrib.messages.context_processors.messages",
+                    ]
+                },
+            }
+        ],
+        ROOT_URLCONF="allauth.urls",
+        EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend",
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
+        LOGIN_REDIRECT_URL="/",
+        USE_TZ=True,
+        ACCOUNT_LOGIN_METHODS={"email", "username"},
+        ACCOUNT_SIGNUP_FIELDS=["email*", "username", "password1*"],
+        ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS=False,
+    )
+    django.setup()
+
+ALLAUTH_NAMES = {
+    "email_verification": "ACCOUNT_EMAIL_VERIFICATION",
+    "login_on_email_confirmation": "ACCOUNT_LOGIN_ON_EMAIL_CONFIRMATION",
+    "login_on_password_reset": "ACCOUNT_LOGIN_ON_PASSWORD_RESET",
+    "change_email": "ACCOUNT_CHANGE_EMAIL",
+    "max_email_addresses": "ACCOUNT_MAX_EMAIL_ADDRESSES",
+    "rate_limits": "ACCOUNT_RATE_LIMITS",
+}
+
+
+class Allauth:
+    """django-allauth through its views, on SQLite in memory."""
+
+    def __init__(self, **options: Any) -> None:
+        from allauth.account import signals
+        from django.core import mail
+        from django.core.cache import cache
+        from django.core.management import call_command
+        from django.test import override_settings
+
+        self.calls: list[Call] = []
+        self.extras: set[str] = set()
+        self._stack = ExitStack()
+        changed = {ALLAUTH_NAMES[name]: value for name, value in options.items()}
+        self._stack.enter_context(override_settings(**changed))
+        call_command("migrate", verbosity=0)
+        call_command("flush", verbosity=0, interactive=False)
+        cache.clear()
+        mail.outbox = []
+        for name in SPEC_ARGUMENTS:
+            if name in NOTIFICATIONS and hasattr(signals, name):
+                receiver = self._receiver(name)
+                signal = getattr(signals, name)
+                signal.connect(receiver, weak=False)
+                self._stack.callback(signal.disconnect, receiver)
+        self.browser()
+
+    def _receiver(self, name: str) -> Callable[..., None]:
+        def receive(**arguments: Any) -> None:
+            self.extras |= set(arguments) - set(SPEC_ARGUMENTS[name]) - {"signal", "sender"}
+            self.calls.append(telling(name, arguments))
+
+        return receive
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def browser(self) -> None:
+        from django.test import Client
+
+        self._client = Client()
+
+    def _post(self, path: str, **data: str) -> Any:
+        return self._client.post(path, data)
+
+    def _link(self, email: str, pattern: str) -> str:
+        from django.core import mail
+
+        for message in reversed(mail.outbox):
+            found = re.search(pattern, message.body)
+            if found and message.to == [email]:
+                return found[1]
+        raise LookupError(email)
+
+    def signup(self, email: str, username: str | None = None) -> None:
+        self._post("/signup/", email=email, password1=PASSWORD, username=username or "")
+
+    def login(self, identifier: str, password: str = PASSWORD) -> None:
+        self._post("/login/", login=identifier, password=password)
+
+    def logout(self) -> None:
+        self._post("/logout/")
+
+    def confirm(self, email: str) -> None:
+        self._post(self._link(email, r"http://[^/]+(/confirm-email/\S+)"))
+
+    def resend(self, email: str) -> None:
+        self._post("/email/", email=email, action_send="")
+
+    def add(self, email: str) -> None:
+        self._post("/email/", email=email, action_add="")
+
+    def make_primary(self, email: str) -> None:
+        self._post("/email/", email=email, action_primary="")
+
+    def remove(self, email: str) -> None:
+        self._post("/email/", email=email, action_remove="")
+
+    def change_password(self, current: str = PASSWORD) -> None:
+        self._post("/password/change/", oldpassword=current, password1=NEW_PASSWORD, password2=NEW_PASSWORD)
+
+    def set_password(self) -> None:
+        self._post("/password/set/", password1=NEW_PASSWORD, password2=NEW_PASSWORD)
+
+    def forget_password(self, email: str) -> None:
+        from django.contrib.auth.models import User
+
+        user = User.objects.get(email=email)
+        user.set_unusable_password()
+        user.save()
+        calls = list(self.calls)
+        self._client.force_login(user)
+        self.calls = calls
+
+    def ask_reset(self, email: str) -> None:
+        self._post("/password/reset/", email=email)
+
+    def reset(self, email: str) -> None:
+        opened = self._client.get(self._link(email, r"http://[^/]+(/password/reset/key/\S+)"))
+        if opened.status_code == 302:
+            self._post(opened["Location"], password1=NEW_PASSWORD, password2=NEW_PASSWORD)
+
+
+class Recording:
+    """A plugin that takes every message and records every signal."""
+
+    def __init__(self, calls: list[Call], messages: list[Message]) -> None:
+        self.calls, self.messages = calls, messages
+
+    @hookimpl
+    def deliver_message(self, message: Message) -> bool:
+        self.messages.append(message)
+        return True
+
+
+def _recording(name: str) -> Callable[..., None]:
+    arguments = ", ".join(SPEC_ARGUMENTS[name])
+    source = f"def {name}(self, {arguments}): self.calls.append(telling({name!r}, locals()))"
+    namespace: dict[str, Any] = {"telling": telling}
+    exec(source, namespace)
+    function: Callable[..., None] = namespace[name]
+    return hookimpl(function)
+
+
+for _name in NOTIFICATIONS:
+    setattr(Recording, _name, _recording(_name))
+
+
+class Authhost:
+    """authhost, on SQLite."""
+
+    def __init__(self, database_url: str, **options: Any) -> None:
+        self.calls: list[Call] = []
+        self._messages: list[Message] = []
+        given: dict[str, Any] = {
+            "secret_key": "k" * 48,
+            "database_url": database_url,
+            "password_schemes": ("ldap_salted_sha1",),
+            "password_hash_options": {},
+            **options,
+        }
+        plugins = {"recording": Recording(self.calls, self._messages)}
+        self.host = AuthHost(Settings(**given), plugins=plugins, discover=False, upgrade_database=True)
+        self.browser()
+
+    def close(self) -> None:
+        self.host.close()
+
+    def browser(self) -> None:
+        self._token: str | None = None
+
+    def _flow(self, name: str, **values: Any) -> None:
+        try:
+            with self.host.request(session_token=self._token, ip_address="127.0.0.1") as request:
+                result = getattr(self.host.account, name)(request, **values)
+        except AuthError:
+            return
+        result = getattr(result, "login", result)
+        self._token = getattr(result, "session_token", self._token)
+
+    def _key(self, email: str, kind: str) -> str:
+        for message in reversed(self._messages):
+            if message.recipient == email and message.kind == kind and message.key is not None:
+                return message.key
+        raise LookupError(email)
+
+    def signup(self, email: str, username: str | None = None) -> None:
+        self._flow("signup", email=email, password=PASSWORD, username=username)
+
+    def login(self, identifier: str, password: str = PASSWORD) -> None:
+        self._flow("login", identifier=identifier, password=password)
+
+    def logout(self) -> None:
+        self._flow("logout")
+
+    def confirm(self, email: str) -> None:
+        self._flow("confirm_email", key=self._key(email, "email_confirmation"))
+
+    def resend(self, email: str) -> None:
+        self._flow("send_confirmation", email=email)
+
+    def add(self, email: str) -> None:
+        self._flow("add_email", email=email)
+
+    def make_primary(self, email: str) -> None:
+        self._flow("make_primary", email=email)
+
+    def remove(self, email: str) -> None:
+        self._flow("remove_email", email=email)
+
+    def change_password(self, current: str = PASSWORD) -> None:
+        self._flow("change_password", current_password=current, new_password=NEW_PASSWORD)
+
+    def set_password(self) -> None:
+        self._flow("set_password", password=NEW_PASSWORD)
+
+    def forget_password(self, email: str) -> None:
+        from sqlalchemy import update
+
+        from authhost.store.models import User
+
+        with self.host.engine.begin() as connection:
+            connection.execute(update(User).values(password=None))
+
+    def ask_reset(self, email: str) -> None:
+        self._flow("request_password_reset", email=email)
+
+    def reset(self, email: str) -> None:
+        self._flow("reset_password", key=self._key(email, "password_reset"), password=NEW_PASSWORD)
