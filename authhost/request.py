@@ -337,7 +337,7 @@ def _ip_address(text: str | None) -> str | None:
         return None
     try:
         return str(ipaddress.ip_address(text.partition("%")[0]))
-    except (ValueError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise InvalidInput("This is not an IP address.", field="ip_address") from error
 
 

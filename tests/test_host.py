@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, select
+from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from authhost.errors import ConfigurationError, InvalidCredentials, RequiredPluginFailed, Vetoed
 
@@ -208,15 +208,3 @@ def test_order_is_by_name_with_tryfirst_and_wrappers(make_host, run):
     assert seen == ["before", "z", "a", "b", "after"]
     stats = next(each for each in host.registry.records if each.name == "a").guarded.stats
     assert (stats["user_signed_up"].calls, stats["user_signed_up"].failures) == (1, 0)
-
-
-def test_one_winner_among_many(make_host, run):
-    from concurrent.futures import ThreadPoolExecutor
-
-    host = make_host(email_verification="mandatory")
-    with ThreadPoolExecutor(16) as pool:
-        list(pool.map(lambda _: run(host, "signup", email="ann@example.org", password=PASSWORD), range(32)))
-    from authhost.store.models import User
-
-    with host.engine.connect() as connection:
-        assert connection.execute(select(func.count()).select_from(User.__table__)).scalar() == 1

@@ -90,6 +90,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     given = parse_email(email)
     user, _ = require_recent_login(request)
     request.host.limits.hit(request, "manage_email")
+    queries.lock_account(request, user.id)
     existing = queries.addresses(request, user.id)
     if any(key_of(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
@@ -161,6 +162,7 @@ def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
     given = parse_email(email)
     user, _ = require_recent_login(request)
     request.host.limits.hit(request, "manage_email")
+    queries.lock_account(request, user.id)
     address = queries.address_of(request, user.id, given.key)
     if address is None:
         raise EmailNotFound(field="email")

@@ -10,7 +10,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Dialect, ForeignKey, LargeBinary, MetaData, String, Uuid
+from sqlalchemy import (
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    UniqueConstraint,
+    Uuid,
+)
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import DateTime, TypeDecorator, TypeEngine
@@ -77,12 +86,13 @@ class EmailAddress(Base):
 
     __tablename__ = "authhost_email_address"
     __table_args__ = (
+        UniqueConstraint("user_id", "email_key"),
         CheckConstraint("NOT verified OR claim_key IS NOT NULL", name="verified_is_claimed"),
         TABLE_OPTIONS,
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("authhost_user.id", ondelete="CASCADE"), index=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("authhost_user.id", ondelete="CASCADE"))
     email: Mapped[str] = mapped_column(String(EMAIL_LENGTH))
     email_key: Mapped[str] = mapped_column(String(EMAIL_LENGTH * 2), index=True)
     verified: Mapped[bool]

@@ -48,6 +48,11 @@ def account_by_id(request: Request, user_id: UUID) -> Account | None:
     return _account(request, _users.where(User.id == user_id))
 
 
+def lock_account(request: Request, user_id: UUID) -> None:
+    """Until this unit ends, other units that lock the account wait."""
+    request.connection.execute(select(User.id).where(User.id == user_id).with_for_update())
+
+
 def account_by_email(request: Request, key: str) -> Account | None:
     """The account that claims the address: its verified owner, or the one that signed up with it."""
     owner = select(EmailAddress.user_id).where(EmailAddress.claim_key == key).scalar_subquery()

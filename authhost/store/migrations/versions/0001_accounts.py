@@ -46,6 +46,7 @@ def upgrade() -> None:
             name="fk_authhost_email_address_user_id",
             ondelete="CASCADE",
         ),
+        sa.UniqueConstraint("user_id", "email_key", name="uq_authhost_email_address_user_id"),
         sa.UniqueConstraint("claim_key", name="uq_authhost_email_address_claim_key"),
         sa.UniqueConstraint("primary_of", name="uq_authhost_email_address_primary_of"),
         sa.CheckConstraint(
@@ -53,7 +54,6 @@ def upgrade() -> None:
         ),
         **OPTIONS,
     )
-    op.create_index("ix_authhost_email_address_user_id", "authhost_email_address", ["user_id"])
     op.create_index("ix_authhost_email_address_email_key", "authhost_email_address", ["email_key"])
     for table, column, owner, nullable in (
         ("authhost_email_confirmation", "email_address_id", "authhost_email_address", False),

@@ -1,0 +1,143 @@
+"""Many at once: one wins, the others get a typed refusal, and nothing is half done."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+from conftest import OTHER_PASSWORD, PASSWORD
+from sqlalchemy import func, select
+
+from authhost.errors import AuthError
+from authhost.store.models import EmailAddress, User
+
+ANN, BOB, SHARED = "ann@example.org", "bob@example.org", "both@example.org"
+
+
+def count(host, model, *where):
+    with host.engine.connect() as connection:
+        return connection.execute(
+            select(func.count()).select_from(model.__table__).where(*where)
+        ).scalar_one()
+
+
+def at_once(actions):
+    """Start all ``actions`` together; return a result or the code of the refusal for each."""
+    barrier = Barrier(len(actions))
+
+    def start(action):
+        barrier.wait()
+        try:
+            return action()
+        except AuthError as error:
+            return error.code
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(start, actions))
+
+
+@pytest.mark.parametrize("verification", ["optional", "mandatory"])
+def test_200_signups_of_one_address(make_host, run, recorder, verification):
+    host = make_host(email_verification=verification)
+    results = at_once([lambda: run(host, "signup", email=ANN, password=PASSWORD)] * 200)
+    assert count(host, User) == count(host, EmailAddress) == 1
+    assert recorder.names.count("user_signed_up") == 1
+    if verification == "optional":
+        assert results.count("email_taken") == 199
+    else:
+        assert {each.waits_for for each in results} == {"email_verification"}
+
+
+def test_200_signups_of_one_username(make_host, run):
+    host = make_host(email_verification="none")
+    results = at_once(
+        [
+            lambda i=i: run(host, "signup", email=f"user{i}@example.org", password=PASSWORD, username="ann")
+            for i in range(200)
+        ]
+    )
+    assert count(host, User) == count(host, EmailAddress) == 1
+    assert results.count("username_taken") == 199
+
+
+@pytest.mark.parametrize("_", range(10))
+def test_two_users_confirm_one_address(make_host, run, recorder, _):
+    host = make_host()
+    tokens = [run(host, "signup", email=who, password=PASSWORD).session_token for who in (ANN, BOB)]
+    keys = []
+    for token in tokens:
+        run(host, "add_email", token, email=SHARED)
+        keys.append(recorder.key())
+    results = at_once(
+        [lambda t=t, k=k: run(host, "confirm_email", t, key=k) for t, k in zip(tokens, keys, strict=True)]
+    )
+    assert results.count("email_taken") == 1
+    assert count(host, EmailAddress, EmailAddress.email == SHARED, EmailAddress.verified) == 1
+    assert recorder.names.count("email_confirmed") == 1
+
+
+def test_one_key_used_many_times_at_once(make_host, run, recorder):
+    host = make_host()
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    key = recorder.key()
+    results = at_once([lambda: run(host, "confirm_email", token, key=key)] * 20)
+    assert results.count("invalid_key") == 19
+    assert recorder.names.count("email_confirmed") == 1
+
+
+def test_one_reset_key_used_many_times_at_once(make_host, run, recorder):
+    host = make_host()
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "request_password_reset", email=ANN)
+    key = recorder.key()
+    passwords = [f"{OTHER_PASSWORD} {i}" for i in range(20)]
+    results = at_once([lambda p=p: run(host, "reset_password", key=key, password=p) for p in passwords])
+    assert results.count(None) == 1
+    winner = passwords[results.index(None)]
+    assert run(host, "login", identifier=ANN, password=winner).authenticated
+
+
+def test_one_address_added_many_times_at_once(make_host, run):
+    host = make_host()
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    results = at_once([lambda: run(host, "add_email", token, email=SHARED)] * 20)
+    assert results.count("email_already_added") == 19
+    assert count(host, EmailAddress) == 2
+
+
+def test_no_more_addresses_than_allowed_at_once(make_host, run):
+    host = make_host(max_email_addresses=3)
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    at_once([lambda i=i: run(host, "add_email", token, email=f"a{i}@example.org") for i in range(20)])
+    assert count(host, EmailAddress) == 3
+
+
+def test_two_addresses_made_primary_at_once(make_host, run, recorder):
+    host = make_host()
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    others = [f"a{i}@example.org" for i in range(8)]
+    for each in others:
+        run(host, "add_email", token, email=each)
+        run(host, "confirm_email", token, key=recorder.key())
+    recorder.calls.clear()
+    results = at_once([lambda e=e: run(host, "make_primary", token, email=e) for e in others])
+    assert count(host, EmailAddress, EmailAddress.primary_of.is_not(None)) == 1
+    changes = [values for name, values in recorder.calls if name == "email_changed"]
+    assert len(changes) == sum(not isinstance(each, str) for each in results) >= 1
+
+
+def test_a_login_during_a_password_change(make_host, run):
+    host = make_host()
+    tokens = [run(host, "signup", email=ANN, password=PASSWORD).session_token]
+    change = lambda: run(  # noqa: E731
+        host, "change_password", tokens[0], current_password=PASSWORD, new_password=OTHER_PASSWORD
+    )
+    login = lambda: run(host, "login", identifier=ANN, password=PASSWORD)  # noqa: E731
+    results = at_once([change, *[login] * 12])
+    assert not isinstance(results[0], str)
+    # No session that the old password opened outlives it.
+    for each in results[1:]:
+        if not isinstance(each, str):
+            with host.request(session_token=each.session_token) as request:
+                assert request.user is None
