@@ -9,17 +9,18 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 import authhost_hookspecs as contract
 import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 
 from authhost.errors import ConfigurationError
-from authhost.guard import GuardedPlugin, guard, guard_wrapper, timed
+from authhost.guard import FAILURES, GuardedPlugin, guard, guard_lifecycle, guard_wrapper, timed
 from authhost.settings import Settings
 
 log = logging.getLogger("authhost.plugins")
+T = TypeVar("T")
 
 NOTIFICATIONS = frozenset(
     name
@@ -29,6 +30,7 @@ NOTIFICATIONS = frozenset(
 )
 """The fifteen documented signals."""
 VETOES = frozenset({"before_signup", "before_login"})
+LIFECYCLE = frozenset({"host_started", "host_stopping"})
 GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused"}
 SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -55,7 +57,11 @@ class PluginRecord:
     reason: str | None = None
     hooks: tuple[str, ...] = ()
     plugin: object = None
+    settings_class: type[Any] | None = None
+    tables: contract.PluginTables | None = None
     guarded: GuardedPlugin | None = None
+    view: Any = None
+    """What pluggy knows of the plugin: its functions under the guard."""
 
 
 class PluginRegistry:
@@ -67,19 +73,16 @@ class PluginRegistry:
         for module in SPEC_MODULES:
             self.manager.add_hookspecs(module)
         self.records: list[PluginRecord] = []
-        views: list[tuple[PluginRecord, object]] = []
         found = [*sorted(extra.items()), *(_installed() if discover else ())]
         for name, source in sorted(found, key=lambda pair: pair[0]):
-            record = self._accept(name, source, {each.name for each, _ in views})
-            self.records.append(record)
-            if record.status == "loaded":
-                views.append((record, self._view(record)))
+            self.records.append(self._accept(name, source))
         # pluggy calls the last one registered first: this makes the order that of the names.
-        for record, view in reversed(views):
-            self.manager.register(view, record.name)
+        for record in reversed(list(self.loaded())):
+            record.view = self._view(record)
+            self.manager.register(record.view, record.name)
         self._check_required()
 
-    def _accept(self, name: str, source: object, taken: set[str]) -> PluginRecord:
+    def _accept(self, name: str, source: object) -> PluginRecord:
         record = PluginRecord(name, "blocked")
         if isinstance(source, EntryPoint) and source.dist is not None:
             record.distribution, record.version = source.dist.name, source.dist.version
@@ -88,13 +91,16 @@ class PluginRegistry:
             record.reason = "blocked by the settings"
             return record
         try:
-            if name in taken:
+            if any(each.name == name for each in self.loaded()):
                 raise PluginRefused(
                     f"another plugin is named {name!r}; rename its entry point or uninstall one of them"
                 )
             _check_contract(source)
             record.plugin = _load(source)
-            record.hooks = tuple(impl for impl, _, _ in _implementations(record.plugin))
+            implementations = {hook: function for hook, function, _ in _implementations(record.plugin)}
+            record.hooks = tuple(implementations)
+            record.settings_class = _declared(implementations, "register_settings", type)
+            record.tables = _declared(implementations, "register_tables", contract.PluginTables)
         except PluginRefused as refusal:
             record.status, record.reason, record.hooks = "refused", str(refusal), ()
             log.warning("plugin %s was refused: %s", name, refusal)
@@ -113,9 +119,11 @@ class PluginRegistry:
         view = SimpleNamespace()
         for hook, function, options in _implementations(record.plugin):
             guarded = timed(plugin, hook, function)
-            if hook in GUARDED and hook not in VETOES:
+            if hook in GUARDED:
                 wrap = guard_wrapper if options["wrapper"] else guard
                 guarded = wrap(plugin, hook, function)
+            elif hook in LIFECYCLE and not options["wrapper"]:
+                guarded = guard_lifecycle(plugin, hook, function)
             contract.hookimpl(
                 wrapper=options["wrapper"], tryfirst=options["tryfirst"], trylast=options["trylast"]
             )(guarded)
@@ -132,6 +140,21 @@ class PluginRegistry:
                 )
             if record.status != "loaded":
                 raise ConfigurationError(f"required plugin {name!r} is {record.status}: {record.reason}")
+
+    def commands(self) -> dict[str, Any]:
+        """The plugins' commands by name. A plugin whose commands fail to load has none."""
+        found: dict[str, Any] = {}
+        for record in self.loaded():
+            if "register_commands" not in record.hooks:
+                continue
+            try:
+                commands = record.view.register_commands()
+                named = {command.name: command for command in commands}
+            except FAILURES as error:
+                log.error("the commands of plugin %s failed to load: %s", record.name, type(error).__name__)
+                continue
+            found |= {name: command for name, command in named.items() if name not in found}
+        return found
 
     def loaded(self) -> Iterator[PluginRecord]:
         """The accepted plugins, in the order in which they are called."""
@@ -193,6 +216,21 @@ def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapp
     if not found:
         raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
     return found
+
+
+def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind: type[T]) -> T | None:
+    """What a plugin declares of itself when it is loaded."""
+    if hook not in implementations:
+        return None
+    try:
+        declared = implementations[hook]()
+    except FAILURES as error:
+        raise PluginRefused(
+            f"{hook} failed ({type(error).__name__}: {error}); repair or uninstall it, or block it"
+        ) from error
+    if not isinstance(declared, kind):
+        raise PluginRefused(f"{hook} must return a {kind.__name__}, not {type(declared).__name__}")
+    return declared
 
 
 def _check_undecorated(plugin: object, name: str, function: object) -> None:

@@ -14,6 +14,7 @@ from authhost.records import EmailAddress, EmailConfirmation, User
 if TYPE_CHECKING:
     import pluggy
 
+    from authhost.host import AuthHost
     from authhost.request import Request
 
 
@@ -29,6 +30,12 @@ class Hooks:
             caller(request=request, **arguments)
         finally:
             current.reset(token)
+
+    def host_started(self, host: AuthHost) -> None:
+        self._hook.host_started(host=host)
+
+    def host_stopping(self, host: AuthHost) -> None:
+        self._hook.host_stopping(host=host)
 
     def user_logged_in(self, request: Request, user: User) -> None:
         self._notify(self._hook.user_logged_in, request, user=user)

@@ -48,12 +48,11 @@ class GuardedPlugin:
     slow_ns: int
     stats: dict[str, HookStats] = field(default_factory=dict)
 
-    def failed(self, request: Request | None, hook: str, stats: HookStats, error: BaseException) -> None:
-        """Log and count a failure; raise `RequiredPluginFailed` for a required plugin.
+    def failed(self, request: Request | None, hook: str, error: BaseException) -> None:
+        """Log a failure; raise `RequiredPluginFailed` for a required plugin.
 
         The error's text is left out of the log: it may carry anything.
         """
-        stats.failures += 1
         log.error(
             "plugin %s failed in %s: %s (request %s)",
             self.name,
@@ -89,7 +88,8 @@ def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
                 request.release_db()
         except FAILURES as error:
             request.undo(mark)
-            plugin.failed(request, hook, stats, error)
+            stats.failures += 1
+            plugin.failed(request, hook, error)
         finally:
             request.caller = caller
             took = perf_counter_ns() - started
@@ -115,7 +115,8 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
         except FAILURES as error:
             generator = None
             request.undo(mark)
-            plugin.failed(request, hook, stats, error)
+            stats.failures += 1
+            plugin.failed(request, hook, error)
         result = yield
         if generator is not None:
             mark = request.mark()
@@ -125,8 +126,22 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
                 pass
             except FAILURES as error:
                 request.undo(mark)
-                plugin.failed(request, hook, stats, error)
+                stats.failures += 1
+                plugin.failed(request, hook, error)
         return result
+
+    return update_wrapper(guarded, function)
+
+
+def guard_lifecycle(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same outside a unit of work: for the start and the end of a host."""
+    counted = timed(plugin, hook, function)
+
+    def guarded(*args: Any) -> None:
+        try:
+            counted(*args)
+        except FAILURES as error:
+            plugin.failed(None, hook, error)
 
     return update_wrapper(guarded, function)
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import UTC, datetime
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any, Self
 
-from authhost_hookspecs import PluginTables
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from authhost.account import Account
-from authhost.discovery import PluginRecord, PluginRegistry
+from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.errors import ConfigurationError
 from authhost.passwords import Passwords
 from authhost.ratelimits import RateLimits
 from authhost.request import Request
-from authhost.settings import DEFAULT_URLS, Settings
+from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.store import migrate
 from authhost.store.engine import make_engine
 
@@ -57,9 +54,13 @@ class AuthHost:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
         self.hooks = Hooks(self.registry.manager)
         self._plugin_settings = {
-            record.name: self._settings_of(record)
+            record.name: validated(
+                record.settings_class,
+                settings.plugin_settings.get(record.name, {}),
+                f"plugin {record.name} has no setting",
+            )
             for record in self.registry.loaded()
-            if "register_settings" in record.hooks
+            if record.settings_class is not None
         }
         self.engine: Engine = make_engine(settings.database_url)
         self.reader = self.engine.execution_options(
@@ -78,7 +79,7 @@ class AuthHost:
         if check_database:
             self._check_database()
             self._check_deliverer()
-            self.registry.manager.hook.host_started(host=self)
+            self.hooks.host_started(self)
             self._open = True
 
     def request(
@@ -97,12 +98,11 @@ class AuthHost:
     @cached_property
     def migrations(self) -> dict[str, str]:
         """The packages of migrations by name: authhost's own, then each plugin's."""
-        found = []
-        for record in self.registry.loaded():
-            if "register_tables" in record.hooks:
-                tables: PluginTables = record.plugin.register_tables()  # type: ignore[attr-defined]
-                found.append((record.name, tables.migrations))
-        return migrate.histories(found)
+        return migrate.histories(
+            (record.name, record.tables.migrations)
+            for record in self.registry.loaded()
+            if record.tables is not None
+        )
 
     def upgrade_database(self) -> None:
         """Apply all migrations, authhost's own and the plugins'."""
@@ -116,7 +116,7 @@ class AuthHost:
         """Let the plugins stop, and close the connections. May be called twice."""
         if self._open:
             self._open = False
-            self.registry.manager.hook.host_stopping(host=self)
+            self.hooks.host_stopping(self)
         self.engine.dispose()
 
     def __enter__(self) -> Self:
@@ -124,20 +124,6 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
-
-    def _settings_of(self, record: PluginRecord) -> Any:
-        kind = record.plugin.register_settings()  # type: ignore[attr-defined]
-        given = dict(self.settings.plugin_settings.get(record.name, {}))
-        known = [each.name for each in fields(kind)]
-        for name in given:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}"
-                raise ConfigurationError(f"plugin {record.name} has no setting {name!r}{hint}")
-        try:
-            return kind(**given)
-        except (TypeError, ValueError) as error:
-            raise ConfigurationError(f"settings of plugin {record.name}: {error}") from error
 
     def _check_database(self) -> None:
         late = [

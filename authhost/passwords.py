@@ -12,12 +12,7 @@ from authhost.errors import InvalidInput, WeakPassword
 if TYPE_CHECKING:
     from authhost.settings import Settings
 
-SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890", "qwertyuiop", "asdfghjkl", "zxcvbnm")
-COMMON = (
-    *("password", "passwort", "letmein", "welcome", "iloveyou", "monkey", "dragon", "sunshine", "princess"),
-    *("football", "baseball", "trustno", "superman", "batman", "master", "shadow", "admin", "login"),
-    *("secret", "changeme", "correcthorsebatterystaple"),
-)
+SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
 
 
 class Passwords:
@@ -27,13 +22,15 @@ class Passwords:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             from passlib.context import CryptContext
+            from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
             self._context = CryptContext(
                 schemes=list(settings.password_schemes), deprecated="auto", **settings.password_hash_options
             )
             self._free = threading.BoundedSemaphore(settings.max_concurrent_hashes)
             self._min, self._max = settings.password_min_length, settings.password_max_length
-            self._site = settings.site_name.casefold()
+            self._site = settings.site_name
+            self._common = frozenset(FREQUENCY_LISTS["passwords"])
             self._dummy = self._context.hash("authhost: no account has this password")
 
     def normalise(self, password: object) -> str:
@@ -51,7 +48,9 @@ class Passwords:
     def accept(self, password: object, *context: str | None) -> str:
         """Return ``password`` normalised if it meets the policy; raise `WeakPassword` with the reason.
 
-        ``context`` are words that it must not be made of: the address, the name.
+        The whole of it is compared with a list of common passwords and with
+        ``context`` (the address, the name), with repeats, digits around it,
+        case and punctuation taken off (NIST SP 800-63B-4, 3.1.1.2).
         """
         text = self.normalise(password)
         if len(text) < self._min:
@@ -60,14 +59,19 @@ class Passwords:
                 field="password",
                 reason="too_short",
             )
-        core = "".join(c for c in text.casefold() if c.isalnum())
-        words = [self._site, *COMMON, *SEQUENCES]
-        for each in context:
-            words += (each or "").casefold().replace("@", " ").replace(".", " ").split()
-        for word in sorted((w for w in words if len(w) >= 3), key=len, reverse=True):
-            core = core.replace(word, "").replace(word[::-1], "")
-        if len(set(text)) < 5 or len(set(core)) < 4:
+        core = _unrepeated(_core(text))
+        word = _unrepeated(core.strip("0123456789"))
+        known = {_core(part) for each in (self._site, *context) if each for part in (each, *each.split("@"))}
+        if (
+            len(set(core)) < 5
+            or not {core, word}.isdisjoint(known)
+            or not {core, word}.isdisjoint(self._common)
+        ):
             raise WeakPassword(field="password", reason="too_common")
+        if any(core in each or core in each[::-1] for each in SEQUENCES):
+            raise WeakPassword(
+                "The password must not be a sequence of keys.", field="password", reason="too_common"
+            )
         return text
 
     def hash(self, password: str) -> str:
@@ -86,3 +90,12 @@ class Passwords:
             except (ValueError, TypeError):
                 right, newer = False, None
         return (bool(right), newer) if stored is not None else (False, None)
+
+
+def _core(text: str) -> str:
+    return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _unrepeated(text: str) -> str:
+    """``abcabc`` as ``abc``."""
+    return text[: (text + text).find(text, 1)] if text else text

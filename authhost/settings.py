@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self, get_args, get_type_hints
+from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
 from authhost.errors import ConfigurationError
 
 ENV_PREFIX = "AUTHHOST_"
-BOOLEANS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+T = TypeVar("T")
 
 DEFAULT_URLS: Mapping[str, str] = {
     "confirm_email": "/account/confirm-email/{key}",
@@ -94,9 +94,9 @@ class Settings:
     def load(cls, path: str | os.PathLike[str] | None = None, /, **overrides: Any) -> Self:
         """Read a TOML file, then the environment (``AUTHHOST_…``), then ``overrides``.
 
-        ``[plugins.NAME]`` in the file is what plugin NAME is set to. Raises
-        `ConfigurationError` for a name that does not exist or a value that
-        does not fit.
+        ``[plugins.NAME]`` in the file, or ``AUTHHOST_PLUGINS__NAME__SETTING``,
+        is what plugin NAME is set to. Raises `ConfigurationError` for a name
+        that does not exist or a value that does not fit.
         """
         values: dict[str, Any] = {}
         if path is not None:
@@ -109,42 +109,54 @@ class Settings:
                 values["plugins"] = tables
             else:
                 values["plugin_settings"] = tables
-        values |= _from_environment(cls) | overrides
-        known = {each.name for each in fields(cls)}
-        for name in values:
-            if name not in known:
-                hint = get_close_matches(name, known, 1)
-                raise ConfigurationError(
-                    f"there is no setting {name!r}" + (f"; did you mean {hint[0]!r}?" if hint else "")
-                )
-        given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
-        return cls(**given)
+        plugin_values = {name: dict(each) for name, each in dict(values.get("plugin_settings", {})).items()}
+        for name, field_name, text in _plugin_environment():
+            plugin_values.setdefault(name, {})[field_name] = text
+        values["plugin_settings"] = plugin_values
+        return validated(cls, values | _from_environment(cls) | overrides, "there is no setting")
+
+
+def validated(kind: type[T], values: Mapping[str, Any], unknown: str) -> T:
+    """An instance of dataclass ``kind``; raises `ConfigurationError` for a wrong name or value.
+
+    The values themselves stay out of the message, since they may be secret.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    known = [each.name for each in fields(kind)]  # type: ignore[arg-type]
+    for name in values:
+        if name not in known:
+            near = get_close_matches(name, known, 1)
+            raise ConfigurationError(
+                f"{unknown} {name!r}; "
+                + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
+            )
+    try:
+        return TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        raise ConfigurationError(f"a setting does not fit: {found}") from None
 
 
 def _from_environment(cls: type) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, hint in get_type_hints(cls).items():
         text = os.environ.get(ENV_PREFIX + name.upper())
-        if text is not None:
-            found[name] = parse(name, text, hint)
+        if text is None:
+            continue
+        kinds = [get_origin(kind) for kind in (hint, *get_args(hint))]
+        if tuple in kinds:
+            found[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+        elif Mapping in kinds and bool not in get_args(hint):
+            raise ConfigurationError(f"{ENV_PREFIX}{name.upper()} can only be set in the TOML file")
+        else:
+            found[name] = text
     return found
 
 
-def parse(name: str, text: str, hint: Any) -> Any:
-    """Turn the text of an environment variable into the type of setting ``name``."""
-    kinds = (hint, *get_args(hint))
-    try:
-        if bool in kinds:
-            return BOOLEANS[text.lower()]
-        for kind in (int, float):
-            if kind in kinds:
-                return kind(text)
-    except (KeyError, ValueError) as error:
-        raise ConfigurationError(f"{ENV_PREFIX}{name.upper()}={text!r} does not fit {hint}") from error
-    if any(getattr(kind, "__origin__", None) is tuple for kind in kinds):
-        return tuple(part.strip() for part in text.split(",") if part.strip())
-    if any(getattr(kind, "__origin__", None) is not None and str not in get_args(hint) for kind in kinds[:1]):
-        if getattr(hint, "__origin__", None) is Literal:
-            return text
-        raise ConfigurationError(f"{ENV_PREFIX}{name.upper()} can only be set in the TOML file")
-    return text
+def _plugin_environment() -> Iterator[tuple[str, str, str]]:
+    """``AUTHHOST_PLUGINS__EMAIL__SMTP_HOST=…`` as ("email", "smtp_host", "…")."""
+    for variable, text in os.environ.items():
+        parts = variable.split("__")
+        if parts[0] == f"{ENV_PREFIX}PLUGINS" and len(parts) == 3:
+            yield parts[1].lower(), parts[2].lower(), text

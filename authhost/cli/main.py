@@ -21,6 +21,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON l
 class Operator:
     """Opens the host when a command first asks for it: ``ctx.obj()``."""
 
+    @classmethod
+    def of(cls, ctx: click.Context) -> Operator:
+        """The operator of a command line, made from its options."""
+        if ctx.obj is None:
+            chosen = {f"{name}_plugins": ctx.params.get(name) for name in ("blocked", "required")}
+            ctx.obj = cls(
+                ctx.params.get("config"), **{name: value for name, value in chosen.items() if value}
+            )
+        operator: Operator = ctx.obj
+        return operator
+
     def __init__(self, config: str | None, **overrides: Any) -> None:
         self._config, self._overrides = config, overrides
         self._host: AuthHost | None = None
@@ -57,18 +68,16 @@ class Commands(click.Group):
         return super().get_command(ctx, name) or self._of_plugins(ctx).get(name)
 
     def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
-        found: dict[str, click.Command] = {}
-        host = Operator(ctx.params.get("config")).plugins_only()
-        for commands in host.registry.manager.hook.register_commands():
-            found |= {command.name: command for command in commands}
-        return found
+        return Operator.of(ctx).plugins_only().registry.commands()
 
 
 @click.group(cls=Commands)
 @click.option("--config", envvar="AUTHHOST_CONFIG", type=click.Path(dir_okay=False), help="A TOML file.")
+@click.option("--block", "blocked", multiple=True, metavar="NAME", help="Leave this plugin out.")
+@click.option("--require", "required", multiple=True, metavar="NAME", help="Fail without this plugin.")
 @click.version_option(package_name="authhost")
 @click.pass_context
-def cli(ctx: click.Context, config: str | None) -> None:
+def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], required: tuple[str, ...]) -> None:
     """The authentication engine and its plugins.
 
     Settings come from --config and from AUTHHOST_… variables.
@@ -81,7 +90,7 @@ def cli(ctx: click.Context, config: str | None) -> None:
 
       authhost plugins list --json
     """
-    ctx.obj = ctx.obj or Operator(config)
+    Operator.of(ctx)
 
 
 @cli.group("plugins")

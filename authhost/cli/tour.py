@@ -228,14 +228,9 @@ def _show(tour: Tour, mailbox: Mailbox, as_json: bool) -> None:
     for arguments in (["audit", "tail", "-n", "100"], ["analytics", "report"]):
         if not as_json:
             click.echo(f"\nauthhost {' '.join(arguments)}")
-        for commands in tour.host.registry.manager.hook.register_commands():
-            for command in commands:
-                if command.name == arguments[0]:
-                    command.main(
-                        [*arguments[1:], *(["--json"] if as_json else [])],
-                        obj=lambda: tour.host,
-                        standalone_mode=False,
-                    )
+        command = tour.host.registry.commands()[arguments[0]]
+        options = [*arguments[1:], *(["--json"] if as_json else [])]
+        command.main(options, obj=lambda: tour.host, standalone_mode=False)
     if not as_json:
         click.echo("\nthe mailbox")
     for message in mailbox.all:
