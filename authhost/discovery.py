@@ -16,7 +16,7 @@ import pluggy
 from packaging.requirements import InvalidRequirement, Requirement
 
 from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES, GuardedPlugin, guard, guard_lifecycle, guard_wrapper, timed
+from authhost.guard import FAILURES, GuardedPlugin, HookStats, guard, guard_lifecycle, guard_wrapper, timed
 from authhost.settings import Settings
 
 log = logging.getLogger("authhost.plugins")
@@ -62,6 +62,11 @@ class PluginRecord:
     guarded: GuardedPlugin | None = None
     view: Any = None
     """What pluggy knows of the plugin: its functions under the guard."""
+
+    @property
+    def stats(self) -> Mapping[str, HookStats]:
+        """Calls, failures and time so far, by hook."""
+        return self.guarded.stats if self.guarded is not None else {}
 
 
 class PluginRegistry:

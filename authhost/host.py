@@ -14,12 +14,14 @@ from authhost.account import Account
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.errors import ConfigurationError
+from authhost.guard import HookStats
 from authhost.passwords import Passwords
 from authhost.ratelimits import RateLimits
 from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.store import migrate
 from authhost.store.engine import make_engine
+from authhost.store.expired import delete_expired
 
 
 def utc_now() -> datetime:
@@ -74,13 +76,17 @@ class AuthHost:
         self.limits = RateLimits(settings)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
         self._open = False
-        if upgrade_database:
-            self.upgrade_database()
-        if check_database:
-            self._check_database()
-            self._check_deliverer()
-            self.hooks.host_started(self)
-            self._open = True
+        try:
+            if upgrade_database:
+                self.upgrade_database()
+            if check_database:
+                self._check_database()
+                self._check_deliverer()
+                self._open = True
+                self.hooks.host_started(self)
+        except BaseException:
+            self.close()
+            raise
 
     def request(
         self,
@@ -107,6 +113,19 @@ class AuthHost:
     def upgrade_database(self) -> None:
         """Apply all migrations, authhost's own and the plugins'."""
         migrate.upgrade(self.engine, self.migrations)
+
+    def delete_expired(self) -> dict[str, int]:
+        """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
+        return delete_expired(self.engine, self.clock(), self.settings.session_idle)
+
+    def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
+        """Calls, failures and time so far, by plugin and hook."""
+        return {
+            (record.name, hook): stats
+            for record in self.registry.loaded()
+            for hook, stats in record.stats.items()
+            if stats.calls
+        }
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin; raises `KeyError` where it registers no settings."""
@@ -139,8 +158,8 @@ class AuthHost:
 
     def _check_deliverer(self) -> None:
         delivers = any("deliver_message" in record.hooks for record in self.registry.loaded())
-        if self.settings.email_verification == "mandatory" and not delivers:
+        if self.settings.email_verification != "none" and not delivers:
             raise ConfigurationError(
-                "email_verification is mandatory, but no plugin delivers e-mail; "
-                "install authhost-email, or set email_verification to none"
+                f"email_verification is {self.settings.email_verification}, but no plugin delivers e-mail; "
+                "`pip install authhost-email`, or set email_verification to none"
             )

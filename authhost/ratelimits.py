@@ -40,10 +40,18 @@ class RateLimits:
         if settings.rate_limits is False:
             return
         from limits import parse
+        from limits.errors import ConfigurationError as LimitsConfigurationError
         from limits.storage import storage_from_string
         from limits.strategies import MovingWindowRateLimiter
 
-        self._limiter = MovingWindowRateLimiter(storage_from_string(settings.redis_url or "memory://"))
+        try:
+            self._storage = storage_from_string(settings.redis_url or "memory://")
+        except LimitsConfigurationError as error:
+            raise ConfigurationError(
+                "redis_url does not serve; it looks like redis://host:6379/0, "
+                "and needs `pip install authhost[redis]`"
+            ) from error
+        self._limiter = MovingWindowRateLimiter(self._storage)
         overrides = settings.rate_limits if isinstance(settings.rate_limits, Mapping) else {}
         for action, rates in {**DEFAULTS, **overrides}.items():
             if action not in DEFAULTS:
@@ -60,6 +68,10 @@ class RateLimits:
                     f"rate_limits: {action} = {rates!r} must end in /ip, /user or /key; "
                     'an example is "10/minute/ip"'
                 )
+
+    def reachable(self) -> bool:
+        """Whether the place where it counts answers."""
+        return bool(self._storage.check())
 
     def hit(self, request: Request, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds."""

@@ -57,6 +57,15 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
+class Authentication:
+    """One proof of who the person is."""
+
+    method: str
+    time: datetime
+    provider: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LoginResult:
     """Either logged in, or what the login still waits for.
 

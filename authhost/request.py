@@ -17,7 +17,7 @@ from uuid6 import uuid7
 from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.keys import digest
-from authhost.records import Session, User
+from authhost.records import Authentication, Session, User
 from authhost.store import queries
 from authhost.store.models import Session as SessionModel
 
@@ -105,6 +105,17 @@ class Request:
         """Who is logged in, or None."""
         self._load()
         return self._user
+
+    @property
+    def authentication(self) -> tuple[Authentication, ...]:
+        """How the person came in, and how they proved it again since; empty where nobody is logged in."""
+        session = self.session
+        if session is None:
+            return ()
+        first = Authentication(session.method, session.created_at)
+        if session.authenticated_at == session.created_at:
+            return (first,)
+        return (first, Authentication("password", session.authenticated_at))
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin."""

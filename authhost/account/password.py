@@ -70,7 +70,8 @@ def request_password_reset(request: Request, *, email: str) -> None:
     host, now = request.host, request.now
     given = parse_email(email)
     host.limits.hit(request, "reset_password", given.key)
-    account = queries.account_by_email(request, given.key)
+    address = queries.claimed_address(request, given.key)
+    account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
     key = new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
@@ -84,15 +85,12 @@ def request_password_reset(request: Request, *, email: str) -> None:
             "expires": expires,
         },
     )
-    if user is None:
+    if user is None or address is None:
         host.hooks.deliver_message(request, Message("password_reset_unknown_account", given.address))
         return
-    recipient = next(
-        each.email for each in queries.addresses(request, user.id) if parse_email(each.email).key == given.key
-    )
     link = request.build_url("reset_password", key=key)
     host.hooks.deliver_message(
-        request, Message("password_reset", recipient, user.username, key, link, expires)
+        request, Message("password_reset", address.email, user.username, key, link, expires)
     )
 
 

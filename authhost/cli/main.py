@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from authhost.check import Problem, problems
 from authhost.cli.output import emit
 from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, PluginRecord
 from authhost.errors import ConfigurationError
@@ -193,6 +194,18 @@ def db_current(operator: Operator, as_json: bool) -> None:
         sys.exit(1)
 
 
+@db.command("clean")
+@json_option
+@click.pass_obj
+def db_clean(operator: Operator, as_json: bool) -> None:
+    """Delete expired keys and sessions. Run it once a day.
+
+    Example: authhost --config authhost.toml db clean
+    """
+    deleted = operator().delete_expired()
+    emit([{"table": table, "deleted": count} for table, count in deleted.items()], as_json, "")
+
+
 @cli.command("check")
 @json_option
 @click.pass_obj
@@ -201,31 +214,11 @@ def check(operator: Operator, as_json: bool) -> None:
 
     Example: authhost --config authhost.toml check
     """
-    rows: list[dict[str, Any]] = []
     try:
-        host = operator.host(check=True)
-        settings = host.settings
-        if settings.base_url.startswith("http://") and "//localhost" not in settings.base_url:
-            rows.append(
-                {"level": "error", "problem": "links are plain HTTP", "do": "set base_url to https://…"}
-            )
-        if settings.redis_url is None and settings.rate_limits is not False:
-            rows.append(
-                {
-                    "level": "warning",
-                    "problem": "rate limits are counted in each process by itself",
-                    "do": "with several processes, set redis_url",
-                }
-            )
-        if settings.rate_limits is False:
-            rows.append({"level": "error", "problem": "rate limits are off", "do": "set rate_limits to true"})
-        rows += [
-            {"level": "error", "problem": f"plugin {each.name} was refused", "do": each.reason}
-            for each in host.registry.records
-            if each.status == "refused"
-        ]
+        found = problems(operator.host(check=True))
     except ConfigurationError as error:
-        rows.append({"level": "error", "problem": "the host does not start", "do": str(error)})
+        found = [Problem("error", "the host does not start", str(error))]
+    rows = [each._asdict() for each in found]
     emit(rows, as_json, "all is well")
     if any(row["level"] == "error" for row in rows):
         sys.exit(1)

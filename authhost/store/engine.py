@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from authhost.errors import ConfigurationError
 
 BUSY_TIMEOUT_MS = 30_000
 
@@ -15,10 +18,21 @@ def make_engine(url: str) -> Engine:
     SQLite: WAL, foreign keys, a busy time-out, and a write lock taken at the
     start of a transaction (a read transaction that turns into a write would
     fail at once when another write came between). Elsewhere READ COMMITTED, so
-    that a conditional UPDATE sees what has been committed.
+    that a conditional UPDATE sees what has been committed. Raises
+    `ConfigurationError` for a URL that cannot serve.
     """
-    if not url.startswith("sqlite"):
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise ConfigurationError(
+            "database_url is no SQLAlchemy URL, such as sqlite:///site.sqlite3"
+        ) from error
+    if parsed.get_backend_name() != "sqlite":
         return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20)
+    if parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory":
+        raise ConfigurationError(
+            "SQLite in memory cannot be shared by threads; name a file, such as sqlite:///authhost.sqlite3"
+        )
     engine = create_engine(url)
 
     @event.listens_for(engine, "connect")

@@ -53,6 +53,12 @@ def lock_account(request: Request, user_id: UUID) -> None:
     request.connection.execute(select(User.id).where(User.id == user_id).with_for_update())
 
 
+def claimed_address(request: Request, key: str) -> records.EmailAddress | None:
+    """The address as its account has it: verified, or the one that the account signed up with."""
+    rows = request.read(select(EmailAddress.__table__).where(EmailAddress.claim_key == key))
+    return make_address(rows[0]) if rows else None
+
+
 def account_by_email(request: Request, key: str) -> Account | None:
     """The account that claims the address: its verified owner, or the one that signed up with it."""
     owner = select(EmailAddress.user_id).where(EmailAddress.claim_key == key).scalar_subquery()

@@ -5,6 +5,7 @@ from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl
 from authhost_hookspecs.declarations import Message, MessageKind, PluginTables, Provider
 from authhost_hookspecs.errors import Refused, StopFlow
 from authhost_hookspecs.protocols import (
+    Authentication,
     EmailAddress,
     EmailConfirmation,
     Host,
@@ -20,6 +21,7 @@ from authhost_hookspecs.protocols import (
 __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
+    "Authentication",
     "EmailAddress",
     "EmailConfirmation",
     "Host",

@@ -108,6 +108,22 @@ class Session(Protocol):
         """How: ``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
 
 
+class Authentication(Protocol):
+    """One proof of who the person is."""
+
+    @property
+    def method(self) -> str:
+        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+
+    @property
+    def time(self) -> datetime:
+        """When it was given."""
+
+    @property
+    def provider(self) -> str | None:
+        """The provider's id where the method is ``socialaccount``."""
+
+
 class SocialToken(Protocol):
     """What is known of a provider's token; its secret parts are not in its repr."""
 
@@ -185,6 +201,10 @@ class Request(Protocol):
     @property
     def session(self) -> Session | None:
         """The session, or None."""
+
+    @property
+    def authentication(self) -> tuple[Authentication, ...]:
+        """How the person came in, and how they proved it again since; empty where nobody is logged in."""
 
     @property
     def ip_address(self) -> str | None:

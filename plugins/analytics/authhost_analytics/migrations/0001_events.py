@@ -1,16 +1,23 @@
 """The events."""
 
+import sqlalchemy as sa
 from alembic import op
-
-from authhost_analytics.tables import event_table
 
 revision = "0001"
 down_revision = None
 
 
 def upgrade() -> None:
-    event_table.create(op.get_bind())
+    op.create_table(
+        "authhost_analytics_event",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("event", sa.String(64), nullable=False),
+        sa.Column("outcome", sa.String(64), nullable=False),
+        sa.Column("provider", sa.String(64)),
+    )
+    op.create_index("ix_authhost_analytics_event_day", "authhost_analytics_event", ["day", "event"])
 
 
 def downgrade() -> None:
-    event_table.drop(op.get_bind())
+    op.drop_table("authhost_analytics_event")

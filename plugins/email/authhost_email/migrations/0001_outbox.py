@@ -1,16 +1,31 @@
 """The outbox."""
 
+import sqlalchemy as sa
 from alembic import op
-
-from authhost_email.tables import outbox_table
+from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
 
+TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+
 
 def upgrade() -> None:
-    outbox_table.create(op.get_bind())
+    op.create_table(
+        "authhost_email_outbox",
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("kind", sa.String(64), nullable=False),
+        sa.Column("recipient", sa.String(254), nullable=False),
+        sa.Column("content", sa.LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")),
+        sa.Column("status", sa.String(16), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", TIME, nullable=False),
+        sa.Column("sent_at", TIME),
+        sa.Column("last_error", sa.String(255)),
+    )
+    op.create_index("ix_authhost_email_outbox_due", "authhost_email_outbox", ["status", "next_attempt_at"])
 
 
 def downgrade() -> None:
-    outbox_table.drop(op.get_bind())
+    op.drop_table("authhost_email_outbox")

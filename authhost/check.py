@@ -1,0 +1,103 @@
+"""A look at the settings as a whole: unsafe or impossible combinations, with what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.settings import Settings
+
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ARGON2_FLOOR = ((47104, 1), (19456, 2), (12288, 3))
+"""Memory in KiB and passes (OWASP Password Storage Cheat Sheet; ASVS 5.0, Appendix C)."""
+
+
+class Problem(NamedTuple):
+    """One finding. An error makes ``authhost check`` fail."""
+
+    level: Literal["error", "warning"]
+    problem: str
+    do: str
+
+
+def problems(host: AuthHost) -> list[Problem]:
+    """All findings about a host that starts."""
+    return [*_settings(host.settings), *_hash(host.settings), *_plugins(host), *_limits(host)]
+
+
+def _settings(settings: Settings) -> Iterator[Problem]:
+    site = urlsplit(settings.base_url)
+    if site.scheme != "https" and site.hostname not in LOOPBACK:
+        yield Problem("error", f"links in mails start with {settings.base_url}", "set base_url to https://…")
+    if len(set(settings.secret_key)) < 12:
+        yield Problem("error", "secret_key is no random text", "set a random one; 48 characters are good")
+    if settings.session_idle > settings.session_lifetime:
+        yield Problem(
+            "warning",
+            "session_idle is longer than session_lifetime, so it ends nothing",
+            "set session_idle to less than session_lifetime",
+        )
+    if settings.password_min_length < 15:
+        yield Problem(
+            "warning",
+            "passwords may be shorter than 15 characters, and are the only factor (NIST SP 800-63B-4)",
+            "set password_min_length to 15",
+        )
+    if settings.login_on_password_reset:
+        yield Problem(
+            "warning",
+            "whoever reads the mailbox is logged in by a reset (OWASP Forgot Password Cheat Sheet)",
+            "set login_on_password_reset to false",
+        )
+
+
+def _hash(settings: Settings) -> Iterator[Problem]:
+    scheme, options = settings.password_schemes[0], settings.password_hash_options
+    if scheme != "argon2":
+        yield Problem(
+            "warning", f"new passwords are hashed by {scheme}", "put argon2 first in password_schemes"
+        )
+        return
+    memory, passes = (int(options.get(f"argon2__{name}", 0)) for name in ("memory_cost", "time_cost"))
+    if memory and passes and not any(memory >= m and passes >= t for m, t in ARGON2_FLOOR):
+        yield Problem(
+            "error",
+            f"argon2 with {memory} KiB and {passes} passes is too cheap to attack",
+            "set argon2__memory_cost to 19456 and argon2__time_cost to 2, or more",
+        )
+
+
+def _plugins(host: AuthHost) -> Iterator[Problem]:
+    for record in host.registry.records:
+        if record.status == "refused":
+            yield Problem("error", f"plugin {record.name} was refused", record.reason or "")
+    deliverers = [each.name for each in host.registry.loaded() if "deliver_message" in each.hooks]
+    if not deliverers:
+        yield Problem(
+            "warning",
+            "no plugin delivers e-mail, so that a lost password cannot be reset",
+            "install authhost-email",
+        )
+    if len(deliverers) > 1:
+        yield Problem(
+            "warning",
+            f"{' and '.join(deliverers)} all deliver e-mail; the first that takes a message has it",
+            "block all but one",
+        )
+
+
+def _limits(host: AuthHost) -> Iterator[Problem]:
+    settings = host.settings
+    if settings.rate_limits is False:
+        yield Problem("error", "rate limits are off", "set rate_limits to true")
+    elif settings.redis_url is None:
+        yield Problem(
+            "warning",
+            "rate limits are counted in each process by itself",
+            "with several processes, set redis_url",
+        )
+    elif not host.limits.reachable():
+        yield Problem("error", "the Redis server of redis_url does not answer", "start it, or mend redis_url")

@@ -1,0 +1,31 @@
+"""For the type checker alone: what the host hands over is what the contract promises."""
+
+from __future__ import annotations
+
+import authhost_hookspecs as contract
+
+from authhost import AuthHost, records
+from authhost.request import Request
+from authhost.settings import Settings
+
+
+def promised(
+    host: AuthHost,
+    request: Request,
+    settings: Settings,
+    user: records.User,
+    address: records.EmailAddress,
+    confirmation: records.EmailConfirmation,
+    session: records.Session,
+    authentication: records.Authentication,
+) -> tuple[
+    contract.Host,
+    contract.Request,
+    contract.Settings,
+    contract.User,
+    contract.EmailAddress,
+    contract.EmailConfirmation,
+    contract.Session,
+    contract.Authentication,
+]:
+    return host, request, settings, user, address, confirmation, session, authentication

@@ -1,0 +1,342 @@
+"""What operators do: settings, the check, plugins on the command line, tidying up."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+
+import pytest
+from authhost_hookspecs import hookimpl
+from conftest import PASSWORD, Recorder
+from sqlalchemy import func, select
+
+from authhost import AuthHost, Settings
+from authhost.check import problems
+from authhost.errors import ConfigurationError, RequiredPluginFailed
+from authhost.store.models import Session
+
+SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
+
+
+def authhost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "authhost.cli", *arguments],
+        env={**os.environ, "AUTHHOST_SECRET_KEY": SECRET, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def status(*arguments: str, **environment: str) -> dict[str, str]:
+    done = authhost(*arguments, "plugins", "list", "--json", **environment)
+    return {row["name"]: row["status"] for row in map(json.loads, done.stdout.splitlines())}
+
+
+# Settings.
+
+
+def test_settings_from_file_environment_and_code(tmp_path, monkeypatch):
+    file = tmp_path / "authhost.toml"
+    file.write_text(
+        'site_name = "Teapots"\nsession_idle = 60\nplugins = ["email"]\n'
+        'rate_limits = {login = "1/minute/ip"}\n'
+    )
+    monkeypatch.setenv("AUTHHOST_SECRET_KEY", SECRET)
+    monkeypatch.setenv("AUTHHOST_SESSION_IDLE", "90.5")
+    monkeypatch.setenv("AUTHHOST_SIGNUP_OPEN", "false")
+    monkeypatch.setenv("AUTHHOST_BLOCKED_PLUGINS", "audit, analytics")
+    settings = Settings.load(file, max_email_addresses=3)
+    assert settings == Settings(
+        site_name="Teapots",
+        session_idle=90.5,
+        secret_key=SECRET,
+        signup_open=False,
+        plugins=("email",),
+        blocked_plugins=("audit", "analytics"),
+        rate_limits={"login": "1/minute/ip"},
+        max_email_addresses=3,
+    )
+
+
+def test_rate_limits_off_by_environment(monkeypatch):
+    monkeypatch.setenv("AUTHHOST_RATE_LIMITS", "false")
+    assert Settings.load(secret_key=SECRET).rate_limits is False
+
+
+def test_settings_of_plugins_from_file_and_environment(tmp_path, monkeypatch, make_host):
+    @dataclass(frozen=True)
+    class BellSettings:
+        volume: int = 3
+        name: str = "ding"
+        loud: bool = False
+
+    class Bell:
+        @hookimpl
+        def register_settings(self):
+            return BellSettings
+
+    file = tmp_path / "authhost.toml"
+    file.write_text('[plugins.bell]\nname = "dong"\nvolume = 4\n')
+    monkeypatch.setenv("AUTHHOST_PLUGINS__BELL__VOLUME", "11")
+    monkeypatch.setenv("AUTHHOST_PLUGINS__BELL__LOUD", "true")
+    given = Settings.load(file, secret_key=SECRET).plugin_settings
+    host = make_host({"bell": Bell()}, plugin_settings=given)
+    assert host.plugin_settings("bell") == BellSettings(11, "dong", True)
+    with pytest.raises(ConfigurationError, match="plugin bell has no setting 'volum'; did you mean 'volume'"):
+        make_host({"bell": Bell()}, plugin_settings={"bell": {"volum": 1}})
+    with pytest.raises(ConfigurationError, match="volume"):
+        make_host({"bell": Bell()}, plugin_settings={"bell": {"volume": "much"}})
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"secret_key": "short"}, "at least 32 characters"),
+        ({"sesion_idle": 3}, "did you mean 'session_idle'"),
+        ({"session_idle": "long"}, "session_idle"),
+        ({"email_verification": "sometimes"}, "email_verification"),
+        ({"password_min_length": 6}, "at least 8"),
+        ({"password_max_length": 32}, "at least 64"),
+    ],
+)
+def test_a_wrong_setting_is_named(given, sentence):
+    with pytest.raises(ConfigurationError, match=sentence):
+        Settings.load(**{"secret_key": SECRET, **given})
+
+
+def test_a_secret_is_not_shown_by_a_wrong_setting():
+    with pytest.raises(ConfigurationError) as caught:
+        Settings.load(secret_key=SECRET, redis_url=["redis://:hunter2@localhost"])
+    assert "hunter2" not in str(caught.value)
+    assert SECRET not in repr(Settings(secret_key=SECRET))
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "no url", "sqlite:///file:x?mode=memory"])
+def test_a_database_that_cannot_serve_is_named(url):
+    with pytest.raises(ConfigurationError, match="sqlite:///"):
+        AuthHost(Settings(secret_key=SECRET, database_url=url), discover=False, check_database=False)
+
+
+# The check.
+
+
+def test_all_is_well(make_host):
+    host = make_host(
+        secret_key=SECRET,
+        base_url="https://example.org",
+        rate_limits=True,
+        redis_url=None,
+        password_hash_options={"argon2__type": "ID", "argon2__memory_cost": 19456, "argon2__time_cost": 2},
+    )
+    assert [each.problem for each in problems(host)] == ["rate limits are counted in each process by itself"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "word"),
+    [
+        ({"base_url": "http://example.org"}, "links"),
+        ({"secret_key": "k" * 48}, "secret_key"),
+        ({"session_idle": 9e9}, "session_idle"),
+        ({"password_min_length": 8}, "15 characters"),
+        ({"login_on_password_reset": True}, "mailbox"),
+        ({"password_schemes": ("pbkdf2_sha256",), "password_hash_options": {}}, "pbkdf2_sha256"),
+        ({"password_hash_options": {"argon2__memory_cost": 8192, "argon2__time_cost": 2}}, "8192 KiB"),
+        ({"rate_limits": False}, "off"),
+    ],
+)
+def test_an_unsafe_setting_is_found(make_host, changed, word):
+    host = make_host()
+    safe = {
+        "base_url": "https://example.org",
+        "secret_key": SECRET,
+        "rate_limits": True,
+        "password_hash_options": {"argon2__memory_cost": 19456, "argon2__time_cost": 2},
+    }
+    host.settings = replace(host.settings, **safe)
+    before = len(problems(host))
+    host.settings = replace(host.settings, **changed)
+    after = problems(host)
+    assert any(word in each.problem and each.do for each in after)
+    assert len(after) >= before
+
+
+def test_check_on_the_command_line(tmp_path):
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    late = authhost("check", "--json", AUTHHOST_DATABASE_URL=url)
+    assert late.returncode == 1
+    assert "authhost db upgrade" in json.loads(late.stdout)["do"]
+    assert authhost("db", "upgrade", AUTHHOST_DATABASE_URL=url).returncode == 0
+    assert authhost("check", AUTHHOST_DATABASE_URL=url).returncode == 0
+    plain = authhost("check", "--json", AUTHHOST_DATABASE_URL=url, AUTHHOST_BASE_URL="http://example.org")
+    assert plain.returncode == 1
+    no_mail = authhost("--block", "email", "check", "--json", AUTHHOST_DATABASE_URL=url)
+    assert "pip install authhost-email" in no_mail.stdout
+    no_secret = authhost("check", "--json", AUTHHOST_DATABASE_URL=url, AUTHHOST_SECRET_KEY="")
+    assert "AUTHHOST_SECRET_KEY" in no_secret.stdout
+
+
+# Plugins.
+
+
+def test_plugins_are_blocked_and_required_by_option_and_environment():
+    assert status("--block", "audit")["audit"] == "blocked"
+    assert status(AUTHHOST_BLOCKED_PLUGINS="email")["email"] == "blocked"
+    assert status(AUTHHOST_PLUGINS="audit") == {"analytics": "blocked", "audit": "loaded", "email": "blocked"}
+    done = authhost("--require", "captcha", "plugins", "list")
+    assert done.returncode == 2
+    assert "pip install authhost-captcha" in done.stderr
+    assert authhost("--require", "audit", "--block", "audit", "plugins", "list").returncode == 2
+
+
+class FailsAtStart:
+    @hookimpl
+    def host_started(self, host):
+        raise RuntimeError
+
+    @hookimpl
+    def host_stopping(self, host):
+        raise SystemExit
+
+    @hookimpl
+    def register_commands(self):
+        raise RuntimeError
+
+
+def test_a_plugin_that_fails_at_start_and_end_stops_no_host(make_host):
+    host = make_host({"failing": FailsAtStart()})
+    assert host.registry.commands() == {}
+    host.close()
+    record = next(each for each in host.registry.records if each.name == "failing")
+    assert {hook: stats.failures for hook, stats in record.stats.items()} == {
+        "host_started": 1,
+        "host_stopping": 1,
+        "register_commands": 1,
+    }
+    with pytest.raises(RequiredPluginFailed):
+        make_host({"failing": FailsAtStart()}, required_plugins=("failing",))
+
+
+class NoSettings:
+    @hookimpl
+    def register_settings(self):
+        raise LookupError("no file")
+
+
+class WrongTables:
+    @hookimpl
+    def register_tables(self):
+        return ["a table"]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "sentence"),
+    [
+        (NoSettings(), "register_settings failed .LookupError: no file.; repair"),
+        (WrongTables(), "register_tables must return a PluginTables, not list"),
+    ],
+)
+def test_a_plugin_that_cannot_declare_itself_is_refused(make_host, plugin, sentence):
+    host = make_host({"bad": plugin})
+    assert host.registry.records[0].status == "refused"
+    with pytest.raises(ConfigurationError, match=sentence):
+        make_host({"bad": plugin}, required_plugins=("bad",))
+
+
+def test_stats_by_plugin_and_hook(make_host, run):
+    host = make_host(email_verification="none")
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    stats = host.plugin_stats()
+    assert stats["recorder", "user_signed_up"].calls == stats["recorder", "user_logged_in"].calls == 1
+    assert stats["recorder", "user_signed_up"].nanoseconds > 0
+
+
+def test_verification_needs_a_deliverer(database_url):
+    for verification in ("optional", "mandatory"):
+        settings = Settings(secret_key=SECRET, database_url=database_url, email_verification=verification)
+        with pytest.raises(ConfigurationError, match="pip install authhost-email"):
+            AuthHost(settings, discover=False, upgrade_database=True)
+    AuthHost(replace(settings, email_verification="none"), discover=False, upgrade_database=True).close()
+
+
+def test_two_hosts_in_one_process(make_host, run, tmp_path, recorder):
+    other = Recorder()
+    one = make_host({}, email_verification="none")
+    two = AuthHost(
+        replace(one.settings, database_url=f"sqlite:///{tmp_path / 'two.sqlite3'}"),
+        plugins={"recorder": other},
+        discover=False,
+        upgrade_database=True,
+    )
+    with two:
+        run(one, "signup", email="ann@example.org", password=PASSWORD)
+        assert other.names == []
+        run(two, "signup", email="ann@example.org", password=PASSWORD)
+    assert recorder.names == other.names
+
+
+# Tidying up.
+
+
+def test_expired_rows_are_deleted(make_host, run, recorder, clock):
+    host = make_host()
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    run(host, "request_password_reset", email="ann@example.org")
+    assert sum(host.delete_expired().values()) == 0
+    clock.forward(hours=1)
+    assert host.delete_expired()["authhost_password_reset"] == 1
+    clock.forward(days=3)
+    assert host.delete_expired()["authhost_email_confirmation"] == 1
+    clock.forward(days=11)
+    assert host.delete_expired()["authhost_session"] == 1
+    with host.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(Session)).scalar() == 0
+
+
+def test_migrations_make_the_tables_of_the_models(make_host):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    from authhost.store.models import metadata
+
+    host = make_host()
+    with host.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+    changed = [each for each in differences if not (isinstance(each, tuple) and each[0] == "remove_table")]
+    assert changed == []
+
+
+@pytest.mark.parametrize("name", ["audit", "email", "analytics"])
+def test_migrations_of_the_plugins_make_their_tables(tmp_path, name):
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    plugin = pytest.importorskip(f"authhost_{name}").plugin
+    tables = plugin.register_tables()
+    assert all(each.startswith(f"authhost_{name}_") for each in tables.metadata.tables)
+    settings = Settings(
+        secret_key=SECRET,
+        database_url=f"sqlite:///{tmp_path / 'x.sqlite3'}",
+        email_verification="none",
+        plugins=(name,),
+    )
+    with AuthHost(settings, upgrade_database=True) as host, host.engine.connect() as connection:
+        differences = compare_metadata(MigrationContext.configure(connection), tables.metadata)
+    removed = {each[1].name for each in differences if each[0] == "remove_table"}
+    assert not [each for each in differences if each[0] not in ("remove_table", "remove_index")]
+    assert not removed & set(tables.metadata.tables)
+
+
+def test_ctrl_c_ends_the_tour():
+    tour = subprocess.Popen(
+        [sys.executable, "-m", "authhost.cli", "tour", "--json"], stdout=subprocess.PIPE, text=True
+    )
+    assert tour.stdout is not None
+    assert tour.stdout.readline()
+    tour.send_signal(signal.SIGINT)
+    assert tour.wait(timeout=60) == 130
