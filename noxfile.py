@@ -13,7 +13,15 @@ nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "build
 
 PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
 DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
-TEST_TOOLS = ["pytest>=8", "pytest-xdist>=3", "hypothesis>=6", "aiosmtpd>=1.4.6", "hatchling>=1.27"]
+TEST_TOOLS = [
+    "pytest>=8",
+    "pytest-xdist>=3",
+    "hypothesis>=6",
+    "aiosmtpd>=1.4.6",
+    "hatchling>=1.27",
+    "bcrypt>=4,<5",
+    "redis>=5",
+]
 SERVERS = {
     "postgresql": (
         "AUTHHOST_POSTGRESQL_URL",

@@ -27,34 +27,54 @@ class Settings:
     """All times are in seconds. Secrets stay out of the repr."""
 
     database_url: str = field(default="sqlite:///authhost.sqlite3", repr=False)
+    """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB."""
     secret_key: str = field(default="", repr=False)
+    """Signs the tokens of logins that wait; at least 32 random characters, the same in all processes."""
     site_name: str = "authhost"
+    """What the site is called in e-mails."""
     base_url: str = "http://localhost:8000"
+    """Where people reach the application; links in e-mails start with it."""
     urls: Mapping[str, str] = field(default_factory=dict)
+    """Paths of pages: ``confirm_email``, ``reset_password`` (with ``{key}``), ``login``."""
     redis_url: str | None = field(default=None, repr=False)
+    """Where rate limits are counted; without it, in each process by itself."""
 
     plugins: tuple[str, ...] | None = None
     """Names of the plugins to load; None loads all that are installed."""
     blocked_plugins: tuple[str, ...] = ()
+    """Names of plugins to leave out."""
     required_plugins: tuple[str, ...] = ()
+    """Names of plugins without which the host does not start, and whose failure ends a flow."""
     strict: bool = False
     """Any refused plugin stops the host."""
     slow_hook: float = 0.1
+    """An implementation that takes longer is named in the log."""
     plugin_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Settings by plugin; ``[plugins.NAME]`` in the TOML file."""
 
     signup_open: bool = True
+    """Whether anybody may sign up."""
     email_verification: Literal["none", "optional", "mandatory"] = "optional"
+    """Whether a confirmation is sent at signup, and whether login waits for it."""
     login_on_email_confirmation: bool = False
+    """Confirming logs in, in the browser whose login waits for it."""
     login_on_password_reset: bool = False
+    """Resetting the password logs in."""
     change_email: bool = False
     """One address at a time: confirming a new one replaces the old."""
     max_email_addresses: int = 10
+    """How many addresses an account may have."""
     username_min_length: int = 1
+    """Characters."""
     username_max_length: int = 150
+    """Characters."""
 
     password_min_length: int = 15
+    """Characters; 15 where the password is the only factor, at least 8 (NIST SP 800-63B-4)."""
     password_max_length: int = 1024
+    """Characters; at least 64."""
     password_schemes: tuple[str, ...] = ("argon2", "bcrypt", "pbkdf2_sha256", "django_pbkdf2_sha256")
+    """passlib's names; new passwords use the first, a login moves the others to it."""
     password_hash_options: Mapping[str, Any] = field(
         default_factory=lambda: {
             "argon2__type": "ID",
@@ -63,18 +83,26 @@ class Settings:
             "argon2__parallelism": 1,
         }
     )
+    """passlib's options; the defaults are OWASP's for argon2id."""
     max_concurrent_hashes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
+    """How many passwords are hashed at once in this process; each takes 19 MiB."""
 
     session_idle: float = 14 * 86400
+    """A session ends when it was not used for so long."""
     session_lifetime: float = 30 * 86400
+    """A session ends so long after the login."""
     session_touch: float = 60
+    """The use of a session is written down this often at most."""
     reauthentication_timeout: float = 300
+    """Sensitive changes need a login, or a confirmed password, this recent."""
     pending_login_timeout: float = 900
+    """How long a login waits for the confirmation of its address."""
     email_confirmation_timeout: float = 3 * 86400
-    email_confirmation_cooldown: float = 180
+    """How long the link of a confirmation works."""
     password_reset_timeout: float = 3600
+    """How long the link of a reset works."""
     rate_limits: Mapping[str, str] | bool = True
-    """False turns all off; a mapping overrides single actions (see `authhost.ratelimits`)."""
+    """False turns all off; a table overrides single actions, such as ``login = "5/minute/ip"``."""
 
     def __post_init__(self) -> None:
         if len(self.secret_key) < 32:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import OTHER_PASSWORD, PASSWORD
 
+from authhost.check import problems
 from authhost.errors import AuthError, ConfigurationError, InvalidCredentials, RateLimited
 
 ANN = "ann@example.org"
@@ -89,3 +92,42 @@ def test_a_rate_that_cannot_be_read_is_named(make_host, rates):
 def test_a_rate_of_no_action_is_named(make_host):
     with pytest.raises(ConfigurationError, match="did you mean 'login'"):
         make_host(rate_limits={"logn": "10/minute/ip"})
+
+
+@pytest.fixture
+def redis_url():
+    redis = pytest.importorskip("redis")
+    url = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    try:
+        client.flushdb()
+    except redis.ConnectionError:
+        pytest.skip(f"LEFT OUT: no Redis at {url}; set AUTHHOST_TEST_REDIS_URL to run this")
+    yield url
+    client.flushdb()
+
+
+def test_two_processes_count_together_in_redis(make_host, run, redis_url):
+    hosts = [make_host(rate_limits=True, redis_url=redis_url) for _ in range(2)]
+    assert all(host.limits.reachable() for host in hosts)
+    for number in range(5):
+        fail(hosts[number % 2], run, 1)
+    for host in hosts:
+        with pytest.raises(RateLimited):
+            run(host, "login", identifier=ANN, password="wrong")
+
+
+def test_a_redis_that_does_not_answer_lets_nobody_in(make_host, run):
+    redis = pytest.importorskip("redis")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    host = make_host(rate_limits=True, redis_url=f"redis://127.0.0.1:{port}/0")
+    assert not host.limits.reachable()
+    assert any("Redis" in each.problem for each in problems(host))
+    with pytest.raises(redis.ConnectionError):
+        run(host, "login", identifier=ANN, password=PASSWORD)
+
+
+def test_a_redis_url_that_cannot_serve_is_named(make_host):
+    with pytest.raises(ConfigurationError, match="redis://host"):
+        make_host(rate_limits=True, redis_url="reddis://127.0.0.1")

@@ -334,7 +334,10 @@ def test_migrations_of_the_plugins_make_their_tables(tmp_path, name):
 
 def test_ctrl_c_ends_the_tour():
     tour = subprocess.Popen(
-        [sys.executable, "-m", "authhost.cli", "tour", "--json"], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-m", "authhost.cli", "tour", "--json"],
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert tour.stdout is not None
     assert tour.stdout.readline()

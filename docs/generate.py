@@ -1,0 +1,179 @@
+"""Writes the pages that follow from the code: ``python docs/generate.py``."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+from pathlib import Path
+from types import ModuleType
+
+import authhost_hookspecs as contract
+
+from authhost import errors, ratelimits, settings
+from authhost.discovery import SPEC_ARGUMENTS
+
+HERE = Path(__file__).parent
+NOTE = "<!-- Written by docs/generate.py. Change the docstrings instead. -->\n"
+
+
+def paragraphs(documentation: str | None) -> str:
+    """A docstring as Markdown; raises `ValueError` where there is none."""
+    if not documentation:
+        raise ValueError("a docstring is missing")
+    return inspect.cleandoc(documentation).replace("``", "`")
+
+
+def hook(name: str, function: object) -> str:
+    """One hook: its signature and what its docstring says."""
+    assert callable(function)
+    signature = str(inspect.signature(function)).replace("'", "")
+    try:
+        text = paragraphs(function.__doc__)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from error
+    return f"### {name}\n\n```python\ndef {name}{signature}\n```\n\n{text}\n"
+
+
+def hooks_of(module: ModuleType) -> str:
+    """All hooks of a module of the contract, under its own docstring."""
+    own = [(name, vars(module)[name]) for name in vars(module) if name in SPEC_ARGUMENTS]
+    return "\n".join([paragraphs(module.__doc__), "", *(hook(name, value) for name, value in own)])
+
+
+def protocol(name: str) -> str:
+    """What a plugin may rely on of one value."""
+    kind = getattr(contract, name)
+    lines = [f"### {name}\n", paragraphs(kind.__doc__), ""]
+    for attribute, value in vars(kind).items():
+        if attribute.startswith("_"):
+            continue
+        if isinstance(value, property):
+            assert value.fget is not None
+            returned = str(inspect.signature(value.fget).return_annotation)
+            title = f"`{attribute}: {returned}`"
+        elif inspect.isfunction(value):
+            title = f"`{attribute}{str(inspect.signature(value)).replace(chr(39), '')}`"
+        else:
+            continue
+        lines.append(f"- {title}: " + " ".join(paragraphs(value.__doc__).split()))
+    return "\n".join(lines) + "\n"
+
+
+def hooks() -> str:
+    """The hook reference."""
+    protocols = [
+        name
+        for name in contract.__all__
+        if inspect.isclass(getattr(contract, name))
+        and getattr(getattr(contract, name), "_is_protocol", False)
+    ]
+    return "\n".join(
+        [
+            NOTE,
+            "# Hooks",
+            "",
+            f"Contract {contract.CONTRACT_VERSION}. An implementation names the arguments that it wants, "
+            "in any order.",
+            "",
+            "## Signals of accounts",
+            "",
+            hooks_of(contract.account),
+            "## Signals of social accounts",
+            "",
+            hooks_of(contract.socialaccount),
+            "## Extension points",
+            "",
+            hooks_of(contract.extensions),
+            "## What the arguments promise",
+            "",
+            *(protocol(name) for name in protocols),
+        ]
+    )
+
+
+def attributes(kind: type) -> dict[str, str]:
+    """The docstrings under the fields of a dataclass."""
+    (tree,) = ast.parse(inspect.getsource(kind)).body
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    for field, text in zip(tree.body, tree.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+            if not (isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)):
+                raise ValueError(f"setting {field.target.id} has no docstring")
+            annotation = ast.unparse(field.annotation).replace(" | ", " or ")
+            meaning = " ".join(paragraphs(str(text.value.value)).split())
+            found[field.target.id] = f"`{annotation}` | {_default(field.value)} | {meaning}"
+    return found
+
+
+def _default(value: ast.expr | None) -> str:
+    if isinstance(value, ast.Call):
+        given = {keyword.arg: keyword.value for keyword in value.keywords}
+        if "default" in given:
+            return f"`{ast.unparse(given['default'])}`"
+        factory = given["default_factory"]
+        return f"`{ast.unparse(factory.body)}`" if isinstance(factory, ast.Lambda) else "empty"
+    return f"`{ast.unparse(value)}`" if value is not None else ""
+
+
+def setting_table() -> str:
+    """The reference of the settings and the rate limits."""
+    rows = [f"| `{name}` | {rest} |" for name, rest in attributes(settings.Settings).items()]
+    limits = [f"| `{action}` | `{rates}` |" for action, rates in ratelimits.DEFAULTS.items()]
+    return "\n".join(
+        [
+            NOTE,
+            "# Settings",
+            "",
+            "From a TOML file, then from the environment (`AUTHHOST_` and the name in capitals; lists are",
+            "separated by commas), then from code. Times are in seconds. A plugin's own are under",
+            "`[plugins.NAME]`, or `AUTHHOST_PLUGINS__NAME__SETTING`.",
+            "",
+            "| setting | type | default | meaning |",
+            "| --- | --- | --- | --- |",
+            *rows,
+            "",
+            "## Rate limits",
+            "",
+            "Amount / period / what it is counted by: `ip`, `user`, or `key`, which is what was submitted.",
+            "",
+            "| action | default |",
+            "| --- | --- |",
+            *limits,
+            "",
+        ]
+    )
+
+
+def error_table() -> str:
+    """The reference of the refusals."""
+    kinds = [
+        kind
+        for kind in vars(errors).values()
+        if inspect.isclass(kind) and issubclass(kind, errors.AuthError) and kind is not errors.AuthError
+    ]
+    rows = [
+        f"| `{kind.code}` | `{kind.__name__}` | {' '.join(paragraphs(kind.__doc__).split())} |"
+        for kind in kinds
+    ]
+    return "\n".join(
+        [
+            NOTE,
+            "# Refusals",
+            "",
+            "Each is an `authhost.AuthError`: `error.code` is stable, `str(error)` is for people,",
+            "`error.fields` for programs. None carries a secret.",
+            "",
+            "| code | class in `authhost.errors` | when |",
+            "| --- | --- | --- |",
+            *rows,
+            "",
+        ]
+    )
+
+
+PAGES = {"hooks.md": hooks, "settings.md": setting_table, "refusals.md": error_table}
+
+if __name__ == "__main__":
+    for name, write in PAGES.items():
+        (HERE / name).write_text(write(), encoding="utf-8")

@@ -1,0 +1,105 @@
+"""The pages say what the code does."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+
+import authhost_hookspecs as contract
+import pytest
+from authhost_hookspecs import hookimpl
+from conftest import CHEAP, PASSWORD
+
+from authhost import AuthHost, Settings
+from authhost.account import Account
+from authhost.discovery import SPEC_ARGUMENTS
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+
+
+def generator():
+    spec = importlib.util.spec_from_file_location("generate", DOCS / "generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", ["hooks.md", "settings.md", "refusals.md"])
+def test_generated_pages_are_current(name):
+    written = generator().PAGES[name]()
+    assert (DOCS / name).read_text(encoding="utf-8") == written, "run `python docs/generate.py`"
+
+
+@pytest.mark.parametrize("name", SPEC_ARGUMENTS)
+def test_every_hook_is_documented(name):
+    assert f"### {name}\n" in (DOCS / "hooks.md").read_text(encoding="utf-8")
+
+
+def test_a_hook_without_a_docstring_is_found():
+    def silent(request): ...
+
+    with pytest.raises(ValueError, match="silent: a docstring is missing"):
+        generator().hook("silent", silent)
+
+
+@pytest.mark.parametrize("flow", [name for name in vars(Account) if not name.startswith("_")])
+def test_every_flow_has_a_page(flow):
+    pages = [page.read_text(encoding="utf-8") for page in (DOCS / "flows").glob("*.md")]
+    assert any(re.search(rf"\b{flow}\b", page) for page in pages)
+
+
+PAGES = sorted([*DOCS.glob("flows/*.md"), *DOCS.glob("how-to/*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_examples_run(page, tmp_path):
+    """All Python of a page in one namespace, which has a host, a logged-in user and the mails sent."""
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    if not blocks:
+        pytest.skip("has no example")
+    sent = []
+
+    class Mailbox:
+        @hookimpl
+        def deliver_message(self, message: contract.Message) -> bool:
+            sent.append(message)
+            return True
+
+    settings = Settings(
+        secret_key="k" * 48,
+        database_url=f"sqlite:///{tmp_path / 'docs.sqlite3'}",
+        rate_limits=False,
+        password_hash_options=CHEAP,
+    )
+    with AuthHost(settings, plugins={"mailbox": Mailbox()}, discover=False, upgrade_database=True) as host:
+        names = {"host": host, "sent": sent, "database_url": f"sqlite:///{tmp_path / 'other.sqlite3'}"}
+        if page.stem != "signup":
+            with host.request() as request:
+                names["token"] = host.account.signup(
+                    request, email="ann@example.org", password=PASSWORD
+                ).session_token
+                host.account.confirm_email(request, key=sent[-1].key)
+        for block in blocks:
+            exec(compile(block, str(page), "exec"), names)
+
+
+def test_links_lead_somewhere():
+    pages = [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        ROOT / "hookspecs" / "README.md",
+        *DOCS.rglob("*.md"),
+    ]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_each_test_that_a_page_names_exists():
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", (DOCS / "security.md").read_text(encoding="utf-8"))
+    assert len(named) > 30
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"

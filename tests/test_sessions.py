@@ -1,0 +1,147 @@
+"""Sessions: how they end, what they ask for, and what is handed out."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import OTHER_PASSWORD, PASSWORD
+
+from authhost.errors import AuthError, InvalidCredentials, ReauthenticationRequired, SessionNotFound
+
+ANN, BOB, SECOND = "ann@example.org", "bob@example.org", "ann@work.example.org"
+
+
+@pytest.fixture
+def host(make_host):
+    return make_host(email_verification="none")
+
+
+@pytest.fixture
+def token(host, run):
+    return run(host, "signup", email=ANN, password=PASSWORD).session_token
+
+
+def who(host, token):
+    with host.request(session_token=token) as request:
+        return request.user
+
+
+def test_a_session_that_is_used_ends_at_its_absolute_limit(host, token, clock):
+    for _ in range(29):
+        clock.forward(days=1)
+        assert who(host, token) is not None
+    clock.forward(days=1)
+    assert who(host, token) is None
+
+
+def test_a_session_that_is_not_used_ends(host, token, clock):
+    clock.forward(days=13, hours=23)
+    assert who(host, token) is not None
+    clock.forward(days=14, seconds=1)
+    assert who(host, token) is None
+
+
+def test_each_login_gives_a_new_token_and_ends_the_old_one(host, run, token):
+    newer = run(host, "login", token, identifier=ANN, password=PASSWORD).session_token
+    assert newer != token
+    assert who(host, token) is None
+    assert who(host, newer).email == ANN
+
+
+def test_tokens_have_256_bits_and_differ(host, run):
+    tokens = {
+        run(host, "signup", email=f"a{i}@example.org", password=PASSWORD).session_token for i in range(20)
+    }
+    assert len(tokens) == 20
+    assert all(len(each) == 43 for each in tokens)
+
+
+def test_sessions_are_listed_and_ended(host, run, token):
+    with host.request(ip_address="2001:db8::1", user_agent="Firefox\r\n") as request:
+        other = host.account.login(request, identifier=ANN, password=PASSWORD).session_token
+    newest, oldest = run(host, "list_sessions", token)
+    assert (newest.ip_address, newest.user_agent, newest.method) == ("2001:db8::1", "Firefox  ", "password")
+    assert oldest.user_agent == ""
+    with host.request(session_token=token) as request:
+        host.account.end_session(request, newest.id)
+        with pytest.raises(SessionNotFound):
+            host.account.end_session(request, newest.id)
+    assert who(host, other) is None
+    assert who(host, token) is not None
+
+
+def test_anothers_session_is_not_there(host, run, token):
+    bob = run(host, "signup", email=BOB, password=PASSWORD).session_token
+    (session,) = run(host, "list_sessions", token)
+    with host.request(session_token=bob) as request, pytest.raises(SessionNotFound):
+        host.account.end_session(request, session.id)
+    assert who(host, token) is not None
+
+
+def test_all_other_sessions_end(host, run, token):
+    others = [run(host, "login", identifier=ANN, password=PASSWORD).session_token for _ in range(3)]
+    assert run(host, "end_other_sessions", token) == 3
+    assert [who(host, each) for each in others] == [None] * 3
+    assert who(host, token) is not None
+
+
+def test_ending_ones_own_session_is_a_logout(host, run, recorder, token):
+    (session,) = run(host, "list_sessions", token)
+    with host.request(session_token=token) as request:
+        host.account.end_session(request, session.id)
+    assert recorder.names[-1] == "user_logged_out"
+    assert who(host, token) is None
+
+
+def test_a_closed_account_has_no_session_and_no_login(host, run, recorder, token):
+    other = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    run(host, "deactivate", token)
+    assert recorder.names[-1] == "user_logged_out"
+    assert who(host, token) is who(host, other) is None
+    with pytest.raises(InvalidCredentials) as closed:
+        run(host, "login", identifier=ANN, password=PASSWORD)
+    with pytest.raises(InvalidCredentials) as unknown:
+        run(host, "login", identifier=BOB, password=PASSWORD)
+    assert str(closed.value) == str(unknown.value)
+
+
+@pytest.mark.parametrize(
+    ("flow", "values"),
+    [
+        ("add_email", {"email": SECOND}),
+        ("remove_email", {"email": SECOND}),
+        ("make_primary", {"email": SECOND}),
+        ("set_password", {"password": OTHER_PASSWORD}),
+        ("deactivate", {}),
+    ],
+)
+def test_a_sensitive_change_needs_a_recent_login(host, run, token, clock, flow, values):
+    clock.forward(seconds=301)
+    with pytest.raises(ReauthenticationRequired) as caught:
+        run(host, flow, token, **values)
+    assert caught.value.fields == {"max_age": 300, "age": 301}
+    with pytest.raises(InvalidCredentials):
+        run(host, "reauthenticate", token, password="wrong")
+    fresh = run(host, "reauthenticate", token, password=PASSWORD).session_token
+    assert who(host, token) is None
+    try:
+        run(host, flow, fresh, **values)
+    except AuthError as error:
+        assert error.code != "reauthentication_required"
+
+
+def test_how_the_person_came_in(host, run, token, clock):
+    came_in = clock.now
+    clock.forward(minutes=10)
+    fresh = run(host, "reauthenticate", token, password=PASSWORD).session_token
+    with host.request(session_token=fresh) as request:
+        found = [(each.method, each.time) for each in request.authentication]
+    assert found == [("password", came_in), ("password", clock.now)]
+    with host.request() as request:
+        assert request.authentication == ()
+
+
+@pytest.mark.parametrize("flow", ["list_sessions", "end_other_sessions", "list_emails", "deactivate"])
+def test_nobody_is_asked_to_log_in(host, run, flow):
+    with pytest.raises(AuthError) as caught:
+        run(host, flow)
+    assert caught.value.code == "login_required"
