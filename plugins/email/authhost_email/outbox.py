@@ -8,8 +8,10 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from jinja2 import TemplateError
 from sqlalchemy import and_, or_, select, update
 
+from authhost_email.rendering import render
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import outbox_table
 from authhost_email.transports import send
@@ -58,14 +60,22 @@ class Outbox:
                 return False
             row = connection.execute(select(outbox_table).where(mine)).one()
         try:
-            send(self._settings, row.id, row.recipient, row.content)
-        except (OSError, smtplib.SMTPException) as error:
+            message = render(
+                row.kind,
+                row.id,
+                self._settings.from_address,
+                row.recipient,
+                utc(row.created_at),
+                **row.context,
+            )
+            send(self._settings, row.id, row.recipient, message)
+        except (OSError, smtplib.SMTPException, TemplateError) as error:
             self._failed(row, error)
             return False
         with self._engine.begin() as connection:
             done = update(outbox_table).where(mine)
             connection.execute(
-                done.values(status="sent", content=None, sent_at=datetime.now(UTC), last_error=None)
+                done.values(status="sent", context=None, sent_at=datetime.now(UTC), last_error=None)
             )
         return True
 
@@ -83,6 +93,11 @@ class Outbox:
                     last_error=f"{type(error).__name__} {code}".strip(),
                 )
             )
+
+
+def utc(time: datetime) -> datetime:
+    """What a database without time zones hands back, which was stored in UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time
 
 
 class Worker:

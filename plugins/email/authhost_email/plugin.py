@@ -7,7 +7,6 @@ from typing import Any
 from authhost_hookspecs import EmailAddress, Host, Message, PluginTables, Request, User, hookimpl
 
 from authhost_email.outbox import Outbox, Worker
-from authhost_email.rendering import render
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import metadata, outbox_table
 
@@ -18,27 +17,18 @@ class EmailPlugin:
     def __init__(self) -> None:
         self._workers: dict[int, Worker] = {}
 
-    def _queue(self, request: Request, kind: str, recipient: str | None, **context: object) -> None:
+    def _queue(self, request: Request, kind: str, recipient: str | None, **context: str | None) -> None:
         if recipient is None:
             return
-        settings: EmailSettings = request.plugin_settings("email")
-        identifier, now = request.new_id(), request.now
-        content = render(
-            kind,
-            identifier,
-            settings.from_address,
-            recipient,
-            now,
-            **{"link": None, "site_name": request.settings.site_name, **context},
-        )
+        now = request.now
         request.insert(
             outbox_table,
             {
-                "id": identifier,
+                "id": request.new_id(),
                 "created_at": now,
                 "kind": kind,
                 "recipient": recipient,
-                "content": content,
+                "context": {"site_name": request.settings.site_name, **context},
                 "status": "pending",
                 "attempts": 0,
                 "next_attempt_at": now,

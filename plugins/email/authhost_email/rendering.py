@@ -25,9 +25,10 @@ def _environment() -> Environment:
 
 
 def render(
-    kind: str, identifier: UUID, sender: str, recipient: str, date: datetime, **context: object
+    kind: str, identifier: UUID, sender: str, recipient: str, date: datetime, **context: str | None
 ) -> bytes:
     """The message as RFC 5322 bytes, as text and HTML."""
+    context = {"link": None, **context}
     source = _environment().get_template(f"{kind}.txt.j2").render(**context)
     subject, _, text = source.partition("\n")
     html = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, Uuid
+from sqlalchemy import JSON, Column, DateTime, Index, Integer, MetaData, String, Table, Uuid
 from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
@@ -20,8 +20,8 @@ outbox_table = Table(
     _time("created_at", nullable=False),
     Column("kind", String(64), nullable=False),
     Column("recipient", String(254), nullable=False),
-    # Emptied once it is sent: it may hold a key.
-    Column("content", LargeBinary().with_variant(mysql.LONGBLOB(), "mysql", "mariadb")),
+    # What the template needs. Emptied once it is sent: it may hold a link with a key.
+    Column("context", JSON(none_as_null=True)),
     Column("status", String(16), nullable=False),
     Column("attempts", Integer(), nullable=False),
     _time("next_attempt_at", nullable=False),
