@@ -6,11 +6,12 @@ import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Row, Table, insert, update
+from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
 from sqlalchemy.orm import Session as DatabaseSession
 from uuid6 import uuid7
 
@@ -18,8 +19,7 @@ from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.keys import digest
 from authhost.records import Authentication, Session, User
-from authhost.store import queries
-from authhost.store.models import Session as SessionModel
+from authhost.store import queries, statements
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -187,14 +187,14 @@ class Request:
         """Whether nothing was written in this unit so far."""
         return self._connection is None
 
-    def read(self, statement: Executable) -> Sequence[Row[Any]]:
+    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of ``statement``: within the transaction if one is open, else by itself."""
         if self._connection is not None:
-            return self._connection.execute(statement).all()
+            return self._connection.execute(statement, values).all()
         with self.host.reader.connect() as connection:
-            return connection.execute(statement).all()
+            return connection.execute(statement, values).all()
 
-    def write(self, statement: Executable, values: Any = None) -> int:
+    def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run a writing statement; return the number of rows that it met."""
         return self.connection.execute(statement, values).rowcount
 
@@ -241,9 +241,7 @@ class Request:
         self._session, self._user = session, user
         if idle > timedelta(seconds=settings.session_touch):
             with self.host.engine.begin() if self.clean else _Joined(self.connection) as connection:
-                connection.execute(
-                    update(SessionModel).where(SessionModel.id == session.id).values(last_seen_at=now)
-                )
+                connection.execute(statements.TOUCH_SESSION, {"of_id": session.id, "now": now})
 
     # The transaction.
 
@@ -303,7 +301,7 @@ class Request:
         for row in rows:
             groups.setdefault((row.table, tuple(row.values)), []).append(row.values)
         for (table, _), values in groups.items():
-            self.connection.execute(insert(table), values)
+            self.connection.execute(_insert_into(table), values)
 
     def __enter__(self) -> Request:
         return self
@@ -328,6 +326,11 @@ class Request:
             for refusal in refusals:
                 self.host.hooks.flow_refused(self, *refusal)
             self.commit()
+
+
+@lru_cache(maxsize=256)
+def _insert_into(table: Table) -> Insert:
+    return insert(table)
 
 
 class _Joined:

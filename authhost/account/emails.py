@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about, flow, require_login, require_recent_login
@@ -22,10 +21,7 @@ from authhost.inputs import key_of, text
 from authhost.keys import digest
 from authhost.records import ConfirmResult, EmailAddress, User
 from authhost.request import Request
-from authhost.store import queries
-from authhost.store.models import EmailAddress as EmailAddressModel
-from authhost.store.models import EmailConfirmation as EmailConfirmationModel
-from authhost.store.models import PasswordReset as PasswordResetModel
+from authhost.store import queries, statements
 
 
 @flow
@@ -48,7 +44,7 @@ def confirm_email(request: Request, *, key: str) -> ConfirmResult:
     if not address.primary and (settings.change_email or account.user.email is None):
         _store_primary(request, address)
         address = EmailAddress(address.id, address.user_id, address.email, True, True)
-    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == address.user_id))
+    request.write(statements.DELETE_RESETS, {"of_user": address.user_id})
     waits = waiting_user(request) == address.user_id
     fresh = queries.account_by_id(request, address.user_id)
     assert fresh is not None
@@ -95,18 +91,12 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     if any(key_of(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
     if settings.change_email:
-        request.write(
-            delete(EmailAddressModel).where(
-                EmailAddressModel.user_id == user.id,
-                EmailAddressModel.verified.is_(False),
-                EmailAddressModel.primary_of.is_(None),
-            )
-        )
+        request.write(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
     elif len(existing) >= settings.max_email_addresses:
         raise TooManyEmails(limit=settings.max_email_addresses)
     address = EmailAddress(request.new_id(), user.id, given.address, False, False)
     request.write(
-        insert(EmailAddressModel),
+        statements.INSERT_ADDRESS,
         {
             "id": address.id,
             "user_id": user.id,
@@ -126,8 +116,8 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
     user, address = _own_address(request, email)
     if address.primary:
         raise PrimaryEmailRequired(field="email")
-    request.write(delete(EmailAddressModel).where(EmailAddressModel.id == address.id))
-    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))
+    request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.write(statements.DELETE_RESETS, {"of_user": user.id})
     request.host.hooks.email_removed(request, user, address)
     return address
 
@@ -143,7 +133,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
         raise EmailNotVerified(field="email")
     previous = next((each for each in others if each.primary), None)
     _store_primary(request, address)
-    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))
+    request.write(statements.DELETE_RESETS, {"of_user": user.id})
     address = EmailAddress(address.id, address.user_id, address.email, address.verified, True)
     fresh = queries.account_by_id(request, user.id)
     assert fresh is not None
@@ -171,15 +161,10 @@ def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
 
 def _take_key(request: Request, key: str) -> EmailAddress:
     """The address that the key is for; the key works this once."""
-    mine = EmailConfirmationModel.key_digest == digest(key)
-    rows = request.read(
-        select(EmailAddressModel.__table__)
-        .join(EmailConfirmationModel, EmailConfirmationModel.email_address_id == EmailAddressModel.id)
-        .where(mine, EmailConfirmationModel.expires > request.now)
-    )
+    rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(key), "now": request.now})
     if not rows or rows[0].verified:
         raise InvalidKey
-    if not request.write(delete(EmailConfirmationModel).where(mine)):
+    if not request.write(statements.DELETE_CONFIRMATION, {"of_digest": digest(key)}):
         raise InvalidKey
     return queries.make_address(rows[0])
 
@@ -189,46 +174,22 @@ def _store_verified(request: Request, user: User, address: EmailAddress) -> Emai
     key = key_of(address.email)
     try:
         with request.connection.begin_nested():
-            request.write(
-                update(EmailAddressModel)
-                .where(
-                    EmailAddressModel.claim_key == key,
-                    EmailAddressModel.verified.is_(False),
-                    EmailAddressModel.user_id != address.user_id,
-                )
-                .values(claim_key=None)
-            )
-            request.write(
-                update(EmailAddressModel)
-                .where(EmailAddressModel.id == address.id)
-                .values(verified=True, claim_key=key)
-            )
+            request.write(statements.YIELD_CLAIM, {"of_key": key, "of_user": address.user_id})
+            request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
     except IntegrityError as error:
         raise about(EmailTaken(field="email"), user) from error
-    request.write(delete(EmailConfirmationModel).where(EmailConfirmationModel.email_address_id == address.id))
+    request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 
 
 def _store_primary(request: Request, address: EmailAddress) -> None:
     """Move the primary flag. An unverified one gives up its claim with it."""
-    request.write(
-        update(EmailAddressModel)
-        .where(EmailAddressModel.primary_of == address.user_id, EmailAddressModel.verified.is_(False))
-        .values(claim_key=None)
-    )
-    request.write(
-        update(EmailAddressModel)
-        .where(EmailAddressModel.primary_of == address.user_id)
-        .values(primary_of=None)
-    )
-    claim = {} if address.verified else {"claim_key": key_of(address.email)}
+    request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
+    request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
+    values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": key_of(address.email)}
     try:
         with request.connection.begin_nested():
-            request.write(
-                update(EmailAddressModel)
-                .where(EmailAddressModel.id == address.id)
-                .values(primary_of=address.user_id, **claim)
-            )
+            request.write(statements.SET_PRIMARY, values)
     except IntegrityError as error:
         raise EmailNotVerified(field="email") from error
 
@@ -236,9 +197,5 @@ def _store_primary(request: Request, address: EmailAddress) -> None:
 def _drop_others(request: Request, address: EmailAddress) -> EmailAddress | None:
     """Change-email mode keeps one address; return the primary one that goes."""
     others = [each for each in queries.addresses(request, address.user_id) if each.id != address.id]
-    request.write(
-        delete(EmailAddressModel).where(
-            EmailAddressModel.user_id == address.user_id, EmailAddressModel.id != address.id
-        )
-    )
+    request.write(statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id})
     return next((each for each in others if each.primary), None)

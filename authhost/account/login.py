@@ -7,7 +7,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from itsdangerous import BadSignature
-from sqlalchemy import delete, insert, update
 
 from authhost.account.flow import about, flow, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
@@ -17,9 +16,7 @@ from authhost.inputs import key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
-from authhost.store import queries
-from authhost.store.models import Session as SessionModel
-from authhost.store.models import User as UserModel
+from authhost.store import queries, statements
 
 WAITS_FOR_EMAIL = "email_verification"
 
@@ -46,10 +43,9 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
         host.limits.failed(request, "login_failed")
         raise about(InvalidCredentials(), account.user if account else None)
     host.limits.clear("login_failed", key)
-    changes = {"password": newer} if newer else {}
     by_address = key if "@" in name else None
     return start_session_or_wait(
-        request, account.user, "password", by_address, if_password=account.password, **changes
+        request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
 
 
@@ -87,9 +83,7 @@ def end_session(request: Request, session_id: UUID) -> None:
     if session_id == session.id:
         logout(request)
         return
-    if not request.write(
-        delete(SessionModel).where(SessionModel.id == session_id, SessionModel.user_id == user.id)
-    ):
+    if not request.write(statements.DELETE_SESSION, {"of_id": session_id, "of_user": user.id}):
         raise SessionNotFound
 
 
@@ -105,7 +99,7 @@ def deactivate(request: Request) -> None:
     """Close the logged-in user's account: no login any more, all sessions end."""
     user, _ = require_recent_login(request)
     request.host.hooks.user_logged_out(request, user)
-    request.write(update(UserModel).where(UserModel.id == user.id).values(is_active=False))
+    request.write(statements.DEACTIVATE, {"of_user": user.id})
     end_sessions(request, user.id)
     request.log_out()
 
@@ -115,7 +109,7 @@ def leave(request: Request) -> None:
     if request.user is None or request.session is None:
         return
     request.host.hooks.user_logged_out(request, request.user)
-    request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
+    request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": request.user.id})
     request.log_out()
 
 
@@ -126,7 +120,7 @@ def start_session_or_wait(
     by_address: str | None,
     *,
     if_password: str | None,
-    **changes: str,
+    rehashed: str | None = None,
 ) -> LoginResult:
     """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
 
@@ -138,11 +132,11 @@ def start_session_or_wait(
             key = by_address or (key_of(user.email) if user.email else None)
             send_confirmation_to(request, user, key, signup=False)
             return wait_for_verification(request, user.id)
-    return start_session(request, user, method, if_password=if_password, **changes)
+    return start_session(request, user, method, if_password=if_password, rehashed=rehashed)
 
 
 def start_session(
-    request: Request, user: User, method: str, *, if_password: str | None, **changes: str
+    request: Request, user: User, method: str, *, if_password: str | None, rehashed: str | None = None
 ) -> LoginResult:
     """Log ``user`` in under a new token, if the password still is what was checked.
 
@@ -154,13 +148,12 @@ def start_session(
         if request.user.id != user.id:
             leave(request)
         else:
-            request.write(delete(SessionModel).where(SessionModel.id == request.session.id))
-    unchanged = UserModel.password == if_password if if_password is not None else UserModel.password.is_(None)
-    met = request.write(
-        update(UserModel)
-        .where(UserModel.id == user.id, UserModel.is_active, unchanged)
-        .values(last_login=now, **changes)
-    )
+            request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": user.id})
+    values = {"of_user": user.id, "old_password": if_password, "now": now}
+    if rehashed is None:
+        met = request.write(statements.LOG_IN, values)
+    else:
+        met = request.write(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
     if not met:
         raise Conflict
     token = new_key()
@@ -176,7 +169,7 @@ def start_session(
         user_agent=request.user_agent,
     )
     request.write(
-        insert(SessionModel),
+        statements.INSERT_SESSION,
         {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)},
     )
     user = replace(user, last_login=now)
@@ -209,9 +202,12 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
     if authenticated:
         session = replace(session, authenticated_at=request.now)
     request.write(
-        update(SessionModel)
-        .where(SessionModel.id == session.id)
-        .values(token_digest=digest(token), authenticated_at=session.authenticated_at)
+        statements.CHANGE_TOKEN,
+        {
+            "of_id": session.id,
+            "new_digest": digest(token),
+            "new_authenticated_at": session.authenticated_at,
+        },
     )
     request.log_in(session, user, token)
     return TokenResult(token)
@@ -219,10 +215,9 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
 
 def end_sessions(request: Request, user_id: UUID, *, but: UUID | None = None) -> int:
     """End the sessions of a user, all or all but one."""
-    statement = delete(SessionModel).where(SessionModel.user_id == user_id)
-    if but is not None:
-        statement = statement.where(SessionModel.id != but)
-    return request.write(statement)
+    if but is None:
+        return request.write(statements.DELETE_SESSIONS, {"of_user": user_id})
+    return request.write(statements.DELETE_OTHER_SESSIONS, {"of_user": user_id, "of_id": but})
 
 
 def _email_key(name: str) -> str:

@@ -7,7 +7,6 @@ from datetime import timedelta
 from uuid import UUID
 
 from authhost_hookspecs import Message
-from sqlalchemy import delete, insert, select, update
 
 from authhost.account.flow import flow, require_login, require_recent_login
 from authhost.account.login import end_sessions, leave, rotate_token, start_session_or_wait
@@ -22,9 +21,7 @@ from authhost.inputs import key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, TokenResult, User
 from authhost.request import Request
-from authhost.store import queries
-from authhost.store.models import PasswordReset as PasswordResetModel
-from authhost.store.models import User as UserModel
+from authhost.store import queries, statements
 
 
 @flow
@@ -76,7 +73,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
     key = new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
     request.write(
-        insert(PasswordResetModel),
+        statements.INSERT_RESET,
         {
             "id": request.new_id(),
             "user_id": user.id if user else None,
@@ -104,10 +101,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     given = text(key, "key", 128)
     secret = host.passwords.normalise(password)
     host.limits.hit(request, "reset_password_from_key")
-    mine = PasswordResetModel.key_digest == digest(given)
-    rows = request.read(
-        select(PasswordResetModel.user_id).where(mine, PasswordResetModel.expires > request.now)
-    )
+    rows = request.read(statements.RESET_USER, {"of_digest": digest(given), "now": request.now})
     user_id: UUID | None = rows[0][0] if rows else None
     account = queries.account_by_id(request, user_id) if user_id else None
     if account is None or not account.user.is_active:
@@ -116,7 +110,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     host.passwords.accept(secret, user.email, user.username)
     hashed = host.passwords.hash(secret)
 
-    if not request.write(delete(PasswordResetModel).where(mine)):
+    if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
     _store(request, user, old=account.password, new=hashed)
     if request.user is not None and request.user.id != user.id:
@@ -136,7 +130,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
 
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     """Store the hash if the old one still stands; keys for a reset die with it."""
-    unchanged = UserModel.password == old if old is not None else UserModel.password.is_(None)
-    if not request.write(update(UserModel).where(UserModel.id == user.id, unchanged).values(password=new)):
+    values = {"of_user": user.id, "old_password": old, "new_password": new}
+    if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
-    request.write(delete(PasswordResetModel).where(PasswordResetModel.user_id == user.id))
+    request.write(statements.DELETE_RESETS, {"of_user": user.id})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from authhost_hookspecs import Message
-from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import flow
@@ -15,9 +14,7 @@ from authhost.inputs import email as parse_email
 from authhost.inputs import username as parse_username
 from authhost.records import EmailAddress, LoginResult, User
 from authhost.request import Request
-from authhost.store import queries
-from authhost.store.models import EmailAddress as EmailAddressModel
-from authhost.store.models import User as UserModel
+from authhost.store import queries, statements
 
 
 @flow
@@ -71,7 +68,7 @@ def _create(
     try:
         with request.connection.begin_nested():
             request.write(
-                insert(UserModel),
+                statements.INSERT_USER,
                 {
                     "id": user.id,
                     "username": name,
@@ -82,7 +79,7 @@ def _create(
                 },
             )
             request.write(
-                insert(EmailAddressModel),
+                statements.INSERT_ADDRESS,
                 {
                     "id": email_address.id,
                     "user_id": user.id,

@@ -5,15 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 from authhost_hookspecs import Message
-from sqlalchemy import insert, update
 
 from authhost.inputs import key_of
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
-from authhost.store import queries
-from authhost.store.models import EmailConfirmation as EmailConfirmationModel
-from authhost.store.models import User as UserModel
+from authhost.store import queries, statements
 
 
 def send_confirmation_to(request: Request, user: User, key: str | None, *, signup: bool) -> bool:
@@ -32,7 +29,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
     confirmation = EmailConfirmation(request.new_id(), address, now, expires)
     request.write(
-        insert(EmailConfirmationModel),
+        statements.INSERT_CONFIRMATION,
         {
             "id": confirmation.id,
             "email_address_id": address.id,
@@ -51,9 +48,5 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
 
 def mark_ready(request: Request, user: User) -> None:
     """Call `account_ready`, once in the life of an account."""
-    if request.write(
-        update(UserModel)
-        .where(UserModel.id == user.id, UserModel.ready_at.is_(None))
-        .values(ready_at=request.now)
-    ):
+    if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.host.hooks.account_ready(request, user)

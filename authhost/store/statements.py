@@ -1,0 +1,111 @@
+"""The SQL of the flows, built once: building a statement costs more than running it.
+
+``of_…`` and ``old_…`` are what a row must have, the names of columns what it gets.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BindParameter, Select, bindparam, delete, insert, select, update
+
+from authhost import records
+from authhost.store.models import EmailAddress, EmailConfirmation, PasswordReset, Session, User, metadata
+
+users, addresses, confirmations, resets, sessions = (
+    metadata.tables[model.__tablename__]
+    for model in (User, EmailAddress, EmailConfirmation, PasswordReset, Session)
+)
+
+_parameters: list[BindParameter[Any]]
+_parameters = [bindparam(name) for name in ("of_user", "of_id", "of_key", "of_digest", "now")]
+of_user, of_id, of_key, of_digest, now = _parameters
+
+# Accounts. `USER` is a user with its primary address; the columns are those of `queries.make_user`.
+
+_primary = addresses.alias("primary_address")
+USER: Select[Any] = select(
+    users.c.id,
+    users.c.username,
+    _primary.c.email,
+    users.c.is_active,
+    users.c.password,
+    users.c.date_joined,
+    users.c.last_login,
+).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
+USER_BY_ID = USER.where(users.c.id == of_user)
+USER_BY_NAME = USER.where(users.c.username_key == of_key)
+USER_BY_ADDRESS = USER.where(
+    users.c.id == select(addresses.c.user_id).where(addresses.c.claim_key == of_key).scalar_subquery()
+)
+LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update()
+INSERT_USER = insert(users)
+_unchanged = users.c.password.is_not_distinct_from(bindparam("old_password"))
+LOG_IN = update(users).where(users.c.id == of_user, users.c.is_active, _unchanged)
+LOG_IN = LOG_IN.values(last_login=now)
+LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
+CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
+CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
+DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
+MARK_READY = update(users).where(users.c.id == of_user, users.c.ready_at.is_(None)).values(ready_at=now)
+
+# Addresses.
+
+ADDRESSES = select(addresses).where(addresses.c.user_id == of_user).order_by(addresses.c.id)
+ADDRESS_OF_USER = select(addresses).where(addresses.c.user_id == of_user, addresses.c.email_key == of_key)
+CLAIMED_ADDRESS = select(addresses).where(addresses.c.claim_key == of_key)
+INSERT_ADDRESS = insert(addresses)
+DELETE_ADDRESS = delete(addresses).where(addresses.c.id == of_id)
+DELETE_OTHER_ADDRESSES = delete(addresses).where(addresses.c.user_id == of_user, addresses.c.id != of_id)
+DELETE_WAITING_ADDRESSES = delete(addresses).where(
+    addresses.c.user_id == of_user, addresses.c.verified.is_(False), addresses.c.primary_of.is_(None)
+)
+YIELD_CLAIM = (
+    update(addresses)
+    .where(addresses.c.claim_key == of_key, addresses.c.verified.is_(False), addresses.c.user_id != of_user)
+    .values(claim_key=None)
+)
+VERIFY_ADDRESS = update(addresses).where(addresses.c.id == of_id)
+VERIFY_ADDRESS = VERIFY_ADDRESS.values(verified=True, claim_key=bindparam("new_claim_key"))
+YIELD_PRIMARY_CLAIM = (
+    update(addresses)
+    .where(addresses.c.primary_of == of_user, addresses.c.verified.is_(False))
+    .values(claim_key=None)
+)
+UNSET_PRIMARY = update(addresses).where(addresses.c.primary_of == of_user).values(primary_of=None)
+SET_PRIMARY = update(addresses).where(addresses.c.id == of_id)
+SET_PRIMARY = SET_PRIMARY.values(primary_of=of_user, claim_key=bindparam("new_claim_key"))
+
+# Keys.
+
+CONFIRMED_ADDRESS = (
+    select(addresses)
+    .join(confirmations, confirmations.c.email_address_id == addresses.c.id)
+    .where(confirmations.c.key_digest == of_digest, confirmations.c.expires > now)
+)
+INSERT_CONFIRMATION = insert(confirmations)
+DELETE_CONFIRMATION = delete(confirmations).where(confirmations.c.key_digest == of_digest)
+DELETE_CONFIRMATIONS = delete(confirmations).where(confirmations.c.email_address_id == of_id)
+RESET_USER = select(resets.c.user_id).where(resets.c.key_digest == of_digest, resets.c.expires > now)
+INSERT_RESET = insert(resets)
+DELETE_RESET = delete(resets).where(resets.c.key_digest == of_digest)
+DELETE_RESETS = delete(resets).where(resets.c.user_id == of_user)
+
+# Sessions.
+
+SESSION_COLUMNS = tuple(sessions.c[name] for name in records.Session.__slots__)
+SESSION_AND_USER = (
+    USER.add_columns(*SESSION_COLUMNS)
+    .join(sessions, sessions.c.user_id == users.c.id)
+    .where(sessions.c.token_digest == of_digest)
+)
+SESSIONS = select(*SESSION_COLUMNS).where(sessions.c.user_id == of_user).order_by(sessions.c.id.desc())
+INSERT_SESSION = insert(sessions)
+TOUCH_SESSION = update(sessions).where(sessions.c.id == of_id).values(last_seen_at=now)
+CHANGE_TOKEN = update(sessions).where(sessions.c.id == of_id)
+CHANGE_TOKEN = CHANGE_TOKEN.values(
+    token_digest=bindparam("new_digest"), authenticated_at=bindparam("new_authenticated_at")
+)
+DELETE_SESSION = delete(sessions).where(sessions.c.id == of_id, sessions.c.user_id == of_user)
+DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user)
+DELETE_OTHER_SESSIONS = DELETE_SESSIONS.where(sessions.c.id != of_id)
