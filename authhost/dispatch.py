@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import authhost_hookspecs as contract
 
 from authhost.errors import DeliveryFailed, RequiredPluginFailed, Vetoed
-from authhost.guard import FAILURES, current
+from authhost.guard import FAILURES
 from authhost.records import EmailAddress, EmailConfirmation, User
 
 if TYPE_CHECKING:
@@ -24,13 +24,6 @@ class Hooks:
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._hook = manager.hook
 
-    def _notify(self, caller: Callable[..., Any], request: Request, **arguments: Any) -> None:
-        token = current.set(request)
-        try:
-            caller(request=request, **arguments)
-        finally:
-            current.reset(token)
-
     def host_started(self, host: AuthHost) -> None:
         self._hook.host_started(host=host)
 
@@ -38,30 +31,30 @@ class Hooks:
         self._hook.host_stopping(host=host)
 
     def user_logged_in(self, request: Request, user: User) -> None:
-        self._notify(self._hook.user_logged_in, request, user=user)
+        self._hook.user_logged_in(request=request, user=user)
 
     def user_logged_out(self, request: Request, user: User) -> None:
-        self._notify(self._hook.user_logged_out, request, user=user)
+        self._hook.user_logged_out(request=request, user=user)
 
     def user_signed_up(self, request: Request, user: User) -> None:
-        self._notify(self._hook.user_signed_up, request, user=user)
+        self._hook.user_signed_up(request=request, user=user)
 
     def password_set(self, request: Request, user: User) -> None:
-        self._notify(self._hook.password_set, request, user=user)
+        self._hook.password_set(request=request, user=user)
 
     def password_changed(self, request: Request, user: User) -> None:
-        self._notify(self._hook.password_changed, request, user=user)
+        self._hook.password_changed(request=request, user=user)
 
     def password_reset(self, request: Request, user: User) -> None:
-        self._notify(self._hook.password_reset, request, user=user)
+        self._hook.password_reset(request=request, user=user)
 
     def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
-        self._notify(self._hook.email_confirmed, request, email_address=email_address)
+        self._hook.email_confirmed(request=request, email_address=email_address)
 
     def email_confirmation_sent(
         self, request: Request, confirmation: EmailConfirmation, signup: bool
     ) -> None:
-        self._notify(self._hook.email_confirmation_sent, request, confirmation=confirmation, signup=signup)
+        self._hook.email_confirmation_sent(request=request, confirmation=confirmation, signup=signup)
 
     def email_changed(
         self,
@@ -70,25 +63,24 @@ class Hooks:
         from_email_address: EmailAddress | None,
         to_email_address: EmailAddress,
     ) -> None:
-        self._notify(
-            self._hook.email_changed,
-            request,
+        self._hook.email_changed(
+            request=request,
             user=user,
             from_email_address=from_email_address,
             to_email_address=to_email_address,
         )
 
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._notify(self._hook.email_added, request, user=user, email_address=email_address)
+        self._hook.email_added(request=request, user=user, email_address=email_address)
 
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._notify(self._hook.email_removed, request, user=user, email_address=email_address)
+        self._hook.email_removed(request=request, user=user, email_address=email_address)
 
     def account_ready(self, request: Request, user: User) -> None:
-        self._notify(self._hook.account_ready, request, user=user)
+        self._hook.account_ready(request=request, user=user)
 
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
-        self._notify(self._hook.flow_refused, request, flow=flow, error=error, user=user)
+        self._hook.flow_refused(request=request, flow=flow, error=error, user=user)
 
     def before_signup(self, request: Request, email: str | None) -> None:
         self._veto(self._hook.before_signup, request, email=email)
@@ -98,7 +90,7 @@ class Hooks:
 
     def _veto(self, caller: Callable[..., Any], request: Request, **arguments: Any) -> None:
         try:
-            self._notify(caller, request, **arguments)
+            caller(request=request, **arguments)
         except contract.Refused as refusal:
             raise Vetoed(refusal.message, plugin_code=refusal.code) from refusal
         except FAILURES as error:
@@ -109,7 +101,6 @@ class Hooks:
 
         Rows that the deliverer queues must be stored: a failure to write them fails the unit.
         """
-        token = current.set(request)
         request.must_store = True
         try:
             taken = self._hook.deliver_message(request=request, message=message)
@@ -121,6 +112,5 @@ class Hooks:
             raise DeliveryFailed from error
         finally:
             request.must_store = False
-            current.reset(token)
         if not taken:
             raise DeliveryFailed

@@ -8,9 +8,9 @@ its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing hold.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable, Generator
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from time import perf_counter_ns
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from authhost.request import Request
 
 log = logging.getLogger("authhost.plugins")
-
-current: ContextVar[Request] = ContextVar("authhost_request")
-"""The unit of work whose hook is being called."""
 
 FAILURES = (Exception, SystemExit)
 """A plugin must not end the process; Ctrl-C must."""
@@ -68,69 +65,87 @@ class GuardedPlugin:
         log.warning("plugin %s was slow in %s: %.0f ms", self.name, hook, nanoseconds / 1e6)
 
 
+# pluggy calls an implementation by the names of its parameters, so the guard must bear them, with
+# the request as the first one, whether the implementation asks for it or not. Written out by
+# `_compiled` for each implementation: one frame less on the path of every hook.
+GUARD = """
+def guarded({parameters}):
+    caller, request.caller = request.caller, plugin
+    rows, callbacks = len(request.queued), len(request.callbacks)
+    started = perf_counter_ns()
+    try:
+        function({arguments})
+        if request.db_touched:
+            request.release_db()
+    except FAILURES as error:
+        request.undo((rows, callbacks))
+        stats.failures += 1
+        plugin.failed(request, hook, error)
+    finally:
+        request.caller = caller
+        took = perf_counter_ns() - started
+        stats.calls += 1
+        stats.nanoseconds += took
+        if took > plugin.slow_ns:
+            plugin.slow(hook, took)
+"""
+WRAPPER = """
+def guarded({parameters}):
+    return (yield from steps(request, function({arguments})))
+"""
+
+
 def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` so that it never raises, and undoes its writes when it fails.
-
-    The request comes from a context variable that the dispatcher sets, since
-    an implementation need not ask for it.
-    """
+    """Return ``function`` so that it never raises, and undoes its writes when it fails."""
     stats = plugin.stats.setdefault(hook, HookStats())
-    slow_ns = plugin.slow_ns
-
-    def guarded(*args: Any) -> None:
-        request = current.get()
-        caller, request.caller = request.caller, plugin
-        mark = request.mark()
-        started = perf_counter_ns()
-        try:
-            function(*args)
-            if request.db_touched:
-                request.release_db()
-        except FAILURES as error:
-            request.undo(mark)
-            stats.failures += 1
-            plugin.failed(request, hook, error)
-        finally:
-            request.caller = caller
-            took = perf_counter_ns() - started
-            stats.calls += 1
-            stats.nanoseconds += took
-            if took > slow_ns:
-                plugin.slow(hook, took)
-
-    return update_wrapper(guarded, function)
+    return _compiled(GUARD, function, plugin=plugin, hook=hook, stats=stats)
 
 
 def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a generator that wraps the other implementations."""
     stats = plugin.stats.setdefault(hook, HookStats())
 
-    def guarded(*args: Any) -> Generator[None, Any, Any]:
-        request = current.get()
-        stats.calls += 1
-        mark = request.mark()
-        generator: Generator[None, Any, Any] | None = function(*args)
+    def step(request: Request, action: Callable[[], Any]) -> bool:
+        caller, request.caller = request.caller, plugin
+        mark, started = request.mark(), perf_counter_ns()
         try:
-            next(generator)  # type: ignore[arg-type]
+            action()
+            if request.db_touched:
+                request.release_db()
+        except StopIteration:
+            return False
         except FAILURES as error:
-            generator = None
             request.undo(mark)
             stats.failures += 1
             plugin.failed(request, hook, error)
+            return False
+        finally:
+            request.caller = caller
+            stats.nanoseconds += perf_counter_ns() - started
+        return True
+
+    def steps(request: Request, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
+        stats.calls += 1
+        entered = step(request, lambda: next(generator))
         result = yield
-        if generator is not None:
-            mark = request.mark()
-            try:
-                generator.send(result)
-            except StopIteration:
-                pass
-            except FAILURES as error:
-                request.undo(mark)
-                stats.failures += 1
-                plugin.failed(request, hook, error)
+        if entered:
+            step(request, lambda: generator.send(result))
         return result
 
-    return update_wrapper(guarded, function)
+    return _compiled(WRAPPER, function, steps=steps)
+
+
+def _compiled(template: str, function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
+    """Fill a template with the parameters of ``function``, which the registry has checked."""
+    arguments = list(inspect.signature(function).parameters)
+    parameters = ["request", *(name for name in arguments if name != "request")]
+    source = template.format(parameters=", ".join(parameters), arguments=", ".join(arguments))
+    namespace = {"FAILURES": FAILURES, "perf_counter_ns": perf_counter_ns, "function": function, **names}
+    exec(source, namespace)  # noqa: S102
+    guarded: Callable[..., Any] = update_wrapper(namespace["guarded"], function)
+    del guarded.__wrapped__  # type: ignore[attr-defined]
+    guarded.__qualname__ = guarded.__name__
+    return guarded
 
 
 def guard_lifecycle(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -73,8 +73,8 @@ class Request:
         self._user: User | None = None
         self._connection: Connection | None = None
         self._db: DatabaseSession | None = None
-        self._queued: list[QueuedRow] = []
-        self._callbacks: list[Callable[[], None]] = []
+        self.queued: list[QueuedRow] = []
+        self.callbacks: list[Callable[[], None]] = []
         self._refusals: list[tuple[str, AuthError, User | None]] = []
 
     # What plugins and applications read.
@@ -147,21 +147,21 @@ class Request:
         """Queue one row, written just before the commit with all others."""
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
-        self._queued.append(QueuedRow(caller.name if caller else "", must_store, table, values))
+        self.queued.append(QueuedRow(caller.name if caller else "", must_store, table, values))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once this unit has been committed."""
-        self._callbacks.append(callback)
+        self.callbacks.append(callback)
 
     # What the guard uses.
 
     def mark(self) -> tuple[int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self._queued), len(self._callbacks)
+        return len(self.queued), len(self.callbacks)
 
     def undo(self, mark: tuple[int, int]) -> None:
         """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
-        del self._queued[mark[0] :], self._callbacks[mark[1] :]
+        del self.queued[mark[0] :], self.callbacks[mark[1] :]
         if self.db_touched and self._db is not None:
             self._db.rollback()
             self.db_touched = False
@@ -249,13 +249,13 @@ class Request:
         """Store everything, then run the callbacks. The unit can go on with a new transaction."""
         if self._db is not None and self._db.in_transaction():
             self._db.commit()
-        if self._queued:
+        if self.queued:
             self._store_queued()
         if self._connection is not None:
             self._connection.commit()
         self._close()
         self._refusals.clear()
-        callbacks, self._callbacks = self._callbacks, []
+        callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             try:
                 callback()
@@ -264,8 +264,8 @@ class Request:
 
     def rollback(self) -> None:
         """Undo everything that was not committed."""
-        self._queued.clear()
-        self._callbacks.clear()
+        self.queued.clear()
+        self.callbacks.clear()
         if self._connection is not None:
             self._connection.rollback()
         self._close()
@@ -279,7 +279,7 @@ class Request:
             self._connection = None
 
     def _store_queued(self) -> None:
-        queued, self._queued = self._queued, []
+        queued, self.queued = self.queued, []
         try:
             with self.connection.begin_nested():
                 self._insert_rows(queued)
