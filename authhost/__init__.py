@@ -1,9 +1,28 @@
 """authhost: an authentication engine, built as a plugin host."""
 
-from authhost.errors import AuthError, AuthHostError, ConfigurationError
-from authhost.host import AuthHost
-from authhost.records import ConfirmResult, EmailAddress, LoginResult, Session, TokenResult, User
-from authhost.settings import Settings
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from authhost.errors import AuthError, AuthHostError, ConfigurationError
+    from authhost.host import AuthHost
+    from authhost.records import ConfirmResult, EmailAddress, LoginResult, Session, TokenResult, User
+    from authhost.settings import Settings
+
+_MODULES = {
+    "AuthError": "errors",
+    "AuthHost": "host",
+    "AuthHostError": "errors",
+    "ConfigurationError": "errors",
+    "ConfirmResult": "records",
+    "EmailAddress": "records",
+    "LoginResult": "records",
+    "Session": "records",
+    "Settings": "settings",
+    "TokenResult": "records",
+    "User": "records",
+}
 
 __all__ = [
     "AuthError",
@@ -18,3 +37,18 @@ __all__ = [
     "TokenResult",
     "User",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: what catches an `AuthError` needs no database."""
+    from importlib import import_module
+
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

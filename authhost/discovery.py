@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import authhost_hookspecs as contract
 import pluggy
-from packaging.requirements import InvalidRequirement, Requirement
 
 from authhost.errors import ConfigurationError
 from authhost.guard import FAILURES, GuardedPlugin, HookStats, guard, guard_lifecycle, guard_wrapper, timed
@@ -185,6 +184,8 @@ def _load(source: object) -> object:
 
 def _check_contract(source: object) -> None:
     """Compare the range that the plugin's distribution asks for with the contract of this host."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
     requires = source.dist.requires if isinstance(source, EntryPoint) and source.dist is not None else None
     for text in requires or ():
         try:

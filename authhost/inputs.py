@@ -6,7 +6,7 @@ import unicodedata
 from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
-from authhost.store.models import EMAIL_LENGTH
+from authhost.store.tables import EMAIL_LENGTH
 
 
 class Email(NamedTuple):

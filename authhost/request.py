@@ -12,7 +12,6 @@ from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
-from sqlalchemy.orm import Session as DatabaseSession
 from uuid6 import uuid7
 
 from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
@@ -23,6 +22,8 @@ from authhost.store import queries, statements
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from sqlalchemy.orm import Session as DatabaseSession
 
     from authhost.host import AuthHost
     from authhost.settings import Settings
@@ -136,6 +137,8 @@ class Request:
     def db(self) -> DatabaseSession:
         """The SQLAlchemy session of this unit; a plugin's failed call undoes what it did here."""
         if self._db is None:
+            from sqlalchemy.orm import Session as DatabaseSession
+
             self._db = DatabaseSession(self.connection, join_transaction_mode="create_savepoint")
         if self.caller is not None and not self.db_touched:
             self.db_touched = True

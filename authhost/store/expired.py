@@ -6,20 +6,19 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, or_
 
-from authhost.store.models import EmailConfirmation, PasswordReset, Session
+from authhost.store.tables import confirmations, resets, sessions
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
     """Delete keys and sessions that have expired; return how many of each table, by its name."""
+    unused_since = now - timedelta(seconds=session_idle)
     too_old = {
-        EmailConfirmation: EmailConfirmation.expires <= now,
-        PasswordReset: PasswordReset.expires <= now,
-        Session: or_(
-            Session.expires_at <= now, Session.last_seen_at <= now - timedelta(seconds=session_idle)
-        ),
+        confirmations: confirmations.c.expires <= now,
+        resets: resets.c.expires <= now,
+        sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     with engine.begin() as connection:
         return {
-            model.__tablename__: connection.execute(delete(model).where(old)).rowcount
-            for model, old in too_old.items()
+            table.name: connection.execute(delete(table).where(old)).rowcount
+            for table, old in too_old.items()
         }

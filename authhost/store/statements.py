@@ -10,12 +10,7 @@ from typing import Any
 from sqlalchemy import BindParameter, Select, bindparam, delete, insert, select, update
 
 from authhost import records
-from authhost.store.models import EmailAddress, EmailConfirmation, PasswordReset, Session, User, metadata
-
-users, addresses, confirmations, resets, sessions = (
-    metadata.tables[model.__tablename__]
-    for model in (User, EmailAddress, EmailConfirmation, PasswordReset, Session)
-)
+from authhost.store.tables import addresses, confirmations, resets, sessions, users
 
 _parameters: list[BindParameter[Any]]
 _parameters = [bindparam(name) for name in ("of_user", "of_id", "of_key", "of_digest", "now")]

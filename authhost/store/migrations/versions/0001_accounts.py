@@ -1,17 +1,15 @@
 """Accounts, addresses, keys and sessions."""
 
-from typing import Any
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from authhost.store.models import EMAIL_LENGTH, TABLE_OPTIONS, UtcDateTime
+from authhost.store.tables import EMAIL_LENGTH, TABLE_OPTIONS, UtcDateTime
 
 revision = "0001"
 down_revision = None
 
-OPTIONS: dict[str, Any] = dict(TABLE_OPTIONS)
+OPTIONS = TABLE_OPTIONS
 digest = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb")
 
 

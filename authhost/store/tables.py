@@ -1,0 +1,156 @@
+"""The tables. ``metadata`` is public: an application's own tables may refer to ``authhost_user.id``.
+
+Uniqueness is held by the database in a form that SQLite, PostgreSQL and
+MariaDB share: a nullable column under a unique constraint, filled only in the
+rows that claim the value (MariaDB has no partial index).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    VARBINARY,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+    Uuid,
+)
+from sqlalchemy.types import TypeEngine
+
+EMAIL_LENGTH = 254
+TABLE_OPTIONS: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
+KEY_DIGEST = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC, to the microsecond, on every database."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        if dialect.name in ("mysql", "mariadb"):
+            from sqlalchemy.dialects import mysql
+
+            return dialect.type_descriptor(mysql.DATETIME(fsp=6))
+        return dialect.type_descriptor(DateTime(timezone=True))
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or dialect.name == "postgresql":
+            return value
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None or value.tzinfo is not None:
+            return value
+        return value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id() -> Column[Any]:
+    return Column("id", Uuid(), primary_key=True)
+
+
+def _time(name: str, *, nullable: bool = False) -> Column[Any]:
+    return Column(name, UtcDateTime(), nullable=nullable)
+
+
+def _belongs_to(table: str, name: str, *, nullable: bool = False, index: bool = True) -> Column[Any]:
+    key = ForeignKey(f"{table}.id", ondelete="CASCADE")
+    return Column(name, Uuid(), key, nullable=nullable, index=index)
+
+
+users = Table(
+    "authhost_user",
+    metadata,
+    _id(),
+    Column("username", String(150)),
+    Column("username_key", String(600), unique=True),
+    Column("password", String(255)),
+    Column("is_active", Boolean(), nullable=False),
+    _time("ready_at", nullable=True),
+    _time("date_joined"),
+    _time("last_login", nullable=True),
+    **TABLE_OPTIONS,
+)
+
+# `claim_key` is filled where the address is verified, or primary and not verified elsewhere.
+addresses = Table(
+    "authhost_email_address",
+    metadata,
+    _id(),
+    _belongs_to("authhost_user", "user_id", index=False),
+    Column("email", String(EMAIL_LENGTH), nullable=False),
+    Column("email_key", String(EMAIL_LENGTH * 2), nullable=False, index=True),
+    Column("verified", Boolean(), nullable=False),
+    Column("claim_key", String(EMAIL_LENGTH * 2), unique=True),
+    Column("primary_of", Uuid(), unique=True),
+    UniqueConstraint("user_id", "email_key"),
+    CheckConstraint("NOT verified OR claim_key IS NOT NULL", name="verified_is_claimed"),
+    **TABLE_OPTIONS,
+)
+
+# Of a key only a digest is kept.
+confirmations = Table(
+    "authhost_email_confirmation",
+    metadata,
+    _id(),
+    _belongs_to("authhost_email_address", "email_address_id"),
+    Column("key_digest", KEY_DIGEST, nullable=False, unique=True),
+    _time("sent"),
+    _time("expires"),
+    **TABLE_OPTIONS,
+)
+
+# Without a user where the address was unknown: the work is the same.
+resets = Table(
+    "authhost_password_reset",
+    metadata,
+    _id(),
+    _belongs_to("authhost_user", "user_id", nullable=True),
+    Column("key_digest", KEY_DIGEST, nullable=False, unique=True),
+    _time("sent"),
+    _time("expires"),
+    **TABLE_OPTIONS,
+)
+
+sessions = Table(
+    "authhost_session",
+    metadata,
+    _id(),
+    _belongs_to("authhost_user", "user_id"),
+    Column("token_digest", KEY_DIGEST, nullable=False, unique=True),
+    _time("created_at"),
+    _time("authenticated_at"),
+    _time("last_seen_at"),
+    _time("expires_at"),
+    Column("method", String(64), nullable=False),
+    Column("ip_address", String(45)),
+    Column("user_agent", String(512), nullable=False),
+    **TABLE_OPTIONS,
+)
