@@ -29,8 +29,8 @@ def confirm_email(request: Request, *, key: str) -> ConfirmResult:
     """Confirm an address by the key of the mail; a page does this by POST alone.
 
     Logs in where ``login_on_email_confirmation`` is on and the browser is the
-    one whose login waits for it. Raises `InvalidKey` (unknown, used, expired)
-    and `EmailTaken` (another account has verified it meanwhile).
+    one whose login waits for it. Raises `InvalidInput`, `InvalidKey` (unknown,
+    used, expired) and `EmailTaken` (another account has verified it meanwhile).
     """
     host, settings = request.host, request.settings
     found = _take_key(request, text(key, "key", 128))
@@ -66,7 +66,8 @@ def send_confirmation(request: Request, *, email: str) -> bool:
     """Send the confirmation of one of the logged-in user's addresses again.
 
     Returns False where nothing was sent: the address is verified, or one was
-    sent within the cool-down.
+    sent within the cool-down. Raises `LoginRequired`, `InvalidEmail`,
+    `EmailNotFound`, `DeliveryFailed`.
     """
     user, _ = require_login(request)
     address = queries.address_of(request, user.id, parse_email(email).key)
@@ -80,7 +81,9 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     """Add an address and send its confirmation.
 
     An address of another account is treated like a free one; its confirmation
-    is refused. In change-email mode it replaces one that waits.
+    is refused. In change-email mode it replaces one that waits. Raises
+    `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`, `RateLimited`,
+    `EmailAlreadyAdded`, `TooManyEmails`, `DeliveryFailed`.
     """
     settings = request.settings
     given = parse_email(email)
@@ -112,7 +115,11 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
 
 @flow
 def remove_email(request: Request, *, email: str) -> EmailAddress:
-    """Remove an address that is not the primary one; return what it was."""
+    """Remove an address that is not the primary one; return what it was.
+
+    Raises `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`,
+    `RateLimited`, `EmailNotFound`, `PrimaryEmailRequired`.
+    """
     user, address = _own_address(request, email)
     if address.primary:
         raise PrimaryEmailRequired(field="email")
@@ -124,7 +131,11 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
 
 @flow
 def make_primary(request: Request, *, email: str) -> EmailAddress:
-    """Make an address the primary one. An unverified one cannot follow a verified one."""
+    """Make an address the primary one. An unverified one cannot follow a verified one.
+
+    Raises `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`,
+    `RateLimited`, `EmailNotFound`, `EmailNotVerified`.
+    """
     user, address = _own_address(request, email)
     if address.primary:
         return address
@@ -143,7 +154,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
 
 
 def list_emails(request: Request) -> list[EmailAddress]:
-    """The addresses of the logged-in user, the oldest first."""
+    """The addresses of the logged-in user, the oldest first; raises `LoginRequired`."""
     user, _ = require_login(request)
     return queries.addresses(request, user.id)
 

@@ -25,9 +25,9 @@ WAITS_FOR_EMAIL = "email_verification"
 def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     """Log in by e-mail address or username.
 
-    Raises `InvalidCredentials` (one answer, at one cost, for an unknown
-    account, a wrong password and a deactivated account), `RateLimited`,
-    `Vetoed`.
+    Raises `InvalidInput`, `RateLimited`, `InvalidCredentials` (one answer, at
+    one cost, for an unknown account, a wrong password and a deactivated
+    account; ASVS 5.0, 6.3.8), `Vetoed`, `Conflict`.
     """
     host = request.host
     name = text(identifier, "identifier", 254)
@@ -51,13 +51,16 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
 
 @flow
 def logout(request: Request) -> None:
-    """End the session. Nothing happens when nobody is logged in."""
+    """End the session, after `user_logged_out`. Nothing happens when nobody is logged in."""
     leave(request)
 
 
 @flow
 def reauthenticate(request: Request, *, password: str) -> TokenResult:
-    """Confirm the password of the logged-in user; the session goes on under a new token."""
+    """Confirm the password of the logged-in user; the session goes on under a new token.
+
+    Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`.
+    """
     user, _ = require_login(request)
     secret = request.host.passwords.normalise(password)
     request.host.limits.hit(request, "reauthenticate")
@@ -69,14 +72,17 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
 
 
 def list_sessions(request: Request) -> list[Session]:
-    """The sessions of the logged-in user, the newest first."""
+    """The sessions of the logged-in user, the newest first; raises `LoginRequired`."""
     user, _ = require_login(request)
     return queries.sessions(request, user.id)
 
 
 @flow
 def end_session(request: Request, session_id: UUID) -> None:
-    """End one session of the logged-in user; their own one is a logout."""
+    """End one session of the logged-in user; their own one is a logout.
+
+    Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
+    """
     user, session = require_login(request)
     if not isinstance(session_id, UUID):
         raise InvalidInput("session_id must be a UUID.", field="session_id")
@@ -89,14 +95,20 @@ def end_session(request: Request, session_id: UUID) -> None:
 
 @flow
 def end_other_sessions(request: Request) -> int:
-    """End all sessions of the logged-in user but this one; return how many there were."""
+    """End all sessions of the logged-in user but this one; return how many there were.
+
+    Raises `LoginRequired`.
+    """
     user, session = require_login(request)
     return end_sessions(request, user.id, but=session.id)
 
 
 @flow
 def deactivate(request: Request) -> None:
-    """Close the logged-in user's account: no login any more, all sessions end."""
+    """Close the logged-in user's account: no login any more, all sessions end (ASVS 5.0, 7.4.2).
+
+    Raises `LoginRequired`, `ReauthenticationRequired`.
+    """
     user, _ = require_recent_login(request)
     request.host.hooks.user_logged_out(request, user)
     request.write(statements.DEACTIVATE, {"of_user": user.id})

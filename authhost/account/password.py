@@ -26,7 +26,11 @@ from authhost.store import queries, statements
 
 @flow
 def set_password(request: Request, *, password: str) -> TokenResult:
-    """Give an account that has no password its first one."""
+    """Give an account that has no password its first one.
+
+    Raises `LoginRequired`, `ReauthenticationRequired`, `PasswordAlreadySet`,
+    `InvalidInput`, `WeakPassword`, `RateLimited`, `Conflict`.
+    """
     user, session = require_recent_login(request)
     if user.has_usable_password:
         raise PasswordAlreadySet
@@ -43,7 +47,11 @@ def set_password(request: Request, *, password: str) -> TokenResult:
 
 @flow
 def change_password(request: Request, *, current_password: str, new_password: str) -> TokenResult:
-    """Change the password. Other sessions end, this one goes on under a new token."""
+    """Change the password. Other sessions end, this one goes on under a new token.
+
+    Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
+    `InvalidCredentials` (the current password is wrong), `Conflict`.
+    """
     passwords = request.host.passwords
     user, session = require_login(request)
     secret = passwords.accept(new_password, user.email, user.username)
@@ -63,7 +71,10 @@ def change_password(request: Request, *, current_password: str, new_password: st
 
 @flow
 def request_password_reset(request: Request, *, email: str) -> None:
-    """Send the link of a reset. An unknown address gets the same answer, and a mail that says so."""
+    """Send the link of a reset. An unknown address gets the same answer, and a mail that says so.
+
+    Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
+    """
     host, now = request.host, request.now
     given = parse_email(email)
     host.limits.hit(request, "reset_password", given.key)
@@ -95,7 +106,8 @@ def request_password_reset(request: Request, *, email: str) -> None:
 def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
     """Set a new password by the key of the mail. All sessions end, all other keys die.
 
-    Logs in where ``login_on_password_reset`` is on, as a login would.
+    Logs in where ``login_on_password_reset`` is on, as a login would. Raises
+    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Conflict`.
     """
     host, settings = request.host, request.settings
     given = text(key, "key", 128)

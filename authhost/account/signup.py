@@ -24,7 +24,7 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     With mandatory verification a taken address gets the answer of a free one,
     and the owner of the mailbox is told. Raises `SignupClosed`, `InvalidInput`,
     `WeakPassword`, `UsernameTaken`, `RateLimited`, `Vetoed`, and without
-    mandatory verification `EmailTaken`.
+    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent.
     """
     host, settings = request.host, request.settings
     if not settings.signup_open:
