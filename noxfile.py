@@ -31,6 +31,11 @@ SERVERS = {
     ),
     "mariadb": ("AUTHHOST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/test", 3306, "PyMySQL"),
 }
+PEERS = {
+    "allauth": ["django>=5.2,<6", "django-allauth>=65.21,<66"],
+    "flask-security": ["Flask-Security[common,fsqla]>=5.6", "Flask-Mail"],
+    "fastapi-users": ["fastapi-users[sqlalchemy]>=14", "aiosqlite", "httpx"],
+}
 
 
 @nox.session
@@ -63,9 +68,7 @@ def databases(session: nox.Session, server: str) -> None:
     variable, default, port, driver = SERVERS[server]
     url = os.environ.get(variable)
     if url is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
+        if not _answers(port):
             session.skip(f"LEFT OUT: no {server} at 127.0.0.1:{port}; set {variable} to run this")
         url = default
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
@@ -77,6 +80,14 @@ def databases(session: nox.Session, server: str) -> None:
         *session.posargs,
         env={"AUTHHOST_TEST_DATABASE_URL": url},
     )
+
+
+def _answers(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1).close()
+    except OSError:
+        return False
+    return True
 
 
 @nox.session
@@ -107,3 +118,27 @@ def builds(session: nox.Session) -> None:
         install = [python, "-m", "pip", "install", "-q", *(made[each] for each in (*needs, name))]
         session.run(*install, external=True)
         session.run(python, "-c", f"import {name}", external=True)
+        if name == "authhost_hookspecs":
+            # A plugin type-checks against the contract alone.
+            session.run(python, "-m", "pip", "install", "-q", "mypy>=1.17", external=True)
+            plugin = "tests/third_party/doorbook.py"
+            session.run(python, "-m", "mypy", "--strict", "--config-file=", plugin, external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks, also against peers: tables, and bench.json. `nox -s bench -- --quick` is shorter."""
+    session.install(*DISTRIBUTIONS, "psycopg[binary]")
+    arguments = ["--json", "bench.json"]
+    _, url, port, driver = SERVERS["postgresql"]
+    if _answers(port):
+        arguments += ["--postgresql", url]
+    else:
+        session.warn(f"LEFT OUT: no postgresql at 127.0.0.1:{port}")
+    for name, needs in PEERS.items():
+        home = Path(session.create_tmp()) / name
+        session.run("python", "-m", "venv", str(home))
+        python = str(home / "bin" / "python")
+        session.run(python, "-m", "pip", "install", "-q", *needs, driver, external=True)
+        arguments += ["--peer", f"{name}={python}"]
+    session.run("python", "tests/benchmarks/run.py", *arguments, *session.posargs)
