@@ -1,0 +1,152 @@
+"""What the groups share: options, reports, empty databases, hosts and users."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Message, hookimpl
+from peers.measure import PASSWORD
+from sqlalchemy import URL, create_engine, insert, make_url, text
+from uuid6 import uuid7
+
+from authhost import AuthHost, Settings
+from authhost.store import tables
+
+PLUGINS = ("analytics", "audit", "email")
+CHEAP_HASH: Mapping[str, Any] = {"password_schemes": ("ldap_salted_sha1",), "password_hash_options": {}}
+DATABASE = "authhost_bench"
+CHUNK = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What to measure, and how long."""
+
+    quick: bool = False
+    postgresql: str | None = None
+    peers: Mapping[str, str] = field(default_factory=dict)
+    """The Python interpreter of each peer's environment, by the peer's name."""
+
+    @property
+    def servers(self) -> dict[str, str | None]:
+        """The kinds of database, with the server's URL; None for SQLite."""
+        return {"SQLite": None, **({"PostgreSQL": self.postgresql} if self.postgresql else {})}
+
+    def rounds(self, full: int, quick: int) -> int:
+        """How often to measure."""
+        return quick if self.quick else full
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A table; every row has a value or None for each of its columns."""
+
+    title: str
+    note: str
+    rows: list[dict[str, Any]]
+
+
+class Deliverer:
+    """Takes every message and drops it."""
+
+    @hookimpl
+    def deliver_message(self, message: Message) -> bool:
+        return True
+
+
+@contextmanager
+def databases(server: str | None, *names: str) -> Iterator[list[str]]:
+    """URLs of empty databases: SQLite files, or schemas of one database that is dropped afterwards."""
+    if server is None:
+        with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+            yield [f"sqlite:///{Path(folder) / name}.sqlite3" for name in names]
+        return
+    url = make_url(server)
+    drop = f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)"
+    _execute(url, drop, f"CREATE DATABASE {DATABASE}")
+    try:
+        ours = url.set(database=DATABASE)
+        _execute(ours, *(f'CREATE SCHEMA "{name}"' for name in names))
+        yield [
+            ours.update_query_dict({"options": f"-csearch_path={name}"}).render_as_string(hide_password=False)
+            for name in names
+        ]
+    finally:
+        _execute(url, drop)
+
+
+def _execute(url: URL, *statements: str) -> None:
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def make_host(
+    url: str, *, plugins: bool = True, extra: Mapping[str, object] | None = None, **settings: Any
+) -> AuthHost:
+    """A host on an empty database, with the three plugins or with ``extra`` ones alone."""
+    given: dict[str, Any] = {
+        "secret_key": "k" * 48,
+        "database_url": url,
+        "rate_limits": False,
+        "plugin_settings": {"email": {"delivery": "manual"}},
+        "plugins": (*PLUGINS, *(extra or ())),
+        **settings,
+    }
+    host = AuthHost(Settings(**given), plugins=extra, discover=plugins, upgrade_database=True)
+    loaded = {record.name for record in host.registry.loaded()}
+    if plugins and not loaded.issuperset(PLUGINS):
+        raise SystemExit(f"install authhost-audit, authhost-email and authhost-analytics; found {loaded}")
+    return host
+
+
+def address(number: int) -> str:
+    """The address of a user that `insert_users` stored; it is its own key."""
+    return f"user{number}@example.org"
+
+
+def insert_users(host: AuthHost, count: int) -> None:
+    """Store ``count`` accounts that share a password, past the flows."""
+    password, now = host.passwords.hash(PASSWORD), host.clock()
+    for start in range(0, count, CHUNK):
+        users = [
+            {
+                "id": UUID(int=uuid7().int),
+                "password": password,
+                "is_active": True,
+                "ready_at": now,
+                "date_joined": now,
+            }
+            for _ in range(start, min(start + CHUNK, count))
+        ]
+        emails = [
+            {
+                "id": UUID(int=uuid7().int),
+                "user_id": user["id"],
+                "email": address(number),
+                "email_key": address(number),
+                "verified": True,
+                "claim_key": address(number),
+                "primary_of": user["id"],
+            }
+            for number, user in enumerate(users, start)
+        ]
+        with host.engine.begin() as connection:
+            connection.execute(insert(tables.users), users)
+            connection.execute(insert(tables.addresses), emails)
+    with host.engine.begin() as connection:
+        connection.execute(text("ANALYZE"))
+
+
+def log_in(host: AuthHost, number: int) -> None:
+    """One login by address, in a unit of its own."""
+    with host.request(ip_address="203.0.113.7", user_agent="benchmark") as request:
+        host.account.login(request, identifier=address(number), password=PASSWORD)
