@@ -187,8 +187,8 @@ class Request:
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was written in this unit so far."""
-        return self._connection is None
+        """Whether nothing was written or queued in this unit so far."""
+        return self._connection is None and not self.queued and not self.callbacks
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of ``statement``: within the transaction if one is open, else by itself."""

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 
 import pytest
+from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 from sqlalchemy import func, select
 
@@ -141,3 +142,73 @@ def test_a_login_during_a_password_change(make_host, run):
         if not isinstance(each, str):
             with host.request(session_token=each.session_token) as request:
                 assert request.user is None
+
+
+def test_any_two_flows_of_one_account_at_once(make_host, run, recorder):
+    """Each ends in its result or in a refusal; no deadlock, no half of either."""
+    host = make_host(max_email_addresses=4, login_on_password_reset=True)
+
+    def actions(number):
+        """An account with two more addresses and open keys, and every flow that changes it."""
+        email, other, third = (f"{name}{number}@example.org" for name in ("ann", "other", "third"))
+        token = run(host, "signup", email=email, password=PASSWORD).session_token
+        key = recorder.key()
+        run(host, "add_email", token, email=other)
+        run(host, "confirm_email", token, key=recorder.key())
+        run(host, "add_email", token, email=third)
+        third_key = recorder.key()
+        run(host, "request_password_reset", email=email)
+        reset_key = recorder.key()
+        flows = {
+            "login": (None, {"identifier": email, "password": PASSWORD}),
+            "logout": (token, {}),
+            "reauthenticate": (token, {"password": PASSWORD}),
+            "confirm_email": (token, {"key": key}),
+            "send_confirmation": (token, {"email": third}),
+            "add_email": (token, {"email": f"fourth{number}@example.org"}),
+            "remove_email": (token, {"email": other}),
+            "make_primary": (token, {"email": other}),
+            "change_password": (token, {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}),
+            "request_password_reset": (None, {"email": email}),
+            "reset_password": (None, {"key": reset_key, "password": OTHER_PASSWORD + "!"}),
+            "end_other_sessions": (token, {}),
+            "deactivate": (token, {}),
+        }
+        found = [lambda f=f, t=t, v=v: run(host, f, t, **v) for f, (t, v) in flows.items()]
+        return [*found, lambda: run(host, "confirm_email", token, key=third_key)]
+
+    number = 0
+    for first in range(len(actions("x"))):
+        for second in range(first + 1):
+            flows = actions(number)
+            at_once([flows[first], flows[second]])
+            number += 1
+    flows = actions("all")
+    at_once(flows * 2)
+    orphans = EmailAddress.primary_of.is_not(None) & (EmailAddress.primary_of != EmailAddress.user_id)
+    assert count(host, EmailAddress, orphans) == 0
+    assert count(host, EmailAddress, EmailAddress.primary_of.is_not(None)) == count(host, User)
+
+
+def test_a_deadlock_is_a_conflict(make_host, run):
+    """A plugin locks the other's account: the database ends one login, which may be tried again."""
+    both_hold = Barrier(2)
+    locks = {}
+
+    class Locks:
+        @hookimpl
+        def before_login(self, request, user):
+            if user.id in locks:
+                request.db.execute(select(User.id).where(User.id == locks[user.id]).with_for_update()).all()
+                both_hold.wait()
+
+    host = make_host({"locks": Locks()}, email_verification="none")
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    ann, bob = (run(host, "signup", email=who, password=PASSWORD).user.id for who in (ANN, BOB))
+    locks.update({ann: bob, bob: ann})
+    results = at_once([lambda w=w: run(host, "login", identifier=w, password=PASSWORD) for w in (ANN, BOB)])
+    assert results.count("conflict") == 1
+    locks.clear()
+    for who in (ANN, BOB):
+        assert run(host, "login", identifier=who, password=PASSWORD).authenticated

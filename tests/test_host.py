@@ -8,6 +8,7 @@ from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from authhost.errors import ConfigurationError, InvalidCredentials, RequiredPluginFailed, Vetoed
+from authhost.store.tables import resets, users
 
 notes = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(20)))
 
@@ -208,3 +209,31 @@ def test_order_is_by_name_with_tryfirst_and_wrappers(make_host, run):
     assert seen == ["before", "z", "a", "b", "after"]
     stats = next(each for each in host.registry.records if each.name == "a").guarded.stats
     assert (stats["user_signed_up"].calls, stats["user_signed_up"].failures) == (1, 0)
+
+
+def test_what_the_application_queued_outlives_a_refusal(make_host):
+    host = make_host({"writing": Writing()})
+    notes.create(host.engine)
+    committed = []
+    with host.request() as request:
+        request.insert(notes, {"text": "the application's"})
+        request.on_commit(lambda: committed.append(True))
+        with pytest.raises(InvalidCredentials):
+            host.account.login(request, identifier="nobody@example.org", password=PASSWORD)
+    assert stored(host) == {"the application's", "invalid_credentials"}
+    assert committed == [True]
+
+
+def test_a_flow_that_breaks_is_undone_whoever_catches_it(make_host, recorder):
+    """Also where the application goes on in the same unit."""
+    host = make_host({"failing": Failing()}, required_plugins=("failing",))
+    notes.create(host.engine)
+    with host.request() as request:
+        host.account.request_password_reset(request, email="ann@example.org")
+        with pytest.raises(RequiredPluginFailed):
+            host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        assert request.user is None
+    assert stored(host) == set()
+    with host.request() as request:
+        assert request.read(select(users), {}) == []
+        assert len(request.read(select(resets), {})) == 1

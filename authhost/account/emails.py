@@ -70,7 +70,9 @@ def send_confirmation(request: Request, *, email: str) -> bool:
     `EmailNotFound`, `DeliveryFailed`.
     """
     user, _ = require_login(request)
-    address = queries.address_of(request, user.id, parse_email(email).key)
+    key = parse_email(email).key
+    queries.lock_account(request, user.id)
+    address = queries.address_of(request, user.id, key)
     if address is None:
         raise EmailNotFound(field="email")
     return False if address.verified else send_confirmation_mail(request, user, address, signup=False)
@@ -175,6 +177,7 @@ def _take_key(request: Request, key: str) -> EmailAddress:
     rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(key), "now": request.now})
     if not rows or rows[0].verified:
         raise InvalidKey
+    queries.lock_account(request, rows[0].user_id)
     if not request.write(statements.DELETE_CONFIRMATION, {"of_digest": digest(key)}):
         raise InvalidKey
     return queries.make_address(rows[0])

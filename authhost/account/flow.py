@@ -6,9 +6,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from authhost.errors import AuthError, LoginRequired, ReauthenticationRequired
+from sqlalchemy.exc import OperationalError
+
+from authhost.errors import AuthError, Conflict, LoginRequired, ReauthenticationRequired
 from authhost.records import Session, User
 from authhost.request import Request
+from authhost.store.engine import is_deadlock
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,23 +27,37 @@ def flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate
         savepoint = None if clean else request.connection.begin_nested()
         try:
             result = function(request, *args, **kwargs)
-        except AuthError as error:
-            user = error.__dict__.pop("user", None) or request.user
+        except BaseException as error:
             if savepoint is None:
                 request.rollback()
             else:
                 savepoint.rollback()
                 request.undo(mark)
             request.restore(state)
-            request.refused(name, error, user)
+            refusal = _refusal(error, clean)
+            if refusal is None:
+                raise
+            user = refusal.__dict__.pop("user", None) or request.user
+            request.refused(name, refusal, user)
             if clean:
                 request.commit()
-            raise
+            if refusal is error:
+                raise
+            raise refusal from error
         if savepoint is not None:
             savepoint.commit()
         return result
 
     return run
+
+
+def _refusal(error: BaseException, clean: bool) -> AuthError | None:
+    """What the caller is told: a deadlock is a conflict, where it undid nothing but this flow."""
+    if isinstance(error, AuthError):
+        return error
+    if clean and isinstance(error, OperationalError) and is_deadlock(error):
+        return Conflict()
+    return None
 
 
 def about(error: AuthError, user: User | None) -> AuthError:

@@ -110,8 +110,8 @@ def deactivate(request: Request) -> None:
     Raises `LoginRequired`, `ReauthenticationRequired`.
     """
     user, _ = require_recent_login(request)
-    request.host.hooks.user_logged_out(request, user)
     request.write(statements.DEACTIVATE, {"of_user": user.id})
+    request.host.hooks.user_logged_out(request, user)
     end_sessions(request, user.id)
     request.log_out()
 
@@ -156,11 +156,6 @@ def start_session(
     """
     now, settings = request.now, request.settings
     request.host.hooks.before_login(request, user)
-    if request.user is not None and request.session is not None:
-        if request.user.id != user.id:
-            leave(request)
-        else:
-            request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": user.id})
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
         met = request.write(statements.LOG_IN, values)
@@ -168,6 +163,11 @@ def start_session(
         met = request.write(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
     if not met:
         raise Conflict
+    if request.user is not None and request.session is not None:
+        if request.user.id != user.id:
+            leave(request)
+        else:
+            request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": user.id})
     token = new_key()
     session = Session(
         id=request.new_id(),

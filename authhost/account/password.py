@@ -122,6 +122,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     host.passwords.accept(secret, user.email, user.username)
     hashed = host.passwords.hash(secret)
 
+    queries.lock_account(request, user.id)
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
     _store(request, user, old=account.password, new=hashed)

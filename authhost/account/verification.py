@@ -15,7 +15,10 @@ from authhost.store import queries, statements
 
 def send_confirmation_to(request: Request, user: User, key: str | None, *, signup: bool) -> bool:
     """Send a confirmation to the user's address of that key, unless one was sent within the cool-down."""
-    address = queries.address_of(request, user.id, key) if key else None
+    if key is None:
+        return False
+    queries.lock_account(request, user.id)
+    address = queries.address_of(request, user.id, key)
     if address is None or address.verified:
         return False
     return send_confirmation_mail(request, user, address, signup=signup)

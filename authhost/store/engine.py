@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from authhost.errors import ConfigurationError
 
 BUSY_TIMEOUT_MS = 30_000
+DEADLOCKS = frozenset({"40P01", "40001", 1213, 1205})
+"""PostgreSQL's SQLSTATEs and MariaDB's codes: ended so that another transaction can go on."""
 
 
 def make_engine(url: str) -> Engine:
@@ -52,3 +54,9 @@ def make_engine(url: str) -> Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def is_deadlock(error: OperationalError) -> bool:
+    """Whether the database ended this transaction in favour of another; it may be tried again."""
+    code = getattr(error.orig, "sqlstate", None) or next(iter(getattr(error.orig, "args", ())), None)
+    return code in DEADLOCKS

@@ -50,7 +50,11 @@ def account_by_username(request: Request, key: str) -> Account | None:
 
 
 def lock_account(request: Request, user_id: UUID) -> None:
-    """Until this unit ends, other units that lock the account wait."""
+    """Until this unit ends, other units that lock the account wait.
+
+    A flow locks the account before it writes any other row of it: flows that
+    took the same rows in different orders would wait for each other.
+    """
     request.connection.execute(statements.LOCK_USER, {"of_user": user_id})
 
 

@@ -33,7 +33,7 @@ USER_BY_NAME = USER.where(users.c.username_key == of_key)
 USER_BY_ADDRESS = USER.where(
     users.c.id == select(addresses.c.user_id).where(addresses.c.claim_key == of_key).scalar_subquery()
 )
-LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update()
+LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update(key_share=True)
 INSERT_USER = insert(users)
 _unchanged = users.c.password.is_not_distinct_from(bindparam("old_password"))
 LOG_IN = update(users).where(users.c.id == of_user, users.c.is_active, _unchanged)
