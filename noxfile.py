@@ -21,6 +21,7 @@ TEST_TOOLS = [
     "hatchling>=1.27",
     "bcrypt>=4,<5",
     "redis>=5",
+    "oidc-provider-mock>=0.3.4",
 ]
 SERVERS = {
     "postgresql": (

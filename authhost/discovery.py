@@ -160,6 +160,24 @@ class PluginRegistry:
             found |= {name: command for name, command in named.items() if name not in found}
         return found
 
+    def providers(self) -> dict[str, contract.Provider]:
+        """The plugins' providers of social login by id. A plugin whose providers fail to load has none."""
+        found: dict[str, contract.Provider] = {}
+        for record in self.loaded():
+            if "register_providers" not in record.hooks:
+                continue
+            try:
+                declared = list(record.view.register_providers())
+            except FAILURES as error:
+                log.error("the providers of plugin %s failed to load: %s", record.name, type(error).__name__)
+                continue
+            for each in declared:
+                if isinstance(each, contract.Provider):
+                    found.setdefault(each.id, each)
+                else:
+                    log.error("plugin %s declares a %s as provider", record.name, type(each).__name__)
+        return found
+
     def loaded(self) -> Iterator[PluginRecord]:
         """The accepted plugins, in the order in which they are called."""
         return (record for record in self.records if record.status == "loaded")

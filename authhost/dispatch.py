@@ -9,13 +9,14 @@ import authhost_hookspecs as contract
 
 from authhost.errors import DeliveryFailed, RequiredPluginFailed, Vetoed
 from authhost.guard import FAILURES
-from authhost.records import EmailAddress, EmailConfirmation, User
+from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 if TYPE_CHECKING:
     import pluggy
 
     from authhost.host import AuthHost
     from authhost.request import Request
+    from authhost.socialaccount.sociallogin import SocialLogin
 
 
 class Hooks:
@@ -75,6 +76,18 @@ class Hooks:
 
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
         self._hook.email_removed(request=request, user=user, email_address=email_address)
+
+    def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
+        self._hook.pre_social_login(request=request, sociallogin=sociallogin)
+
+    def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
+        self._hook.social_account_added(request=request, sociallogin=sociallogin)
+
+    def social_account_updated(self, request: Request, sociallogin: SocialLogin) -> None:
+        self._hook.social_account_updated(request=request, sociallogin=sociallogin)
+
+    def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
+        self._hook.social_account_removed(request=request, socialaccount=socialaccount)
 
     def account_ready(self, request: Request, user: User) -> None:
         self._hook.account_ready(request=request, user=user)

@@ -108,7 +108,7 @@ class ReauthenticationRequired(AuthError):
     """The login is older than ``fields["max_age"]`` seconds."""
 
     code = "reauthentication_required"
-    message = "Please confirm your password first."
+    message = "Please confirm your password, or log in again, first."
 
 
 class EmailNotFound(AuthError):
@@ -179,3 +179,66 @@ class DeliveryFailed(AuthError):
 
     code = "delivery_failed"
     message = "The e-mail could not be sent. Please try again later."
+
+
+class ProviderNotFound(AuthError):
+    """The settings have no such provider."""
+
+    code = "provider_not_found"
+    message = "There is no such way to log in."
+
+
+class ProviderDenied(AuthError):
+    """The person, or the provider, did not agree; ``fields["error"]`` is what the provider said."""
+
+    code = "provider_denied"
+    message = "The login was cancelled."
+
+
+class ProviderFailed(AuthError):
+    """The provider could not be asked, or its answer cannot be used; ``fields["reason"]`` says why."""
+
+    code = "provider_failed"
+    message = "The provider could not be asked. Please try again later."
+
+
+class InvalidState(AuthError):
+    """What came back was not begun in this browser, was begun too long ago, or has come back before."""
+
+    code = "invalid_state"
+    message = "This login was not begun here, or took too long. Please begin again."
+
+
+class InvalidIdToken(AuthError):
+    """The ID token, or the issuer, is not what was asked for; ``fields["reason"]`` says why."""
+
+    code = "invalid_id_token"
+    message = "The provider's answer cannot be trusted."
+
+
+class SocialAccountTaken(AuthError):
+    """The account at the provider is connected to another local account."""
+
+    code = "social_account_taken"
+    message = "This account at the provider is connected to another account here."
+
+
+class SocialAccountNotFound(AuthError):
+    """The logged-in user has no such connection, or no token is kept for it."""
+
+    code = "social_account_not_found"
+    message = "There is no such connection."
+
+
+class LastLoginMethod(AuthError):
+    """Without it nobody could log in to the account."""
+
+    code = "last_login_method"
+    message = "This is your only way to log in. Set a password first."
+
+
+class AccountInactive(AuthError):
+    """The provider has vouched for a person whose account was deactivated."""
+
+    code = "account_inactive"
+    message = "This account is closed."

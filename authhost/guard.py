@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
+
+from authhost_hookspecs import StopFlow
 
 from authhost.errors import RequiredPluginFailed
 
@@ -25,6 +27,8 @@ log = logging.getLogger("authhost.plugins")
 
 FAILURES = (Exception, SystemExit)
 """A plugin must not end the process; Ctrl-C must."""
+STOPS: Mapping[str, tuple[type[StopFlow], ...]] = {"pre_social_login": (StopFlow,)}
+"""What an implementation of a hook may raise on purpose."""
 
 
 @dataclass(slots=True)
@@ -77,6 +81,10 @@ def guarded({parameters}):
         function({arguments})
         if request.db_touched:
             request.release_db()
+    except stops:
+        if request.db_touched:
+            request.release_db()
+        raise
     except FAILURES as error:
         request.undo((rows, callbacks))
         stats.failures += 1
@@ -96,14 +104,17 @@ def guarded({parameters}):
 
 
 def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return ``function`` so that it never raises, and undoes its writes when it fails."""
+    """Return ``function`` so that it never raises, and undoes its writes when it fails.
+
+    `STOPS` names what it may raise on purpose; that passes, and its writes stay.
+    """
     stats = plugin.stats.setdefault(hook, HookStats())
-    return _compiled(GUARD, function, plugin=plugin, hook=hook, stats=stats)
+    return _compiled(GUARD, function, plugin=plugin, hook=hook, stats=stats, stops=STOPS.get(hook, ()))
 
 
 def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """The same for a generator that wraps the other implementations."""
-    stats = plugin.stats.setdefault(hook, HookStats())
+    stats, stops = plugin.stats.setdefault(hook, HookStats()), STOPS.get(hook, ())
 
     def step(request: Request, action: Callable[[], Any]) -> bool:
         caller, request.caller = request.caller, plugin
@@ -114,6 +125,10 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
                 request.release_db()
         except StopIteration:
             return False
+        except stops:
+            if request.db_touched:
+                request.release_db()
+            raise
         except FAILURES as error:
             request.undo(mark)
             stats.failures += 1
@@ -127,7 +142,14 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
     def steps(request: Request, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
         stats.calls += 1
         entered = step(request, lambda: next(generator))
-        result = yield
+        try:
+            result = yield
+        except stops as stop:
+            # Nobody hides another plugin's stop.
+            thrown = stop
+            if entered:
+                step(request, lambda: generator.throw(thrown))
+            raise
         if entered:
             step(request, lambda: generator.send(result))
         return result

@@ -13,12 +13,15 @@ from sqlalchemy import Engine
 from authhost.account import Account
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
+from authhost.encryption import Encryption
 from authhost.errors import ConfigurationError
 from authhost.guard import HookStats
 from authhost.passwords import Passwords
+from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
 from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
+from authhost.socialaccount import SocialAccounts
 from authhost.store import migrate
 from authhost.store.engine import make_engine
 from authhost.store.expired import delete_expired
@@ -39,6 +42,7 @@ class AuthHost:
     """
 
     account = Account()
+    socialaccount = SocialAccounts()
 
     def __init__(
         self,
@@ -74,6 +78,8 @@ class AuthHost:
         )
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
+        self.encryption = Encryption(settings)
+        self.providers = Providers(settings, self.registry.providers, clock)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
         self._open = False
         try:

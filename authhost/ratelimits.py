@@ -26,6 +26,7 @@ DEFAULTS: Mapping[str, str] = {
     "change_password": "5/minute/user",
     "manage_email": "10/minute/user",
     "reauthenticate": "10/minute/user",
+    "social": "30/minute/ip",
 }
 """Per action: amount / period / what it is counted by (``ip``, ``user`` or ``key``, the value submitted)."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
+from typing import Any, NoReturn, Self
 from uuid import UUID
 
 
@@ -52,6 +55,7 @@ class Session:
     last_seen_at: datetime
     expires_at: datetime
     method: str
+    provider: str | None
     ip_address: str | None
     user_agent: str
 
@@ -96,3 +100,120 @@ class ConfirmResult:
 
     email_address: EmailAddress
     login: LoginResult | None = None
+
+
+def frozen(value: Any) -> Any:
+    """A JSON value that cannot be changed, all the way down."""
+    if isinstance(value, Mapping):
+        return MappingProxyType({key: frozen(each) for key, each in value.items()})
+    if isinstance(value, list | tuple):
+        return tuple(frozen(each) for each in value)
+    return value
+
+
+def thawed(value: Any) -> Any:
+    """The same as plain dicts and lists, which JSON can express."""
+    if isinstance(value, Mapping):
+        return {key: thawed(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [thawed(each) for each in value]
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class SocialAccount:
+    """A person at a provider."""
+
+    id: UUID | None
+    user_id: UUID | None
+    provider: str
+    issuer: str
+    uid: str
+    extra_data: Mapping[str, Any] = field(repr=False)
+    date_joined: datetime
+    last_login: datetime
+
+    @classmethod
+    def of_row(cls, row: Any) -> Self:
+        """The record of a row of `statements.SOCIAL_COLUMNS`."""
+        values: dict[str, Any] = dict(row._mapping)
+        return cls(**{**values, "extra_data": frozen(values["extra_data"])})
+
+    def values(self) -> dict[str, Any]:
+        """The columns of its row."""
+        columns = {name: getattr(self, name) for name in self.__slots__}
+        return {**columns, "extra_data": thawed(self.extra_data)}
+
+
+@dataclass(frozen=True, slots=True)
+class SocialEmail:
+    """An address that a provider names; ``verified`` only where it is trusted to say so."""
+
+    email: str
+    verified: bool
+    primary: bool
+
+
+class SocialToken:
+    """A provider's token. Its secret parts are in no repr, and it cannot be pickled or copied to a dict."""
+
+    __slots__ = ("_refresh", "_secret", "_value", "expires_at", "scopes")
+
+    def __init__(
+        self,
+        value: str,
+        *,
+        secret: str | None = None,
+        refresh: str | None = None,
+        expires_at: datetime | None = None,
+        scopes: tuple[str, ...] = (),
+    ) -> None:
+        self._value, self._secret, self._refresh = value, secret, refresh
+        self.expires_at, self.scopes = expires_at, scopes
+
+    def reveal(self) -> str:
+        """The access token itself; keep it out of logs and tables."""
+        return self._value
+
+    def reveal_secret(self) -> str | None:
+        """The secret that OAuth 1.0a signs with; None elsewhere."""
+        return self._secret
+
+    def reveal_refresh(self) -> str | None:
+        """The refresh token, or None."""
+        return self._refresh
+
+    def __repr__(self) -> str:
+        return f"SocialToken(expires_at={self.expires_at!r}, scopes={self.scopes!r})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a token is not pickled")
+
+
+@dataclass(frozen=True, slots=True)
+class SocialRedirect:
+    """Where the browser is sent. ``state_token`` belongs in a cookie of this browser until it is back."""
+
+    url: str
+    state_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SocialResult:
+    """What became of a person who came back from a provider.
+
+    Exactly one of these: ``login`` is set (process ``login``; it may wait for a
+    verification), ``signup_token`` is set (the account is made by
+    ``socialaccount.signup`` once the person has given what is ``missing``),
+    ``stopped`` is true (a plugin ended the flow with ``response``), or the
+    process was ``connect`` or ``redirect`` and is done.
+    """
+
+    process: str
+    account: SocialAccount
+    next: str | None = None
+    login: LoginResult | None = None
+    signup_token: str | None = field(default=None, repr=False)
+    missing: tuple[str, ...] = ()
+    stopped: bool = False
+    response: Any = None

@@ -16,6 +16,7 @@ from uuid6 import uuid7
 
 from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
+from authhost.inputs import email as parse_email
 from authhost.keys import digest
 from authhost.records import Authentication, Session, User
 from authhost.store import queries, statements
@@ -113,10 +114,21 @@ class Request:
         session = self.session
         if session is None:
             return ()
-        first = Authentication(session.method, session.created_at)
+        first = Authentication(session.method, session.created_at, session.provider)
         if session.authenticated_at == session.created_at:
             return (first,)
         return (first, Authentication("password", session.authenticated_at))
+
+    def user_by_email(self, email: str) -> User | None:
+        """The account that owns ``email`` and has verified it, or None."""
+        try:
+            address = queries.claimed_address(self, parse_email(email).key)
+        except InvalidInput:
+            return None
+        if address is None or not address.verified:
+            return None
+        account = queries.account_by_id(self, address.user_id)
+        return account.user if account else None
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin."""

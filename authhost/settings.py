@@ -19,6 +19,7 @@ DEFAULT_URLS: Mapping[str, str] = {
     "confirm_email": "/account/confirm-email/{key}",
     "reset_password": "/account/reset-password/{key}",
     "login": "/account/login",
+    "social_callback": "/account/social/{provider}/callback",
 }
 
 
@@ -30,12 +31,18 @@ class Settings:
     """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB."""
     secret_key: str = field(default="", repr=False)
     """Signs the tokens of logins that wait; at least 32 random characters, the same in all processes."""
+    encryption_keys: tuple[str, ...] = field(default=(), repr=False)
+    """Encrypt what providers of social login hand over; the first is used, the others still open.
+
+    At least 32 random characters each. ``secret_key`` serves where there is none.
+    """
     site_name: str = "authhost"
     """What the site is called in e-mails."""
     base_url: str = "http://localhost:8000"
     """Where people reach the application; links in e-mails start with it."""
     urls: Mapping[str, str] = field(default_factory=dict)
-    """Paths of pages: ``confirm_email``, ``reset_password`` (with ``{key}``), ``login``."""
+    """Paths of pages: ``confirm_email``, ``reset_password`` (with ``{key}``), ``login``, and
+    ``social_callback`` (with ``{provider}``), which the provider has to know."""
     redis_url: str | None = field(default=None, repr=False)
     """Where rate limits are counted; without it, in each process by itself."""
 
@@ -101,6 +108,21 @@ class Settings:
     """How long the link of a confirmation works."""
     password_reset_timeout: float = 3600
     """How long the link of a reset works."""
+    providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    """Providers of social login by the id that they get here; ``[providers.NAME]`` in the TOML file.
+
+    See `authhost.providers.registry.ProviderSettings`.
+    """
+    social_auto_signup: bool = True
+    """Whoever comes from a provider with a usable address has an account at once."""
+    social_email_required: bool = True
+    """A social signup without an address asks for one."""
+    store_social_tokens: bool = False
+    """Keep the providers' tokens, encrypted, for calls to their APIs."""
+    social_step_timeout: float = 900
+    """How long a redirect to a provider, or a signup that asks for more, may take."""
+    allowed_next_hosts: tuple[str, ...] = ()
+    """Hosts beside that of ``base_url`` that ``next`` may lead to."""
     rate_limits: Mapping[str, str] | bool = True
     """False turns all off; a table overrides single actions, such as ``login = "5/minute/ip"``."""
 
@@ -110,6 +132,8 @@ class Settings:
                 "secret_key must have at least 32 characters; make one with "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` and set AUTHHOST_SECRET_KEY"
             )
+        if any(len(key) < 32 for key in self.encryption_keys):
+            raise ConfigurationError("each of encryption_keys must have at least 32 characters")
         if self.password_min_length < 8:
             raise ConfigurationError("password_min_length must be at least 8 (NIST SP 800-63B-4)")
         if self.password_max_length < 64:
@@ -123,7 +147,7 @@ class Settings:
         """Read a TOML file, then the environment (``AUTHHOST_…``), then ``overrides``.
 
         ``[plugins.NAME]`` in the file, or ``AUTHHOST_PLUGINS__NAME__SETTING``,
-        is what plugin NAME is set to. Raises `ConfigurationError` for a name
+        is what plugin NAME is set to; likewise ``[providers.NAME]``. Raises `ConfigurationError` for a name
         that does not exist or a value that does not fit.
         """
         values: dict[str, Any] = {}
@@ -137,10 +161,11 @@ class Settings:
                 values["plugins"] = tables
             else:
                 values["plugin_settings"] = tables
-        plugin_values = {name: dict(each) for name, each in dict(values.get("plugin_settings", {})).items()}
-        for name, field_name, text in _plugin_environment():
-            plugin_values.setdefault(name, {})[field_name] = text
-        values["plugin_settings"] = plugin_values
+        for setting, kind in (("plugin_settings", "PLUGINS"), ("providers", "PROVIDERS")):
+            merged = {name: dict(each) for name, each in dict(values.get(setting, {})).items()}
+            for name, field_name, text in _table_environment(kind):
+                merged.setdefault(name, {})[field_name] = text
+            values[setting] = merged
         return validated(cls, values | _from_environment(cls) | overrides, "there is no setting")
 
 
@@ -182,9 +207,9 @@ def _from_environment(cls: type) -> dict[str, Any]:
     return found
 
 
-def _plugin_environment() -> Iterator[tuple[str, str, str]]:
+def _table_environment(kind: str) -> Iterator[tuple[str, str, str]]:
     """``AUTHHOST_PLUGINS__EMAIL__SMTP_HOST=…`` as ("email", "smtp_host", "…")."""
     for variable, text in os.environ.items():
         parts = variable.split("__")
-        if parts[0] == f"{ENV_PREFIX}PLUGINS" and len(parts) == 3:
+        if parts[0] == ENV_PREFIX + kind and len(parts) == 3:
             yield parts[1].lower(), parts[2].lower(), text

@@ -145,3 +145,64 @@ def run() -> Callable[..., Any]:
             return getattr(host.account, flow)(request, **values)
 
     return run
+
+
+class Declares:
+    """A plugin that brings providers."""
+
+    def __init__(self, *declarations: Any) -> None:
+        self.declarations = list(declarations)
+
+    @hookimpl
+    def register_providers(self) -> list[Any]:
+        return self.declarations
+
+
+@pytest.fixture(scope="session")
+def openid() -> Iterator[Any]:
+    """An OpenID Connect and OAuth 2.0 provider, in a process of its own."""
+    from providers import openid_provider
+
+    with openid_provider() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def oauth1() -> Iterator[Any]:
+    """An OAuth 1.0a provider."""
+    from providers import OAuth1Server
+
+    with OAuth1Server().running() as server:
+        yield server
+
+
+@pytest.fixture
+def scripted() -> Iterator[Any]:
+    """An OpenID provider that lies when told to."""
+    from providers import Scripted
+
+    with Scripted().running() as server:
+        yield server
+
+
+@pytest.fixture
+def arrive() -> Callable[..., Any]:
+    """Go to a provider and come back: ``arrive(host, "corp", lambda url: …, token, process=…)``."""
+
+    def arrive(
+        host: AuthHost,
+        provider: str,
+        agree: Callable[[str], dict[str, str]],
+        token: str | None = None,
+        /,
+        **values: Any,
+    ) -> Any:
+        with host.request(session_token=token, ip_address="127.0.0.1") as request:
+            redirect = host.socialaccount.begin(request, provider, **values)
+        params = agree(redirect.url)
+        with host.request(session_token=token, ip_address="127.0.0.1") as request:
+            return host.socialaccount.complete(
+                request, provider, params=params, state_token=redirect.state_token
+            )
+
+    return arrive

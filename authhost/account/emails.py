@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from sqlalchemy.exc import IntegrityError
-
-from authhost.account.flow import about, flow, require_login, require_recent_login
+from authhost.account.flow import flow, require_login, require_recent_login
 from authhost.account.login import leave, start_session, waiting_user
-from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.account.verification import (
+    mark_ready,
+    send_confirmation_mail,
+    store_primary,
+    store_verified,
+)
 from authhost.errors import (
     EmailAlreadyAdded,
     EmailNotFound,
     EmailNotVerified,
-    EmailTaken,
     InvalidKey,
     PrimaryEmailRequired,
     TooManyEmails,
@@ -37,12 +39,12 @@ def confirm_email(request: Request, *, key: str) -> ConfirmResult:
     account = queries.account_by_id(request, found.user_id)
     if account is None or not account.user.is_active:
         raise InvalidKey
-    address = _store_verified(request, account.user, found)
+    address = store_verified(request, account.user, found)
     previous = None
     if settings.change_email:
         previous = _drop_others(request, address)
     if not address.primary and (settings.change_email or account.user.email is None):
-        _store_primary(request, address)
+        store_primary(request, address)
         address = EmailAddress(address.id, address.user_id, address.email, True, True)
     request.write(statements.DELETE_RESETS, {"of_user": address.user_id})
     waits = waiting_user(request) == address.user_id
@@ -145,7 +147,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
     if not address.verified and any(each.verified for each in others):
         raise EmailNotVerified(field="email")
     previous = next((each for each in others if each.primary), None)
-    _store_primary(request, address)
+    store_primary(request, address)
     request.write(statements.DELETE_RESETS, {"of_user": user.id})
     address = EmailAddress(address.id, address.user_id, address.email, address.verified, True)
     fresh = queries.account_by_id(request, user.id)
@@ -181,31 +183,6 @@ def _take_key(request: Request, key: str) -> EmailAddress:
     if not request.write(statements.DELETE_CONFIRMATION, {"of_digest": digest(key)}):
         raise InvalidKey
     return queries.make_address(rows[0])
-
-
-def _store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
-    """Claim the address for its verified owner. Unverified claims of others give way."""
-    key = key_of(address.email)
-    try:
-        with request.connection.begin_nested():
-            request.write(statements.YIELD_CLAIM, {"of_key": key, "of_user": address.user_id})
-            request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
-    except IntegrityError as error:
-        raise about(EmailTaken(field="email"), user) from error
-    request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
-    return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
-
-
-def _store_primary(request: Request, address: EmailAddress) -> None:
-    """Move the primary flag. An unverified one gives up its claim with it."""
-    request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
-    request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
-    values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": key_of(address.email)}
-    try:
-        with request.connection.begin_nested():
-            request.write(statements.SET_PRIMARY, values)
-    except IntegrityError as error:
-        raise EmailNotVerified(field="email") from error
 
 
 def _drop_others(request: Request, address: EmailAddress) -> EmailAddress | None:

@@ -18,9 +18,18 @@ R = TypeVar("R")
 
 
 def flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
-    """Run ``function`` as one flow of the unit of work."""
-    name = function.__name__
+    """Run ``function`` as one flow of the unit of work, under its own name."""
+    return _run_as(function.__name__, function)
 
+
+def social_flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
+    """The same for a flow of social login, whose name begins with ``social_``."""
+    return _run_as(f"social_{function.__name__}", function)
+
+
+def _run_as(
+    name: str, function: Callable[Concatenate[Request, P], R]
+) -> Callable[Concatenate[Request, P], R]:
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         clean, mark, state = request.clean, request.mark(), request.state()

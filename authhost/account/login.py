@@ -133,6 +133,7 @@ def start_session_or_wait(
     *,
     if_password: str | None,
     rehashed: str | None = None,
+    provider: str | None = None,
 ) -> LoginResult:
     """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
 
@@ -144,11 +145,17 @@ def start_session_or_wait(
             key = by_address or (key_of(user.email) if user.email else None)
             send_confirmation_to(request, user, key, signup=False)
             return wait_for_verification(request, user.id)
-    return start_session(request, user, method, if_password=if_password, rehashed=rehashed)
+    return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
 
 
 def start_session(
-    request: Request, user: User, method: str, *, if_password: str | None, rehashed: str | None = None
+    request: Request,
+    user: User,
+    method: str,
+    *,
+    if_password: str | None,
+    rehashed: str | None = None,
+    provider: str | None = None,
 ) -> LoginResult:
     """Log ``user`` in under a new token, if the password still is what was checked.
 
@@ -177,6 +184,7 @@ def start_session(
         last_seen_at=now,
         expires_at=now + timedelta(seconds=settings.session_lifetime),
         method=method,
+        provider=provider,
         ip_address=request.ip_address,
         user_agent=request.user_agent,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from authhost_hookspecs import Message
-from sqlalchemy.exc import IntegrityError
 
+from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session, wait_for_verification
 from authhost.account.verification import mark_ready, send_confirmation_mail
@@ -12,9 +12,9 @@ from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.inputs import Email, key_of
 from authhost.inputs import email as parse_email
 from authhost.inputs import username as parse_username
-from authhost.records import EmailAddress, LoginResult, User
+from authhost.records import LoginResult
 from authhost.request import Request
-from authhost.store import queries, statements
+from authhost.store import queries
 
 
 @flow
@@ -42,13 +42,14 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
 
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:
         raise UsernameTaken(field="username")
-    created = _create(request, address, name, hashed)
+    created = store_account(request, address, name=name, password=hashed)
     if created is None:
         if settings.email_verification != "mandatory":
             raise EmailTaken(field="email")
-        return _pretend(request, address)
+        return pretend(request, address)
 
     user, email_address = created
+    assert email_address is not None
     host.hooks.user_signed_up(request, user)
     if settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
@@ -58,46 +59,7 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     return start_session(request, user, "password", if_password=hashed)
 
 
-def _create(
-    request: Request, address: Email, name: str | None, hashed: str
-) -> tuple[User, EmailAddress] | None:
-    """Store the account, or return None where the address is taken: the database decides."""
-    now = request.now
-    user = User(request.new_id(), name, address.address, True, True, now, None)
-    email_address = EmailAddress(request.new_id(), user.id, address.address, False, True)
-    try:
-        with request.connection.begin_nested():
-            request.write(
-                statements.INSERT_USER,
-                {
-                    "id": user.id,
-                    "username": name,
-                    "username_key": key_of(name) if name else None,
-                    "password": hashed,
-                    "is_active": True,
-                    "date_joined": now,
-                },
-            )
-            request.write(
-                statements.INSERT_ADDRESS,
-                {
-                    "id": email_address.id,
-                    "user_id": user.id,
-                    "email": address.address,
-                    "email_key": address.key,
-                    "verified": False,
-                    "claim_key": address.key,
-                    "primary_of": user.id,
-                },
-            )
-    except IntegrityError as error:
-        if name is not None and queries.account_by_username(request, key_of(name)) is not None:
-            raise UsernameTaken(field="username") from error
-        return None
-    return user, email_address
-
-
-def _pretend(request: Request, address: Email) -> LoginResult:
+def pretend(request: Request, address: Email) -> LoginResult:
     """Answer as for a free address, and tell the one who owns it."""
     owner = queries.account_by_email(request, address.key)
     if owner is not None and request.host.limits.allows(request, "confirm_email", address.key):

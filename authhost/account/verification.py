@@ -1,11 +1,14 @@
-"""Sending a confirmation: what signup, login and the management of addresses share."""
+"""Verified addresses: what signup, login and the management of addresses share."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from authhost_hookspecs import Message
+from sqlalchemy.exc import IntegrityError
 
+from authhost.account.flow import about
+from authhost.errors import EmailNotVerified, EmailTaken
 from authhost.inputs import key_of
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
@@ -53,3 +56,28 @@ def mark_ready(request: Request, user: User) -> None:
     """Call `account_ready`, once in the life of an account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.host.hooks.account_ready(request, user)
+
+
+def store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
+    """Claim the address for its verified owner. Unverified claims of others give way."""
+    key = key_of(address.email)
+    try:
+        with request.connection.begin_nested():
+            request.write(statements.YIELD_CLAIM, {"of_key": key, "of_user": address.user_id})
+            request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+    except IntegrityError as error:
+        raise about(EmailTaken(field="email"), user) from error
+    request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
+    return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
+
+
+def store_primary(request: Request, address: EmailAddress) -> None:
+    """Move the primary flag. An unverified one gives up its claim with it."""
+    request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
+    request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
+    values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": key_of(address.email)}
+    try:
+        with request.connection.begin_nested():
+            request.write(statements.SET_PRIMARY, values)
+    except IntegrityError as error:
+        raise EmailNotVerified(field="email") from error

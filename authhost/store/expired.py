@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, or_
 
-from authhost.store.tables import confirmations, resets, sessions
+from authhost.store.tables import confirmations, resets, sessions, social_steps
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
@@ -15,6 +15,7 @@ def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[s
     too_old = {
         confirmations: confirmations.c.expires <= now,
         resets: resets.c.expires <= now,
+        social_steps: social_steps.c.expires <= now,
         sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     with engine.begin() as connection:

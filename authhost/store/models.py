@@ -7,7 +7,7 @@ Read through these; write through the flows, which tell the plugins.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy.orm import DeclarativeBase, Mapped
@@ -89,5 +89,21 @@ class Session(Base):
         last_seen_at: Mapped[datetime]
         expires_at: Mapped[datetime]
         method: Mapped[str]
+        provider: Mapped[str | None]
         ip_address: Mapped[str | None]
         user_agent: Mapped[str]
+
+
+class SocialAccount(Base):
+    """A person at a provider, connected to an account."""
+
+    __table__ = tables.social_accounts
+    if TYPE_CHECKING:
+        id: Mapped[UUID]
+        user_id: Mapped[UUID]
+        provider: Mapped[str]
+        issuer: Mapped[str]
+        uid: Mapped[str]
+        extra_data: Mapped[dict[str, Any]]
+        date_joined: Mapped[datetime]
+        last_login: Mapped[datetime]

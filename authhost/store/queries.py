@@ -92,3 +92,15 @@ def session_by_digest(request: Request, token_digest: bytes) -> tuple[records.Se
 def sessions(request: Request, user_id: UUID) -> list[records.Session]:
     """All sessions of a user, the newest first."""
     return [records.Session(*tuple(row)) for row in request.read(statements.SESSIONS, {"of_user": user_id})]
+
+
+def social_account(request: Request, issuer: str, uid: str) -> records.SocialAccount | None:
+    """The person at the provider, if connected."""
+    rows = request.read(statements.SOCIAL_ACCOUNT, {"of_issuer": issuer, "of_uid": uid})
+    return records.SocialAccount.of_row(rows[0]) if rows else None
+
+
+def social_accounts(request: Request, user_id: UUID) -> list[records.SocialAccount]:
+    """All accounts at providers of a user, the oldest first."""
+    rows = request.read(statements.SOCIAL_ACCOUNTS, {"of_user": user_id})
+    return [records.SocialAccount.of_row(row) for row in rows]

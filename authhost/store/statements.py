@@ -10,7 +10,16 @@ from typing import Any
 from sqlalchemy import BindParameter, Select, bindparam, delete, insert, select, update
 
 from authhost import records
-from authhost.store.tables import addresses, confirmations, resets, sessions, users
+from authhost.store.tables import (
+    addresses,
+    confirmations,
+    resets,
+    sessions,
+    social_accounts,
+    social_steps,
+    social_tokens,
+    users,
+)
 
 _parameters: list[BindParameter[Any]]
 _parameters = [bindparam(name) for name in ("of_user", "of_id", "of_key", "of_digest", "now")]
@@ -104,3 +113,37 @@ CHANGE_TOKEN = CHANGE_TOKEN.values(
 DELETE_SESSION = delete(sessions).where(sessions.c.id == of_id, sessions.c.user_id == of_user)
 DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user)
 DELETE_OTHER_SESSIONS = DELETE_SESSIONS.where(sessions.c.id != of_id)
+
+# Accounts at providers.
+
+SOCIAL_COLUMNS = tuple(social_accounts.c[name] for name in records.SocialAccount.__slots__)
+SOCIAL_ACCOUNT = select(*SOCIAL_COLUMNS).where(
+    social_accounts.c.issuer == bindparam("of_issuer"), social_accounts.c.uid == bindparam("of_uid")
+)
+SOCIAL_ACCOUNTS = select(*SOCIAL_COLUMNS).where(social_accounts.c.user_id == of_user)
+SOCIAL_ACCOUNTS = SOCIAL_ACCOUNTS.order_by(social_accounts.c.id)
+INSERT_SOCIAL_ACCOUNT = insert(social_accounts)
+UPDATE_SOCIAL_ACCOUNT = update(social_accounts).where(social_accounts.c.id == of_id)
+UPDATE_SOCIAL_ACCOUNT = UPDATE_SOCIAL_ACCOUNT.values(
+    extra_data=bindparam("new_data", type_=social_accounts.c.extra_data.type), last_login=now
+)
+DELETE_SOCIAL_ACCOUNT = delete(social_accounts).where(
+    social_accounts.c.id == of_id, social_accounts.c.user_id == of_user
+)
+SOCIAL_TOKEN = select(social_tokens).where(social_tokens.c.account_id == of_id)
+INSERT_SOCIAL_TOKEN = insert(social_tokens)
+UPDATE_SOCIAL_TOKEN = update(social_tokens).where(social_tokens.c.account_id == of_id)
+UPDATE_SOCIAL_TOKEN = UPDATE_SOCIAL_TOKEN.values(
+    provider=bindparam("new_provider"), sealed=bindparam("new_sealed"), updated_at=now
+)
+REPLACE_SOCIAL_TOKEN = UPDATE_SOCIAL_TOKEN.where(social_tokens.c.sealed == bindparam("old_sealed"))
+INSERT_STEP = insert(social_steps)
+STEP = select(social_steps.c.sealed).where(
+    social_steps.c.key_digest == of_digest, social_steps.c.expires > now
+)
+DELETE_STEP = delete(social_steps).where(social_steps.c.key_digest == of_digest)
+
+# An account whose address somebody else has proved to own: all ways in that were there before go.
+
+DELETE_SOCIAL_ACCOUNTS = delete(social_accounts).where(social_accounts.c.user_id == of_user)
+WIPE_PASSWORD = update(users).where(users.c.id == of_user).values(password=None)

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import (
+    JSON,
     VARBINARY,
     Boolean,
     CheckConstraint,
@@ -34,6 +35,7 @@ TABLE_OPTIONS: dict[str, Any] = {
     "mysql_collate": "utf8mb4_bin",
     "mysql_engine": "InnoDB",
 }
+LONG_BYTES = 2**24 - 1
 KEY_DIGEST = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
 
 
@@ -150,7 +152,49 @@ sessions = Table(
     _time("last_seen_at"),
     _time("expires_at"),
     Column("method", String(64), nullable=False),
+    Column("provider", String(64)),
     Column("ip_address", String(45)),
     Column("user_agent", String(512), nullable=False),
+    **TABLE_OPTIONS,
+)
+
+# A person is (issuer, uid), never an address. `issuer` is an OpenID issuer, a server, or a provider's id.
+social_accounts = Table(
+    "authhost_social_account",
+    metadata,
+    _id(),
+    _belongs_to("authhost_user", "user_id"),
+    Column("provider", String(64), nullable=False),
+    Column("issuer", String(255), nullable=False),
+    Column("uid", String(255), nullable=False),
+    Column("extra_data", JSON(), nullable=False),
+    _time("date_joined"),
+    _time("last_login"),
+    UniqueConstraint("issuer", "uid"),
+    **TABLE_OPTIONS,
+)
+
+# `sealed` is encrypted, see `authhost.encryption`.
+social_tokens = Table(
+    "authhost_social_token",
+    metadata,
+    Column(
+        "account_id", Uuid(), ForeignKey("authhost_social_account.id", ondelete="CASCADE"), primary_key=True
+    ),
+    Column("provider", String(64), nullable=False),
+    Column("sealed", LargeBinary(LONG_BYTES), nullable=False),
+    _time("updated_at"),
+    **TABLE_OPTIONS,
+)
+
+# What a person has begun and comes back to: a redirect to a provider, or a signup that asks for more.
+social_steps = Table(
+    "authhost_social_step",
+    metadata,
+    _id(),
+    Column("key_digest", KEY_DIGEST, nullable=False, unique=True),
+    Column("sealed", LargeBinary(LONG_BYTES), nullable=False),
+    _time("sent"),
+    _time("expires"),
     **TABLE_OPTIONS,
 )

@@ -2,7 +2,7 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Message, MessageKind, PluginTables, Provider
+from authhost_hookspecs.declarations import Message, MessageKind, PluginTables
 from authhost_hookspecs.errors import Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Authentication,
@@ -13,9 +13,18 @@ from authhost_hookspecs.protocols import (
     Session,
     Settings,
     SocialAccount,
+    SocialEmail,
     SocialLogin,
     SocialToken,
     User,
+)
+from authhost_hookspecs.providers import (
+    OAuth1Provider,
+    OAuth2Provider,
+    OpenIDConnectProvider,
+    Profile,
+    Provider,
+    ProviderEmail,
 )
 
 __all__ = [
@@ -27,13 +36,19 @@ __all__ = [
     "Host",
     "Message",
     "MessageKind",
+    "OAuth1Provider",
+    "OAuth2Provider",
+    "OpenIDConnectProvider",
     "PluginTables",
+    "Profile",
     "Provider",
+    "ProviderEmail",
     "Refused",
     "Request",
     "Session",
     "Settings",
     "SocialAccount",
+    "SocialEmail",
     "SocialLogin",
     "SocialToken",
     "StopFlow",

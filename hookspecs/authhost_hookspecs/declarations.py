@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -42,12 +41,3 @@ class PluginTables:
 
     metadata: object
     migrations: str
-
-
-@dataclass(frozen=True, slots=True)
-class Provider:
-    """A declaration of a provider of social login (used by the social flows)."""
-
-    id: str
-    name: str
-    options: Mapping[str, object] = field(default_factory=dict)

@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from authhost_hookspecs._markers import hookspec
-from authhost_hookspecs.declarations import Message, PluginTables, Provider
+from authhost_hookspecs.declarations import Message, PluginTables
 from authhost_hookspecs.protocols import Host, Request, User
+from authhost_hookspecs.providers import Provider
 
 
 @hookspec
@@ -63,7 +64,10 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
 
 @hookspec
 def register_providers() -> list[Provider]:
-    """Return the providers of social login that the plugin brings."""
+    """Return declarations of the providers of social login that the plugin brings.
+
+    One whose id is built in takes its place.
+    """
 
 
 @hookspec

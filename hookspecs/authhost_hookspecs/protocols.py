@@ -125,15 +125,45 @@ class Authentication(Protocol):
 
 
 class SocialToken(Protocol):
-    """What is known of a provider's token; its secret parts are not in its repr."""
+    """A provider's token. It is in no repr; who needs it has to ask for it."""
 
     @property
     def expires_at(self) -> datetime | None:
         """When the access token ends, or None where the provider does not say."""
 
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What it allows, as far as the provider says so."""
+
+    def reveal(self) -> str:
+        """The access token itself, for calls to the provider; keep it out of logs and tables."""
+
+    def reveal_secret(self) -> str | None:
+        """The secret that OAuth 1.0a signs with; None elsewhere."""
+
+
+class SocialEmail(Protocol):
+    """An address that a provider names."""
+
+    @property
+    def email(self) -> str:
+        """The address, normalised."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the provider says that the person owns it, and is trusted to."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether the provider prefers it."""
+
 
 class SocialAccount(Protocol):
-    """A person at a provider, connected to a local account."""
+    """A person at a provider."""
+
+    @property
+    def id(self) -> UUID | None:
+        """The row's identifier, or None before it is connected."""
 
     @property
     def user_id(self) -> UUID | None:
@@ -141,7 +171,7 @@ class SocialAccount(Protocol):
 
     @property
     def provider(self) -> str:
-        """The provider's id, such as ``github``."""
+        """The provider's id in the host's settings, such as ``github``."""
 
     @property
     def uid(self) -> str:
@@ -149,11 +179,23 @@ class SocialAccount(Protocol):
 
     @property
     def extra_data(self) -> Mapping[str, Any]:
-        """The profile as the provider sent it."""
+        """The profile as the provider sent it, without tokens."""
+
+    @property
+    def date_joined(self) -> datetime:
+        """When it was connected."""
+
+    @property
+    def last_login(self) -> datetime:
+        """When the person last came from the provider."""
 
 
 class SocialLogin(Protocol):
     """A login that a provider has vouched for and that is being processed."""
+
+    @property
+    def process(self) -> str:
+        """What was begun: ``login``, ``connect`` or ``redirect``."""
 
     @property
     def account(self) -> SocialAccount:
@@ -164,6 +206,10 @@ class SocialLogin(Protocol):
         """The provider's token, or None."""
 
     @property
+    def email_addresses(self) -> tuple[SocialEmail, ...]:
+        """The addresses that the provider names, the preferred one first."""
+
+    @property
     def user(self) -> User | None:
         """The local account that it leads to, or None when there is none yet."""
 
@@ -172,7 +218,12 @@ class SocialLogin(Protocol):
         """Whether the account at the provider is connected to a local one."""
 
     def connect(self, request: Request, user: User) -> None:
-        """Connect the account at the provider to ``user``; calls `social_account_added`."""
+        """Connect the account at the provider to ``user``; only from inside `pre_social_login`.
+
+        `social_account_added` follows when all implementations of
+        `pre_social_login` are done. Raises ``ValueError`` where it is connected
+        already or the flow is over.
+        """
 
 
 class Settings(Protocol):
@@ -246,6 +297,9 @@ class Request(Protocol):
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of one of the application's pages, such as ``confirm_email``."""
+
+    def user_by_email(self, email: str) -> User | None:
+        """The account that owns ``email`` and has verified it, or None."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin, as an instance of its settings class."""

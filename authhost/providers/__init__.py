@@ -1,0 +1,1 @@
+"""Social login: providers, their protocols, and what is set up."""

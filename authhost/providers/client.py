@@ -1,0 +1,98 @@
+"""What every protocol offers to the flows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from authhost_hookspecs import OAuth1Provider, OAuth2Provider, Profile
+
+from authhost.errors import InvalidInput, ProviderFailed
+from authhost.inputs import text
+from authhost.providers.registry import App
+from authhost.records import SocialToken
+
+UID_LENGTH = 255
+TOKEN_LENGTH = 16_384
+
+
+class Begun(NamedTuple):
+    """Where the browser goes; what will come back with it; and what is needed then."""
+
+    url: str
+    state: str
+    secrets: dict[str, str]
+
+
+class Answer(NamedTuple):
+    """What a provider said of a person. ``data`` is without tokens."""
+
+    profile: Profile
+    data: Mapping[str, Any]
+    token: SocialToken
+
+
+class Client(Protocol):
+    """Speaks a provider's protocol. Raises `ProviderFailed` and `InvalidIdToken`."""
+
+    def begin(self, redirect_uri: str, state: str) -> Begun:
+        """Prepare the redirect."""
+
+    def check_issuer(self, params: Mapping[str, str]) -> None:
+        """Whether the answer comes from the right provider (RFC 9207)."""
+
+    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
+        """Ask for token and profile."""
+
+    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
+        """A new access token for the person ``uid``."""
+
+
+def client_of(app: App, clock: Callable[[], datetime]) -> Client:
+    """The client of the declaration's protocol."""
+    if isinstance(app.declaration, OAuth1Provider):
+        from authhost.providers.oauth1 import OAuth1Client
+
+        return OAuth1Client(app, app.declaration)
+    if isinstance(app.declaration, OAuth2Provider):
+        from authhost.providers.oauth2 import OAuth2Client
+
+        return OAuth2Client(app, app.declaration, clock)
+    from authhost.providers.openid import OpenIDClient
+
+    return OpenIDClient(app, app.declaration, clock)
+
+
+def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
+    """The declaration's reading of what the provider answered; raises `ProviderFailed`."""
+    try:
+        profile = app.declaration.read_profile(data)
+        uid = text(profile.uid, "uid", UID_LENGTH)
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidInput):
+        raise ProviderFailed(reason="profile_malformed") from None
+    # MariaDB compares without trailing spaces: two people must not become one.
+    if uid != uid.strip():
+        raise ProviderFailed(reason="profile_malformed")
+    return profile
+
+
+def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
+    """The answer of a token endpoint (RFC 6749, section 5.1); raises `ProviderFailed`."""
+    value, refresh = fields.get("access_token"), fields.get("refresh_token")
+    if not isinstance(value, str) or not 0 < len(value) <= TOKEN_LENGTH:
+        raise ProviderFailed(reason="token_malformed")
+    if not isinstance(refresh, str | None) or len(refresh or "") > TOKEN_LENGTH:
+        raise ProviderFailed(reason="token_malformed")
+    scopes = fields.get("scope")
+    if isinstance(scopes, str):
+        scopes = scopes.replace(",", " ").split()
+    scopes = tuple(str(each) for each in scopes) if isinstance(scopes, list) else ()
+    return SocialToken(value, refresh=refresh, expires_at=_expiry(fields, now), scopes=scopes)
+
+
+def _expiry(fields: Mapping[str, Any], now: datetime) -> datetime | None:
+    try:
+        return now + timedelta(seconds=float(fields["expires_in"]))
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None

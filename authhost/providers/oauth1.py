@@ -1,0 +1,89 @@
+"""OAuth 1.0a (RFC 5849), over requests-oauthlib. The request token stands for the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from authhost_hookspecs import OAuth1Provider
+from requests_oauthlib import OAuth1Session
+
+from authhost.errors import ProviderFailed
+from authhost.providers.client import TOKEN_LENGTH, Answer, Begun, read_profile
+from authhost.providers.http import as_json, is_secure, prepare, quietly
+from authhost.providers.registry import App
+from authhost.records import SocialToken
+
+
+class OAuth1Client:
+    """Three legs: a request token, the person's consent, an access token."""
+
+    def __init__(self, app: App, declaration: OAuth1Provider) -> None:
+        self._app, self._declaration = app, declaration
+
+    def begin(self, redirect_uri: str, state: str) -> Begun:
+        """Fetch a request token and prepare the redirect (RFC 5849, sections 2.1 and 2.2)."""
+        declaration = self._declaration
+        session = self._session(declaration.request_token_url, callback_uri=redirect_uri)
+        fields = _fetched(lambda: session.fetch_request_token(declaration.request_token_url))
+        if fields.get("oauth_callback_confirmed") != "true":
+            raise ProviderFailed(reason="callback_not_confirmed")
+        token, secret = _pair(fields)
+        if not is_secure(declaration.authorize_url):
+            raise ProviderFailed(reason="not_https")
+        url = session.authorization_url(declaration.authorize_url, token, **declaration.authorize_params)
+        return Begun(url, token, {"token": token, "secret": secret})
+
+    def check_issuer(self, params: Mapping[str, str]) -> None:
+        """The request token belongs to this provider alone."""
+
+    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
+        """Fetch the access token (RFC 5849, section 2.3) and the profile."""
+        declaration = self._declaration
+        session = self._session(
+            declaration.access_token_url,
+            declaration.profile_url,
+            resource_owner_key=secrets["token"],
+            resource_owner_secret=secrets["secret"],
+            verifier=params.get("oauth_verifier"),
+        )
+        fields = _fetched(lambda: session.fetch_access_token(declaration.access_token_url))
+        token, secret = _pair(fields)
+        with quietly():
+            response = session.get(declaration.profile_url, params=dict(declaration.profile_params))
+        data = as_json(response)
+        if not isinstance(data, dict):
+            raise ProviderFailed(reason="profile_malformed")
+        said = {name: value for name, value in fields.items() if not name.startswith("oauth_")}
+        return Answer(
+            read_profile(self._app, {**data, "token": said}), data, SocialToken(token, secret=secret)
+        )
+
+    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
+        """Tokens of OAuth 1.0a do not end."""
+        return token
+
+    def _session(self, *urls: str, **options: Any) -> OAuth1Session:
+        settings = self._app.settings
+        session = OAuth1Session(settings.client_id, client_secret=settings.client_secret, **options)
+        prepare(session, *urls)
+        return session
+
+
+def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
+    """The answer of a token endpoint; the library's errors may hold what was sent."""
+    try:
+        with quietly():
+            fields: Mapping[str, Any] = fetch()
+    except ProviderFailed:
+        raise
+    except Exception:
+        raise ProviderFailed(reason="token_refused") from None
+    return fields
+
+
+def _pair(fields: Mapping[str, Any]) -> tuple[str, str]:
+    pair = fields.get("oauth_token"), fields.get("oauth_token_secret")
+    if not all(isinstance(each, str) and 0 < len(each) <= TOKEN_LENGTH for each in pair):
+        raise ProviderFailed(reason="token_malformed")
+    return str(pair[0]), str(pair[1])

@@ -1,0 +1,185 @@
+"""OpenID Connect Core 1.0 with Discovery 1.0: OAuth 2.0, and an ID token that is checked whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from time import monotonic
+from typing import Any
+
+import jwt
+import requests
+from authhost_hookspecs import OpenIDConnectProvider
+
+from authhost.errors import InvalidIdToken, ProviderFailed
+from authhost.keys import new_key, same
+from authhost.providers.client import Answer, Begun, make_token, read_profile
+from authhost.providers.http import as_json, is_secure, prepare
+from authhost.providers.idtoken import verify
+from authhost.providers.oauth2 import ask, authorization, exchange, refreshed
+from authhost.providers.registry import App
+from authhost.records import SocialToken
+
+KEEP = 3600.0
+"""Seconds for which what a provider publishes is not asked for again."""
+REFETCH = 60.0
+"""Seconds between two looks for a key that is not among those known."""
+ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+PROTOCOL_CLAIMS = frozenset(
+    {"aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time"}
+)
+SECRET_LIFETIME = 300
+"""Seconds for which a signed client secret is valid."""
+
+
+class OpenIDClient:
+    """The authorization code flow. Discovery and keys are kept, and fetched anew when they may differ."""
+
+    def __init__(self, app: App, declaration: OpenIDConnectProvider, clock: Callable[[], datetime]) -> None:
+        self._app, self._declaration, self._clock = app, declaration, clock
+        self._metadata: Mapping[str, Any] | None = None
+        self._metadata_at = self._keys_at = 0.0
+        self._keys: list[Mapping[str, Any]] = []
+
+    # What the flows call.
+
+    def begin(self, redirect_uri: str, state: str) -> Begun:
+        """Prepare the redirect, with a nonce (Core 1.0, section 3.1.2.1)."""
+        nonce = new_key()
+        params = {**self._declaration.authorize_params, "nonce": nonce}
+        url = self.metadata()["authorization_endpoint"]
+        begun = authorization(self._app, url, redirect_uri, state, " ".join(self._app.scopes), params)
+        return begun._replace(secrets={**begun.secrets, "nonce": nonce})
+
+    def check_issuer(self, params: Mapping[str, str]) -> None:
+        """The issuer of the answer (RFC 9207): where it is promised it must be there."""
+        issuer = params.get("iss")
+        promised = self.metadata().get("authorization_response_iss_parameter_supported") is True
+        if (issuer is None and promised) or (issuer is not None and issuer != self._app.namespace):
+            raise InvalidIdToken(reason="issuer_mismatch")
+
+    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
+        """Ask for the tokens, check the ID token, ask for the rest of the claims."""
+        fields = exchange(
+            self._app,
+            self.metadata()["token_endpoint"],
+            redirect_uri,
+            params,
+            secrets,
+            basic=self._basic,
+            secret=self._secret(),
+        )
+        token = make_token(fields, self._clock())
+        claims = self._verified(fields.get("id_token"), token)
+        if not same(str(claims.get("nonce", "")), secrets["nonce"]):
+            raise InvalidIdToken(reason="nonce")
+        data = merged(claims, self._userinfo(token, claims["sub"]))
+        return Answer(read_profile(self._app, data), data, token)
+
+    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
+        """A new access token; an ID token that comes with it must be about the same person (section 12.2)."""
+        url = self.metadata()["token_endpoint"]
+        fields = refreshed(self._app, url, token, basic=self._basic, secret=self._secret())
+        fresh, id_token = make_token(fields, self._clock()), fields.get("id_token")
+        if id_token is not None and self._verified(id_token, fresh)["sub"] != uid:
+            raise InvalidIdToken(reason="sub")
+        return fresh
+
+    # What the provider publishes.
+
+    def metadata(self) -> Mapping[str, Any]:
+        """The discovery document (Discovery 1.0, section 4)."""
+        if self._metadata is None or monotonic() - self._metadata_at > KEEP:
+            issuer = self._app.namespace
+            found = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
+            if found.get("issuer") != issuer:
+                raise InvalidIdToken(reason="issuer_mismatch")
+            for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
+                if not isinstance(found.get(name), str) or not is_secure(found[name]):
+                    raise ProviderFailed(reason="discovery_malformed")
+            self._metadata, self._metadata_at = found, monotonic()
+        return self._metadata
+
+    def _fetch_keys(self) -> None:
+        found = _published(self.metadata()["jwks_uri"]).get("keys")
+        if not isinstance(found, list):
+            raise ProviderFailed(reason="keys_malformed")
+        self._keys = [each for each in found if isinstance(each, Mapping)]
+        self._keys_at = monotonic()
+
+    def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
+        """The claims of an ID token. A key that is not known may be new: the provider is asked once."""
+        age = monotonic() - self._keys_at
+        if not self._keys or age > KEEP:
+            self._fetch_keys()
+            age = 0.0
+        try:
+            return self._verify(id_token, token)
+        except InvalidIdToken as error:
+            if error.fields["reason"] != "unknown_key" or age < REFETCH:
+                raise
+        self._fetch_keys()
+        return self._verify(id_token, token)
+
+    def _verify(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
+        return verify(
+            id_token,
+            self._keys,
+            issuer=self._app.namespace,
+            client_id=self._app.settings.client_id,
+            access_token=token.reveal(),
+            now=self._clock(),
+        )
+
+    # Its token and userinfo endpoints.
+
+    @property
+    def _basic(self) -> bool:
+        offered = self.metadata().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        return "client_secret_basic" in offered and not self._declaration.signed_secret
+
+    def _secret(self) -> str | None:
+        if not self._declaration.signed_secret:
+            return None
+        settings, now = self._app.settings, int(self._clock().timestamp())
+        claims = {
+            "iss": settings.team_id,
+            "sub": settings.client_id,
+            "aud": self._app.namespace,
+            "iat": now,
+            "exp": now + SECRET_LIFETIME,
+        }
+        try:
+            return jwt.encode(claims, settings.private_key, "ES256", {"kid": settings.key_id})
+        except (ValueError, TypeError, jwt.PyJWTError):
+            raise ProviderFailed(reason="private_key") from None
+
+    def _userinfo(self, token: SocialToken, sub: str) -> Mapping[str, Any]:
+        url = self.metadata().get("userinfo_endpoint")
+        if url is None or not self._declaration.userinfo:
+            return {}
+        claims = as_json(ask(url, {"Authorization": f"Bearer {token.reveal()}"}, {}))
+        if not isinstance(claims, dict):
+            raise ProviderFailed(reason="profile_malformed")
+        if claims.get("sub") != sub:
+            raise InvalidIdToken(reason="sub")
+        return claims
+
+
+def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims about the person: userinfo's over the ID token's. An address brings its own flag along."""
+    of_token = {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS}
+    if "email" in userinfo:
+        of_token.pop("email_verified", None)
+    return {**of_token, **userinfo, "iss": claims["iss"], "sub": claims["sub"]}
+
+
+def _published(url: str) -> Mapping[str, Any]:
+    if not is_secure(url):
+        raise ProviderFailed(reason="not_https")
+    session = requests.Session()
+    prepare(session, url, retries=2)
+    found = as_json(session.get(url))
+    if not isinstance(found, dict):
+        raise ProviderFailed(reason="discovery_malformed")
+    return found

@@ -1,0 +1,20 @@
+"""The flows of social login: ``host.socialaccount.begin(request, …)`` and its like."""
+
+from authhost.socialaccount.begin import begin
+from authhost.socialaccount.complete import complete
+from authhost.socialaccount.connections import disconnect, list_accounts, token
+from authhost.socialaccount.signup import signup
+
+
+class SocialAccounts:
+    """The flows of social login, under the names of the signals' documentation."""
+
+    begin = staticmethod(begin)
+    complete = staticmethod(complete)
+    signup = staticmethod(signup)
+    disconnect = staticmethod(disconnect)
+    list_accounts = staticmethod(list_accounts)
+    token = staticmethod(token)
+
+
+__all__ = ["SocialAccounts"]

@@ -1,0 +1,77 @@
+"""The first leg: to the provider."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from authhost.account.flow import require_recent_login, social_flow
+from authhost.errors import InvalidInput
+from authhost.inputs import text
+from authhost.keys import new_key
+from authhost.records import SocialRedirect
+from authhost.request import Request
+from authhost.settings import Settings
+from authhost.socialaccount import steps
+
+PROCESSES = ("login", "connect", "redirect")
+NEXT_LENGTH = 2048
+
+
+@social_flow
+def begin(
+    request: Request, provider: str, *, process: str = "login", next: str | None = None
+) -> SocialRedirect:
+    """Prepare the redirect to a provider. A page does this by POST alone (RFC 9700, section 4.7.1).
+
+    ``process`` is ``login`` (or signup), ``connect`` (to the logged-in user) or
+    ``redirect`` (only prove who it is). ``next`` is where the person goes in
+    the end: a path, or an address of ``base_url`` or ``allowed_next_hosts``.
+    Raises `ProviderNotFound`, `InvalidInput`, `RateLimited`, `ProviderFailed`,
+    and for ``connect`` `LoginRequired`, `ReauthenticationRequired`.
+    """
+    host = request.host
+    app = host.providers.app(provider)
+    if process not in PROCESSES:
+        raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
+    target = None if next is None else _own_page(request.settings, next)
+    host.limits.hit(request, "social")
+    session_id = None
+    if process == "connect":
+        _, session = require_recent_login(request)
+        session_id = str(session.id)
+    begun = host.providers.client(app).begin(callback_of(request, app.id), new_key())
+    state_token = steps.keep(
+        request,
+        "redirect",
+        {
+            "provider": app.id,
+            "process": process,
+            "session": session_id,
+            "next": target,
+            "state": begun.state,
+            "secrets": begun.secrets,
+        },
+    )
+    return SocialRedirect(begun.url, state_token)
+
+
+def callback_of(request: Request, provider: str) -> str:
+    """The redirect URI: one of its own for each provider (RFC 9700, section 4.4.2.2)."""
+    return request.build_url("social_callback", provider=provider)
+
+
+def _own_page(settings: Settings, target: object) -> str:
+    """``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
+    found = text(target, "next", NEXT_LENGTH)
+    try:
+        parts = urlsplit(found)
+        host = parts.netloc
+    except ValueError as error:
+        raise InvalidInput("next is no address.", field="next") from error
+    # A browser reads a backslash as a slash, and two slashes as the start of a host.
+    local = found.startswith("/") and not found.startswith("//") and not parts.scheme and not host
+    site = urlsplit(settings.base_url)
+    known = parts.scheme in ("https", site.scheme) and host in (site.netloc, *settings.allowed_next_hosts)
+    if "\\" in found or not (local or known):
+        raise InvalidInput("next must be a page of this site.", field="next")
+    return found

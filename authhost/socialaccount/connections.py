@@ -1,0 +1,98 @@
+"""The accounts at providers of somebody who is logged in, and the tokens kept for them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from uuid import UUID
+
+from authhost.account.flow import require_login, require_recent_login, social_flow
+from authhost.errors import InvalidInput, LastLoginMethod, ProviderFailed, SocialAccountNotFound
+from authhost.records import SocialAccount, SocialToken, User
+from authhost.request import Request
+from authhost.socialaccount import tokens
+from authhost.store import queries, statements
+
+EARLY = timedelta(seconds=60)
+"""A token that ends so soon is refreshed: the call it is for takes time, and clocks differ."""
+
+
+def list_accounts(request: Request) -> list[SocialAccount]:
+    """The accounts at providers of the logged-in user, the oldest first; raises `LoginRequired`."""
+    user, _ = require_login(request)
+    return queries.social_accounts(request, user.id)
+
+
+@social_flow
+def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
+    """Disconnect one of the logged-in user's accounts at providers; return what it was.
+
+    Its token is deleted. Raises `LoginRequired`, `ReauthenticationRequired`,
+    `InvalidInput`, `SocialAccountNotFound`, `LastLoginMethod`.
+    """
+    user, _ = require_recent_login(request)
+    identifier = _uuid(account_id)
+    queries.lock_account(request, user.id)
+    accounts = queries.social_accounts(request, user.id)
+    account = next((each for each in accounts if each.id == identifier), None)
+    if account is None:
+        raise SocialAccountNotFound
+    others = [each for each in accounts if each.id != identifier]
+    if not _can_log_in(request, user, others):
+        raise LastLoginMethod
+    request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
+    request.host.hooks.social_account_removed(request, account)
+    return account
+
+
+@social_flow
+def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) -> SocialToken:
+    """The provider's token of an account, refreshed where it has ended.
+
+    Of the logged-in user, unless a job names ``user_id``. Kept only where
+    ``store_social_tokens`` is on. Raises `LoginRequired`, `InvalidInput`,
+    `SocialAccountNotFound`, `ProviderNotFound`, `ProviderFailed` (the person
+    has to log in by the provider again), `InvalidIdToken`.
+    """
+    owner = require_login(request)[0].id if user_id is None else _uuid(user_id)
+    identifier = _uuid(account_id)
+    account = next((each for each in queries.social_accounts(request, owner) if each.id == identifier), None)
+    rows = request.read(statements.SOCIAL_TOKEN, {"of_id": identifier}) if account else []
+    if account is None or not rows:
+        raise SocialAccountNotFound
+    host, sealed = request.host, rows[0].sealed
+    found = tokens.from_values(host.encryption.open(sealed))
+    if found.expires_at is None or found.expires_at - EARLY > request.now:
+        return found
+    if found.reveal_refresh() is None:
+        raise ProviderFailed("This connection has ended. Please log in there again.", reason="token_expired")
+    app = host.providers.app(rows[0].provider)
+    fresh = host.providers.client(app).refresh(found, account.uid)
+    values = {
+        "of_id": identifier,
+        "new_provider": app.id,
+        "new_sealed": host.encryption.seal(tokens.as_values(fresh)),
+        "old_sealed": sealed,
+        "now": request.now,
+    }
+    if request.write(statements.REPLACE_SOCIAL_TOKEN, values):
+        return fresh
+    # Another process was faster; its token is the newer one.
+    rows = request.read(statements.SOCIAL_TOKEN, {"of_id": identifier})
+    return tokens.from_values(host.encryption.open(rows[0].sealed)) if rows else fresh
+
+
+def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> bool:
+    """By a provider that is set up, or by password and a name or address that a login takes."""
+    if any(each.provider in request.host.providers for each in accounts):
+        return True
+    if not user.has_usable_password:
+        return False
+    if request.settings.email_verification == "mandatory":
+        return any(each.verified for each in queries.addresses(request, user.id))
+    return bool(user.email or user.username)
+
+
+def _uuid(value: object) -> UUID:
+    if not isinstance(value, UUID):
+        raise InvalidInput("account_id must be a UUID.", field="account_id")
+    return value

@@ -1,0 +1,65 @@
+"""Login by e-mail match: the provider vouches for an address that a local account has.
+
+Only where the operator allows it for the provider (`ProviderSettings.login_by_email`),
+and only for addresses that the provider has verified and is trusted about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authhost.account.login import end_sessions
+from authhost.account.verification import mark_ready, store_primary, store_verified
+from authhost.inputs import key_of
+from authhost.records import EmailAddress, SocialEmail, User
+from authhost.request import Request
+from authhost.socialaccount.accounts import Overtaken
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.store import queries, statements
+
+
+def match_by_email(request: Request, addresses: tuple[SocialEmail, ...]) -> User | None:
+    """The account that has one of the verified addresses, or None."""
+    for each in addresses:
+        claimed = queries.claimed_address(request, key_of(each.email)) if each.verified else None
+        account = queries.account_by_id(request, claimed.user_id) if claimed else None
+        if account is not None:
+            return account.user
+    return None
+
+
+def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> User:
+    """Make ``user``'s account ready to be connected; return the user as it is now.
+
+    Where the address was never verified here, somebody else may have planted
+    the account: all ways in that were there before go first.
+    """
+    queries.lock_account(request, user.id)
+    keys = {key_of(each.email) for each in sociallogin.email_addresses if each.verified}
+    local = [each for each in queries.addresses(request, user.id) if key_of(each.email) in keys]
+    claimed = [each for each in local if each.verified or each.primary]
+    if not claimed:
+        raise Overtaken
+    if not any(each.verified for each in claimed):
+        _wipe(request, user, claimed[0])
+    account = queries.account_by_id(request, user.id)
+    if account is None:
+        raise Overtaken
+    return account.user
+
+
+def _wipe(request: Request, user: User, address: EmailAddress) -> None:
+    hooks = request.host.hooks
+    request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
+    request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    end_sessions(request, user.id)
+    user = replace(user, has_usable_password=False)
+    for other in queries.addresses(request, user.id):
+        if other.id != address.id:
+            request.write(statements.DELETE_ADDRESS, {"of_id": other.id})
+            hooks.email_removed(request, user, other)
+    for account in queries.social_accounts(request, user.id):
+        request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
+        hooks.social_account_removed(request, account)
+    store_primary(request, store_verified(request, user, address))
+    mark_ready(request, user)

@@ -1,0 +1,58 @@
+"""What waits while a person is away: at the provider, or at the form of a signup that asks for more.
+
+Kept on the server, encrypted, under the digest of a token that only the person's browser has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from authhost.encryption import Undecipherable
+from authhost.errors import InvalidState
+from authhost.keys import digest, new_key
+from authhost.request import Request
+from authhost.store import statements
+
+TOKEN_LENGTH = 128
+
+
+def keep(request: Request, kind: str, values: Mapping[str, Any]) -> str:
+    """Keep ``values``; return the token that brings them back, within ``social_step_timeout``."""
+    token, now = new_key(), request.now
+    request.write(
+        statements.INSERT_STEP,
+        {
+            "id": request.new_id(),
+            "key_digest": digest(token),
+            "sealed": request.host.encryption.seal({**values, "kind": kind}),
+            "sent": now,
+            "expires": now + timedelta(seconds=request.settings.social_step_timeout),
+        },
+    )
+    return token
+
+
+def find(request: Request, kind: str, token: object) -> dict[str, Any]:
+    """What was kept; raises `InvalidState`."""
+    if not isinstance(token, str) or not 0 < len(token) <= TOKEN_LENGTH:
+        raise InvalidState
+    rows = request.read(statements.STEP, {"of_digest": digest(token), "now": request.now})
+    if not rows:
+        raise InvalidState
+    try:
+        values = request.host.encryption.open(rows[0].sealed)
+    except Undecipherable:
+        raise InvalidState from None
+    if values["kind"] != kind:
+        raise InvalidState
+    return values
+
+
+def use_up(request: Request, token: str) -> None:
+    """It works this once, even if this unit fails later on: it is deleted in a transaction of its own."""
+    with request.host.engine.begin() as connection:
+        deleted = connection.execute(statements.DELETE_STEP, {"of_digest": digest(token)}).rowcount
+    if not deleted:
+        raise InvalidState

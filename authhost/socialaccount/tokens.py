@@ -1,0 +1,91 @@
+"""Tokens of providers at rest: kept where ``store_social_tokens`` says so, encrypted, never in the clear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from authhost.records import SocialToken
+from authhost.store import statements
+from authhost.store.tables import social_tokens
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.request import Request
+
+BATCH = 500
+
+
+def as_values(token: SocialToken) -> dict[str, Any]:
+    """What is encrypted of a token."""
+    return {
+        "value": token.reveal(),
+        "secret": token.reveal_secret(),
+        "refresh": token.reveal_refresh(),
+        "expires_at": token.expires_at.isoformat() if token.expires_at else None,
+        "scopes": list(token.scopes),
+    }
+
+
+def from_values(values: Mapping[str, Any]) -> SocialToken:
+    """The token again."""
+    expires_at = values["expires_at"]
+    return SocialToken(
+        values["value"],
+        secret=values["secret"],
+        refresh=values["refresh"],
+        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        scopes=tuple(values["scopes"]),
+    )
+
+
+def store(request: Request, account_id: UUID, provider: str, token: SocialToken | None) -> None:
+    """Keep ``token`` in place of an older one, whose refresh token stays where none came with this."""
+    if token is None or not request.settings.store_social_tokens:
+        return
+    encryption, values = request.host.encryption, as_values(token)
+    rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
+    if rows and values["refresh"] is None:
+        values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
+    sealed = encryption.seal(values)
+    if rows:
+        request.write(
+            statements.UPDATE_SOCIAL_TOKEN,
+            {"of_id": account_id, "new_provider": provider, "new_sealed": sealed, "now": request.now},
+        )
+        return
+    row = {"account_id": account_id, "provider": provider, "sealed": sealed, "updated_at": request.now}
+    request.write(statements.INSERT_SOCIAL_TOKEN, row)
+
+
+def rotate(host: AuthHost) -> Iterator[int]:
+    """Encrypt all tokens anew with the first key; yield how many of each batch. It may be run again.
+
+    A token that another process replaces meanwhile is left to it. Raises
+    `authhost.encryption.Undecipherable` where a key is missing.
+    """
+    columns = (social_tokens.c.account_id, social_tokens.c.provider, social_tokens.c.sealed)
+    page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH)
+    last: UUID | None = None
+    while True:
+        with host.engine.begin() as connection:
+            rows = connection.execute(
+                page if last is None else page.where(social_tokens.c.account_id > last)
+            ).all()
+            for row in rows:
+                values = {
+                    "of_id": row.account_id,
+                    "new_provider": row.provider,
+                    "new_sealed": host.encryption.rotate(row.sealed),
+                    "old_sealed": row.sealed,
+                    "now": host.clock(),
+                }
+                connection.execute(statements.REPLACE_SOCIAL_TOKEN, values)
+        if not rows:
+            return
+        last = rows[-1].account_id
+        yield len(rows)

@@ -1,0 +1,609 @@
+"""Each row of the social table, login by login, against a real OpenID Connect provider."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from threading import Barrier, Thread
+
+import pytest
+from authhost_hookspecs import Refused, StopFlow, hookimpl
+from conftest import PASSWORD
+from sqlalchemy import func, select
+
+from authhost.errors import (
+    AccountInactive,
+    AuthError,
+    EmailTaken,
+    InvalidInput,
+    InvalidState,
+    LastLoginMethod,
+    LoginRequired,
+    ProviderDenied,
+    ProviderNotFound,
+    ReauthenticationRequired,
+    SignupClosed,
+    SocialAccountNotFound,
+    SocialAccountTaken,
+    Vetoed,
+)
+from authhost.store.tables import addresses, sessions, social_accounts, social_steps, users
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+@pytest.fixture
+def make(make_host, openid, clock):
+    """A host with the provider ``corp``, whose word on addresses counts."""
+    clock.now = datetime.now(UTC)
+
+    def make(plugins=None, corp=None, **settings):
+        given = {
+            "provider": "openid_connect",
+            "server": openid.url,
+            "client_id": "site",
+            "client_secret": "of-the-site",
+            "trust_emails": True,
+            **(corp or {}),
+        }
+        return make_host(plugins, providers={"corp": given}, **settings)
+
+    return make
+
+
+@pytest.fixture
+def come(arrive, openid):
+    """Come from the provider as a person: ``come(host, "ann")``."""
+
+    def come(host, sub, token=None, **values):
+        return arrive(host, "corp", lambda url: openid.agree(url, sub), token, **values)
+
+    return come
+
+
+@pytest.fixture
+def ann(openid):
+    return openid.person("ann", email=ANN, email_verified=True, name="Ann")
+
+
+def count(host, table):
+    with host.engine.connect() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+# Login and signup.
+
+
+@pytest.mark.parametrize("verification", ["none", "optional", "mandatory"])
+def test_no_account_yet_and_a_verified_address(make, come, recorder, ann, verification):
+    host = make(email_verification=verification)
+    result = come(host, ann, next="/inbox")
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
+    assert (result.login.user.email, result.next) == (ANN, "/inbox")
+    assert result.login.user.has_usable_password is False
+    with host.request(session_token=result.login.session_token) as request:
+        [address] = host.account.list_emails(request)
+        [proof] = request.authentication
+    assert (address.verified, address.primary) == (True, True)
+    assert (proof.method, proof.provider) == ("socialaccount", "corp")
+    assert recorder.messages == []
+
+
+@pytest.mark.parametrize(
+    ("verification", "names"),
+    [
+        ("none", ["user_signed_up", "user_logged_in"]),
+        ("optional", ["user_signed_up", "email_confirmation_sent", "user_logged_in"]),
+        ("mandatory", ["user_signed_up", "email_confirmation_sent"]),
+    ],
+)
+def test_no_account_yet_and_an_unverified_address(make, come, recorder, openid, run, verification, names):
+    host = make(email_verification=verification)
+    result = come(host, openid.person("new", email=ANN, email_verified=False))
+    assert recorder.names == ["pre_social_login", *names]
+    assert result.login.authenticated is (verification != "mandatory")
+    if verification == "mandatory":
+        assert result.account.user_id is None
+        recorder.calls.clear()
+        run(host, "confirm_email", result.login.session_token, key=recorder.key())
+        assert come(host, "new").login.authenticated
+        assert recorder.names[1:] == ["social_account_updated", "pre_social_login", "user_logged_in"]
+
+
+def test_a_provider_that_is_not_trusted_cannot_verify(make, come, recorder, ann):
+    host = make(corp={"trust_emails": False}, email_verification="mandatory")
+    assert come(host, ann).login.waits_for == "email_verification"
+    assert recorder.names == ["pre_social_login", "user_signed_up", "email_confirmation_sent"]
+
+
+def test_account_known(make, come, recorder, openid, clock):
+    host = make()
+    come(host, openid.person("known", email=ANN, email_verified=True, name="Ann"))
+    recorder.calls.clear()
+    clock.forward(seconds=30)
+    openid.person("known", email=BOB, email_verified=True, name="Anna")
+    result = come(host, "known")
+    assert recorder.names == ["social_account_updated", "pre_social_login", "user_logged_in"]
+    sociallogin = recorder.calls[0][1]["sociallogin"]
+    assert (sociallogin.is_existing, sociallogin.process) == (True, "login")
+    assert sociallogin.account.extra_data["name"] == "Anna"
+    assert result.account.last_login == clock.now > result.account.date_joined
+    # An address at the provider changes nothing here.
+    assert result.login.user.email == ANN
+
+
+def test_login_as_somebody_else_logs_out_first(make, come, recorder, ann, openid):
+    host = make()
+    token = come(host, openid.person("bob", email=BOB, email_verified=True)).login.session_token
+    recorder.calls.clear()
+    come(host, ann, token)
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_out", "user_logged_in"]
+    assert recorder.calls[2][1]["user"].email == BOB
+
+
+def test_a_deactivated_account_stays_out(make, come, recorder, ann, run):
+    host = make()
+    token = come(host, ann).login.session_token
+    run(host, "deactivate", token)
+    recorder.calls.clear()
+    with pytest.raises(AccountInactive):
+        come(host, ann)
+    assert recorder.names == ["social_account_updated", "pre_social_login", "flow_refused"]
+    assert recorder.calls[-1][1]["flow"] == "social_complete"
+    assert count(host, sessions) == 0
+
+
+def test_redirect_only_proves_who_it_is(make, come, recorder, ann):
+    host = make()
+    result = come(host, ann, process="redirect", next="/who")
+    assert (result.process, result.next, result.login) == ("redirect", "/who", None)
+    assert recorder.names == ["pre_social_login"]
+    assert count(host, users) == 0
+
+
+def test_closed_signup(make, come, recorder, ann):
+    host = make(signup_open=False)
+    with pytest.raises(SignupClosed):
+        come(host, ann)
+    assert recorder.names == ["pre_social_login", "flow_refused"]
+    assert count(host, users) == count(host, social_accounts) == 0
+
+
+class Veto:
+    @hookimpl
+    def before_signup(self, email):
+        raise Refused("not_you", f"No {email}.")
+
+
+def test_a_veto_stops_a_social_signup(make, come, ann):
+    host = make({"veto": Veto()})
+    with pytest.raises(Vetoed):
+        come(host, ann)
+    assert count(host, users) == 0
+
+
+# An address that a local account has.
+
+
+def test_a_taken_address_asks_for_another(make, come, recorder, ann, run):
+    host = make()
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "confirm_email", key=recorder.key())
+    recorder.calls.clear()
+    result = come(host, ann, next="/x")
+    assert recorder.names == ["pre_social_login"]
+    assert (result.login, result.missing) == (None, ("email",))
+    with host.request() as request, pytest.raises(EmailTaken):
+        host.socialaccount.signup(request, signup_token=result.signup_token, email=ANN)
+    with host.request() as request:
+        done = host.socialaccount.signup(request, signup_token=result.signup_token, email=BOB)
+    assert (done.login.user.email, done.next) == (BOB, "/x")
+    names = [name for name in recorder.names if name != "flow_refused"]
+    assert names == ["pre_social_login", "user_signed_up", "email_confirmation_sent", "user_logged_in"]
+
+
+def test_a_taken_address_is_not_told_where_verification_is_mandatory(make, come, recorder, run, openid):
+    host = make(email_verification="mandatory")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    recorder.calls.clear()
+    taken = come(host, openid.person("thief", email=ANN, email_verified=False))
+    assert recorder.names == ["pre_social_login"]
+    assert recorder.messages[-1].kind == "signup_existing_account"
+    free = come(host, openid.person("free", email=BOB, email_verified=False))
+    for result in (taken, free):
+        assert (result.login.waits_for, result.account.id) == ("email_verification", None)
+    assert count(host, users) == 2
+
+
+def test_an_unverified_claim_yields_to_a_verified_address(make, come, recorder, run, ann):
+    host = make()
+    squatter = run(host, "signup", email=ANN, password=PASSWORD)
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
+    assert result.login.user.id != squatter.user.id
+    with host.request() as request:
+        assert request.user_by_email(ANN).id == result.login.user.id
+        assert request.user_by_email("nobody") is None
+
+
+def test_login_by_email(make, come, recorder, run, ann):
+    host = make(corp={"login_by_email": True})
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    run(host, "confirm_email", key=recorder.key())
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert recorder.names == ["pre_social_login", "social_account_added", "user_logged_in"]
+    assert recorder.calls[0][1]["sociallogin"].user.id == user.id == result.login.user.id
+    assert result.login.user.has_usable_password is True
+    come(host, ann)
+    assert recorder.names[3:] == ["social_account_updated", "pre_social_login", "user_logged_in"]
+
+
+def test_login_by_email_takes_a_planted_account_away(make, come, recorder, run, ann, openid):
+    """Somebody signed up with Ann's address and added ways in: none of them is left."""
+    host = make(corp={"login_by_email": True})
+    planted = run(host, "signup", email=ANN, password=PASSWORD)
+    token = planted.session_token
+    run(host, "add_email", token, email="mallory@example.org")
+    run(host, "confirm_email", key=recorder.key())
+    come(host, openid.person("mallory"), token, process="connect")
+    run(host, "request_password_reset", email=ANN)
+    reset_key = recorder.key()
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert recorder.names == [
+        "pre_social_login",
+        "email_removed",
+        "social_account_removed",
+        "social_account_added",
+        "user_logged_in",
+    ]
+    assert result.login.user.id == planted.user.id
+    assert result.login.user.has_usable_password is False
+    with host.request(session_token=token) as request:
+        assert request.user is None
+    for flow, values in (
+        ("login", {"identifier": ANN, "password": PASSWORD}),
+        ("reset_password", {"key": reset_key, "password": PASSWORD}),
+    ):
+        with pytest.raises(AuthError):
+            run(host, flow, **values)
+    with host.request(session_token=result.login.session_token) as request:
+        [address] = host.account.list_emails(request)
+        [account] = host.socialaccount.list_accounts(request)
+    assert (address.email, address.verified, address.primary, account.uid) == (ANN, True, True, ann)
+
+
+def test_no_login_by_email_for_an_address_that_the_provider_did_not_verify(make, come, run, recorder, openid):
+    host = make(corp={"login_by_email": True})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "confirm_email", key=recorder.key())
+    result = come(host, openid.person("thief", email=ANN, email_verified=False))
+    assert (result.login, result.missing) == (None, ("email",))
+    assert count(host, social_accounts) == 0
+
+
+# The pending signup.
+
+
+def test_a_person_without_address_is_asked_for_one(make, come, recorder, openid, clock):
+    host = make(email_verification="mandatory")
+    result = come(host, openid.person("quiet", name="Q"))
+    assert (result.login, result.missing) == (None, ("email",))
+    with host.request() as request, pytest.raises(InvalidInput):
+        host.socialaccount.signup(request, signup_token=result.signup_token)
+    with host.request() as request:
+        login = host.socialaccount.signup(
+            request, signup_token=result.signup_token, email=ANN, username="quiet"
+        ).login
+    assert login.waits_for == "email_verification"
+    with host.request() as request, pytest.raises(InvalidState):
+        host.socialaccount.signup(request, signup_token=result.signup_token, email=BOB)
+    late = come(host, openid.person("late"))
+    clock.forward(seconds=901)
+    with host.request() as request, pytest.raises(InvalidState):
+        host.socialaccount.signup(request, signup_token=late.signup_token, email=BOB)
+    assert host.delete_expired()["authhost_social_step"] == 1
+    assert count(host, social_steps) == 0
+
+
+def test_a_person_without_address_has_an_account_where_none_is_needed(make, come, recorder, openid):
+    host = make(social_email_required=False, email_verification="none")
+    assert come(host, openid.person("quiet")).login.user.email is None
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
+
+
+def test_without_automatic_signup_the_person_agrees_first(make, come, recorder, ann):
+    host = make(social_auto_signup=False)
+    result = come(host, ann)
+    assert (result.login, result.missing) == (None, ())
+    assert count(host, users) == 0
+    with host.request() as request:
+        done = host.socialaccount.signup(request, signup_token=result.signup_token)
+    assert done.login.user.email == ANN
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
+
+
+# Connect and disconnect.
+
+
+def signed_up(host, run, recorder, email):
+    result = run(host, "signup", email=email, password=PASSWORD)
+    recorder.calls.clear()
+    return result
+
+
+def test_connect_new_then_again(make, come, recorder, run, ann):
+    host = make()
+    token = signed_up(host, run, recorder, BOB).session_token
+    result = come(host, ann, token, process="connect", next="/connections")
+    assert recorder.names == ["pre_social_login", "social_account_added"]
+    assert (result.login, result.next, result.account.uid) == (None, "/connections", ann)
+    recorder.calls.clear()
+    come(host, ann, token, process="connect")
+    assert recorder.names == ["social_account_updated", "pre_social_login"]
+    # No address comes along: it proves nothing about who owns the mailbox here.
+    assert count(host, addresses) == 1
+
+
+def test_connect_somebody_elses(make, come, recorder, run, openid):
+    host = make()
+    owner = come(host, openid.person("owned", email=ANN, email_verified=True, name="Before"))
+    token = signed_up(host, run, recorder, BOB).session_token
+    openid.person("owned", email=ANN, email_verified=True, name="After")
+    with pytest.raises(SocialAccountTaken):
+        come(host, "owned", token, process="connect")
+    assert recorder.names == ["pre_social_login", "flow_refused"]
+    with host.request(session_token=owner.login.session_token) as request:
+        [account] = host.socialaccount.list_accounts(request)
+    assert account.extra_data["name"] == "Before"
+
+
+def test_connect_needs_a_recent_login_of_the_same_session(make, come, recorder, run, ann, openid, clock):
+    host = make()
+    with pytest.raises(LoginRequired):
+        come(host, ann, process="connect")
+    token = signed_up(host, run, recorder, BOB).session_token
+    with host.request(session_token=token) as request:
+        redirect = host.socialaccount.begin(request, "corp", process="connect")
+    params = openid.agree(redirect.url, ann)
+    other = run(host, "login", identifier=BOB, password=PASSWORD).session_token
+    with host.request(session_token=other) as request, pytest.raises(InvalidState):
+        host.socialaccount.complete(request, "corp", params=params, state_token=redirect.state_token)
+    clock.forward(seconds=301)
+    with pytest.raises(ReauthenticationRequired):
+        come(host, ann, token, process="connect")
+    assert count(host, social_accounts) == 0
+
+
+def test_disconnect(make, come, recorder, run, ann):
+    host = make()
+    token = signed_up(host, run, recorder, BOB).session_token
+    account = come(host, ann, token, process="connect").account
+    recorder.calls.clear()
+    with host.request(session_token=token) as request:
+        gone = host.socialaccount.disconnect(request, account_id=account.id)
+    assert recorder.names == ["social_account_removed"]
+    assert recorder.calls[0][1]["socialaccount"] == gone
+    assert (gone.id, gone.uid) == (account.id, ann)
+    with host.request(session_token=token) as request, pytest.raises(SocialAccountNotFound):
+        host.socialaccount.disconnect(request, account_id=account.id)
+
+
+def test_the_last_way_to_log_in_stays(make, come, recorder, run, ann, openid):
+    host = make()
+    result = come(host, ann)
+    token = result.login.session_token
+    recorder.calls.clear()
+    with host.request(session_token=token) as request, pytest.raises(LastLoginMethod):
+        host.socialaccount.disconnect(request, account_id=result.account.id)
+    assert recorder.names == ["flow_refused"]
+    come(host, openid.person("second"), token, process="connect")
+    with host.request(session_token=token) as request:
+        host.socialaccount.disconnect(request, account_id=result.account.id)
+        [other] = host.socialaccount.list_accounts(request)
+    with host.request(session_token=token) as request:
+        token = host.account.set_password(request, password=PASSWORD).session_token
+    with host.request(session_token=token) as request:
+        host.socialaccount.disconnect(request, account_id=other.id)
+
+
+# What a plugin may do in pre_social_login.
+
+
+class ConnectsByEmail:
+    """The classic: connect by e-mail inside the hook."""
+
+    def __init__(self, then=None):
+        self.then = then
+        self.seen = None
+
+    @hookimpl
+    def pre_social_login(self, request, sociallogin):
+        if sociallogin.is_existing:
+            return
+        for each in sociallogin.email_addresses:
+            user = request.user_by_email(each.email) if each.verified else None
+            if user is not None:
+                sociallogin.connect(request, user)
+                self.seen = sociallogin.is_existing, sociallogin.user
+                if self.then is not None:
+                    raise self.then
+                return
+
+
+def test_connect_by_email_inside_the_hook(make, come, recorder, run, ann):
+    plugin = ConnectsByEmail()
+    host = make({"connects": plugin})
+    user = signed_up(host, run, recorder, ANN).user
+    run(host, "confirm_email", key=recorder.key())
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert recorder.names == ["pre_social_login", "social_account_added", "user_logged_in"]
+    assert result.login.user.id == user.id
+    assert (plugin.seen[0], plugin.seen[1].id) == (True, user.id)
+    sociallogin = recorder.calls[1][1]["sociallogin"]
+    with pytest.raises(ValueError, match="cannot be connected"):
+        sociallogin.connect(recorder.calls[1][1]["request"], user)
+
+
+def test_a_failed_connect_inside_the_hook_is_undone(make, come, recorder, run, ann):
+    host = make({"connects": ConnectsByEmail(RuntimeError("after the connect"))})
+    signed_up(host, run, recorder, ANN)
+    run(host, "confirm_email", key=recorder.key())
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert (result.login, result.missing) == (None, ("email",))
+    assert recorder.names == ["pre_social_login"]
+    assert recorder.calls[0][1]["sociallogin"].is_existing is False
+    assert count(host, social_accounts) == 0
+
+
+def test_a_plugin_stops_the_flow_with_its_own_answer(make, come, recorder, run, ann):
+    host = make({"connects": ConnectsByEmail(StopFlow(response={"go": "elsewhere"}))})
+    signed_up(host, run, recorder, ANN)
+    run(host, "confirm_email", key=recorder.key())
+    recorder.calls.clear()
+    result = come(host, ann)
+    assert (result.stopped, result.response, result.login) == (True, {"go": "elsewhere"}, None)
+    # What was stored so far stays, and is told.
+    assert recorder.names[-1] == "social_account_added"
+    assert count(host, social_accounts) == 1
+    assert count(host, sessions) == 1
+
+
+class Wraps:
+    def __init__(self):
+        self.saw = None
+
+    @hookimpl(wrapper=True)
+    def pre_social_login(self, sociallogin):
+        try:
+            return (yield)
+        except StopFlow as stop:
+            self.saw = stop.response
+            return None
+
+
+class Stops:
+    @hookimpl
+    def pre_social_login(self):
+        raise StopFlow("no")
+
+
+def test_a_wrapper_sees_a_stop_and_cannot_hide_it(make, come, ann):
+    wrapper = Wraps()
+    host = make({"wraps": wrapper, "stops": Stops()})
+    assert come(host, ann).stopped
+    assert wrapper.saw == "no"
+    assert count(host, users) == 0
+
+
+class StopsElsewhere:
+    @hookimpl
+    def user_logged_in(self):
+        raise StopFlow("no")
+
+
+def test_a_stop_in_any_other_hook_is_a_failure_of_the_plugin(make, come, ann):
+    host = make({"stops": StopsElsewhere()})
+    assert come(host, ann).login.authenticated
+    assert host.plugin_stats()["stops", "user_logged_in"].failures == 1
+
+
+# Refusals before anything is stored.
+
+
+def test_unknown_provider_and_process(make, come, ann):
+    host = make()
+    with host.request() as request, pytest.raises(ProviderNotFound):
+        host.socialaccount.begin(request, "corpse")
+    with pytest.raises(InvalidInput):
+        come(host, ann, process="steal")
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "https://evil.example/",
+        "//evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "http:evil.example",
+        "https:///evil.example",
+        "https://localhost:8000@evil.example/",
+        "http://[",
+        "evil",
+        "/a\nb",
+        "",
+        7,
+    ],
+)
+def test_next_leads_to_no_other_site(make, come, ann, target):
+    with pytest.raises(InvalidInput) as caught:
+        come(make(), ann, next=target)
+    assert caught.value.fields["field"] == "next"
+
+
+@pytest.mark.parametrize("target", ["/", "/a?b=c#d", "http://localhost:8000/x", "https://app.example.org/x"])
+def test_next_leads_to_own_pages(make, come, ann, target):
+    assert come(make(allowed_next_hosts=("app.example.org",)), ann, next=target).next == target
+
+
+def test_a_denial_is_told(make, arrive, recorder, openid):
+    host = make()
+    with pytest.raises(ProviderDenied) as caught:
+        arrive(host, "corp", lambda url: {**openid.deny(url), "state": _state(url)})
+    assert caught.value.fields["error"] == "access_denied"
+    assert recorder.names == ["flow_refused"]
+
+
+def _state(url):
+    from providers import returned
+
+    return returned(url)["state"]
+
+
+def test_complete_wants_a_unit_of_its_own(make, ann):
+    host = make()
+    with host.request() as request, pytest.raises(RuntimeError, match="unit of work of its own"):
+        request.on_commit(lambda: None)
+        host.socialaccount.complete(request, "corp", params={}, state_token="x")
+
+
+# Many at once.
+
+
+def test_a_hundred_first_logins_of_one_person_are_one_account(make, openid, recorder):
+    host = make()
+    openid.person("crowd", email=ANN, email_verified=True)
+    ready = []
+    for _ in range(100):
+        with host.request() as request:
+            redirect = host.socialaccount.begin(request, "corp")
+        ready.append((redirect, openid.agree(redirect.url, "crowd")))
+    barrier, results, errors = Barrier(20), [], []
+
+    def work(mine):
+        barrier.wait()
+        for redirect, params in mine:
+            try:
+                with host.request() as request:
+                    results.append(
+                        host.socialaccount.complete(
+                            request, "corp", params=params, state_token=redirect.state_token
+                        )
+                    )
+            except Exception as error:
+                errors.append(error)
+
+    threads = [Thread(target=work, args=(ready[start::20],)) for start in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert len({result.login.user.id for result in results}) == 1
+    assert count(host, users) == count(host, social_accounts) == count(host, addresses) == 1
+    assert count(host, sessions) == 100
