@@ -63,7 +63,7 @@ class AuthHost:
             record.name: validated(
                 record.settings_class,
                 settings.plugin_settings.get(record.name, {}),
-                f"plugin {record.name} has no setting",
+                f"plugin {record.name}",
             )
             for record in self.registry.loaded()
             if record.settings_class is not None

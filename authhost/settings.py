@@ -166,13 +166,14 @@ class Settings:
             for name, field_name, text in _table_environment(kind):
                 merged.setdefault(name, {})[field_name] = text
             values[setting] = merged
-        return validated(cls, values | _from_environment(cls) | overrides, "there is no setting")
+        return validated(cls, values | _from_environment(cls) | overrides)
 
 
-def validated(kind: type[T], values: Mapping[str, Any], unknown: str) -> T:
+def validated(kind: type[T], values: Mapping[str, Any], owner: str = "") -> T:
     """An instance of dataclass ``kind``; raises `ConfigurationError` for a wrong name or value.
 
-    The values themselves stay out of the message, since they may be secret.
+    ``owner`` says whose settings these are. The values themselves stay out of
+    the message, since they may be secret.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -181,14 +182,14 @@ def validated(kind: type[T], values: Mapping[str, Any], unknown: str) -> T:
         if name not in known:
             near = get_close_matches(name, known, 1)
             raise ConfigurationError(
-                f"{unknown} {name!r}; "
+                f"{owner or 'authhost'} has no setting {name!r}; "
                 + (f"did you mean {near[0]!r}?" if near else f"there are {', '.join(known)}")
             )
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
-        raise ConfigurationError(f"a setting does not fit: {found}") from None
+        raise ConfigurationError(f"a setting{owner and f' of {owner}'} does not fit: {found}") from None
 
 
 def _from_environment(cls: type) -> dict[str, Any]:

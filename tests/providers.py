@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import jwt
@@ -207,7 +207,7 @@ class OAuth1Server(RequestValidator):
         else:
             valid, _ = self._endpoint.validate_protected_resource_request(*given, realms=[])
             return as_json(self.profile) if valid else as_json({}, 401)
-        return status, headers, content.encode()
+        return status, headers, (content or "").encode()
 
     # What oauthlib asks.
 
@@ -266,6 +266,16 @@ class OAuth1Server(RequestValidator):
 # A provider that does as it is told.
 
 
+class Seen(NamedTuple):
+    """A request that arrived."""
+
+    path: str
+    method: str
+    headers: dict[str, str]
+    query: dict[str, str]
+    form: dict[str, str]
+
+
 class Scripted:
     """An OpenID provider whose every answer a test can replace."""
 
@@ -273,7 +283,9 @@ class Scripted:
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self.kid = "first"
         self.url = ""
+        self.over = threading.Event()
         self.asked: list[str] = []
+        self.seen: list[Seen] = []
         self.codes: dict[str, dict[str, str]] = {}
         self.claims: dict[str, Any] = {"email": "ann@example.org", "email_verified": True}
         self.sub = "scripted-1"
@@ -287,7 +299,10 @@ class Scripted:
     @contextmanager
     def running(self) -> Iterator[Scripted]:
         with served(self._answer) as self.url:
-            yield self
+            try:
+                yield self
+            finally:
+                self.over.set()
 
     def signed(self, claims: dict[str, Any], **header: str) -> str:
         return jwt.encode(claims, self.key, "RS256", {"kid": self.kid, **header})
@@ -303,9 +318,22 @@ class Scripted:
         self.codes[code] = asked
         return {"code": code, "state": asked["state"]}
 
+    def plain(self, **values: Any) -> OAuth2Provider:
+        """The same server, declared as plain OAuth 2.0."""
+        given: dict[str, Any] = {
+            "authorize_url": f"{self.url}/authorize",
+            "token_url": f"{self.url}/token",
+            "profile_url": f"{self.url}/userinfo",
+            "read_profile": lambda data: Profile(data["sub"]),
+            **values,
+        }
+        return OAuth2Provider(id="odd", name="Odd", **given)
+
     def _answer(self, handler: BaseHTTPRequestHandler, body: bytes) -> Reply | None:
         path = urlsplit(handler.path).path
         self.asked.append(path)
+        form = dict(parse_qsl(body.decode()))
+        self.seen.append(Seen(path, handler.command, dict(handler.headers), returned(handler.path), form))
         if path in self.instead:
             return self.instead[path](handler)
         if path == "/.well-known/openid-configuration":
@@ -322,7 +350,7 @@ class Scripted:
         if path == "/jwks":
             return as_json({"keys": [self.public()] if self.published is None else self.published})
         if path == "/token":
-            return self._token(dict(parse_qsl(body.decode())))
+            return self._token({**returned(handler.path), **form})
         if path == "/userinfo":
             return as_json({"sub": self.sub, **self.claims} if self.userinfo is None else self.userinfo)
         return as_json({}, 404)
@@ -333,16 +361,17 @@ class Scripted:
                 {"access_token": secrets.token_urlsafe(16), "token_type": "Bearer"} | self.token_fields
             )
         asked = self.codes.pop(form.get("code", ""), None)
-        if asked is None or challenge_of(form.get("code_verifier", "")) != asked["code_challenge"]:
+        given = challenge_of(form["code_verifier"]) if "code_verifier" in form else None
+        if asked is None or given != asked.get("code_challenge"):
             return as_json({"error": "invalid_grant"}, 400)
         now = int(time.time())
         claims = {
             "iss": self.url,
             "sub": self.sub,
-            "aud": asked["client_id"],
+            "aud": asked.get("client_id"),
             "iat": now,
             "exp": now + 600,
-            "nonce": asked["nonce"],
+            "nonce": asked.get("nonce"),
         }
         fields = {
             "access_token": secrets.token_urlsafe(16),

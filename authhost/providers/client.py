@@ -45,8 +45,8 @@ class Client(Protocol):
     def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         """Ask for token and profile."""
 
-    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
-        """A new access token for the person ``uid``."""
+    def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
+        """A new access token for the person whose ID token, where there is one, says ``sub``."""
 
 
 def client_of(app: App, clock: Callable[[], datetime]) -> Client:
@@ -69,6 +69,8 @@ def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     try:
         profile = app.declaration.read_profile(data)
         uid = text(profile.uid, "uid", UID_LENGTH)
+        if not all(isinstance(each.email, str) for each in profile.emails):
+            raise ValueError("an address is no text")
     except (LookupError, TypeError, ValueError, AttributeError, InvalidInput):
         raise ProviderFailed(reason="profile_malformed") from None
     # MariaDB compares without trailing spaces: two people must not become one.
@@ -80,6 +82,9 @@ def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
 def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
     """The answer of a token endpoint (RFC 6749, section 5.1); raises `ProviderFailed`."""
     value, refresh = fields.get("access_token"), fields.get("refresh_token")
+    kind = fields.get("token_type")
+    if isinstance(kind, str) and kind.lower() != "bearer":
+        raise ProviderFailed(reason="token_malformed")
     if not isinstance(value, str) or not 0 < len(value) <= TOKEN_LENGTH:
         raise ProviderFailed(reason="token_malformed")
     if not isinstance(refresh, str | None) or len(refresh or "") > TOKEN_LENGTH:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,14 +95,22 @@ def shown_to_oauthlib(url: str) -> str:
 @contextmanager
 def _deadline(connection: HTTPConnection) -> Iterator[None]:
     """Close the connection when the headers take too long: a time-out alone starts anew with each byte."""
-    sock = connection.sock
-    timer = threading.Timer(DEADLINE, lambda: sock and sock.shutdown(2))
+    sock, late = connection.sock, threading.Event()
+
+    def end() -> None:
+        late.set()
+        if sock is not None:
+            sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(DEADLINE, end)
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+    if late.is_set():  # headers that were cut short look like whole ones
+        raise TimeoutError
 
 
 class _Connection(HTTPConnection):

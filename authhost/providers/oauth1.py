@@ -31,7 +31,8 @@ class OAuth1Client:
         token, secret = _pair(fields)
         if not is_secure(declaration.authorize_url):
             raise ProviderFailed(reason="not_https")
-        url = session.authorization_url(declaration.authorize_url, token, **declaration.authorize_params)
+        with quietly():
+            url = session.authorization_url(declaration.authorize_url, token, **declaration.authorize_params)
         return Begun(url, token, {"token": token, "secret": secret})
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
@@ -40,12 +41,14 @@ class OAuth1Client:
     def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         """Fetch the access token (RFC 5849, section 2.3) and the profile."""
         declaration = self._declaration
+        if not params.get("oauth_verifier"):
+            raise ProviderFailed(reason="code_missing")
         session = self._session(
             declaration.access_token_url,
             declaration.profile_url,
             resource_owner_key=secrets["token"],
             resource_owner_secret=secrets["secret"],
-            verifier=params.get("oauth_verifier"),
+            verifier=params["oauth_verifier"],
         )
         fields = _fetched(lambda: session.fetch_access_token(declaration.access_token_url))
         token, secret = _pair(fields)
@@ -59,7 +62,7 @@ class OAuth1Client:
             read_profile(self._app, {**data, "token": said}), data, SocialToken(token, secret=secret)
         )
 
-    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
+    def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """Tokens of OAuth 1.0a do not end."""
         return token
 

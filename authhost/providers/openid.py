@@ -16,8 +16,9 @@ from authhost.keys import new_key, same
 from authhost.providers.client import Answer, Begun, make_token, read_profile
 from authhost.providers.http import as_json, is_secure, prepare
 from authhost.providers.idtoken import verify
-from authhost.providers.oauth2 import ask, authorization, exchange, refreshed
+from authhost.providers.oauth2 import ask, authorization
 from authhost.providers.registry import App
+from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
 
 KEEP = 3600.0
@@ -60,15 +61,7 @@ class OpenIDClient:
 
     def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         """Ask for the tokens, check the ID token, ask for the rest of the claims."""
-        fields = exchange(
-            self._app,
-            self.metadata()["token_endpoint"],
-            redirect_uri,
-            params,
-            secrets,
-            basic=self._basic,
-            secret=self._secret(),
-        )
+        fields = self._endpoint().exchange(redirect_uri, params, secrets["verifier"])
         token = make_token(fields, self._clock())
         claims = self._verified(fields.get("id_token"), token)
         if not same(str(claims.get("nonce", "")), secrets["nonce"]):
@@ -76,12 +69,11 @@ class OpenIDClient:
         data = merged(claims, self._userinfo(token, claims["sub"]))
         return Answer(read_profile(self._app, data), data, token)
 
-    def refresh(self, token: SocialToken, uid: str) -> SocialToken:
+    def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token; an ID token that comes with it must be about the same person (section 12.2)."""
-        url = self.metadata()["token_endpoint"]
-        fields = refreshed(self._app, url, token, basic=self._basic, secret=self._secret())
+        fields = self._endpoint().refresh(token)
         fresh, id_token = make_token(fields, self._clock()), fields.get("id_token")
-        if id_token is not None and self._verified(id_token, fresh)["sub"] != uid:
+        if id_token is not None and self._verified(id_token, fresh)["sub"] != sub:
             raise InvalidIdToken(reason="sub")
         return fresh
 
@@ -133,14 +125,18 @@ class OpenIDClient:
 
     # Its token and userinfo endpoints.
 
-    @property
-    def _basic(self) -> bool:
-        offered = self.metadata().get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        return "client_secret_basic" in offered and not self._declaration.signed_secret
+    def _endpoint(self) -> TokenEndpoint:
+        metadata, settings = self.metadata(), self._app.settings
+        offered = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        signed = self._declaration.signed_secret
+        return TokenEndpoint(
+            metadata["token_endpoint"],
+            settings.client_id,
+            self._signed_secret() if signed else settings.client_secret,
+            basic="client_secret_basic" in offered and not signed,
+        )
 
-    def _secret(self) -> str | None:
-        if not self._declaration.signed_secret:
-            return None
+    def _signed_secret(self) -> str:
         settings, now = self._app.settings, int(self._clock().timestamp())
         claims = {
             "iss": settings.team_id,
@@ -158,7 +154,7 @@ class OpenIDClient:
         url = self.metadata().get("userinfo_endpoint")
         if url is None or not self._declaration.userinfo:
             return {}
-        claims = as_json(ask(url, {"Authorization": f"Bearer {token.reveal()}"}, {}))
+        claims = as_json(ask("GET", url, headers={"Authorization": f"Bearer {token.reveal()}"}))
         if not isinstance(claims, dict):
             raise ProviderFailed(reason="profile_malformed")
         if claims.get("sub") != sub:

@@ -167,7 +167,7 @@ def _app(name: str, values: Mapping[str, Any], declarations: Mapping[str, Provid
     scopes = values.get("scopes")
     if isinstance(scopes, str):
         values = {**values, "scopes": tuple(scopes.replace(",", " ").split())}
-    settings = validated(ProviderSettings, values, f"providers.{name} has no setting")
+    settings = validated(ProviderSettings, values, f"providers.{name}")
     settings_of = settings.provider or name
     declaration = declarations.get(settings_of)
     if declaration is None:

@@ -66,7 +66,7 @@ def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) ->
     if found.reveal_refresh() is None:
         raise ProviderFailed("This connection has ended. Please log in there again.", reason="token_expired")
     app = host.providers.app(rows[0].provider)
-    fresh = host.providers.client(app).refresh(found, account.uid)
+    fresh = host.providers.client(app).refresh(found, account.extra_data.get("sub"))
     values = {
         "of_id": identifier,
         "new_provider": app.id,

@@ -25,6 +25,8 @@ from authhost_hookspecs.providers import (
     Profile,
     Provider,
     ProviderEmail,
+    ReadProfile,
+    claims_profile,
 )
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Profile",
     "Provider",
     "ProviderEmail",
+    "ReadProfile",
     "Refused",
     "Request",
     "Session",
@@ -54,6 +57,7 @@ __all__ = [
     "StopFlow",
     "User",
     "account",
+    "claims_profile",
     "extensions",
     "hookimpl",
     "hookspec",

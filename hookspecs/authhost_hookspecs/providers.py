@@ -70,6 +70,8 @@ class OAuth2Provider:
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the authorization endpoint, too."""
+    pkce: bool = True
+    """False for a provider that refuses PKCE; the state alone then binds the answer to the browser."""
     scope_separator: str = " "
     credentials: Literal["body", "basic"] = "body"
     """How the token endpoint wants the client's id and secret (RFC 6749, section 2.3.1)."""
@@ -77,8 +79,12 @@ class OAuth2Provider:
     client_secret_name: str = "client_secret"
     token_method: Literal["POST", "GET"] = "POST"
     profile_method: Literal["GET", "POST"] = "GET"
-    token_in: Literal["header", "query"] = "header"
-    """How the profile's address wants the access token (RFC 6750)."""
+    token_params: Mapping[str, str] = field(default_factory=dict)
+    """Sent to the token endpoint, too; ``{name}`` is filled from the parameters of the callback."""
+    refresh_url: str = ""
+    """Where a token is refreshed, if not at ``token_url``."""
+    token_in: Literal["header", "query", "body"] = "header"
+    """How the profile's address wants the access token (RFC 6750); ``body`` is a POST."""
     profile_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the profile's address; ``{name}`` is filled from the answer of the token endpoint."""
     profile_headers: Mapping[str, str] = field(default_factory=dict)

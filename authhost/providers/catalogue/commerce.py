@@ -41,7 +41,7 @@ def _read_paypal(data: Mapping[str, Any]) -> Profile:
 PAYPAL = OAuth2Provider(
     id="paypal",
     name="PayPal",
-    authorize_url="https://www.paypal.com/connect",
+    authorize_url="https://www.paypal.com/signin/authorize",
     authorize_params={"flowEntry": "static"},
     token_url="https://api-m.paypal.com/v1/oauth2/token",
     profile_url="https://api-m.paypal.com/v1/identity/oauth2/userinfo",

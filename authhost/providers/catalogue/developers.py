@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authhost_hookspecs import OAuth2Provider, Profile, Provider
+from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
 from authhost.providers.catalogue._read import all_emails, number_or_text, one_email, optional_text
 
@@ -50,25 +50,15 @@ GITHUB_ENTERPRISE = OAuth2Provider(
 )
 
 
-def _read_gitlab(data: Mapping[str, Any]) -> Profile:
-    return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("email")),
-        username=optional_text(data.get("username")),
-        name=optional_text(data.get("name")),
-        picture=optional_text(data.get("avatar_url")),
-    )
-
-
 GITLAB = OAuth2Provider(
     id="gitlab",
     name="GitLab",
     authorize_url="{server}/oauth/authorize",
     token_url="{server}/oauth/token",
-    profile_url="{server}/api/v4/user",
+    profile_url="{server}/oauth/userinfo",
     defaults={"server": "https://gitlab.com"},
-    read_profile=_read_gitlab,
-    scopes=("read_user",),
+    read_profile=claims_profile,
+    scopes=("openid", "profile", "email"),
     docs="https://docs.gitlab.com/integration/oauth_provider/",
 )
 

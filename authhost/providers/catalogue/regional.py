@@ -87,29 +87,27 @@ NAVER = OAuth2Provider(
 
 
 def _read_vk(data: Mapping[str, Any]) -> Profile:
-    user = data["response"][0]
+    user = data["user"]
     return Profile(
-        uid=number_or_text(user["id"]),
-        # The address is beside the token alone, with not a word on whose it is.
-        emails=one_email(data["token"].get("email")),
-        username=optional_text(user.get("screen_name")),
+        uid=number_or_text(user["user_id"]),
+        emails=one_email(user.get("email")),
         name=full_name(user.get("first_name"), user.get("last_name")),
-        picture=optional_text(user.get("photo_200")),
+        picture=optional_text(user.get("avatar")),
     )
 
 
 VK = OAuth2Provider(
     id="vk",
     name="VK",
-    authorize_url="https://oauth.vk.ru/authorize",
-    token_url="https://oauth.vk.ru/access_token",
-    profile_url="https://api.vk.ru/method/users.get",
-    profile_params={"fields": "photo_200,screen_name", "v": "5.199"},
-    token_in="query",
+    authorize_url="https://id.vk.com/authorize",
+    token_url="https://id.vk.com/oauth2/auth",
+    token_params={"device_id": "{device_id}", "state": "{state}"},
+    profile_url="https://id.vk.com/oauth2/user_info",
+    profile_params={"client_id": "{client_id}"},
+    token_in="body",
     read_profile=_read_vk,
     scopes=("email",),
-    scope_separator=",",
-    docs="https://dev.vk.com/en/api/access-token/authcode-flow-user",
+    docs="https://id.vk.com/about/business/go/docs/en/vkid/latest/vk-id/connection/create-application",
 )
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authhost_hookspecs import OAuth2Provider, Profile, Provider
-from authhost_hookspecs.providers import claims_profile
+from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
 from authhost.providers.catalogue._read import full_name, number_or_text, one_email, optional_text
 
@@ -42,6 +41,8 @@ LINKEDIN = OAuth2Provider(
     profile_url="https://api.linkedin.com/v2/userinfo",
     read_profile=claims_profile,
     scopes=("openid", "profile", "email"),
+    # With a verifier beside the secret its token endpoint answers invalid_client.
+    pkce=False,
     docs="https://learn.microsoft.com/en-us/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2",
 )
 
@@ -108,6 +109,7 @@ FIGMA = OAuth2Provider(
     name="Figma",
     authorize_url="https://www.figma.com/oauth",
     token_url="https://api.figma.com/v1/oauth/token",
+    refresh_url="https://api.figma.com/v1/oauth/refresh",
     profile_url="https://api.figma.com/v1/me",
     read_profile=_read_figma,
     scopes=("current_user:read",),

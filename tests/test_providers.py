@@ -1,0 +1,247 @@
+"""OAuth 1.0a and the ways in which OAuth 2.0 is spoken; what an operator sets up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from authhost_hookspecs import OAuth2Provider, OpenIDConnectProvider, Profile, hookimpl
+from conftest import Declares
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from providers import returned
+
+from authhost import ConfigurationError
+from authhost.errors import InvalidState, ProviderDenied, ProviderFailed
+from authhost.providers.catalogue import BUILT_IN
+
+APP = {"client_id": "the site", "client_secret": "s&cret"}
+
+
+@pytest.fixture(autouse=True)
+def real_time(clock):
+    clock.now = datetime.now(UTC)
+
+
+# OAuth 1.0a.
+
+
+@pytest.fixture
+def oauth1_host(make_host, oauth1):
+    return make_host(
+        {"declares": Declares(oauth1.declaration())},
+        store_social_tokens=True,
+        providers={"oauth1": {"client_id": oauth1.client, "client_secret": oauth1.secret}},
+    )
+
+
+def test_oauth1(oauth1_host, oauth1, arrive, recorder):
+    result = arrive(oauth1_host, "oauth1", oauth1.agree)
+    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
+    assert (result.account.uid, result.account.extra_data["screen_name"]) == ("7001", "ann")
+    with oauth1_host.request(session_token=result.login.session_token) as request:
+        token = oauth1_host.socialaccount.token(request, account_id=result.account.id)
+    assert oauth1.granted[token.reveal()] == token.reveal_secret()
+    arrive(oauth1_host, "oauth1", oauth1.agree)
+    assert recorder.names[3:] == ["social_account_updated", "pre_social_login", "user_logged_in"]
+
+
+def test_oauth1_refusals(oauth1_host, oauth1, arrive):
+    with pytest.raises(ProviderDenied):
+        arrive(oauth1_host, "oauth1", lambda url: {"denied": returned(url)["oauth_token"]})
+    with pytest.raises(InvalidState):
+        arrive(oauth1_host, "oauth1", lambda url: {"denied": "another"})
+    with pytest.raises(ProviderFailed):
+        arrive(oauth1_host, "oauth1", lambda url: {**oauth1.agree(url), "oauth_verifier": "guessed"})
+    with pytest.raises(ProviderFailed):
+        arrive(oauth1_host, "oauth1", lambda url: {"oauth_token": oauth1.agree(url)["oauth_token"]})
+    with oauth1_host.request() as request:
+        other = oauth1_host.socialaccount.begin(request, "oauth1")
+    with pytest.raises(InvalidState):
+        arrive(oauth1_host, "oauth1", lambda url: oauth1.agree(other.url))
+
+
+def test_oauth1_wrong_secret(make_host, oauth1):
+    host = make_host(
+        {"declares": Declares(oauth1.declaration())},
+        providers={"oauth1": {"client_id": oauth1.client, "client_secret": "wrong" * 9}},
+    )
+    with host.request() as request, pytest.raises(ProviderFailed) as caught:
+        host.socialaccount.begin(request, "oauth1")
+    assert caught.value.fields["reason"] == "token_refused"
+
+
+# OAuth 2.0, as providers speak it.
+
+
+@pytest.fixture
+def odd(make_host, scripted, arrive):
+    """Arrive from a provider declared with ``values``; return what its endpoints saw."""
+
+    def odd(params=None, **values):
+        scripted.userinfo = {"sub": "odd-1"}
+        host = make_host({"declares": Declares(scripted.plain(**values))}, providers={"odd": APP})
+        result = arrive(
+            host, "odd", lambda url: {**scripted.agree(url), **(params or {})}, process="redirect"
+        )
+        assert result.account.uid == "odd-1"
+        return {seen.path: seen for seen in scripted.seen}
+
+    return odd
+
+
+def test_credentials_in_the_body(odd):
+    token = odd()["/token"]
+    assert (token.form["client_id"], token.form["client_secret"]) == ("the site", "s&cret")
+    assert "Authorization" not in token.headers
+
+
+def test_credentials_in_a_header(odd):
+    token = odd(credentials="basic")["/token"]
+    assert token.headers["Authorization"] == "Basic dGhlJTIwc2l0ZTpzJTI2Y3JldA=="
+    assert "client_secret" not in token.form
+
+
+def test_other_names_and_get(odd, scripted):
+    seen = odd(client_id_name="appid", client_secret_name="key", token_method="GET")
+    query = seen["/token"].query
+    assert (query["appid"], query["key"], query["grant_type"]) == ("the site", "s&cret", "authorization_code")
+    assert "client_secret" not in query
+
+
+def test_one_other_name(odd):
+    form = odd(client_id_name="client_key")["/token"].form
+    assert (form["client_key"], form["client_secret"]) == ("the site", "s&cret")
+
+
+@pytest.mark.parametrize("place", ["header", "query", "body"])
+def test_places_of_the_token(odd, place):
+    seen = odd(token_in=place, profile_params={"id": "{client_id}"})["/userinfo"]
+    found = {
+        "header": seen.headers.get("Authorization", "").removeprefix("Bearer "),
+        "query": seen.query.get("access_token"),
+        "body": seen.form.get("access_token"),
+    }
+    assert [name for name, value in found.items() if value] == [place]
+    assert (seen.form if place == "body" else seen.query)["id"] == "the site"
+
+
+def test_what_the_callback_and_the_token_answer_said(odd, scripted):
+    scripted.token_fields = {"openid": "o-1"}
+    seen = odd(
+        {"device_id": "d-1"},
+        token_params={"device_id": "{device_id}"},
+        profile_params={"openid": "{openid}"},
+        profile_headers={"Client-Id": "{client_id}"},
+    )
+    assert seen["/token"].form["device_id"] == "d-1"
+    assert seen["/userinfo"].query["openid"] == "o-1"
+    assert seen["/userinfo"].headers["Client-Id"] == "the site"
+    with pytest.raises(ProviderFailed) as caught:
+        odd(token_params={"device_id": "{device_id}"})
+    assert caught.value.fields["reason"] == "answer_incomplete"
+
+
+def test_more_documents(odd, scripted):
+    def read_profile(data):
+        assert data["emails"] == []  # a 404
+        return Profile(data["sub"])
+
+    odd(more_urls={"emails": f"{scripted.url}/emails"}, read_profile=read_profile)
+
+
+def test_without_pkce(odd):
+    assert "code_verifier" not in odd(pkce=False)["/token"].form
+
+
+def test_a_signed_secret(make_host, scripted, arrive):
+    """Apple's way: the client's secret is a JWT."""
+    import jwt
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    declaration = OpenIDConnectProvider(id="signs", name="Signs", signed_secret=True, userinfo=False)
+    given = {"server": scripted.url, "client_id": "site", "team_id": "T", "key_id": "K"}
+    host = make_host({"d": Declares(declaration)}, providers={"signs": {**given, "private_key": pem}})
+    arrive(host, "signs", scripted.agree, process="redirect")
+    secret = next(seen for seen in scripted.seen if seen.path == "/token").form["client_secret"]
+    claims = jwt.decode(secret, key.public_key(), algorithms=["ES256"], audience=scripted.url)
+    assert (claims["iss"], claims["sub"], jwt.get_unverified_header(secret)["kid"]) == ("T", "site", "K")
+    host = make_host({"d": Declares(declaration)}, providers={"signs": {**given, "private_key": "no key"}})
+    with pytest.raises(ProviderFailed) as caught:
+        arrive(host, "signs", scripted.agree, process="redirect")
+    assert caught.value.fields["reason"] == "private_key"
+
+
+# What an operator sets up.
+
+
+@pytest.mark.parametrize(
+    ("providers", "says"),
+    [
+        ({"gogle": APP}, "did you mean 'google'"),
+        ({"corp": {**APP, "provider": "keycloak"}}, "needs the setting server"),
+        ({"apple": {"client_id": "x"}}, "team_id and key_id and private_key"),
+        ({"google": {}}, "client_id"),
+        ({"google": {**APP, "clientid": "x"}}, "did you mean 'client_id'"),
+        ({"Google!": APP}, "lower-case"),
+        ({"google": {**APP, "trust_emails": "perhaps"}}, "trust_emails"),
+    ],
+)
+def test_settings_that_cannot_serve(make_host, providers, says):
+    with pytest.raises(ConfigurationError, match="providers") as caught:
+        make_host(providers=providers)
+    assert says in str(caught.value)
+    assert "s&cret" not in str(caught.value)
+
+
+def test_every_built_in_provider_begins(make_host):
+    """Each of OAuth 2.0 builds its redirect; the others ask the provider first."""
+    plain = [each for each in BUILT_IN if isinstance(each, OAuth2Provider)]
+    app = {**APP, "server": "https://server.example", "tenant": "common"}
+    host = make_host(providers={each.id: app for each in plain})
+    for each in plain:
+        with host.request() as request:
+            redirect = host.socialaccount.begin(request, each.id)
+        asked = returned(redirect.url.replace("#", "&"))
+        assert asked["state"]
+        assert asked["redirect_uri"] == f"http://localhost:8000/account/social/{each.id}/callback"
+        assert ("code_challenge" in asked) is each.pkce
+
+
+def test_several_apps_of_one_provider(make_host):
+    host = make_host(
+        providers={
+            "ours": {**APP, "provider": "github", "scopes": "user:email, read:org"},
+            "theirs": {**APP, "provider": "github", "client_id": "other"},
+        }
+    )
+    ours, theirs = host.providers
+    assert (ours.namespace, theirs.namespace) == ("github", "github")
+    assert ours.scopes == ("user:email", "read:org")
+    assert "s&cret" not in repr(list(host.providers)) + repr(host.settings)
+
+
+class Broken:
+    @hookimpl
+    def register_providers(self):
+        raise RuntimeError("no")
+
+
+def test_a_plugin_whose_providers_fail_costs_its_providers_alone(make_host, openid, caplog):
+    host = make_host(
+        {"broken": Broken(), "odd": Declares("no declaration", openid.plain())}, providers={"plain": APP}
+    )
+    assert [each.id for each in host.providers] == ["plain"]
+    assert "providers of plugin broken failed" in caplog.text
+
+
+def test_settings_of_providers_from_the_environment(monkeypatch, tmp_path):
+    from authhost import Settings
+
+    file = tmp_path / "site.toml"
+    file.write_text(f'secret_key = "{"k" * 48}"\n[providers.google]\nclient_id = "from the file"\n')
+    monkeypatch.setenv("AUTHHOST_PROVIDERS__GOOGLE__CLIENT_SECRET", "from the environment")
+    assert Settings.load(file).providers == {
+        "google": {"client_id": "from the file", "client_secret": "from the environment"}
+    }

@@ -1,0 +1,196 @@
+"""Tokens of providers: kept where asked for, encrypted, refreshed, rotated."""
+
+from __future__ import annotations
+
+import pickle
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import func, select
+
+from authhost import ConfigurationError, Settings
+from authhost.encryption import Encryption, Undecipherable
+from authhost.errors import InvalidIdToken, InvalidInput, LoginRequired, ProviderFailed, SocialAccountNotFound
+from authhost.socialaccount import tokens
+from authhost.store.tables import social_tokens
+
+OLD, NEW = "old-encryption-key-" * 2, "new-encryption-key-" * 2
+
+
+@pytest.fixture
+def make(make_host, scripted, clock):
+    clock.now = datetime.now(UTC)
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site", "trust_emails": True}
+
+    def make(**settings):
+        return make_host(
+            providers={"corp": {"client_secret": "of-the-site", **app}},
+            **{"store_social_tokens": True, "encryption_keys": (OLD,), **settings},
+        )
+
+    return make
+
+
+def token_of(host, result, **more):
+    with host.request(session_token=result.login.session_token) as request:
+        return host.socialaccount.token(request, account_id=result.account.id, **more)
+
+
+def sealed(host):
+    with host.engine.connect() as connection:
+        return connection.execute(select(social_tokens.c.sealed)).scalars().all()
+
+
+def test_not_kept_unless_asked_for(make, arrive, scripted, recorder):
+    host = make(store_social_tokens=False)
+    result = arrive(host, "corp", scripted.agree)
+    with pytest.raises(SocialAccountNotFound):
+        token_of(host, result)
+    assert sealed(host) == []
+    assert recorder.calls[0][1]["sociallogin"].token.reveal()
+
+
+def test_kept_encrypted(make, arrive, scripted, recorder):
+    host = make()
+    scripted.token_fields = {"scope": "openid email", "refresh_token": "the-refresh-token"}
+    result = arrive(host, "corp", scripted.agree)
+    token = token_of(host, result)
+    assert token.reveal() == recorder.calls[0][1]["sociallogin"].token.reveal()
+    assert (token.scopes, token.reveal_secret()) == (("openid", "email"), None)
+    [stored] = sealed(host)
+    assert token.reveal().encode() not in stored
+    assert token.reveal() not in repr(token)
+    with pytest.raises(TypeError):
+        pickle.dumps(token)
+
+
+def test_a_later_login_keeps_the_refresh_token(make, arrive, scripted, clock):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    arrive(host, "corp", scripted.agree)
+    scripted.token_fields = {}
+    result = arrive(host, "corp", scripted.agree)
+    assert token_of(host, result).reveal_refresh() == "first"
+
+
+def test_refreshed_when_it_ends(make, arrive, scripted, clock):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    result = arrive(host, "corp", scripted.agree)
+    before = token_of(host, result)
+    clock.forward(seconds=3600 - 59)
+    scripted.token_fields = {"refresh_token": "second", "expires_in": 60, "access_token": "fresh"}
+    after = token_of(host, result)
+    assert (after.reveal(), after.reveal_refresh()) == ("fresh", "second")
+    assert before.reveal() != after.reveal()
+    assert scripted.seen[-1].form["refresh_token"] == "first"
+    assert scripted.asked.count("/token") == 2
+
+
+def test_an_id_token_of_a_refresh_is_about_the_same_person(make, arrive, scripted, clock):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    result = arrive(host, "corp", scripted.agree)
+    now = int(clock.now.timestamp()) + 4000
+    claims = {"iss": scripted.url, "aud": "site", "iat": now, "exp": now + 600}
+    clock.forward(seconds=4000)
+    scripted.token_fields = {"id_token": scripted.signed({**claims, "sub": "somebody-else"})}
+    with pytest.raises(InvalidIdToken):
+        token_of(host, result)
+    scripted.token_fields = {"id_token": scripted.signed({**claims, "sub": scripted.sub})}
+    assert token_of(host, result).reveal_refresh() == "first"
+
+
+def test_a_refresh_that_is_refused(make, arrive, scripted, clock, recorder):
+    host = make()
+    result = arrive(host, "corp", scripted.agree)
+    clock.forward(seconds=4000)
+    with pytest.raises(ProviderFailed) as caught:
+        token_of(host, result)
+    assert caught.value.fields["reason"] == "token_expired"
+    scripted.token_fields = {"refresh_token": "first"}
+    clock.forward(seconds=-4000)
+    result = arrive(host, "corp", scripted.agree)
+    clock.forward(seconds=4000)
+    scripted.instead["/token"] = lambda handler: (400, {}, b'{"error": "invalid_grant"}')
+    with pytest.raises(ProviderFailed) as caught:
+        token_of(host, result)
+    assert (caught.value.fields["reason"], caught.value.fields["error"]) == ("token_refused", "invalid_grant")
+    assert recorder.calls[-1][1]["flow"] == "social_token"
+
+
+def test_two_refreshes_at_once_end_with_one_token(make, arrive, scripted, clock):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    result = arrive(host, "corp", scripted.agree)
+    clock.forward(seconds=4000)
+
+    def token(handler):
+        scripted.instead.clear()
+        scripted.token_fields = {"access_token": "theirs", "expires_in": 3600}
+        token_of(host, result)  # the other one, while this one waits for its answer
+        return 200, {}, b'{"access_token": "mine", "token_type": "Bearer", "expires_in": 3600}'
+
+    scripted.instead["/token"] = token
+    assert token_of(host, result).reveal() == token_of(host, result).reveal() == "theirs"
+
+
+def test_whose_token(make, arrive, scripted, run):
+    host = make()
+    result = arrive(host, "corp", scripted.agree)
+    with host.request() as request:
+        with pytest.raises(LoginRequired):
+            host.socialaccount.token(request, account_id=result.account.id)
+        job = host.socialaccount.token(request, account_id=result.account.id, user_id=result.login.user.id)
+        with pytest.raises(SocialAccountNotFound):
+            host.socialaccount.token(request, account_id=result.account.id, user_id=uuid4())
+        with pytest.raises(InvalidInput):
+            host.socialaccount.token(request, account_id="x", user_id=uuid4())
+    assert job.reveal() == token_of(host, result).reveal()
+
+
+def test_rotation(make, arrive, scripted, database_url):
+    host = make()
+    result = arrive(host, "corp", scripted.agree)
+    value, [before] = token_of(host, result).reveal(), sealed(host)
+    both = make(encryption_keys=(NEW, OLD))
+    assert token_of(both, result).reveal() == value
+    assert list(tokens.rotate(both)) == [1]
+    assert sealed(both) != [before]
+    assert token_of(make(encryption_keys=(NEW,)), result).reveal() == value
+    with pytest.raises(Undecipherable, match="encryption_keys"):
+        token_of(make(encryption_keys=("lost-encryption-key-" * 2,)), result)
+
+
+def test_a_step_under_a_lost_key_is_begun_again(make, scripted):
+    with make().request() as request:
+        redirect = request.host.socialaccount.begin(request, "corp")
+    other = make(encryption_keys=(NEW,))
+    from authhost.errors import InvalidState
+
+    with other.request() as request, pytest.raises(InvalidState):
+        request.host.socialaccount.complete(
+            request, "corp", params=scripted.agree(redirect.url), state_token=redirect.state_token
+        )
+
+
+def test_keys_of_encryption():
+    with pytest.raises(ConfigurationError, match="32 characters"):
+        Settings(secret_key="k" * 48, encryption_keys=("short",))
+    sealed = Encryption(Settings(secret_key="k" * 48)).seal({"a": "b"})
+    assert Encryption(Settings(secret_key="k" * 48)).open(sealed) == {"a": "b"}
+    with pytest.raises(Undecipherable):
+        Encryption(Settings(secret_key="j" * 48)).open(sealed)
+
+
+def test_disconnecting_deletes_the_token(make, arrive, scripted, run):
+    host = make()
+    result = arrive(host, "corp", scripted.agree)
+    token = result.login.session_token
+    with host.request(session_token=token) as request:
+        token = host.account.set_password(request, password="green teapots sing at dawn").session_token
+    with host.request(session_token=token) as request:
+        host.socialaccount.disconnect(request, account_id=result.account.id)
+    with host.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(social_tokens)).scalar_one() == 0
