@@ -25,7 +25,8 @@ class Problem(NamedTuple):
 
 def problems(host: AuthHost) -> list[Problem]:
     """All findings about a host that starts."""
-    return [*_settings(host.settings), *_hash(host.settings), *_plugins(host), *_limits(host)]
+    settings = host.settings
+    return [*_settings(settings), *_hash(settings), *_plugins(host), *_providers(host), *_limits(host)]
 
 
 def _settings(settings: Settings) -> Iterator[Problem]:
@@ -87,6 +88,31 @@ def _plugins(host: AuthHost) -> Iterator[Problem]:
             f"{' and '.join(deliverers)} all deliver e-mail; the first that takes a message has it",
             "block all but one",
         )
+
+
+def _providers(host: AuthHost) -> Iterator[Problem]:
+    settings = host.settings
+    if not settings.providers:
+        return
+    if "{provider}" not in host.urls["social_callback"]:
+        yield Problem(
+            "error",
+            "all providers come back to one address, so that one can pass for another (RFC 9700, 4.4)",
+            "put {provider} into urls.social_callback",
+        )
+    if settings.store_social_tokens and not settings.encryption_keys:
+        yield Problem(
+            "warning",
+            "tokens of providers are encrypted by secret_key, which then cannot be changed",
+            "set encryption_keys",
+        )
+    for app in host.providers:
+        if app.settings.login_by_email and not app.trusts_emails:
+            yield Problem(
+                "warning",
+                f"providers.{app.id} has login_by_email, but its word on addresses does not count",
+                "set trust_emails to true if it verifies addresses, or login_by_email to false",
+            )
 
 
 def _limits(host: AuthHost) -> Iterator[Problem]:

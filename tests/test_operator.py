@@ -343,3 +343,120 @@ def test_ctrl_c_ends_the_tour():
     assert tour.stdout.readline()
     tour.send_signal(signal.SIGINT)
     assert tour.wait(timeout=60) == 130
+
+
+# Providers.
+
+
+def social_file(tmp_path, *tables):
+    file = tmp_path / "site.toml"
+    file.write_text(f'database_url = "sqlite:///{tmp_path / "site.sqlite3"}"\n' + "\n".join(tables))
+    return str(file)
+
+
+def findings(file, name):
+    done = authhost("--config", file, "providers", "check", name, "--json")
+    rows = {row["check"]: row for row in map(json.loads, done.stdout.splitlines())}
+    return done.returncode, rows
+
+
+def test_providers_list(tmp_path):
+    file = social_file(tmp_path, '[providers.work]\nprovider = "google"\nclient_id = "x"')
+    done = authhost("--config", file, "providers", "list", "--json")
+    [row] = map(json.loads, done.stdout.splitlines())
+    assert row["redirect_uri"] == "http://localhost:8000/account/social/work/callback"
+    assert (row["provider"], row["protocol"]) == ("google", "OpenID Connect")
+    everything = authhost("--config", file, "providers", "list", "--all").stdout
+    assert "mastodon" in everything
+    assert "openid profile" in everything
+
+
+def test_providers_check(tmp_path, openid, oauth1):
+    app = 'client_id = "x"\nclient_secret = "y"\n'
+    file = social_file(
+        tmp_path,
+        f'[providers.corp]\nprovider = "openid_connect"\nserver = "{openid.url}"\n{app}',
+        f'[providers.slash]\nprovider = "openid_connect"\nserver = "{openid.url}/"\n{app}',
+        f'[providers.gone]\nprovider = "openid_connect"\nserver = "http://127.0.0.1:9"\n{app}',
+    )
+    code, rows = findings(file, "corp")
+    assert code == 0
+    assert {name: row["result"] for name, row in rows.items()} == {
+        "redirect URI": "ok",
+        "discovery": "ok",
+        "PKCE": "unclear",
+        "ID token": "ok",
+        "credentials": "ok",
+    }
+    code, rows = findings(file, "slash")
+    assert (code, rows["discovery"]["result"]) == (1, "error")
+    assert "another issuer" in rows["discovery"]["do"]
+    code, rows = findings(file, "gone")
+    assert "could not be reached" in rows["discovery"]["do"]
+    assert authhost("--config", file, "providers", "check", "none").returncode == 1
+
+
+def test_providers_check_knows_a_wrong_secret(make_host, scripted):
+    from authhost.providers.check import findings
+
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "x"}
+    host = make_host(base_url="http://site.example", providers={"corp": app})
+    scripted.metadata["id_token_signing_alg_values_supported"] = ["HS256"]
+    scripted.metadata["code_challenge_methods_supported"] = ["plain"]
+    scripted.instead["/token"] = lambda handler: (401, {}, b'{"error": "invalid_client"}')
+    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    assert {name: each.result for name, each in found.items()} == {
+        "redirect URI": "error",
+        "client secret": "unclear",
+        "PKCE": "error",
+        "ID token": "error",
+        "discovery": "ok",
+        "credentials": "error",
+    }
+    assert "client_secret" in found["credentials"].do
+
+
+def test_providers_check_of_oauth1(make_host, oauth1):
+    from conftest import Declares
+
+    from authhost.providers.check import findings
+
+    declares = {"d": Declares(oauth1.declaration())}
+    for secret, result in ((oauth1.secret, "ok"), ("wrong" * 9, "error")):
+        app = {"client_id": oauth1.client, "client_secret": secret}
+        host = make_host(declares, providers={"oauth1": app})
+        assert list(findings(host, host.providers.app("oauth1")))[-1].result == result
+
+
+def test_providers_rotate(tmp_path, openid, arrive):
+    file = social_file(
+        tmp_path,
+        "store_social_tokens = true",
+        f'encryption_keys = ["{"o" * 40}"]',
+        f'[providers.corp]\nprovider = "openid_connect"\nserver = "{openid.url}"',
+        'client_id = "x"\nclient_secret = "y"',
+    )
+    with AuthHost(
+        Settings.load(file, secret_key=SECRET, email_verification="none"),
+        discover=False,
+        upgrade_database=True,
+    ) as host:
+        openid.person("r", email="r@example.org")
+        arrive(host, "corp", lambda url: openid.agree(url, "r"))
+    keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
+    chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
+    done = authhost(*chosen, "providers", "rotate", **keys)
+    assert "1 tokens are under the first key" in done.stdout
+    lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
+    assert (lost.returncode, "was one removed?" in lost.stderr) == (1, True)
+
+
+def test_the_check_looks_at_providers(make_host):
+    host = make_host(
+        store_social_tokens=True,
+        urls={"social_callback": "/callback"},
+        providers={"okta": {"client_id": "x", "server": "https://o.example", "login_by_email": True}},
+    )
+    said = " ".join(each.problem for each in problems(host))
+    for part in ("come back to one address", "encrypted by secret_key", "okta has login_by_email"):
+        assert part in said

@@ -9,14 +9,13 @@ from typing import Any
 import click
 
 from authhost.check import Problem, problems
-from authhost.cli.output import emit
+from authhost.cli.output import emit, json_option
+from authhost.cli.providers import providers
 from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, PluginRecord
 from authhost.errors import ConfigurationError
 from authhost.host import AuthHost
 from authhost.settings import Settings
 from authhost.store import migrate
-
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 
 
 class Operator:
@@ -163,6 +162,9 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
                 }
             )
     emit(rows, as_json, "")
+
+
+cli.add_command(providers)
 
 
 @cli.group("db")

@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+
 
 def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
     """Print ``rows``; ``empty`` is what people read when there are none."""
@@ -21,7 +23,9 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0])
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")  # an address that is cut short is of no use
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)

@@ -13,6 +13,7 @@ from authhost.inputs import text
 from authhost.providers.registry import App
 from authhost.records import SocialToken
 
+MADE_UP_CODE = "authhost-check"
 UID_LENGTH = 255
 TOKEN_LENGTH = 16_384
 
@@ -44,6 +45,9 @@ class Client(Protocol):
 
     def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
         """Ask for token and profile."""
+
+    def probe(self, redirect_uri: str) -> None:
+        """Ask the token endpoint in vain, to learn whether it knows us; raises `ProviderFailed` if not."""
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token for the person whose ID token, where there is one, says ``sub``."""

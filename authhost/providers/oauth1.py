@@ -62,6 +62,10 @@ class OAuth1Client:
             read_profile(self._app, {**data, "token": said}), data, SocialToken(token, secret=secret)
         )
 
+    def probe(self, redirect_uri: str) -> None:
+        """Ask for a request token that nobody will use."""
+        self.begin(redirect_uri, "")
+
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """Tokens of OAuth 1.0a do not end."""
         return token

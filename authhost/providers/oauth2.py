@@ -13,7 +13,7 @@ from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
 from authhost.keys import new_key
-from authhost.providers.client import Answer, Begun, make_token, read_profile
+from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
 from authhost.providers.http import PLAIN, SECURE, as_json, is_secure, prepare, quietly, shown_to_oauthlib
 from authhost.providers.registry import App
 from authhost.providers.token_endpoint import TokenEndpoint
@@ -60,6 +60,11 @@ class OAuth2Client:
             response = self._ask(url, token, {}, "GET")
             data[name] = [] if response.status_code == 404 else as_json(response)
         return Answer(read_profile(app, {**data, "token": said}), data, token)
+
+    def probe(self, redirect_uri: str) -> None:
+        """Send a made-up code."""
+        verifier = new_key() if self._declaration.pkce else None
+        self._endpoint(self._declaration.token_url).exchange(redirect_uri, {"code": MADE_UP_CODE}, verifier)
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token."""

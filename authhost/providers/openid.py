@@ -13,7 +13,7 @@ from authhost_hookspecs import OpenIDConnectProvider
 
 from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
-from authhost.providers.client import Answer, Begun, make_token, read_profile
+from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
 from authhost.providers.http import as_json, is_secure, prepare
 from authhost.providers.idtoken import verify
 from authhost.providers.oauth2 import ask, authorization
@@ -69,6 +69,10 @@ class OpenIDClient:
         data = merged(claims, self._userinfo(token, claims["sub"]))
         return Answer(read_profile(self._app, data), data, token)
 
+    def probe(self, redirect_uri: str) -> None:
+        """Send a made-up code."""
+        self._endpoint().exchange(redirect_uri, {"code": MADE_UP_CODE}, new_key())
+
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token; an ID token that comes with it must be about the same person (section 12.2)."""
         fields = self._endpoint().refresh(token)
@@ -92,6 +96,12 @@ class OpenIDClient:
             self._metadata, self._metadata_at = found, monotonic()
         return self._metadata
 
+    def keys(self) -> list[Mapping[str, Any]]:
+        """The keys that sign ID tokens (RFC 7517)."""
+        if not self._keys or monotonic() - self._keys_at > KEEP:
+            self._fetch_keys()
+        return self._keys
+
     def _fetch_keys(self) -> None:
         found = _published(self.metadata()["jwks_uri"]).get("keys")
         if not isinstance(found, list):
@@ -101,14 +111,10 @@ class OpenIDClient:
 
     def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
         """The claims of an ID token. A key that is not known may be new: the provider is asked once."""
-        age = monotonic() - self._keys_at
-        if not self._keys or age > KEEP:
-            self._fetch_keys()
-            age = 0.0
         try:
             return self._verify(id_token, token)
         except InvalidIdToken as error:
-            if error.fields["reason"] != "unknown_key" or age < REFETCH:
+            if error.fields["reason"] != "unknown_key" or monotonic() - self._keys_at < REFETCH:
                 raise
         self._fetch_keys()
         return self._verify(id_token, token)
@@ -116,7 +122,7 @@ class OpenIDClient:
     def _verify(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
         return verify(
             id_token,
-            self._keys,
+            self.keys(),
             issuer=self._app.namespace,
             client_id=self._app.settings.client_id,
             access_token=token.reveal(),

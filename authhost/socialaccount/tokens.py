@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from authhost.records import SocialToken
 from authhost.store import statements
@@ -60,6 +60,13 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
         return
     row = {"account_id": account_id, "provider": provider, "sealed": sealed, "updated_at": request.now}
     request.write(statements.INSERT_SOCIAL_TOKEN, row)
+
+
+def count(host: AuthHost) -> int:
+    """How many tokens are kept."""
+    with host.engine.connect() as connection:
+        found: int = connection.execute(select(func.count()).select_from(social_tokens)).scalar_one()
+    return found
 
 
 def rotate(host: AuthHost) -> Iterator[int]:

@@ -26,11 +26,12 @@ def analytics() -> None:
 def report(
     get_host: Callable[[], Host], since: datetime | None, until: datetime | None, as_json: bool
 ) -> None:
-    """Count events by day and outcome.
+    """Count events by day, outcome and provider.
 
     Example: authhost analytics report --since 2026-01-01 --json
     """
-    columns = (event_table.c.day, event_table.c.event, event_table.c.outcome)
+    table = event_table.c
+    columns = (table.day, table.event, table.outcome, table.provider)
     counts = select(*columns, func.count().label("count")).group_by(*columns).order_by(*columns)
     if since:
         counts = counts.where(event_table.c.day >= since.date())
@@ -45,7 +46,7 @@ def report(
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("day", "event", "outcome", "count")
+    shown = Table("day", "event", "outcome", "provider", "count")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console().print(table)
+        shown.add_row(*("" if value is None else str(value) for value in row.values()))
+    Console().print(shown)

@@ -28,7 +28,7 @@ class AnalyticsPlugin:
 
     @hookimpl
     def user_logged_in(self, request: Request) -> None:
-        self._count(request, "user_logged_in")
+        self._count(request, "user_logged_in", request.authentication[0].provider)
 
     @hookimpl
     def user_logged_out(self, request: Request) -> None:

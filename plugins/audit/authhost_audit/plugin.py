@@ -65,8 +65,11 @@ class AuditPlugin:
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
-        session = request.session
-        self._record(request, "user_logged_in", user.id, {"method": session.method} if session else None)
+        proof = request.authentication[0]
+        details = {"method": proof.method}
+        if proof.provider is not None:
+            details["provider"] = proof.provider
+        self._record(request, "user_logged_in", user.id, details)
 
     @hookimpl
     def user_logged_out(self, request: Request, user: User) -> None:

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from authhost_hookspecs import EmailAddress, Host, Message, PluginTables, Request, User, hookimpl
+from authhost_hookspecs import (
+    EmailAddress,
+    Host,
+    Message,
+    PluginTables,
+    Request,
+    SocialAccount,
+    SocialLogin,
+    User,
+    hookimpl,
+)
 
 from authhost_email.outbox import Outbox, Worker
 from authhost_email.settings import EmailSettings
@@ -77,6 +87,18 @@ class EmailPlugin:
         for each in (from_email_address, to_email_address):
             if each.verified:
                 self._queue(request, "email_changed", each.email, address=to_email_address.email)
+
+    @hookimpl
+    def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
+        user, account = sociallogin.user, sociallogin.account
+        if user is not None:
+            self._queue(request, "social_account_added", user.email, provider=account.provider)
+
+    @hookimpl
+    def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
+        user = request.user
+        if user is not None and user.id == socialaccount.user_id:
+            self._queue(request, "social_account_removed", user.email, provider=socialaccount.provider)
 
     @hookimpl
     def host_started(self, host: Host) -> None:
