@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from threading import Barrier, Thread
 
 import pytest
-from authhost_hookspecs import Refused, StopFlow, hookimpl
-from conftest import PASSWORD
+from authhost_hookspecs import Profile, ProviderEmail, Refused, StopFlow, hookimpl
+from conftest import PASSWORD, Declares
 from sqlalchemy import func, select
 
 from authhost.errors import (
@@ -136,8 +136,18 @@ def test_login_as_somebody_else_logs_out_first(make, come, recorder, ann, openid
     token = come(host, openid.person("bob", email=BOB, email_verified=True)).login.session_token
     recorder.calls.clear()
     come(host, ann, token)
-    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_out", "user_logged_in"]
-    assert recorder.calls[2][1]["user"].email == BOB
+    assert recorder.names == ["pre_social_login", "user_logged_out", "user_signed_up", "user_logged_in"]
+    assert recorder.calls[1][1]["user"].email == BOB
+    assert count(host, sessions) == 1
+
+
+def test_a_refused_login_leaves_the_other_one_logged_in(make, come, ann, openid):
+    host = make({"veto": VetoesAnn()})
+    token = come(host, openid.person("bob", email=BOB, email_verified=True)).login.session_token
+    with pytest.raises(Vetoed):
+        come(host, ann, token)
+    with host.request(session_token=token) as request:
+        assert request.user.email == BOB
 
 
 def test_a_deactivated_account_stays_out(make, come, recorder, ann, run):
@@ -166,6 +176,13 @@ def test_closed_signup(make, come, recorder, ann):
         come(host, ann)
     assert recorder.names == ["pre_social_login", "flow_refused"]
     assert count(host, users) == count(host, social_accounts) == 0
+
+
+class VetoesAnn:
+    @hookimpl
+    def before_login(self, user):
+        if user.email == ANN:
+            raise Refused("not_ann", "Not Ann.")
 
 
 class Veto:
@@ -214,16 +231,37 @@ def test_a_taken_address_is_not_told_where_verification_is_mandatory(make, come,
     assert count(host, users) == 2
 
 
-def test_an_unverified_claim_yields_to_a_verified_address(make, come, recorder, run, ann):
+def test_an_unverified_claim_is_a_claim(make, come, recorder, run, ann):
+    """Whoever signed up by password and comes by a provider next must not end with two accounts."""
     host = make()
-    squatter = run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "signup", email=ANN, password=PASSWORD)
     recorder.calls.clear()
-    result = come(host, ann)
-    assert recorder.names == ["pre_social_login", "user_signed_up", "user_logged_in"]
-    assert result.login.user.id != squatter.user.id
+    assert come(host, ann).missing == ("email",)
+    assert recorder.names == ["pre_social_login"]
     with host.request() as request:
-        assert request.user_by_email(ANN).id == result.login.user.id
+        assert request.user_by_email(ANN) is None
+    assert count(host, users) == 1
+
+
+def test_further_addresses_come_along_where_they_are_free(make_host, arrive, scripted, run, recorder, clock):
+    clock.now = datetime.now(UTC)
+
+    def read_profile(data):
+        emails = [ProviderEmail(each, True, each == ANN) for each in data["emails"]]
+        return Profile(data["sub"], (*emails, ProviderEmail("odd@example.org", False)))
+
+    host = make_host(
+        {"declares": Declares(scripted.plain(read_profile=read_profile))},
+        providers={"odd": {"client_id": "a", "client_secret": "b"}},
+    )
+    run(host, "signup", email="taken@example.org", password=PASSWORD)
+    scripted.userinfo = {"sub": "1", "emails": ["taken@example.org", BOB, ANN, ANN.upper()]}
+    result = arrive(host, "odd", scripted.agree)
+    with host.request(session_token=result.login.session_token) as request:
+        found = [(each.email, each.verified, each.primary) for each in host.account.list_emails(request)]
+        assert request.user_by_email(BOB).id == result.login.user.id
         assert request.user_by_email("nobody") is None
+    assert found == [(ANN, True, True), (BOB, True, False)]
 
 
 def test_login_by_email(make, come, recorder, run, ann):

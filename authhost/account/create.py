@@ -21,7 +21,6 @@ def store_account(
 ) -> tuple[User, EmailAddress | None] | None:
     """Store the account, or return None where the address is taken: the database decides.
 
-    Another account's unverified claim gives way to a ``verified`` address.
     Raises `UsernameTaken`.
     """
     now = request.now
@@ -54,8 +53,6 @@ def insert_address(
     request: Request, user: User, address: Email, *, verified: bool, primary: bool
 ) -> EmailAddress:
     """Store an address that claims its key; `IntegrityError` where it is taken."""
-    if verified:
-        request.write(statements.YIELD_CLAIM, {"of_key": address.key, "of_user": user.id})
     record = EmailAddress(request.new_id(), user.id, address.address, verified, primary)
     request.write(
         statements.INSERT_ADDRESS,

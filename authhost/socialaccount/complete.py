@@ -9,7 +9,7 @@ from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import OperationalError
 
 from authhost.account.flow import about, social_flow
-from authhost.account.login import start_session_or_wait
+from authhost.account.login import leave, start_session_or_wait
 from authhost.errors import (
     AccountInactive,
     Conflict,
@@ -116,9 +116,11 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
     if not sociallogin.is_existing:
         if sociallogin.user is None:
             return sign_up(request, sociallogin, target)
+        leave(request)
         user = connect_match(request, sociallogin, sociallogin.user)
         insert(request, sociallogin, user)
         added(request, sociallogin)
+    leave(request)
     account = sociallogin.account
     assert account.user_id is not None
     queries.lock_account(request, account.user_id)

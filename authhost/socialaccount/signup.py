@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
-from authhost.account.login import start_session, wait_for_verification
+from authhost.account.login import leave, start_session, wait_for_verification
 from authhost.account.signup import pretend
 from authhost.account.verification import mark_ready, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
@@ -110,6 +110,7 @@ def _create(
             raise Overtaken
         return None
     user, email_address = created
+    leave(request)
     _insert_others(request, user, sociallogin, but=address)
     insert(request, sociallogin, user)
     hooks.user_signed_up(request, user)
@@ -126,7 +127,7 @@ def _create(
 def _insert_others(
     request: Request, user: User, sociallogin: SocialLogin, *, but: SocialEmail | None
 ) -> None:
-    """Further addresses that the provider has verified and that nobody else has verified here."""
+    """Further addresses that the provider has verified and that no other account has."""
     if request.settings.change_email:
         return
     for each in sociallogin.email_addresses:

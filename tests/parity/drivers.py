@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import django
-from authhost_hookspecs import Message, hookimpl
+from authhost_hookspecs import Message, Request, SocialLogin, StopFlow, hookimpl
 from django.conf import settings as django_settings
 
 from authhost import AuthHost, Settings
@@ -49,6 +49,26 @@ class Driver(Protocol):
     def reset(self, email: str) -> None:
         """By the link of the newest mail to ``email``."""
 
+    def arrive(self, person: Person, process: str = "login") -> None:
+        """Go to the provider as ``person``, agree, and come back."""
+
+    def social_signup(self, email: str) -> None:
+        """Give the address that the signup waits for."""
+
+    def disconnect(self) -> None:
+        """Disconnect the account that was connected first."""
+
+    def plugin(self, what: str) -> None:
+        """From here on `pre_social_login` connects by e-mail (``connect``) or stops the flow (``stop``)."""
+
+
+class Person(NamedTuple):
+    """Somebody at the provider. Its dummy knows them by number."""
+
+    uid: str
+    email: str = ""
+    verified: bool = False
+
 
 def telling(name: str, arguments: Mapping[str, Any]) -> Call:
     """Reduce what a receiver got to what both sides can be compared by."""
@@ -62,6 +82,13 @@ def telling(name: str, arguments: Mapping[str, Any]) -> Call:
             values["user"] = value.email
         elif argument == "confirmation":
             values["confirmation"] = value.email_address.email
+        elif argument == "sociallogin":
+            state = getattr(value, "state", None)
+            values["process"] = state["process"] if state is not None else value.process
+            values["account"] = (value.account.provider, value.account.uid)
+            values["emails"] = [(each.email, bool(each.verified)) for each in value.email_addresses]
+        elif argument == "socialaccount":
+            values["account"] = (value.provider, value.uid)
         elif argument.endswith("email_address"):
             values[argument] = value and (value.email, value.verified, value.primary)
         else:
@@ -81,6 +108,9 @@ if not django_settings.configured:
             "django.contrib.messages",
             "allauth",
             "allauth.account",
+            "allauth.socialaccount",
+            "allauth.socialaccount.providers.dummy",
+            "allauth.socialaccount.providers.openid_connect",
         ],
         MIDDLEWARE=[
             "django.contrib.sessions.middleware.SessionMiddleware",
@@ -110,6 +140,7 @@ if not django_settings.configured:
         ACCOUNT_LOGIN_METHODS={"email", "username"},
         ACCOUNT_SIGNUP_FIELDS=["email*", "username", "password1*"],
         ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS=False,
+        SOCIALACCOUNT_QUERY_EMAIL=True,
     )
     django.setup()
 
@@ -120,14 +151,20 @@ ALLAUTH_NAMES = {
     "change_email": "ACCOUNT_CHANGE_EMAIL",
     "max_email_addresses": "ACCOUNT_MAX_EMAIL_ADDRESSES",
     "rate_limits": "ACCOUNT_RATE_LIMITS",
+    "social_auto_signup": "SOCIALACCOUNT_AUTO_SIGNUP",
 }
+PROVIDERS = ("dummy", "corp")
+"""django-allauth's own dummy, and a real OpenID provider; authhost asks the real one for both."""
 
 
 class Allauth:
     """django-allauth through its views, on SQLite in memory."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(
+        self, openid: Any = None, provider: str = "", login_by_email: bool = False, **options: Any
+    ) -> None:
         from allauth.account import signals
+        from allauth.socialaccount import signals as social_signals
         from django.core import mail
         from django.core.cache import cache
         from django.core.management import call_command
@@ -136,16 +173,28 @@ class Allauth:
         self.calls: list[Call] = []
         self.extras: set[str] = set()
         self._stack = ExitStack()
+        self._openid, self._provider = openid, provider
         changed = {ALLAUTH_NAMES[name]: value for name, value in options.items()}
+        if openid is not None:
+            app = {
+                "provider_id": "corp",
+                "name": "Corp",
+                "client_id": "site",
+                "secret": "of-the-site",
+                "settings": {"server_url": openid.url},
+            }
+            changed["SOCIALACCOUNT_PROVIDERS"] = {"openid_connect": {"APPS": [app]}}
+            changed["SOCIALACCOUNT_EMAIL_AUTHENTICATION"] = login_by_email
+            changed["SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT"] = login_by_email
         self._stack.enter_context(override_settings(**changed))
         call_command("migrate", verbosity=0)
         call_command("flush", verbosity=0, interactive=False)
         cache.clear()
         mail.outbox = []
         for name in SPEC_ARGUMENTS:
-            if name in NOTIFICATIONS and hasattr(signals, name):
+            if name in NOTIFICATIONS:
                 receiver = self._receiver(name)
-                signal = getattr(signals, name)
+                signal = getattr(signals, name, None) or getattr(social_signals, name)
                 signal.connect(receiver, weak=False)
                 self._stack.callback(signal.disconnect, receiver)
         self.browser()
@@ -225,6 +274,49 @@ class Allauth:
         if opened.status_code == 302:
             self._post(opened["Location"], password1=NEW_PASSWORD, password2=NEW_PASSWORD)
 
+    def arrive(self, person: Person, process: str = "login") -> None:
+        if self._provider == "dummy":
+            opened = self._post(f"/dummy/login/?process={process}")
+            if opened.status_code == 302 and "authenticate" in opened["Location"]:
+                claims = {"id": person.uid, "email": person.email}
+                verified = {"email_verified": "on"} if person.verified else {}
+                self._post(opened["Location"], **claims, **verified)
+            return
+        stand(self._openid, person)
+        opened = self._post(f"/oidc/corp/login/?process={process}")
+        if opened.status_code == 302 and opened["Location"].startswith(self._openid.url):
+            back = self._openid.agree(opened["Location"], person.uid)
+            self._client.get("/oidc/corp/login/callback/", back)
+
+    def social_signup(self, email: str) -> None:
+        self._post("/3rdparty/signup/", email=email)
+
+    def disconnect(self) -> None:
+        from allauth.socialaccount.models import SocialAccount
+
+        self._post("/3rdparty/", account=str(SocialAccount.objects.order_by("pk")[0].pk))
+
+    def plugin(self, what: str) -> None:
+        from allauth.core.exceptions import ImmediateHttpResponse
+        from allauth.socialaccount.signals import pre_social_login
+        from django.contrib.auth.models import User
+        from django.http import HttpResponse
+
+        def receive(request: Any, sociallogin: Any, **more: Any) -> None:
+            if what == "stop":
+                raise ImmediateHttpResponse(HttpResponse("stopped"))
+            if not sociallogin.is_existing:
+                sociallogin.connect(request, User.objects.get(email=sociallogin.email_addresses[0].email))
+
+        pre_social_login.connect(receive, weak=False)
+        self._stack.callback(pre_social_login.disconnect, receive)
+
+
+def stand(openid: Any, person: Person) -> None:
+    """Let ``person`` stand in front of the provider."""
+    claims = {"email": person.email, "email_verified": person.verified} if person.email else {}
+    openid.person(person.uid, **claims)
+
 
 class Recording:
     """A plugin that takes every message and records every signal."""
@@ -251,12 +343,47 @@ for _name in NOTIFICATIONS:
     setattr(Recording, _name, _recording(_name))
 
 
+class Acting:
+    """A plugin that does in `pre_social_login` what it is told."""
+
+    what = ""
+
+    @hookimpl
+    def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
+        if self.what == "stop":
+            raise StopFlow
+        if self.what == "connect" and not sociallogin.is_existing:
+            user = request.user_by_email(sociallogin.email_addresses[0].email)
+            assert user is not None
+            sociallogin.connect(request, user)
+
+
 class Authhost:
     """authhost, on SQLite."""
 
-    def __init__(self, database_url: str, **options: Any) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        openid: Any = None,
+        provider: str = "",
+        login_by_email: bool = False,
+        **options: Any,
+    ) -> None:
         self.calls: list[Call] = []
         self._messages: list[Message] = []
+        self._openid, self._provider = openid, provider
+        self._signup_token: str | None = None
+        if openid is not None:
+            options["providers"] = {
+                provider: {
+                    "provider": "openid_connect",
+                    "server": openid.url,
+                    "client_id": "site",
+                    "client_secret": "of-the-site",
+                    "trust_emails": True,
+                    "login_by_email": login_by_email,
+                }
+            }
         given: dict[str, Any] = {
             "secret_key": "k" * 48,
             "database_url": database_url,
@@ -264,7 +391,8 @@ class Authhost:
             "password_hash_options": {},
             **options,
         }
-        plugins = {"recording": Recording(self.calls, self._messages)}
+        self._acting = Acting()
+        plugins = {"recording": Recording(self.calls, self._messages), "then_acting": self._acting}
         self.host = AuthHost(Settings(**given), plugins=plugins, discover=False, upgrade_database=True)
         self.browser()
 
@@ -274,14 +402,17 @@ class Authhost:
     def browser(self) -> None:
         self._token: str | None = None
 
-    def _flow(self, name: str, **values: Any) -> None:
+    def _flow(self, name: str, *given: Any, social: bool = False, **values: Any) -> Any:
+        flows = self.host.socialaccount if social else self.host.account
         try:
             with self.host.request(session_token=self._token, ip_address="127.0.0.1") as request:
-                result = getattr(self.host.account, name)(request, **values)
+                result = getattr(flows, name)(request, *given, **values)
         except AuthError:
-            return
-        result = getattr(result, "login", result)
-        self._token = getattr(result, "session_token", self._token)
+            return None
+        self._signup_token = getattr(result, "signup_token", None) or self._signup_token
+        login = getattr(result, "login", result)
+        self._token = getattr(login, "session_token", self._token)
+        return result
 
     def _key(self, email: str, kind: str) -> str:
         for message in reversed(self._messages):
@@ -326,6 +457,23 @@ class Authhost:
 
         with self.host.engine.begin() as connection:
             connection.execute(update(User).values(password=None))
+
+    def arrive(self, person: Person, process: str = "login") -> None:
+        stand(self._openid, person)
+        redirect = self._flow("begin", self._provider, process=process, social=True)
+        if redirect is not None:
+            back = self._openid.agree(redirect.url, person.uid)
+            self._flow("complete", self._provider, params=back, state_token=redirect.state_token, social=True)
+
+    def social_signup(self, email: str) -> None:
+        self._flow("signup", signup_token=self._signup_token, email=email, social=True)
+
+    def disconnect(self) -> None:
+        accounts = self._flow("list_accounts", social=True)
+        self._flow("disconnect", account_id=accounts[0].id, social=True)
+
+    def plugin(self, what: str) -> None:
+        self._acting.what = what
 
     def ask_reset(self, email: str) -> None:
         self._flow("request_password_reset", email=email)

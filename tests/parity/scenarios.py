@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from drivers import NEW_PASSWORD, Driver
+from drivers import NEW_PASSWORD, PROVIDERS, Driver, Person
 
 ANN, BOB, SECOND, THIRD = "ann@example.org", "bob@example.org", "ann@work.example.org", "ann@home.example.org"
 
@@ -396,3 +396,207 @@ def reset_logged_in(site: Driver) -> None:
 @scenario("ask for a reset of an unknown address")
 def reset_unknown(site: Driver) -> None:
     site.ask_reset(ANN)
+
+
+# Social login: each with django-allauth's dummy and with a real OpenID provider.
+
+KNOWN, UNKNOWN = Person("101", ANN, True), Person("102", ANN, False)
+OTHER, QUIET = Person("103", BOB, True), Person("104")
+
+
+def social(name: str, **options: Any) -> Callable[[Callable[[Driver], None]], Callable[[Driver], None]]:
+    """Add a scenario with each provider."""
+
+    def add(run: Callable[[Driver], None]) -> Callable[[Driver], None]:
+        for provider in PROVIDERS:
+            scenario(f"{provider}: {name}", provider=provider, **options)(run)
+        return run
+
+    return add
+
+
+def each_verification(
+    name: str, *verifications: str, **options: Any
+) -> Callable[[Callable[[Driver], None]], Callable[[Driver], None]]:
+    """Add a scenario under each way of verifying addresses."""
+
+    def add(run: Callable[[Driver], None]) -> Callable[[Driver], None]:
+        for verification in verifications or ("none", "optional", "mandatory"):
+            social(f"{name}, verification {verification}", email_verification=verification, **options)(run)
+        return run
+
+    return add
+
+
+def own_account(site: Driver, email: str = ANN) -> None:
+    """An account with a verified address, logged in."""
+    site.signup(email)
+    site.confirm(email)
+    site.login(email)
+
+
+@each_verification("first login, address verified")
+def first_login(site: Driver) -> None:
+    site.arrive(KNOWN)
+
+
+@each_verification("first login, address not verified")
+def first_login_unverified(site: Driver) -> None:
+    site.arrive(UNKNOWN)
+
+
+@each_verification("login of a known account")
+def known_account(site: Driver) -> None:
+    site.arrive(KNOWN)
+    site.browser()
+    site.arrive(KNOWN)
+
+
+@social("confirm after a first login, then log in", email_verification="mandatory")
+def confirm_then_login(site: Driver) -> None:
+    site.arrive(UNKNOWN)
+    site.confirm(ANN)
+    site.browser()
+    site.arrive(UNKNOWN)
+
+
+@social("login as another user", email_verification="optional")
+def as_another(site: Driver) -> None:
+    site.arrive(KNOWN)
+    site.arrive(OTHER)
+
+
+@social("login again as the same user", email_verification="optional")
+def as_the_same(site: Driver) -> None:
+    site.arrive(KNOWN)
+    site.arrive(KNOWN)
+
+
+@each_verification(
+    "the address belongs to a local account, not verified by the provider", "optional", "mandatory"
+)
+def conflict(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(UNKNOWN)
+
+
+@each_verification(
+    "the address belongs to a local account, verified by the provider", "optional", "mandatory"
+)
+def conflict_verified(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(KNOWN)
+
+
+@each_verification("the address is claimed by a local account, verified by the provider alone")
+def squatted(site: Driver) -> None:
+    site.signup(ANN)
+    site.browser()
+    site.arrive(KNOWN)
+
+
+@each_verification("login by e-mail", "optional", "mandatory", login_by_email=True)
+def by_email(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(KNOWN)
+    site.browser()
+    site.arrive(KNOWN)
+
+
+@each_verification(
+    "login by e-mail, not verified by the provider", "optional", "mandatory", login_by_email=True
+)
+def by_unverified_email(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(UNKNOWN)
+
+
+@each_verification("login by e-mail to an account that never verified it", login_by_email=True)
+def by_email_planted(site: Driver) -> None:
+    site.signup(ANN)
+    site.browser()
+    site.arrive(KNOWN)
+
+
+@each_verification("signup with another address than the taken one", "optional", "mandatory")
+def other_address(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(UNKNOWN)
+    site.social_signup(BOB)
+
+
+@each_verification("signup of somebody without address")
+def without_address(site: Driver) -> None:
+    site.arrive(QUIET)
+    site.social_signup(ANN)
+
+
+@social("signup that is agreed to first", email_verification="optional", social_auto_signup=False)
+def agreed(site: Driver) -> None:
+    site.arrive(KNOWN)
+    site.social_signup(ANN)
+
+
+@social("connect, then connect again", email_verification="optional")
+def connect(site: Driver) -> None:
+    own_account(site)
+    site.arrive(OTHER, "connect")
+    site.arrive(OTHER, "connect")
+
+
+@social("connect another user's", email_verification="optional")
+def connect_taken(site: Driver) -> None:
+    site.arrive(OTHER)
+    site.browser()
+    own_account(site)
+    site.arrive(OTHER, "connect")
+
+
+@social("connect while nobody is logged in", email_verification="optional")
+def connect_anonymous(site: Driver) -> None:
+    site.arrive(KNOWN, "connect")
+
+
+@social("prove who one is", email_verification="optional")
+def redirect(site: Driver) -> None:
+    site.arrive(KNOWN, "redirect")
+
+
+@social("disconnect", email_verification="optional")
+def disconnect(site: Driver) -> None:
+    own_account(site)
+    site.arrive(OTHER, "connect")
+    site.disconnect()
+
+
+@social("disconnect the last way to log in", email_verification="optional")
+def disconnect_last(site: Driver) -> None:
+    site.arrive(KNOWN)
+    site.disconnect()
+
+
+@social("a plugin connects by e-mail", email_verification="optional")
+def plugin_connects(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.plugin("connect")
+    site.arrive(KNOWN)
+
+
+@social("a plugin stops the flow", email_verification="optional")
+def plugin_stops(site: Driver) -> None:
+    site.plugin("stop")
+    site.arrive(KNOWN)
+
+
+@social("login by e-mail as another user", email_verification="optional", login_by_email=True)
+def by_email_as_another(site: Driver) -> None:
+    own_account(site)
+    site.browser()
+    site.arrive(OTHER)
+    site.arrive(KNOWN)
