@@ -1,4 +1,4 @@
-"""``authhost tour``: an account's whole life, with a real SMTP server and the installed plugins."""
+"""``authhost tour``: an account's whole life, with a real SMTP server, a provider and the plugins."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -19,6 +20,7 @@ from typing import Any
 
 import click
 
+from authhost.cli.tour_social import NAME, Provider, local_provider, social_chapter
 from authhost.discovery import NOTIFICATIONS
 from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
@@ -70,7 +72,7 @@ class Mailbox:
 class Tour:
     """Runs the steps and tells what happened in each."""
 
-    def __init__(self, folder: str, mailbox: Mailbox, as_json: bool) -> None:
+    def __init__(self, folder: str, mailbox: Mailbox, provider: Provider, as_json: bool) -> None:
         self.as_json = as_json
         self.failed = 0
         self.token: str | None = None
@@ -79,6 +81,7 @@ class Tour:
             database_url=f"sqlite:///{Path(folder) / 'tour.sqlite3'}",
             secret_key=secrets.token_urlsafe(48),
             email_verification="mandatory",
+            providers={NAME: provider.settings},
             plugin_settings={
                 "email": {
                     "transport": "smtp",
@@ -204,11 +207,13 @@ class Tour:
 def run(*, as_json: bool) -> int:
     """Run the tour; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="authhost-tour-") as folder:
-        mailbox = Mailbox()
+        mailbox, resources = Mailbox(), ExitStack()
         try:
-            tour = Tour(folder, mailbox, as_json)
+            provider = resources.enter_context(local_provider())
+            tour = Tour(folder, mailbox, provider, as_json)
             try:
                 tour.run(mailbox)
+                social_chapter(tour, provider)
             except queue.Empty:
                 click.echo("a mail did not arrive", err=True)
                 tour.failed += 1
@@ -219,6 +224,7 @@ def run(*, as_json: bool) -> int:
             click.echo("stopped", err=True)
             return 130
         finally:
+            resources.close()
             mailbox.stop()
         return 1 if tour.failed else 0
 
