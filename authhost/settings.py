@@ -111,7 +111,7 @@ class Settings:
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Providers of social login by the id that they get here; ``[providers.NAME]`` in the TOML file.
 
-    See `authhost.providers.registry.ProviderSettings`.
+    What each can be set to is listed under providers in the documentation.
     """
     social_auto_signup: bool = True
     """Whoever comes from a provider with a usable address has an account at once."""

@@ -11,6 +11,9 @@ import authhost_hookspecs as contract
 
 from authhost import errors, ratelimits, settings
 from authhost.discovery import SPEC_ARGUMENTS
+from authhost.providers.catalogue import BUILT_IN
+from authhost.providers.check import kind_of
+from authhost.providers.registry import App, ProviderSettings
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py. Change the docstrings instead. -->\n"
@@ -116,9 +119,59 @@ def _default(value: ast.expr | None) -> str:
     return f"`{ast.unparse(value)}`" if value is not None else ""
 
 
+def table_of(kind: type) -> list[str]:
+    """The fields of a dataclass."""
+    rows = [f"| `{name}` | {rest} |" for name, rest in attributes(kind).items()]
+    return ["| name | type | default | meaning |", "| --- | --- | --- | --- |", *rows, ""]
+
+
+def providers() -> str:
+    """The reference of providers: what an operator sets, which are built in, how one is declared."""
+    built_in = []
+    for each in BUILT_IN:
+        app = App(each.id, each, ProviderSettings(client_id="x"))
+        needs = ", ".join(f"`{name}`" for name in app.needs()) or ""
+        trusted = "yes" if each.trusts_emails else "when set"
+        built_in.append(
+            f"| `{each.id}` | [{each.name}]({each.docs}) | {kind_of(each)} | {needs} | {trusted} |"
+        )
+    kinds = (contract.OAuth2Provider, contract.OpenIDConnectProvider, contract.OAuth1Provider)
+    declared = [
+        line
+        for kind in (contract.Profile, contract.ProviderEmail, *kinds)
+        for line in (f"### {kind.__name__}", "", paragraphs(kind.__doc__), "", *table_of(kind))
+    ]
+    return "\n".join(
+        [
+            NOTE,
+            "# Providers",
+            "",
+            "Set one up by a table `[providers.NAME]`, or by `AUTHHOST_PROVIDERS__NAME__SETTING`. Several",
+            "apps of one provider have different names and the same `provider`.",
+            "",
+            "## What an operator sets",
+            "",
+            *table_of(ProviderSettings),
+            "## Built in",
+            "",
+            f'{len(BUILT_IN)} are built in. "Trusted" says whether the provider\'s word that an address is',
+            "verified counts; it is `trust_emails` that decides.",
+            "",
+            "| provider | who | protocol | needs also | trusted |",
+            "| --- | --- | --- | --- | --- |",
+            *built_in,
+            "",
+            "## How one is declared",
+            "",
+            "A plugin returns declarations from `register_providers`.",
+            "",
+            *declared,
+        ]
+    )
+
+
 def setting_table() -> str:
     """The reference of the settings and the rate limits."""
-    rows = [f"| `{name}` | {rest} |" for name, rest in attributes(settings.Settings).items()]
     limits = [f"| `{action}` | `{rates}` |" for action, rates in ratelimits.DEFAULTS.items()]
     return "\n".join(
         [
@@ -129,10 +182,7 @@ def setting_table() -> str:
             "separated by commas), then from code. Times are in seconds. A plugin's own are under",
             "`[plugins.NAME]`, or `AUTHHOST_PLUGINS__NAME__SETTING`.",
             "",
-            "| setting | type | default | meaning |",
-            "| --- | --- | --- | --- |",
-            *rows,
-            "",
+            *table_of(settings.Settings),
             "## Rate limits",
             "",
             "Amount / period / what it is counted by: `ip`, `user`, or `key`, which is what was submitted.",
@@ -172,7 +222,12 @@ def error_table() -> str:
     )
 
 
-PAGES = {"hooks.md": hooks, "settings.md": setting_table, "refusals.md": error_table}
+PAGES = {
+    "hooks.md": hooks,
+    "providers.md": providers,
+    "settings.md": setting_table,
+    "refusals.md": error_table,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -14,6 +14,7 @@ from conftest import CHEAP, PASSWORD
 from authhost import AuthHost, Settings
 from authhost.account import Account
 from authhost.discovery import SPEC_ARGUMENTS
+from authhost.socialaccount import SocialAccounts
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -26,7 +27,7 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["hooks.md", "settings.md", "refusals.md"])
+@pytest.mark.parametrize("name", ["hooks.md", "providers.md", "settings.md", "refusals.md"])
 def test_generated_pages_are_current(name):
     written = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == written, "run `python docs/generate.py`"
@@ -44,7 +45,9 @@ def test_a_hook_without_a_docstring_is_found():
         generator().hook("silent", silent)
 
 
-@pytest.mark.parametrize("flow", [name for name in vars(Account) if not name.startswith("_")])
+@pytest.mark.parametrize(
+    "flow", [name for kind in (Account, SocialAccounts) for name in vars(kind) if not name.startswith("_")]
+)
 def test_every_flow_has_a_page(flow):
     pages = [page.read_text(encoding="utf-8") for page in (DOCS / "flows").glob("*.md")]
     assert any(re.search(rf"\b{flow}\b", page) for page in pages)
@@ -54,8 +57,11 @@ PAGES = sorted([*DOCS.glob("flows/*.md"), *DOCS.glob("how-to/*.md")])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_examples_run(page, tmp_path):
-    """All Python of a page in one namespace, which has a host, a logged-in user and the mails sent."""
+def test_examples_run(page, tmp_path, request):
+    """All Python of a page in one namespace, which has a host, a logged-in user and the mails sent.
+
+    A page on social login has a provider, too, and somebody who agrees there.
+    """
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
     if not blocks:
         pytest.skip("has no example")
@@ -67,14 +73,30 @@ def test_examples_run(page, tmp_path):
             sent.append(message)
             return True
 
+    names, providers = {}, {}
+    if "agree(" in "".join(blocks):
+        openid = request.getfixturevalue("openid")
+        openid.person("bob", email="bob@example.org", email_verified=True)
+        names = {"agree": lambda url: openid.agree(url, "bob"), "corp_url": openid.url}
+        providers = {
+            "corp": {
+                "provider": "openid_connect",
+                "server": openid.url,
+                "client_id": "site",
+                "client_secret": "of-the-site",
+                "trust_emails": True,
+            }
+        }
     settings = Settings(
+        providers=providers,
+        store_social_tokens=True,
         secret_key="k" * 48,
         database_url=f"sqlite:///{tmp_path / 'docs.sqlite3'}",
         rate_limits=False,
         password_hash_options=CHEAP,
     )
     with AuthHost(settings, plugins={"mailbox": Mailbox()}, discover=False, upgrade_database=True) as host:
-        names = {"host": host, "sent": sent, "database_url": f"sqlite:///{tmp_path / 'other.sqlite3'}"}
+        names |= {"host": host, "sent": sent, "database_url": f"sqlite:///{tmp_path / 'other.sqlite3'}"}
         if page.stem != "signup":
             with host.request() as request:
                 names["token"] = host.account.signup(

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from threading import Barrier, Thread
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from authhost_hookspecs import Profile, ProviderEmail, Refused, StopFlow, hookimpl
 from conftest import PASSWORD, Declares
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import func, select
 
+from authhost import Settings
 from authhost.errors import (
     AccountInactive,
     AuthError,
@@ -26,6 +31,7 @@ from authhost.errors import (
     SocialAccountTaken,
     Vetoed,
 )
+from authhost.socialaccount.begin import own_page
 from authhost.store.tables import addresses, sessions, social_accounts, social_steps, users
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -587,6 +593,24 @@ def test_next_leads_to_no_other_site(make, come, ann, target):
 @pytest.mark.parametrize("target", ["/", "/a?b=c#d", "http://localhost:8000/x", "https://app.example.org/x"])
 def test_next_leads_to_own_pages(make, come, ann, target):
     assert come(make(allowed_next_hosts=("app.example.org",)), ann, next=target).next == target
+
+
+@settings(max_examples=500)
+@given(st.text(alphabet=st.sampled_from("/\\\t\n @:.?#%a0[]-ehtps"), max_size=24) | st.text(max_size=24))
+@example("https:/evil.example")
+@example("///evil.example")
+@example("/\t/evil.example")
+def test_whatever_next_is_taken_stays_here(target):
+    """As a browser reads it: white space dropped, backslashes turned, the rest resolved (WHATWG URL)."""
+    own = Settings(secret_key="k" * 48, base_url="https://site.example")
+    try:
+        taken = own_page(own, target)
+    except InvalidInput:
+        return
+    read = "".join(each for each in taken.strip() if each not in "\t\n\r").replace("\\", "/")
+    read = re.sub(r"^(https?:)/*", r"\1//", read)
+    found = urlsplit(urljoin("https://site.example/account/", re.sub("^/{2,}", "//", read)))
+    assert (found.scheme, found.netloc) == ("https", "site.example")
 
 
 def test_a_denial_is_told(make, arrive, recorder, openid):

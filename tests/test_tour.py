@@ -26,7 +26,7 @@ def test_tour():
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     steps = [line for line in lines if "step" in line]
     assert done.returncode == 0, done.stdout + done.stderr
-    assert len(steps) == 32
+    assert len(steps) == 31
     assert all(step["expected"] for step in steps)
     assert sum("mail" in line for line in lines) >= 6
 

@@ -33,7 +33,7 @@ def begin(
     app = host.providers.app(provider)
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
-    target = None if next is None else _own_page(request.settings, next)
+    target = None if next is None else own_page(request.settings, next)
     host.limits.hit(request, "social")
     session_id = None
     if process == "connect":
@@ -60,7 +60,7 @@ def callback_of(request: Request, provider: str) -> str:
     return request.build_url("social_callback", provider=provider)
 
 
-def _own_page(settings: Settings, target: object) -> str:
+def own_page(settings: Settings, target: object) -> str:
     """``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
     found = text(target, "next", NEXT_LENGTH)
     try:

@@ -17,8 +17,11 @@ class ProviderEmail:
     """An address that a provider names, and whether it says that the person owns it."""
 
     email: str
+    """The address, as the provider writes it."""
     verified: bool = False
+    """Whether the provider says, in this document, that the person owns it."""
     primary: bool = False
+    """Whether the provider prefers it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +29,15 @@ class Profile:
     """A person as a provider describes them. ``uid`` never changes and is never given to another."""
 
     uid: str
+    """The identifier at the provider, of 1 to 255 printable characters."""
     emails: tuple[ProviderEmail, ...] = ()
+    """The addresses that the provider names."""
     username: str | None = None
+    """What the person is called there."""
     name: str | None = None
+    """The whole name, for people."""
     picture: str | None = None
+    """The address of a picture."""
 
 
 ReadProfile = Callable[[Mapping[str, Any]], Profile]
@@ -59,9 +67,13 @@ class OAuth2Provider:
     name: str
     """What people call it."""
     authorize_url: str
+    """Where the browser is sent (RFC 6749, section 3.1)."""
     token_url: str
+    """Where the code becomes a token (RFC 6749, section 3.2)."""
     profile_url: str
+    """Where the person is described, in JSON."""
     read_profile: ReadProfile
+    """Reads what was answered."""
     scopes: tuple[str, ...] = ()
     """What is asked for unless the operator sets something else: no more than a login needs."""
     more_urls: Mapping[str, str] = field(default_factory=dict)
@@ -70,21 +82,26 @@ class OAuth2Provider:
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the authorization endpoint, too."""
+    scope_separator: str = " "
+    """What stands between two scopes."""
     pkce: bool = True
     """False for a provider that refuses PKCE; the state alone then binds the answer to the browser."""
-    scope_separator: str = " "
     credentials: Literal["body", "basic"] = "body"
     """How the token endpoint wants the client's id and secret (RFC 6749, section 2.3.1)."""
     client_id_name: str = "client_id"
+    """What the provider calls the client's id."""
     client_secret_name: str = "client_secret"
+    """What the provider calls the client's secret."""
     token_method: Literal["POST", "GET"] = "POST"
-    profile_method: Literal["GET", "POST"] = "GET"
+    """How the token endpoint is asked."""
     token_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the token endpoint, too; ``{name}`` is filled from the parameters of the callback."""
     refresh_url: str = ""
     """Where a token is refreshed, if not at ``token_url``."""
     token_in: Literal["header", "query", "body"] = "header"
     """How the profile's address wants the access token (RFC 6750); ``body`` is a POST."""
+    profile_method: Literal["GET", "POST"] = "GET"
+    """How the profile's address is asked."""
     profile_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the profile's address; ``{name}`` is filled from the answer of the token endpoint."""
     profile_headers: Mapping[str, str] = field(default_factory=dict)
@@ -100,19 +117,25 @@ class OpenIDConnectProvider:
     """A provider that speaks OpenID Connect: all but the issuer comes from its discovery document."""
 
     id: str
+    """Lower-case letters, digits, ``-`` and ``_``; what the operator's settings refer to."""
     name: str
+    """What people call it."""
     issuer: str = "{server}"
     """Its issuer identifier; by default all of it is the operator's setting ``server``."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
+    """What is asked for unless the operator sets something else."""
     read_profile: ReadProfile = claims_profile
     """Reads the claims of the ID token, and over them those of the userinfo endpoint."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
+    """Sent to the authorization endpoint, too."""
     userinfo: bool = True
     """Whether the userinfo endpoint is asked, where there is one."""
     signed_secret: bool = False
     """The client's secret is a JWT signed by a key of the operator's (Apple)."""
     trusts_emails: bool = True
+    """Whether its word that an address is verified counts, unless the operator says otherwise."""
     docs: str = ""
+    """Where an operator gets a client id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,16 +143,27 @@ class OAuth1Provider:
     """A provider that speaks OAuth 1.0a (RFC 5849)."""
 
     id: str
+    """Lower-case letters, digits, ``-`` and ``_``; what the operator's settings refer to."""
     name: str
+    """What people call it."""
     request_token_url: str
+    """Where a request token is given (RFC 5849, section 2.1)."""
     authorize_url: str
+    """Where the browser is sent (section 2.2)."""
     access_token_url: str
+    """Where the request token becomes an access token (section 2.3)."""
     profile_url: str
+    """Where the person is described, in JSON."""
     read_profile: ReadProfile
+    """Reads what was answered."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
+    """Sent along with the browser."""
     profile_params: Mapping[str, str] = field(default_factory=dict)
+    """Sent to the profile's address."""
     trusts_emails: bool = True
+    """Whether its word that an address is verified counts, unless the operator says otherwise."""
     docs: str = ""
+    """Where an operator gets a client id."""
 
 
 Provider = OAuth1Provider | OAuth2Provider | OpenIDConnectProvider
