@@ -137,6 +137,18 @@ def test_account_known(make, come, recorder, openid, clock):
     assert result.login.user.email == ANN
 
 
+@pytest.mark.parametrize(
+    ("one", "other"), [("AbC", "aBc"), ("stra\u00dfe", "strasse"), ("e\u0301", "e"), ("1", "\uff11")]
+)
+def test_uids_that_look_alike_are_two_people(make, come, openid, one, other):
+    host = make(email_verification="none")
+    first = come(host, openid.person(one, email=ANN, email_verified=True))
+    second = come(host, openid.person(other, email=BOB, email_verified=True))
+    assert (first.account.uid, second.account.uid) == (one, other)
+    assert first.login.user.id != second.login.user.id
+    assert come(host, one).login.user.id == first.login.user.id
+
+
 def test_login_as_somebody_else_logs_out_first(make, come, recorder, ann, openid):
     host = make()
     token = come(host, openid.person("bob", email=BOB, email_verified=True)).login.session_token

@@ -27,15 +27,17 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
 )
+from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
 EMAIL_LENGTH = 254
+# SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-    "mysql_engine": "InnoDB",
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
-LONG_BYTES = 2**24 - 1
+SEALED = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
 KEY_DIGEST = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
 
 
@@ -182,7 +184,7 @@ social_tokens = Table(
         "account_id", Uuid(), ForeignKey("authhost_social_account.id", ondelete="CASCADE"), primary_key=True
     ),
     Column("provider", String(64), nullable=False),
-    Column("sealed", LargeBinary(LONG_BYTES), nullable=False),
+    Column("sealed", SEALED, nullable=False),
     _time("updated_at"),
     **TABLE_OPTIONS,
 )
@@ -193,7 +195,7 @@ social_steps = Table(
     metadata,
     _id(),
     Column("key_digest", KEY_DIGEST, nullable=False, unique=True),
-    Column("sealed", LargeBinary(LONG_BYTES), nullable=False),
+    Column("sealed", SEALED, nullable=False),
     _time("sent"),
     _time("expires"),
     **TABLE_OPTIONS,

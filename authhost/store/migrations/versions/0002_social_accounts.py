@@ -11,7 +11,7 @@ down_revision = "0001"
 
 OPTIONS = TABLE_OPTIONS
 digest = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb")
-sealed = sa.LargeBinary(2**24 - 1)
+sealed = sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql", "mariadb")
 
 
 def upgrade() -> None:
