@@ -222,6 +222,16 @@ def test_several_apps_of_one_provider(make_host):
     assert "s&cret" not in repr(list(host.providers)) + repr(host.settings)
 
 
+def test_a_provider_that_was_renamed_knows_its_people(make_host, openid, arrive):
+    openid.person("stays", email="stays@example.org")
+    app = {**APP, "provider": "openid_connect", "server": openid.url}
+    agree = lambda url: openid.agree(url, "stays")  # noqa: E731
+    before = arrive(make_host(providers={"corp": app}), "corp", agree)
+    after = arrive(make_host(providers={"company": app}), "company", agree)
+    assert after.login.user.id == before.login.user.id
+    assert after.account.provider == "company"
+
+
 class Broken:
     @hookimpl
     def register_providers(self):

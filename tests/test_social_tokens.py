@@ -163,6 +163,13 @@ def test_rotation(make, arrive, scripted, database_url):
         token_of(make(encryption_keys=("lost-encryption-key-" * 2,)), result)
 
 
+def test_a_lost_key_keeps_nobody_out(make, arrive, scripted):
+    arrive(make(), "corp", scripted.agree)
+    host = make(encryption_keys=(NEW,))
+    result = arrive(host, "corp", scripted.agree)
+    assert token_of(host, result).reveal()
+
+
 def test_a_step_under_a_lost_key_is_begun_again(make, scripted):
     with make().request() as request:
         redirect = request.host.socialaccount.begin(request, "corp")

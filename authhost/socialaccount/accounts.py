@@ -26,7 +26,12 @@ def refresh(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any])
     if account.id is None or user is None:
         raise Overtaken
     queries.lock_account(request, user.id)
-    values = {"of_id": account.id, "new_data": dict(data), "now": request.now}
+    values = {
+        "of_id": account.id,
+        "new_provider": sociallogin.app.id,
+        "new_data": dict(data),
+        "now": request.now,
+    }
     if not request.write(statements.UPDATE_SOCIAL_ACCOUNT, values):
         raise Overtaken
     store_token(request, sociallogin)

@@ -135,7 +135,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         "socialaccount",
         None,
         if_password=local.password,
-        provider=account.provider,
+        provider=sociallogin.app.id,
     )
     return SocialResult("login", account, target, login)
 

@@ -37,7 +37,8 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     if account is None:
         raise SocialAccountNotFound
     others = [each for each in accounts if each.id != identifier]
-    if not _can_log_in(request, user, others):
+    local = queries.account_by_id(request, user.id)
+    if local is None or not _can_log_in(request, local.user, others):
         raise LastLoginMethod
     request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
     request.host.hooks.social_account_removed(request, account)

@@ -119,9 +119,7 @@ def _create(
     if not verified and settings.email_verification == "mandatory":
         return wait_for_verification(request, user.id)
     mark_ready(request, user)
-    return start_session(
-        request, user, "socialaccount", if_password=None, provider=sociallogin.account.provider
-    )
+    return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
 
 
 def _insert_others(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy import func, select
 
+from authhost.encryption import Undecipherable
 from authhost.records import SocialToken
 from authhost.store import statements
 from authhost.store.tables import social_tokens
@@ -50,7 +52,8 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
     encryption, values = request.host.encryption, as_values(token)
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
     if rows and values["refresh"] is None:
-        values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
+        with suppress(Undecipherable):
+            values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
     sealed = encryption.seal(values)
     if rows:
         request.write(

@@ -125,7 +125,9 @@ SOCIAL_ACCOUNTS = SOCIAL_ACCOUNTS.order_by(social_accounts.c.id)
 INSERT_SOCIAL_ACCOUNT = insert(social_accounts)
 UPDATE_SOCIAL_ACCOUNT = update(social_accounts).where(social_accounts.c.id == of_id)
 UPDATE_SOCIAL_ACCOUNT = UPDATE_SOCIAL_ACCOUNT.values(
-    extra_data=bindparam("new_data", type_=social_accounts.c.extra_data.type), last_login=now
+    provider=bindparam("new_provider"),
+    extra_data=bindparam("new_data", type_=social_accounts.c.extra_data.type),
+    last_login=now,
 )
 DELETE_SOCIAL_ACCOUNT = delete(social_accounts).where(
     social_accounts.c.id == of_id, social_accounts.c.user_id == of_user
