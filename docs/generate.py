@@ -11,9 +11,9 @@ import authhost_hookspecs as contract
 
 from authhost import errors, ratelimits, settings
 from authhost.discovery import SPEC_ARGUMENTS
+from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.check import kind_of
-from authhost.providers.registry import App, ProviderSettings
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py. Change the docstrings instead. -->\n"

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
 from authhost.errors import ProviderNotFound
-
-if TYPE_CHECKING:
-    from authhost.cli.main import Operator
 
 
 @click.group("providers")

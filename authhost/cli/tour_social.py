@@ -6,17 +6,15 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import requests
 
+from authhost.cli.stage import Tour
 from authhost.errors import ConfigurationError
 from authhost.records import SocialRedirect
 from authhost.request import Request
-
-if TYPE_CHECKING:
-    from authhost.cli.tour import Tour
 
 BOB, NAME, TIMEOUT = "bob@example.org", "corp", 10
 

@@ -9,11 +9,11 @@ from authhost_hookspecs import OAuth1Provider, OpenIDConnectProvider
 
 from authhost.errors import AuthError, InvalidIdToken, ProviderFailed
 from authhost.host import AuthHost
+from authhost.providers.app import App
 from authhost.providers.client import Client
 from authhost.providers.http import is_secure
 from authhost.providers.idtoken import ALGORITHMS
 from authhost.providers.openid import OpenIDClient
-from authhost.providers.registry import App
 
 REASONS: Mapping[str, str] = {
     "timeout": "it did not answer in time; is the address right, and does a firewall let it pass?",

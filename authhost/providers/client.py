@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
-from authhost_hookspecs import OAuth1Provider, OAuth2Provider, Profile
+from authhost_hookspecs import Profile
 
 from authhost.errors import InvalidInput, ProviderFailed
 from authhost.inputs import text
-from authhost.providers.registry import App
+from authhost.providers.app import App
 from authhost.records import SocialToken
 
 MADE_UP_CODE = "authhost-check"
@@ -51,21 +51,6 @@ class Client(Protocol):
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token for the person whose ID token, where there is one, says ``sub``."""
-
-
-def client_of(app: App, clock: Callable[[], datetime]) -> Client:
-    """The client of the declaration's protocol."""
-    if isinstance(app.declaration, OAuth1Provider):
-        from authhost.providers.oauth1 import OAuth1Client
-
-        return OAuth1Client(app, app.declaration)
-    if isinstance(app.declaration, OAuth2Provider):
-        from authhost.providers.oauth2 import OAuth2Client
-
-        return OAuth2Client(app, app.declaration, clock)
-    from authhost.providers.openid import OpenIDClient
-
-    return OpenIDClient(app, app.declaration, clock)
 
 
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:

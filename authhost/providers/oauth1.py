@@ -9,9 +9,9 @@ from authhost_hookspecs import OAuth1Provider
 from requests_oauthlib import OAuth1Session
 
 from authhost.errors import ProviderFailed
+from authhost.providers.app import App
 from authhost.providers.client import TOKEN_LENGTH, Answer, Begun, read_profile
 from authhost.providers.http import as_json, is_secure, prepare, quietly
-from authhost.providers.registry import App
 from authhost.records import SocialToken
 
 

@@ -13,9 +13,9 @@ from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
 from authhost.keys import new_key
+from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
 from authhost.providers.http import PLAIN, SECURE, as_json, is_secure, prepare, quietly, shown_to_oauthlib
-from authhost.providers.registry import App
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
 

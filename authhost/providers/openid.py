@@ -13,11 +13,11 @@ from authhost_hookspecs import OpenIDConnectProvider
 
 from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
+from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
 from authhost.providers.http import as_json, is_secure, prepare
 from authhost.providers.idtoken import verify
 from authhost.providers.oauth2 import ask, authorization
-from authhost.providers.registry import App
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
 

@@ -33,8 +33,8 @@ from authhost.store import queries
 from authhost.store.engine import is_deadlock
 
 if TYPE_CHECKING:
+    from authhost.providers.app import App
     from authhost.providers.client import Answer
-    from authhost.providers.registry import App
 
 PARAM_LENGTH = 16_384
 MOST_PARAMS = 50

@@ -15,7 +15,7 @@ from authhost.store import queries, statements
 if TYPE_CHECKING:
     import authhost_hookspecs as contract
 
-    from authhost.providers.registry import App
+    from authhost.providers.app import App
     from authhost.request import Request
 
 MOST_EMAILS = 10

@@ -1,0 +1,104 @@
+"""One provider as it is set up here: its declaration, and who we are to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Provider
+
+PLACE = re.compile(r"\{(server|tenant)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderSettings:
+    """What an operator sets for a provider, in ``[providers.NAME]``."""
+
+    client_id: str
+    """What the provider calls this application."""
+    client_secret: str = field(default="", repr=False)
+    """Its password there; empty for a public client."""
+    provider: str = ""
+    """Which declaration it is, such as ``google``; unless set, NAME."""
+    server: str = ""
+    """The issuer, or the address of a server that people run themselves."""
+    tenant: str = ""
+    """The tenant or realm, where the provider has them."""
+    scopes: tuple[str, ...] | None = None
+    """What is asked for, in place of what the declaration says."""
+    trust_emails: bool | None = None
+    """Whether the provider's word that an address is verified counts; else the declaration decides."""
+    login_by_email: bool = False
+    """A person with a verified address of a local account is connected to that account."""
+    team_id: str = ""
+    """Apple: the team that signs the secret."""
+    key_id: str = ""
+    """Apple: the key that signs the secret."""
+    private_key: str = field(default="", repr=False)
+    """Apple: that key, as PEM."""
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One provider as it is set up here."""
+
+    id: str
+    declaration: Provider
+    settings: ProviderSettings
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.declaration.name
+
+    @property
+    def trusts_emails(self) -> bool:
+        """Whether the provider's word that an address is verified counts."""
+        trusts = self.settings.trust_emails
+        return self.declaration.trusts_emails if trusts is None else trusts
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """What is asked for."""
+        if self.settings.scopes is not None:
+            return self.settings.scopes
+        return () if isinstance(self.declaration, OAuth1Provider) else self.declaration.scopes
+
+    @property
+    def namespace(self) -> str:
+        """In which a uid is unique: the issuer, a server that is not the usual one, or the id."""
+        declaration, server = self.declaration, self.settings.server
+        if isinstance(declaration, OpenIDConnectProvider):
+            return self.url(declaration.issuer)
+        if isinstance(declaration, OAuth2Provider) and server not in ("", declaration.defaults.get("server")):
+            return server
+        return declaration.id
+
+    def url(self, template: str) -> str:
+        """An address of the declaration with ``{server}`` and ``{tenant}`` filled in."""
+        defaults = self.declaration.defaults if isinstance(self.declaration, OAuth2Provider) else {}
+
+        def fill(match: re.Match[str]) -> str:
+            name = match[1]
+            return str(getattr(self.settings, name) or defaults.get(name, ""))
+
+        return PLACE.sub(fill, template)
+
+    def needs(self) -> Iterator[str]:
+        """The settings that the declaration's addresses need and that are missing."""
+        declaration = self.declaration
+        if isinstance(declaration, OpenIDConnectProvider):
+            templates, defaults = [declaration.issuer], dict[str, str]()
+            if declaration.signed_secret:
+                yield from (each for each in ("team_id", "key_id", "private_key") if not self._has(each))
+        elif isinstance(declaration, OAuth2Provider):
+            templates = [declaration.authorize_url, declaration.token_url, declaration.profile_url]
+            defaults = dict(declaration.defaults)
+        else:
+            return
+        names = {match[1] for template in templates for match in PLACE.finditer(template)}
+        yield from sorted(name for name in names if not self._has(name) and name not in defaults)
+
+    def _has(self, name: str) -> bool:
+        return bool(getattr(self.settings, name))
