@@ -15,7 +15,16 @@ import authhost_hookspecs as contract
 import pluggy
 
 from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES, GuardedPlugin, HookStats, guard, guard_lifecycle, guard_wrapper, timed
+from authhost.guard import (
+    FAILURES,
+    GuardedPlugin,
+    HookStats,
+    guard,
+    guard_lifecycle,
+    guard_veto,
+    guard_wrapper,
+    timed,
+)
 from authhost.settings import Settings
 
 log = logging.getLogger("authhost.plugins")
@@ -126,6 +135,8 @@ class PluginRegistry:
             if hook in GUARDED:
                 wrap = guard_wrapper if options["wrapper"] else guard
                 guarded = wrap(plugin, hook, function)
+            elif hook in VETOES:
+                guarded = guard_veto(plugin, hook, function)
             elif hook in LIFECYCLE and not options["wrapper"]:
                 guarded = guard_lifecycle(plugin, hook, function)
             contract.hookimpl(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import authhost_hookspecs as contract
 
-from authhost.errors import DeliveryFailed, RequiredPluginFailed, Vetoed
+from authhost.errors import DeliveryFailed, RequiredPluginFailed
 from authhost.guard import FAILURES
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
@@ -96,18 +95,10 @@ class Hooks:
         self._hook.flow_refused(request=request, flow=flow, error=error, user=user)
 
     def before_signup(self, request: Request, email: str | None) -> None:
-        self._veto(self._hook.before_signup, request, email=email)
+        self._hook.before_signup(request=request, email=email)
 
     def before_login(self, request: Request, user: User) -> None:
-        self._veto(self._hook.before_login, request, user=user)
-
-    def _veto(self, caller: Callable[..., Any], request: Request, **arguments: Any) -> None:
-        try:
-            caller(request=request, **arguments)
-        except contract.Refused as refusal:
-            raise Vetoed(refusal.message, plugin_code=refusal.code) from refusal
-        except FAILURES as error:
-            raise Vetoed(plugin_code="plugin_failed") from error
+        self._hook.before_login(request=request, user=user)
 
     def deliver_message(self, request: Request, message: contract.Message) -> None:
         """Hand ``message`` to the first plugin that takes it; raise `DeliveryFailed` where none does.

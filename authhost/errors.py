@@ -168,7 +168,7 @@ class SessionNotFound(AuthError):
 
 
 class Vetoed(AuthError):
-    """A plugin refused; ``fields["plugin_code"]`` is the code it gave."""
+    """A plugin refused; ``fields["plugin_code"]`` is the code it gave, ``fields["plugin"]`` its name."""
 
     code = "vetoed"
     message = "This was refused."

@@ -16,9 +16,9 @@ from functools import update_wrapper
 from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
-from authhost_hookspecs import StopFlow
+from authhost_hookspecs import Refused, StopFlow
 
-from authhost.errors import RequiredPluginFailed
+from authhost.errors import RequiredPluginFailed, Vetoed
 
 if TYPE_CHECKING:
     from authhost.request import Request
@@ -168,6 +168,21 @@ def _compiled(template: str, function: Callable[..., Any], **names: Any) -> Call
     del guarded.__wrapped__  # type: ignore[attr-defined]
     guarded.__qualname__ = guarded.__name__
     return guarded
+
+
+def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """For what may refuse a flow: whatever it raises becomes a `Vetoed` that names the plugin."""
+    counted = timed(plugin, hook, function)
+
+    def guarded(*args: Any) -> None:
+        try:
+            counted(*args)
+        except Refused as refusal:
+            raise Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name) from refusal
+        except FAILURES as error:
+            raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
+
+    return update_wrapper(guarded, function)
 
 
 def guard_lifecycle(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -81,6 +83,7 @@ class AuthHost:
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
+        self._hash_key = hashlib.sha256(b"authhost.identifier:" + settings.secret_key.encode()).digest()
         self._open = False
         try:
             if upgrade_database:
@@ -123,6 +126,10 @@ class AuthHost:
     def delete_expired(self) -> dict[str, int]:
         """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
+
+    def keyed_hash(self, value: str) -> str:
+        """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""
+        return hmac.digest(self._hash_key, value.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""

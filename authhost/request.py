@@ -67,6 +67,7 @@ class Request:
         self.user_agent = _user_agent(user_agent)
         self.native = native
         self.caller: GuardedPlugin | None = None
+        self.identifier_digest: str | None = None
         self.must_store = False
         self.db_touched = False
         self._token = session_token
@@ -212,6 +213,10 @@ class Request:
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run a writing statement; return the number of rows that it met."""
         return self.connection.execute(statement, values).rowcount
+
+    def meant(self, identifier: str) -> None:
+        """Tell the plugins which name or address was typed, as a keyed hash alone."""
+        self.identifier_digest = self.host.keyed_hash(identifier)
 
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""

@@ -182,7 +182,7 @@ def test_a_veto_refuses(make_host, run):
     host = make_host({"veto": Veto()})
     with pytest.raises(Vetoed, match=r"Not from there\.") as caught:
         run(host, "signup", email="ann@example.org", password=PASSWORD)
-    assert caught.value.fields["plugin_code"] == "domain"
+    assert (caught.value.fields["plugin_code"], caught.value.fields["plugin"]) == ("domain", "veto")
 
 
 def test_order_is_by_name_with_tryfirst_and_wrappers(make_host, run):

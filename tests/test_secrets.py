@@ -8,7 +8,7 @@ import pytest
 from conftest import CHEAP, OTHER_PASSWORD, PASSWORD
 from sqlalchemy import MetaData, event, select, update
 
-from authhost.errors import AuthError, WeakPassword
+from authhost.errors import AuthError, InvalidCredentials, WeakPassword
 from authhost.store.models import User
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -230,3 +230,17 @@ def test_a_password_is_the_same_in_each_unicode_form(make_host, run):
     host = make_host(email_verification="none")
     run(host, "signup", email=ANN, password="cafe\u0301 au lait, deux fois")
     assert run(host, "login", identifier=ANN, password="caf\u00e9 au lait, deux fois").authenticated
+
+
+def test_plugins_see_who_was_meant_as_a_keyed_hash_alone(make_host, run, recorder):
+    """People type passwords into that box."""
+    host = make_host()
+    for typed in (PASSWORD, PASSWORD.upper(), "ann@example.org"):
+        with pytest.raises(InvalidCredentials):
+            run(host, "login", identifier=typed, password=PASSWORD)
+    one, same, other = (arguments["request"].identifier_digest for _, arguments in recorder.calls)
+    assert one == same != other
+    assert len(one) == 64
+    with make_host(secret_key="j" * 48).request() as request:
+        request.meant(PASSWORD)
+        assert request.identifier_digest != one

@@ -33,6 +33,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     name = text(identifier, "identifier", 254)
     secret = host.passwords.normalise(password)
     key = _email_key(name) if "@" in name else key_of(name)
+    request.meant(key)
     host.limits.hit(request, "login")
     host.limits.attempt(request, "login_failed", key)
 

@@ -77,6 +77,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
     """
     host, now = request.host, request.now
     given = parse_email(email)
+    request.meant(given.key)
     host.limits.hit(request, "reset_password", given.key)
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())

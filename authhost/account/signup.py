@@ -30,6 +30,7 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     if not settings.signup_open:
         raise SignupClosed
     address = parse_email(email)
+    request.meant(address.key)
     name = (
         parse_username(username, settings.username_min_length, settings.username_max_length)
         if username is not None

@@ -258,6 +258,14 @@ class Request(Protocol):
         """How the person came in, and how they proved it again since; empty where nobody is logged in."""
 
     @property
+    def identifier_digest(self) -> str | None:
+        """A keyed hash of the name or address that was typed in a login, signup or reset, else None.
+
+        Two that are equal were the same text; which it was cannot be told.
+        People type passwords into that box.
+        """
+
+    @property
     def ip_address(self) -> str | None:
         """The client's address in canonical form, or None outside the web."""
 
