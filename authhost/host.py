@@ -8,9 +8,11 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from uuid import UUID
 
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
+from uuid6 import uuid7
 
 from authhost.account import Account
 from authhost.discovery import PluginRegistry
@@ -126,6 +128,15 @@ class AuthHost:
     def delete_expired(self) -> dict[str, int]:
         """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
+
+    @property
+    def now(self) -> datetime:
+        """The host's clock, in UTC."""
+        return self.clock()
+
+    def new_id(self) -> UUID:
+        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        return UUID(int=uuid7().int)
 
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""

@@ -28,8 +28,22 @@ def text(value: object, field: str, longest: int) -> str:
 
 
 def key_of(value: str) -> str:
-    """The form in which names and addresses are compared: NFKC, without case."""
+    """The form in which names are compared: NFKC, without case."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
+
+
+def email_key(address: str) -> str:
+    """The form in which addresses are compared: without case, the domain as DNS knows it (RFC 5891).
+
+    No more than that: ``faß.de`` and ``fass.de`` are two domains, and their
+    mailboxes those of two people.
+    """
+    local, _, domain = address.rpartition("@")
+    if not domain.isascii():
+        import idna
+
+        domain = idna.encode(domain, uts46=True).decode()
+    return f"{unicodedata.normalize('NFC', local).lower()}@{domain.lower()}"
 
 
 def email(value: object) -> Email:
@@ -43,7 +57,7 @@ def email(value: object) -> Email:
         raise InvalidEmail(field="email") from error
     if len(address) > EMAIL_LENGTH:
         raise InvalidEmail(field="email")
-    return Email(address.lower(), key_of(address))
+    return Email(address.lower(), email_key(address))
 
 
 def username(value: object, shortest: int, longest: int) -> str:

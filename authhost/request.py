@@ -12,14 +12,15 @@ from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
-from uuid6 import uuid7
+from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import AuthError, InvalidInput, RequiredPluginFailed
+from authhost.errors import AuthError, Conflict, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.inputs import email as parse_email
 from authhost.keys import digest
 from authhost.records import Authentication, Session, User
 from authhost.store import queries, statements
+from authhost.store.engine import is_deadlock, was_ended
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -137,7 +138,7 @@ class Request:
 
     def new_id(self) -> UUID:
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
-        return UUID(int=uuid7().int)
+        return self.host.new_id()
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
@@ -202,6 +203,11 @@ class Request:
     def clean(self) -> bool:
         """Whether nothing was written or queued in this unit so far."""
         return self._connection is None and not self.queued and not self.callbacks
+
+    def alone(self, flow: str) -> None:
+        """For a flow that asks somebody else: no transaction waits for that. Raises ``RuntimeError``."""
+        if not self.clean:
+            raise RuntimeError(f"{flow} asks a provider, so it needs a unit of work of its own")
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of ``statement``: within the transaction if one is open, else by itself."""
@@ -272,6 +278,8 @@ class Request:
         if self.queued:
             self._store_queued()
         if self._connection is not None:
+            if was_ended(self._connection):
+                raise Conflict
             self._connection.commit()
         self._close()
         self._refusals.clear()
@@ -304,6 +312,8 @@ class Request:
             with self.connection.begin_nested():
                 self._insert_rows(queued)
         except FAILURES:
+            if was_ended(self.connection):
+                raise
             for name in dict.fromkeys(row.plugin for row in queued):
                 self._store_alone(name, [row for row in queued if row.plugin == name])
 
@@ -312,6 +322,8 @@ class Request:
             with self.connection.begin_nested():
                 self._insert_rows(rows)
         except FAILURES as error:
+            if was_ended(self.connection):
+                raise
             if any(row.must_store for row in rows):
                 raise RequiredPluginFailed(name, "insert") from error
             log.error("rows of plugin %s were not stored: %s", name, type(error).__name__)
@@ -335,8 +347,10 @@ class Request:
         if error is None or isinstance(error, AuthError):
             try:
                 self.commit()
-            except BaseException:
+            except BaseException as failure:
                 self.rollback()
+                if isinstance(failure, DBAPIError) and is_deadlock(failure):
+                    raise Conflict from failure
                 raise
             return
         refusals, self._refusals = self._refusals, []

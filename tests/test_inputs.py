@@ -110,7 +110,7 @@ def test_a_wrong_ip_address_is_refused(make_host, value):
         make_host().request(ip_address=value)
 
 
-@pytest.mark.parametrize("lookalike", ["ANN@example.org", "ann@EXAMPLE.org", "\uff41nn@example.org"])
+@pytest.mark.parametrize("lookalike", ["ANN@example.org", "ann@EXAMPLE.org"])
 def test_another_spelling_is_the_same_address(make_host, run, lookalike):
     host = make_host(email_verification="none")
     run(host, "signup", email=ANN, password=PASSWORD)

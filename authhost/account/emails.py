@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authhost.account.flow import flow, require_login, require_recent_login
+from authhost.account.flow import flow, lock_login, require_login, require_recent_login
 from authhost.account.login import leave, start_session, waiting_user
 from authhost.account.verification import (
     mark_ready,
@@ -19,7 +19,7 @@ from authhost.errors import (
     TooManyEmails,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import key_of, text
+from authhost.inputs import email_key, text
 from authhost.keys import digest
 from authhost.records import ConfirmResult, EmailAddress, User
 from authhost.request import Request
@@ -71,9 +71,8 @@ def send_confirmation(request: Request, *, email: str) -> bool:
     sent within the cool-down. Raises `LoginRequired`, `InvalidEmail`,
     `EmailNotFound`, `DeliveryFailed`.
     """
-    user, _ = require_login(request)
     key = parse_email(email).key
-    queries.lock_account(request, user.id)
+    user = lock_login(request)
     address = queries.address_of(request, user.id, key)
     if address is None:
         raise EmailNotFound(field="email")
@@ -91,11 +90,11 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     """
     settings = request.settings
     given = parse_email(email)
-    user, _ = require_recent_login(request)
+    require_recent_login(request)
     request.host.limits.hit(request, "manage_email")
-    queries.lock_account(request, user.id)
+    user = lock_login(request)
     existing = queries.addresses(request, user.id)
-    if any(key_of(each.email) == given.key for each in existing):
+    if any(email_key(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
     if settings.change_email:
         request.write(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
@@ -165,9 +164,9 @@ def list_emails(request: Request) -> list[EmailAddress]:
 
 def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
     given = parse_email(email)
-    user, _ = require_recent_login(request)
+    require_recent_login(request)
     request.host.limits.hit(request, "manage_email")
-    queries.lock_account(request, user.id)
+    user = lock_login(request)
     address = queries.address_of(request, user.id, given.key)
     if address is None:
         raise EmailNotFound(field="email")

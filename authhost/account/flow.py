@@ -6,11 +6,12 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import AuthError, Conflict, LoginRequired, ReauthenticationRequired
 from authhost.records import Session, User
 from authhost.request import Request
+from authhost.store import queries
 from authhost.store.engine import is_deadlock
 
 P = ParamSpec("P")
@@ -64,7 +65,7 @@ def _refusal(error: BaseException, clean: bool) -> AuthError | None:
     """What the caller is told: a deadlock is a conflict, where it undid nothing but this flow."""
     if isinstance(error, AuthError):
         return error
-    if clean and isinstance(error, OperationalError) and is_deadlock(error):
+    if clean and isinstance(error, DBAPIError) and is_deadlock(error):
         return Conflict()
     return None
 
@@ -90,3 +91,19 @@ def require_recent_login(request: Request) -> tuple[User, Session]:
     if age > longest:
         raise ReauthenticationRequired(max_age=longest, age=round(age))
     return user, session
+
+
+def lock_login(request: Request) -> User:
+    """Lock the account of who is logged in; return the user as it is now.
+
+    While a flow hashed, asked a provider or waited for the lock, the session may
+    have ended: by a logout elsewhere, a change of the password, or because the
+    account was given back to its owner. Raises `LoginRequired` then.
+    """
+    user, session = require_login(request)
+    queries.lock_account(request, user.id)
+    current = queries.user_of_session(request, session.id)
+    if current is None:
+        request.log_out()
+        raise LoginRequired
+    return current

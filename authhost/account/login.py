@@ -10,9 +10,9 @@ from itsdangerous import BadSignature
 
 from authhost.account.flow import about, flow, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
-from authhost.errors import Conflict, InvalidCredentials, InvalidInput, SessionNotFound
+from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
 from authhost.inputs import email as parse_email
-from authhost.inputs import key_of, text
+from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
@@ -142,8 +142,8 @@ def start_session_or_wait(
     """
     if request.settings.email_verification == "mandatory":
         addresses = queries.addresses(request, user.id)
-        if not any(each.verified and by_address in (None, key_of(each.email)) for each in addresses):
-            key = by_address or (key_of(user.email) if user.email else None)
+        if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
+            key = by_address or (email_key(user.email) if user.email else None)
             send_confirmation_to(request, user, key, signup=False)
             return wait_for_verification(request, user.id)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
@@ -222,14 +222,14 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
     token = new_key()
     if authenticated:
         session = replace(session, authenticated_at=request.now)
-    request.write(
-        statements.CHANGE_TOKEN,
-        {
-            "of_id": session.id,
-            "new_digest": digest(token),
-            "new_authenticated_at": session.authenticated_at,
-        },
-    )
+    values = {
+        "of_id": session.id,
+        "new_digest": digest(token),
+        "new_authenticated_at": session.authenticated_at,
+    }
+    if not request.write(statements.CHANGE_TOKEN, values):
+        request.log_out()
+        raise LoginRequired
     request.log_in(session, user, token)
     return TokenResult(token)
 

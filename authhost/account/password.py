@@ -8,7 +8,7 @@ from uuid import UUID
 
 from authhost_hookspecs import Message
 
-from authhost.account.flow import flow, require_login, require_recent_login
+from authhost.account.flow import flow, lock_login, require_login, require_recent_login
 from authhost.account.login import end_sessions, leave, rotate_token, start_session_or_wait
 from authhost.errors import (
     Conflict,
@@ -17,7 +17,7 @@ from authhost.errors import (
     PasswordAlreadySet,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import key_of, text
+from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, TokenResult, User
 from authhost.request import Request
@@ -36,7 +36,9 @@ def set_password(request: Request, *, password: str) -> TokenResult:
         raise PasswordAlreadySet
     secret = request.host.passwords.accept(password, user.email, user.username)
     request.host.limits.hit(request, "change_password")
-    _store(request, user, old=None, new=request.host.passwords.hash(secret))
+    hashed = request.host.passwords.hash(secret)
+    lock_login(request)
+    _store(request, user, old=None, new=hashed)
     end_sessions(request, user.id, but=session.id)
     result = rotate_token(request)
     user = replace(user, has_usable_password=True)
@@ -62,7 +64,9 @@ def change_password(request: Request, *, current_password: str, new_password: st
     right, _ = passwords.verify(current, old)
     if not right:
         raise InvalidCredentials("The current password is not right.", field="current_password")
-    _store(request, user, old=old, new=passwords.hash(secret))
+    hashed = passwords.hash(secret)
+    lock_login(request)
+    _store(request, user, old=old, new=hashed)
     end_sessions(request, user.id, but=session.id)
     result = rotate_token(request, authenticated=True)
     request.host.hooks.password_changed(request, user)
@@ -132,9 +136,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     request.log_out()
     end_sessions(request, user.id)
     addresses = queries.addresses(request, user.id)
-    for name in (*(each.email for each in addresses), user.username):
-        if name is not None:
-            host.limits.clear("login_failed", key_of(name))
+    for key in (*(email_key(each.email) for each in addresses), key_of(user.username or "")):
+        host.limits.clear("login_failed", key)
     user = replace(user, has_usable_password=True)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about
 from authhost.errors import EmailNotVerified, EmailTaken
-from authhost.inputs import key_of
+from authhost.inputs import email_key
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
@@ -29,7 +29,7 @@ def send_confirmation_to(request: Request, user: User, key: str | None, *, signu
 
 def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
     """Store a confirmation, hand its key over for delivery, tell the plugins."""
-    if not request.host.limits.allows(request, "confirm_email", key_of(address.email)):
+    if not request.host.limits.allows(request, "confirm_email", email_key(address.email)):
         return False
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
@@ -60,7 +60,7 @@ def mark_ready(request: Request, user: User) -> None:
 
 def store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
     """Claim the address for its verified owner. Unverified claims of others give way."""
-    key = key_of(address.email)
+    key = email_key(address.email)
     try:
         with request.connection.begin_nested():
             request.write(statements.YIELD_CLAIM, {"of_key": key, "of_user": address.user_id})
@@ -75,7 +75,7 @@ def store_primary(request: Request, address: EmailAddress) -> None:
     """Move the primary flag. An unverified one gives up its claim with it."""
     request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
     request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
-    values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": key_of(address.email)}
+    values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": email_key(address.email)}
     try:
         with request.connection.begin_nested():
             request.write(statements.SET_PRIMARY, values)

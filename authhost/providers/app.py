@@ -72,7 +72,7 @@ class App:
         if isinstance(declaration, OpenIDConnectProvider):
             return self.url(declaration.issuer)
         if isinstance(declaration, OAuth2Provider) and server not in ("", declaration.defaults.get("server")):
-            return server
+            return f"{declaration.id}:{server.rstrip('/')}"
         return declaration.id
 
     def url(self, template: str) -> str:

@@ -71,11 +71,13 @@ def _discovery(client: OpenIDClient, app: App) -> Generator[Finding, None, bool]
         return True
     yield Finding("discovery", "ok", app.namespace)
     methods = metadata.get("code_challenge_methods_supported")
+    methods = methods if isinstance(methods, list) else None
     if methods is None or "S256" in methods:
         yield Finding("PKCE", "ok" if methods else "unclear", "S256" if methods else "it does not say")
     else:
         yield Finding("PKCE", "error", ", ".join(map(str, methods)), "it must support S256 (RFC 9700)")
-    offered = metadata.get("id_token_signing_alg_values_supported") or []
+    offered = metadata.get("id_token_signing_alg_values_supported")
+    offered = offered if isinstance(offered, list) else []
     usable = [each for each in offered if each in ALGORITHMS]
     if usable:
         yield Finding("ID token", "ok", f"{', '.join(usable)}; keys: {len(keys)}")

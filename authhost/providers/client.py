@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple, Protocol
@@ -15,7 +16,8 @@ from authhost.records import SocialToken
 
 MADE_UP_CODE = "authhost-check"
 UID_LENGTH = 255
-TOKEN_LENGTH = 16_384
+TOKEN = re.compile(r"[\x20-\x7e]{1,16384}")
+"""The characters of a token (RFC 6749, appendix A.12); another would break the header that bears it."""
 
 
 class Begun(NamedTuple):
@@ -74,9 +76,9 @@ def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
     kind = fields.get("token_type")
     if isinstance(kind, str) and kind.lower() != "bearer":
         raise ProviderFailed(reason="token_malformed")
-    if not isinstance(value, str) or not 0 < len(value) <= TOKEN_LENGTH:
+    if not isinstance(value, str) or not TOKEN.fullmatch(value):
         raise ProviderFailed(reason="token_malformed")
-    if not isinstance(refresh, str | None) or len(refresh or "") > TOKEN_LENGTH:
+    if refresh is not None and not (isinstance(refresh, str) and TOKEN.fullmatch(refresh)):
         raise ProviderFailed(reason="token_malformed")
     scopes = fields.get("scope")
     if isinstance(scopes, str):

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -22,7 +24,6 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
-from urllib3.util import Retry
 
 from authhost.errors import ProviderFailed
 
@@ -34,6 +35,9 @@ LONGEST = 1024 * 1024
 """Bytes of an answer."""
 DEEPEST = 24
 """Levels of an answer; MariaDB stores 32."""
+BUSY = (502, 503, 504)
+"""Statuses of a provider that may answer a moment later."""
+HOST = re.compile(r"[\w:][\w.:-]*")
 SECURE, PLAIN = "https://", "http://"
 LOGGERS = (
     "oauthlib.oauth1.rfc5849",
@@ -70,9 +74,20 @@ def quietly() -> Iterator[None]:
         _here.quiet = before
 
 
+def host_of(url: str) -> str:
+    """The host of ``url``; empty where it is no address."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may not be a number
+        host = parts.hostname or ""
+        return host if HOST.fullmatch(host) else ""
+    except ValueError:
+        return ""
+
+
 def is_loopback(url: str) -> bool:
     """Whether ``url`` leads to this machine (RFC 8252, section 8.3)."""
-    host = urlsplit(url).hostname or ""
+    host = host_of(url)
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -81,8 +96,7 @@ def is_loopback(url: str) -> bool:
 
 def is_secure(url: str) -> bool:
     """HTTPS, or plain HTTP to this machine."""
-    parts = urlsplit(url)
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url)))
+    return bool(host_of(url)) and (url.startswith(SECURE) or (url.startswith(PLAIN) and is_loopback(url)))
 
 
 def shown_to_oauthlib(url: str) -> str:
@@ -92,37 +106,54 @@ def shown_to_oauthlib(url: str) -> str:
     return url
 
 
-@contextmanager
-def _deadline(connection: HTTPConnection) -> Iterator[None]:
-    """Close the connection when the headers take too long: a time-out alone starts anew with each byte."""
-    sock, late = connection.sock, threading.Event()
+class _Deadline:
+    """Ends a request that takes too long as a whole: a time-out alone starts anew with each byte."""
 
-    def end() -> None:
-        late.set()
-        if sock is not None:
-            sock.shutdown(socket.SHUT_RDWR)
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self._sockets: list[socket.socket] = []
+        self._timer = threading.Timer(DEADLINE, self._end)
+        self._timer.daemon = True
 
-    timer = threading.Timer(DEADLINE, end)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-    if late.is_set():  # headers that were cut short look like whole ones
-        raise TimeoutError
+    def watch(self, sock: socket.socket) -> None:
+        """Through a descriptor of our own, since TLS takes the other one over."""
+        self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
+        if self.over.is_set():
+            self._end()
+
+    def _end(self) -> None:
+        self.over.set()
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+
+    def __enter__(self) -> Self:
+        _here.deadline = self
+        self._timer.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _here.deadline = None
+        self._timer.cancel()
+        for each in self._sockets:
+            each.close()
+
+
+def _watched(sock: socket.socket) -> socket.socket:
+    deadline: _Deadline | None = getattr(_here, "deadline", None)
+    if deadline is not None:
+        deadline.watch(sock)
+    return sock
 
 
 class _Connection(HTTPConnection):
-    def getresponse(self) -> Any:
-        with _deadline(self):
-            return super().getresponse()
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
 
 
 class _SecureConnection(HTTPSConnection):
-    def getresponse(self) -> Any:
-        with _deadline(self):
-            return super().getresponse()
+    def _new_conn(self) -> socket.socket:
+        return _watched(super()._new_conn())
 
 
 class _Pool(HTTPConnectionPool):
@@ -150,62 +181,91 @@ class Transport(HTTPAdapter):
             request.url = url = PLAIN + url.removeprefix(SECURE)
         if not is_secure(url):
             raise ProviderFailed(reason="not_https")
-        started = monotonic()
-        try:
-            response = super().send(request, stream=True, timeout=TIMEOUT)
+        with _Deadline() as deadline:
             try:
-                response._content = _body(response, started)
-            finally:
-                response.close()
-        except requests.Timeout:
-            raise ProviderFailed(reason="timeout") from None
-        except (requests.RequestException, HTTPError, OSError):
-            # The library's error names the address, which may hold a code.
-            late = monotonic() - started >= DEADLINE
-            raise ProviderFailed(reason="timeout" if late else "unreachable") from None
+                response = super().send(request, stream=True, timeout=TIMEOUT)
+                try:
+                    response._content = _body(response)
+                finally:
+                    response.close()
+            except requests.Timeout:
+                raise ProviderFailed(reason="timeout") from None
+            except (requests.RequestException, HTTPError, OSError, ValueError):
+                # The library's error names the address, which may hold a code.
+                raise ProviderFailed(reason="timeout" if deadline.over.is_set() else "unreachable") from None
+            if deadline.over.is_set():  # what was cut short may look whole
+                raise ProviderFailed(reason="timeout")
         if response.is_redirect:
             raise ProviderFailed(reason="redirected")
         return response
 
 
-def _body(response: requests.Response, started: float) -> bytes:
+def _body(response: requests.Response) -> bytes:
     chunks, size = [], 0
     while chunk := response.raw.read1(65536, decode_content=True):
         size += len(chunk)
         if size > LONGEST:
             raise ProviderFailed(reason="too_large")
-        if monotonic() - started > DEADLINE:
-            raise ProviderFailed(reason="timeout")
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def prepare(session: requests.Session, *urls: str, retries: int = 0) -> None:
+def prepare(session: requests.Session, *urls: str) -> None:
     """Let ``session`` send through `Transport` alone; ``urls`` are those that it will ask."""
     plain = frozenset(urlsplit(url).netloc for url in urls if url.startswith(PLAIN) and is_loopback(url))
-    retry = Retry(retries, backoff_factor=0.1, status_forcelist=(502, 503, 504), raise_on_status=False)
     session.trust_env = False
-    session.headers["User-Agent"] = "authhost"
-    session.headers["Accept"] = "application/json"
+    session.headers.update({"User-Agent": "authhost", "Accept": "application/json", "Connection": "close"})
     for prefix in (SECURE, PLAIN):
-        session.mount(prefix, Transport(plain, max_retries=retry))
+        session.mount(prefix, Transport(plain))
+
+
+def ask(method: str, url: str, **options: Any) -> requests.Response:
+    """One request; raises `ProviderFailed`."""
+    with requests.Session() as session:
+        prepare(session, url)
+        return asked(session, method, url, **options)
+
+
+def asked(session: requests.Session, method: str, url: str, **options: Any) -> requests.Response:
+    """One request of a session that is prepared; the library's errors may hold what was to be sent."""
+    try:
+        with quietly():
+            return session.request(method, url, **options)
+    except (requests.RequestException, ValueError):
+        raise ProviderFailed(reason="unreachable") from None
+
+
+def published(url: str) -> Any:
+    """The JSON of what a provider publishes: tried three times where it is busy, within the time of one."""
+    if not is_secure(url):
+        raise ProviderFailed(reason="not_https")
+    until = monotonic() + DEADLINE
+    for pause in (0.1, 0.2, None):
+        response = ask("GET", url)
+        if response.status_code not in BUSY or pause is None or monotonic() + pause > until:
+            break
+        threading.Event().wait(pause)
+    return as_json(response)
 
 
 def as_json(response: requests.Response) -> Any:
-    """The JSON of an answer (RFC 8259), as every database can store it; raises `ProviderFailed`."""
+    """The JSON of an answer (RFC 8259); raises `ProviderFailed`."""
     if response.status_code >= 400:
         raise ProviderFailed(reason="http_error", status=response.status_code)
     try:
-        value = json.loads(response.content, parse_constant=_refused)
-        json.dumps(value, ensure_ascii=False).encode()  # fails for half a surrogate pair
-        _check_depth(value, DEEPEST)
+        return storable(json.loads(response.content))
     except (ValueError, RecursionError):
         raise ProviderFailed(reason="not_json") from None
+
+
+def storable(value: Any) -> Any:
+    """``value`` if every database can store it as JSON; raises ``ValueError`` or ``RecursionError``.
+
+    None takes infinities or half a surrogate pair; MariaDB takes 32 levels.
+    """
+    json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    _check_depth(value, DEEPEST)
     return value
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(constant)
 
 
 def _check_depth(value: Any, left: int) -> None:

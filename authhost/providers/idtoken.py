@@ -35,7 +35,7 @@ def verify(
         raise InvalidIdToken(reason="missing")
     try:
         header = jwt.get_unverified_header(token)
-    except jwt.PyJWTError:
+    except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidIdToken(reason="malformed") from None
     algorithm = header.get("alg")
     if algorithm not in ALGORITHMS:
@@ -56,7 +56,7 @@ def verify(
         raise InvalidIdToken(reason="audience") from None
     except jwt.InvalidIssuerError:
         raise InvalidIdToken(reason="issuer_mismatch") from None
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except (jwt.PyJWTError, ValueError, TypeError, RecursionError):
         raise InvalidIdToken(reason="malformed") from None
     _check_party(claims, client_id)
     _check_times(claims, now.timestamp())

@@ -10,8 +10,8 @@ from requests_oauthlib import OAuth1Session
 
 from authhost.errors import ProviderFailed
 from authhost.providers.app import App
-from authhost.providers.client import TOKEN_LENGTH, Answer, Begun, read_profile
-from authhost.providers.http import as_json, is_secure, prepare, quietly
+from authhost.providers.client import TOKEN, Answer, Begun, read_profile
+from authhost.providers.http import as_json, asked, is_secure, prepare, quietly
 from authhost.records import SocialToken
 
 
@@ -52,9 +52,8 @@ class OAuth1Client:
         )
         fields = _fetched(lambda: session.fetch_access_token(declaration.access_token_url))
         token, secret = _pair(fields)
-        with quietly():
-            response = session.get(declaration.profile_url, params=dict(declaration.profile_params))
-        data = as_json(response)
+        asks = dict(declaration.profile_params)
+        data = as_json(asked(session, "GET", declaration.profile_url, params=asks))
         if not isinstance(data, dict):
             raise ProviderFailed(reason="profile_malformed")
         said = {name: value for name, value in fields.items() if not name.startswith("oauth_")}
@@ -91,6 +90,6 @@ def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
 
 def _pair(fields: Mapping[str, Any]) -> tuple[str, str]:
     pair = fields.get("oauth_token"), fields.get("oauth_token_secret")
-    if not all(isinstance(each, str) and 0 < len(each) <= TOKEN_LENGTH for each in pair):
+    if not all(isinstance(each, str) and TOKEN.fullmatch(each) for each in pair):
         raise ProviderFailed(reason="token_malformed")
     return str(pair[0]), str(pair[1])

@@ -8,14 +8,14 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider
 from oauthlib.oauth2 import WebApplicationClient
-from requests import Response, Session
+from requests import Response
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
 from authhost.keys import new_key
 from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
-from authhost.providers.http import PLAIN, SECURE, as_json, is_secure, prepare, quietly, shown_to_oauthlib
+from authhost.providers.http import PLAIN, SECURE, as_json, ask, is_secure, shown_to_oauthlib
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
 
@@ -123,14 +123,6 @@ def authorization(
     if shown != url:
         found = PLAIN + found.removeprefix(SECURE)
     return Begun(found, state, secrets)
-
-
-def ask(method: str, url: str, **options: Any) -> Response:
-    """A request that bears a token."""
-    session = Session()
-    prepare(session, url)
-    with quietly():
-        return session.request(method, url, **options)
 
 
 def _may_be_kept(name: str, value: object) -> bool:

@@ -8,16 +8,15 @@ from time import monotonic
 from typing import Any
 
 import jwt
-import requests
 from authhost_hookspecs import OpenIDConnectProvider
 
 from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
 from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
-from authhost.providers.http import as_json, is_secure, prepare
+from authhost.providers.http import as_json, ask, is_loopback, is_secure, published, storable
 from authhost.providers.idtoken import verify
-from authhost.providers.oauth2 import ask, authorization
+from authhost.providers.oauth2 import authorization
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
 
@@ -67,6 +66,10 @@ class OpenIDClient:
         if not same(str(claims.get("nonce", "")), secrets["nonce"]):
             raise InvalidIdToken(reason="nonce")
         data = merged(claims, self._userinfo(token, claims["sub"]))
+        try:
+            storable(data)
+        except (ValueError, RecursionError):
+            raise ProviderFailed(reason="profile_malformed") from None
         return Answer(read_profile(self._app, data), data, token)
 
     def probe(self, redirect_uri: str) -> None:
@@ -91,7 +94,10 @@ class OpenIDClient:
             if found.get("issuer") != issuer:
                 raise InvalidIdToken(reason="issuer_mismatch")
             for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
-                if not isinstance(found.get(name), str) or not is_secure(found[name]):
+                url = found.get(name)
+                if not isinstance(url, str) or not is_secure(url):
+                    raise ProviderFailed(reason="discovery_malformed")
+                if is_loopback(url) and not is_loopback(issuer):  # it would have us ask this machine
                     raise ProviderFailed(reason="discovery_malformed")
             self._metadata, self._metadata_at = found, monotonic()
         return self._metadata
@@ -133,7 +139,8 @@ class OpenIDClient:
 
     def _endpoint(self) -> TokenEndpoint:
         metadata, settings = self.metadata(), self._app.settings
-        offered = metadata.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
+        offered = metadata.get("token_endpoint_auth_methods_supported")
+        offered = offered if isinstance(offered, list) and offered else ["client_secret_basic"]
         signed = self._declaration.signed_secret
         return TokenEndpoint(
             metadata["token_endpoint"],
@@ -177,11 +184,7 @@ def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, 
 
 
 def _published(url: str) -> Mapping[str, Any]:
-    if not is_secure(url):
-        raise ProviderFailed(reason="not_https")
-    session = requests.Session()
-    prepare(session, url, retries=2)
-    found = as_json(session.get(url))
+    found = published(url)
     if not isinstance(found, dict):
         raise ProviderFailed(reason="discovery_malformed")
     return found

@@ -27,8 +27,10 @@ def begin(
     ``redirect`` (only prove who it is). ``next`` is where the person goes in
     the end: a path, or an address of ``base_url`` or ``allowed_next_hosts``.
     Raises `ProviderNotFound`, `InvalidInput`, `RateLimited`, `ProviderFailed`,
-    and for ``connect`` `LoginRequired`, `ReauthenticationRequired`.
+    and for ``connect`` `LoginRequired`, `ReauthenticationRequired`;
+    ``RuntimeError`` where the unit has written something before.
     """
+    request.alone("socialaccount.begin")
     host = request.host
     app = host.providers.app(provider)
     if process not in PROCESSES:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from authhost_hookspecs import OAuth1Provider, StopFlow
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError
 
-from authhost.account.flow import about, social_flow
+from authhost.account.flow import about, lock_login, social_flow
 from authhost.account.login import leave, start_session_or_wait
 from authhost.errors import (
     AccountInactive,
@@ -27,7 +27,7 @@ from authhost.socialaccount import steps
 from authhost.socialaccount.accounts import Overtaken, added, insert, refresh, store_token
 from authhost.socialaccount.begin import callback_of
 from authhost.socialaccount.match import connect_match, match_by_email
-from authhost.socialaccount.signup import sign_up
+from authhost.socialaccount.signup import sign_up, waiting_or_done
 from authhost.socialaccount.sociallogin import SocialLogin, email_addresses
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
@@ -55,8 +55,7 @@ def complete(
     `AccountInactive`, `SignupClosed`, `Vetoed`, `Conflict`, `DeliveryFailed`;
     ``RuntimeError`` where the unit has written something before.
     """
-    if not request.clean:
-        raise RuntimeError("socialaccount.complete asks the provider, so it needs a unit of work of its own")
+    request.alone("socialaccount.complete")
     host = request.host
     app = host.providers.app(provider)
     given = _checked(params)
@@ -101,10 +100,8 @@ def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]
 
 
 def _connect(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
-    user = request.user
-    assert user is not None
+    user = lock_login(request)
     if not sociallogin.is_existing:
-        queries.lock_account(request, user.id)
         insert(request, sociallogin, user)
         added(request, sociallogin)
     elif not _is_own(request, sociallogin):
@@ -137,7 +134,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         if_password=local.password,
         provider=sociallogin.app.id,
     )
-    return SocialResult("login", account, target, login)
+    return waiting_or_done(request, sociallogin, login, target)
 
 
 def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> SocialLogin:
@@ -209,7 +206,7 @@ def _again_if_overtaken(request: Request, process: Callable[[], SocialResult]) -
             return process()
         except Overtaken:
             pass
-        except OperationalError as error:
+        except DBAPIError as error:
             if not is_deadlock(error):
                 raise
         request.rollback()

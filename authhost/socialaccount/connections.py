@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
-from authhost.account.flow import require_login, require_recent_login, social_flow
+from authhost.account.flow import lock_login, require_login, require_recent_login, social_flow
 from authhost.errors import InvalidInput, LastLoginMethod, ProviderFailed, SocialAccountNotFound
 from authhost.records import SocialAccount, SocialToken, User
 from authhost.request import Request
@@ -29,16 +30,15 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     Its token is deleted. Raises `LoginRequired`, `ReauthenticationRequired`,
     `InvalidInput`, `SocialAccountNotFound`, `LastLoginMethod`.
     """
-    user, _ = require_recent_login(request)
+    require_recent_login(request)
     identifier = _uuid(account_id)
-    queries.lock_account(request, user.id)
+    user = lock_login(request)
     accounts = queries.social_accounts(request, user.id)
     account = next((each for each in accounts if each.id == identifier), None)
     if account is None:
         raise SocialAccountNotFound
     others = [each for each in accounts if each.id != identifier]
-    local = queries.account_by_id(request, user.id)
-    if local is None or not _can_log_in(request, local.user, others):
+    if not _can_log_in(request, user, others):
         raise LastLoginMethod
     request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
     request.host.hooks.social_account_removed(request, account)
@@ -52,34 +52,55 @@ def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) ->
     Of the logged-in user, unless a job names ``user_id``. Kept only where
     ``store_social_tokens`` is on. Raises `LoginRequired`, `InvalidInput`,
     `SocialAccountNotFound`, `ProviderNotFound`, `ProviderFailed` (the person
-    has to log in by the provider again), `InvalidIdToken`.
+    has to log in by the provider again), `InvalidIdToken`; ``RuntimeError``
+    where the unit has written something before.
     """
+    request.alone("socialaccount.token")
     owner = require_login(request)[0].id if user_id is None else _uuid(user_id)
     identifier = _uuid(account_id)
     account = next((each for each in queries.social_accounts(request, owner) if each.id == identifier), None)
-    rows = request.read(statements.SOCIAL_TOKEN, {"of_id": identifier}) if account else []
-    if account is None or not rows:
+    if account is None:
         raise SocialAccountNotFound
-    host, sealed = request.host, rows[0].sealed
-    found = tokens.from_values(host.encryption.open(sealed))
-    if found.expires_at is None or found.expires_at - EARLY > request.now:
-        return found
-    if found.reveal_refresh() is None:
+    kept = _kept(request, identifier)
+    if kept.token.expires_at is None or kept.token.expires_at - EARLY > request.now:
+        return kept.token
+    if kept.token.reveal_refresh() is None:
         raise ProviderFailed("This connection has ended. Please log in there again.", reason="token_expired")
-    app = host.providers.app(rows[0].provider)
-    fresh = host.providers.client(app).refresh(found, account.extra_data.get("sub"))
+    host = request.host
+    app = host.providers.app(kept.provider)
+    try:
+        fresh = host.providers.client(app).refresh(kept.token, account.extra_data.get("sub"))
+    except ProviderFailed:
+        # Another process may have refreshed it, and the provider may take a refresh token but once.
+        now = _kept(request, identifier)
+        if now.sealed == kept.sealed:
+            raise
+        return now.token
     values = {
         "of_id": identifier,
         "new_provider": app.id,
         "new_sealed": host.encryption.seal(tokens.as_values(fresh)),
-        "old_sealed": sealed,
+        "old_sealed": kept.sealed,
         "now": request.now,
     }
     if request.write(statements.REPLACE_SOCIAL_TOKEN, values):
         return fresh
-    # Another process was faster; its token is the newer one.
+    return _kept(request, identifier).token
+
+
+class _Kept(NamedTuple):
+    token: SocialToken
+    sealed: bytes
+    provider: str
+
+
+def _kept(request: Request, identifier: UUID) -> _Kept:
+    """What is kept for an account now; raises `SocialAccountNotFound`."""
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": identifier})
-    return tokens.from_values(host.encryption.open(rows[0].sealed)) if rows else fresh
+    if not rows:
+        raise SocialAccountNotFound
+    sealed, provider = rows[0].sealed, rows[0].provider
+    return _Kept(tokens.from_values(request.host.encryption.open(sealed)), sealed, provider)
 
 
 def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> bool:

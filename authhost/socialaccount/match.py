@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from authhost.account.login import end_sessions
 from authhost.account.verification import mark_ready, store_primary, store_verified
-from authhost.inputs import key_of
+from authhost.inputs import email_key
 from authhost.records import EmailAddress, SocialEmail, User
 from authhost.request import Request
 from authhost.socialaccount.accounts import Overtaken
@@ -19,10 +19,11 @@ from authhost.store import queries, statements
 
 
 def match_by_email(request: Request, addresses: tuple[SocialEmail, ...]) -> User | None:
-    """The account that has one of the verified addresses, or None."""
-    for each in addresses:
-        claimed = queries.claimed_address(request, key_of(each.email)) if each.verified else None
-        account = queries.account_by_id(request, claimed.user_id) if claimed else None
+    """The account that has one of the verified addresses, or None; first one that has verified it, too."""
+    keys = [email_key(each.email) for each in addresses if each.verified]
+    claimed = [found for key in keys if (found := queries.claimed_address(request, key)) is not None]
+    for address in sorted(claimed, key=lambda each: not each.verified):
+        account = queries.account_by_id(request, address.user_id)
         if account is not None:
             return account.user
     return None
@@ -35,8 +36,8 @@ def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> Use
     the account: all ways in that were there before go first.
     """
     queries.lock_account(request, user.id)
-    keys = {key_of(each.email) for each in sociallogin.email_addresses if each.verified}
-    local = [each for each in queries.addresses(request, user.id) if key_of(each.email) in keys]
+    keys = {email_key(each.email) for each in sociallogin.email_addresses if each.verified}
+    local = [each for each in queries.addresses(request, user.id) if email_key(each.email) in keys]
     claimed = [each for each in local if each.verified or each.primary]
     if not claimed:
         raise Overtaken

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from authhost.account.signup import pretend
 from authhost.account.verification import mark_ready, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.inputs import email as parse_email
-from authhost.inputs import key_of
+from authhost.inputs import email_key, key_of
 from authhost.inputs import username as parse_username
 from authhost.keys import digest
 from authhost.records import LoginResult, SocialAccount, SocialEmail, SocialResult, User, frozen
@@ -26,6 +27,9 @@ from authhost.socialaccount import steps, tokens
 from authhost.socialaccount.accounts import Overtaken, insert
 from authhost.socialaccount.sociallogin import SocialLogin, usable_email
 from authhost.store import queries, statements
+
+YEARS = 3650
+"""Days for which a pretended signup is remembered: an account would be there for ever."""
 
 
 @social_flow
@@ -53,7 +57,7 @@ def signup(
     if given is not None:
         address = SocialEmail(given.address, False, True)
         for each in sociallogin.email_addresses:
-            if key_of(each.email) == given.key:
+            if email_key(each.email) == given.key:
                 address = each
     if address is None and _needs_email(settings):
         raise InvalidInput("An e-mail address is needed.", field="email")
@@ -69,8 +73,10 @@ def signup(
         assert address is not None
         if settings.email_verification != "mandatory":
             raise EmailTaken(field="email")
-        login = pretend(request, parse_email(address.email))
-    return _result(sociallogin, login, step["next"])
+        login = _pretend(request, address)
+        # Whoever comes back has to be waited for, as somebody with an account would be.
+        steps.keep(request, "pretended", {"email": address.email}, key=_pretended(sociallogin), days=YEARS)
+    return waiting_or_done(request, sociallogin, login, step["next"])
 
 
 def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
@@ -83,6 +89,10 @@ def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         raise SignupClosed
     address = usable_email(sociallogin)
     if address is None and _needs_email(settings):
+        with suppress(InvalidState):
+            email = steps.find(request, "pretended", _pretended(sociallogin))["email"]
+            waiting = _pretend(request, SocialEmail(email, False, True))
+            return waiting_or_done(request, sociallogin, waiting, target)
         return _ask(request, sociallogin, target, "email")
     if not settings.social_auto_signup:
         return _ask(request, sociallogin, target)
@@ -91,8 +101,8 @@ def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         assert address is not None
         if settings.email_verification != "mandatory":
             return _ask(request, sociallogin, target, "email")
-        login = pretend(request, parse_email(address.email))
-    return _result(sociallogin, login, target)
+        login = _pretend(request, address)
+    return waiting_or_done(request, sociallogin, login, target)
 
 
 def _create(
@@ -128,11 +138,13 @@ def _insert_others(
     """Further addresses that the provider has verified and that no other account has."""
     if request.settings.change_email:
         return
+    left = request.settings.max_email_addresses - (but is not None)
     for each in sociallogin.email_addresses:
-        if each.verified and (but is None or key_of(each.email) != key_of(but.email)):
+        if left > 0 and each.verified and (but is None or email_key(each.email) != email_key(but.email)):
             try:
                 with request.connection.begin_nested():
                     insert_address(request, user, parse_email(each.email), verified=True, primary=False)
+                    left -= 1
             except IntegrityError:
                 continue
 
@@ -141,11 +153,25 @@ def _needs_email(settings: Settings) -> bool:
     return settings.social_email_required or settings.email_verification == "mandatory"
 
 
-def _result(sociallogin: SocialLogin, login: LoginResult, target: str | None) -> SocialResult:
+def _pretend(request: Request, address: SocialEmail) -> LoginResult:
+    """Answer as for a free address, also by ending the session that the browser had."""
+    leave(request)
+    return pretend(request, parse_email(address.email))
+
+
+def _pretended(sociallogin: SocialLogin) -> str:
+    """Under which the address is found again that a person has typed."""
+    return f"pretended {sociallogin.account.issuer} {sociallogin.account.uid}"
+
+
+def waiting_or_done(
+    request: Request, sociallogin: SocialLogin, login: LoginResult, target: str | None
+) -> SocialResult:
     """A login that waits looks the same whether there is an account or not."""
     account = sociallogin.account
     if not login.authenticated:
-        account = replace(account, id=None, user_id=None)
+        now = request.now
+        account = replace(account, id=None, user_id=None, date_joined=now, last_login=now)
     return SocialResult("login", account, target, login)
 
 

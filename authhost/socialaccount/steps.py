@@ -15,12 +15,28 @@ from authhost.keys import digest, new_key
 from authhost.request import Request
 from authhost.store import statements
 
-TOKEN_LENGTH = 128
+TOKEN_LENGTH = 1024
 
 
-def keep(request: Request, kind: str, values: Mapping[str, Any]) -> str:
-    """Keep ``values``; return the token that brings them back, within ``social_step_timeout``."""
-    token, now = new_key(), request.now
+def keep(
+    request: Request,
+    kind: str,
+    values: Mapping[str, Any],
+    *,
+    key: str | None = None,
+    days: float | None = None,
+) -> str:
+    """Keep ``values``; return the token that brings them back.
+
+    For ``social_step_timeout`` under a new token, unless ``days`` and ``key``
+    say otherwise; what was under that key before is replaced.
+    """
+    token, now = key or new_key(), request.now
+    lasts = (
+        timedelta(days=days) if days is not None else timedelta(seconds=request.settings.social_step_timeout)
+    )
+    if key is not None:
+        request.write(statements.DELETE_STEP, {"of_digest": digest(key)})
     request.write(
         statements.INSERT_STEP,
         {
@@ -28,7 +44,7 @@ def keep(request: Request, kind: str, values: Mapping[str, Any]) -> str:
             "key_digest": digest(token),
             "sealed": request.host.encryption.seal({**values, "kind": kind}),
             "sent": now,
-            "expires": now + timedelta(seconds=request.settings.social_step_timeout),
+            "expires": now + lasts,
         },
     )
     return token

@@ -51,7 +51,7 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
         return
     encryption, values = request.host.encryption, as_values(token)
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
-    if rows and values["refresh"] is None:
+    if rows and rows[0].provider == provider and values["refresh"] is None:
         with suppress(Undecipherable):
             values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
     sealed = encryption.seal(values)

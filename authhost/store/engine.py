@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from authhost.errors import ConfigurationError
 
 BUSY_TIMEOUT_MS = 30_000
 DEADLOCKS = frozenset({"40P01", "40001", 1213, 1205})
 """PostgreSQL's SQLSTATEs and MariaDB's codes: ended so that another transaction can go on."""
+ENDING = 1213
+"""MariaDB's code of a deadlock; unlike a lock that was waited for too long it ends the whole transaction."""
+ENDED = "authhost_ended"
 
 
 def make_engine(url: str) -> Engine:
@@ -30,12 +34,16 @@ def make_engine(url: str) -> Engine:
             "database_url is no SQLAlchemy URL, such as sqlite:///site.sqlite3"
         ) from error
     if parsed.get_backend_name() != "sqlite":
-        return create_engine(url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20)
+        server = create_engine(
+            url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20, hide_parameters=True
+        )
+        _watch_deadlocks(server)
+        return server
     if parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory":
         raise ConfigurationError(
             "SQLite in memory cannot be shared by threads; name a file, such as sqlite:///authhost.sqlite3"
         )
-    engine = create_engine(url)
+    engine = create_engine(url, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def on_connect(connection: Any, record: object) -> None:
@@ -56,7 +64,39 @@ def make_engine(url: str) -> Engine:
     return engine
 
 
-def is_deadlock(error: OperationalError) -> bool:
-    """Whether the database ended this transaction in favour of another; it may be tried again."""
-    code = getattr(error.orig, "sqlstate", None) or next(iter(getattr(error.orig, "args", ())), None)
-    return code in DEADLOCKS
+def is_deadlock(error: BaseException | None) -> bool:
+    """Whether the database ended this transaction in favour of another; it may be tried again.
+
+    MariaDB ends the savepoints along with it: what comes up then is that there
+    is no such savepoint, with the deadlock as its context.
+    """
+    while error is not None:
+        if isinstance(error, DBAPIError) and _codes(error) & DEADLOCKS:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def was_ended(connection: Connection) -> bool:
+    """Whether a deadlock has ended the transaction, whoever has caught the error since.
+
+    MariaDB goes on as if nothing had happened; PostgreSQL refuses to commit.
+    """
+    return ENDED in connection.info
+
+
+def _codes(error: DBAPIError) -> set[object]:
+    """The SQLSTATE, and the number that some drivers put first."""
+    return {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
+
+
+def _watch_deadlocks(engine: Engine) -> None:
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if context.connection is not None and isinstance(error, DBAPIError) and ENDING in _codes(error):
+            context.connection.info[ENDED] = True
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
+        record.info.pop(ENDED, None)

@@ -89,6 +89,12 @@ def session_by_digest(request: Request, token_digest: bytes) -> tuple[records.Se
     return (records.Session(*tuple(rows[0])[USER_COLUMNS:]), make_user(rows[0])) if rows else None
 
 
+def user_of_session(request: Request, session_id: UUID) -> records.User | None:
+    """Who is logged in by that session as it is now, or None where it has ended."""
+    rows = request.read(statements.USER_OF_SESSION, {"of_id": session_id})
+    return make_user(rows[0]) if rows else None
+
+
 def sessions(request: Request, user_id: UUID) -> list[records.Session]:
     """All sessions of a user, the newest first."""
     return [records.Session(*tuple(row)) for row in request.read(statements.SESSIONS, {"of_user": user_id})]

@@ -103,6 +103,9 @@ SESSION_AND_USER = (
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.token_digest == of_digest)
 )
+USER_OF_SESSION = USER.join(sessions, sessions.c.user_id == users.c.id).where(
+    sessions.c.id == of_id, users.c.is_active
+)
 SESSIONS = select(*SESSION_COLUMNS).where(sessions.c.user_id == of_user).order_by(sessions.c.id.desc())
 INSERT_SESSION = insert(sessions)
 TOUCH_SESSION = update(sessions).where(sessions.c.id == of_id).values(last_seen_at=now)

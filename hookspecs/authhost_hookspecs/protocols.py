@@ -324,5 +324,12 @@ class Host(Protocol):
     def engine(self) -> Any:
         """The SQLAlchemy engine."""
 
+    @property
+    def now(self) -> datetime:
+        """The host's clock."""
+
+    def new_id(self) -> UUID:
+        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin, as an instance of its settings class."""
