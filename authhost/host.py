@@ -12,7 +12,6 @@ from uuid import UUID
 
 from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
-from uuid6 import uuid7
 
 from authhost.account import Account
 from authhost.discovery import PluginRegistry
@@ -20,6 +19,7 @@ from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
 from authhost.errors import ConfigurationError
 from authhost.guard import HookStats
+from authhost.ids import Identifiers
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
@@ -60,6 +60,7 @@ class AuthHost:
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self._identifiers = Identifiers(clock)
         self.urls = {**DEFAULT_URLS, **settings.urls}
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
         self.hooks = Hooks(self.registry.manager)
@@ -136,7 +137,7 @@ class AuthHost:
 
     def new_id(self) -> UUID:
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
-        return UUID(int=uuid7().int)
+        return self._identifiers.new()
 
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""

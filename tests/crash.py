@@ -106,7 +106,11 @@ def check(url: str, name: str, finished: Counter[str]) -> None:
         )
         user = emails[first].user_id if emails else None
         audit = Counter(
-            row.event for row in rows("SELECT event FROM authhost_audit_event WHERE user_id = :u", u=user)
+            row.event
+            for row in rows(
+                "SELECT event FROM authhost_audit_event WHERE user_id = :u AND event <> 'account_ready'",
+                u=user,
+            )
         )
         sessions = rows("SELECT id FROM authhost_session WHERE user_id = :u", u=user)
         resets = rows("SELECT id FROM authhost_password_reset WHERE user_id = :u", u=user)

@@ -5,19 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
-from uuid import UUID
 
 from authhost_hookspecs import Message, hookimpl
 from peers.measure import PASSWORD
 from sqlalchemy import URL, create_engine, insert, make_url, text
-from uuid6 import uuid7
 
 from authhost import AuthHost, Settings
+from authhost.ids import Identifiers
 from authhost.store import tables
 
+NEW_ID = Identifiers(lambda: datetime.now(UTC)).new
 PLUGINS = ("analytics", "audit", "email")
 CHEAP_HASH: Mapping[str, Any] = {"password_schemes": ("ldap_salted_sha1",), "password_hash_options": {}}
 DATABASE = "authhost_bench"
@@ -119,7 +120,7 @@ def insert_users(host: AuthHost, count: int) -> None:
     for start in range(0, count, CHUNK):
         users = [
             {
-                "id": UUID(int=uuid7().int),
+                "id": NEW_ID(),
                 "password": password,
                 "is_active": True,
                 "ready_at": now,
@@ -129,7 +130,7 @@ def insert_users(host: AuthHost, count: int) -> None:
         ]
         emails = [
             {
-                "id": UUID(int=uuid7().int),
+                "id": NEW_ID(),
                 "user_id": user["id"],
                 "email": address(number),
                 "email_key": address(number),

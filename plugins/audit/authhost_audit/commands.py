@@ -3,45 +3,326 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
-from sqlalchemy import select
 
-from authhost_audit.tables import event_table
+from authhost_audit import keeping, reading
+from authhost_audit.reading import Query, Record
+from authhost_audit.settings import AuditSettings
 
-COLUMNS = ("time", "event", "outcome", "reason", "flow", "user_id", "ip_address", "details")
+GetHost = Callable[[], Host]
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+NEVER = threading.Event()
+"""Waiting for it is sleeping, which Ctrl-C ends."""
 
 
 @click.group()
 def audit() -> None:
-    """Read the audit trail."""
+    """Read, seal, verify and forward the audit trail."""
+
+
+def _settings(host: Host) -> AuditSettings:
+    settings: AuditSettings = host.plugin_settings("audit")
+    return settings
+
+
+def _time(context: click.Context, parameter: click.Parameter, value: datetime | None) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def _uuid(context: click.Context, parameter: click.Parameter, value: str | None) -> UUID | None:
+    try:
+        return UUID(value) if value is not None else None
+    except ValueError:
+        raise click.BadParameter("this is no identifier, such as 01a2b3c4-…") from None
+
+
+def filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of `Query`."""
+    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+    for option in (
+        click.option("--until", type=times, callback=_time, help="Before this time, in UTC."),
+        click.option("--since", type=times, callback=_time, help="From this time on, in UTC."),
+        click.option("--request", "request_id", callback=_uuid, help="One unit of work."),
+        click.option("--provider", help="Of this provider."),
+        click.option("--ip", "ip_address", help="From this IP address."),
+        click.option("--reason", help="Refused for this reason, such as invalid_credentials."),
+        click.option("--outcome", type=click.Choice(["success", "refused"])),
+        click.option("--event", help="Of this event, such as user_logged_in."),
+        click.option("--user", "user_id", callback=_uuid, help="By or about this user."),
+    ):
+        command = option(command)
+    return command
+
+
+# Reading.
 
 
 @audit.command()
 @click.option("-n", "count", default=20, show_default=True, help="How many events.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@click.option("-f", "follow", is_flag=True, help="Go on with new ones until Ctrl-C.")
+@json_option
 @click.pass_obj
-def tail(get_host: Callable[[], Host], count: int, as_json: bool) -> None:
+def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
     """Show the newest events, the oldest of them first.
 
-    Example: authhost audit tail -n 50 --json
+    Example: authhost audit tail -f --json
     """
-    newest = select(event_table).order_by(event_table.c.id.desc()).limit(count)
-    with get_host().engine.connect() as connection:
-        rows = connection.execute(newest).mappings().all()[::-1]
+    host = get_host()
+    records = list(reading.search(host.engine, Query(), newest=count))
+    _show(records, as_json)
+    after = UUID(records[-1]["id"]) if records else None
+    while follow:
+        NEVER.wait(1)
+        new = list(reading.search(host.engine, Query(), after=after))
+        if new:
+            after = UUID(new[-1]["id"])
+            _show(new, as_json, header=False)
+
+
+@audit.command()
+@filters
+@click.option("-n", "count", default=100, show_default=True, help="How many of the newest.")
+@json_option
+@click.pass_obj
+def search(get_host: GetHost, /, count: int, as_json: bool, **wanted: Any) -> None:
+    """Find records.
+
+    Examples:
+
+      authhost audit search --user 01a2b3c4-… --since 2026-01-01
+
+      authhost audit search --outcome refused --ip 203.0.113.7 --json
+    """
+    _show(list(reading.search(get_host().engine, Query(**wanted), newest=count)), as_json)
+
+
+@audit.command()
+@filters
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf", "owasp"]), default="jsonl")
+@click.option(
+    "-o", "output", type=click.Path(dir_okay=False, writable=True), help="A file; else standard output."
+)
+@click.pass_obj
+def export(get_host: GetHost, /, form: str, output: str | None, **wanted: Any) -> None:
+    """Write out all records, or those that are wanted. The export is a record itself.
+
+    Example: authhost audit export --format ocsf --since 2026-01-01 -o january.jsonl
+    """
+    host = get_host()
+    query = Query(**wanted)
+    asked = {name: str(value) for name, value in wanted.items() if value is not None}
+    keeping.note(host, "audit_exported", format=form, **asked)
+    count = 0
+    with click.open_file(output or "-", "w", encoding="utf-8") as file:
+        if form == "csv":
+            file.write(reading.csv_header() + "\n")
+        for record in reading.search(host.engine, query):
+            file.write(_line(record, form) + "\n")
+            count += 1
+            if output and count % 100_000 == 0:
+                click.echo(f"{count:,} records", err=True)
+    if output:
+        click.echo(f"{count:,} records are in {output}", err=True)
+
+
+def _line(record: Record, form: str) -> str:
+    if form == "csv":
+        return reading.as_csv(record)
+    if form == "ocsf":
+        record = reading.as_ocsf(record)
+    elif form == "owasp":
+        record = reading.as_owasp(record)
+    return reading.as_json(record)
+
+
+def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(dict(row), default=str))
+        for record in records:
+            click.echo(reading.as_json(record))
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("time", "event", "why", "user", "from", "details")
-    for row in rows:
-        why = f"{row['flow']}: {row['reason']}" if row["reason"] else ""
-        user = str(row["user_id"])[-12:] if row["user_id"] else ""
-        details = ", ".join(f"{name} {value}" for name, value in row["details"].items())
-        table.add_row(f"{row['time']:%H:%M:%S}", row["event"], why, user, row["ip_address"] or "", details)
+    table = Table(show_header=header)
+    for name in ("time", "event", "why", "user", "from", "details"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        why = f"{record['flow']}: {record['reason']}" if record["reason"] else ""
+        user = record["user_id"][-12:] if record["user_id"] else ""
+        parts = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
+        details = ", ".join(f"{name} {value}" for name, value in {**parts, **record["data"]}.items())
+        table.add_row(record["time"][:19], record["event"], why, user, record["ip_address"] or "", details)
     Console().print(table)
+
+
+# Sealing and verifying.
+
+
+@audit.command("new-key")
+def new_key() -> None:
+    """Make a key that signs seals.
+
+    Example: authhost audit new-key
+    """
+    from authhost_audit.signing import new_key
+
+    secret, public = new_key()
+    click.echo(f"AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY={secret}")
+    click.echo(f"public key, for those who verify, and for former_keys one day: {public}", err=True)
+
+
+@audit.command()
+@click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
+@json_option
+@click.pass_obj
+def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
+    """Seal what is not sealed yet, and push the seals out.
+
+    Examples:
+
+      authhost audit seal
+
+      authhost audit seal --every 10
+    """
+    from authhost_audit.checkpoints import checkpoint_of, push
+    from authhost_audit.sealing import seal
+
+    host = get_host()
+    settings = _settings(host)
+    while True:
+        for batch in seal(host, settings):
+            failed = push(settings, batch)
+            if as_json:
+                click.echo(json.dumps({**checkpoint_of(batch), "not_pushed_to": failed}))
+            else:
+                missed = f", not pushed to {' and '.join(failed)}" if failed else ""
+                click.echo(f"batch {batch['number']}: {batch['size']} records{missed}")
+        if every is None:
+            return
+        NEVER.wait(every)
+
+
+@audit.command()
+@click.option(
+    "--checkpoint", type=click.Path(dir_okay=False, path_type=Path), help="Checkpoints kept elsewhere."
+)
+@click.option("--all", "everything", is_flag=True, help="Name all that is wrong, not only the first.")
+@json_option
+@click.pass_obj
+def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_json: bool) -> None:
+    """Look for records that were changed, removed, inserted or reordered. Exits 1 if there is one.
+
+    Example: authhost audit verify --checkpoint /mnt/other/checkpoints.jsonl
+    """
+    from authhost_audit.verifying import Break, total, verify
+
+    host = get_host()
+    settings = _settings(host)
+    path = checkpoint or (Path(settings.checkpoint_file) if settings.checkpoint_file else None)
+    breaks, looked = [], 0
+    with click.progressbar(length=total(host.engine), label="records", file=sys.stderr) as bar:
+        for found in verify(host.engine, settings, path):
+            if isinstance(found, Break):
+                breaks.append(found)
+                if not everything:
+                    break
+            else:
+                looked += found
+                bar.update(found)
+    for each in breaks:
+        where = f"batch {each.batch}" if each.batch is not None else "the trail"
+        record = f", record {each.record}" if each.record else ""
+        line = {"what": each.what, "batch": each.batch, "record": str(each.record), "why": each.why}
+        click.echo(json.dumps(line) if as_json else f"{each.what}: {where}{record}: {each.why}")
+    if breaks:
+        sys.exit(1)
+    if as_json:
+        click.echo(json.dumps({"records": looked, "intact": True}))
+    else:
+        click.echo(f"{looked:,} sealed records are as they were sealed")
+
+
+@audit.command()
+@click.argument("event_id", callback=_uuid)
+@click.pass_obj
+def proof(get_host: GetHost, /, event_id: UUID) -> None:
+    """Print a proof, for somebody else, that a record is in a seal.
+
+    Example: authhost audit proof 01a2b3c4-… > proof.json
+    """
+    from authhost_audit.proving import proof
+
+    host = get_host()
+    click.echo(json.dumps(proof(host.engine, _settings(host), event_id), indent=2))
+
+
+# Forwarding and keeping.
+
+
+@audit.command()
+@click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
+@click.pass_obj
+def forward(get_host: GetHost, /, every: float | None) -> None:
+    """Seal, then send what was not sent to syslog and the webhook.
+
+    Example: authhost audit forward --every 5
+    """
+    from authhost_audit import forwarding
+    from authhost_audit.checkpoints import push
+    from authhost_audit.sealing import seal
+
+    host = get_host()
+    settings = _settings(host)
+    receivers = forwarding.sinks(settings)
+    if not receivers:
+        raise click.ClickException("nobody is to receive it; set syslog or webhook under [plugins.audit]")
+    tries = {each.name: forwarding.waits() for each in receivers}
+    while True:
+        for batch in seal(host, settings):
+            push(settings, batch)
+        wait, refused = every or 0.0, False
+        for sink in receivers:
+            try:
+                sent = sum(forwarding.forward(host, sink))
+                tries[sink.name] = forwarding.waits()
+                click.echo(f"{sink.name}: {sent} records")
+            except forwarding.Refused as error:
+                refused = True
+                wait = max(wait, next(tries[sink.name]))
+                left = forwarding.lag(host, sink)
+                click.echo(f"{sink.name}: refused ({error}); {left} records wait", err=True)
+        if every is None:
+            sys.exit(1 if refused else 0)
+        NEVER.wait(wait)
+
+
+@audit.command()
+@click.pass_obj
+def prune(get_host: GetHost, /) -> None:
+    """Delete sealed records that are older than keep_days and keep_security_days.
+
+    Example: authhost audit prune
+    """
+    host = get_host()
+    click.echo(f"{sum(keeping.prune(host, _settings(host))):,} records were deleted; their seals stay")
+
+
+@audit.command()
+@click.argument("user_id", callback=_uuid)
+@click.confirmation_option(prompt="Erase the personal part of all records of this user?")
+@click.pass_obj
+def forget(get_host: GetHost, /, user_id: UUID) -> None:
+    """Erase where from and with which addresses a user acted. The seals stay valid.
+
+    Example: authhost audit forget 01a2b3c4-… --yes
+    """
+    click.echo(f"{keeping.forget(get_host(), user_id):,} records have no personal part any more")

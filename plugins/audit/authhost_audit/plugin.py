@@ -1,13 +1,13 @@
-"""One row for each hook call, in the transaction of the flow."""
+"""One record for each hook call, in the transaction of the flow."""
 
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
+    Host,
     PluginTables,
     Request,
     SocialAccount,
@@ -16,93 +16,76 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_audit.records import Said, of_request, shown_email
+from authhost_audit.settings import AuditSettings
+from authhost_audit.switch import note_switch
 from authhost_audit.tables import event_table, metadata
 
-
-def mask(email: str) -> str:
-    """``ann@example.org`` as ``a***@example.org``."""
-    local, _, domain = email.rpartition("@")
-    return f"{local[:1]}***@{domain}"
-
-
-def _of_account(account: SocialAccount) -> dict[str, Any]:
-    return {"provider": account.provider, "uid": account.uid}
+NAME = "audit"
 
 
 class AuditPlugin:
-    """Records who did what to whom, when and from where; never a secret."""
+    """Records who did what to whom, when, how and from where; never a secret."""
 
-    def _record(
-        self,
-        request: Request,
-        event: str,
-        user_id: UUID | None,
-        details: dict[str, Any] | None = None,
-        *,
-        outcome: str = "success",
-        reason: str | None = None,
-        flow: str | None = None,
-    ) -> None:
-        actor, session = request.user, request.session
-        request.insert(
-            event_table,
-            {
-                "id": request.new_id(),
-                "time": request.now,
-                "event": event,
-                "outcome": outcome,
-                "reason": reason,
-                "flow": flow,
-                "actor_id": actor.id if actor else None,
-                "user_id": user_id,
-                "session_id": session.id if session else None,
-                "request_id": request.id,
-                "ip_address": request.ip_address,
-                "user_agent": request.user_agent,
-                "details": details or {},
-            },
-        )
+    def _record(self, request: Request, said: Said) -> None:
+        settings: AuditSettings = request.plugin_settings(NAME)
+        if settings.recording:
+            request.insert(event_table, of_request(request, settings, said))
+
+    def _email(self, request: Request, email: str | None) -> str | None:
+        settings: AuditSettings = request.plugin_settings(NAME)
+        return shown_email(email, settings.addresses) if email is not None else None
+
+    def _social(self, request: Request, event: str, account: SocialAccount, user: User | None = None) -> None:
+        user_id = account.user_id if user is None else user.id
+        self._record(request, Said(event, user_id, provider=account.provider, uid=account.uid))
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
         proof = request.authentication[0]
-        details = {"method": proof.method}
-        if proof.provider is not None:
-            details["provider"] = proof.provider
-        self._record(request, "user_logged_in", user.id, details)
+        self._record(request, Said("user_logged_in", user.id, method=proof.method, provider=proof.provider))
 
     @hookimpl
     def user_logged_out(self, request: Request, user: User) -> None:
-        self._record(request, "user_logged_out", user.id)
+        self._record(request, Said("user_logged_out", user.id))
 
     @hookimpl
     def user_signed_up(self, request: Request, user: User) -> None:
-        self._record(request, "user_signed_up", user.id)
+        changes = {"email": [None, self._email(request, user.email)]}
+        method = "password" if user.has_usable_password else "socialaccount"
+        self._record(request, Said("user_signed_up", user.id, method=method, changes=changes))
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        self._record(request, "password_set", user.id)
+        self._record(request, Said("password_set", user.id))
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        self._record(request, "password_changed", user.id)
+        self._record(request, Said("password_changed", user.id))
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        self._record(request, "password_reset", user.id)
+        self._record(request, Said("password_reset", user.id))
 
     @hookimpl
     def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
-        details = {"email": mask(email_address.email)}
-        self._record(request, "email_confirmed", email_address.user_id, details)
+        shown = self._email(request, email_address.email)
+        changes = {"verified": [False, True], "email": [shown, shown]}
+        self._record(request, Said("email_confirmed", email_address.user_id, changes=changes))
 
     @hookimpl
     def email_confirmation_sent(
         self, request: Request, confirmation: EmailConfirmation, signup: bool
     ) -> None:
         address = confirmation.email_address
-        details = {"email": mask(address.email), "signup": signup}
-        self._record(request, "email_confirmation_sent", address.user_id, details)
+        shown = self._email(request, address.email)
+        said = Said(
+            "email_confirmation_sent",
+            address.user_id,
+            changes={"email": [shown, shown]},
+            data={"signup": signup},
+        )
+        self._record(request, said)
 
     @hookimpl
     def email_changed(
@@ -112,49 +95,62 @@ class AuditPlugin:
         from_email_address: EmailAddress | None,
         to_email_address: EmailAddress,
     ) -> None:
-        details = {
-            "from": mask(from_email_address.email) if from_email_address else None,
-            "to": mask(to_email_address.email),
-        }
-        self._record(request, "email_changed", user.id, details)
+        before = from_email_address.email if from_email_address else None
+        changes = {"primary": [self._email(request, before), self._email(request, to_email_address.email)]}
+        self._record(request, Said("email_changed", user.id, changes=changes))
 
     @hookimpl
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._record(request, "email_added", user.id, {"email": mask(email_address.email)})
+        changes = {"email": [None, self._email(request, email_address.email)]}
+        self._record(request, Said("email_added", user.id, changes=changes))
 
     @hookimpl
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._record(request, "email_removed", user.id, {"email": mask(email_address.email)})
+        changes = {"email": [self._email(request, email_address.email), None]}
+        self._record(request, Said("email_removed", user.id, changes=changes))
 
     @hookimpl
     def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
-        user = sociallogin.user
-        self._record(request, "pre_social_login", user.id if user else None, _of_account(sociallogin.account))
+        self._social(request, "pre_social_login", sociallogin.account, sociallogin.user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
-        account = sociallogin.account
-        self._record(request, "social_account_added", account.user_id, _of_account(account))
+        self._social(request, "social_account_added", sociallogin.account)
 
     @hookimpl
     def social_account_updated(self, request: Request, sociallogin: SocialLogin) -> None:
-        account = sociallogin.account
-        self._record(request, "social_account_updated", account.user_id, _of_account(account))
+        self._social(request, "social_account_updated", sociallogin.account)
 
     @hookimpl
     def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
-        self._record(request, "social_account_removed", socialaccount.user_id, _of_account(socialaccount))
+        self._social(request, "social_account_removed", socialaccount)
+
+    @hookimpl
+    def account_ready(self, request: Request, user: User) -> None:
+        self._record(request, Said("account_ready", user.id))
 
     @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
-        self._record(
-            request,
+        fields = getattr(error, "fields", {})
+        data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}
+        said = Said(
             "flow_refused",
             user.id if user else None,
             outcome="refused",
             reason=getattr(error, "code", type(error).__name__),
             flow=flow,
+            plugin=fields.get("plugin"),
+            data=data,
         )
+        self._record(request, said)
+
+    @hookimpl
+    def host_started(self, host: Host) -> None:
+        note_switch(host, host.plugin_settings(NAME))
+
+    @hookimpl
+    def register_settings(self) -> type[AuditSettings]:
+        return AuditSettings
 
     @hookimpl
     def register_tables(self) -> PluginTables:

@@ -1,32 +1,104 @@
-"""The table of the audit trail."""
+"""The tables of the trail. Records and seals are only ever added; see `authhost_audit.keeping`."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, Index, MetaData, String, Table, Uuid
-from sqlalchemy.dialects import mysql
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+from authhost_audit.types import Identifier, Moment, fixed
 
 metadata = MetaData()
 
+SCHEMA = 1
+"""The version of the record's form."""
+OPTIONS: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
+}
+
+
+# `salt` and what stands below it is personal: it is sealed as a digest, and may be erased.
+# `data` and `changes` are JSON as text, so that what was sealed is what stands there.
 event_table = Table(
     "authhost_audit_event",
     metadata,
-    Column("id", Uuid(), primary_key=True),
-    Column(
-        "time",
-        DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb"),
-        nullable=False,
-    ),
+    Column("id", Identifier(), primary_key=True),
+    Column("time", Moment(), nullable=False),
+    Column("schema", SmallInteger(), nullable=False),
+    Column("version", String(32), nullable=False),
     Column("event", String(64), nullable=False),
     Column("outcome", String(16), nullable=False),
     Column("reason", String(64)),
     Column("flow", String(64)),
-    Column("actor_id", Uuid()),
-    Column("user_id", Uuid()),
-    Column("session_id", Uuid()),
-    Column("request_id", Uuid(), nullable=False),
+    Column("actor_id", Identifier()),
+    Column("user_id", Identifier()),
+    Column("session_ref", String(64)),
+    Column("request_id", Identifier()),
+    Column("method", String(64)),
+    Column("provider", String(64)),
+    Column("plugin", String(128)),
+    Column("data", Text(), nullable=False),
+    Column("salt", fixed(16)),
     Column("ip_address", String(45)),
-    Column("user_agent", String(512), nullable=False),
-    Column("details", JSON(), nullable=False),
+    Column("user_agent", String(512)),
+    Column("identifier", String(64)),
+    Column("uid", String(255)),
+    Column("changes", Text()),
     Index("ix_authhost_audit_event_time", "time"),
     Index("ix_authhost_audit_event_user", "user_id", "time"),
+    **OPTIONS,
+)
+PERSONAL = ("ip_address", "user_agent", "identifier", "uid", "changes")
+SEALED = tuple(column.name for column in event_table.columns if column.name not in ("salt", *PERSONAL))
+
+# One row for each record that is sealed: what it was, and where in its batch.
+leaf_table = Table(
+    "authhost_audit_leaf",
+    metadata,
+    Column("event_id", Identifier(), primary_key=True),
+    Column("batch", Integer(), nullable=False),
+    Column("position", Integer(), nullable=False),
+    Column("kind", SmallInteger(), nullable=False),
+    Column("digest", fixed(32), nullable=False),
+    Column("personal", fixed(32), nullable=False),
+    UniqueConstraint("batch", "position", name="uq_authhost_audit_leaf_batch"),
+    **OPTIONS,
+)
+
+batch_table = Table(
+    "authhost_audit_batch",
+    metadata,
+    Column("number", Integer(), primary_key=True, autoincrement=False),
+    Column("previous", fixed(32), nullable=False),
+    Column("root", fixed(32), nullable=False),
+    Column("size", Integer(), nullable=False),
+    Column("total", BigInteger(), nullable=False),
+    Column("sealed_at", Moment(), nullable=False),
+    Column("key_id", String(16), nullable=False),
+    Column("signature", fixed(64), nullable=False),
+    **OPTIONS,
+)
+
+# How far each receiver has got.
+cursor_table = Table(
+    "authhost_audit_cursor",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("batch", Integer(), nullable=False),
+    Column("position", Integer(), nullable=False),
+    Column("updated_at", Moment(), nullable=False),
+    **OPTIONS,
 )

@@ -1,0 +1,201 @@
+"""Sending sealed records on, each receiver from a cursor of its own.
+
+The order is that of the seals, which has no gaps: a record that was committed
+late comes with the seal that took it. So every record arrives, in order, and
+twice only where the answer to it was lost.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import http.client
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from authhost_hookspecs import Host
+from sqlalchemy import Connection, and_, func, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from authhost_audit.reading import shown
+from authhost_audit.rows import all_rows
+from authhost_audit.settings import AuditSettings
+from authhost_audit.tables import cursor_table, event_table, leaf_table
+from authhost_audit.vocabulary import meaning
+
+CHUNK = 200
+FACILITY = 13
+"""Log audit (RFC 5424, section 6.2.1)."""
+NOTICE, WARNING = 5, 4
+LONGEST_WAIT = 300.0
+
+
+class Refused(Exception):
+    """A receiver did not take what it was sent; it is sent again later."""
+
+
+class Sink(Protocol):
+    """A receiver. ``send`` returns once it has taken all, or raises `Refused`."""
+
+    name: str
+
+    def send(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Hand over records or checkpoints."""
+
+
+class Syslog:
+    """RFC 5424, over TCP with counted octets (RFC 6587) or over UDP."""
+
+    def __init__(self, url: str, timeout: float) -> None:
+        self.name = "syslog"
+        parts = urlsplit(url)
+        self._address = (parts.hostname or "localhost", parts.port or 514)
+        self._udp, self._timeout = parts.scheme == "udp", timeout
+        self._host = socket.gethostname()
+
+    def send(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """One message a line. UDP tells nobody whether it arrived; TCP only that it was taken."""
+        messages = [self._message(line) for line in lines]
+        try:
+            if self._udp:
+                with socket.socket(_family(self._address), socket.SOCK_DGRAM) as sock:
+                    for message in messages:
+                        sock.sendto(message, self._address)
+                return
+            with socket.create_connection(self._address, self._timeout) as sock:
+                sock.sendall(b"".join(b"%d %s" % (len(message), message) for message in messages))
+                sock.shutdown(socket.SHUT_WR)
+                while sock.recv(4096):  # until the receiver has read all and closes
+                    pass
+        except OSError as error:
+            raise Refused(type(error).__name__) from error
+
+    def _message(self, line: Mapping[str, Any]) -> bytes:
+        event = str(line.get("event", "checkpoint"))
+        severity = WARNING if line.get("outcome") == "refused" else NOTICE
+        stamp = line.get("time") or line["sealed_at"]
+        head = f"<{FACILITY * 8 + severity}>1 {stamp} {self._host} authhost - {event[:32]} - "
+        return head.encode() + json.dumps(line, ensure_ascii=False).encode()
+
+
+class Webhook:
+    """An HTTPS POST of JSON, signed by HMAC-SHA256 over its time and body."""
+
+    def __init__(self, url: str, secret: str, timeout: float) -> None:
+        self.name = "webhook"
+        self._parts, self._secret, self._timeout = urlsplit(url), secret.encode(), timeout
+
+    def send(self, lines: Sequence[Mapping[str, Any]]) -> None:
+        """Taken is what is answered by 2xx."""
+        body = json.dumps({"records": list(lines)}, ensure_ascii=False).encode()
+        stamp = str(int(time.time()))
+        signature = hmac.new(self._secret, f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json",
+            "X-Authhost-Signature": f"t={stamp},v1={signature}",
+            "User-Agent": "authhost-audit",
+        }
+        parts = self._parts
+        secure = parts.scheme == "https"
+        kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+        connection = kind(parts.hostname or "", parts.port, timeout=self._timeout)
+        try:
+            path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            connection.request("POST", path, body, headers)
+            status = connection.getresponse().status
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(type(error).__name__) from error
+        finally:
+            connection.close()
+        if not 200 <= status < 300:
+            raise Refused(f"HTTP {status}")
+
+
+def sinks(settings: AuditSettings) -> list[Sink]:
+    """The receivers that are set up."""
+    found: list[Sink] = []
+    if settings.syslog:
+        found.append(Syslog(settings.syslog, settings.timeout))
+    if settings.webhook:
+        found.append(Webhook(settings.webhook, settings.webhook_secret, settings.timeout))
+    return found
+
+
+def forward(host: Host, sink: Sink) -> Iterator[int]:
+    """Send what is sealed and not sent; yield how many of each chunk. Raises `Refused`."""
+    while True:
+        with host.engine.connect() as connection:
+            batch, position = _cursor(connection, sink.name)
+            rows = all_rows(connection, _after(batch, position))
+        if not rows:
+            return
+        records = [shown(row) for row in rows if row["id"] is not None]
+        if records:
+            sink.send([{**each, "owasp": meaning(each["event"], each["reason"]).owasp} for each in records])
+        _move(host, sink.name, (batch, position), (rows[-1]["batch"], rows[-1]["position"]))
+        yield len(records)
+
+
+def lag(host: Host, sink: Sink) -> int:
+    """How many sealed records it has not taken yet."""
+    with host.engine.connect() as connection:
+        batch, position = _cursor(connection, sink.name)
+        count: int = connection.execute(
+            select(func.count()).select_from(leaf_table).where(_behind(batch, position))
+        ).scalar_one()
+    return count
+
+
+def waits() -> Iterator[float]:
+    """Seconds between two tries: 1, 2, 4 and so on, up to five minutes."""
+    wait = 1.0
+    while True:
+        yield wait
+        wait = min(LONGEST_WAIT, wait * 2)
+
+
+def _behind(batch: int, position: int) -> Any:
+    leaf = leaf_table.c
+    return or_(leaf.batch > batch, and_(leaf.batch == batch, leaf.position > position))
+
+
+def _after(batch: int, position: int) -> Any:
+    """A pruned record leaves its place, which is passed over."""
+    leaf = leaf_table.c
+    return (
+        select(leaf.batch, leaf.position, *event_table.columns)
+        .outerjoin(event_table, event_table.c.id == leaf.event_id)
+        .where(_behind(batch, position))
+        .order_by(leaf.batch, leaf.position)
+        .limit(CHUNK)
+    )
+
+
+def _cursor(connection: Connection, name: str) -> tuple[int, int]:
+    table = cursor_table.c
+    row = connection.execute(select(table.batch, table.position).where(table.name == name)).first()
+    return (row.batch, row.position) if row else (0, -1)
+
+
+def _move(host: Host, name: str, old: tuple[int, int], new: tuple[int, int]) -> None:
+    """Another process that sends to the same receiver may have moved it: then it is left there."""
+    table, values = cursor_table.c, {"batch": new[0], "position": new[1], "updated_at": datetime.now(UTC)}
+    here = and_(table.name == name, table.batch == old[0], table.position == old[1])
+    try:
+        with host.engine.begin() as connection:
+            if not connection.execute(update(cursor_table).where(here).values(values)).rowcount and old == (
+                0,
+                -1,
+            ):
+                connection.execute(insert(cursor_table).values(name=name, **values))
+    except IntegrityError:
+        return
+
+
+def _family(address: tuple[str, int]) -> socket.AddressFamily:
+    return socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)[0][0]

@@ -1,0 +1,86 @@
+"""The only ways in which something leaves the trail; each is a record itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Host
+from sqlalchemy import Connection, delete, insert, or_, select, text, update
+
+from authhost_audit.records import of_trail
+from authhost_audit.sealing import floor
+from authhost_audit.settings import AuditSettings
+from authhost_audit.tables import PERSONAL, event_table, leaf_table
+from authhost_audit.vocabulary import ACTIVITY, SECURITY
+
+BATCH = 5000
+
+
+def prune(host: Host, settings: AuditSettings) -> Iterator[int]:
+    """Delete sealed records that are older than they are kept; yield how many of each batch.
+
+    Their seals stay, and so does what is not sealed. The record of it is
+    written first, with the first deletion.
+    """
+    days = {ACTIVITY: settings.keep_days, SECURITY: settings.keep_security_days}
+    before = {kind: host.now - timedelta(days=kept) for kind, kept in days.items() if kept > 0}
+    noted = False
+    for kind, cutoff in before.items():
+        while True:
+            with host.engine.begin() as connection:
+                gone = _old(connection, kind, floor(cutoff))
+                if not gone:
+                    break
+                if not noted:
+                    data = {str(each): time.isoformat() for each, time in before.items()}
+                    _note(connection, host, "audit_pruned", before=data)
+                    noted = True
+                _permit(connection)
+                connection.execute(delete(event_table).where(event_table.c.id.in_(gone)))
+            yield len(gone)
+
+
+def _old(connection: Connection, kind: int, before: UUID) -> list[UUID]:
+    old = (
+        select(event_table.c.id)
+        .join(leaf_table, leaf_table.c.event_id == event_table.c.id)
+        .where(event_table.c.id < before, leaf_table.c.kind == kind)
+        .order_by(event_table.c.id)
+        .limit(BATCH)
+    )
+    return list(connection.execute(old).scalars())
+
+
+def forget(host: Host, user_id: UUID) -> int:
+    """Erase the personal part of all records of a user: who it was, from where, with what address.
+
+    What happened, and when, stays, under an identifier that leads to nobody
+    once the account is gone. The seals stay valid. Returns how many records.
+    """
+    of_user = or_(event_table.c.user_id == user_id, event_table.c.actor_id == user_id)
+    nothing: dict[str, Any] = dict.fromkeys(("salt", *PERSONAL))
+    with host.engine.begin() as connection:
+        _permit(connection)
+        erased = update(event_table).where(of_user, event_table.c.salt.is_not(None)).values(nothing)
+        count: int = connection.execute(erased).rowcount
+        _note(connection, host, "audit_forgotten", user_id=str(user_id), records=count)
+    return count
+
+
+def note(host: Host, event: str, **data: Any) -> None:
+    """Write down something that was done to the trail."""
+    with host.engine.begin() as connection:
+        _note(connection, host, event, **data)
+
+
+def _note(connection: Connection, host: Host, event: str, **data: Any) -> None:
+    connection.execute(insert(event_table), of_trail(host.new_id(), host.now, event, **data))
+
+
+def _permit(connection: Connection) -> None:
+    """Let the trigger of PostgreSQL pass, for this transaction."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT set_config('authhost.audit', 'keeping', true)"))

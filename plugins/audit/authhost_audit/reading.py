@@ -1,0 +1,174 @@
+"""Searching and exporting, page by page: ten million records take no more memory than ten."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Engine, or_, select
+
+from authhost_audit.digests import plain
+from authhost_audit.rows import all_rows
+from authhost_audit.sealing import floor
+from authhost_audit.tables import event_table
+from authhost_audit.vocabulary import API_ACTIVITY, AUTHENTICATION, meaning
+
+PAGE = 5000
+Record = dict[str, Any]
+COLUMNS = tuple(column.name for column in event_table.columns if column.name != "salt")
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is looked for; what is None does not matter."""
+
+    user_id: UUID | None = None
+    event: str | None = None
+    outcome: str | None = None
+    reason: str | None = None
+    ip_address: str | None = None
+    provider: str | None = None
+    request_id: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """As SQL. Identifiers are ordered by time, so a span of time is a span of the primary key."""
+        table = event_table.c
+        if self.user_id is not None:
+            yield or_(table.user_id == self.user_id, table.actor_id == self.user_id)
+        for name in ("event", "outcome", "reason", "ip_address", "provider", "request_id"):
+            wanted = getattr(self, name)
+            if wanted is not None:
+                yield table[name] == wanted
+        if self.since is not None:
+            yield table.id >= floor(self.since)
+        if self.until is not None:
+            yield table.id < floor(self.until)
+
+
+def search(
+    engine: Engine, query: Query, *, newest: int | None = None, after: UUID | None = None
+) -> Iterator[Record]:
+    """Records in the order of time: the ``newest`` so many, or all, or all ``after`` one."""
+    conditions = list(query.conditions())
+    if newest is not None:
+        latest = select(event_table).where(*conditions).order_by(event_table.c.id.desc()).limit(newest)
+        with engine.connect() as connection:
+            rows = all_rows(connection, latest)
+        yield from (shown(row) for row in reversed(rows))
+        return
+    while True:
+        page = select(event_table).where(*conditions).order_by(event_table.c.id).limit(PAGE)
+        if after is not None:
+            page = page.where(event_table.c.id > after)
+        with engine.connect() as connection:
+            rows = all_rows(connection, page)
+        yield from (shown(row) for row in rows)
+        if len(rows) < PAGE:
+            return
+        after = rows[-1]["id"]
+
+
+def shown(row: Mapping[str, Any]) -> Record:
+    """A record as values of JSON."""
+    record = {name: plain(row[name]) for name in COLUMNS}
+    for name in ("data", "changes"):
+        if record[name] is not None:
+            record[name] = json.loads(record[name])
+    return record
+
+
+# Forms of export.
+
+
+def as_json(record: Record) -> str:
+    """One line of JSON."""
+    return json.dumps(record, ensure_ascii=False)
+
+
+def as_csv(record: Record) -> str:
+    """One line of CSV (RFC 4180). A cell that a spreadsheet would run as a formula is put in quotes."""
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="").writerow([_cell(record[name]) for name in COLUMNS])
+    return buffer.getvalue()
+
+
+def csv_header() -> str:
+    """The names of the columns."""
+    return ",".join(COLUMNS)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
+    text = "" if value is None else str(value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def as_ocsf(record: Record) -> Record:
+    """An event of the Open Cybersecurity Schema Framework, version 1.3."""
+    words = meaning(record["event"], record["reason"])
+    refused = record["outcome"] == "refused"
+    time = datetime.fromisoformat(record["time"])
+    event: Record = {
+        "class_uid": words.ocsf_class,
+        "category_uid": words.ocsf_class // 1000,
+        "activity_id": words.ocsf_activity,
+        "type_uid": words.ocsf_class * 100 + words.ocsf_activity,
+        "time": int(time.timestamp() * 1000),
+        "severity_id": 2 if refused else 1,
+        "status_id": 2 if refused else 1,
+        "status_detail": record["reason"],
+        "metadata": {
+            "version": "1.3.0",
+            "uid": record["id"],
+            "correlation_uid": record["request_id"],
+            "event_code": record["event"],
+            "product": {"name": "authhost", "vendor_name": "authhost", "version": record["version"]},
+        },
+        "user": {"uid": record["user_id"] or "unknown"},
+        "actor": {"user": {"uid": record["actor_id"] or "unknown"}},
+        "src_endpoint": {"ip": record["ip_address"]},
+        "unmapped": {
+            name: record[name]
+            for name in (
+                "flow",
+                "session_ref",
+                "identifier",
+                "uid",
+                "plugin",
+                "changes",
+                "data",
+                "user_agent",
+            )
+            if record[name]
+        },
+    }
+    if words.ocsf_class == AUTHENTICATION:
+        event["auth_protocol"] = record["provider"] or record["method"] or "unknown"
+        event["service"] = {"name": "authhost"}
+    if words.ocsf_class == API_ACTIVITY:
+        event["api"] = {"operation": record["event"]}
+    return event
+
+
+def as_owasp(record: Record) -> Record:
+    """An event of the OWASP logging vocabulary."""
+    words = meaning(record["event"], record["reason"])
+    who = record["user_id"] or record["identifier"] or ""
+    return {
+        "datetime": record["time"],
+        "appid": "authhost",
+        "event": f"{words.owasp}:{who}",
+        "level": "WARN" if record["outcome"] == "refused" else "INFO",
+        "description": record["reason"] or record["event"],
+        "useragent": record["user_agent"],
+        "source_ip": record["ip_address"],
+    }

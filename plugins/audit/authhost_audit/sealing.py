@@ -1,0 +1,128 @@
+"""The sealer: groups records into batches, chains the batches, signs each.
+
+Records are written without a lock and in any order; who seals takes what is not
+sealed yet. Two sealers at once: the number of a batch is unique, so one of them
+tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Host
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.exc import IntegrityError
+
+from authhost_audit import merkle
+from authhost_audit.digests import GENESIS, canonical, head, header, leaf_data, personal_digest, record_digest
+from authhost_audit.records import of_trail
+from authhost_audit.rows import all_rows, first_row
+from authhost_audit.settings import AuditSettings
+from authhost_audit.signing import Signer
+from authhost_audit.tables import batch_table, event_table, leaf_table
+from authhost_audit.vocabulary import meaning
+
+LATE = timedelta(hours=1)
+"""How long after its making a record may still be committed. One that comes later counts as inserted."""
+TRIES = 20
+
+Batch = Mapping[str, Any]
+
+
+def seal(host: Host, settings: AuditSettings) -> Iterator[Batch]:
+    """Seal all that is not sealed; yield each batch once it is stored."""
+    signer = Signer(settings)
+    after: UUID | None = None
+    tries = 0
+    while True:
+        try:
+            with host.engine.begin() as connection:
+                sealed = _seal_one(host, settings, signer, connection, after)
+        except IntegrityError:
+            tries += 1
+            if tries == TRIES:
+                raise
+            after = None
+            continue
+        if sealed is None:
+            return
+        batch, after = sealed
+        tries = 0
+        yield batch
+
+
+def last_batch(connection: Connection) -> Batch | None:
+    """The newest batch, or None."""
+    newest = select(batch_table).order_by(batch_table.c.number.desc()).limit(1)
+    return first_row(connection, newest)
+
+
+def floor(time: datetime) -> UUID:
+    """The smallest identifier (UUID version 7) of that millisecond."""
+    return UUID(int=max(0, int(time.timestamp() * 1000)) << 80 | 7 << 76 | 2 << 62)
+
+
+def _seal_one(
+    host: Host, settings: AuditSettings, signer: Signer, connection: Connection, after: UUID | None
+) -> tuple[Batch, UUID] | None:
+    last = last_batch(connection)
+    unsealed = (
+        select(event_table)
+        .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
+        .where(leaf_table.c.event_id.is_(None))
+        .order_by(event_table.c.id)
+        .limit(settings.batch_size)
+    )
+    if after is not None:
+        unsealed = unsealed.where(event_table.c.id > after)
+    elif last is not None:
+        unsealed = unsealed.where(event_table.c.id >= floor(last["sealed_at"] - LATE))
+    rows = all_rows(connection, unsealed)
+    if not rows:
+        return None
+    number = last["number"] + 1 if last else 1
+    own = [of_trail(host.new_id(), host.now, "audit_sealed", batch=number, records=len(rows))]
+    if last is not None and last["key_id"] != signer.key_id:
+        keys = {"from": last["key_id"], "to": signer.key_id}
+        own.append(of_trail(host.new_id(), host.now, "audit_key_changed", **keys))
+    connection.execute(insert(event_table), own)
+    # Read back, so that what is sealed is what the database has made of it.
+    written = select(event_table).where(event_table.c.id.in_([each["id"] for each in own]))
+    records = sorted([*rows, *all_rows(connection, written)], key=lambda row: row["id"])
+    leaves, hashes = _leaves(number, records)
+    batch = {
+        "number": number,
+        "previous": head(last) if last else GENESIS,
+        "root": merkle.root(hashes),
+        "size": len(records),
+        "total": (last["total"] if last else 0) + len(records),
+        "sealed_at": host.now,
+        "key_id": signer.key_id,
+    }
+    batch["signature"] = signer.sign(canonical(header(batch)))
+    connection.execute(insert(batch_table), batch)
+    connection.execute(insert(leaf_table), leaves)
+    return batch, rows[-1]["id"]
+
+
+def _leaves(number: int, records: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[bytes]]:
+    leaves, hashes = [], []
+    for position, record in enumerate(records):
+        personal = personal_digest(record)
+        digest = record_digest(record, personal)
+        kind = meaning(record["event"], record["reason"]).kind
+        leaves.append(
+            {
+                "event_id": record["id"],
+                "batch": number,
+                "position": position,
+                "kind": kind,
+                "digest": digest,
+                "personal": personal,
+            }
+        )
+        hashes.append(merkle.leaf_hash(leaf_data(record["id"], kind, digest)))
+    return leaves, hashes

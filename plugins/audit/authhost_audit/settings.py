@@ -1,0 +1,48 @@
+"""What an operator may set under ``[plugins.audit]``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+CHOICES = {"addresses": ("masked", "full", "off"), "ip_addresses": ("full", "truncated", "off")}
+
+
+@dataclass(frozen=True, slots=True)
+class AuditSettings:
+    """Privacy, sealing, forwarding and keeping.
+
+    ``addresses`` is how e-mail addresses are written down: ``masked``
+    (``a***@example.org``), ``full`` or ``off``; ``ip_addresses`` likewise:
+    ``full``, ``truncated`` (to /24 and /48) or ``off``. ``signing_key`` signs
+    the seals: make one with ``authhost audit new-key``; ``former_keys`` are the
+    public keys of earlier ones, separated by commas. Each seal is also written
+    to ``checkpoint_file``, to ``syslog`` (``tcp://host:601``, ``udp://host:514``)
+    and to ``webhook``, which get the records, too, signed by ``webhook_secret``.
+    Records are kept for ``keep_days``, those of security events for
+    ``keep_security_days``; 0 is for ever.
+    """
+
+    recording: bool = True
+    addresses: str = "masked"
+    ip_addresses: str = "full"
+    signing_key: str = field(default="", repr=False)
+    former_keys: str = ""
+    batch_size: int = 1000
+    checkpoint_file: str = ""
+    syslog: str = ""
+    webhook: str = ""
+    webhook_secret: str = field(default="", repr=False)
+    timeout: float = 10.0
+    keep_days: int = 365
+    keep_security_days: int = 1095
+
+    def __post_init__(self) -> None:
+        for name, allowed in CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if not 1 <= self.batch_size <= 100_000:
+            raise ValueError("batch_size must be from 1 to 100000")
+        if self.webhook and len(self.webhook_secret) < 32:
+            raise ValueError("webhook needs a webhook_secret of at least 32 characters")
+        if self.syslog and not self.syslog.startswith(("tcp://", "udp://")):
+            raise ValueError("syslog looks like tcp://host:601 or udp://host:514")

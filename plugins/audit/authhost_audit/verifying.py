@@ -1,0 +1,265 @@
+"""Looking for what was changed: every record against its leaf, every leaf against its batch, the chain."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy.exc import DBAPIError
+
+from authhost_audit import merkle
+from authhost_audit.digests import GENESIS, canonical, head, header, leaf_data, personal_digest, record_digest
+from authhost_audit.rows import all_rows
+from authhost_audit.sealing import LATE, floor, last_batch
+from authhost_audit.settings import AuditSettings
+from authhost_audit.signing import Keyring
+from authhost_audit.tables import PERSONAL, batch_table, event_table, leaf_table
+
+What = Literal["changed", "removed", "inserted", "reordered", "seal", "checkpoint"]
+EVENTS = [column.label(f"its_{column.name}") for column in event_table.columns]
+NAMES = {label.name: label.name.removeprefix("its_") for label in EVENTS}
+PAGE = 20
+"""Batches that are read at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Something that is not as it was sealed. ``record`` is None where a whole batch is meant."""
+
+    what: What
+    batch: int | None
+    record: UUID | None
+    why: str
+
+
+@dataclass(slots=True)
+class Licence:
+    """What the trail itself says was taken out: by pruning, and by forgetting a user."""
+
+    pruned: list[Mapping[int, int]] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
+
+    def prunes(self, event_id: UUID, kind: int) -> bool:
+        """Whether a record of that kind and age was pruned."""
+        return any(event_id.int < cutoffs.get(kind, 0) for cutoffs in self.pruned)
+
+    def erases(self, row: Mapping[str, Any]) -> bool:
+        """Whether the personal part was to be erased."""
+        return bool({str(row["user_id"]), str(row["actor_id"])} & self.forgotten)
+
+
+def verify(engine: Engine, settings: AuditSettings, checkpoint: Path | None = None) -> Iterator[Break | int]:
+    """Yield how many records were looked at, batch by batch, and each `Break`."""
+    keyring = Keyring(settings)
+    known = _checkpoints(checkpoint, keyring)
+    with engine.connect() as connection:
+        try:
+            yield from _chain(connection, keyring, known)
+            for number in known:
+                yield Break("checkpoint", number, None, "the checkpoint knows a seal that is not there")
+            yield from _orphans(connection)
+            yield from _inserted(connection)
+        except (ValueError, TypeError, DBAPIError):
+            yield Break("seal", None, None, "a seal cannot be read any more")
+
+
+def _chain(connection: Connection, keyring: Keyring, known: dict[int, str]) -> Iterator[Break | int]:
+    licence = _licence(connection)
+    last: Mapping[str, Any] | None = None
+    for batches in _pages(connection):
+        records = _records(connection, batches[0]["number"], batches[-1]["number"])
+        for batch in batches:
+            own = records.get(batch["number"], [])
+            yield from _batch(batch, last, keyring, own, licence)
+            yield from _against(batch, known)
+            last = batch
+            yield len(own)
+
+
+def total(engine: Engine) -> int:
+    """How many records are sealed."""
+    with engine.connect() as connection:
+        last = last_batch(connection)
+    return last["total"] if last else 0
+
+
+def _pages(connection: Connection) -> Iterator[list[dict[str, Any]]]:
+    after = -(2**31)
+    while True:
+        page = (
+            select(batch_table).where(batch_table.c.number > after).order_by(batch_table.c.number).limit(PAGE)
+        )
+        batches = all_rows(connection, page)
+        if not batches:
+            return
+        after = batches[-1]["number"]
+        yield batches
+
+
+JOINED = select(*leaf_table.columns, *EVENTS).outerjoin(
+    event_table, event_table.c.id == leaf_table.c.event_id
+)
+
+
+def _records(connection: Connection, first: int, last: int) -> dict[int, list[Row[Any] | Break]]:
+    """The records of some batches by number, in their order; one that cannot be read is a `Break`."""
+    within = leaf_table.c.batch.between(first, last)
+    ordered = (leaf_table.c.batch, leaf_table.c.position)
+    found: dict[int, list[Row[Any] | Break]] = {}
+    try:
+        for row in connection.execute(JOINED.where(within).order_by(*ordered)):
+            found.setdefault(row.batch, []).append(row)
+    except (ValueError, TypeError, DBAPIError):
+        found.clear()
+        places = connection.execute(select(*ordered).where(within).order_by(*ordered)).all()
+        for batch, position in places:
+            found.setdefault(batch, []).append(_alone(connection, batch, position))
+    return found
+
+
+def _alone(connection: Connection, batch: int, position: int) -> Row[Any] | Break:
+    here = (leaf_table.c.batch == batch, leaf_table.c.position == position)
+    try:
+        return connection.execute(JOINED.where(*here)).one()
+    except (ValueError, TypeError, DBAPIError):
+        identifier = None
+        with suppress(ValueError, TypeError, DBAPIError):
+            identifier = connection.execute(select(leaf_table.c.event_id).where(*here)).scalar_one()
+        return Break("changed", batch, identifier, "it cannot be read any more")
+
+
+def _batch(
+    batch: Mapping[str, Any],
+    last: Mapping[str, Any] | None,
+    keyring: Keyring,
+    records: list[Row[Any] | Break],
+    licence: Licence,
+) -> Iterator[Break]:
+    number, before = batch["number"], last["total"] if last else 0
+
+    def broken(why: str) -> Break:
+        return Break("seal", number, None, why)
+
+    if number != (last["number"] + 1 if last else 1):
+        yield broken("a seal before it is missing")
+    elif batch["previous"] != (head(last) if last else GENESIS):
+        yield broken("it does not follow the seal before it")
+    if batch["key_id"] not in keyring.keys:
+        yield broken(f"key {batch['key_id']} is not known; add its public key to former_keys")
+    elif not keyring.verifies(batch["key_id"], canonical(header(batch)), batch["signature"]):
+        yield broken("its signature is wrong")
+    hashes, found = [], False
+    previous: UUID | None = None
+    for position, row in enumerate(records):
+        if isinstance(row, Break):
+            found = True
+            yield row
+            continue
+        for each in _record(row, number, position, previous, licence):
+            found = True
+            yield each
+        previous = row.event_id
+        hashes.append(merkle.leaf_hash(leaf_data(row.event_id, row.kind, row.digest)))
+    if not found and (len(records) != batch["size"] or batch["total"] != before + batch["size"]):
+        yield broken(f"it sealed {batch['size']} records, {len(records)} are listed")
+    elif not found and merkle.root(hashes) != batch["root"]:
+        yield broken("the list of its records was changed")
+
+
+def _record(
+    row: Row[Any], number: int, position: int, previous: UUID | None, licence: Licence
+) -> Iterator[Break]:
+    identifier = row.event_id
+    if row.position != position:
+        yield Break("reordered", number, identifier, f"it stands at {row.position}, not {position}")
+    elif previous is not None and identifier.int <= previous.int:
+        yield Break("reordered", number, identifier, "it stands behind a later one")
+    if row.its_id is None:
+        if not licence.prunes(identifier, row.kind):
+            yield Break("removed", number, identifier, "it is not there, and was not pruned")
+        return
+    event = {NAMES[name]: value for name, value in row._mapping.items() if name in NAMES}
+    erased = event["salt"] is None and all(event[name] is None for name in PERSONAL)
+    if erased and not licence.erases(event):
+        yield Break("changed", number, identifier, "its personal part is gone, and nobody asked for it")
+    elif not erased and personal_digest(event) != row.personal:
+        yield Break("changed", number, identifier, "its personal part is another")
+    elif record_digest(event, row.personal) != row.digest:
+        yield Break("changed", number, identifier, "it is another than was sealed")
+
+
+def _orphans(connection: Connection) -> Iterator[Break]:
+    """Leaves of a batch that is not there."""
+    without = (
+        select(leaf_table.c.batch)
+        .outerjoin(batch_table, batch_table.c.number == leaf_table.c.batch)
+        .where(batch_table.c.number.is_(None))
+        .distinct()
+    )
+    for number in connection.execute(without).scalars():
+        yield Break("seal", number, None, "it is missing, though records say that they are in it")
+
+
+def _inserted(connection: Connection) -> Iterator[Break]:
+    """Records that came after the sealer had passed."""
+    last = last_batch(connection)
+    if last is None:
+        return
+    late = (
+        select(event_table.c.id)
+        .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
+        .where(leaf_table.c.event_id.is_(None), event_table.c.id < floor(last["sealed_at"] - LATE))
+        .order_by(event_table.c.id)
+    )
+    try:
+        for identifier in connection.execute(late).scalars():
+            yield Break("inserted", None, identifier, "it is older than the last seal, and in none")
+    except (ValueError, TypeError, DBAPIError):
+        yield Break("inserted", None, None, "a record in no seal cannot be read")
+
+
+def _licence(connection: Connection) -> Licence:
+    """What stands in these records is verified as in any other, once they are sealed."""
+    table = event_table.c
+    said = select(table.event, table.data)
+    licence = Licence()
+    for event, text in connection.execute(said.where(table.event.in_(("audit_pruned", "audit_forgotten")))):
+        with suppress(ValueError, KeyError, TypeError, AttributeError):  # it will be found to be changed
+            data = json.loads(text)
+            if event == "audit_forgotten":
+                licence.forgotten.add(data["user_id"])
+            else:
+                before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
+                licence.pruned.append({kind: floor(each).int for kind, each in before.items()})
+    return licence
+
+
+# Checkpoints.
+
+
+def _checkpoints(path: Path | None, keyring: Keyring) -> dict[int, str]:
+    """The roots by number, of the last checkpoint of the file that is signed."""
+    if path is None or not path.exists():
+        return {}
+    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+        try:
+            found = json.loads(line)
+            signature = bytes.fromhex(found.pop("signature"))
+            if keyring.verifies(found["key_id"], canonical(found), signature):
+                return {found["number"]: found["root"]}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            continue
+    return {}
+
+
+def _against(batch: Mapping[str, Any], known: dict[int, str]) -> Iterator[Break]:
+    expected = known.pop(batch["number"], None)
+    if expected is not None and expected != batch["root"].hex():
+        yield Break("checkpoint", batch["number"], None, "the checkpoint knows another seal of this number")
