@@ -98,7 +98,11 @@ def make_host(
         "secret_key": "k" * 48,
         "database_url": url,
         "rate_limits": False,
-        "plugin_settings": {"email": {"delivery": "manual"}},
+        "plugin_settings": {
+            name: values
+            for name, values in {"email": {"delivery": "manual"}}.items()
+            if plugins or name in (extra or ())
+        },
         "plugins": (*PLUGINS, *(extra or ())),
         **settings,
     }

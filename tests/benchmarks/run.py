@@ -20,9 +20,12 @@ import table
 from common import Options, Report
 from rich.console import Console
 
+import plugins
+
 GROUPS: dict[str, Callable[[Options], Report]] = {
     "guard": guard.measure,
     "flows": flows.measure,
+    "plugins": plugins.measure,
     "scale": scale.measure,
     "argon2": hashing.measure,
     "threads": hashing.measure_threads,
