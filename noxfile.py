@@ -22,6 +22,7 @@ TEST_TOOLS = [
     "bcrypt>=4,<5",
     "redis>=5",
     "oidc-provider-mock>=0.3.4",
+    "html5lib>=1.1",
 ]
 SERVERS = {
     "postgresql": (

@@ -106,11 +106,20 @@ class AuthHost:
         ip_address: str | None = None,
         user_agent: str = "",
         session_token: str | None = None,
+        language: str | None = None,
         native: Any = None,
     ) -> Request:
-        """A unit of work, for a ``with`` block: commits at its end, rolls back on an error."""
+        """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
+
+        ``language`` is what the user has chosen, or the browser's Accept-Language.
+        """
         return Request(
-            self, ip_address=ip_address, user_agent=user_agent, session_token=session_token, native=native
+            self,
+            ip_address=ip_address,
+            user_agent=user_agent,
+            session_token=session_token,
+            language=language,
+            native=native,
         )
 
     @cached_property

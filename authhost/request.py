@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("authhost")
 
 USER_AGENT_LENGTH = 512
+LANGUAGE_LENGTH = 512
 
 
 class QueuedRow(NamedTuple):
@@ -60,12 +61,14 @@ class Request:
         ip_address: str | None,
         user_agent: str,
         session_token: str | None,
+        language: str | None,
         native: Any,
     ) -> None:
         self.host = host
         self.id = self.new_id()
         self.ip_address = _ip_address(ip_address)
         self.user_agent = _user_agent(user_agent)
+        self.language = _language(language)
         self.native = native
         self.caller: GuardedPlugin | None = None
         self.identifier_digest: str | None = None
@@ -401,6 +404,12 @@ def _ip_address(text: str | None) -> str | None:
         return str(ipaddress.ip_address(text.partition("%")[0]))
     except (ValueError, TypeError, AttributeError) as error:
         raise InvalidInput("This is not an IP address.", field="ip_address") from error
+
+
+def _language(text: str | None) -> str | None:
+    if text is not None and not isinstance(text, str):
+        raise InvalidInput("The language must be text.", field="language")
+    return text[:LANGUAGE_LENGTH] if text else None
 
 
 def _user_agent(text: str) -> str:

@@ -487,7 +487,7 @@ SEALED_TABLES = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_
 def test_each_bit_counts(template, tmp_path, table, row, column, bit):
     file = tmp_path / "copy.sqlite3"
     for each in tmp_path.glob("copy.sqlite3*"):
-        each.unlink()
+        each.unlink(missing_ok=True)
     shutil.copy(template, file)
     with sqlite3.connect(file) as connection:
         keys = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid").fetchall()

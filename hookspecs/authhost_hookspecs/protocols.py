@@ -274,6 +274,10 @@ class Request(Protocol):
         """The client's user agent, shortened to 512 characters; may be empty."""
 
     @property
+    def language(self) -> str | None:
+        """What the person reads: a tag (RFC 5646) that the application chose, or an Accept-Language."""
+
+    @property
     def now(self) -> datetime:
         """The host's clock."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from authhost_hookspecs import (
     EmailAddress,
@@ -16,69 +17,134 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
-from authhost_email.outbox import Outbox, Worker
+from authhost_email.languages import choose
+from authhost_email.outbox import NEW_DEVICE, Outbox, Worker
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import metadata, outbox_table
+
+NAME = "email"
 
 
 class EmailPlugin:
     """An outbox row in the flow's transaction; delivery after the commit."""
 
     def __init__(self) -> None:
+        self._outboxes: dict[int, Outbox] = {}
         self._workers: dict[int, Worker] = {}
 
-    def _queue(self, request: Request, kind: str, recipient: str | None, **context: str | None) -> None:
+    def _queue(
+        self,
+        request: Request,
+        kind: str,
+        recipient: str | None,
+        *,
+        status: str = "pending",
+        name: str | None = None,
+        **context: str | None,
+    ) -> None:
         if recipient is None:
             return
+        settings: EmailSettings = request.plugin_settings(NAME)
         now = request.now
-        request.insert(
-            outbox_table,
-            {
-                "id": request.new_id(),
-                "created_at": now,
-                "kind": kind,
-                "recipient": recipient,
-                "context": {"site_name": request.settings.site_name, **context},
-                "status": "pending",
-                "attempts": 0,
-                "next_attempt_at": now,
-            },
+        about = {
+            "site_name": request.settings.site_name,
+            "name": name,
+            "time": now.isoformat(),
+            "ip_address": request.ip_address,
+            "user_agent": request.user_agent or None,
+        }
+        row = {
+            "id": request.new_id(),
+            "created_at": now,
+            "kind": kind,
+            "recipient": recipient,
+            "language": choose(request.language, settings.language),
+            "context": {**about, **context},
+            "status": status,
+            "attempts": 0,
+            "next_attempt_at": now,
+        }
+        request.insert(outbox_table, row)
+        if status == "pending":
+            request.on_commit(self._wake)
+
+    def _tell(
+        self,
+        request: Request,
+        kind: str,
+        user: User,
+        *,
+        address: str | None = None,
+        provider: str | None = None,
+    ) -> None:
+        about = {"address": address, "provider": provider}
+        self._queue(
+            request, kind, user.email, name=user.username, **{k: v for k, v in about.items() if v is not None}
         )
-        request.on_commit(self._wake)
 
     def _wake(self) -> None:
         for worker in list(self._workers.values()):
             worker.wake()
+        for outbox in list(self._outboxes.values()):
+            outbox.deliver_pending()
 
     @hookimpl
     def deliver_message(self, request: Request, message: Message) -> bool:
-        self._queue(request, message.kind, message.recipient, link=message.link)
+        settings: EmailSettings = request.plugin_settings(NAME)
+        if message.link is not None and not _leads_home(message.link, request, settings):
+            raise ValueError("a link leads to a host that is not in link_hosts")
+        self._queue(
+            request,
+            message.kind,
+            message.recipient,
+            name=message.username,
+            link=message.link,
+            expires=message.expires.isoformat() if message.expires else None,
+        )
         return True
 
     @hookimpl
+    def account_ready(self, request: Request, user: User) -> None:
+        self._tell(request, "welcome", user)
+
+    @hookimpl
+    def user_logged_in(self, request: Request, user: User) -> None:
+        settings: EmailSettings = request.plugin_settings(NAME)
+        if settings.new_device_notices and user.email is not None:
+            self._queue(
+                request,
+                NEW_DEVICE,
+                user.email,
+                status="candidate",
+                name=user.username,
+                user_id=str(user.id),
+            )
+
+    @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        self._queue(request, "password_set", user.email)
+        self._tell(request, "password_set", user)
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        self._queue(request, "password_changed", user.email)
+        self._tell(request, "password_changed", user)
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        self._queue(request, "password_was_reset", user.email)
+        self._tell(request, "password_was_reset", user)
 
     @hookimpl
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._queue(request, "email_added", user.email, address=email_address.email)
+        self._tell(request, "email_added", user, address=email_address.email)
 
     @hookimpl
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._queue(request, "email_removed", user.email, address=email_address.email)
+        self._tell(request, "email_removed", user, address=email_address.email)
 
     @hookimpl
     def email_changed(
         self,
         request: Request,
+        user: User,
         from_email_address: EmailAddress | None,
         to_email_address: EmailAddress,
     ) -> None:
@@ -86,28 +152,33 @@ class EmailPlugin:
             return
         for each in (from_email_address, to_email_address):
             if each.verified:
-                self._queue(request, "email_changed", each.email, address=to_email_address.email)
+                self._queue(
+                    request, "email_changed", each.email, name=user.username, address=to_email_address.email
+                )
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
         user, account = sociallogin.user, sociallogin.account
         if user is not None:
-            self._queue(request, "social_account_added", user.email, provider=account.provider)
+            self._tell(request, "social_account_added", user, provider=account.provider)
 
     @hookimpl
     def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
         user = request.user
         if user is not None and user.id == socialaccount.user_id:
-            self._queue(request, "social_account_removed", user.email, provider=socialaccount.provider)
+            self._tell(request, "social_account_removed", user, provider=socialaccount.provider)
 
     @hookimpl
     def host_started(self, host: Host) -> None:
-        settings: EmailSettings = host.plugin_settings("email")
+        settings: EmailSettings = host.plugin_settings(NAME)
         if settings.delivery == "background":
-            self._workers[id(host)] = Worker(Outbox(host.engine, settings))
+            self._workers[id(host)] = Worker(Outbox(host, settings))
+        elif settings.delivery == "inline":
+            self._outboxes[id(host)] = Outbox(host, settings)
 
     @hookimpl
     def host_stopping(self, host: Host) -> None:
+        self._outboxes.pop(id(host), None)
         worker = self._workers.pop(id(host), None)
         if worker is not None:
             worker.stop()
@@ -125,6 +196,15 @@ class EmailPlugin:
         from authhost_email.commands import email
 
         return [email]
+
+
+def _leads_home(link: str, request: Request, settings: EmailSettings) -> bool:
+    """Whether a link leads to the site, or to a host that the operator has named."""
+    given = urlsplit(link)
+    named = {each.strip().lower() for each in settings.link_hosts.split(",") if each.strip()}
+    return given.scheme in ("http", "https") and (
+        given.netloc == urlsplit(request.settings.base_url).netloc or given.netloc.lower() in named
+    )
 
 
 plugin = EmailPlugin()

@@ -1,48 +1,127 @@
-"""Messages from Jinja2 templates: one file a message, its first line the subject."""
+"""Messages from Jinja2 templates: each says its own part once, one layout makes text and HTML of it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
 from email.utils import format_datetime
 from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
 from uuid import UUID
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from babel.dates import format_datetime as in_words
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    select_autoescape,
+)
+
+from authhost_email.details import details
+from authhost_email.languages import direction, locale, translations
+from authhost_email.settings import EmailSettings
+
+TEMPLATES = "authhost_email.templates"
+"""The group of entry points by which a package with a ``templates`` folder brings messages."""
+KINDS = (
+    "email_confirmation",
+    "welcome",
+    "password_reset",
+    "password_reset_unknown_account",
+    "signup_existing_account",
+    "password_set",
+    "password_changed",
+    "password_was_reset",
+    "email_added",
+    "email_removed",
+    "email_changed",
+    "new_device_login",
+    "social_account_added",
+    "social_account_removed",
+)
+Context = Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A message as people read it."""
+
+    subject: str
+    text: str
+    html: str
+
+
+def render(settings: EmailSettings, kind: str, recipient: str, language: str, context: Context) -> Rendered:
+    """The message in a language. Raises `jinja2.TemplateError` where a template is wrong."""
+    environment = _environment(settings.templates, language)
+
+    def moment(time: str | None) -> str:
+        when = datetime.fromisoformat(time) if time else None
+        return f"{in_words(when, 'long', locale=locale(language))}" if when else ""
+
+    environment.filters["moment"] = moment
+    values: dict[str, Any] = {"email": recipient, "name": None, "link": None, "expires": None, **context}
+    said = environment.get_template(f"messages/{kind}.j2").make_module(values)
+    when = moment(context.get("time"))
+    gettext = translations(language).ugettext
+    parts = {
+        **values,
+        "language": language,
+        "direction": direction(language),
+        "subject": " ".join(str(said.subject).split()),  # type: ignore[attr-defined]
+        "paragraphs": list(said.paragraphs),  # type: ignore[attr-defined]
+        "action": getattr(said, "action", None),
+        "notes": list(getattr(said, "notes", ())),
+        "notice": getattr(said, "notice", False),
+        "details": details(context, when, gettext),
+    }
+    text = environment.get_template("layout.txt.j2").render(parts)
+    html = environment.get_template("layout.html.j2").render(parts)
+    return Rendered(parts["subject"], text.strip() + "\n", html)
+
+
+def compose(
+    settings: EmailSettings, rendered: Rendered, identifier: UUID, to: str, date: datetime
+) -> EmailMessage:
+    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any."""
+    message = EmailMessage()
+    local, _, domain = settings.from_address.rpartition("@")
+    message["Subject"] = rendered.subject
+    message["From"] = Address(settings.from_name, local, domain)
+    message["To"] = to
+    message["Date"] = format_datetime(date)
+    message["Message-ID"] = f"<{identifier}@{domain}>"
+    message["Auto-Submitted"] = "auto-generated"
+    message.set_content(rendered.text, cte="quoted-printable")
+    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    return message
 
 
 @cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("authhost_email"),
+def _environment(folder: str, language: str) -> Environment:
+    environment = Environment(
+        loader=ChoiceLoader(list(_loaders(folder))),
+        extensions=["jinja2.ext.i18n"],
         undefined=StrictUndefined,
-        autoescape=select_autoescape(("html.j2",)),
+        autoescape=select_autoescape(("html.j2",), default=False),
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    return environment
 
 
-def render(
-    kind: str, identifier: UUID, sender: str, recipient: str, date: datetime, **context: str | None
-) -> bytes:
-    """The message as RFC 5322 bytes, as text and HTML."""
-    context = {"link": None, **context}
-    source = _environment().get_template(f"{kind}.txt.j2").render(**context)
-    subject, _, text = source.partition("\n")
-    html = (
-        _environment()
-        .get_template("layout.html.j2")
-        .render(subject=subject, paragraphs=[part for part in text.strip().split("\n\n") if part], **context)
-    )
-    message = EmailMessage()
-    message["Subject"] = subject.strip()
-    message["From"] = sender
-    message["To"] = recipient
-    message["Date"] = format_datetime(date)
-    message["Message-ID"] = f"<{identifier}@{sender.rpartition('@')[2]}>"
-    message["Auto-Submitted"] = "auto-generated"
-    message.set_content(text.strip() + "\n", cte="quoted-printable")
-    message.add_alternative(html, subtype="html", cte="quoted-printable")
-    return message.as_bytes(policy=SMTP)
+def _loaders(folder: str) -> list[BaseLoader]:
+    """The application's messages first, then those of other packages by name, then ours."""
+    found: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
+    for entry in sorted(entry_points(group=TEMPLATES), key=lambda each: each.name):
+        found.append(PackageLoader(entry.value))
+    return [*found, PackageLoader("authhost_email")]

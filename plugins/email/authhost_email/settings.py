@@ -4,20 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+CHOICES = {
+    "smtp_tls": ("none", "starttls", "tls"),
+    "delivery": ("background", "inline", "manual"),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """Times are in seconds. ``transport`` is ``file`` or ``smtp``.
+    """Times are in seconds.
 
-    ``smtp_tls`` is ``none``, ``starttls`` or ``tls``.
-
-    ``delivery`` is ``background`` (a thread of the host) or ``manual``
-    (``authhost email deliver``).
+    ``transport`` is ``file`` (a folder of .eml), ``console``, ``smtp``,
+    ``sendmail``, or one that another package brings by an entry point in group
+    ``authhost_email.transports``. ``smtp_tls`` is ``none``, ``starttls`` or
+    ``tls``. ``delivery`` is ``background`` (a thread of the host), ``inline``
+    (by the request that caused it, after its commit) or ``manual`` (``authhost
+    email worker`` or ``deliver``). ``templates`` is a folder whose messages come
+    before the plugin's own; ``language`` is used where neither the request nor
+    a translation says another. Links lead to the site and to ``link_hosts``,
+    separated by commas.
     """
 
     from_address: str = "noreply@localhost"
+    from_name: str = ""
     transport: str = "file"
     directory: str = "mail"
+    sendmail: str = "/usr/sbin/sendmail"
     smtp_host: str = "localhost"
     smtp_port: int = 25
     smtp_username: str | None = None
@@ -25,13 +37,18 @@ class EmailSettings:
     smtp_tls: str = "none"
     timeout: float = 10.0
     delivery: str = "background"
-    max_attempts: int = 8
+    max_attempts: int = 10
+    lease: float = 300.0
+    max_per_hour: int = 30
+    language: str = "en"
+    templates: str = ""
+    link_hosts: str = ""
+    new_device_notices: bool = True
+    keep_sent_days: int = 30
 
     def __post_init__(self) -> None:
-        for name, allowed in (
-            ("transport", ("file", "smtp")),
-            ("smtp_tls", ("none", "starttls", "tls")),
-            ("delivery", ("background", "manual")),
-        ):
+        for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        if "\n" in self.from_name or "\r" in self.from_name:
+            raise ValueError("from_name must be one line")

@@ -1,31 +1,67 @@
-"""The outbox."""
+"""The outbox, addresses that get no mail, and devices that were seen before."""
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Column, DateTime, Index, Integer, MetaData, String, Table, Uuid
+from typing import Any
+
+from sqlalchemy import JSON, Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, Uuid
 from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
 
+OPTIONS: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
+}
+KIND_LENGTH, STATUS_LENGTH, ADDRESS_LENGTH = 64, 16, 254
 
-def _time(name: str, *, nullable: bool = True) -> Column[object]:
+
+def _time(name: str, *, nullable: bool = True) -> Column[Any]:
     kind = DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
     return Column(name, kind, nullable=nullable)
 
 
+# Statuses: `pending`, `sending` (until `next_attempt_at`), `candidate` (for a notice of a new device);
+# and, for good, `sent`, `dead`, `cancelled`, `suppressed`.
 outbox_table = Table(
     "authhost_email_outbox",
     metadata,
     Column("id", Uuid(), primary_key=True),
     _time("created_at", nullable=False),
-    Column("kind", String(64), nullable=False),
-    Column("recipient", String(254), nullable=False),
-    # What the template needs. Emptied once it is sent: it may hold a link with a key.
+    Column("kind", String(KIND_LENGTH), nullable=False),
+    Column("recipient", String(ADDRESS_LENGTH), nullable=False),
+    Column("language", String(16), nullable=False),
+    # What the template needs. Emptied once it is done with: it may hold a link with a key.
     Column("context", JSON(none_as_null=True)),
-    Column("status", String(16), nullable=False),
+    Column("status", String(STATUS_LENGTH), nullable=False),
     Column("attempts", Integer(), nullable=False),
     _time("next_attempt_at", nullable=False),
     _time("sent_at"),
     Column("last_error", String(255)),
     Index("ix_authhost_email_outbox_due", "status", "next_attempt_at"),
+    Index("ix_authhost_email_outbox_recipient", "recipient", "status", "id"),
+    **OPTIONS,
+)
+
+suppression_table = Table(
+    "authhost_email_suppression",
+    metadata,
+    Column("recipient", String(ADDRESS_LENGTH), primary_key=True),
+    Column("reason", String(255), nullable=False),
+    _time("created_at", nullable=False),
+    **OPTIONS,
+)
+
+device_table = Table(
+    "authhost_email_device",
+    metadata,
+    Column("user_id", Uuid(), primary_key=True),
+    Column(
+        "digest",
+        LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb"),
+        primary_key=True,
+    ),
+    _time("seen_at", nullable=False),
+    **OPTIONS,
 )

@@ -1,4 +1,6 @@
-"""The outbox."""
+"""The outbox, addresses that get no mail, and devices that were seen before."""
+
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +10,11 @@ revision = "0001"
 down_revision = None
 
 TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+OPTIONS: dict[str, Any] = {
+    f"{dialect}_{option}": value
+    for dialect in ("mysql", "mariadb")
+    for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
+}
 
 
 def upgrade() -> None:
@@ -17,15 +24,39 @@ def upgrade() -> None:
         sa.Column("created_at", TIME, nullable=False),
         sa.Column("kind", sa.String(64), nullable=False),
         sa.Column("recipient", sa.String(254), nullable=False),
+        sa.Column("language", sa.String(16), nullable=False),
         sa.Column("context", sa.JSON()),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", TIME, nullable=False),
         sa.Column("sent_at", TIME),
         sa.Column("last_error", sa.String(255)),
+        **OPTIONS,
     )
     op.create_index("ix_authhost_email_outbox_due", "authhost_email_outbox", ["status", "next_attempt_at"])
+    op.create_index(
+        "ix_authhost_email_outbox_recipient", "authhost_email_outbox", ["recipient", "status", "id"]
+    )
+    op.create_table(
+        "authhost_email_suppression",
+        sa.Column("recipient", sa.String(254), primary_key=True),
+        sa.Column("reason", sa.String(255), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        **OPTIONS,
+    )
+    op.create_table(
+        "authhost_email_device",
+        sa.Column("user_id", sa.Uuid(), primary_key=True),
+        sa.Column(
+            "digest",
+            sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb"),
+            primary_key=True,
+        ),
+        sa.Column("seen_at", TIME, nullable=False),
+        **OPTIONS,
+    )
 
 
 def downgrade() -> None:
-    op.drop_table("authhost_email_outbox")
+    for table in ("device", "suppression", "outbox"):
+        op.drop_table(f"authhost_email_{table}")
