@@ -81,31 +81,18 @@ def timed(action: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--database", required=True)
-    parser.add_argument("--json", action="store_true")
-    options = parser.parse_args()
-    engine = make_engine(options.database)
-    metadata.drop_all(engine)
-    metadata.create_all(engine)
-    secret, _ = new_key()
-    settings = AuditSettings(signing_key=secret)
-    clock = SimpleNamespace(
-        engine=engine,
-        now=START + timedelta(days=301),
-        new_id=Identifiers(lambda: START + timedelta(days=301)).new,
-    )
-    rows: list[tuple[str, float, str]] = []
-    took, _ = timed(lambda: fill(engine, options.records))
+def _write_seal_verify(
+    engine: Any, clock: Any, settings: AuditSettings, count: int
+) -> list[tuple[str, float, str]]:
+    rows = []
+    took, _ = timed(lambda: fill(engine, count))
     rows.append(("write", took, ""))
 
     def sealing() -> int:
         done = 0
         for batch in seal(clock, settings):  # type: ignore[arg-type]
             done += batch["size"] - 1
-            progress("sealed", min(done, options.records), options.records)
+            progress("sealed", min(done, count), count)
         return done
 
     took, done = timed(sealing)
@@ -116,11 +103,35 @@ def main() -> None:
         for found in verify(engine, settings):
             assert not isinstance(found, Break), found
             looked += found
-            progress("verified", min(looked, options.records), options.records)
+            progress("verified", min(looked, count), count)
         return looked
 
     took, looked = timed(verifying)
     rows.append(("verify", took, f"{looked:,} records"))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--database", required=True)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--search", action="store_true", help="only search what an earlier run has left")
+    options = parser.parse_args()
+    engine = make_engine(options.database)
+    if not options.search:
+        metadata.drop_all(engine)
+        metadata.create_all(engine)
+    secret, _ = new_key()
+    settings = AuditSettings(signing_key=secret)
+    clock = SimpleNamespace(
+        engine=engine,
+        now=START + timedelta(days=301),
+        new_id=Identifiers(lambda: START + timedelta(days=301)).new,
+    )
+    rows: list[tuple[str, float, str]] = []
+    if not options.search:
+        rows += _write_seal_verify(engine, clock, settings, options.records)
     with engine.connect() as connection:
         middle = connection.execute(
             select(event_table.c.user_id, event_table.c.ip_address)

@@ -59,6 +59,7 @@ event_table = Table(
     Column("changes", Text()),
     Index("ix_authhost_audit_event_time", "time"),
     Index("ix_authhost_audit_event_user", "user_id", "time"),
+    Index("ix_authhost_audit_event_actor", "actor_id", "time"),
     **OPTIONS,
 )
 PERSONAL = ("ip_address", "user_agent", "identifier", "uid", "changes")

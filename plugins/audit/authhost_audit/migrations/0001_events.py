@@ -62,6 +62,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_authhost_audit_event_time", "authhost_audit_event", ["time"])
     op.create_index("ix_authhost_audit_event_user", "authhost_audit_event", ["user_id", "time"])
+    op.create_index("ix_authhost_audit_event_actor", "authhost_audit_event", ["actor_id", "time"])
     op.create_table(
         "authhost_audit_leaf",
         sa.Column("event_id", Identifier(), primary_key=True),
