@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -76,7 +76,7 @@ def settings_of(host) -> AuditSettings:
 
 
 def records(host, **query):
-    return list(search(host.engine, Query(**query)))
+    return list(search(host, Query(**query)))
 
 
 def named(host, event):
@@ -89,7 +89,7 @@ def sealed(host):
 
 
 def breaks(host, checkpoint=None):
-    return [each for each in verify(host.engine, settings_of(host), checkpoint) if isinstance(each, Break)]
+    return [each for each in verify(host, settings_of(host), checkpoint) if isinstance(each, Break)]
 
 
 def tamper(host, statement):
@@ -165,7 +165,19 @@ def test_privacy_settings(make, run):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"addresses": "some"}, {"batch_size": 0}, {"webhook": "https://x"}, {"syslog": "file:/x"}]
+    "wrong",
+    [
+        {"addresses": "some"},
+        {"batch_size": 0},
+        {"webhook": "https://x"},
+        {"webhook": "http://example.org/"},
+        {"webhook": "https://example.org/\u00e9"},
+        {"syslog": "file:/x"},
+        {"syslog": "tcp://a..b:1"},
+        {"syslog": "tcp://a:99999"},
+        {"timeout": -1},
+        {"keep_days": 999_999},
+    ],
 )
 def test_settings_that_cannot_serve(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -249,7 +261,7 @@ def trail(host, run):
 
 def test_an_untouched_trail_is_intact(trail):
     assert breaks(trail) == []
-    assert sum(each for each in verify(trail.engine, settings_of(trail))) == 1 + 4 + 1 + 12 + 1
+    assert sum(each for each in verify(trail, settings_of(trail))) == 1 + 4 + 1 + 12 + 1
     assert len(sealed(trail)) == 1
     assert sealed(trail) == []
     assert breaks(trail) == []
@@ -347,7 +359,65 @@ def test_a_checkpoint_knows_a_chain_that_was_made_anew(trail, tmp_path):
     assert breaks(trail, file) == []
     anew(trail, settings)
     assert breaks(trail) == []
+    assert {each.what for each in breaks(trail, file)} == {"checkpoint"}
+
+
+def pushes(host, file):
+    """Seal and push, as the service does."""
+    settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
+    for batch in seal(host, settings):
+        assert push(settings, batch) == []
+
+
+def test_a_checkpoint_knows_a_change_that_the_honest_sealer_went_over(host, run, tmp_path):
+    """Whoever has the database alone takes the newest seal away, changes, and waits."""
+    file = tmp_path / "checkpoints.jsonl"
+    for number in range(3):
+        run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
+        pushes(host, file)
+    with host.engine.connect() as connection:
+        ids = connection.execute(select(leaf_table.c.event_id).where(leaf_table.c.batch == 3)).scalars().all()
+    tamper(host, delete(leaf_table).where(leaf_table.c.batch == 3))
+    tamper(host, delete(batch_table).where(batch_table.c.number == 3))
+    tamper(host, update(event_table).where(event_table.c.id.in_(ids)).values(outcome="forged"))
+    run(host, "signup", email=BOB, password=PASSWORD)
+    pushes(host, file)
+    assert breaks(host) == []
+    assert "checkpoint" in {each.what for each in breaks(host, file)}
+
+
+def test_a_checkpoint_knows_a_seal_below_the_last(trail, tmp_path):
+    """Whoever has the key, too, makes the chain anew from the middle, with the same root at its end."""
+    file = tmp_path / "checkpoints.jsonl"
+    with trail.engine.connect() as connection:
+        batches = [row._asdict() for row in connection.execute(select(batch_table))]
+    file.write_text("".join(json.dumps(checkpoint_of(each)) + "\n" for each in batches))
+    assert breaks(trail, file) == []
+    other = {**batches[0], "root": b"x" * 32}
+    file.write_text(file.read_text() + json.dumps(signed(other)) + "\n")
+    assert "checkpoint" in {each.what for each in breaks(trail, file)}
+
+
+def signed(batch):
+    from authhost_audit.digests import canonical, header
+    from authhost_audit.signing import Signer
+
+    signature = Signer(AuditSettings(signing_key=SIGNING)).sign(canonical(header(batch)))
+    return {**header(batch), "signature": signature.hex()}
+
+
+@pytest.mark.parametrize("content", [None, "", "garbage\n", '{"number": 1}\n'])
+def test_a_checkpoint_file_that_says_nothing_is_no_comfort(trail, tmp_path, content):
+    file = tmp_path / "checkpoints.jsonl"
+    if content is not None:
+        file.write_text(content)
     assert [each.what for each in breaks(trail, file)] == ["checkpoint"]
+
+
+def test_all_seals_taken_away(trail):
+    for table in (leaf_table, batch_table):
+        tamper(trail, delete(table))
+    assert [each.what for each in breaks(trail)] == ["seal"]
 
 
 def test_a_checkpoint_knows_a_chain_that_was_cut_short(trail, tmp_path):
@@ -357,8 +427,7 @@ def test_a_checkpoint_knows_a_chain_that_was_cut_short(trail, tmp_path):
     tamper(trail, delete(batch_table).where(batch_table.c.number == batch["number"]))
     tamper(trail, delete(leaf_table).where(leaf_table.c.batch == batch["number"]))
     assert breaks(trail) == []
-    [found] = breaks(trail, file)
-    assert (found.what, found.batch) == ("checkpoint", batch["number"])
+    assert ("checkpoint", batch["number"]) in [(each.what, each.batch) for each in breaks(trail, file)]
 
 
 def test_a_new_key_goes_on_with_the_chain(make, run):
@@ -387,6 +456,21 @@ def test_a_late_commit_is_sealed_next(host, run, clock):
     [batch] = sealed(host)
     assert batch["size"] == 2  # it, and the record of the sealing
     assert breaks(host) == []
+
+
+def test_a_sealer_that_is_stopped_goes_on_where_it_was(make, run, clock):
+    """Also after months without one."""
+    host = make(audit={"batch_size": 2})
+    for number in range(3):
+        run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
+    clock.forward(days=90)
+    next(seal(host, settings_of(host)))
+    assert breaks(host) == []
+    sealed(host)
+    assert breaks(host) == []
+    with host.engine.connect() as connection:
+        leaves = connection.execute(select(func.count()).select_from(leaf_table)).scalar_one()
+    assert leaves == len(records(host))
 
 
 def test_sealers_at_once_make_one_chain(make, run):
@@ -535,7 +619,7 @@ def script():
 def test_a_proof_is_checked_by_a_script_of_thirty_lines(trail, tmp_path):
     assert len(script().splitlines()) <= 30
     file = tmp_path / "proof.json"
-    proved = proof(trail.engine, settings_of(trail), first_record(trail))
+    proved = proof(trail, settings_of(trail), first_record(trail))
 
     def checked(value):
         file.write_text(json.dumps(value))
@@ -592,7 +676,7 @@ def test_forgetting_a_user_leaves_the_seals(trail):
     with trail.request() as request:
         user = trail.account.login(request, identifier=ANN, password=PASSWORD).user
     sealed(trail)
-    count = keeping.forget(trail, user.id)
+    count = keeping.forget(trail, settings_of(trail), user.id)
     assert count >= 4
     sealed(trail)
     assert breaks(trail) == []
@@ -602,10 +686,103 @@ def test_forgetting_a_user_leaves_the_seals(trail):
     assert all(each["ip_address"] for each in other)
 
 
+def forged(trail, event, **data):
+    """A record that the owner of the database has written, as if the plugin had."""
+    from authhost_audit.records import of_trail
+
+    return insert(event_table).values(of_trail(trail.new_id(), trail.now, event, **data))
+
+
+NOTHING = dict.fromkeys(("salt", "ip_address", "user_agent", "identifier", "uid", "changes"))
+
+
+@pytest.mark.parametrize("signature", [{}, {"key_id": "x" * 16, "signature": "00" * 64}])
+def test_nobody_gives_himself_a_licence(trail, signature):
+    before = {str(kind): "9998-01-01T00:00:00+00:00" for kind in range(3)}
+    tamper(trail, forged(trail, "audit_pruned", before=before, **signature))
+    tamper(trail, forged(trail, "audit_forgotten", user_id="None", attempts=1, **signature))
+    tamper(trail, forged(trail, "audit_forgotten", user_id="[" * 5000, **signature))
+    sealed(trail)
+    tamper(trail, update(event_table).where(event_table.c.event == "user_signed_up").values(NOTHING))
+    tamper(trail, delete(event_table).where(event_table.c.event == "user_logged_in"))
+    assert {each.what for each in breaks(trail)} == {"changed", "removed"}
+
+
+def test_forgetting_is_for_what_was_there(trail):
+    with trail.request() as request:
+        user = trail.account.login(request, identifier=ANN, password=PASSWORD).user
+    keeping.forget(trail, settings_of(trail), user.id)
+    run_login(trail)
+    sealed(trail)
+    assert breaks(trail) == []
+    newest = [each for each in records(trail) if each["event"] == "user_logged_in"][-1]
+    later = event_table.c.id == type(user.id)(newest["id"])
+    tamper(trail, update(event_table).where(later).values(NOTHING))
+    assert [each.what for each in breaks(trail)] == ["changed"]
+
+
+def test_forgetting_attempts_that_name_an_address(trail):
+    for typed in (ANN, "somebody@example.org"):
+        with pytest.raises(AuthError), trail.request(ip_address="192.0.2.9") as request:
+            trail.account.login(request, identifier=typed, password="wrong")
+    sealed(trail)
+    with trail.request() as request:
+        user = request.host.account.login(request, identifier=ANN, password=PASSWORD).user
+    keeping.forget(trail, settings_of(trail), user.id, ANN)
+    sealed(trail)
+    assert breaks(trail) == []
+    assert [each["ip_address"] for each in records(trail, event="flow_refused")] == [None, "192.0.2.9"]
+
+
+def test_pruning_waits_for_the_receivers(make, run, clock):
+    receiver = {"syslog": "tcp://127.0.0.1:9"}
+    host = make(audit={"keep_days": 1, "keep_security_days": 1, **receiver})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    sealed(host)
+    clock.forward(days=3)
+    assert sum(keeping.prune(host, settings_of(host))) == 0
+
+    class Sink:
+        name = "syslog"
+
+        def send(self, lines):
+            pass
+
+    list(forwarding.forward(host, settings_of(host), Sink()))
+    # user_signed_up, email_confirmation_sent, account_ready, user_logged_in
+    assert sum(keeping.prune(host, settings_of(host))) == 4
+
+
+def test_a_time_that_is_not_that_of_the_identifier(trail):
+    with trail.engine.connect() as connection:
+        row = connection.execute(select(event_table).limit(1)).one()._asdict()
+    early = row["time"] - timedelta(days=2000)
+    tamper(trail, insert(event_table).values({**row, "id": trail.new_id(), "time": early}))
+    sealed(trail)
+    assert [each.what for each in breaks(trail)] == ["changed"]
+
+
+def test_a_login_while_somebody_verifies(trail):
+    steps = verify(trail, settings_of(trail))
+    next(steps)
+    run_login(trail)
+    assert not [each for each in steps if isinstance(each, Break)]
+
+
+def test_pruning_while_somebody_verifies(make, run, clock):
+    host = make(audit={"keep_days": 1, "keep_security_days": 1, "batch_size": 1})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    sealed(host)
+    clock.forward(days=3)
+    steps = verify(host, settings_of(host))
+    next(steps)
+    list(keeping.prune(host, settings_of(host)))
+    assert not [each for each in steps if isinstance(each, Break)]
+
+
 def test_an_erasure_that_nobody_asked_for_is_found(trail):
     record = first_record(trail)
-    nothing = dict.fromkeys(("salt", "ip_address", "user_agent", "identifier", "uid", "changes"))
-    tamper(trail, update(event_table).where(event_table.c.id == record).values(nothing))
+    tamper(trail, update(event_table).where(event_table.c.id == record).values(NOTHING))
     [found] = breaks(trail)
     assert (found.what, found.record) == ("changed", record)
 
@@ -649,7 +826,7 @@ def test_search_by_each_criterion(host, run, clock):
     assert {each["user_id"] for each in records(host, since=clock.now)} == {str(bob.id)}
     earlier = records(host, until=clock.now)
     assert {each["user_id"] for each in earlier} == {None, str(ann.id)}
-    newest = list(search(host.engine, Query(), newest=2))
+    newest = list(search(host, Query(), newest=2))
     assert [each["id"] for each in newest] == [each["id"] for each in records(host)][-2:]
 
 
@@ -671,6 +848,7 @@ def test_forms_of_export(host, run):
         assert datetime.fromisoformat(owasp["datetime"]).tzinfo is not None
         [cells] = csv.reader([reading.as_csv(record)])
         assert len(cells) == len(reading.COLUMNS)
+    assert reading.as_csv({**records(host)[0], "user_agent": "x;=1+1"}).count('"x;=1+1"') == 1
     refused = reading.as_owasp(records(host, event="flow_refused")[0])
     assert (refused["event"].split(":")[0], refused["level"]) == ("authn_login_fail", "WARN")
     assert reading._cell("=1+1") == "'=1+1"
@@ -713,7 +891,9 @@ def syslog_server(refuse):
 
 
 def of_sink(host, sink):
-    return [each["id"] for each in records(host)], lambda: sum(forwarding.forward(host, sink))
+    return [each["id"] for each in records(host)], lambda: sum(
+        forwarding.forward(host, settings_of(host), sink)
+    )
 
 
 def test_syslog_gets_every_record_in_order(trail):
@@ -760,10 +940,10 @@ def test_a_receiver_that_refuses_gets_it_again(trail, monkeypatch):
         [sink] = forwarding.sinks(AuditSettings(webhook=url, webhook_secret="w" * 32))
         for _ in range(2):
             with pytest.raises(forwarding.Refused):
-                list(forwarding.forward(trail, sink))
+                list(forwarding.forward(trail, settings_of(trail), sink))
         waiting = forwarding.lag(trail, sink)
         assert waiting == len(records(trail)) - 3
-        list(forwarding.forward(trail, sink))
+        list(forwarding.forward(trail, settings_of(trail), sink))
     assert [each["id"] for each in bodies] == [each["id"] for each in by_seal(trail)]
 
 
@@ -780,11 +960,50 @@ def test_a_lost_answer_means_twice_and_never_not_at_all(trail, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(forwarding, "_move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
-            list(forwarding.forward(trail, Sink()))
-    list(forwarding.forward(trail, Sink()))
+            list(forwarding.forward(trail, settings_of(trail), Sink()))
+    list(forwarding.forward(trail, settings_of(trail), Sink()))
     assert set(got) == {each["id"] for each in records(trail)}
     with trail.engine.connect() as connection:
-        assert connection.execute(select(cursor_table.c.name)).scalars().all() == ["test"]
+        assert set(connection.execute(select(cursor_table.c.name)).scalars()) == {"recording", "test"}
+
+
+def test_two_forwarders_do_not_mix(trail, monkeypatch):
+    monkeypatch.setattr(forwarding, "CHUNK", 3)
+    sealed(trail)
+    got, settings = [], settings_of(trail)
+
+    class Second:
+        name = "test"
+
+        def send(self, lines):
+            got.extend(each["id"] for each in lines)
+
+    class First(Second):
+        def send(self, lines):
+            with pytest.raises(forwarding.Refused, match="another process"):
+                list(forwarding.forward(trail, settings, Second()))
+            super().send(lines)
+
+    list(forwarding.forward(trail, settings, First()))
+    assert got == [each["id"] for each in by_seal(trail)]
+    assert list(forwarding.forward(trail, settings, Second())) == []
+
+
+def test_a_receiver_that_drips_is_left(trail):
+    sealed(trail)
+    over = threading.Event()
+
+    def drip(handler, body):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+        while not over.wait(0.01):
+            handler.wfile.write(b"X: y\r\n")
+            handler.wfile.flush()
+
+    with served(drip) as url:
+        settings = AuditSettings(webhook=url, webhook_secret="w" * 32, timeout=0.3)
+        with pytest.raises(forwarding.Refused):
+            list(forwarding.forward(trail, settings, forwarding.sinks(settings)[0]))
+        over.set()
 
 
 def test_udp(trail):
@@ -804,7 +1023,7 @@ def test_nobody_there(trail):
         url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     settings = AuditSettings(signing_key=SIGNING, syslog=url, checkpoint_file="/nowhere/at/all")
     with pytest.raises(forwarding.Refused):
-        list(forwarding.forward(trail, forwarding.sinks(settings)[0]))
+        list(forwarding.forward(trail, settings, forwarding.sinks(settings)[0]))
     run_login(trail)
     for batch in seal(trail, settings):
         assert push(settings, batch) == ["checkpoint_file", "syslog"]
@@ -877,6 +1096,9 @@ def test_the_command_line(tmp_path):
         connection.execute("UPDATE authhost_audit_event SET outcome = 'x' WHERE event = 'user_logged_in'")
     assert record["id"] in audit(file, "verify", "--json", code=1, **environment)
     assert "this is no identifier" in _error(file, "proof", environment, "x", code=2)
+    assert "not as it was sealed" in _error(file, "proof", environment, record["id"])
+    assert "there is no file" in _error(file, "verify", environment, "--checkpoint", "/nowhere")
+    assert "cannot be written" in _error(file, "export", environment, "-o", "/nowhere/at/all")
 
 
 def _error(file, command, environment, *arguments, code=1):

@@ -329,6 +329,13 @@ class Host(Protocol):
         """The SQLAlchemy engine."""
 
     @property
+    def reader(self) -> Any:
+        """The same for reading alone: on SQLite it takes no write lock."""
+
+    def keyed_hash(self, value: str) -> str:
+        """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
+
+    @property
     def now(self) -> datetime:
         """The host's clock."""
 

@@ -100,7 +100,7 @@ def _write_seal_verify(
 
     def verifying() -> int:
         looked = 0
-        for found in verify(engine, settings):
+        for found in verify(clock, settings):
             assert not isinstance(found, Break), found
             looked += found
             progress("verified", min(looked, count), count)
@@ -148,7 +148,7 @@ def main() -> None:
         ),
         ("search the newest 100", Query()),
     ):
-        took, found = timed(lambda query=query: list(search(engine, query, newest=100)))
+        took, found = timed(lambda query=query: list(search(clock, query, newest=100)))
         rows.append((label, took, f"{len(found)} found"))
     with engine.connect() as connection:
         count = connection.execute(select(func.count()).select_from(event_table)).scalar_one()

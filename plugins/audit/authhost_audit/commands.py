@@ -6,7 +6,7 @@ import json
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,6 +20,7 @@ from authhost_audit.settings import AuditSettings
 
 GetHost = Callable[[], Host]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+BACK = timedelta(seconds=60)
 NEVER = threading.Event()
 """Waiting for it is sleeping, which Ctrl-C ends."""
 
@@ -67,7 +68,7 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @audit.command()
-@click.option("-n", "count", default=20, show_default=True, help="How many events.")
+@click.option("-n", "count", type=click.IntRange(0), default=20, show_default=True, help="How many events.")
 @click.option("-f", "follow", is_flag=True, help="Go on with new ones until Ctrl-C.")
 @json_option
 @click.pass_obj
@@ -77,20 +78,26 @@ def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
     Example: authhost audit tail -f --json
     """
     host = get_host()
-    records = list(reading.search(host.engine, Query(), newest=count))
+    records = list(reading.search(host, Query(), newest=count))
     _show(records, as_json)
-    after = UUID(records[-1]["id"]) if records else None
+    shown = {record["id"]: host.now for record in records}
+    begun = host.now
     while follow:
         NEVER.wait(1)
-        new = list(reading.search(host.engine, Query(), after=after))
+        # A record may be committed after one that was made later: what is new is looked for a while back.
+        since = max(begun, host.now - BACK)
+        new = [each for each in reading.search(host, Query(since=since)) if each["id"] not in shown]
         if new:
-            after = UUID(new[-1]["id"])
+            shown |= {record["id"]: host.now for record in new}
             _show(new, as_json, header=False)
+        shown = {identifier: at for identifier, at in shown.items() if at > host.now - 2 * BACK}
 
 
 @audit.command()
 @filters
-@click.option("-n", "count", default=100, show_default=True, help="How many of the newest.")
+@click.option(
+    "-n", "count", type=click.IntRange(0), default=100, show_default=True, help="How many of the newest."
+)
 @json_option
 @click.pass_obj
 def search(get_host: GetHost, /, count: int, as_json: bool, **wanted: Any) -> None:
@@ -102,7 +109,7 @@ def search(get_host: GetHost, /, count: int, as_json: bool, **wanted: Any) -> No
 
       authhost audit search --outcome refused --ip 203.0.113.7 --json
     """
-    _show(list(reading.search(get_host().engine, Query(**wanted), newest=count)), as_json)
+    _show(list(reading.search(get_host(), Query(**wanted), newest=count)), as_json)
 
 
 @audit.command()
@@ -119,13 +126,18 @@ def export(get_host: GetHost, /, form: str, output: str | None, **wanted: Any) -
     """
     host = get_host()
     query = Query(**wanted)
-    asked = {name: str(value) for name, value in wanted.items() if value is not None}
-    keeping.note(host, "audit_exported", format=form, **asked)
+    # Not what was asked for: it may be somebody's address.
+    asked = sorted(name for name, value in wanted.items() if value is not None)
     count = 0
-    with click.open_file(output or "-", "w", encoding="utf-8") as file:
+    try:
+        opened = click.open_file(output or "-", "w", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    keeping.note(host, "audit_exported", format=form, filters=asked)
+    with opened as file:
         if form == "csv":
             file.write(reading.csv_header() + "\n")
-        for record in reading.search(host.engine, query):
+        for record in reading.search(host, query):
             file.write(_line(record, form) + "\n")
             count += 1
             if output and count % 100_000 == 0:
@@ -151,6 +163,7 @@ def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(show_header=header)
     for name in ("time", "event", "why", "user", "from", "details"):
@@ -160,7 +173,8 @@ def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
         user = record["user_id"][-12:] if record["user_id"] else ""
         parts = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
         details = ", ".join(f"{name} {value}" for name, value in {**parts, **record["data"]}.items())
-        table.add_row(record["time"][:19], record["event"], why, user, record["ip_address"] or "", details)
+        cells = (record["time"][:19], record["event"], why, user, record["ip_address"] or "", details)
+        table.add_row(*(Text("".join(c for c in cell if c.isprintable())) for cell in cells))
     Console().print(table)
 
 
@@ -227,10 +241,12 @@ def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_j
 
     host = get_host()
     settings = _settings(host)
+    if checkpoint is not None and not checkpoint.exists():
+        raise click.ClickException(f"there is no file {checkpoint}")
     path = checkpoint or (Path(settings.checkpoint_file) if settings.checkpoint_file else None)
     breaks, looked = [], 0
-    with click.progressbar(length=total(host.engine), label="records", file=sys.stderr) as bar:
-        for found in verify(host.engine, settings, path):
+    with click.progressbar(length=total(host), label="records", file=sys.stderr) as bar:
+        for found in verify(host, settings, path):
             if isinstance(found, Break):
                 breaks.append(found)
                 if not everything:
@@ -262,7 +278,7 @@ def proof(get_host: GetHost, /, event_id: UUID) -> None:
     from authhost_audit.proving import proof
 
     host = get_host()
-    click.echo(json.dumps(proof(host.engine, _settings(host), event_id), indent=2))
+    click.echo(json.dumps(proof(host, _settings(host), event_id), indent=2))
 
 
 # Forwarding and keeping.
@@ -292,7 +308,7 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
         wait, refused = every or 0.0, False
         for sink in receivers:
             try:
-                sent = sum(forwarding.forward(host, sink))
+                sent = sum(forwarding.forward(host, settings, sink))
                 tries[sink.name] = forwarding.waits()
                 click.echo(f"{sink.name}: {sent} records")
             except forwarding.Refused as error:
@@ -318,11 +334,16 @@ def prune(get_host: GetHost, /) -> None:
 
 @audit.command()
 @click.argument("user_id", callback=_uuid)
+@click.option("--address", "addresses", multiple=True, help="Also attempts that name this address.")
 @click.confirmation_option(prompt="Erase the personal part of all records of this user?")
 @click.pass_obj
-def forget(get_host: GetHost, /, user_id: UUID) -> None:
+def forget(get_host: GetHost, /, user_id: UUID, addresses: tuple[str, ...]) -> None:
     """Erase where from and with which addresses a user acted. The seals stay valid.
 
-    Example: authhost audit forget 01a2b3c4-… --yes
+    Do it once the account is closed: what it does later is recorded anew.
+
+    Example: authhost audit forget 01a2b3c4-… --address ann@example.org --yes
     """
-    click.echo(f"{keeping.forget(get_host(), user_id):,} records have no personal part any more")
+    host = get_host()
+    count = keeping.forget(host, _settings(host), user_id, *(each.lower() for each in addresses))
+    click.echo(f"{count:,} records have no personal part any more")

@@ -60,7 +60,7 @@ def leaf_data(event_id: UUID, kind: int, digest: bytes) -> bytes:
 
 def header(row: Mapping[str, Any]) -> dict[str, Any]:
     """What is signed of a batch."""
-    names = ("number", "previous", "root", "size", "total", "sealed_at", "key_id")
+    names = ("number", "previous", "root", "size", "total", "through", "sealed_at", "key_id")
     return {name: plain(row[name]) for name in names}
 
 

@@ -11,10 +11,13 @@ import hashlib
 import hmac
 import http.client
 import json
+import os
 import socket
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -67,12 +70,13 @@ class Syslog:
                     for message in messages:
                         sock.sendto(message, self._address)
                 return
-            with socket.create_connection(self._address, self._timeout) as sock:
+            with socket.create_connection(self._address, self._timeout) as sock, within(self._timeout, sock):
                 sock.sendall(b"".join(b"%d %s" % (len(message), message) for message in messages))
                 sock.shutdown(socket.SHUT_WR)
-                while sock.recv(4096):  # until the receiver has read all and closes
-                    pass
-        except OSError as error:
+                sock.recv(1)  # nothing, once the receiver has read all; a reset, if it has not
+        except TimeoutError:
+            raise Refused("timeout") from None
+        except (OSError, ValueError) as error:
             raise Refused(type(error).__name__) from error
 
     def _message(self, line: Mapping[str, Any]) -> bytes:
@@ -106,14 +110,38 @@ class Webhook:
         connection = kind(parts.hostname or "", parts.port, timeout=self._timeout)
         try:
             path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            connection.request("POST", path, body, headers)
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
+            connection.connect()
+            with within(self._timeout, connection.sock):
+                connection.request("POST", path, body, headers)
+                status = connection.getresponse().status
+        except (OSError, ValueError, http.client.HTTPException) as error:
             raise Refused(type(error).__name__) from error
         finally:
             connection.close()
         if not 200 <= status < 300:
             raise Refused(f"HTTP {status}")
+
+
+@contextmanager
+def within(seconds: float, sock: socket.socket) -> Iterator[None]:
+    """End what takes longer as a whole: a time-out alone starts anew with each byte."""
+    own, late = socket.socket(fileno=os.dup(sock.fileno())), threading.Event()
+
+    def end() -> None:
+        late.set()
+        with suppress(OSError):
+            own.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        own.close()
+    if late.is_set():  # what was cut short may look whole
+        raise TimeoutError
 
 
 def sinks(settings: AuditSettings) -> list[Sink]:
@@ -126,25 +154,37 @@ def sinks(settings: AuditSettings) -> list[Sink]:
     return found
 
 
-def forward(host: Host, sink: Sink) -> Iterator[int]:
-    """Send what is sealed and not sent; yield how many of each chunk. Raises `Refused`."""
-    while True:
-        with host.engine.connect() as connection:
-            batch, position = _cursor(connection, sink.name)
-            rows = all_rows(connection, _after(batch, position))
-        if not rows:
-            return
-        records = [shown(row) for row in rows if row["id"] is not None]
-        if records:
-            sink.send([{**each, "owasp": meaning(each["event"], each["reason"]).owasp} for each in records])
-        _move(host, sink.name, (batch, position), (rows[-1]["batch"], rows[-1]["position"]))
-        yield len(records)
+def forward(host: Host, settings: AuditSettings, sink: Sink) -> Iterator[int]:
+    """Send what is sealed and not sent; yield how many of each chunk. Raises `Refused`.
+
+    One process at a time sends to a receiver: another is refused until the
+    lease of the first has run out.
+    """
+    owner = str(host.new_id())
+    lease = timedelta(seconds=10 * settings.timeout + 10)
+    try:
+        while _leased(host, sink.name, owner, lease):
+            with host.reader.connect() as connection:
+                batch, position = cursor(connection, sink.name)
+                rows = all_rows(connection, _after(batch, position))
+            if not rows:
+                return
+            records = [shown(row) for row in rows if row["id"] is not None]
+            if records:
+                sink.send(
+                    [{**each, "owasp": meaning(each["event"], each["reason"]).owasp} for each in records]
+                )
+            _move(host, sink.name, owner, (rows[-1]["batch"], rows[-1]["position"]))
+            yield len(records)
+        raise Refused("another process sends to it")
+    finally:
+        _release(host, sink.name, owner)
 
 
 def lag(host: Host, sink: Sink) -> int:
     """How many sealed records it has not taken yet."""
-    with host.engine.connect() as connection:
-        batch, position = _cursor(connection, sink.name)
+    with host.reader.connect() as connection:
+        batch, position = cursor(connection, sink.name)
         count: int = connection.execute(
             select(func.count()).select_from(leaf_table).where(_behind(batch, position))
         ).scalar_one()
@@ -161,7 +201,8 @@ def waits() -> Iterator[float]:
 
 def _behind(batch: int, position: int) -> Any:
     leaf = leaf_table.c
-    return or_(leaf.batch > batch, and_(leaf.batch == batch, leaf.position > position))
+    # The first condition is for the index; the second is the whole.
+    return and_(leaf.batch >= batch, or_(leaf.batch > batch, leaf.position > position))
 
 
 def _after(batch: int, position: int) -> Any:
@@ -176,25 +217,45 @@ def _after(batch: int, position: int) -> Any:
     )
 
 
-def _cursor(connection: Connection, name: str) -> tuple[int, int]:
+def cursor(connection: Connection, name: str) -> tuple[int, int]:
+    """Up to where a receiver has taken the records."""
     table = cursor_table.c
     row = connection.execute(select(table.batch, table.position).where(table.name == name)).first()
     return (row.batch, row.position) if row else (0, -1)
 
 
-def _move(host: Host, name: str, old: tuple[int, int], new: tuple[int, int]) -> None:
-    """Another process that sends to the same receiver may have moved it: then it is left there."""
-    table, values = cursor_table.c, {"batch": new[0], "position": new[1], "updated_at": datetime.now(UTC)}
-    here = and_(table.name == name, table.batch == old[0], table.position == old[1])
+def _leased(host: Host, name: str, owner: str, lease: timedelta) -> bool:
+    """Whether this process is the one that sends, for as long as the lease lasts."""
+    table, now = cursor_table.c, host.now
+    free = or_(table.owner.is_(None), table.owner == owner, table.until < now)
+    mine = {"owner": owner, "until": now + lease, "updated_at": now}
+    with host.engine.begin() as connection:
+        if connection.execute(update(cursor_table).where(table.name == name, free).values(mine)).rowcount:
+            return True
+        if connection.execute(select(table.name).where(table.name == name)).first() is not None:
+            return False
     try:
         with host.engine.begin() as connection:
-            if not connection.execute(update(cursor_table).where(here).values(values)).rowcount and old == (
-                0,
-                -1,
-            ):
-                connection.execute(insert(cursor_table).values(name=name, **values))
+            connection.execute(insert(cursor_table).values(name=name, batch=0, position=-1, **mine))
     except IntegrityError:
-        return
+        return False
+    return True
+
+
+def _move(host: Host, name: str, owner: str, to: tuple[int, int]) -> None:
+    table = cursor_table.c
+    values = {"batch": to[0], "position": to[1], "updated_at": host.now}
+    with host.engine.begin() as connection:
+        connection.execute(
+            update(cursor_table).where(table.name == name, table.owner == owner).values(values)
+        )
+
+
+def _release(host: Host, name: str, owner: str) -> None:
+    table = cursor_table.c
+    here = and_(table.name == name, table.owner == owner)
+    with host.engine.begin() as connection:
+        connection.execute(update(cursor_table).where(here).values(owner=None, until=None))
 
 
 def _family(address: tuple[str, int]) -> socket.AddressFamily:

@@ -11,7 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, select, union
+from authhost_hookspecs import Host
+from sqlalchemy import ColumnElement, select, union
 
 from authhost_audit.digests import plain
 from authhost_audit.rows import all_rows
@@ -57,10 +58,9 @@ class Query:
             yield table.id < floor(self.until)
 
 
-def search(
-    engine: Engine, query: Query, *, newest: int | None = None, after: UUID | None = None
-) -> Iterator[Record]:
-    """Records in the order of time: the ``newest`` so many, or all, or all ``after`` one."""
+def search(host: Host, query: Query, *, newest: int | None = None) -> Iterator[Record]:
+    """Records in the order of time: the ``newest`` so many, or all."""
+    engine, after = host.reader, None
     conditions = list(query.conditions())
     if newest is not None:
         latest = select(event_table).where(*conditions).order_by(event_table.c.id.desc()).limit(newest)
@@ -98,9 +98,10 @@ def as_json(record: Record) -> str:
 
 
 def as_csv(record: Record) -> str:
-    """One line of CSV (RFC 4180). A cell that a spreadsheet would run as a formula is put in quotes."""
+    """One line of CSV (RFC 4180), all in quotes; a formula is shown by a spreadsheet, not run."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([_cell(record[name]) for name in COLUMNS])
+    writer = csv.writer(buffer, lineterminator="", quoting=csv.QUOTE_ALL)
+    writer.writerow([_cell(record[name]) for name in COLUMNS])
     return buffer.getvalue()
 
 

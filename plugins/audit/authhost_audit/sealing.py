@@ -7,13 +7,15 @@ tries again.
 
 from __future__ import annotations
 
+import random
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, and_, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from authhost_audit import merkle
@@ -27,7 +29,10 @@ from authhost_audit.vocabulary import meaning
 
 LATE = timedelta(hours=1)
 """How long after its making a record may still be committed. One that comes later counts as inserted."""
-TRIES = 20
+TRIES = 50
+BEGINNING = UUID(int=0)
+PAUSE = threading.Event()
+"""Waiting for it is sleeping."""
 
 Batch = Mapping[str, Any]
 
@@ -46,6 +51,7 @@ def seal(host: Host, settings: AuditSettings) -> Iterator[Batch]:
             if tries == TRIES:
                 raise
             after = None
+            PAUSE.wait(random.uniform(0, 0.02 * tries))  # noqa: S311
             continue
         if sealed is None:
             return
@@ -65,21 +71,25 @@ def floor(time: datetime) -> UUID:
     return UUID(int=max(0, int(time.timestamp() * 1000)) << 80 | 7 << 76 | 2 << 62)
 
 
+def made_at(identifier: UUID) -> datetime:
+    """The time in an identifier, to the millisecond."""
+    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+
+
 def _seal_one(
     host: Host, settings: AuditSettings, signer: Signer, connection: Connection, after: UUID | None
 ) -> tuple[Batch, UUID] | None:
     last = last_batch(connection)
+    through = last["through"] if last else BEGINNING
+    begins = through if after is None else after
+    sealed = and_(leaf_table.c.event_id == event_table.c.id, leaf_table.c.event_id >= begins)
     unsealed = (
         select(event_table)
-        .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
-        .where(leaf_table.c.event_id.is_(None))
+        .outerjoin(leaf_table, sealed)
+        .where(leaf_table.c.event_id.is_(None), event_table.c.id >= begins)
         .order_by(event_table.c.id)
         .limit(settings.batch_size)
     )
-    if after is not None:
-        unsealed = unsealed.where(event_table.c.id > after)
-    elif last is not None:
-        unsealed = unsealed.where(event_table.c.id >= floor(last["sealed_at"] - LATE))
     rows = all_rows(connection, unsealed)
     if not rows:
         return None
@@ -99,6 +109,8 @@ def _seal_one(
         "root": merkle.root(hashes),
         "size": len(records),
         "total": (last["total"] if last else 0) + len(records),
+        # Only whoever has come to the end knows that nothing older is left.
+        "through": through if len(rows) == settings.batch_size else max(through, floor(host.now - LATE)),
         "sealed_at": host.now,
         "key_id": signer.key_id,
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 CHOICES = {"addresses": ("masked", "full", "off"), "ip_addresses": ("full", "truncated", "off")}
 
@@ -40,9 +41,27 @@ class AuditSettings:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
-        if not 1 <= self.batch_size <= 100_000:
-            raise ValueError("batch_size must be from 1 to 100000")
+        if not 1 <= self.batch_size <= 10_000:
+            raise ValueError("batch_size must be from 1 to 10000")
+        if not 0 < self.timeout <= 3600:
+            raise ValueError("timeout must be from 0 to 3600 seconds")
+        for name in ("keep_days", "keep_security_days"):
+            if not 0 <= getattr(self, name) <= 36_500:
+                raise ValueError(f"{name} must be from 0 to 36500")
+        if self.webhook and not _is_address(self.webhook, "https"):
+            raise ValueError("webhook must be an https:// address in ASCII (or http:// on this machine)")
         if self.webhook and len(self.webhook_secret) < 32:
             raise ValueError("webhook needs a webhook_secret of at least 32 characters")
-        if self.syslog and not self.syslog.startswith(("tcp://", "udp://")):
+        if self.syslog and not _is_address(self.syslog, "tcp", "udp"):
             raise ValueError("syslog looks like tcp://host:601 or udp://host:514")
+
+
+def _is_address(url: str, *schemes: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname or "", parts.port
+        host.encode("idna")
+    except (ValueError, UnicodeError):
+        return False
+    here = host in ("localhost", "127.0.0.1", "::1")
+    return bool(host) and url.isascii() and (parts.scheme in schemes or (parts.scheme == "http" and here))

@@ -87,19 +87,23 @@ batch_table = Table(
     Column("root", fixed(32), nullable=False),
     Column("size", Integer(), nullable=False),
     Column("total", BigInteger(), nullable=False),
+    # Records before this one that are in no seal came too late: they count as inserted.
+    Column("through", Identifier(), nullable=False),
     Column("sealed_at", Moment(), nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("signature", fixed(64), nullable=False),
     **OPTIONS,
 )
 
-# How far each receiver has got.
+# How far each receiver has got, and who sends to it; also whether the recording is on.
 cursor_table = Table(
     "authhost_audit_cursor",
     metadata,
     Column("name", String(64), primary_key=True),
     Column("batch", Integer(), nullable=False),
     Column("position", Integer(), nullable=False),
+    Column("owner", String(36)),
+    Column("until", Moment()),
     Column("updated_at", Moment(), nullable=False),
     **OPTIONS,
 )

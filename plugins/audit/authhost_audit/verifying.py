@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -11,20 +12,24 @@ from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, Row, select
+from authhost_hookspecs import Host
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import merkle
 from authhost_audit.digests import GENESIS, canonical, head, header, leaf_data, personal_digest, record_digest
-from authhost_audit.rows import all_rows
-from authhost_audit.sealing import LATE, floor, last_batch
+from authhost_audit.keeping import PRUNED, statement
+from authhost_audit.rows import all_rows, snapshot
+from authhost_audit.sealing import LATE, floor, last_batch, made_at
 from authhost_audit.settings import AuditSettings
 from authhost_audit.signing import Keyring
 from authhost_audit.tables import PERSONAL, batch_table, event_table, leaf_table
+from authhost_audit.vocabulary import TRAIL
 
 What = Literal["changed", "removed", "inserted", "reordered", "seal", "checkpoint"]
 EVENTS = [column.label(f"its_{column.name}") for column in event_table.columns]
 NAMES = {label.name: label.name.removeprefix("its_") for label in EVENTS}
+KINDS = (*PRUNED, TRAIL)
 PAGE = 20
 """Batches that are read at once."""
 
@@ -41,37 +46,51 @@ class Break:
 
 @dataclass(slots=True)
 class Licence:
-    """What the trail itself says was taken out: by pruning, and by forgetting a user."""
+    """What was taken out of the trail by right: by pruning, and by forgetting a user. Each is signed."""
 
     pruned: list[Mapping[int, int]] = field(default_factory=list)
-    forgotten: set[str] = field(default_factory=set)
+    forgotten: dict[UUID, int] = field(default_factory=dict)
 
     def prunes(self, event_id: UUID, kind: int) -> bool:
         """Whether a record of that kind and age was pruned."""
         return any(event_id.int < cutoffs.get(kind, 0) for cutoffs in self.pruned)
 
     def erases(self, row: Mapping[str, Any]) -> bool:
-        """Whether the personal part was to be erased."""
-        return bool({str(row["user_id"]), str(row["actor_id"])} & self.forgotten)
+        """Whether the personal part was to be erased: of what was there when the user was forgotten."""
+        users = (row["user_id"], row["actor_id"])
+        return any(row["id"].int < self.forgotten.get(user, 0) for user in users if user is not None) or (
+            row["id"].int < self.forgotten.get(EVERYBODY, 0) and row["user_id"] is None
+        )
 
 
-def verify(engine: Engine, settings: AuditSettings, checkpoint: Path | None = None) -> Iterator[Break | int]:
+EVERYBODY = UUID(int=0)
+"""In whose name attempts are erased that nobody was found for."""
+
+
+def verify(host: Host, settings: AuditSettings, checkpoint: Path | None = None) -> Iterator[Break | int]:
     """Yield how many records were looked at, batch by batch, and each `Break`."""
     keyring = Keyring(settings)
-    known = _checkpoints(checkpoint, keyring)
-    with engine.connect() as connection:
+    with snapshot(host) as connection:
         try:
+            known = dict[int, str]()
+            if checkpoint is not None:
+                known, contradictions = _checkpoints(checkpoint, keyring)
+                yield from contradictions
+                if not known and last_batch(connection) is not None:
+                    yield Break(
+                        "checkpoint", None, None, f"{checkpoint} has no checkpoint that can be trusted"
+                    )
             yield from _chain(connection, keyring, known)
             for number in known:
                 yield Break("checkpoint", number, None, "the checkpoint knows a seal that is not there")
             yield from _orphans(connection)
             yield from _inserted(connection)
-        except (ValueError, TypeError, DBAPIError):
+        except (ValueError, TypeError, RecursionError, DBAPIError):
             yield Break("seal", None, None, "a seal cannot be read any more")
 
 
 def _chain(connection: Connection, keyring: Keyring, known: dict[int, str]) -> Iterator[Break | int]:
-    licence = _licence(connection)
+    licence = _licence(connection, keyring)
     last: Mapping[str, Any] | None = None
     for batches in _pages(connection):
         records = _records(connection, batches[0]["number"], batches[-1]["number"])
@@ -83,9 +102,9 @@ def _chain(connection: Connection, keyring: Keyring, known: dict[int, str]) -> I
             yield len(own)
 
 
-def total(engine: Engine) -> int:
+def total(host: Host) -> int:
     """How many records are sealed."""
-    with engine.connect() as connection:
+    with host.reader.connect() as connection:
         last = last_batch(connection)
     return last["total"] if last else 0
 
@@ -166,7 +185,7 @@ def _batch(
             found = True
             yield each
         previous = row.event_id
-        hashes.append(merkle.leaf_hash(leaf_data(row.event_id, row.kind, row.digest)))
+        hashes.append(merkle.leaf_hash(leaf_data(row.event_id, row.kind % 256, row.digest)))
     if not found and (len(records) != batch["size"] or batch["total"] != before + batch["size"]):
         yield broken(f"it sealed {batch['size']} records, {len(records)} are listed")
     elif not found and merkle.root(hashes) != batch["root"]:
@@ -193,6 +212,10 @@ def _record(
         yield Break("changed", number, identifier, "its personal part is another")
     elif record_digest(event, row.personal) != row.digest:
         yield Break("changed", number, identifier, "it is another than was sealed")
+    elif row.kind not in KINDS:
+        yield Break("changed", number, identifier, "its class is none")
+    elif abs(event["time"] - made_at(identifier)) > LATE:
+        yield Break("changed", number, identifier, "its time is not that of its identifier")
 
 
 def _orphans(connection: Connection) -> Iterator[Break]:
@@ -211,11 +234,14 @@ def _inserted(connection: Connection) -> Iterator[Break]:
     """Records that came after the sealer had passed."""
     last = last_batch(connection)
     if last is None:
+        told = select(event_table.c.id).where(event_table.c.event == "audit_sealed").limit(1)
+        if connection.execute(told).first() is not None:
+            yield Break("seal", None, None, "there was a seal once, and now there is none")
         return
     late = (
         select(event_table.c.id)
         .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
-        .where(leaf_table.c.event_id.is_(None), event_table.c.id < floor(last["sealed_at"] - LATE))
+        .where(leaf_table.c.event_id.is_(None), event_table.c.id < last["through"])
         .order_by(event_table.c.id)
     )
     try:
@@ -225,41 +251,57 @@ def _inserted(connection: Connection) -> Iterator[Break]:
         yield Break("inserted", None, None, "a record in no seal cannot be read")
 
 
-def _licence(connection: Connection) -> Licence:
-    """What stands in these records is verified as in any other, once they are sealed."""
+def _licence(connection: Connection, keyring: Keyring) -> Licence:
+    """Only what is signed counts, and only for what was there before it."""
     table = event_table.c
-    said = select(table.event, table.data)
+    said = select(table.id, table.event, table.data).where(
+        table.event.in_(("audit_pruned", "audit_forgotten"))
+    )
     licence = Licence()
-    for event, text in connection.execute(said.where(table.event.in_(("audit_pruned", "audit_forgotten")))):
-        with suppress(ValueError, KeyError, TypeError, AttributeError):  # it will be found to be changed
+    for identifier, event, text in connection.execute(said):
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             data = json.loads(text)
+            signature = bytes.fromhex(data.pop("signature"))
+            if not keyring.verifies(data["key_id"], statement(identifier, event, data), signature):
+                continue
             if event == "audit_forgotten":
-                licence.forgotten.add(data["user_id"])
+                user = UUID(data["user_id"])
+                licence.forgotten[user] = max(identifier.int, licence.forgotten.get(user, 0))
+                if data["attempts"]:
+                    licence.forgotten[EVERYBODY] = max(identifier.int, licence.forgotten.get(EVERYBODY, 0))
             else:
                 before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
-                licence.pruned.append({kind: floor(each).int for kind, each in before.items()})
+                licence.pruned.append(
+                    {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}
+                )
     return licence
 
 
 # Checkpoints.
 
 
-def _checkpoints(path: Path | None, keyring: Keyring) -> dict[int, str]:
-    """The roots by number, of the last checkpoint of the file that is signed."""
-    if path is None or not path.exists():
-        return {}
-    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
-        try:
+def _checkpoints(path: Path, keyring: Keyring) -> tuple[dict[int, str], list[Break]]:
+    """The heads of all seals that were pushed out, by number; and where two of one number differ."""
+    known: dict[int, str] = {}
+    contradictions: list[Break] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}, []
+    for line in lines:
+        with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found = json.loads(line)
             signature = bytes.fromhex(found.pop("signature"))
-            if keyring.verifies(found["key_id"], canonical(found), signature):
-                return {found["number"]: found["root"]}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            continue
-    return {}
+            if not keyring.verifies(found["key_id"], canonical(found), signature):
+                continue
+            number, now = int(found["number"]), hashlib.sha256(canonical(found)).hexdigest()
+            if known.setdefault(number, now) != now:
+                why = "two checkpoints know two different seals of this number"
+                contradictions.append(Break("checkpoint", number, None, why))
+    return known, contradictions
 
 
 def _against(batch: Mapping[str, Any], known: dict[int, str]) -> Iterator[Break]:
     expected = known.pop(batch["number"], None)
-    if expected is not None and expected != batch["root"].hex():
+    if expected is not None and expected != head(batch).hex():
         yield Break("checkpoint", batch["number"], None, "the checkpoint knows another seal of this number")

@@ -81,6 +81,7 @@ def upgrade() -> None:
         sa.Column("root", fixed(32), nullable=False),
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("through", Identifier(), nullable=False),
         sa.Column("sealed_at", Moment(), nullable=False),
         sa.Column("key_id", sa.String(16), nullable=False),
         sa.Column("signature", fixed(64), nullable=False),
@@ -91,6 +92,8 @@ def upgrade() -> None:
         sa.Column("name", sa.String(64), primary_key=True),
         sa.Column("batch", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("owner", sa.String(36)),
+        sa.Column("until", Moment()),
         sa.Column("updated_at", Moment(), nullable=False),
         **OPTIONS,
     )
