@@ -62,8 +62,11 @@ def served(answer: Callable[[BaseHTTPRequestHandler, bytes], Reply | None]) -> I
             except OSError:  # the client has closed the connection
                 return
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128  # a machine that is busy must not refuse a connection
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     try:
