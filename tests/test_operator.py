@@ -361,10 +361,10 @@ def findings(file, name):
 
 
 def test_providers_list(tmp_path):
-    file = social_file(tmp_path, '[providers.work]\nprovider = "google"\nclient_id = "x"')
+    file = social_file(tmp_path, '[providers.office]\nprovider = "google"\nclient_id = "x"')
     done = authhost("--config", file, "providers", "list", "--json")
     [row] = map(json.loads, done.stdout.splitlines())
-    assert row["redirect_uri"] == "http://localhost:8000/account/social/work/callback"
+    assert row["redirect_uri"] == "http://localhost:8000/account/social/office/callback"
     assert (row["provider"], row["protocol"]) == ("google", "OpenID Connect")
     everything = authhost("--config", file, "providers", "list", "--all").stdout
     assert "mastodon" in everything
