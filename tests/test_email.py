@@ -761,7 +761,7 @@ def test_each_committed_flow_is_told_of_whatever_dies(make_host, database_url, c
                     workers[number % 2] = start()
             waiting = select(func.count()).select_from(outbox_table).where(outbox_table.c.status != "sent")
             done = threading.Event()
-            for _ in range(600):
+            for _ in range(3000):
                 with host.engine.begin() as connection:
                     left = connection.execute(waiting).scalar_one()
                     soon = outbox_table.c.next_attempt_at > datetime.now(UTC) + timedelta(seconds=1)

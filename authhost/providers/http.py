@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as Urllib3Timeout
 
 from authhost.errors import ProviderFailed
 
@@ -188,7 +189,7 @@ class Transport(HTTPAdapter):
                     response._content = _body(response)
                 finally:
                     response.close()
-            except requests.Timeout:
+            except (requests.Timeout, Urllib3Timeout):
                 raise ProviderFailed(reason="timeout") from None
             except (requests.RequestException, HTTPError, OSError, ValueError):
                 # The library's error names the address, which may hold a code.
