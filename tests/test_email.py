@@ -273,7 +273,9 @@ def test_the_template_of_translations_is_current(tmp_path):
     written = tmp_path / "written.pot"
     subprocess.run(
         [
-            "pybabel",
+            sys.executable,
+            "-m",
+            "babel.messages.frontend",
             "-q",
             "extract",
             "-F",
