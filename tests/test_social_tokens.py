@@ -145,8 +145,11 @@ def test_whose_token(make, arrive, scripted, run):
         job = host.socialaccount.token(request, account_id=result.account.id, user_id=result.login.user.id)
         with pytest.raises(SocialAccountNotFound):
             host.socialaccount.token(request, account_id=result.account.id, user_id=uuid4())
-        with pytest.raises(InvalidInput):
-            host.socialaccount.token(request, account_id="x", user_id=uuid4())
+        for wrong in ("account_id", "user_id"):
+            given = {"account_id": uuid4(), "user_id": uuid4(), wrong: "x"}
+            with pytest.raises(InvalidInput) as caught:
+                host.socialaccount.token(request, **given)
+            assert caught.value.fields["field"] == wrong
     assert job.reveal() == token_of(host, result).reveal()
 
 

@@ -31,7 +31,7 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     `InvalidInput`, `SocialAccountNotFound`, `LastLoginMethod`.
     """
     require_recent_login(request)
-    identifier = _uuid(account_id)
+    identifier = _uuid(account_id, "account_id")
     user = lock_login(request)
     accounts = queries.social_accounts(request, user.id)
     account = next((each for each in accounts if each.id == identifier), None)
@@ -56,8 +56,8 @@ def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) ->
     where the unit has written something before.
     """
     request.alone("socialaccount.token")
-    owner = require_login(request)[0].id if user_id is None else _uuid(user_id)
-    identifier = _uuid(account_id)
+    owner = require_login(request)[0].id if user_id is None else _uuid(user_id, "user_id")
+    identifier = _uuid(account_id, "account_id")
     account = next((each for each in queries.social_accounts(request, owner) if each.id == identifier), None)
     if account is None:
         raise SocialAccountNotFound
@@ -114,7 +114,7 @@ def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> 
     return bool(user.email or user.username)
 
 
-def _uuid(value: object) -> UUID:
+def _uuid(value: object, field: str) -> UUID:
     if not isinstance(value, UUID):
-        raise InvalidInput("account_id must be a UUID.", field="account_id")
+        raise InvalidInput(f"{field} must be a UUID.", field=field)
     return value
