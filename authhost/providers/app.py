@@ -48,11 +48,6 @@ class App:
     settings: ProviderSettings
 
     @property
-    def name(self) -> str:
-        """What people call it."""
-        return self.declaration.name
-
-    @property
     def trusts_emails(self) -> bool:
         """Whether the provider's word that an address is verified counts."""
         trusts = self.settings.trust_emails

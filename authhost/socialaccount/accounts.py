@@ -57,8 +57,3 @@ def store_token(request: Request, sociallogin: SocialLogin) -> None:
     """Keep the provider's token of somebody who is connected."""
     if sociallogin.account.id is not None:
         tokens.store(request, sociallogin.account.id, sociallogin.app.id, sociallogin.token)
-
-
-def added(request: Request, sociallogin: SocialLogin) -> None:
-    """Tell the plugins of a new connection to an account that was there before."""
-    request.host.hooks.social_account_added(request, sociallogin)

@@ -24,7 +24,7 @@ from authhost.keys import same
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
 from authhost.socialaccount import steps
-from authhost.socialaccount.accounts import Overtaken, added, insert, refresh, store_token
+from authhost.socialaccount.accounts import Overtaken, insert, refresh, store_token
 from authhost.socialaccount.begin import callback_of
 from authhost.socialaccount.match import connect_match, match_by_email
 from authhost.socialaccount.signup import sign_up, waiting_or_done
@@ -89,7 +89,7 @@ def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]
     sociallogin.close()
     if sociallogin.is_existing and not existed:
         store_token(request, sociallogin)
-        added(request, sociallogin)
+        hooks.social_account_added(request, sociallogin)
     if stop is not None:
         return SocialResult(process, sociallogin.account, step["next"], stopped=True, response=stop.response)
     if process == "redirect":
@@ -103,7 +103,7 @@ def _connect(request: Request, sociallogin: SocialLogin, target: str | None) -> 
     user = lock_login(request)
     if not sociallogin.is_existing:
         insert(request, sociallogin, user)
-        added(request, sociallogin)
+        request.host.hooks.social_account_added(request, sociallogin)
     elif not _is_own(request, sociallogin):
         raise SocialAccountTaken
     return SocialResult("connect", sociallogin.account, target)
@@ -116,7 +116,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         leave(request)
         user = connect_match(request, sociallogin, sociallogin.user)
         insert(request, sociallogin, user)
-        added(request, sociallogin)
+        request.host.hooks.social_account_added(request, sociallogin)
     leave(request)
     account = sociallogin.account
     assert account.user_id is not None

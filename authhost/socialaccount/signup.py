@@ -28,8 +28,8 @@ from authhost.socialaccount.accounts import Overtaken, insert
 from authhost.socialaccount.sociallogin import SocialLogin, usable_email
 from authhost.store import queries, statements
 
-YEARS = 3650
-"""Days for which a pretended signup is remembered: an account would be there for ever."""
+PRETENDED_DAYS = 3650
+"""How long a pretended signup is remembered: an account would be there for ever."""
 
 
 @social_flow
@@ -75,7 +75,9 @@ def signup(
             raise EmailTaken(field="email")
         login = _pretend(request, address)
         # Whoever comes back has to be waited for, as somebody with an account would be.
-        steps.keep(request, "pretended", {"email": address.email}, key=_pretended(sociallogin), days=YEARS)
+        steps.keep(
+            request, "pretended", {"email": address.email}, key=_pretended(sociallogin), days=PRETENDED_DAYS
+        )
     return waiting_or_done(request, sociallogin, login, step["next"])
 
 

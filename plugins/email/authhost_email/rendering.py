@@ -8,7 +8,7 @@ from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import entry_points
 from typing import Any
 from uuid import UUID
@@ -61,15 +61,9 @@ class Rendered:
 def render(settings: EmailSettings, kind: str, recipient: str, language: str, context: Context) -> Rendered:
     """The message in a language. Raises `jinja2.TemplateError` where a template is wrong."""
     environment = _environment(settings.templates, language)
-
-    def moment(time: str | None) -> str:
-        when = datetime.fromisoformat(time) if time else None
-        return f"{in_words(when, 'long', locale=locale(language))}" if when else ""
-
-    environment.filters["moment"] = moment
     values: dict[str, Any] = {"email": recipient, "name": None, "link": None, "expires": None, **context}
     said = environment.get_template(f"messages/{kind}.j2").make_module(values)
-    when = moment(context.get("time"))
+    when = _moment(context.get("time"), language)
     gettext = translations(language).ugettext
     parts = {
         **values,
@@ -116,7 +110,12 @@ def _environment(folder: str, language: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
+    environment.filters["moment"] = partial(_moment, language=language)
     return environment
+
+
+def _moment(time: str | None, language: str) -> str:
+    return str(in_words(datetime.fromisoformat(time), "long", locale=locale(language))) if time else ""
 
 
 def _loaders(folder: str) -> list[BaseLoader]:
