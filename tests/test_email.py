@@ -48,7 +48,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, insert, select, update
 
@@ -204,6 +204,10 @@ def test_links_lead_home_alone(make, run):
         ("zh-Hant-TW", "zh"),
         ("xx, fr;q=0.5", "fr"),
         ("de;q=0, es", "es"),
+        ("PT", "pt"),
+        ("DE-at", "de"),
+        ("en;q=0.1, fr; Q=0.5, de;q=0.9", "de"),
+        ("de;q=much, es;q=0.1", "es"),
         ("*", "en"),
         (";;;,,,\x00", "en"),
         ("a" * 5000, "en"),
@@ -216,6 +220,7 @@ def test_the_language_of_the_request(host, wanted, chosen):
 
 
 @given(st.text(max_size=60))
+@example("PT")
 def test_whatever_a_browser_accepts(wanted):
     assert choose(wanted, "de") in SHIPPED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -14,21 +15,23 @@ from babel.support import NullTranslations, Translations
 SHIPPED = ("en", "de", "fr", "es", "pt", "ja", "zh", "ar")
 SOURCE = "en"
 DOMAIN = "authhost_email"
+ENTRY = re.compile(r"\s*([a-z0-9-]{1,35})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?)\s*)?", re.ASCII | re.IGNORECASE)
+"""A tag and its weight, in an Accept-Language."""
 
 
 def choose(wanted: str | None, default: str) -> str:
     """The shipped language that fits best: a tag such as ``de-AT``, or a whole Accept-Language (RFC 9110)."""
-    tags = [_tag(each) for each in (wanted or "").split(",")]
-    found = negotiate_locale([each for each in tags if each], SHIPPED, sep="-")
+    found = negotiate_locale(_tags(wanted or ""), SHIPPED, sep="-")
     if found is None:
-        found = negotiate_locale([default.replace("_", "-")], SHIPPED, sep="-")
+        found = negotiate_locale(_tags(default.replace("_", "-")), SHIPPED, sep="-")
     return found or SOURCE
 
 
-def _tag(text: str) -> str:
-    """The tag of one entry; empty for one of weight 0, which is not wanted."""
-    tag, _, weight = text.strip().partition(";")
-    return "" if weight.strip().replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000") else tag[:35]
+def _tags(text: str) -> list[str]:
+    """The tags, best first (RFC 9110, section 12.5.4), in lower case, as our languages are named."""
+    entries = [match for each in text.split(",") if (match := ENTRY.fullmatch(each))]
+    weighed = [(float(entry[2] or 1), entry[1].lower()) for entry in entries]
+    return [tag for weight, tag in sorted(weighed, key=lambda each: -each[0]) if weight > 0]
 
 
 def direction(language: str) -> str:
