@@ -1,0 +1,45 @@
+"""A host with the plugin, and a trail that is sealed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+from conftest import PASSWORD
+
+if find_spec("authhost_audit") is None:
+    collect_ignore_glob = ["test_*.py"]
+else:
+    from authhost_audit.plugin import AuditPlugin
+
+    from audit.trail import ANN, BOB, SIGNING, sealed
+
+
+@pytest.fixture
+def make(make_host):
+    """A host with the plugin, and settings of its own."""
+
+    def make(plugins=None, audit=None, **settings):
+        given = {"signing_key": SIGNING, **(audit or {})}
+        return make_host(
+            {"audit": AuditPlugin(), **(plugins or {})}, plugin_settings={"audit": given}, **settings
+        )
+
+    return make
+
+
+@pytest.fixture
+def host(make):
+    return make()
+
+
+@pytest.fixture
+def trail(host, run):
+    """Some sealed records in two batches, and some that are not sealed yet."""
+    run(host, "signup", email=ANN, password=PASSWORD)
+    sealed(host)
+    for number in range(3):
+        run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
+    sealed(host)
+    run(host, "signup", email=BOB, password=PASSWORD)
+    return host

@@ -1,0 +1,92 @@
+"""Each bit of each row counts."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+
+import pytest
+from authhost_audit.plugin import AuditPlugin
+from authhost_audit.sealing import seal
+from conftest import CHEAP, PASSWORD
+from hypothesis import HealthCheck, example, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from audit.trail import ANN, BOB, SIGNING, breaks, settings_of
+from authhost import AuthHost, Settings
+from authhost.errors import AuthError
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    """A sealed trail in an SQLite file, to flip bits in copies of."""
+    file = tmp_path_factory.mktemp("trail") / "trail.sqlite3"
+    settings = Settings(
+        secret_key="k" * 48,
+        database_url=f"sqlite:///{file}",
+        email_verification="none",
+        password_hash_options=CHEAP,
+        plugin_settings={"audit": {"signing_key": SIGNING}},
+    )
+    with AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, upgrade_database=True) as host:
+        for email in (ANN, BOB):
+            with host.request(ip_address="192.0.2.1", user_agent="é") as request:
+                host.account.signup(request, email=email, password=PASSWORD)
+        with pytest.raises(AuthError), host.request(ip_address="192.0.2.1") as request:
+            host.account.login(request, identifier="émile", password="x")
+        list(seal(host, settings_of(host)))
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
+SEALED_TABLES = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
+
+
+@hypothesis_settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    table=st.sampled_from(SEALED_TABLES),
+    row=st.integers(0, 99),
+    column=st.integers(0, 99),
+    bit=st.integers(0, 2000),
+)
+@example("authhost_audit_event", 1, 0, 5)  # the case of a hexadecimal digit
+def test_each_bit_counts(template, tmp_path, table, row, column, bit):
+    file = tmp_path / "copy.sqlite3"
+    for each in tmp_path.glob("copy.sqlite3*"):
+        each.unlink(missing_ok=True)
+    shutil.copy(template, file)
+    with sqlite3.connect(file) as connection:
+        keys = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid").fetchall()
+        names = [each[1] for each in connection.execute(f"PRAGMA table_info({table})")]
+        key, name = keys[row % len(keys)][0], names[column % len(names)]
+        [value] = connection.execute(f'SELECT "{name}" FROM {table} WHERE rowid = ?', (key,)).fetchone()
+        try:
+            connection.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (flipped(value, bit), key))
+        except sqlite3.IntegrityError:  # the database itself refuses two of a kind
+            return
+    settings = Settings(
+        secret_key="k" * 48,
+        database_url=f"sqlite:///{file}",
+        email_verification="none",
+        plugin_settings={"audit": {"signing_key": SIGNING}},
+    )
+    with AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, check_database=False) as host:
+        assert breaks(host), f"{table}.{name} of row {key}: bit {bit} of {value!r}"
+
+
+def flipped(value, bit):
+    if value is None:
+        return "x"
+    if isinstance(value, int):
+        return value ^ (1 << bit % 20)
+    raw = bytearray(value if isinstance(value, bytes) else value.encode())
+    if not raw:
+        return "x"
+    raw[bit // 8 % len(raw)] ^= 1 << bit % 8
+    if isinstance(value, bytes):
+        return bytes(raw)
+    return raw.decode("utf-8", "surrogateescape").encode("utf-8", "surrogateescape").decode("latin-1")

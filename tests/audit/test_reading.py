@@ -1,0 +1,68 @@
+"""Searching and exporting."""
+
+from __future__ import annotations
+
+import csv
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from authhost_audit import reading
+from authhost_audit.reading import Query, search
+from authhost_audit.vocabulary import REFUSED, VOCABULARY, meaning
+from conftest import PASSWORD
+
+from audit.trail import ANN, BOB, records
+from authhost.errors import AuthError
+
+
+def test_search_by_each_criterion(host, run, clock):
+    ann = run(host, "signup", email=ANN, password=PASSWORD).user
+    clock.forward(hours=1)
+    bob = run(host, "signup", email=BOB, password=PASSWORD).user
+    with pytest.raises(AuthError):
+        run(host, "login", identifier=BOB, password="wrong")
+    assert {each["user_id"] for each in records(host, user_id=ann.id)} == {str(ann.id)}
+    assert len(records(host, event="user_signed_up")) == 2
+    assert [each["reason"] for each in records(host, outcome="refused")] == ["invalid_credentials"]
+    assert records(host, reason="rate_limited") == []
+    assert len(records(host, ip_address="127.0.0.1", event="flow_refused")) == 1
+    assert {each["user_id"] for each in records(host, since=clock.now)} == {str(bob.id)}
+    earlier = records(host, until=clock.now)
+    assert {each["user_id"] for each in earlier} == {None, str(ann.id)}
+    newest = list(search(host, Query(), newest=2))
+    assert [each["id"] for each in newest] == [each["id"] for each in records(host)][-2:]
+
+
+def test_pages_meet_without_gap_or_overlap(trail, monkeypatch):
+    everything = records(trail)
+    monkeypatch.setattr(reading, "PAGE", 3)
+    assert records(trail) == everything
+
+
+def test_forms_of_export(host, run):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    with pytest.raises(AuthError):
+        run(host, "login", identifier="=cmd", password="x")
+    for record in records(host):
+        ocsf, owasp = reading.as_ocsf(record), reading.as_owasp(record)
+        assert ocsf["type_uid"] == ocsf["class_uid"] * 100 + ocsf["activity_id"]
+        assert ocsf["category_uid"] == ocsf["class_uid"] // 1000
+        assert ocsf["metadata"]["uid"] == record["id"]
+        assert datetime.fromisoformat(owasp["datetime"]).tzinfo is not None
+        [cells] = csv.reader([reading.as_csv(record)])
+        assert len(cells) == len(reading.COLUMNS)
+    assert reading.as_csv({**records(host)[0], "user_agent": "x;=1+1"}).count('"x;=1+1"') == 1
+    refused = reading.as_owasp(records(host, event="flow_refused")[0])
+    assert (refused["event"].split(":")[0], refused["level"]) == ("authn_login_fail", "WARN")
+    assert reading._cell("=1+1") == "'=1+1"
+
+
+def test_the_documented_vocabulary_is_the_real_one():
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \| \d+ \| \d+ \| \w+ \|$", page, re.MULTILINE))
+    assert rows == {event: words.owasp for event, words in VOCABULARY.items()}
+    refused = dict(re.findall(r"^\| `flow_refused`, `(\w+)` \| `(\w+)` \|$", page, re.MULTILINE))
+    assert refused == REFUSED
+    assert meaning("flow_refused", "anything").owasp == "authz_fail"

@@ -1,0 +1,165 @@
+"""What is written down."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from datetime import datetime
+
+import pytest
+from authhost_audit.plugin import AuditPlugin
+from authhost_audit.settings import AuditSettings
+from authhost_audit.tables import event_table
+from authhost_audit.vocabulary import VOCABULARY
+from authhost_hookspecs import Refused, hookimpl
+from conftest import PASSWORD
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from sqlalchemy import func, select
+
+from audit.trail import ANN, BOB, named, records
+from authhost.discovery import NOTIFICATIONS
+from authhost.errors import AuthError, RequiredPluginFailed, Vetoed
+from authhost.store.tables import users
+
+
+def test_each_signal_is_recorded():
+    assert {name for name in NOTIFICATIONS if hasattr(AuditPlugin, name)} == NOTIFICATIONS
+    assert set(VOCABULARY) >= NOTIFICATIONS
+
+
+def test_a_record(host, run, clock):
+    result = run(host, "signup", email=ANN, password=PASSWORD)
+    record = named(host, "user_logged_in")
+    user_id = str(result.user.id)
+    assert datetime.fromisoformat(record["time"]) == clock.now
+    assert (record["actor_id"], record["user_id"], record["method"]) == (user_id, user_id, "password")
+    assert (record["ip_address"], record["outcome"], record["schema"]) == ("127.0.0.1", "success", 1)
+    assert len(record["session_ref"]) == 64
+    signup = named(host, "user_signed_up")
+    assert signup["request_id"] == record["request_id"]
+    assert (signup["actor_id"], signup["changes"]) == (None, {"email": [None, "a***@example.org"]})
+
+
+def test_actor_and_affected_user_are_two(host, run, recorder):
+    """Ann confirms in a browser where Bob is logged in."""
+    ann = run(host, "signup", email=ANN, password=PASSWORD).user
+    key = recorder.key()
+    bob = run(host, "signup", email=BOB, password=PASSWORD)
+    run(host, "confirm_email", bob.session_token, key=key)
+    record = named(host, "email_confirmed")
+    assert (record["actor_id"], record["user_id"]) == (str(bob.user.id), str(ann.id))
+
+
+class Vetoes:
+    @hookimpl
+    def before_signup(self):
+        raise Refused("members_only", "Members only.")
+
+
+def test_refusals_survive_though_the_flow_does_not(make, run):
+    host = make({"doorkeeper": Vetoes()})
+    with pytest.raises(Vetoed):
+        run(host, "signup", email=ANN, password=PASSWORD)
+    record = named(host, "flow_refused")
+    assert (record["flow"], record["reason"], record["plugin"]) == ("signup", "vetoed", "doorkeeper")
+    assert record["data"] == {"plugin_code": "members_only"}
+    with host.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+
+
+def test_what_was_typed_is_kept_as_a_keyed_hash_alone(host, run):
+    for typed in (PASSWORD, PASSWORD, ANN):
+        with pytest.raises(AuthError):
+            run(host, "login", identifier=typed, password=PASSWORD)
+    one, same, other = (record["identifier"] for record in records(host, event="flow_refused"))
+    assert one == same != other
+    assert hashlib.sha256(PASSWORD.encode()).hexdigest() not in (one, other)
+
+
+def test_privacy_settings(make, run):
+    host = make(audit={"addresses": "off", "ip_addresses": "truncated"})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    record = named(host, "user_signed_up")
+    assert (record["ip_address"], record["changes"]) == ("127.0.0.0", {"email": [None, None]})
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"addresses": "some"},
+        {"batch_size": 0},
+        {"webhook": "https://x"},
+        {"webhook": "http://example.org/"},
+        {"webhook": "https://example.org/\u00e9"},
+        {"syslog": "file:/x"},
+        {"syslog": "tcp://a..b:1"},
+        {"syslog": "tcp://a:99999"},
+        {"timeout": -1},
+        {"keep_days": 999_999},
+    ],
+)
+def test_settings_that_cannot_serve(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        AuditSettings(**wrong)
+
+
+def test_switching_the_recording_is_a_record(make, run, clock):
+    make()
+    make()
+    clock.forward(seconds=1)
+    quiet = make(audit={"recording": False})
+    run(quiet, "signup", email=ANN, password=PASSWORD)
+    clock.forward(seconds=1)
+    loud = make()
+    names = [record["event"] for record in records(loud)]
+    assert names == ["audit_recording_on", "audit_recording_off", "audit_recording_on"]
+
+
+def test_without_audit_no_login(make, run):
+    host = make(required_plugins=("audit",))
+    event_table.drop(host.engine)
+    with pytest.raises(RequiredPluginFailed):
+        run(host, "signup", email=ANN, password=PASSWORD)
+    with host.engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+
+
+FLOWS = ["signup", "login", "reset", "change", "confirm", "add"]
+
+
+@hypothesis_settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    secret=st.text("abcdefghijklmnopqrstuvwxyzäß0123456789", min_size=24, max_size=60),
+    flow=st.sampled_from(FLOWS),
+)
+def test_no_secret_is_ever_written_down(host, run, recorder, secret, flow):
+    with host.request() as request:
+        email = f"u{request.new_id().hex}@example.org"
+    try:
+        token = run(host, "signup", email=email, password=secret).session_token
+    except AuthError:  # too easy to guess
+        return
+    tries = {
+        "signup": {"email": secret, "password": secret},
+        "login": {"identifier": secret, "password": secret},
+        "change": {"current_password": secret, "new_password": secret + "other"},
+        "confirm": {"key": secret},
+        "add": {"email": secret},
+        "reset": {"key": secret, "password": secret},
+    }
+    name = {
+        "change": "change_password",
+        "confirm": "confirm_email",
+        "add": "add_email",
+        "reset": "reset_password",
+    }
+    with suppress(AuthError):
+        run(host, name.get(flow, flow), token, **tries[flow])
+    keys = [message.key for message in recorder.messages if message.key]
+    with host.engine.connect() as connection:
+        everything = str(connection.execute(select(event_table)).all())
+    assert not [each for each in (secret, token, *keys) if each in everything]
