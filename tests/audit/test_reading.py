@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -66,3 +69,17 @@ def test_the_documented_vocabulary_is_the_real_one():
     refused = dict(re.findall(r"^\| `flow_refused`, `(\w+)` \| `(\w+)` \|$", page, re.MULTILINE))
     assert refused == REFUSED
     assert meaning("flow_refused", "anything").owasp == "authz_fail"
+
+
+def test_the_benchmark_runs(tmp_path):
+    """A small run: it must not rot."""
+    script = Path(__file__).parents[1] / "benchmarks" / "audit.py"
+    database = f"sqlite:///{tmp_path / 'trail.sqlite3'}"
+    done = subprocess.run(
+        [sys.executable, str(script), "--records", "50", "--database", database, "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    steps = [json.loads(line)["step"] for line in done.stdout.splitlines()]
+    assert {"write", "seal", "verify", "search by user", "export"} <= set(steps)

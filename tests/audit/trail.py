@@ -1,4 +1,4 @@
-"""What the tests of the audit trail share: reading it, sealing it, and changing it as a database's owner can."""
+"""What the tests of the trail share: reading it, sealing it, and changing it as who owns the database can."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from authhost_audit.reading import Query, search
+from authhost_audit.reading import Query, as_json, search
 from authhost_audit.records import Said, _row, shown_ip
 from authhost_audit.sealing import floor, seal
 from authhost_audit.settings import AuditSettings
@@ -36,7 +37,7 @@ EVENTS = ("user_logged_in", "user_logged_out", "user_signed_up", "password_chang
 
 
 def progress(label: str, done: int, total: int) -> None:
-    if sys.stderr.isatty() or done == total:
+    if done == total or sys.stderr.isatty():
         print(f"\r{label}: {done:,} of {total:,}", end="" if done < total else "\n", file=sys.stderr)
 
 
@@ -90,7 +91,7 @@ def _write_seal_verify(
 
     def sealing() -> int:
         done = 0
-        for batch in seal(clock, settings):  # type: ignore[arg-type]
+        for batch in seal(clock, settings):
             done += batch["size"] - 1
             progress("sealed", min(done, count), count)
         return done
@@ -111,6 +112,28 @@ def _write_seal_verify(
     return rows
 
 
+def _export(clock: Any, count: int) -> tuple[str, float, str]:
+    """All of it as JSON Lines, into nothing; the peak of memory before and after."""
+
+    def exporting() -> int:
+        written = 0
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            for record in search(clock, Query()):
+                nowhere.write(as_json(record) + "\n")
+                written += 1
+                if written % CHUNK == 0:
+                    progress("exported", written, count)
+        return written
+
+    before = _peak()
+    took, written = timed(exporting)
+    return ("export", took, f"{written:,} records; peak of memory {before} MiB before, {_peak()} MiB after")
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
@@ -126,6 +149,7 @@ def main() -> None:
     settings = AuditSettings(signing_key=secret)
     clock = SimpleNamespace(
         engine=engine,
+        reader=engine,
         now=START + timedelta(days=301),
         new_id=Identifiers(lambda: START + timedelta(days=301)).new,
     )
@@ -136,6 +160,7 @@ def main() -> None:
         middle = connection.execute(
             select(event_table.c.user_id, event_table.c.ip_address)
             .where(event_table.c.id >= floor(START + timedelta(days=150)))
+            .order_by(event_table.c.id)
             .limit(1)
         ).one()
     span = {"since": START + timedelta(days=150), "until": START + timedelta(days=151)}
@@ -150,6 +175,7 @@ def main() -> None:
     ):
         took, found = timed(lambda query=query: list(search(clock, query, newest=100)))
         rows.append((label, took, f"{len(found)} found"))
+    rows.append(_export(clock, options.records))
     with engine.connect() as connection:
         count = connection.execute(select(func.count()).select_from(event_table)).scalar_one()
     engine.dispose()
