@@ -38,6 +38,19 @@ def test_search_by_each_criterion(host, run, clock):
     assert [each["id"] for each in newest] == [each["id"] for each in records(host)][-2:]
 
 
+def test_a_search_by_user_looks_at_no_other_records(host):
+    if host.engine.dialect.name != "sqlite":
+        pytest.skip("plans are read on SQLite")
+    statement = Query(user_id=host.new_id()).statement("newest first", 100)
+    compiled = statement.compile(host.engine, compile_kwargs={"render_postcompile": True})
+    values = tuple(getattr(each := compiled.params[name], "hex", each) for name in compiled.positiontup)
+    with host.engine.connect() as connection:
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}", values).all()
+    read = [row[3] for row in plan if "authhost_audit_event" in row[3]]
+    assert len(read) == 2
+    assert all("USING INDEX ix_authhost_audit_event_" in step for step in read)
+
+
 def test_pages_meet_without_gap_or_overlap(trail, monkeypatch):
     everything = records(trail)
     monkeypatch.setattr(reading, "PAGE", 3)

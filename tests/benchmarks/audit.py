@@ -159,7 +159,7 @@ def main() -> None:
     with engine.connect() as connection:
         middle = connection.execute(
             select(event_table.c.user_id, event_table.c.ip_address)
-            .where(event_table.c.id >= floor(START + timedelta(days=150)))
+            .where(event_table.c.id >= floor(START + timedelta(days=150)), event_table.c.outcome == "refused")
             .order_by(event_table.c.id)
             .limit(1)
         ).one()
@@ -175,7 +175,8 @@ def main() -> None:
     ):
         took, found = timed(lambda query=query: list(search(clock, query, newest=100)))
         rows.append((label, took, f"{len(found)} found"))
-    rows.append(_export(clock, options.records))
+    if not options.search:
+        rows.append(_export(clock, options.records))
     with engine.connect() as connection:
         count = connection.execute(select(func.count()).select_from(event_table)).scalar_one()
     engine.dispose()
@@ -186,7 +187,7 @@ def main() -> None:
     print(f"\n{engine.dialect.name}, {count:,} records, {os.cpu_count()} cores\n")
     print("| step | seconds | microseconds a record | |\n| --- | --- | --- | --- |")
     for label, took, note in rows:
-        each = f"{took / options.records * 1e6:.1f}" if "search" not in label else ""
+        each = f"{took / count * 1e6:.1f}" if "search" not in label else ""
         print(f"| {label} | {took:.3f} | {each} | {note} |")
 
 

@@ -8,19 +8,20 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import ColumnElement, select, union
+from sqlalchemy import ColumnElement, Select, select, union_all
 
 from authhost_audit.digests import plain
 from authhost_audit.rows import all_rows
-from authhost_audit.sealing import floor
+from authhost_audit.sealing import BEGINNING, floor
 from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import API_ACTIVITY, AUTHENTICATION, meaning
 
 PAGE = 5000
+Order = Literal["newest first", "oldest first"]
 Record = dict[str, Any]
 COLUMNS = tuple(column.name for column in event_table.columns if column.name != "salt")
 
@@ -39,15 +40,27 @@ class Query:
     since: datetime | None = None
     until: datetime | None = None
 
-    def conditions(self) -> Iterator[ColumnElement[bool]]:
+    def statement(self, order: Order, limit: int, *also: ColumnElement[bool]) -> Select[Any]:
         """As SQL. Identifiers are ordered by time, so a span of time is a span of the primary key."""
+
+        def ordered(found: Select[Any], identifier: ColumnElement[UUID]) -> Select[Any]:
+            first = identifier.desc() if order == "newest first" else identifier
+            return found.order_by(first).limit(limit)
+
         table = event_table.c
-        if self.user_id is not None:
-            # Each by its own index; as one OR it would be a look at every record.
-            about = select(table.id).where(table.user_id == self.user_id)
-            by = select(table.id).where(table.actor_id == self.user_id)
-            either = union(about, by).subquery()
-            yield table.id.in_(select(either.c.id))
+        found = ordered(select(event_table).where(*self._conditions(), *also), table.id)
+        if self.user_id is None:
+            return found
+        # By and about, each by its own index; as one OR it would be a look at every record.
+        about = found.where(table.user_id == self.user_id).subquery()
+        by = found.where(
+            table.actor_id == self.user_id, table.user_id.is_distinct_from(self.user_id)
+        ).subquery()
+        either = union_all(select(about), select(by)).subquery()
+        return ordered(select(either), either.c.id)
+
+    def _conditions(self) -> Iterator[ColumnElement[bool]]:
+        table = event_table.c
         for name in ("event", "outcome", "reason", "ip_address", "provider", "request_id"):
             wanted = getattr(self, name)
             if wanted is not None:
@@ -60,24 +73,22 @@ class Query:
 
 def search(host: Host, query: Query, *, newest: int | None = None) -> Iterator[Record]:
     """Records in the order of time: the ``newest`` so many, or all."""
-    engine, after = host.reader, None
-    conditions = list(query.conditions())
     if newest is not None:
-        latest = select(event_table).where(*conditions).order_by(event_table.c.id.desc()).limit(newest)
-        with engine.connect() as connection:
-            rows = all_rows(connection, latest)
+        rows = _rows(host, query.statement("newest first", newest))
         yield from (shown(row) for row in reversed(rows))
         return
+    after = BEGINNING
     while True:
-        page = select(event_table).where(*conditions).order_by(event_table.c.id).limit(PAGE)
-        if after is not None:
-            page = page.where(event_table.c.id > after)
-        with engine.connect() as connection:
-            rows = all_rows(connection, page)
+        rows = _rows(host, query.statement("oldest first", PAGE, event_table.c.id > after))
         yield from (shown(row) for row in rows)
         if len(rows) < PAGE:
             return
         after = rows[-1]["id"]
+
+
+def _rows(host: Host, statement: Select[Any]) -> list[dict[str, Any]]:
+    with host.reader.connect() as connection:
+        return all_rows(connection, statement)
 
 
 def shown(row: Mapping[str, Any]) -> Record:

@@ -57,9 +57,8 @@ event_table = Table(
     Column("identifier", String(64)),
     Column("uid", String(255)),
     Column("changes", Text()),
-    Index("ix_authhost_audit_event_time", "time"),
-    Index("ix_authhost_audit_event_user", "user_id", "time"),
-    Index("ix_authhost_audit_event_actor", "actor_id", "time"),
+    Index("ix_authhost_audit_event_user", "user_id", "id"),
+    Index("ix_authhost_audit_event_actor", "actor_id", "id"),
     **OPTIONS,
 )
 PERSONAL = ("ip_address", "user_agent", "identifier", "uid", "changes")

@@ -60,9 +60,8 @@ def upgrade() -> None:
         sa.Column("changes", sa.Text()),
         **OPTIONS,
     )
-    op.create_index("ix_authhost_audit_event_time", "authhost_audit_event", ["time"])
-    op.create_index("ix_authhost_audit_event_user", "authhost_audit_event", ["user_id", "time"])
-    op.create_index("ix_authhost_audit_event_actor", "authhost_audit_event", ["actor_id", "time"])
+    op.create_index("ix_authhost_audit_event_user", "authhost_audit_event", ["user_id", "id"])
+    op.create_index("ix_authhost_audit_event_actor", "authhost_audit_event", ["actor_id", "id"])
     op.create_table(
         "authhost_audit_leaf",
         sa.Column("event_id", Identifier(), primary_key=True),
