@@ -13,14 +13,13 @@ from contextlib import contextmanager
 
 import pytest
 from authhost_audit import forwarding
-from authhost_audit.checkpoints import push
-from authhost_audit.sealing import seal
+from authhost_audit.checkpoints import seal_and_push
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import cursor_table, leaf_table
 from providers import as_json, served
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from audit.trail import SIGNING, records, run_login, sealed, settings_of
+from audit.trail import SIGNING, breaks, records, run_login, sealed, settings_of, tamper
 
 
 @contextmanager
@@ -115,7 +114,7 @@ def test_a_lost_answer_means_twice_and_never_not_at_all(trail, monkeypatch):
             got.extend(each["id"] for each in lines)
 
     with monkeypatch.context() as patch:
-        patch.setattr(forwarding, "_move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(forwarding, "move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             list(forwarding.forward(trail, settings_of(trail), Sink()))
     list(forwarding.forward(trail, settings_of(trail), Sink()))
@@ -182,8 +181,31 @@ def test_nobody_there(trail):
     with pytest.raises(forwarding.Refused):
         list(forwarding.forward(trail, settings, forwarding.sinks(settings)[0]))
     run_login(trail)
-    for batch in seal(trail, settings):
-        assert push(settings, batch) == ["checkpoint_file", "syslog"]
+    assert [missed for _, missed in seal_and_push(trail, settings)] == [["checkpoint_file", "syslog"]]
+
+
+def test_a_checkpoint_that_was_not_taken_is_pushed_again(trail, tmp_path):
+    away, file = tmp_path / "away", tmp_path / "away" / "checkpoints"
+    settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
+    run_login(trail)
+    assert [missed for _, missed in seal_and_push(trail, settings)] == [["checkpoint_file"]]
+    away.mkdir()
+    assert list(seal_and_push(trail, settings)) == []
+    run_login(trail)
+    assert [missed for _, missed in seal_and_push(trail, settings)] == [[]]
+    numbers = [json.loads(line)["number"] for line in file.read_text().splitlines()]
+    assert numbers == [1, 2, 3, 4]
+    assert breaks(trail, file) == []
+
+
+def test_a_cursor_that_was_moved_ahead_keeps_no_seal_back(trail, tmp_path):
+    file = tmp_path / "checkpoints"
+    settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
+    list(seal_and_push(trail, settings))
+    run_login(trail)
+    tamper(trail, update(cursor_table).values(batch=1000))
+    list(seal_and_push(trail, settings))
+    assert [json.loads(line)["number"] for line in file.read_text().splitlines()][-1] == 4
 
 
 def test_waits_grow_to_five_minutes():

@@ -36,6 +36,19 @@ def test_pruning_leaves_the_seals(make, run, clock):
     assert left == {"audit_recording_on", "audit_sealed", "audit_pruned"}
 
 
+def test_what_stays_of_a_pruned_record_cannot_be_changed(make, run, clock):
+    host = make(audit={"keep_days": 10, "keep_security_days": 100})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    sealed(host)
+    clock.forward(days=11)
+    sum(keeping.prune(host, settings_of(host)))
+    gone = select(leaf_table.c.event_id).where(leaf_table.c.event_id.not_in(select(event_table.c.id)))
+    with host.engine.connect() as connection:
+        identifier = connection.execute(gone.limit(1)).scalar_one()
+    tamper(host, update(leaf_table).where(leaf_table.c.event_id == identifier).values(personal=b"x" * 32))
+    assert [each.record for each in breaks(host)] == [identifier]
+
+
 def test_a_removal_is_not_excused_by_a_pruning_of_older_ones(trail, clock):
     clock.forward(days=400)
     run_login(trail)

@@ -8,7 +8,8 @@ import sys
 import threading
 
 import pytest
-from authhost_audit.checkpoints import checkpoint_of, push
+from authhost_audit import keeping
+from authhost_audit.checkpoints import checkpoint_of, seal_and_push
 from authhost_audit.sealing import seal
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import batch_table, event_table, leaf_table
@@ -106,8 +107,7 @@ def test_a_checkpoint_knows_a_chain_that_was_made_anew(trail, tmp_path):
     """Even by whoever has the key."""
     file = tmp_path / "checkpoints.jsonl"
     settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
-    for batch in seal(trail, settings):
-        assert push(settings, batch) == []
+    assert [missed for _, missed in seal_and_push(trail, settings)] == [[]]
     assert breaks(trail, file) == []
     anew(trail, settings)
     assert breaks(trail) == []
@@ -178,6 +178,31 @@ def test_a_new_key_goes_on_with_the_chain(make, run):
     assert named(new, "audit_key_changed")
     [found] = breaks(make())
     assert "former_keys" in found.why
+
+
+def test_a_former_key_seals_nothing_any_more(make, run, clock, tmp_path):
+    """It was stolen, which is why there is a new one."""
+    old = make(audit={"signing_key": EARLIER})
+    user = run(old, "signup", email=ANN, password=PASSWORD).user
+    sealed(old)
+    new = make(audit={"former_keys": f"{EARLIER_PUBLIC}@1"})
+    run(new, "signup", email=BOB, password=PASSWORD)
+    sealed(new)
+    assert breaks(new) == []
+    clock.forward(minutes=1)
+    keeping.forget(old, settings_of(old), user.id)
+    sealed(new)
+    assert {each.why for each in breaks(new)} == {"its personal part is gone, and nobody asked for it"}
+    file = tmp_path / "checkpoints"
+    checkpoint = signed(sealed_by(old, run)[-1])
+    file.write_text(json.dumps(checkpoint))
+    assert "key" in breaks(new)[-1].why
+    assert "no checkpoint that can be trusted" in breaks(new, file)[0].why
+
+
+def sealed_by(host, run):
+    run(host, "signup", email="carl@example.org", password=PASSWORD)
+    return sealed(host)
 
 
 def test_a_late_commit_is_sealed_next(host, run, clock):

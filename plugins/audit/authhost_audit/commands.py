@@ -199,7 +199,7 @@ def new_key() -> None:
 @json_option
 @click.pass_obj
 def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
-    """Seal what is not sealed yet, and push the seals out.
+    """Seal what is not sealed yet, and push the seals out, with those that a receiver has missed.
 
     Examples:
 
@@ -207,14 +207,12 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
 
       authhost audit seal --every 10
     """
-    from authhost_audit.checkpoints import checkpoint_of, push
-    from authhost_audit.sealing import seal
+    from authhost_audit.checkpoints import checkpoint_of, seal_and_push
 
     host = get_host()
     settings = _settings(host)
     while True:
-        for batch in seal(host, settings):
-            failed = push(settings, batch)
+        for batch, failed in seal_and_push(host, settings):
             if as_json:
                 click.echo(json.dumps({**checkpoint_of(batch), "not_pushed_to": failed}))
             else:
@@ -293,8 +291,7 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
     Example: authhost audit forward --every 5
     """
     from authhost_audit import forwarding
-    from authhost_audit.checkpoints import push
-    from authhost_audit.sealing import seal
+    from authhost_audit.checkpoints import seal_and_push
 
     host = get_host()
     settings = _settings(host)
@@ -303,8 +300,8 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
         raise click.ClickException("nobody is to receive it; set syslog or webhook under [plugins.audit]")
     tries = {each.name: forwarding.waits() for each in receivers}
     while True:
-        for batch in seal(host, settings):
-            push(settings, batch)
+        for _ in seal_and_push(host, settings):
+            pass
         wait, refused = every or 0.0, False
         for sink in receivers:
             try:

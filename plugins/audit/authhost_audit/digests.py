@@ -13,6 +13,8 @@ from authhost_audit.tables import PERSONAL, SEALED
 
 GENESIS = bytes(32)
 """What the first seal names as the one before."""
+ERASED = bytes(32)
+"""What stands in the place of the personal digest of a pruned record."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 

@@ -22,13 +22,13 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from authhost_hookspecs import Host
-from sqlalchemy import Connection, and_, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, func, or_, select
 
+from authhost_audit.cursors import cursor, leased, move, release
 from authhost_audit.reading import shown
 from authhost_audit.rows import all_rows
 from authhost_audit.settings import AuditSettings
-from authhost_audit.tables import cursor_table, event_table, leaf_table
+from authhost_audit.tables import event_table, leaf_table
 from authhost_audit.vocabulary import meaning
 
 CHUNK = 200
@@ -163,7 +163,7 @@ def forward(host: Host, settings: AuditSettings, sink: Sink) -> Iterator[int]:
     owner = str(host.new_id())
     lease = timedelta(seconds=10 * settings.timeout + 10)
     try:
-        while _leased(host, sink.name, owner, lease):
+        while leased(host, sink.name, owner, lease):
             with host.reader.connect() as connection:
                 batch, position = cursor(connection, sink.name)
                 rows = all_rows(connection, _after(batch, position))
@@ -174,11 +174,11 @@ def forward(host: Host, settings: AuditSettings, sink: Sink) -> Iterator[int]:
                 sink.send(
                     [{**each, "owasp": meaning(each["event"], each["reason"]).owasp} for each in records]
                 )
-            _move(host, sink.name, owner, (rows[-1]["batch"], rows[-1]["position"]))
+            move(host, sink.name, owner, (rows[-1]["batch"], rows[-1]["position"]))
             yield len(records)
         raise Refused("another process sends to it")
     finally:
-        _release(host, sink.name, owner)
+        release(host, sink.name, owner)
 
 
 def lag(host: Host, sink: Sink) -> int:
@@ -215,47 +215,6 @@ def _after(batch: int, position: int) -> Any:
         .order_by(leaf.batch, leaf.position)
         .limit(CHUNK)
     )
-
-
-def cursor(connection: Connection, name: str) -> tuple[int, int]:
-    """Up to where a receiver has taken the records."""
-    table = cursor_table.c
-    row = connection.execute(select(table.batch, table.position).where(table.name == name)).first()
-    return (row.batch, row.position) if row else (0, -1)
-
-
-def _leased(host: Host, name: str, owner: str, lease: timedelta) -> bool:
-    """Whether this process is the one that sends, for as long as the lease lasts."""
-    table, now = cursor_table.c, host.now
-    free = or_(table.owner.is_(None), table.owner == owner, table.until < now)
-    mine = {"owner": owner, "until": now + lease, "updated_at": now}
-    with host.engine.begin() as connection:
-        if connection.execute(update(cursor_table).where(table.name == name, free).values(mine)).rowcount:
-            return True
-        if connection.execute(select(table.name).where(table.name == name)).first() is not None:
-            return False
-    try:
-        with host.engine.begin() as connection:
-            connection.execute(insert(cursor_table).values(name=name, batch=0, position=-1, **mine))
-    except IntegrityError:
-        return False
-    return True
-
-
-def _move(host: Host, name: str, owner: str, to: tuple[int, int]) -> None:
-    table = cursor_table.c
-    values = {"batch": to[0], "position": to[1], "updated_at": host.now}
-    with host.engine.begin() as connection:
-        connection.execute(
-            update(cursor_table).where(table.name == name, table.owner == owner).values(values)
-        )
-
-
-def _release(host: Host, name: str, owner: str) -> None:
-    table = cursor_table.c
-    here = and_(table.name == name, table.owner == owner)
-    with host.engine.begin() as connection:
-        connection.execute(update(cursor_table).where(here).values(owner=None, until=None))
 
 
 def _family(address: tuple[str, int]) -> socket.AddressFamily:

@@ -10,8 +10,9 @@ from uuid import UUID
 from authhost_hookspecs import Host
 from sqlalchemy import Connection, and_, delete, insert, or_, select, text, update
 
-from authhost_audit.digests import canonical
-from authhost_audit.forwarding import cursor, sinks
+from authhost_audit.cursors import cursor
+from authhost_audit.digests import ERASED, canonical
+from authhost_audit.forwarding import sinks
 from authhost_audit.records import of_trail
 from authhost_audit.sealing import floor
 from authhost_audit.settings import AuditSettings
@@ -50,6 +51,8 @@ def prune(host: Host, settings: AuditSettings) -> Iterator[int]:
                     noted = True
                 _permit(connection)
                 connection.execute(delete(event_table).where(event_table.c.id.in_(gone)))
+                pruned = update(leaf_table).where(leaf_table.c.event_id.in_(gone))
+                connection.execute(pruned.values(personal=ERASED))
             yield len(gone)
 
 

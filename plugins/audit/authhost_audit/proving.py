@@ -38,6 +38,7 @@ def proof(host: Host, settings: AuditSettings, event_id: UUID) -> dict[str, Any]
         and record_digest(event, leaf["personal"]) == leaf["digest"]
         and merkle.root(hashes) == batch["root"]
         and keyring.verifies(batch["key_id"], canonical(header(batch)), batch["signature"])
+        and not keyring.ends_before(batch["key_id"], batch["number"])
     )
     if batch is None or not sound:
         raise click.ClickException("it is not as it was sealed; see `authhost audit verify`")
@@ -47,5 +48,5 @@ def proof(host: Host, settings: AuditSettings, event_id: UUID) -> dict[str, Any]
         "path": [[side, other.hex()] for side, other in merkle.path(hashes, leaf["position"])],
         "seal": header(batch),
         "signature": batch["signature"].hex(),
-        "public_key": base64.b64encode(keyring.keys[batch["key_id"]]).decode(),
+        "public_key": base64.b64encode(keyring.keys[batch["key_id"]].key).decode(),
     }

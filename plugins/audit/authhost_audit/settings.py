@@ -16,7 +16,9 @@ class AuditSettings:
     (``a***@example.org``), ``full`` or ``off``; ``ip_addresses`` likewise:
     ``full``, ``truncated`` (to /24 and /48) or ``off``. ``signing_key`` signs
     the seals: make one with ``authhost audit new-key``; ``former_keys`` are the
-    public keys of earlier ones, separated by commas. Each seal is also written
+    public keys of earlier ones, separated by commas, each with the number of the
+    last seal that it signed (``KEY@1042``): without it, who stole an earlier key
+    could still seal with it. Each seal is also written
     to ``checkpoint_file``, to ``syslog`` (``tcp://host:601``, ``udp://host:514``)
     and to ``webhook``, which get the records, too, signed by ``webhook_secret``.
     Records are kept for ``keep_days``, those of security events for

@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import click
 from cryptography.exceptions import InvalidSignature
@@ -42,17 +43,29 @@ class Signer:
         return self._key.sign(message)
 
 
+class Trusted(NamedTuple):
+    """A public key, and the last seal that it may have signed; None where there is no end."""
+
+    key: bytes
+    last: int | None
+
+
 class Keyring:
-    """The public keys that are trusted: that of ``signing_key``, and ``former_keys``."""
+    """The public keys that are trusted: of ``signing_key``, and each of ``former_keys`` up to its end."""
 
     def __init__(self, settings: AuditSettings) -> None:
-        self.keys = {key_id(key): key for key in _public_keys(settings)}
+        self.keys = {key_id(each.key): each for each in _trusted(settings)}
+
+    def ends_before(self, name: str, number: int) -> bool:
+        """Whether the key of that name signed its last seal before ``number``."""
+        last = self.keys[name].last
+        return last is not None and last < number
 
     def verifies(self, name: str, message: bytes, signature: bytes) -> bool:
-        """Whether the key of that name is trusted and has signed ``message``."""
-        key = self.keys.get(name)
-        if key is None:
+        """Whether the key of that name is trusted at all and has signed ``message``."""
+        if name not in self.keys:
             return False
+        key = self.keys[name].key
         try:
             Ed25519PublicKey.from_public_bytes(key).verify(signature, message)
         except InvalidSignature:
@@ -60,12 +73,17 @@ class Keyring:
         return True
 
 
-def _public_keys(settings: AuditSettings) -> Iterator[bytes]:
-    if settings.signing_key:
-        yield Signer(settings).public_key
+def _trusted(settings: AuditSettings) -> Iterator[Trusted]:
     for each in settings.former_keys.split(","):
         if each.strip():
-            yield _bytes(each.strip(), "former_keys")
+            key, _, last = each.strip().partition("@")
+            if last and not last.isdecimal():
+                raise click.ClickException(
+                    f"former_keys under [plugins.audit]: @{last} is no number of a seal"
+                )
+            yield Trusted(_bytes(key, "former_keys"), int(last) if last else None)
+    if settings.signing_key:
+        yield Trusted(Signer(settings).public_key, None)
 
 
 def _bytes(text: str, setting: str) -> bytes:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 from uuid import UUID
@@ -17,7 +17,16 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import merkle
-from authhost_audit.digests import GENESIS, canonical, head, header, leaf_data, personal_digest, record_digest
+from authhost_audit.digests import (
+    ERASED,
+    GENESIS,
+    canonical,
+    head,
+    header,
+    leaf_data,
+    personal_digest,
+    record_digest,
+)
 from authhost_audit.keeping import PRUNED, statement
 from authhost_audit.rows import all_rows, snapshot
 from authhost_audit.sealing import LATE, floor, last_batch, made_at
@@ -30,6 +39,8 @@ What = Literal["changed", "removed", "inserted", "reordered", "seal", "checkpoin
 EVENTS = [column.label(f"its_{column.name}") for column in event_table.columns]
 NAMES = {label.name: label.name.removeprefix("its_") for label in EVENTS}
 KINDS = (*PRUNED, TRAIL)
+ENDLESS = 2**128 - 1
+MILLISECOND = timedelta(milliseconds=1)
 PAGE = 20
 """Batches that are read at once."""
 
@@ -174,6 +185,8 @@ def _batch(
         yield broken(f"key {batch['key_id']} is not known; add its public key to former_keys")
     elif not keyring.verifies(batch["key_id"], canonical(header(batch)), batch["signature"]):
         yield broken("its signature is wrong")
+    elif keyring.ends_before(batch["key_id"], number):
+        yield broken(f"key {batch['key_id']} had signed its last seal before")
     hashes, found = [], False
     previous: UUID | None = None
     for position, row in enumerate(records):
@@ -203,6 +216,10 @@ def _record(
     if row.its_id is None:
         if not licence.prunes(identifier, row.kind):
             yield Break("removed", number, identifier, "it is not there, and was not pruned")
+        elif row.personal != ERASED:
+            yield Break(
+                "changed", number, identifier, "it was pruned, and a digest of its personal part is there"
+            )
         return
     event = {NAMES[name]: value for name, value in row._mapping.items() if name in NAMES}
     erased = event["salt"] is None and all(event[name] is None for name in PERSONAL)
@@ -251,6 +268,16 @@ def _inserted(connection: Connection) -> Iterator[Break]:
         yield Break("inserted", None, None, "a record in no seal cannot be read")
 
 
+def _end(connection: Connection, keyring: Keyring, key_id: str) -> int:
+    """The last identifier of which the key may say something: that of the time when another one seals."""
+    last = keyring.keys[key_id].last
+    if last is None:
+        return ENDLESS
+    following = select(batch_table.c.sealed_at).where(batch_table.c.number == last + 1)
+    sealed_at = connection.execute(following).scalar()
+    return floor(sealed_at + MILLISECOND).int if sealed_at is not None else ENDLESS
+
+
 def _licence(connection: Connection, keyring: Keyring) -> Licence:
     """Only what is signed counts, and only for what was there before it."""
     table = event_table.c
@@ -263,6 +290,8 @@ def _licence(connection: Connection, keyring: Keyring) -> Licence:
             data = json.loads(text)
             signature = bytes.fromhex(data.pop("signature"))
             if not keyring.verifies(data["key_id"], statement(identifier, event, data), signature):
+                continue
+            if identifier.int > _end(connection, keyring, data["key_id"]):
                 continue
             if event == "audit_forgotten":
                 user = UUID(data["user_id"])
@@ -291,8 +320,11 @@ def _checkpoints(path: Path, keyring: Keyring) -> tuple[dict[int, str], list[Bre
     for line in lines:
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             found = json.loads(line)
+            found.pop("event", None)
             signature = bytes.fromhex(found.pop("signature"))
             if not keyring.verifies(found["key_id"], canonical(found), signature):
+                continue
+            if keyring.ends_before(found["key_id"], found["number"]):
                 continue
             number, now = int(found["number"]), hashlib.sha256(canonical(found)).hexdigest()
             if known.setdefault(number, now) != now:
