@@ -39,7 +39,7 @@ NOTIFICATIONS = frozenset(
 """The fifteen documented signals."""
 VETOES = frozenset({"before_signup", "before_login"})
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
-GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused"}
+GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused", "social_login_begun"}
 SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)

@@ -91,6 +91,9 @@ class Hooks:
     def account_ready(self, request: Request, user: User) -> None:
         self._hook.account_ready(request=request, user=user)
 
+    def social_login_begun(self, request: Request, provider: str, process: str) -> None:
+        self._hook.social_login_begun(request=request, provider=provider, process=process)
+
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         self._hook.flow_refused(request=request, flow=flow, error=error, user=user)
 

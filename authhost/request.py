@@ -72,6 +72,7 @@ class Request:
         self.native = native
         self.caller: GuardedPlugin | None = None
         self.identifier_digest: str | None = None
+        self.provider: str | None = None
         self.must_store = False
         self.db_touched = False
         self._token = session_token
@@ -142,6 +143,10 @@ class Request:
     def new_id(self) -> UUID:
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
         return self.host.new_id()
+
+    def keyed_hash(self, value: str) -> str:
+        """A hash of ``value`` that nobody can guess at without ``secret_key``, as hex."""
+        return self.host.keyed_hash(value)
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""

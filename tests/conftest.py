@@ -24,6 +24,7 @@ LIFECYCLE = {
     "before_signup",
     "before_login",
     "account_ready",
+    "social_login_begun",
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from threading import Barrier, Thread
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import parse_qs, urljoin, urlsplit
 
 import pytest
 from authhost_hookspecs import Profile, ProviderEmail, Refused, StopFlow, hookimpl
@@ -74,6 +74,53 @@ def ann(openid):
 def count(host, table):
     with host.engine.connect() as connection:
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+class Listener:
+    """What it hears, with the provider that the unit is about."""
+
+    def __init__(self):
+        self.heard = []
+
+    @hookimpl
+    def social_login_begun(self, request, provider, process):
+        self.heard.append(("social_login_begun", provider, process))
+
+    @hookimpl
+    def user_signed_up(self, request):
+        self.heard.append(("user_signed_up", request.provider))
+
+    @hookimpl
+    def flow_refused(self, request, flow):
+        self.heard.append((flow, request.provider))
+
+
+def test_a_plugin_hears_who_leaves_for_which_provider(make, come, ann, run):
+    listener = Listener()
+    host = make({"listener": listener}, email_verification="none")
+    come(host, ann)
+    with pytest.raises(ProviderDenied):
+        arrive_denied(host)
+    run(host, "signup", email=BOB, password=PASSWORD)
+    with pytest.raises(AuthError):
+        run(host, "login", identifier=BOB, password="wrong")
+    assert listener.heard == [
+        ("social_login_begun", "corp", "login"),
+        ("user_signed_up", "corp"),
+        ("social_login_begun", "corp", "login"),
+        ("social_complete", "corp"),
+        ("user_signed_up", None),
+        ("login", None),
+    ]
+
+
+def arrive_denied(host):
+    with host.request() as request:
+        redirect = host.socialaccount.begin(request, "corp")
+    [state] = parse_qs(urlsplit(redirect.url).query)["state"]
+    with host.request() as request:
+        denied = {"state": state, "error": "access_denied"}
+        host.socialaccount.complete(request, "corp", params=denied, state_token=redirect.state_token)
 
 
 # Login and signup.

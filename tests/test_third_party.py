@@ -164,7 +164,7 @@ def _fail(name: str):
     return hookimpl(call)
 
 
-for _name in (*NOTIFICATIONS, "account_ready", "flow_refused"):
+for _name in (*NOTIFICATIONS, "account_ready", "social_login_begun", "flow_refused"):
     assert "request" in SPEC_ARGUMENTS[_name]
     setattr(Failing, _name, _fail(_name))
 

@@ -34,7 +34,7 @@ def _run_as(
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         clean, mark, state = request.clean, request.mark(), request.state()
-        request.identifier_digest = None
+        request.identifier_digest = request.provider = None
         savepoint = None if clean else request.connection.begin_nested()
         try:
             result = function(request, *args, **kwargs)

@@ -97,7 +97,12 @@ class Tour:
         return datetime.now(UTC) + self._offset
 
     def _before(self, name: str, impls: Any, arguments: Any) -> None:
-        if name in NOTIFICATIONS or name in ("account_ready", "flow_refused", "deliver_message"):
+        if name in NOTIFICATIONS or name in (
+            "account_ready",
+            "social_login_begun",
+            "flow_refused",
+            "deliver_message",
+        ):
             who = ", ".join(sorted({impl.plugin_name for impl in impls}))
             self.called.append(f"{name} -> {who or 'nobody'}")
 

@@ -33,6 +33,7 @@ def begin(
     request.alone("socialaccount.begin")
     host = request.host
     app = host.providers.app(provider)
+    request.provider = app.id
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
     target = None if next is None else own_page(request.settings, next)
@@ -54,6 +55,7 @@ def begin(
             "secrets": begun.secrets,
         },
     )
+    host.hooks.social_login_begun(request, app.id, process)
     return SocialRedirect(begun.url, state_token)
 
 

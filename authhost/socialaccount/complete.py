@@ -58,6 +58,7 @@ def complete(
     request.alone("socialaccount.complete")
     host = request.host
     app = host.providers.app(provider)
+    request.provider = app.id
     given = _checked(params)
     step = steps.find(request, "redirect", state_token)
     if step["provider"] != app.id or not same(step["state"], _state(app, given)):

@@ -53,6 +53,7 @@ def signup(
     request.host.limits.hit(request, "signup")
     step = steps.find(request, "signup", signup_token)
     sociallogin = _from_step(request, step)
+    request.provider = sociallogin.app.id
     address = usable_email(sociallogin)
     if given is not None:
         address = SocialEmail(given.address, False, True)

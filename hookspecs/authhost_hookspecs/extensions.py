@@ -55,6 +55,14 @@ def account_ready(request: Request, user: User) -> None:
 
 
 @hookspec
+def social_login_begun(request: Request, provider: str, process: str) -> None:
+    """A person is sent to a provider; whether they come back is seen at `pre_social_login`.
+
+    ``process`` is ``login``, ``connect`` or ``redirect``.
+    """
+
+
+@hookspec
 def flow_refused(request: Request, flow: str, error: Exception, user: User | None) -> None:
     """A flow ended in a refusal; its writes are undone, what is written here is kept.
 

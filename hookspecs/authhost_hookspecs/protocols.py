@@ -266,6 +266,10 @@ class Request(Protocol):
         """
 
     @property
+    def provider(self) -> str | None:
+        """The id of the provider that this flow of social login is about; None in any other flow."""
+
+    @property
     def ip_address(self) -> str | None:
         """The client's address in canonical form, or None outside the web."""
 
@@ -306,6 +310,9 @@ class Request(Protocol):
 
     def new_id(self) -> UUID:
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+
+    def keyed_hash(self, value: str) -> str:
+        """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of one of the application's pages, such as ``confirm_email``."""

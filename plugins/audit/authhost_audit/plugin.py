@@ -52,8 +52,9 @@ class AuditPlugin:
     @hookimpl
     def user_signed_up(self, request: Request, user: User) -> None:
         changes = {"email": [None, self._email(request, user.email)]}
-        method = "password" if user.has_usable_password else "socialaccount"
-        self._record(request, Said("user_signed_up", user.id, method=method, changes=changes))
+        method = "socialaccount" if request.provider else "password"
+        said = Said("user_signed_up", user.id, method=method, provider=request.provider, changes=changes)
+        self._record(request, said)
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
@@ -130,6 +131,14 @@ class AuditPlugin:
         self._record(request, Said("account_ready", user.id))
 
     @hookimpl
+    def social_login_begun(self, request: Request, provider: str, process: str) -> None:
+        user = request.user
+        said = Said(
+            "social_login_begun", user.id if user else None, provider=provider, data={"process": process}
+        )
+        self._record(request, said)
+
+    @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         fields = getattr(error, "fields", {})
         data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}
@@ -139,6 +148,7 @@ class AuditPlugin:
             outcome="refused",
             reason=getattr(error, "code", type(error).__name__),
             flow=flow,
+            provider=request.provider,
             plugin=fields.get("plugin"),
             data=data,
         )

@@ -41,6 +41,7 @@ VOCABULARY: dict[str, Meaning] = {
     "social_account_updated": Meaning("user_updated", ACCOUNT_CHANGE, 99, ACTIVITY),
     "social_account_removed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "account_ready": Meaning("user_updated", ACCOUNT_CHANGE, 2, ACTIVITY),
+    "social_login_begun": Meaning("authn_login_provider", AUTHENTICATION, 99, ACTIVITY),
     "audit_recording_on": Meaning("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Meaning("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Meaning("sys_key_changed", API_ACTIVITY, 3, TRAIL),
