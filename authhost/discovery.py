@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, entry_points
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import authhost_hookspecs as contract
 import pluggy
@@ -47,6 +47,15 @@ SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     for name, value in vars(module).items()
     if inspect.isfunction(value) and value.__module__ == module.__name__
 }
+
+
+class Installed(NamedTuple):
+    """A plugin of an installed distribution, as opposed to an object that the application hands over.
+
+    The class of an entry point tells nothing: the backport of `importlib.metadata` has one of its own.
+    """
+
+    entry_point: EntryPoint
 
 
 class PluginRefused(Exception):
@@ -97,8 +106,9 @@ class PluginRegistry:
 
     def _accept(self, name: str, source: object) -> PluginRecord:
         record = PluginRecord(name, "blocked")
-        if isinstance(source, EntryPoint) and source.dist is not None:
-            record.distribution, record.version = source.dist.name, source.dist.version
+        distribution = source.entry_point.dist if isinstance(source, Installed) else None
+        if distribution is not None:
+            record.distribution, record.version = distribution.name, distribution.version
         allowed = self.settings.plugins
         if name in self.settings.blocked_plugins or (allowed is not None and name not in allowed):
             record.reason = "blocked by the settings"
@@ -108,7 +118,7 @@ class PluginRegistry:
                 raise PluginRefused(
                     f"another plugin is named {name!r}; rename its entry point or uninstall one of them"
                 )
-            _check_contract(source)
+            _check_contract(distribution)
             record.plugin = _load(source)
             implementations = {hook: function for hook, function, _ in _implementations(record.plugin)}
             record.hooks = tuple(implementations)
@@ -194,29 +204,28 @@ class PluginRegistry:
         return (record for record in self.records if record.status == "loaded")
 
 
-def _installed() -> Iterator[tuple[str, EntryPoint]]:
+def _installed() -> Iterator[tuple[str, Installed]]:
     for entry_point in entry_points(group=contract.PROJECT_NAME):
-        yield entry_point.name, entry_point
+        yield entry_point.name, Installed(entry_point)
 
 
 def _load(source: object) -> object:
-    if not isinstance(source, EntryPoint):
+    if not isinstance(source, Installed):
         return source
     try:
-        return source.load()
+        return source.entry_point.load()
     except (Exception, SystemExit) as error:
         raise PluginRefused(
-            f"{source.value} does not import ({type(error).__name__}: {error}); "
+            f"{source.entry_point.value} does not import ({type(error).__name__}: {error}); "
             "repair or uninstall it, or block it"
         ) from error
 
 
-def _check_contract(source: object) -> None:
+def _check_contract(distribution: Distribution | None) -> None:
     """Compare the range that the plugin's distribution asks for with the contract of this host."""
     from packaging.requirements import InvalidRequirement, Requirement
 
-    requires = source.dist.requires if isinstance(source, EntryPoint) and source.dist is not None else None
-    for text in requires or ():
+    for text in (distribution.requires if distribution is not None else None) or ():
         try:
             requirement = Requirement(text)
         except InvalidRequirement:

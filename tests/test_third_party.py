@@ -230,3 +230,18 @@ def test_one_that_fails_in_every_hook_changes_nothing(make_host, run, recorder):
         _empty(host.settings.database_url)
         other = make_host(email_verification="mandatory")
     assert life(other, run, recorder) == with_failing
+
+
+def test_plugins_are_found_beside_the_backport_of_importlib_metadata():
+    """Once it is imported, it answers in place of the standard library, with classes of its own."""
+    pytest.importorskip("importlib_metadata")
+    code = (
+        "import importlib_metadata\n"
+        "from authhost.discovery import PluginRegistry\n"
+        "from authhost import Settings\n"
+        "found = PluginRegistry(Settings(secret_key='k' * 48), {})\n"
+        "print({record.name: record.status for record in found.records})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "refused" not in done.stdout, done.stdout + done.stderr
+    assert "'audit': 'loaded'" in done.stdout
