@@ -24,6 +24,7 @@ from authhost.guard import (
     guard_veto,
     guard_wrapper,
     timed,
+    timed_wrapper,
 )
 from authhost.settings import Settings
 
@@ -40,6 +41,7 @@ NOTIFICATIONS = frozenset(
 VETOES = frozenset({"before_signup", "before_login"})
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
 GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused", "social_login_begun"}
+WRAPPABLE = GUARDED | {"deliver_message"}
 SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)
@@ -141,14 +143,7 @@ class PluginRegistry:
         )
         view = SimpleNamespace()
         for hook, function, options in _implementations(record.plugin):
-            guarded = timed(plugin, hook, function)
-            if hook in GUARDED:
-                wrap = guard_wrapper if options["wrapper"] else guard
-                guarded = wrap(plugin, hook, function)
-            elif hook in VETOES:
-                guarded = guard_veto(plugin, hook, function)
-            elif hook in LIFECYCLE and not options["wrapper"]:
-                guarded = guard_lifecycle(plugin, hook, function)
+            guarded = _guard_of(hook, wrapper=options["wrapper"])(plugin, hook, function)
             contract.hookimpl(
                 wrapper=options["wrapper"], tryfirst=options["tryfirst"], trylast=options["trylast"]
             )(guarded)
@@ -204,6 +199,17 @@ class PluginRegistry:
         return (record for record in self.records if record.status == "loaded")
 
 
+def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
+    """How an implementation of a hook is kept in bounds."""
+    if hook in GUARDED:
+        return guard_wrapper if wrapper else guard
+    if hook in VETOES:
+        return guard_veto
+    if hook in LIFECYCLE:
+        return guard_lifecycle
+    return timed_wrapper if wrapper else timed
+
+
 def _installed() -> Iterator[tuple[str, Installed]]:
     for entry_point in entry_points(group=contract.PROJECT_NAME):
         yield entry_point.name, Installed(entry_point)
@@ -256,6 +262,8 @@ def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapp
             continue
         hook = options.get("specname") or name
         _check_signature(hook, function, options)
+        if any(hook == other for other, _, _ in found):
+            raise PluginRefused(f"{hook} is implemented twice; one of the two would never be called")
         found.append((hook, getattr(plugin, name), options))
     if not found:
         raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
@@ -300,6 +308,8 @@ def _check_signature(hook: str, function: Callable[..., Any], options: Mapping[s
         raise PluginRefused(f"{hook} is an old-style hookwrapper; use @hookimpl(wrapper=True)")
     if options.get("wrapper") and hook in VETOES:
         raise PluginRefused(f"{hook} may not be wrapped, since a wrapper could hide another plugin's refusal")
+    if options.get("wrapper") and hook not in WRAPPABLE:
+        raise PluginRefused(f"{hook} may not be wrapped, since it is about each plugin by itself")
     if inspect.iscoroutinefunction(function):
         raise PluginRefused(f"{hook} is an async def, which would never run; make it a plain function")
     parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]

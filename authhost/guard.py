@@ -214,3 +214,14 @@ def timed(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
             stats.nanoseconds += perf_counter_ns() - started
 
     return update_wrapper(counted, function)
+
+
+def timed_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a generator that wraps the others: its calls alone, since what it takes is theirs, too."""
+    stats = plugin.stats.setdefault(hook, HookStats())
+
+    def counted(*args: Any) -> Generator[None, Any, Any]:
+        stats.calls += 1
+        return (yield from function(*args))
+
+    return update_wrapper(counted, function)

@@ -45,6 +45,20 @@ class Undecorated:
     def user_logged_out(self, user): ...
 
 
+class Twice:
+    @hookimpl
+    def user_logged_in(self, user): ...
+
+    @hookimpl(specname="user_logged_in")
+    def once_more(self, user): ...
+
+
+class StartWrapper:
+    @hookimpl(wrapper=True)
+    def host_started(self, host):
+        return (yield)
+
+
 class VetoWrapper:
     @hookimpl(wrapper=True)
     def before_login(self, user):
@@ -61,6 +75,8 @@ class VetoWrapper:
         (KeywordOnly(), "plain positional"),
         (Undecorated(), "not decorated"),
         (VetoWrapper(), "may not be wrapped"),
+        (Twice(), "user_logged_in is implemented twice"),
+        (StartWrapper(), "may not be wrapped"),
         (Misspelt, "the class Misspelt"),
         (object(), "no hook"),
     ],
@@ -237,3 +253,21 @@ def test_a_flow_that_breaks_is_undone_whoever_catches_it(make_host, recorder):
     with host.request() as request:
         assert request.read(select(users), {}) == []
         assert len(request.read(select(resets), {})) == 1
+
+
+def test_a_wrapper_sees_each_message_and_who_takes_it(make_host, run, recorder):
+    class Wrapper:
+        def __init__(self):
+            self.seen = []
+
+        @hookimpl(wrapper=True)
+        def deliver_message(self, message):
+            taken = yield
+            self.seen.append((message.kind, taken))
+            return taken
+
+    wrapper = Wrapper()
+    host = make_host({"wrapper": wrapper})
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert wrapper.seen == [("email_confirmation", True)]
+    assert host.plugin_stats()["wrapper", "deliver_message"].calls == 1
