@@ -251,7 +251,7 @@ def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapp
         raise PluginRefused(
             f"it is the class {plugin.__name__}; the entry point must name an instance or a module"
         )
-    found = []
+    found: list[tuple[str, Callable[..., Any], Mapping[str, Any]]] = []
     for name in dir(plugin):
         if name.startswith("__"):
             continue

@@ -4,80 +4,34 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from authhost_hookspecs import Message, hookimpl
+from authhost_hookspecs import hookimpl
 from sqlalchemy import create_engine, text
 
-from authhost import AuthHost, Settings
-from authhost.discovery import SPEC_ARGUMENTS
+from authhost import AuthHost
+from authhost.testing import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, Mailbox, RecordedHooks, open_host
 
-PASSWORD = "green teapots sing at dawn"
-OTHER_PASSWORD = "seven quiet harbours in may"
-CHEAP = {"argon2__time_cost": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
-LIFECYCLE = {
-    "host_started",
-    "host_stopping",
-    "deliver_message",
-    "before_signup",
-    "before_login",
-    "account_ready",
-    "social_login_begun",
-}
+__all__ = ["OTHER_PASSWORD", "PASSWORD"]
+
+CHEAP = dict(CHEAP_HASH)
 
 
-class Recorder:
-    """Takes every message, and records every notification with its arguments."""
+class Recorder(RecordedHooks, Mailbox):
+    """Records every signal and refusal with its arguments, and takes every message."""
+
+    account_ready = social_login_begun = None
 
     def __init__(self) -> None:
-        self.calls: list[tuple[str, dict[str, Any]]] = []
-        self.messages: list[Message] = []
-
-    @hookimpl
-    def deliver_message(self, message: Message) -> bool:
-        self.messages.append(message)
-        return True
-
-    @property
-    def names(self) -> list[str]:
-        return [name for name, _ in self.calls]
-
-    def key(self) -> str:
-        key = self.messages[-1].key
-        assert key is not None
-        return key
-
-
-def _record(name: str, arguments: tuple[str, ...]) -> Callable[..., None]:
-    namespace: dict[str, Any] = {}
-    pairs = ", ".join(f"{each}={each}" for each in arguments)
-    exec(f"def {name}(self, {', '.join(arguments)}): self.calls.append(({name!r}, dict({pairs})))", namespace)
-    function: Callable[..., None] = namespace[name]
-    function.__module__ = __name__
-    return hookimpl(function)
-
-
-for _name, _arguments in SPEC_ARGUMENTS.items():
-    if _name not in LIFECYCLE and not _name.startswith("register_"):
-        setattr(Recorder, _name, _record(_name, _arguments))
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = datetime(2026, 1, 1, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        self.now += timedelta(**by)
+        RecordedHooks.__init__(self)
+        Mailbox.__init__(self)
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(datetime(2026, 1, 1, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -115,20 +69,8 @@ def make_host(database_url: str, clock: Clock, recorder: Recorder) -> Iterator[C
     hosts: list[AuthHost] = []
 
     def make(plugins: dict[str, object] | None = None, **settings: Any) -> AuthHost:
-        given = {
-            "secret_key": "k" * 48,
-            "database_url": database_url,
-            "rate_limits": False,
-            "password_hash_options": CHEAP,
-            **settings,
-        }
-        host = AuthHost(
-            Settings(**given),
-            plugins={"recorder": recorder, **(plugins or {})},
-            discover=False,
-            clock=clock,
-            upgrade_database=True,
-        )
+        url = settings.pop("database_url", database_url)
+        host = open_host(url, {"recorder": recorder, **(plugins or {})}, clock=clock, **settings)
         hosts.append(host)
         return host
 

@@ -266,8 +266,13 @@ def test_a_wrapper_sees_each_message_and_who_takes_it(make_host, run, recorder):
             self.seen.append((message.kind, taken))
             return taken
 
+    class Taker:
+        @hookimpl
+        def deliver_message(self, message):
+            return True
+
     wrapper = Wrapper()
-    host = make_host({"wrapper": wrapper})
+    host = make_host({"wrapper": wrapper, "taker": Taker()})
     run(host, "signup", email="ann@example.org", password=PASSWORD)
     assert wrapper.seen == [("email_confirmation", True)]
     assert host.plugin_stats()["wrapper", "deliver_message"].calls == 1

@@ -11,10 +11,10 @@ from contextlib import ExitStack
 import click
 
 from authhost.cli.stage import Mailbox, Tour
-from authhost.cli.tour_social import NAME, local_provider, social_chapter
+from authhost.cli.tour_social import social_chapter
+from authhost.testing.openid import LocalProvider
+from authhost.testing.stage import OTHER_PASSWORD, PASSWORD
 
-PASSWORD = "green teapots sing at dawn"
-SECOND_PASSWORD = "seven quiet harbours in may"
 THIRD_PASSWORD = "the lighthouse keeper naps"
 
 
@@ -43,7 +43,7 @@ def account_chapter(tour: Tour, mailbox: Mailbox) -> None:
     step("make it primary", lambda r: account.make_primary(r, email=second), "email_changed")
     step(
         "change the password",
-        lambda r: account.change_password(r, current_password=PASSWORD, new_password=SECOND_PASSWORD),
+        lambda r: account.change_password(r, current_password=PASSWORD, new_password=OTHER_PASSWORD),
         "password_changed",
     )
     step("log out", account.logout, "user_logged_out")
@@ -56,7 +56,7 @@ def account_chapter(tour: Tour, mailbox: Mailbox) -> None:
         )
     step(
         "the right one, too late",
-        lambda r: account.login(r, identifier=ann, password=SECOND_PASSWORD),
+        lambda r: account.login(r, identifier=ann, password=OTHER_PASSWORD),
         refused="rate_limited",
     )
     step("ask for a reset", lambda r: account.request_password_reset(r, email=second))
@@ -78,8 +78,8 @@ def run(*, as_json: bool) -> int:
     with tempfile.TemporaryDirectory(prefix="authhost-tour-") as folder:
         mailbox, resources = Mailbox(), ExitStack()
         try:
-            provider = resources.enter_context(local_provider())
-            tour = Tour(folder, mailbox, {NAME: provider.settings}, as_json)
+            provider = resources.enter_context(LocalProvider().start())
+            tour = Tour(folder, mailbox, provider.settings, as_json)
             try:
                 account_chapter(tour, mailbox)
                 social_chapter(tour, provider)

@@ -1,0 +1,68 @@
+"""Flows as a browser runs them: one unit of work each, with a cookie in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from authhost.host import AuthHost
+from authhost.records import SocialRedirect, SocialResult
+from authhost.request import Request
+from authhost.testing.openid import NAME, LocalProvider
+
+SOCIAL = "social_"
+
+
+class Browser:
+    """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
+
+    A flow of social login has ``social_`` before its name. Refusals are raised
+    as the flow raises them.
+    """
+
+    def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
+        self.host, self.provider = host, provider
+        self.token: str | None = None
+        self.ip_address: str | None = "127.0.0.1"
+        self.user_agent = "authhost.testing"
+        self.language: str | None = None
+
+    def request(self) -> Request:
+        """A unit of work of this browser, for a ``with`` block."""
+        return self.host.request(
+            ip_address=self.ip_address,
+            user_agent=self.user_agent,
+            session_token=self.token,
+            language=self.language,
+        )
+
+    def __call__(self, flow: str, /, **values: Any) -> Any:
+        group: Any = self.host.account
+        if flow.startswith(SOCIAL):
+            group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
+        with self.request() as request:
+            result = getattr(group, flow)(request, **values)
+            left = request.session_token is None
+        self._keep(result, left=left)
+        return result
+
+    def social(
+        self, process: str = "login", *, sub: str = "bob", agree: bool = True, **claims: Any
+    ) -> SocialResult:
+        """Go to the local provider as ``sub``, who has ``claims`` there, and come back."""
+        assert self.provider is not None, "this browser knows no provider"
+        self.provider.person(sub, **claims)
+        redirect: SocialRedirect = self("social_begin", provider=NAME, process=process)
+        params = self.provider.visit(redirect, sub, agree=agree)
+        result: SocialResult = self(
+            "social_complete", provider=NAME, params=params, state_token=redirect.state_token
+        )
+        return result
+
+    def forget(self) -> None:
+        """Be another browser, without the cookie."""
+        self.token = None
+
+    def _keep(self, result: Any, *, left: bool) -> None:
+        login = getattr(result, "login", None)
+        token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
+        self.token = token or (None if left else self.token)

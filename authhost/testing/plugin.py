@@ -1,0 +1,110 @@
+"""The pytest plugin: fixtures for the tests of a plugin.
+
+A test module says which plugins are tried, and how the host is set:
+
+    @pytest.fixture
+    def authhost_plugins():
+        return {"doorbell": plugin}
+
+    @pytest.fixture
+    def authhost_settings():
+        return {"plugin_settings": {"doorbell": {"loud": True}}}
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.request import Request
+    from authhost.testing import Browser, Clock, LocalProvider, Mailbox, RecordedHooks
+
+# pytest imports this module wherever authhost is installed: nothing heavy at its top.
+
+
+@pytest.fixture
+def authhost_plugins() -> dict[str, object]:
+    """Plugin objects by name; override it. None by default."""
+    return {}
+
+
+@pytest.fixture
+def authhost_settings() -> dict[str, Any]:
+    """Settings of the host; override it."""
+    return {}
+
+
+@pytest.fixture
+def auth_clock() -> Clock:
+    """The host's clock: ``auth_clock.forward(minutes=5)``."""
+    from authhost.testing import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def recorded_hooks() -> RecordedHooks:
+    """Each notification that was called, with its arguments."""
+    from authhost.testing import RecordedHooks
+
+    return RecordedHooks()
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    """What was to be mailed, with its keys."""
+    from authhost.testing import Mailbox
+
+    return Mailbox()
+
+
+@pytest.fixture(scope="session")
+def openid_provider() -> Iterator[LocalProvider]:
+    """A local OpenID provider, known to `auth_host` as ``corp``; it starts on its first use."""
+    from authhost.testing import LocalProvider
+
+    with LocalProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def auth_host(
+    authhost_plugins: dict[str, object],
+    authhost_settings: dict[str, Any],
+    auth_clock: Clock,
+    recorded_hooks: RecordedHooks,
+    mailbox: Mailbox,
+    openid_provider: LocalProvider,
+    tmp_path: Path,
+) -> Iterator[AuthHost]:
+    """A host on a fresh SQLite file with `authhost_plugins`, or on AUTHHOST_TEST_DATABASE_URL as it is."""
+    from authhost.testing import open_host
+
+    url = os.environ.get("AUTHHOST_TEST_DATABASE_URL") or f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
+    plugins = {"authhost-mailbox": mailbox, "authhost-recorder": recorded_hooks, **authhost_plugins}
+    settings = {"providers": openid_provider.settings, **authhost_settings}
+    with open_host(url, plugins, clock=auth_clock, **settings) as host:
+        refused = [each for each in host.registry.records if each.status != "loaded"]
+        assert not refused, "; ".join(f"{each.name}: {each.reason}" for each in refused)
+        yield host
+
+
+@pytest.fixture
+def auth_request(auth_host: AuthHost) -> Iterator[Request]:
+    """An open unit of work without a session; it is committed when the test ends."""
+    with auth_host.request(ip_address="127.0.0.1", user_agent="authhost.testing") as request:
+        yield request
+
+
+@pytest.fixture
+def run_flow(auth_host: AuthHost, openid_provider: LocalProvider) -> Browser:
+    """Runs flows as a browser does: ``run_flow("login", identifier=…, password=…)``."""
+    from authhost.testing import Browser
+
+    return Browser(auth_host, openid_provider)

@@ -1,0 +1,80 @@
+"""The kit, as the author of a plugin uses it."""
+
+from __future__ import annotations
+
+import pytest
+from authhost_hookspecs import Request, User, hookimpl
+
+from authhost.errors import InvalidCredentials
+from authhost.testing import OTHER_PASSWORD, PASSWORD
+
+
+class Doorbell:
+    def __init__(self):
+        self.rings = []
+
+    @hookimpl
+    def user_logged_in(self, request: Request, user: User) -> None:
+        self.rings.append((user.email, request.ip_address))
+
+
+@pytest.fixture
+def doorbell():
+    return Doorbell()
+
+
+@pytest.fixture
+def authhost_plugins(doorbell):
+    return {"doorbell": doorbell}
+
+
+def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell):
+    run_flow("signup", email="ann@example.org", password=PASSWORD)
+    run_flow("confirm_email", key=mailbox.key())
+    run_flow("change_password", current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    run_flow("logout")
+    assert run_flow.token is None
+    assert recorded_hooks.names == [
+        "user_signed_up",
+        "email_confirmation_sent",
+        "account_ready",
+        "user_logged_in",
+        "email_confirmed",
+        "password_changed",
+        "user_logged_out",
+    ]
+    assert recorded_hooks[3].arguments["user"].email == "ann@example.org"
+    assert doorbell.rings == [("ann@example.org", "127.0.0.1")]
+    with pytest.raises(InvalidCredentials):
+        run_flow("login", identifier="ann@example.org", password=PASSWORD)
+
+
+def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):
+    first = run_flow.social(sub="bob", email="bob@example.org", email_verified=True)
+    assert first.login is not None
+    assert first.login.authenticated
+    run_flow.forget()
+    run_flow.social(sub="bob")
+    assert recorded_hooks.names[-3:] == ["social_account_updated", "pre_social_login", "user_logged_in"]
+
+
+def test_a_unit_of_work(auth_request, auth_host, auth_clock):
+    before = auth_request.now
+    auth_clock.forward(minutes=5)
+    assert (auth_request.now - before).total_seconds() == 300
+    assert auth_host.account.signup(auth_request, email="ann@example.org", password=PASSWORD).authenticated
+
+
+def test_a_mailbox_without_a_key_says_so(mailbox):
+    with pytest.raises(LookupError, match="no message with a key"):
+        mailbox.key()
+
+
+class TestRefused:
+    @pytest.fixture
+    def authhost_plugins(self):
+        return {"class": Doorbell}
+
+    def test_a_refused_plugin_is_no_silent_pass(self, request):
+        with pytest.raises(AssertionError, match="the class Doorbell"):
+            request.getfixturevalue("auth_host")
