@@ -73,6 +73,8 @@ class PluginRecord:
     """``loaded``, ``refused`` or ``blocked``."""
     distribution: str | None = None
     version: str | None = None
+    entry_point: str | None = None
+    """The module and the name of the object in it, as the distribution says."""
     reason: str | None = None
     hooks: tuple[str, ...] = ()
     plugin: object = None
@@ -111,6 +113,8 @@ class PluginRegistry:
         distribution = source.entry_point.dist if isinstance(source, Installed) else None
         if distribution is not None:
             record.distribution, record.version = distribution.name, distribution.version
+        if isinstance(source, Installed):
+            record.entry_point = source.entry_point.value
         allowed = self.settings.plugins
         if name in self.settings.blocked_plugins or (allowed is not None and name not in allowed):
             record.reason = "blocked by the settings"
@@ -288,14 +292,14 @@ def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind:
 def _check_undecorated(plugin: object, name: str, function: object) -> None:
     if not inspect.isroutine(function):
         return
-    own_module = getattr(plugin, "__name__", None) or type(plugin).__module__
-    if name in SPEC_ARGUMENTS and getattr(function, "__module__", None) == own_module:
-        raise PluginRefused(f"{name} bears a hook's name but is not decorated; add @hookimpl")
     for attribute in getattr(function, "__dict__", ()):
         if attribute.endswith("_impl") and name in SPEC_ARGUMENTS:
             raise PluginRefused(
                 f"{name} bears the marker of project {attribute[:-5]!r}; use authhost_hookspecs.hookimpl"
             )
+    own_module = getattr(plugin, "__name__", None) or type(plugin).__module__
+    if name in SPEC_ARGUMENTS and getattr(function, "__module__", None) == own_module:
+        raise PluginRefused(f"{name} bears a hook's name but is not decorated; add @hookimpl")
 
 
 def _check_signature(hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:

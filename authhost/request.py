@@ -354,8 +354,8 @@ class Request:
         groups: dict[tuple[Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
         for row in rows:
             groups.setdefault((row.table, tuple(row.values)), []).append(row.values)
-        for (table, _), values in groups.items():
-            self.connection.execute(_insert_into(table), values)
+        for (table, names), values in groups.items():
+            self.connection.execute(_insert_into(table, names), values)
 
     def __enter__(self) -> Request:
         return self
@@ -385,7 +385,11 @@ class Request:
 
 
 @lru_cache(maxsize=256)
-def _insert_into(table: Table) -> Insert:
+def _insert_into(table: Table, names: tuple[str, ...]) -> Insert:
+    """Raises ``ValueError`` for a column that is not there: SQLAlchemy would leave it out in silence."""
+    for name in names:
+        if name not in table.c:
+            raise ValueError(f"{table.name} has no column {name!r}")
     return insert(table)
 
 

@@ -276,3 +276,17 @@ def test_a_wrapper_sees_each_message_and_who_takes_it(make_host, run, recorder):
     run(host, "signup", email="ann@example.org", password=PASSWORD)
     assert wrapper.seen == [("email_confirmation", True)]
     assert host.plugin_stats()["wrapper", "deliver_message"].calls == 1
+
+
+def test_a_row_with_a_column_that_is_not_there_is_no_row(make_host, run, caplog):
+    class Misspelt:
+        @hookimpl
+        def user_signed_up(self, request):
+            request.insert(notes, {"txet": "lost"})
+
+    host = make_host({"misspelt": Misspelt()})
+    notes.create(host.engine)
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    with host.engine.connect() as connection:
+        assert connection.execute(select(notes)).all() == []
+    assert "rows of plugin misspelt were not stored: ValueError" in caplog.text

@@ -1,0 +1,193 @@
+"""Checks of what a plugin does to the flows: nothing, unless it refuses on purpose."""
+
+from __future__ import annotations
+
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Message, Refused, StopFlow
+
+from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.errors import InvalidCredentials
+from authhost.guard import FAILURES
+from authhost.providers.app import App, ProviderSettings
+from authhost.providers.catalogue import BUILT_IN
+from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
+from authhost.request import Request
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.conformance.report import Fault, HookTime
+from authhost.testing.conformance.trial import Lived, Trial, listened, printed
+from authhost.testing.conformance.watching import Call
+from authhost.testing.stage import PASSWORD
+
+SLOW = 50_000_000
+"""Nanoseconds. Of several calls the fastest counts: a machine may be busy."""
+
+
+def outcomes(trial: Trial) -> Iterator[Fault]:
+    """Every flow ends as it does without the plugin."""
+    lived = trial.within
+    decided = False
+    for without, within in zip(trial.without, lived.steps, strict=False):
+        decided = decided or within.decided
+        if within.decided:
+            yield Fault(f"{within.title!r} ended by the plugin's own decision: {within.outcome}", note=True)
+        elif without != within and not decided:
+            yield Fault(
+                f"{within.title!r} ends with {within.outcome!r}; without the plugin with {without.outcome!r}"
+            )
+    if lived.ended_by is not None:
+        yield Fault(
+            f"the flows after {lived.ended_by.title!r} could not be tried; set the plugin so that it lets "
+            "people in",
+            note=decided,
+        )
+
+
+def failures(trial: Trial) -> Iterator[Fault]:
+    """No hook raises anything but `Refused` and `StopFlow` where they are meant to be raised."""
+    lived = trial.within
+    seen = set()
+    for call, step in zip(lived.calls, lived.of_call, strict=True):
+        if call.error is None:
+            continue
+        place = trial.subject.place(call.error.__traceback__)
+        if (call.hook, type(call.error), place) not in seen:
+            seen.add((call.hook, type(call.error), place))
+            yield Fault(f"raised {_raised(call.error)} in {step!r}", call.hook, place)
+    yield from _logged(lived.logged, trial.subject.name)
+
+
+def _raised(error: BaseException) -> str:
+    text = traceback.format_exception_only(error)[-1].strip()[:200]
+    if "database is locked" in text:
+        text += "; it writes by a connection of its own: use request.insert or request.db"
+    return text
+
+
+def _logged(records: Any, name: str) -> Iterator[Fault]:
+    """What the host has logged of failures outside the hooks themselves."""
+    told = set()
+    for record in records:
+        if record.name not in ("authhost", "authhost.plugins"):
+            continue
+        message = ""
+        if record.msg.startswith("rows of plugin") and record.args[0] == name:
+            message = f"rows that it queued were not stored: {record.args[1]}"
+        elif record.msg.startswith("an on_commit callback failed"):
+            message = f"a callback of request.on_commit raised {record.args[0]}"
+        if message and message not in told:
+            told.add(message)
+            yield Fault(message)
+
+
+def arguments(trial: Trial) -> Iterator[Fault]:
+    """No hook changes what it is handed."""
+    changed: defaultdict[str, set[str]] = defaultdict(set)
+    for call in trial.within.calls:
+        changed[call.hook].update(call.changed)
+    for hook, names in changed.items():
+        for name in sorted(names):
+            yield Fault(f"changes its argument {name}; other plugins and the flow see that", hook)
+
+
+def times(trial: Trial) -> Iterator[Fault]:
+    """No hook takes long: the person waits for all of them."""
+    for hook, calls in _by_hook(trial.within).items():
+        fastest = min(call.nanoseconds for call in calls)
+        if fastest > SLOW and hook in GUARDED | VETOES | {"deliver_message"}:
+            yield Fault(
+                f"takes {fastest / 1e6:.0f} ms at the least; do it after the commit (request.on_commit), "
+                "or leave a row for a worker",
+                hook,
+            )
+
+
+def measured(lived: Lived) -> tuple[HookTime, ...]:
+    """How long each hook took in a life."""
+    found = []
+    for hook, calls in _by_hook(lived).items():
+        took = [call.nanoseconds / 1000 for call in calls]
+        found.append(HookTime(hook, len(took), round(sum(took) / len(took), 1), round(max(took), 1)))
+    return tuple(sorted(found, key=lambda time: -time.mean))
+
+
+def _by_hook(lived: Lived) -> dict[str, list[Call]]:
+    found: defaultdict[str, list[Call]] = defaultdict(list)
+    for call in lived.calls:
+        if not call.hook.startswith("register_"):
+            found[call.hook].append(call)
+    return found
+
+
+# At the edges of what the contract promises.
+
+
+LOGGED_IN = frozenset({"user_logged_in", "user_logged_out"})
+"""Only of these the contract promises that somebody is logged in."""
+
+
+def edges(trial: Trial) -> Iterator[Fault]:
+    """It takes None wherever the contract allows it: nobody logged in, no address, no client, no account."""
+    with listened() as logged, printed(), trial.watched(email_verification="none") as (host, _, watched):
+        with host.request() as request:
+            signed_up = host.account.signup(request, email="eve@example.org", password=PASSWORD)
+            now = request.now
+        assert signed_up.user is not None
+        bare = User(signed_up.user.id, None, None, True, False, now, None)
+        for hook in trial.subject.implementations:
+            if hook not in GUARDED | VETOES | {"deliver_message"}:
+                continue
+            watched.calls.clear()
+            token = signed_up.session_token if hook in LOGGED_IN else None
+            with host.request(session_token=token) as request:
+                values = _bare(request, bare)
+                if hook == "flow_refused":
+                    values["user"] = None
+                given = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
+                try:
+                    getattr(host.hooks, hook)(request, **given)
+                except (Refused, StopFlow, *FAILURES):
+                    pass  # a veto, or seen below
+            for call in watched.calls:
+                if call.error is not None:
+                    place = trial.subject.place(call.error.__traceback__)
+                    said = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
+                    yield Fault(
+                        f"raised {_raised(call.error)} for {said or 'an anonymous request'}", hook, place
+                    )
+    for fault in _logged(logged, trial.subject.name):
+        yield Fault(f"{fault.message}, where there was nobody and nothing to name")
+
+
+def _bare(request: Request, user: User) -> dict[str, Any]:
+    """As little as the contract promises."""
+    now = request.now
+    address = EmailAddress(UUID(int=1), user.id, "eve@example.org", False, False)
+    account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
+    app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
+    login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
+    return {
+        "user": user,
+        "email_address": address,
+        "from_email_address": None,
+        "to_email_address": address,
+        "confirmation": EmailConfirmation(UUID(int=2), address, now, now + timedelta(days=3)),
+        "signup": False,
+        "sociallogin": login,
+        "socialaccount": account,
+        "provider": "corp",
+        "process": "redirect",
+        "flow": "login",
+        "error": InvalidCredentials(),
+        "email": None,
+        "message": Message("password_reset_unknown_account", "nobody@example.org"),
+    }
+
+
+def _short(value: Any) -> str:
+    return repr(value) if value is None or isinstance(value, str | bool) else type(value).__name__

@@ -1,0 +1,198 @@
+"""Checks of what a plugin is before it is called: accepted, self-sufficient, with tables that fit."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import authhost_hookspecs as contract
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from authhost.errors import ConfigurationError
+from authhost.guard import FAILURES
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.trial import Trial, quiet
+
+TIMEOUT = 60
+"""Seconds for an import."""
+
+
+def accepted(trial: Trial) -> Iterator[Fault]:
+    """The host accepts it: it imports, and implements hooks that exist with arguments that exist."""
+    if trial.subject.refusal is not None:
+        yield Fault(trial.subject.refusal)
+        return
+    try:
+        with quiet(), trial.host({trial.subject.name: trial.subject.plugin}) as (host, _):
+            refused = next(each for each in host.registry.records if each.name == trial.subject.name)
+            if refused.status != "loaded":
+                yield Fault(str(refused.reason))
+    except ConfigurationError as error:
+        yield Fault(str(error))
+    except FAILURES as error:
+        yield Fault(f"the host does not start with it: {type(error).__name__}: {error}")
+
+
+# A clean environment.
+
+IMPORT = """
+import importlib, json, sys
+from importlib.metadata import packages_distributions
+value, allowed, sys.path[:] = json.loads(sys.stdin.read())
+
+class Undeclared:
+    # Modules of distributions that the plugin has not declared are not there.
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        owners = of.get(top, [])
+        if top == "authhost" or (owners and not any(owner in allowed for owner in owners)):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+normal = lambda name: name.lower().replace("_", "-").replace(".", "-")
+of = {top: [normal(each) for each in owners] for top, owners in packages_distributions().items()}
+sys.meta_path.insert(0, Undeclared())
+module, _, name = value.partition(":")
+found = importlib.import_module(module)
+for part in filter(None, name.split(".")):
+    found = getattr(found, part)
+"""
+
+
+def independent(trial: Trial) -> Iterator[Fault]:
+    """It loads with the contract and what it declares alone, and never imports authhost itself."""
+    subject = trial.subject
+    for path, line, name in _imports(subject.root):
+        if name.partition(".")[0] == "authhost":
+            yield Fault(
+                f"imports {name}; depend on the contract (authhost_hookspecs) alone",
+                where=f"{path.name}:{line}",
+            )
+    if subject.distribution is None or subject.entry_point is None:
+        return
+    declared = _closure(subject.distribution)
+    if "authhost" in declared:
+        yield Fault(f"{subject.distribution} depends on authhost; depend on authhost-hookspecs in its place")
+    if "authhost-hookspecs" not in declared:
+        yield Fault(f"{subject.distribution} does not declare authhost-hookspecs, such as >=1.0,<2")
+    given = json.dumps([subject.entry_point, sorted(declared), sys.path])
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", IMPORT],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+        check=False,
+    )
+    if done.returncode:
+        last = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
+        yield Fault(
+            f"{subject.entry_point} does not import where only the contract and what it declares is "
+            f"installed: {last[0]}; declare it among the dependencies"
+        )
+
+
+def _imports(root: Path | None) -> Iterator[tuple[Path, int, str]]:
+    """Every import in the plugin's code, those within functions too."""
+    for path in [root] if root and root.is_file() else sorted(root.rglob("*.py") if root else ()):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from ((path, node.lineno, each.name) for each in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield path, node.lineno, node.module
+
+
+def _closure(name: str) -> set[str]:
+    """A distribution and all that it needs, by their normalised names."""
+    found: set[str] = set()
+    wanted = [name]
+    while wanted:
+        each = canonicalize_name(wanted.pop())
+        if each in found:
+            continue
+        found.add(each)
+        try:
+            texts = distribution(each).requires or ()
+        except PackageNotFoundError:
+            continue
+        needs = map(Requirement, texts)
+        wanted += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+    return found
+
+
+# What it brings.
+
+
+def declarations(trial: Trial) -> Iterator[Fault]:
+    """Its commands, providers, tables and migrations are of the right kind, and fit each other."""
+    with quiet(), trial.host({trial.subject.name: trial.subject.plugin}) as (host, _):
+        (record,) = (each for each in host.registry.loaded() if each.name == trial.subject.name)
+        brought = trial.subject.implementations
+        if "register_commands" in record.hooks:
+            yield from _commands(brought["register_commands"])
+        if "register_providers" in record.hooks:
+            yield from _providers(brought["register_providers"])
+        if record.tables is not None:
+            yield from _tables(host, record.tables, trial.subject.name)
+
+
+def _commands(register: Any) -> Iterator[Fault]:
+    import click
+
+    from authhost.cli.main import cli
+
+    try:
+        commands = register()
+    except FAILURES as error:
+        yield Fault(f"failed: {type(error).__name__}: {error}", "register_commands")
+        return
+    for command in commands:
+        if not isinstance(command, click.Command):
+            yield Fault(f"returns a {type(command).__name__} that is no click.Command", "register_commands")
+        elif command.name in cli.commands:
+            yield Fault(f"command {command.name!r} is authhost's own; rename it", "register_commands")
+
+
+def _providers(register: Any) -> Iterator[Fault]:
+    try:
+        providers = list(register())
+    except FAILURES as error:
+        yield Fault(f"failed: {type(error).__name__}: {error}", "register_providers")
+        return
+    for each in providers:
+        if not isinstance(each, contract.Provider):
+            yield Fault(f"returns a {type(each).__name__} that declares no provider", "register_providers")
+
+
+def _tables(host: Any, tables: contract.PluginTables, name: str) -> Iterator[Fault]:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
+    metadata: Any = tables.metadata
+    prefix = f"authhost_{name.replace('-', '_')}"
+    for table in metadata.tables:
+        if not table.startswith(prefix):
+            yield Fault(f"table {table} may be somebody else's; let its name begin with {prefix}_")
+
+    def own(item: Any, label: str | None, kind: str, *_: Any) -> bool:
+        return kind != "table" or label in metadata.tables
+
+    with host.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": own})
+        for change in compare_metadata(context, metadata):
+            yield Fault(
+                f"the migrations do not make what the metadata says: {_told(change)}", "register_tables"
+            )
+
+
+def _told(change: Any) -> str:
+    if isinstance(change, list):
+        change = change[0]
+    words = [getattr(part, "name", part) for part in change if isinstance(part, str) or hasattr(part, "name")]
+    return " ".join(map(str, words))

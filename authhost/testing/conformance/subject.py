@@ -1,0 +1,105 @@
+"""The plugin that is examined, and where its code is."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType, ModuleType, TracebackType
+from typing import Any
+
+import authhost_hookspecs as contract
+
+from authhost.discovery import PluginRegistry
+from authhost.settings import Settings
+
+IMPL = f"{contract.PROJECT_NAME}_impl"
+"""Where `hookimpl` leaves its options."""
+SECRET = "of-the-conformance-suite-" * 2
+
+
+class NoSuchPlugin(LookupError):
+    """No installed plugin has this name."""
+
+
+@dataclass
+class Subject:
+    """A plugin by its name, with what an operator has set for it."""
+
+    name: str
+    plugin: object
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    refusal: str | None = None
+    """Why the host does not accept it."""
+    distribution: str | None = None
+    version: str | None = None
+    entry_point: str | None = None
+
+    @property
+    def implementations(self) -> dict[str, Callable[..., Any]]:
+        """Its functions by hook."""
+        found = {}
+        for name in dir(self.plugin):
+            options = getattr(inspect.getattr_static(self.plugin, name), IMPL, None)
+            if options is not None:
+                found[options.get("specname") or name] = getattr(self.plugin, name)
+        return found
+
+    @property
+    def root(self) -> Path | None:
+        """The folder of its package, or the file of its module."""
+        if self.entry_point is not None:
+            name = self.entry_point.partition(":")[0].partition(".")[0]
+        else:
+            name = str(getattr(self.plugin, "__name__", None) or type(self.plugin).__module__)
+        module = sys.modules.get(name)
+        file = getattr(module, "__file__", None)
+        if not isinstance(module, ModuleType) or file is None:
+            return None
+        path = Path(file).resolve()
+        return path.parent if path.name == "__init__.py" else path
+
+    def owns(self, filename: str) -> bool:
+        """Whether a file is the plugin's."""
+        root, path = self.root, Path(filename)
+        if root is None or not path.is_absolute():
+            return False
+        path = path.resolve()
+        return path == root or root in path.parents
+
+    def place(self, at: TracebackType | FrameType | None) -> str | None:
+        """The innermost place of the plugin's own code in a traceback, or the nearest in a stack."""
+        found = None
+        while at is not None:
+            frame = at.tb_frame if isinstance(at, TracebackType) else at
+            line = at.tb_lineno if isinstance(at, TracebackType) else at.f_lineno
+            if self.owns(frame.f_code.co_filename):
+                found = f"{Path(frame.f_code.co_filename).name}:{line}"
+                if isinstance(at, FrameType):
+                    return found
+            at = at.tb_next if isinstance(at, TracebackType) else at.f_back
+        return found
+
+
+def subject_of(name: str, settings: Mapping[str, Any] | None = None) -> Subject:
+    """An installed plugin by the name of its entry point; raises `NoSuchPlugin`."""
+    registry = PluginRegistry(Settings(secret_key=SECRET, plugins=(name,)), {})
+    records = [record for record in registry.records if record.name == name]
+    if not records:
+        there = ", ".join(sorted(record.name for record in registry.records)) or "none"
+        raise NoSuchPlugin(
+            f"no installed plugin is named {name!r} (there are: {there}); "
+            f"`pip install` its wheel, which needs an entry point {name!r} in group {contract.PROJECT_NAME!r}"
+        )
+    record = next((each for each in records if each.status == "refused"), records[0])
+    return Subject(
+        name,
+        record.plugin,
+        settings or {},
+        record.reason,
+        record.distribution,
+        record.version,
+        record.entry_point,
+    )

@@ -1,0 +1,111 @@
+"""Checks of the unit of work: what a plugin does is stored if and only if the flow is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+
+from authhost.errors import AuthError
+from authhost.host import AuthHost
+from authhost.request import Request
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.trial import Rows, Trial, quiet, rows_of
+from authhost.testing.stage import OTHER_PASSWORD, PASSWORD
+
+EVE = "eve@example.org"
+
+
+class _Undone(Exception):
+    """Ends a unit of work as an application's own error does."""
+
+
+def rollback(trial: Trial) -> Iterator[Fault]:
+    """Nothing that it writes or counts survives a unit of work that is rolled back."""
+    expected, _, _ = _left(trial, undone=False)
+    left, called, counted = _left(trial, undone=True)
+    for table, rows in left.items():
+        if len(rows) != len(expected.get(table, ())):
+            yield Fault(
+                f"rows of {table} survive a rollback (of {', '.join(sorted(called))}); they are written "
+                "through a connection of its own: use request.insert or request.db"
+            )
+    for name in counted:
+        yield Fault(
+            f"counts in memory what was rolled back ({name}); wait for the commit (request.on_commit)",
+            note=True,
+        )
+
+
+def _left(trial: Trial, *, undone: bool) -> tuple[Rows, set[str], list[str]]:
+    """The rows after a life of two flows, the hooks of five more that were undone, what those counted."""
+    with quiet(), trial.watched(email_verification="optional") as (host, mailbox, watched):
+        with host.request() as request:
+            token = host.account.signup(request, email=EVE, password=PASSWORD).session_token
+            host.account.confirm_email(request, key=mailbox.key())
+        before = _memory(trial.subject.plugin)
+        watched.calls.clear()
+        for flow in _flows(host) if undone else ():
+            with suppress(_Undone, AuthError, OperationalError), host.request(session_token=token) as request:
+                flow(request)
+                raise _Undone
+        called = {call.hook for call in watched.calls}
+        after = _memory(trial.subject.plugin)
+        host.close()  # what waits in memory is written now, if ever
+        return rows_of(host), called, [name for name in before if after.get(name) != before[name]]
+
+
+def _flows(host: AuthHost) -> Iterator[Callable[[Request], Any]]:
+    account = host.account
+    yield lambda request: account.signup(request, email="mallory@example.org", password=PASSWORD)
+    yield lambda request: account.login(request, identifier=EVE, password=PASSWORD)
+    yield lambda request: account.add_email(request, email="eve@work.example.org")
+    yield lambda request: account.change_password(
+        request, current_password=PASSWORD, new_password=OTHER_PASSWORD
+    )
+    yield account.logout
+
+
+def _memory(plugin: object) -> dict[str, Any]:
+    """Numbers and sizes that a plugin keeps on itself or in its module."""
+    holders = [vars(plugin)] if hasattr(plugin, "__dict__") else []
+    found: dict[str, Any] = {}
+    for name, value in (item for holder in holders for item in holder.items()):
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            found[name] = value
+        elif isinstance(value, list | dict | set):
+            found[name] = len(value)
+    return found
+
+
+def outside(trial: Trial) -> Iterator[Fault]:
+    """Nothing leaves the process before the commit: no network, file or process within a hook."""
+    seen = set()
+    for call in trial.within.calls:
+        if call.hook.startswith(("register_", "host_")):
+            continue
+        for what, place in (call.outside or {}).items():
+            if (call.hook, what) not in seen:
+                seen.add((call.hook, what))
+                yield Fault(
+                    f"{what} before the flow is stored; do it after the commit (request.on_commit), "
+                    "or leave a row for a worker",
+                    call.hook,
+                    place,
+                )
+
+
+def hosts(trial: Trial) -> Iterator[Fault]:
+    """Two hosts in one process do not mix."""
+    with quiet(), trial.watched() as (first, mailbox, _), trial.watched() as (second, _, _):
+        before = rows_of(second)
+        with first.request() as request:
+            waiting = first.account.signup(request, email=EVE, password=PASSWORD).session_token
+        with first.request(session_token=waiting) as request:
+            first.account.confirm_email(request, key=mailbox.key())
+        first.close()
+        strayed = {table for table, rows in rows_of(second).items() if len(rows) != len(before[table])}
+    for table in sorted(strayed):
+        yield Fault(f"what happened at one host is in {table} of another; keep state by host (host_started)")

@@ -1,0 +1,216 @@
+"""What the checks look at: lives with the plugin and without, and what was left behind."""
+
+from __future__ import annotations
+
+import io
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, MetaData, event, select
+
+from authhost.host import AuthHost
+from authhost.store.tables import metadata as core
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.subject import Subject
+from authhost.testing.conformance.watching import Call, Watched
+from authhost.testing.life import SETTINGS, Life, Step
+from authhost.testing.openid import LocalProvider
+from authhost.testing.recording import Mailbox
+from authhost.testing.stage import Clock, open_host
+
+MAILBOX = "authhost-mailbox"
+OWN = frozenset(core.tables)
+Rows = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(slots=True)
+class Lived:
+    """A life and its traces."""
+
+    steps: list[Step]
+    ended_by: Step | None
+    calls: list[Call]
+    secrets: dict[str, str]
+    rows: Rows
+    logged: list[logging.LogRecord]
+    printed: str
+    of_call: list[str]
+    """In which step each call was."""
+
+
+class Trial:
+    """One examination of a plugin, in a folder of its own."""
+
+    def __init__(self, subject: Subject, folder: Path, provider: LocalProvider) -> None:
+        self.subject, self.folder, self.provider = subject, folder, provider
+        self.known: dict[str, tuple[Fault, ...]] = {}
+        """Faults that several checks ask for."""
+        self.hangs = False
+        """Whether a check did not come back."""
+        self._count = 0
+        self._without: list[Step] | None = None
+        self._within: Lived | None = None
+
+    @contextmanager
+    def host(self, plugins: Mapping[str, object], **settings: Any) -> Iterator[tuple[AuthHost, Mailbox]]:
+        """A host of its own with some plugins, on a fresh SQLite file."""
+        self._count += 1
+        mailbox, name = Mailbox(), self.subject.name
+        given = {
+            **SETTINGS,
+            "providers": self.provider.settings,
+            "plugin_settings": {name: self.subject.settings} if name in plugins else {},
+            **settings,
+        }
+        url = f"sqlite:///{self.folder / f'{self._count}.sqlite3'}"
+        with open_host(url, {MAILBOX: mailbox, **plugins}, clock=Clock(), **given) as host:
+            _impatient(host.engine)
+            yield host, mailbox
+
+    @contextmanager
+    def watched(self, **settings: Any) -> Iterator[tuple[AuthHost, Mailbox, Watched]]:
+        """A host with the plugin under observation."""
+        watched = Watched(self.subject)
+        with self.host({self.subject.name: watched.view}, **settings) as (host, mailbox):
+            yield host, mailbox, watched
+
+    # Not `functools.cached_property`: before Python 3.12 it locks all instances while one looks.
+
+    @property
+    def without(self) -> list[Step]:
+        """How every flow ends without the plugin."""
+        if self._without is None:
+            self._without = self._live_without()
+        return self._without
+
+    @property
+    def within(self) -> Lived:
+        """The same with the plugin, in all detail."""
+        if self._within is None:
+            self._within = self._live_within()
+        return self._within
+
+    def _live_without(self) -> list[Step]:
+        with self.host({}) as (host, mailbox), quiet():
+            life = Life(host, mailbox, self.provider)
+            life.live()
+        assert life.ended_by is None, f"the kit itself stops after {life.ended_by}"
+        return life.steps
+
+    def _live_within(self) -> Lived:
+        of_call: list[str] = []
+        with self.watched() as (host, mailbox, watched), listened() as logged, printed() as text:
+            told = len(watched.calls)
+
+            def after(step: Step) -> None:
+                of_call.extend([step.title] * (len(watched.calls) - told - len(of_call)))
+                for call in watched.calls:
+                    token = getattr(call.arguments.get("sociallogin"), "token", None)
+                    if token is not None:
+                        life.secrets[token.reveal()] = "a provider's token"
+
+            of_call.extend(["start"] * told)
+            told = 0
+            life = Life(host, mailbox, self.provider, after=after)
+            life.live()
+            host.close()
+            of_call.extend(["stop"] * (len(watched.calls) - len(of_call)))
+            life.secrets[host.settings.secret_key] = "the secret key"
+            return Lived(
+                life.steps,
+                life.ended_by,
+                watched.calls,
+                life.secrets,
+                rows_of(host),
+                logged,
+                text.getvalue(),
+                of_call,
+            )
+
+
+def _impatient(engine: Engine) -> None:
+    """Who waits for a lock of this host itself would wait for ever: say so soon."""
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
+    engine.dispose()
+
+
+def rows_of(host: AuthHost) -> Rows:
+    """All rows of all tables that are not the host's own."""
+    metadata = MetaData()
+    metadata.reflect(host.engine)
+    tables = [
+        table
+        for table in metadata.sorted_tables
+        if table.name not in OWN and not table.name.endswith("_version")
+    ]
+    with host.engine.connect() as connection:
+        return {
+            table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
+            for table in tables
+        }
+
+
+@dataclass
+class _Ear(logging.Handler):
+    heard: list[logging.LogRecord] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__(logging.DEBUG)
+
+    __hash__ = object.__hash__
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.heard.append(record)
+
+
+@contextmanager
+def listened() -> Iterator[list[logging.LogRecord]]:
+    """All that is logged, at every level; it goes nowhere else meanwhile."""
+    root, ear = logging.getLogger(), _Ear()
+    handlers, level = root.handlers, root.level
+    database = logging.getLogger("sqlalchemy")
+    of_database = database.level
+    root.handlers = [ear]
+    root.setLevel(logging.DEBUG)
+    database.setLevel(logging.WARNING)  # else it prints every statement
+    try:
+        yield ear.heard
+    finally:
+        database.setLevel(of_database)
+        root.handlers = handlers
+        root.setLevel(level)
+
+
+@contextmanager
+def printed() -> Iterator[io.StringIO]:
+    """All that is printed."""
+    text = io.StringIO()
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(text))
+        stack.enter_context(redirect_stderr(text))
+        yield text
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Nothing is logged or printed."""
+    with listened(), printed():
+        yield
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Afterwards it is logged and printed where it was before, though somebody who listens hangs."""
+    root, database = logging.getLogger(), logging.getLogger("sqlalchemy")
+    before = sys.stdout, sys.stderr, root.handlers, root.level, database.level
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr, root.handlers = before[:3]
+        root.setLevel(before[3])
+        database.setLevel(before[4])

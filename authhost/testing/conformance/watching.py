@@ -1,0 +1,148 @@
+"""A plugin under observation: what each call of a hook does, changes, raises and costs."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import threading
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
+from time import perf_counter_ns
+from types import SimpleNamespace
+from typing import Any
+
+from authhost_hookspecs import Refused, StopFlow
+
+from authhost.guard import FAILURES
+from authhost.request import Request
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.conformance.subject import IMPL, Subject
+
+OF_REQUEST = (
+    "id",
+    "user",
+    "session",
+    "authentication",
+    "identifier_digest",
+    "provider",
+    "ip_address",
+    "user_agent",
+    "language",
+    "native",
+)
+OF_SOCIALLOGIN = ("process", "token", "email_addresses")
+"""What `sociallogin.connect` does not change by design."""
+WRITING = "wax+"
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of one hook."""
+
+    hook: str
+    arguments: dict[str, Any]
+    nanoseconds: int = 0
+    error: BaseException | None = None
+    changed: tuple[str, ...] = ()
+    """Arguments that were not the same afterwards."""
+    outside: dict[str, str | None] | None = None
+    """What left the process before the commit, and where in the code."""
+
+
+class Watched:
+    """A stand-in for a plugin, with the same hooks, that writes down each call."""
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+        self.calls: list[Call] = []
+        self.view = SimpleNamespace()
+        _listen()
+        for hook, function in subject.implementations.items():
+            options = getattr(function, IMPL)
+            watch = self._wrapper if options["wrapper"] else self._plain
+            setattr(self.view, hook, watch(hook, function))
+
+    def _plain(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        if hook.startswith("register_"):
+            return function
+        names = list(inspect.signature(function).parameters)
+
+        @wraps(function)
+        def called(*values: Any) -> Any:
+            # The guard hands arguments over by their place.
+            given = dict(zip(names, values, strict=True))
+            call = Call(hook, given, outside={})
+            self.calls.append(call)
+            before = {name: _state(value) for name, value in given.items()}
+            outer, _running.call = getattr(_running, "call", None), (self.subject, call)
+            started = perf_counter_ns()
+            try:
+                return function(*values)
+            except FAILURES as error:
+                call.error = None if isinstance(error, Refused | StopFlow) else error
+                raise
+            finally:
+                call.nanoseconds = perf_counter_ns() - started
+                _running.call = outer
+                call.changed = tuple(name for name, value in given.items() if _state(value) != before[name])
+
+        return called
+
+    def _wrapper(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def called(*values: Any) -> Generator[None, Any, Any]:
+            self.calls.append(Call(hook, {}, outside={}))
+            return (yield from function(*values))
+
+        return called
+
+
+def _state(value: Any) -> Any:
+    """What a value looks like, all the way down."""
+    if isinstance(value, Request):
+        return [_state(getattr(value, name)) for name in OF_REQUEST]
+    if isinstance(value, SocialLogin):
+        return [_state(getattr(value, name)) for name in OF_SOCIALLOGIN]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value), *(_state(getattr(value, each.name)) for each in fields(value))]
+    if isinstance(value, BaseException):
+        return [type(value), str(value), repr(vars(value))]
+    return repr(value)
+
+
+# What leaves the process: CPython tells of it (PEP 578). A hook like this cannot be taken out again.
+
+_running = threading.local()
+_listening = False
+
+
+def _listen() -> None:
+    global _listening
+    if not _listening:
+        _listening = True
+        sys.addaudithook(_heard)
+
+
+def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+    current = getattr(_running, "call", None)
+    if current is None:
+        return
+    what = _outside(event, arguments)
+    if what is not None:
+        subject, call = current
+        call.outside.setdefault(what, subject.place(sys._getframe()))
+
+
+def _outside(event: str, arguments: tuple[Any, ...]) -> str | None:
+    if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto"):
+        return "talks to the network"
+    if event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork"):
+        return "starts a process"
+    if event in ("os.remove", "os.rename", "os.mkdir", "os.rmdir"):
+        return "changes files"
+    if event == "open":
+        path, mode, _ = arguments
+        written = isinstance(mode, str) and any(letter in mode for letter in WRITING)
+        return "writes a file" if written and "__pycache__" not in str(path) else None
+    return "sleeps" if event == "time.sleep" else None

@@ -1,0 +1,197 @@
+"""Each planted fault is found, by a message that names it."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from authhost.testing import LocalProvider
+from authhost.testing.conformance import CHECKS, NoSuchPlugin, Subject, concurrency, subject_of
+from authhost.testing.conformance import run as suite
+from authhost.testing.conformance.run import run
+from authhost.testing.conformance.trial import Trial
+from conformance import faulty
+
+PLANTED = [
+    (faulty.UnknownHook, "accepted", "there is no hook 'user_loged_in'; did you mean 'user_logged_in'"),
+    (faulty.WrongArgument, "accepted", "its arguments are (request, user)"),
+    (faulty.Asynchronous, "accepted", "user_logged_in is an async def"),
+    (faulty.Defaulted, "accepted", "user_logged_in gives user a default"),
+    (faulty.Undecorated, "accepted", "user_logged_out bears a hook's name but is not decorated"),
+    (faulty.OthersMarker, "accepted", "the marker of project 'pytest'"),
+    (faulty.VetoWrapper, "accepted", "before_login may not be wrapped"),
+    (faulty.UnusableSettings, "accepted", "token"),
+    (faulty.ForeignTable, "declarations", "table note may be somebody else's"),
+    (faulty.StaleMigration, "declarations", "forgotten"),
+    (faulty.BrokenCommands, "declarations", "register_commands: failed: RuntimeError: no such module"),
+    (faulty.TakenCommand, "declarations", "command 'db' is authhost's own"),
+    (
+        faulty.Raises,
+        "failures",
+        "email_changed: raised ZeroDivisionError: planted in 'Make an address primary'",
+    ),
+    (faulty.Exits, "failures", "user_logged_in: raised SystemExit"),
+    (faulty.FailsLater, "failures", "a callback of request.on_commit raised ZeroDivisionError"),
+    (faulty.BadRow, "failures", "rows that it queued were not stored"),
+    (faulty.Vetoes, "outcomes", "'Confirm the address' ends with"),
+    (faulty.Vetoes, "failures", "before_login: raised KeyError"),
+    (faulty.KeepsMessages, "outcomes", "delivery_failed"),
+    (faulty.NeedsEmail, "edges", "raised AttributeError: 'NoneType' object has no attribute 'lower'"),
+    (faulty.NeedsUser, "edges", "flow_refused: raised AttributeError"),
+    (faulty.ChangesUser, "arguments", "user_logged_in: changes its argument user"),
+    (faulty.ChangesRequest, "arguments", "user_signed_up: changes its argument request"),
+    (faulty.Slow, "times", "user_logged_in: takes 1"),
+    (faulty.OwnConnection, "rollback", "rows of authhost_faulty_note survive a rollback"),
+    (faulty.LockedOut, "failures", "it writes by a connection of its own"),
+    (faulty.HandsOver, "rollback", "rows of authhost_faulty_note survive a rollback"),
+    (faulty.Connects, "outside", "user_logged_in: talks to the network before the flow is stored"),
+    (faulty.Writes, "outside", "user_logged_in: writes a file before the flow is stored"),
+    (faulty.Starts, "outside", "user_logged_in: starts a process before the flow is stored"),
+    (faulty.OneHost, "hosts", "what happened at one host is in authhost_faulty_note of another"),
+    (faulty.GlobalLock, "threads", "user_logged_in: holds a lock while it uses the request"),
+    (faulty.LeavesLocked, "threads", "email_changed: does not come back"),
+    (faulty.Hangs, "outcomes", "does not come back within 5 seconds"),
+    (faulty.KeepsRequest, "threads", "user_logged_in: uses the request of another thread"),
+    (faulty.UsesThread, "threads", "user_logged_in: uses the request of another thread"),
+    (faulty.StoresToken, "secrets", "a provider's token is stored in authhost_faulty_note.text"),
+    (faulty.StoresSession, "secrets", "a session token is stored in authhost_faulty_note.text"),
+    (faulty.LogsKey, "secrets", "the key of a message is logged"),
+    (faulty.PrintsKey, "secrets", "the key of a message is printed"),
+]
+
+
+@pytest.fixture(scope="module")
+def provider():
+    with LocalProvider() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def without(provider, tmp_path_factory):
+    """A life without any plugin is the same for all."""
+    return Trial(Subject("faulty", None), tmp_path_factory.mktemp("without"), provider).without
+
+
+@pytest.fixture
+def trial(provider, without, tmp_path):
+    def make(plugin):
+        made = Trial(Subject("faulty", plugin), tmp_path, provider)
+        made._without = without
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("kind", "check", "message"), PLANTED, ids=[f"{kind.__name__}-{check}" for kind, check, _ in PLANTED]
+)
+def test_a_planted_fault_is_named(trial, kind, check, message, monkeypatch):
+    monkeypatch.setattr(concurrency, "HUNG", 1.0)
+    if kind is faulty.Hangs:
+        monkeypatch.setattr(suite, "DEADLINE", 5.0)
+    verdict = run(check, trial(kind()))
+    assert verdict.outcome == "failed", verdict
+    assert any(message in str(fault) for fault in verdict.faults), verdict
+
+
+def test_the_place_of_a_fault(trial):
+    (fault,) = run("failures", trial(faulty.Raises())).faults
+    lines = Path(faulty.__file__).read_text().splitlines()
+    file, _, line = fault.where.partition(":")
+    assert (file, lines[int(line) - 1].strip()) == ("faulty.py", 'raise ZeroDivisionError("planted")')
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_one_without_fault_passes(trial, check):
+    verdict = run(check, trial(faulty.Good()))
+    assert verdict.outcome == "passed", verdict
+
+
+def test_a_decision_is_no_fault(trial):
+    verdict = run("outcomes", trial(faulty.Decides()))
+    assert verdict.outcome == "passed"
+    assert [fault.note for fault in verdict.faults] == [True, True]
+    assert "'Sign up' ended by the plugin's own decision" in str(verdict.faults[0])
+
+
+def test_what_counts_too_early_is_a_note(trial):
+    verdict = run("rollback", trial(faulty.CountsEarly()))
+    assert verdict.outcome == "passed"
+    assert "counts in memory what was rolled back (logins)" in str(verdict.faults[0])
+
+
+def test_one_that_is_refused_is_not_tried(trial):
+    verdict = run("outcomes", trial(faulty.UnknownHook()))
+    assert verdict.outcome == "skipped"
+
+
+def test_a_check_that_breaks_is_a_fault(trial, monkeypatch):
+    made = trial(faulty.Good())
+    monkeypatch.setattr(made, "_within", SimpleNamespace(rows=None))
+    verdict = run("secrets", made)
+    assert verdict.outcome == "failed"
+    assert "ended with AttributeError" in str(verdict.faults[0])
+
+
+# Installed ones.
+
+GOOD = inspect.getsource(faulty.Good).replace("(Tabled)", "").replace("request.insert", "(lambda *_: None)")
+SOURCE = f"""
+import threading
+from authhost_hookspecs import Request, User, hookimpl
+notes = None
+{GOOD}
+plugin = Good()
+"""
+
+
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Install a module as pip would, with a distribution of its own."""
+
+    def install(source, *requires, name="planted", module="planted_plugin"):
+        site = tmp_path / "site"
+        info = site / f"{module}-1.0.dist-info"
+        info.mkdir(parents=True)
+        (site / f"{module}.py").write_text(source)
+        needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n{needs}")
+        (info / "entry_points.txt").write_text(f"[authhost]\n{name} = {module}:plugin\n")
+        (info / "RECORD").write_text(f"{module}.py,,\n")
+        monkeypatch.syspath_prepend(str(site))
+        monkeypatch.delitem(sys.modules, module, raising=False)
+        return site
+
+    return install
+
+
+CONTRACT = "authhost-hookspecs>=1.0,<2"
+
+
+@pytest.mark.parametrize(
+    ("source", "requires", "check", "message"),
+    [
+        (SOURCE, ["authhost-hookspecs>=7"], "accepted", "it needs contract >=7, this host has 1."),
+        ("import no_such_module\n", [CONTRACT], "accepted", "does not import (ModuleNotFoundError"),
+        ("from authhost_hookspecs import hookimpl\n", [CONTRACT], "accepted", "has no attribute 'plugin'"),
+        (SOURCE.replace("plugin = Good()", "plugin = Good"), [CONTRACT], "accepted", "it is the class Good"),
+        (SOURCE + "import click\n", [CONTRACT], "independent", "No module named 'click'; declare it"),
+        (SOURCE + "import authhost\n", [CONTRACT], "independent", "imports authhost; depend on the contract"),
+        (SOURCE, [], "independent", "does not declare authhost-hookspecs"),
+        (SOURCE, [CONTRACT, "authhost"], "independent", "depends on authhost; depend on authhost-hookspecs"),
+    ],
+)
+def test_a_fault_of_a_distribution_is_named(install, provider, tmp_path, source, requires, check, message):
+    install(source, *requires)
+    verdict = run(check, Trial(subject_of("planted"), tmp_path, provider))
+    assert verdict.outcome == "failed", verdict
+    assert any(message in str(fault) for fault in verdict.faults), verdict
+
+
+def test_a_plugin_that_is_not_there():
+    with pytest.raises(NoSuchPlugin, match="no installed plugin is named 'nobody'"):
+        subject_of("nobody")
