@@ -1,0 +1,144 @@
+"""SMTP (RFC 5321), over one connection for many messages."""
+
+from __future__ import annotations
+
+import io
+import smtplib
+import socket
+import ssl
+from email.message import EmailMessage
+from time import monotonic
+from uuid import UUID
+
+from authhost_email.addresses import on_the_wire
+from authhost_email.errors import Permanent
+from authhost_email.settings import EmailSettings
+
+LONGEST_REPLY = 65_536
+
+
+class Smtp:
+    """Only what a server says of a message or its recipient is held against the message."""
+
+    def __init__(self, settings: EmailSettings) -> None:
+        self._settings = settings
+        self._server: smtplib.SMTP | None = None
+
+    def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
+        """A connection that the server has closed meanwhile is opened again, before anything is sent."""
+        server = self._connected()
+        sender = on_the_wire(self._settings.from_address)
+        try:
+            server.send_message(message, sender, [on_the_wire(recipient)])
+        except smtplib.SMTPRecipientsRefused as error:
+            code = next(iter(error.recipients.values()))[0]
+            self._ended(code)
+            raise self._kind(code)(f"recipient refused, {code}") from None
+        except smtplib.SMTPNotSupportedError as error:
+            raise Permanent("the server takes no such address (SMTPUTF8)") from error
+        except smtplib.SMTPSenderRefused as error:
+            self._ended(error.smtp_code)
+            raise ConnectionError(f"sender refused, {error.smtp_code}") from None
+        except smtplib.SMTPResponseException as error:
+            self._ended(error.smtp_code)
+            raise self._kind(error.smtp_code)(f"refused, {error.smtp_code}") from None
+        except (OSError, smtplib.SMTPException) as error:
+            self._ended(421)
+            raise ConnectionError(type(error).__name__) from None
+
+    @staticmethod
+    def _kind(code: int) -> type[Exception]:
+        return Permanent if code >= 500 else ConnectionError
+
+    def _connected(self) -> smtplib.SMTP:
+        if self._server is not None:
+            try:
+                if self._server.noop()[0] == 250:
+                    return self._server
+            except (OSError, smtplib.SMTPException):
+                pass
+            self.close()
+        try:
+            return self._connect()
+        except smtplib.SMTPAuthenticationError as error:
+            self._ended(421)
+            raise ConnectionError(f"not authenticated, {error.smtp_code}") from None
+        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: no ASCII in a password
+            self._ended(421)
+            raise ConnectionError(type(error).__name__) from None
+
+    def _connect(self) -> smtplib.SMTP:
+        settings, tls = self._settings, ssl.create_default_context()
+        where, timeout = (settings.smtp_host, settings.smtp_port), settings.timeout
+        if settings.smtp_tls == "tls":
+            server: smtplib.SMTP = _OverTls(*where, timeout=timeout, context=tls)
+        else:
+            server = _Patient(*where, timeout=timeout)
+        self._server = server
+        if settings.smtp_tls == "starttls":
+            server.starttls(context=tls)
+        if settings.smtp_username is not None:
+            server.login(settings.smtp_username, settings.smtp_password or "")
+        server.ehlo_or_helo_if_needed()
+        return server
+
+    def _ended(self, code: int) -> None:
+        """After 421, or where nothing came back, the connection is of no use any more."""
+        if code == 421 or code < 0:
+            self.close()
+
+    def close(self) -> None:
+        """Say good-bye, if there is somebody to say it to."""
+        server, self._server = self._server, None
+        if server is not None:
+            try:
+                server.quit()
+            except (OSError, smtplib.SMTPException):
+                server.close()
+
+
+class _Patient(smtplib.SMTP):
+    """Waits for a whole reply as long as the time-out says; the library does so for each piece of it."""
+
+    _replies: _Replies
+
+    def getreply(self) -> tuple[int, bytes]:
+        """The next reply; the connection ends where there is no end to it."""
+        if self.file is None and self.sock is not None:
+            self._replies = _Replies(self.sock)
+            self.file = io.BufferedReader(self._replies)
+        self._replies.begin()
+        return super().getreply()
+
+
+class _OverTls(_Patient, smtplib.SMTP_SSL):
+    """With TLS from the first byte."""
+
+
+class _Replies(io.RawIOBase):
+    """What the server says, of which a reply takes so much and so long, and no more."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._raw = connection.makefile("rb", buffering=0)
+        self._timeout = connection.gettimeout() or 0.0
+
+    def begin(self) -> None:
+        """From here on it is another reply."""
+        self._left, self._end = LONGEST_REPLY, monotonic() + self._timeout
+
+    def readable(self) -> bool:
+        """It is for reading."""
+        return True
+
+    def readinto(self, buffer: memoryview) -> int | None:  # type: ignore[override]
+        """One piece. Raises `TimeoutError` after too many, or too late."""
+        if self._left <= 0 or monotonic() > self._end:
+            raise TimeoutError("there is no end to the reply")
+        count = self._raw.readinto(buffer)
+        self._left -= count or 0
+        return count
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._raw.close()
+        super().close()

@@ -1,0 +1,203 @@
+"""SMTP, with a real server."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+from aiosmtpd.smtp import AuthResult
+from authhost_email.samples import RECIPIENT
+from authhost_email.settings import EmailSettings
+from authhost_email.transports import Permanent, transport_of
+
+from email_plugin.post import ANN, Lines, Mailbox, one, outbox, queue, rows, smtp_settings
+
+
+def test_smtp_over_one_connection():
+    with Mailbox().running() as mailbox:
+        settings = smtp_settings(mailbox)
+        transport = transport_of(settings)
+        for number in range(5):
+            transport.send(*one(settings, number))
+        transport.close()
+        assert (len(mailbox.taken), mailbox.connections) == (5, 1)
+        assert mailbox.taken[0]["To"] == RECIPIENT
+
+
+@pytest.mark.parametrize(
+    ("step", "kind"),
+    [("busy", OSError), ("die", OSError), ("refuse", Permanent), ("take and die", OSError)],
+)
+def test_smtp_that_fails_and_then_does_not(step, kind):
+    with Mailbox([step]).running() as mailbox:
+        settings = smtp_settings(mailbox)
+        transport = transport_of(settings)
+        with pytest.raises(kind):
+            transport.send(*one(settings))
+        transport.send(*one(settings, 2))
+        transport.close()
+        assert len(mailbox.taken) == (2 if step == "take and die" else 1)
+
+
+def test_smtp_refuses_a_recipient():
+    with Mailbox().running() as mailbox:
+        settings = smtp_settings(mailbox)
+        transport = transport_of(settings)
+        with pytest.raises(Permanent, match="550"):
+            transport.send(*one(settings, to="nobody@example.org"))
+        transport.send(*one(settings))
+        transport.close()
+        assert mailbox.connections == 1
+
+
+def test_smtp_with_addresses_beyond_ascii():
+    with Mailbox(enable_SMTPUTF8=True).running() as mailbox:
+        settings = smtp_settings(mailbox)
+        transport = transport_of(settings)
+        transport.send(*one(settings, to="änn@example.org"))
+        transport.close()
+        assert mailbox.taken[0]["To"] == "änn@example.org"
+    with Mailbox(enable_SMTPUTF8=False).running() as mailbox:
+        settings = smtp_settings(mailbox)
+        with pytest.raises(Permanent, match="SMTPUTF8"):
+            transport_of(settings).send(*one(settings, to="änn@example.org"))
+
+
+def test_a_domain_beyond_ascii_needs_no_smtputf8():
+    """The local part is ASCII: DNS knows the domain by its A-label (RFC 5891), which any server takes."""
+    with Mailbox(enable_SMTPUTF8=False).running() as mailbox:
+        settings = smtp_settings(mailbox)
+        transport_of(settings).send(*one(settings, to="ann@exämple.org"))
+        assert len(mailbox.taken) == 1
+
+
+def test_smtp_with_nobody_there():
+    with pytest.raises(OSError, match="Refused"):
+        transport_of(EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=9)).send(
+            *one(EmailSettings())
+        )
+
+
+@pytest.mark.parametrize("tls", ["starttls", "tls"])
+def test_smtp_over_tls_with_a_password(certificate, monkeypatch, tls):
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    options = {"ssl_context": context} if tls == "tls" else {"tls_context": context}
+
+    def authenticate(server, session, envelope, mechanism, data):
+        return AuthResult(success=(data.login, data.password) == (b"ann", b"secret"), handled=False)
+
+    mailbox = Mailbox(
+        authenticator=authenticate, auth_required=True, auth_require_tls=tls == "starttls", **options
+    )
+    with mailbox.running():
+        settings = smtp_settings(mailbox, smtp_tls=tls, smtp_username="ann", smtp_password="secret")
+        with pytest.raises(OSError, match="SSL"):  # nobody trusts that certificate
+            transport_of(settings).send(*one(settings))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        transport = transport_of(settings)
+        transport.send(*one(settings))
+        transport.close()
+        assert len(mailbox.taken) == 1
+        wrong = smtp_settings(mailbox, smtp_tls=tls, smtp_username="ann", smtp_password="wrong")
+        with pytest.raises(OSError, match="not authenticated"):
+            transport_of(wrong).send(*one(wrong))
+        assert "secret" not in repr(settings)
+
+
+def test_a_server_that_offers_no_starttls_for_a_while():
+    """A stripped STARTTLS says nothing of the message; it must not die of it."""
+    with Mailbox().running() as mailbox:
+        settings = smtp_settings(mailbox, smtp_tls="starttls")
+        with pytest.raises(ConnectionError, match="NotSupported"):
+            transport_of(settings).send(*one(settings))
+        assert mailbox.taken == []
+
+
+def test_stripped_starttls_kills_no_message(make, clock):
+    with Mailbox().running() as mailbox:
+        host = make(
+            email={
+                "transport": "smtp",
+                "smtp_host": "127.0.0.1",
+                "smtp_port": mailbox.port,
+                "smtp_tls": "starttls",
+            }
+        )
+        for number in range(3):
+            queue(host, f"u{number}@example.org")
+        outbox(host).deliver_pending()
+    assert rows(host, "status") == [("pending",)] * 3
+
+
+def test_a_server_that_offers_no_auth_for_a_while():
+    with Mailbox().running() as mailbox:
+        settings = smtp_settings(mailbox, smtp_username="ann", smtp_password="secret")
+        with pytest.raises(ConnectionError, match="NotSupported"):
+            transport_of(settings).send(*one(settings))
+
+
+@pytest.mark.parametrize("greeting", [b"554 no service here, come back later\r\n", b"2" * 9000 + b"\r\n"])
+def test_a_greeting_that_refuses_says_nothing_of_the_message(greeting):
+    with Lines(lambda word: [b"500 no\r\n"], greeting) as server:
+        settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
+        with pytest.raises(ConnectionError, match="SMTP"):
+            transport_of(settings).send(*one(settings))
+
+
+def test_a_refused_sender_says_nothing_of_the_message():
+    """Such as 530, authentication required: the operator mends it, and the messages go."""
+
+    def answer(word):
+        yield b"530 log in first\r\n" if word == b"MAIL" else b"250 OK\r\n"
+
+    with Lines(answer) as server:
+        settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
+        with pytest.raises(ConnectionError, match="sender refused, 530"):
+            transport_of(settings).send(*one(settings))
+
+
+def test_an_endless_reply():
+    """Each line is within the time-out, and there is no end: the step as a whole must have one."""
+    end = 20_000_000
+
+    def answer(word):
+        if word in (b"EHLO", b"HELO"):
+            piece = b"250-X\r\n" * 1000
+            yield from (piece for _ in range(end // len(piece)))
+            yield b"250 X\r\n"
+        else:
+            yield b"421 enough\r\n"
+
+    with Lines(answer) as server:
+        settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
+        with pytest.raises((OSError, Permanent)):
+            transport_of(settings).send(*one(settings))
+    assert server.written < end // 2
+
+
+@pytest.fixture
+def certificate_free_auth():
+    def answer(word):
+        if word == b"EHLO":
+            yield b"250-here\r\n250 AUTH PLAIN LOGIN\r\n"
+        elif word == b"AUTH":
+            yield b"535 wrong\r\n"
+        else:
+            yield b"250 OK\r\n"
+
+    with Lines(answer) as server:
+        yield {
+            "transport": "smtp",
+            "smtp_host": "127.0.0.1",
+            "smtp_port": server.port,
+            "smtp_username": "ann",
+            "smtp_password": "geheimnüs",
+        }
+
+
+def test_a_password_beyond_ascii_kills_no_message(certificate_free_auth, make):
+    host = make(email=certificate_free_auth)
+    queue(host, ANN)
+    outbox(host).deliver_pending()
+    assert rows(host, "status")[0][0] in ("pending", "sent")
