@@ -49,8 +49,8 @@ def locale(language: str) -> Locale:
 
 @cache
 def translations(language: str) -> NullTranslations:
-    """The catalogue of a language; the source's texts stand for themselves."""
-    if language == SOURCE:
+    """The catalogue of a language; the source's texts stand for themselves, and for a language not known."""
+    if language == SOURCE or language not in SHIPPED:
         return NullTranslations()
     path = files("authhost_email") / "locale" / language / "LC_MESSAGES" / f"{DOMAIN}.po"
     with path.open("rb") as file:

@@ -24,7 +24,8 @@ from jinja2 import (
     select_autoescape,
 )
 
-from authhost_email.details import details
+from authhost_email.addresses import on_the_wire
+from authhost_email.details import details, unlinked
 from authhost_email.languages import direction, locale, translations
 from authhost_email.settings import EmailSettings
 
@@ -46,6 +47,13 @@ KINDS = (
     "social_account_added",
     "social_account_removed",
 )
+ON_REQUEST = (
+    "email_confirmation",
+    "password_reset",
+    "password_reset_unknown_account",
+    "signup_existing_account",
+)
+"""Those that anybody may cause, who knows an address."""
 Context = Mapping[str, str | None]
 
 
@@ -61,7 +69,8 @@ class Rendered:
 def render(settings: EmailSettings, kind: str, recipient: str, language: str, context: Context) -> Rendered:
     """The message in a language. Raises `jinja2.TemplateError` where a template is wrong."""
     environment = _environment(settings.templates, language)
-    values: dict[str, Any] = {"email": recipient, "name": None, "link": None, "expires": None, **context}
+    values: dict[str, Any] = {"email": recipient, "link": None, "expires": None, **context}
+    values["name"] = unlinked(context.get("name") or "") or None
     said = environment.get_template(f"messages/{kind}.j2").make_module(values)
     when = _moment(context.get("time"), language)
     gettext = translations(language).ugettext
@@ -84,12 +93,17 @@ def render(settings: EmailSettings, kind: str, recipient: str, language: str, co
 def compose(
     settings: EmailSettings, rendered: Rendered, identifier: UUID, to: str, date: datetime
 ) -> EmailMessage:
-    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any."""
+    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any.
+
+    But it decodes encoded words (RFC 2047) in what it is given, and a line break may hide in one.
+    """
     message = EmailMessage()
-    local, _, domain = settings.from_address.rpartition("@")
-    message["Subject"] = rendered.subject
+    local, _, domain = on_the_wire(settings.from_address).rpartition("@")
+    address = on_the_wire(to)
+    message["Subject"] = rendered.subject.replace("=?", "= ?")
     message["From"] = Address(settings.from_name, local, domain)
-    message["To"] = to
+    # What looks like an encoded word is left to the envelope: decoded, it would be another address.
+    message["To"] = "undisclosed-recipients:;" if "=?" in address else address
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<{identifier}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
