@@ -1,40 +1,35 @@
 """Delivery from the outbox, after the commit that put a message there.
 
-A message is claimed by a lease: a worker that dies loses it to another. Of one
-recipient the oldest comes first; what can never be sent is set aside at once,
-so that it holds nothing up.
+Of one recipient the oldest comes first; what can never be sent is set aside at
+once, so that it holds nothing up.
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import random
-import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import Host
 from jinja2 import TemplateError
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import and_, delete, func, select, update
 
-from authhost_email.rendering import compose, render
+from authhost_email.addresses import key
+from authhost_email.devices import judge_candidates
+from authhost_email.leases import WAITING, Lease, Leases, Row
+from authhost_email.rendering import ON_REQUEST, compose, render
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import device_table, outbox_table, suppression_table
+from authhost_email.tables import outbox_table, suppression_table
 from authhost_email.transports import Permanent, Transport, transport_of
 
 log = logging.getLogger("authhost.email")
 
-CLAIM = 50
 LONGEST_WAIT = 3600.0
-IDLE = 5.0
 HOUR = timedelta(hours=1)
-OPEN = ("pending", "sending", "candidate")
-NEW_DEVICE = "new_device_login"
-Row = Mapping[str, Any]
+OPEN = (*WAITING, "candidate")
 
 
 class Outbox:
@@ -42,167 +37,106 @@ class Outbox:
 
     def __init__(self, host: Host, settings: EmailSettings) -> None:
         self._host, self._settings = host, settings
+        self._leases = Leases(host, settings.lease)
 
     def deliver_pending(self) -> int:
         """Try what is due, until nothing is; return how many were sent."""
         sent = 0
         transport = transport_of(self._settings)
         try:
-            self._judge_candidates()
-            while claimed := self._claim():
-                sent += sum(self._deliver(transport, row) for row in claimed)
+            while True:
+                judge_candidates(self._host)
+                claimed = self._leases.claim()
+                if not claimed:
+                    return sent
+                sent += sum(self._deliver(transport, lease) for lease in claimed)
         finally:
             transport.close()
-        return sent
 
-    # Claiming.
-
-    def _claim(self) -> list[Row]:
-        """Take what is due, the oldest of each recipient, for as long as the lease lasts."""
-        table, now = outbox_table.c, self._host.now
-        earlier = outbox_table.alias()
-        first = (
-            ~select(earlier.c.id)
-            .where(
-                earlier.c.recipient == table.recipient,
-                earlier.c.status.in_(OPEN[:2]),
-                earlier.c.id < table.id,
-            )
-            .exists()
-        )
-        due = (
-            select(table.id)
-            .where(table.status.in_(OPEN[:2]), table.next_attempt_at <= now, first)
-            .order_by(table.id)
-            .limit(CLAIM)
-            .with_for_update(skip_locked=True)
-        )
-        with self._host.engine.begin() as connection:
-            mine = [identifier for identifier in connection.execute(due).scalars() if identifier]
-            if not mine:
-                return []
-            claim = (
-                update(outbox_table)
-                .where(table.id.in_(mine))
-                .values(
-                    status="sending",
-                    attempts=table.attempts + 1,
-                    next_attempt_at=now + timedelta(seconds=self._settings.lease),
-                )
-            )
-            connection.execute(claim)
-            rows = connection.execute(select(outbox_table).where(table.id.in_(mine)).order_by(table.id))
-            return [row._asdict() for row in rows]
-
-    # Delivering.
-
-    def _deliver(self, transport: Transport, row: Row) -> bool:
-        settings, now = self._settings, self._host.now
-        if utc(row["next_attempt_at"]) <= now:
-            return False  # the lease has run out: somebody else may have it
-        later = self._not_now(row)
-        if later is not None:
-            return self._done(row, "suppressed") if later is NEVER else self._postpone(row, later)
+    def _deliver(self, transport: Transport, lease: Lease) -> bool:
         try:
-            rendered = render(settings, row["kind"], row["recipient"], row["language"], row["context"])
-            message = compose(settings, rendered, row["id"], row["recipient"], utc(row["created_at"]))
+            row = self._leases.begin(lease)
+        except ValueError as error:
+            return self._dead(lease, error)
+        if row is None:
+            return False
+        if row["attempts"] > self._settings.max_attempts:
+            return self._dead(lease, Permanent("each worker that tried it has died"))
+        try:
+            message = self._written(row)
+        except Exception as error:  # a template may do anything
+            broken = isinstance(error, TemplateError) or not isinstance(error, OSError)
+            return self._dead(lease, error) if broken else self._failed(lease, row, error)
+        if message is None:
+            return self._done(lease, "expired")
+        unwanted = self._unwanted(row)
+        if unwanted is not None:
+            return self._done(lease, unwanted)
+        try:
             transport.send(row["id"], row["recipient"], message)
         except Permanent as error:
-            return self._done(row, "dead", str(error))
-        except OSError as error:
-            return self._failed(row, error)
-        except (TemplateError, ValueError, LookupError) as error:
-            return self._done(row, "dead", type(error).__name__)
-        self._done(row, "sent")
+            return self._dead(lease, error)
+        except Exception as error:  # a library's own, which need be no OSError
+            return self._failed(lease, row, error)
+        self._done(lease, "sent")
         return True
 
-    def _not_now(self, row: Row) -> datetime | None:
-        """`NEVER` for an address that gets no mail; a time where it has had too many."""
-        table, now = outbox_table.c, self._host.now
-        recently = and_(
-            table.recipient == row["recipient"], table.status == "sent", table.sent_at > now - HOUR
-        )
+    def _unwanted(self, row: Row) -> str | None:
+        """Why it is not to be sent at all, as a status."""
+        table, recipient = outbox_table.c, row["recipient"]
+        listed = suppression_table.c.recipient
         with self._host.engine.connect() as connection:
-            suppressed = select(suppression_table.c.reason)
-            suppressed = suppressed.where(suppression_table.c.recipient == row["recipient"])
-            if connection.execute(suppressed).first() is not None:
-                return NEVER
-            count, oldest = connection.execute(
-                select(func.count(), func.min(table.sent_at)).where(recently)
-            ).one()
-        return utc(oldest) + HOUR if count >= self._settings.max_per_hour else None
+            if connection.execute(select(listed).where(listed == key(recipient))).first() is not None:
+                return "suppressed"
+            if row["kind"] not in ON_REQUEST:
+                return None
+            recently = and_(
+                table.recipient == recipient,
+                table.status == "sent",
+                table.kind.in_(ON_REQUEST),
+                table.sent_at > self._host.now - HOUR,
+            )
+            count = connection.execute(select(func.count()).where(recently)).scalar_one()
+        return "limited" if count >= self._settings.max_per_hour else None
 
-    def _postpone(self, row: Row, until: datetime) -> bool:
-        self._write(row, status="pending", next_attempt_at=until, attempts=row["attempts"] - 1)
-        return False
+    def _written(self, row: Row) -> EmailMessage | None:
+        """The message; None where its link works no longer."""
+        context, settings = row["context"], self._settings
+        expires = context.get("expires")
+        if expires and datetime.fromisoformat(expires) <= self._host.now:
+            return None
+        rendered = render(settings, row["kind"], row["recipient"], row["language"], context)
+        return compose(settings, rendered, row["id"], row["recipient"], utc(row["created_at"]))
 
-    def _failed(self, row: Row, error: Exception) -> bool:
+    # What became of it.
+
+    def _failed(self, lease: Lease, row: Row, error: Exception) -> bool:
         if row["attempts"] >= self._settings.max_attempts:
-            return self._done(row, "dead", str(error))
-        self._write(
-            row,
+            return self._dead(lease, error)
+        self._leases.end(
+            lease,
             status="pending",
             next_attempt_at=self._host.now + timedelta(seconds=backoff(row["attempts"])),
-            last_error=str(error)[:255],
+            last_error=in_short(error),
         )
         return False
 
-    def _done(self, row: Row, status: str, error: str | None = None) -> bool:
-        """For good. What it said is not kept any longer, unless an operator may want to try it again."""
-        values: dict[str, Any] = {"status": status, "last_error": error and error[:255]}
-        if status == "sent":
-            values["sent_at"] = self._host.now
-        if status == "dead":
-            log.error("message %s (%s) is given up: %s", row["id"], row["kind"], error)
-        else:
-            values["context"] = None
-        self._write(row, **values)
+    def _dead(self, lease: Lease, error: Exception) -> bool:
+        log.error("message %s is given up: %s", lease.message, in_short(error))
+        self._leases.end(lease, status="dead", last_error=in_short(error))
         return False
 
-    def _write(self, row: Row, **values: Any) -> None:
-        """Unless the lease was lost, and somebody else has it."""
-        table = outbox_table.c
-        mine = and_(table.id == row["id"], table.status == "sending", table.attempts == row["attempts"])
-        with self._host.engine.begin() as connection:
-            connection.execute(update(outbox_table).where(mine).values(values))
-
-    # Notices of a new device.
-
-    def _judge_candidates(self) -> None:
-        """A login with a device that was seen before is nobody's news; nor is the first login of all."""
-        table = outbox_table.c
-        found = select(outbox_table).where(table.status == "candidate").order_by(table.id).limit(CLAIM)
-        while True:
-            with self._host.engine.connect() as connection:
-                rows = [row._asdict() for row in connection.execute(found)]
-            for row in rows:
-                with self._host.engine.begin() as connection:
-                    self._judge(connection, row)
-            if len(rows) < CLAIM:
-                return
-
-    def _judge(self, connection: Connection, row: Row) -> None:
-        table, context = outbox_table.c, row["context"]
-        user_id = UUID(context["user_id"])
-        device = hashlib.sha256((context.get("user_agent") or "").encode()).digest()
-        of_user = select(device_table.c.digest).where(device_table.c.user_id == user_id)
-        known = set(connection.execute(of_user).scalars())
-        if device not in known:
-            try:
-                with connection.begin_nested():
-                    connection.execute(
-                        insert(device_table).values(user_id=user_id, digest=device, seen_at=self._host.now)
-                    )
-            except IntegrityError:  # another worker judges the same login
-                known.add(device)
-        here = and_(table.id == row["id"], table.status == "candidate")
-        if device in known or not known:
-            connection.execute(delete(outbox_table).where(here))
-        else:
-            connection.execute(update(outbox_table).where(here).values(status="pending"))
+    def _done(self, lease: Lease, status: str) -> bool:
+        """For good. What it said is not kept any longer: it may hold a key."""
+        sent_at = self._host.now if status == "sent" else None
+        self._leases.end(lease, status=status, sent_at=sent_at, last_error=None, context=None)
+        return False
 
 
-NEVER = datetime.max.replace(tzinfo=UTC)
+def in_short(error: Exception) -> str:
+    """A transport's own words; of another error the name alone, since its words may quote the message."""
+    said = str(error) if isinstance(error, (Permanent, OSError)) else ""
+    return said[:255] or type(error).__name__
 
 
 def backoff(attempts: int) -> float:
@@ -231,43 +165,7 @@ def change_status(host: Host, identifier: UUID, to: str, *, of: tuple[str, ...])
         values |= {"next_attempt_at": host.now, "attempts": 0, "last_error": None}
     else:
         values |= {"context": None}
-    here = and_(
-        outbox_table.c.id == identifier,
-        or_(*(outbox_table.c.status == each for each in of)),
-        outbox_table.c.context.is_not(None),
-    )
+    table = outbox_table.c
+    here = and_(table.id == identifier, table.status.in_(of), table.context.is_not(None))
     with host.engine.begin() as connection:
         return bool(connection.execute(update(outbox_table).where(here).values(values)).rowcount)
-
-
-class Worker:
-    """A thread that delivers, woken by each commit that put a message into the outbox."""
-
-    def __init__(self, outbox: Outbox) -> None:
-        self._outbox = outbox
-        self._wake = threading.Event()
-        self._stop = False
-        self._thread = threading.Thread(target=self._run, name="authhost-email", daemon=True)
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There may be something to do."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """Deliver what is due, then end."""
-        self._stop = True
-        self._wake.set()
-        self._thread.join(timeout=30)
-
-    def _run(self) -> None:
-        while True:
-            last = self._stop
-            self._wake.clear()
-            try:
-                self._outbox.deliver_pending()
-            except Exception as error:
-                log.error("the outbox could not be delivered: %s", type(error).__name__)
-            if last:
-                return
-            self._wake.wait(IDLE)

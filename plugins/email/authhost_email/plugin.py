@@ -17,10 +17,12 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_email.devices import NEW_DEVICE
 from authhost_email.languages import choose
-from authhost_email.outbox import NEW_DEVICE, Outbox, Worker
+from authhost_email.outbox import Outbox
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import metadata, outbox_table
+from authhost_email.worker import Worker
 
 NAME = "email"
 
@@ -65,8 +67,8 @@ class EmailPlugin:
             "next_attempt_at": now,
         }
         request.insert(outbox_table, row)
-        if status == "pending":
-            request.on_commit(self._wake)
+        # A candidate is seldom news: no worker is woken for it, which finds it when it looks next.
+        request.on_commit(self._wake if status == "pending" else self._deliver_inline)
 
     def _tell(
         self,
@@ -85,6 +87,9 @@ class EmailPlugin:
     def _wake(self) -> None:
         for worker in list(self._workers.values()):
             worker.wake()
+        self._deliver_inline()
+
+    def _deliver_inline(self) -> None:
         for outbox in list(self._outboxes.values()):
             outbox.deliver_pending()
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from authhost_email.addresses import is_plain
+
 CHOICES = {
     "smtp_tls": ("none", "starttls", "tls"),
     "delivery": ("background", "inline", "manual"),
 }
+STEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,8 @@ class EmailSettings:
     email worker`` or ``deliver``). ``templates`` is a folder whose messages come
     before the plugin's own; ``language`` is used where neither the request nor
     a translation says another. Links lead to the site and to ``link_hosts``,
-    separated by commas.
+    separated by commas. ``max_per_hour`` is of what anybody may cause who knows an
+    address; notices do not count.
     """
 
     from_address: str = "noreply@localhost"
@@ -37,7 +41,7 @@ class EmailSettings:
     smtp_tls: str = "none"
     timeout: float = 10.0
     delivery: str = "background"
-    max_attempts: int = 10
+    max_attempts: int = 60
     lease: float = 300.0
     max_per_hour: int = 30
     language: str = "en"
@@ -50,5 +54,12 @@ class EmailSettings:
         for name, allowed in CHOICES.items():
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
+        for name in ("timeout", "max_attempts", "max_per_hour"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0")
+        if self.lease < STEPS * self.timeout:
+            raise ValueError(f"lease must be at least {STEPS} times timeout, since a sending has many steps")
+        if not is_plain(self.from_address):
+            raise ValueError("from_address must be an address alone; a name goes into from_name")
         if "\n" in self.from_name or "\r" in self.from_name:
             raise ValueError("from_name must be one line")

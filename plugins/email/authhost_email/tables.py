@@ -23,7 +23,7 @@ def _time(name: str, *, nullable: bool = True) -> Column[Any]:
 
 
 # Statuses: `pending`, `sending` (until `next_attempt_at`), `candidate` (for a notice of a new device);
-# and, for good, `sent`, `dead`, `cancelled`, `suppressed`.
+# and, for good, `sent`, `dead`, `cancelled`, `suppressed`, `limited`, `expired`.
 outbox_table = Table(
     "authhost_email_outbox",
     metadata,
@@ -37,6 +37,8 @@ outbox_table = Table(
     Column("status", String(STATUS_LENGTH), nullable=False),
     Column("attempts", Integer(), nullable=False),
     _time("next_attempt_at", nullable=False),
+    # Whose try it is while it is `sending`.
+    Column("claim", Uuid()),
     _time("sent_at"),
     Column("last_error", String(255)),
     Index("ix_authhost_email_outbox_due", "status", "next_attempt_at"),

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("next_attempt_at", TIME, nullable=False),
+        sa.Column("claim", sa.Uuid()),
         sa.Column("sent_at", TIME),
         sa.Column("last_error", sa.String(255)),
         **OPTIONS,

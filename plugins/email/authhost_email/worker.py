@@ -1,0 +1,51 @@
+"""A thread that delivers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+from authhost_email.outbox import Outbox
+
+log = logging.getLogger("authhost.email")
+
+IDLE = 5.0
+
+
+def deliver(outbox: Outbox) -> int:
+    """Deliver what is due; return how many were sent. An error is logged: there is a next time."""
+    try:
+        return outbox.deliver_pending()
+    except Exception as error:
+        log.error("the outbox could not be delivered: %s", type(error).__name__)
+        return 0
+
+
+class Worker:
+    """Woken by each commit that put a message into the outbox."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._wake = threading.Event()
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name="authhost-email", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There may be something to do."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Deliver what is due, then end."""
+        self._stop = True
+        self._wake.set()
+        self._thread.join(timeout=30)
+
+    def _run(self) -> None:
+        while True:
+            last = self._stop
+            self._wake.clear()
+            deliver(self._outbox)
+            if last:
+                return
+            self._wake.wait(IDLE)

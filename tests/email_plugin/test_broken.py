@@ -1,0 +1,125 @@
+"""A message that cannot be sent holds up nobody."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from authhost_email.tables import outbox_table
+from sqlalchemy import text, update
+
+from email_plugin.post import ANN, BOB, outbox, passes, queue, rows
+
+
+def test_a_template_that_fails_is_a_dead_letter(make, fake, tmp_path):
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "welcome.j2").write_text("{% set subject = nobody.here %}")
+    host = make(email={"transport": "fake", "templates": str(tmp_path)})
+    queue(host, ANN)
+    queue(host, ANN, "password_set")
+    assert outbox(host).deliver_pending() == 1
+    assert rows(host, "status", "last_error")[0] == ("dead", "UndefinedError")
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        '{% set subject = "Ahoy, " + name %}{% set paragraphs = [] %}',  # TypeError where there is no name
+        "{% set paragraphs = [] %}",  # AttributeError: no subject
+        '{% set subject = "x" %}{% set paragraphs = [1 // 0] %}',  # ZeroDivisionError
+    ],
+)
+def test_a_template_that_fails_in_any_way(make, fake, clock, tmp_path, template):
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "welcome.j2").write_text(template)
+    host = make(email={"transport": "fake", "templates": str(tmp_path)})
+    queue(host, ANN)
+    queue(host, BOB, "password_set")
+    errors = passes(host, clock)
+    assert [to for to, _ in fake.sent] == [BOB]
+    assert rows(host, "status", "attempts")[0] == ("dead", 1)
+    assert errors == []
+
+
+def test_a_transport_that_raises_something_else(make, fake, clock):
+    """Such as httpx.HTTPError, which is no OSError."""
+    host = make(email={"transport": "fake", "max_attempts": 3})
+    queue(host, ANN)
+    queue(host, BOB)
+    fake.script[ANN] = [RuntimeError("oops")] * 99
+    errors = passes(host, clock, 5)
+    assert [to for to, _ in fake.sent] == [BOB]
+    assert rows(host, "status")[0] == ("dead",)
+    assert errors == []
+
+
+def test_a_message_that_kills_each_worker(make, fake, clock, monkeypatch):
+    """As one does that takes all memory: no try comes to an end, and yet there is one."""
+    host = make(email={"transport": "fake", "max_attempts": 3})
+    queue(host, ANN)
+    queue(host, BOB)
+    tries = []
+
+    def killed(self, identifier, recipient, message):
+        if recipient == ANN:
+            tries.append(recipient)
+            raise KeyboardInterrupt
+        self.sent.append((recipient, str(message["Message-ID"])))
+
+    monkeypatch.setattr(fake, "send", killed)
+    for _ in range(5):
+        with suppress(KeyboardInterrupt):
+            outbox(host).deliver_pending()
+        clock.forward(hours=2)
+    assert len(tries) == 3
+    assert rows(host, "status") == [("dead",), ("sent",)]
+
+
+def test_what_a_foreign_error_says_is_not_kept(make, fake, clock):
+    """It may quote the message, and that holds a key."""
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    fake.script[ANN] = [RuntimeError("could not send https://example.org/the-key")]
+    outbox(host).deliver_pending()
+    assert rows(host, "last_error") == [("RuntimeError",)]
+
+
+def test_an_unknown_kind_is_set_aside_at_once(make, fake):
+    """jinja2.TemplateNotFound is an OSError."""
+    host = make(email={"transport": "fake"})
+    queue(host, ANN, "no_such_kind")
+    queue(host, ANN)
+    assert outbox(host).deliver_pending() == 1
+    assert rows(host, "status")[0] == ("dead",)
+
+
+def test_an_unknown_language_is_set_aside_or_english(make, fake):
+    """A catalogue that is not there is a FileNotFoundError, which is an OSError."""
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    with host.engine.begin() as connection:
+        connection.execute(update(outbox_table).values(language="it"))
+    queue(host, ANN)
+    outbox(host).deliver_pending()
+    assert rows(host, "status")[1] == ("sent",)
+
+
+def test_a_candidate_without_a_user(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    queue(host, ANN, "new_device_login", status="candidate")  # no user_id
+    queue(host, BOB)
+    errors = passes(host, clock, 2)
+    assert [to for to, _ in fake.sent] == [BOB]
+    assert errors == []
+
+
+def test_broken_json(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    if host.engine.dialect.name != "sqlite":
+        pytest.skip("the server refuses it")
+    queue(host, ANN)
+    with host.engine.begin() as connection:
+        connection.execute(text("UPDATE authhost_email_outbox SET context = '{'"))
+    queue(host, BOB)
+    passes(host, clock, 2)
+    assert [to for to, _ in fake.sent] == [BOB]

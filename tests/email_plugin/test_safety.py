@@ -1,0 +1,203 @@
+"""What a stranger may not do by mail, nor an operator by mistake."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.policy import default as default_policy
+from uuid import UUID
+
+import pytest
+from authhost_email.details import unlinked
+from authhost_email.rendering import compose, render
+from authhost_email.samples import RECIPIENT, sample
+from authhost_email.settings import EmailSettings
+from authhost_email.tables import suppression_table
+from authhost_hookspecs import Message
+from conftest import PASSWORD
+from sqlalchemy import insert
+
+from authhost.errors import DeliveryFailed
+from email_plugin.post import ANN, BOB, mails, outbox, queue, rows
+
+
+def test_links_lead_home_alone(make, run):
+    astray = make(urls={"confirm_email": "@evil.example/{key}"})
+    with pytest.raises(DeliveryFailed):
+        run(astray, "signup", email=ANN, password=PASSWORD)
+    named = make(email={"link_hosts": "app.example.org"})
+    with named.request() as request:
+        for link, taken in (
+            ("https://app.example.org/x", True),
+            ("https://evil.example/x", False),
+            ("javascript:alert(1)", False),
+        ):
+            try:
+                named.hooks.deliver_message(request, Message("password_reset", ANN, link=link))
+            except DeliveryFailed:
+                assert not taken
+            else:
+                assert taken
+
+
+@pytest.mark.parametrize(
+    "value", ["a\nBcc: all@example.org", "a\r\nX: y", "<script>", "{{ 7 * 7 }}", "%(x)s"]
+)
+def test_nothing_gets_into_headers_or_markup(value):
+    context = {**sample("social_account_added"), "provider": value, "name": value, "site_name": value}
+    rendered = render(
+        EmailSettings(from_name="Über, <uns>"), "social_account_added", RECIPIENT, "de", context
+    )
+    message = compose(EmailSettings(), rendered, UUID(int=7), RECIPIENT, datetime.now(UTC))
+    parsed = message_from_bytes(message.as_bytes(), policy=default_policy)
+    assert sorted(parsed.keys()) == sorted(
+        ["Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+    )
+    assert "<script>" not in rendered.html
+    assert "49" not in rendered.subject
+    with pytest.raises(ValueError, match="one line"):
+        EmailSettings(from_name="a\nb")
+
+
+@pytest.mark.parametrize(
+    "value", ["=?utf-8?q?=0D=0ABcc=3Aall=40evil.example?= y", "=?utf-8?q?=0D=0A=0D=0Aphish?= y"]
+)
+def test_an_encoded_word_in_a_subject(tmp_path, value):
+    """The library decodes encoded words in what it is given; line breaks may hide in them.
+
+    The template is the one of docs/email.md; a name may be what the attacker likes.
+    """
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "email_confirmation.j2").write_text(
+        '{% set subject = "Ahoy, " ~ (name or "sailor") %}{% set paragraphs = ["x"] %}'
+    )
+    settings = EmailSettings(templates=str(tmp_path))
+    context = {**sample("email_confirmation"), "name": value}
+    rendered = render(settings, "email_confirmation", RECIPIENT, "en", context)
+    message = compose(settings, rendered, UUID(int=7), RECIPIENT, datetime.now(UTC))
+    parsed = message_from_bytes(message.as_bytes(), policy=default_policy)
+    assert sorted(parsed.keys()) == sorted(
+        ["Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"]
+    )
+
+
+def test_an_encoded_word_by_signup(make, run, tmp_path):
+    """From the form to the wire: a name that anybody may choose, and somebody else's address."""
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "email_confirmation.j2").write_text(
+        '{% set subject = "Ahoy, " ~ (name or "sailor") %}{% set paragraphs = ["x"] %}'
+    )
+    host = make(email={"templates": str(tmp_path)})
+    name = "=?utf-8?q?=0D=0AReply-To=3A_me=40evil.example=0D=0A=0D=0Aphish?= y"
+    run(host, "signup", email=ANN, password=PASSWORD, username=name)
+    try:
+        outbox(host).deliver_pending()
+    except Exception as error:  # a later Python refuses to write it: HeaderWriteError, which nobody catches
+        pytest.fail(repr(error))
+    for each in mails(tmp_path):
+        assert each["Reply-To"] is None
+        assert each["Message-ID"] is not None
+
+
+def test_an_encoded_word_in_an_address(host, run, tmp_path):
+    """The address is valid (RFC 5322), and To must not say what it would be decoded."""
+    address = "=?utf-8?q?victim=40bank.example=2c_x?=@example.org"
+    run(host, "request_password_reset", email=address)
+    outbox(host).deliver_pending()
+    assert rows(host, "status") == [("sent",)]
+    raw = next((tmp_path / "mail").glob("*.eml")).read_bytes()
+    assert b"victim@bank.example" not in raw.split(b"\n\n")[0]
+
+
+def test_a_stranger_cannot_put_a_link_into_a_message(host, run, tmp_path):
+    """By signing up with somebody else's address, and a name that mail programs make a link of."""
+    run(host, "signup", email=ANN, password=PASSWORD, username="you won! https://evil.example/win")
+    outbox(host).deliver_pending()
+    for each in mails(tmp_path):
+        assert "https://evil.example" not in each.get_body(("plain",)).get_content(), each["Subject"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"lease": 0.0},
+        {"lease": -1.0},
+        {"lease": 5.0, "timeout": 10.0},
+        {"max_per_hour": 0},
+        {"max_attempts": 0},
+        {"timeout": 0.0},
+        {"from_address": "noreply"},
+        {"from_address": "Site <noreply@example.org>"},
+        {"from_address": "a@example.org\nBcc: x@example.org"},
+        {"from_address": "-oQ/tmp"},
+    ],
+)
+def test_settings_that_cannot_serve(wrong):
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        EmailSettings(**wrong)
+
+
+def test_so_much_for_one_recipient_on_request_and_no_more(make, fake, clock):
+    host = make(email={"transport": "fake", "max_per_hour": 2})
+    queue(host, ANN, "password_reset_unknown_account", count=3)
+    queue(host, ANN, "password_changed", count=3)
+    queue(host, BOB, "password_reset_unknown_account")
+    assert outbox(host).deliver_pending() == 6
+    assert rows(host, "status", "context")[2] == ("limited", None)
+    clock.forward(minutes=61)
+    queue(host, ANN, "password_reset_unknown_account")
+    assert outbox(host).deliver_pending() == 1
+
+
+def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):
+    """The core allows five resets a minute for an address; of those go thirty an hour, and no more."""
+    host = make(email={"transport": "fake"})
+    for _ in range(60):  # twelve minutes of an attack, by whoever knows the address
+        with host.request() as request:
+            host.hooks.deliver_message(
+                request,
+                Message(
+                    "password_reset",
+                    ANN,
+                    link="http://localhost:8000/x",
+                    expires=clock.now + timedelta(hours=1),
+                ),
+            )
+    queue(host, ANN, "password_changed")
+    outbox(host).deliver_pending()
+    assert rows(host, "kind", "status")[-1] == ("password_changed", "sent")
+
+
+def test_suppressed_addresses_get_nothing(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    with host.engine.begin() as connection:
+        row = {"recipient": ANN, "reason": "bounced", "created_at": clock.now}
+        connection.execute(insert(suppression_table).values(row))
+    queue(host, ANN)
+    queue(host, BOB)
+    assert outbox(host).deliver_pending() == 1
+    assert rows(host, "status", "context")[0] == ("suppressed", None)
+
+
+def test_a_suppressed_address_however_it_is_written(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    with host.engine.begin() as connection:
+        row = {"recipient": ANN, "reason": "bounced", "created_at": clock.now}
+        connection.execute(insert(suppression_table).values(row))
+    with host.request() as request:
+        host.hooks.deliver_message(request, Message("password_reset_unknown_account", "Ann@Example.ORG"))
+    assert outbox(host).deliver_pending() == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("go to evil.example", "go to evil example"),
+        ("https://192.0.2.1/x", "https 192.0.2.1/x"),
+        ("x2。example", "x2 example"),
+        ("J. R. R. Tolkien", "J. R. R. Tolkien"),
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0)", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"),
+    ],
+)
+def test_what_mail_programs_make_a_link_of(given, said):
+    assert unlinked(given) == said
