@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
@@ -13,17 +14,19 @@ from authhost_hookspecs import Host
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
+from authhost_email import worker as working
+from authhost_email.addresses import key
 from authhost_email.languages import SHIPPED
-from authhost_email.outbox import Outbox, change_status, clean
+from authhost_email.outbox import OPEN, Outbox, change_status, clean, in_short
 from authhost_email.rendering import KINDS, compose, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import outbox_table, suppression_table
-from authhost_email.transports import Permanent, transport_of
+from authhost_email.transports import transport_of
 
 GetHost = Callable[[], Host]
 COLUMNS = ("id", "created_at", "kind", "recipient", "language", "status", "attempts", "last_error")
-STATUSES = ("pending", "sending", "candidate", "sent", "dead", "cancelled", "suppressed")
+STATUSES = (*OPEN, "sent", "dead", "cancelled", "suppressed", "limited", "expired")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 language_option = click.option("--language", type=click.Choice(SHIPPED), default="en", show_default=True)
 NEVER = threading.Event()
@@ -47,12 +50,21 @@ def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUI
         raise click.BadParameter("this is no identifier; see `authhost email outbox`") from None
 
 
+def _address(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    try:
+        return key(value)
+    except ValueError:
+        raise click.BadParameter("this is no address") from None
+
+
 # The outbox.
 
 
 @email.command()
 @click.option("--status", type=click.Choice(STATUSES))
-@click.option("-n", "count", default=50, show_default=True, help="How many messages.")
+@click.option(
+    "-n", "count", type=click.IntRange(min=1), default=50, show_default=True, help="How many messages."
+)
 @json_option
 @click.pass_obj
 def outbox(get_host: GetHost, /, status: str | None, count: int, as_json: bool) -> None:
@@ -116,7 +128,7 @@ def worker(get_host: GetHost, /, every: float) -> None:
     host = get_host()
     outbox = Outbox(host, _settings(host))
     while True:
-        sent = outbox.deliver_pending()
+        sent = working.deliver(outbox)
         if sent:
             click.echo(f"{sent} sent")
         NEVER.wait(every)
@@ -137,7 +149,7 @@ def clean_command(get_host: GetHost, /) -> None:
 
 
 @email.command()
-@click.argument("address")
+@click.argument("address", callback=_address)
 @click.option("--reason", default="by hand", show_default=True)
 @click.pass_obj
 def suppress(get_host: GetHost, /, address: str, reason: str) -> None:
@@ -146,7 +158,7 @@ def suppress(get_host: GetHost, /, address: str, reason: str) -> None:
     Example: authhost email suppress ann@example.org --reason bounced
     """
     host = get_host()
-    row = {"recipient": address.lower(), "reason": reason[:255], "created_at": host.now}
+    row = {"recipient": address, "reason": reason[:255], "created_at": host.now}
     try:
         with host.engine.begin() as connection:
             connection.execute(insert(suppression_table).values(row))
@@ -156,14 +168,14 @@ def suppress(get_host: GetHost, /, address: str, reason: str) -> None:
 
 
 @email.command()
-@click.argument("address")
+@click.argument("address", callback=_address)
 @click.pass_obj
 def allow(get_host: GetHost, /, address: str) -> None:
     """Send to an address again.
 
     Example: authhost email allow ann@example.org
     """
-    here = suppression_table.c.recipient == address.lower()
+    here = suppression_table.c.recipient == address
     with get_host().engine.begin() as connection:
         if not connection.execute(delete(suppression_table).where(here)).rowcount:
             raise click.ClickException(f"{address} is not suppressed")
@@ -191,7 +203,7 @@ def suppressed(get_host: GetHost, /, as_json: bool) -> None:
 @language_option
 @click.option("--html", is_flag=True, help="Print the HTML part.")
 @click.option("--serve", is_flag=True, help="Show all messages in a browser.")
-@click.option("--port", default=8025, show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True)
 @click.pass_obj
 def preview(
     get_host: GetHost, /, kind: str | None, language: str, html: bool, serve: bool, port: int
@@ -208,7 +220,11 @@ def preview(
     if serve:
         from authhost_email.preview import server
 
-        with server(settings, port) as running:
+        try:
+            running = server(settings, port)
+        except OSError as error:
+            raise click.ClickException(f"port {port} cannot be had: {error.strerror}") from None
+        with running:
             click.echo(f"http://127.0.0.1:{running.server_port}/ until Ctrl-C")
             running.serve_forever()
         return
@@ -231,14 +247,13 @@ def send_test(get_host: GetHost, /, to: str, kind: str, language: str) -> None:
     host = get_host()
     settings = _settings(host)
     identifier = host.new_id()
-    rendered = render(settings, kind, to, language, sample(kind))
-    transport = transport_of(settings)
     try:
-        transport.send(identifier, to, compose(settings, rendered, identifier, to, host.now))
-    except (Permanent, OSError, ValueError) as error:
-        raise click.ClickException(f"{settings.transport} did not take it: {error}") from None
-    finally:
-        transport.close()
+        transport = transport_of(settings)
+        rendered = render(settings, kind, to, language, sample(kind))
+        with closing(transport):
+            transport.send(identifier, to, compose(settings, rendered, identifier, to, host.now))
+    except Exception as error:  # a template and a transport may do anything
+        raise click.ClickException(f"{settings.transport} did not take it: {in_short(error)}") from None
     click.echo(f"{settings.transport} took it")
 
 
@@ -249,10 +264,11 @@ def _show(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table()
     for name in columns:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     Console().print(table)
