@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 
 from babel import Locale, UnknownLocaleError, negotiate_locale
@@ -19,6 +19,7 @@ ENTRY = re.compile(r"\s*([a-z0-9-]{1,35})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?)\s*)
 """A tag and its weight, in an Accept-Language."""
 
 
+@lru_cache(maxsize=256)
 def choose(wanted: str | None, default: str) -> str:
     """The shipped language that fits best: a tag such as ``de-AT``, or a whole Accept-Language (RFC 9110)."""
     found = negotiate_locale(_tags(wanted or ""), SHIPPED, sep="-")
