@@ -18,7 +18,7 @@ from conftest import PASSWORD
 from sqlalchemy import insert
 
 from authhost.errors import DeliveryFailed
-from email_plugin.post import ANN, BOB, mails, outbox, queue, rows
+from email_plugin.post import ANN, BOB, mails, outbox, passes, queue, rows
 
 
 def test_links_lead_home_alone(make, run):
@@ -71,7 +71,7 @@ def test_an_encoded_word_in_a_subject(tmp_path, value):
     (tmp_path / "messages" / "email_confirmation.j2").write_text(
         '{% set subject = "Ahoy, " ~ (name or "sailor") %}{% set paragraphs = ["x"] %}'
     )
-    settings = EmailSettings(templates=str(tmp_path))
+    settings = EmailSettings(templates=str(tmp_path), from_name=value)
     context = {**sample("email_confirmation"), "name": value}
     rendered = render(settings, "email_confirmation", RECIPIENT, "en", context)
     message = compose(settings, rendered, UUID(int=7), RECIPIENT, datetime.now(UTC))
@@ -147,6 +147,19 @@ def test_so_much_for_one_recipient_on_request_and_no_more(make, fake, clock):
     clock.forward(minutes=61)
     queue(host, ANN, "password_reset_unknown_account")
     assert outbox(host).deliver_pending() == 1
+
+
+def test_a_key_is_in_no_log(make, fake, run, clock, caplog):
+    caplog.set_level("DEBUG", logger="authhost")
+    host = make(email={"transport": "fake", "max_attempts": 3})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    [(context,), *_] = rows(host, "context")
+    fake.script[ANN] = [ConnectionError("busy"), RuntimeError(context["link"]), ValueError(context["link"])]
+    passes(host, clock, 4)
+    assert rows(host, "kind", "status")[0] == ("email_confirmation", "dead")
+    assert "is given up: ValueError" in caplog.text
+    assert context["link"] not in caplog.text
+    assert context["link"] not in str(rows(host, "last_error"))
 
 
 def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):

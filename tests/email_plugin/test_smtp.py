@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+import socket
 import ssl
 
 import pytest
 from aiosmtpd.smtp import AuthResult
+from authhost_email import smtp
 from authhost_email.samples import RECIPIENT
 from authhost_email.settings import EmailSettings
 from authhost_email.transports import Permanent, transport_of
@@ -61,6 +64,23 @@ def test_smtp_with_addresses_beyond_ascii():
         settings = smtp_settings(mailbox)
         with pytest.raises(Permanent, match="SMTPUTF8"):
             transport_of(settings).send(*one(settings, to="änn@example.org"))
+
+
+def test_a_reply_that_trickles(monkeypatch):
+    """Each byte is within the time-out, and the reply is not."""
+    seconds = itertools.count(step=4)
+    monkeypatch.setattr(smtp, "monotonic", lambda: next(seconds))
+    here, there = socket.socketpair()
+    with here, there:
+        here.settimeout(10)
+        there.sendall(b"250-X\r\n")
+        replies = smtp._Replies(here)
+        replies.begin()
+        assert [replies.read(1), replies.read(1)] == [b"2", b"5"]
+        with pytest.raises(TimeoutError):
+            replies.read(1)
+        replies.begin()
+        assert replies.read(1) == b"0"
 
 
 def test_a_domain_beyond_ascii_needs_no_smtputf8():

@@ -93,15 +93,12 @@ def render(settings: EmailSettings, kind: str, recipient: str, language: str, co
 def compose(
     settings: EmailSettings, rendered: Rendered, identifier: UUID, to: str, date: datetime
 ) -> EmailMessage:
-    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any.
-
-    But it decodes encoded words (RFC 2047) in what it is given, and a line break may hide in one.
-    """
+    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any."""
     message = EmailMessage()
     local, _, domain = on_the_wire(settings.from_address).rpartition("@")
     address = on_the_wire(to)
-    message["Subject"] = rendered.subject.replace("=?", "= ?")
-    message["From"] = Address(settings.from_name, local, domain)
+    message["Subject"] = _literal(rendered.subject)
+    message["From"] = Address(_literal(settings.from_name), local, domain)
     # What looks like an encoded word is left to the envelope: decoded, it would be another address.
     message["To"] = "undisclosed-recipients:;" if "=?" in address else address
     message["Date"] = format_datetime(date)
@@ -110,6 +107,11 @@ def compose(
     message.set_content(rendered.text, cte="quoted-printable")
     message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
+
+
+def _literal(text: str) -> str:
+    """The library decodes encoded words (RFC 2047) in what it is given; a line break may hide in one."""
+    return text.replace("=?", "= ?")
 
 
 @cache
