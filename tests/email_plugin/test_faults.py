@@ -51,7 +51,8 @@ class Workers:
             WORKER, env=self._environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
 
-    def kill(self, number, *, and_start=True):
+    def kill(self, number):
+        """Kill one, and start another in its place."""
         self._running[number].kill()
         self._running[number].wait()
         self.killed += 1
@@ -59,8 +60,12 @@ class Workers:
             identifier for identifier, status in rows(self._host, "id", "status") if status == "sending"
         ]
         self.interrupted |= {f"<{identifier}@localhost>" for identifier in claimed}
-        if and_start:
-            self._running[number] = self._start()
+        self._running[number] = self._start()
+
+    def stop(self):
+        for worker in self._running:
+            worker.kill()
+            worker.wait()
 
 
 def hurry(host):
@@ -113,8 +118,7 @@ def test_each_committed_flow_is_told_of_whatever_dies(make_host, database_url, c
                     break
                 tick.wait(0.1)
         finally:
-            for number in range(2):
-                workers.kill(number, and_start=False)
+            workers.stop()
         told = {str(message["To"]) for message in mailbox.taken}
         found = rows(host, "id", "recipient", "status")
         dead = {f"<{identifier}@localhost>": to for identifier, to, status in found if status == "dead"}
@@ -126,5 +130,6 @@ def test_each_committed_flow_is_told_of_whatever_dies(make_host, database_url, c
         # Twice only where the server's answer was lost after DATA, or a worker before it wrote that down.
         copies = Counter(message["Message-ID"] for message in mailbox.taken)
         helpless = copies - Counter(set(copies)) - mailbox.unheard
+        assert mailbox.unheard
         assert set(helpless) <= workers.interrupted
         assert sum(helpless.values()) <= workers.killed

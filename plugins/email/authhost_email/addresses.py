@@ -25,6 +25,6 @@ def key(address: str) -> str:
 def is_plain(address: str) -> bool:
     """Whether it is an address alone, without a name (the ``addr-spec`` of RFC 5322)."""
     try:
-        return bool(Address(addr_spec=address).domain)
+        return bool(Address(addr_spec=on_the_wire(address)).domain)
     except (ValueError, MessageError, LookupError):
         return False

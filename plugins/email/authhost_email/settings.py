@@ -11,6 +11,7 @@ CHOICES = {
     "delivery": ("background", "inline", "manual"),
 }
 STEPS = 10
+"""A server may take its time at each step of a sending, and it is to end before its lease does."""
 
 
 @dataclass(frozen=True, slots=True)
