@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sqlalchemy import func, select
 
 from authhost import AuthHost, Settings
 from authhost.check import problems
+from authhost.cli.output import emit
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
 
@@ -124,6 +126,18 @@ def test_a_database_that_cannot_serve_is_named(url):
 
 
 # The check.
+
+
+@pytest.mark.parametrize("kind", ["postgresql+pg8000", "nothing"])
+def test_a_driver_that_is_not_installed_is_named(kind):
+    settings = Settings(secret_key=SECRET, database_url=f"{kind}://site@127.0.0.1/site")
+    with pytest.raises(ConfigurationError, match=re.escape(f"the driver of {kind} is not installed")):
+        AuthHost(settings, discover=False)
+
+
+def test_an_extra_of_pip_is_shown_whole(capsys):
+    emit([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
+    assert "authhost[redis]" in capsys.readouterr().out
 
 
 def test_all_is_well(make_host):

@@ -22,10 +22,12 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
         return
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table()
     for name in rows[0]:
         table.add_column(name, overflow="fold")  # an address that is cut short is of no use
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # As text: rich would take a word in brackets, such as an extra of pip, for markup.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     Console().print(table)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import Connection, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from authhost.errors import ConfigurationError
@@ -34,9 +34,16 @@ def make_engine(url: str) -> Engine:
             "database_url is no SQLAlchemy URL, such as sqlite:///site.sqlite3"
         ) from error
     if parsed.get_backend_name() != "sqlite":
-        server = create_engine(
-            url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20, hide_parameters=True
-        )
+        try:
+            server = create_engine(
+                url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20, hide_parameters=True
+            )
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            raise ConfigurationError(
+                f"database_url: the driver of {parsed.drivername} is not installed; "
+                "`pip install authhost[postgresql]` brings that of postgresql+psycopg, "
+                "`pip install authhost[mariadb]` that of mariadb+pymysql"
+            ) from error
         _watch_deadlocks(server)
         return server
     if parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory":
