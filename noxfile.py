@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import tarfile
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "builds"]
+nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "builds", "docs"]
 
 PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
 DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
@@ -23,6 +25,9 @@ TEST_TOOLS = [
     "redis>=5",
     "oidc-provider-mock>=0.3.4",
     "html5lib>=1.1",
+    "fastapi>=0.115",
+    "flask>=3",
+    "httpx2>=2",
 ]
 SERVERS = {
     "postgresql": (
@@ -38,6 +43,8 @@ PEERS = {
     "flask-security": ["Flask-Security[common,fsqla]>=5.6", "Flask-Mail"],
     "fastapi-users": ["fastapi-users[sqlalchemy]>=14", "aiosqlite", "httpx"],
 }
+GROUPS = nox.project.load_toml("pyproject.toml")
+MERMAID = "11.12.1"
 
 
 @nox.session
@@ -144,3 +151,38 @@ def bench(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "-q", *needs, driver, external=True)
         arguments += ["--peer", f"{name}={python}"]
     session.run("python", "tests/benchmarks/run.py", *arguments, *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site, where a warning is an error."""
+    session.install(*nox.project.dependency_groups(GROUPS, "docs"))
+    _fetch_mermaid(session)
+    site = "docs/_build/html"
+    shutil.rmtree("docs/_build", ignore_errors=True)
+    session.run("sphinx-build", "--fail-on-warning", "--keep-going", "--quiet", "docs", site)
+    session.log(f"look at it: python -m http.server --directory {site}")
+
+
+def _fetch_mermaid(session: nox.Session) -> None:
+    """What draws the diagrams goes into the site, where there is npm; else a CDN serves it to readers."""
+    home = Path("docs/_vendor")
+    if (home / f"mermaid-{MERMAID}").exists():
+        return
+    if shutil.which("npm") is None:
+        session.warn("LEFT OUT: there is no npm, so readers' browsers ask a CDN for what draws the diagrams")
+        return
+    shutil.rmtree(home, ignore_errors=True)
+    fetched = Path(session.create_tmp())
+    session.run(
+        "npm", "pack", "--silent", f"mermaid@{MERMAID}", "--pack-destination", str(fetched), external=True
+    )
+    with tarfile.open(fetched / f"mermaid-{MERMAID}.tgz") as package:
+        for member in package:
+            name = member.name.removeprefix("package/dist/")
+            if name == "mermaid.esm.min.mjs" or (
+                name.startswith("chunks/mermaid.esm.min/") and name.endswith(".mjs")
+            ):
+                member.name = name
+                package.extract(member, home / "mermaid", filter="data")
+    (home / f"mermaid-{MERMAID}").touch()
