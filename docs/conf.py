@@ -22,6 +22,7 @@ html_theme = "furo"
 html_title = f"authhost {release}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
+html_js_files = ["site.js"]
 html_show_sphinx = False
 html_show_copyright = False
 html_copy_source = False
@@ -35,6 +36,10 @@ mermaid_version = "11.12.1"
 mermaid_height = "auto"
 mermaid_fullscreen = False
 mermaid_light_theme = "neutral"
+mermaid_init_config = {
+    "startOnLoad": False,
+    "flowchart": {"subGraphTitleMargin": {"top": 4, "bottom": 16}},
+}
 # `nox -s docs` puts mermaid there, so that a reader's browser asks nobody else for it.
 if (HERE / "_vendor" / "mermaid").is_dir():
     html_static_path.append("_vendor")
