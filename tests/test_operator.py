@@ -135,6 +135,14 @@ def test_a_driver_that_is_not_installed_is_named(kind):
         AuthHost(settings, discover=False)
 
 
+@pytest.mark.parametrize("command", ["check", "db upgrade"])
+def test_a_database_that_is_away_is_a_sentence(tmp_path, command):
+    away = tmp_path / "no-folder" / "site.sqlite3"
+    done = authhost(*command.split(), AUTHHOST_DATABASE_URL=f"sqlite:///{away}")
+    assert done.returncode == 2
+    assert done.stderr == "authhost: the database does not serve: unable to open database file\n"
+
+
 def test_an_extra_of_pip_is_shown_whole(capsys):
     emit([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
     assert "authhost[redis]" in capsys.readouterr().out

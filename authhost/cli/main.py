@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 import click
+from sqlalchemy.exc import OperationalError
 
 from authhost.check import Problem, problems
 from authhost.cli.operator import Operator
@@ -201,9 +202,12 @@ def tour(as_json: bool) -> None:
 
 
 def main() -> None:
-    """The entry point: a wrong configuration is a sentence, not a traceback."""
+    """The entry point: a wrong configuration, or a database that is away, is a sentence, not a traceback."""
     try:
         cli()
     except ConfigurationError as error:
         click.echo(f"authhost: {error}", err=True)
+        sys.exit(2)
+    except OperationalError as error:
+        click.echo(f"authhost: the database does not serve: {error.orig}", err=True)
         sys.exit(2)
