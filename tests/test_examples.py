@@ -62,7 +62,7 @@ def test_first_login(tmp_path):
 @pytest.mark.parametrize("framework", ["fastapi", "starlette"])
 def test_asgi(folder, framework):
     pytest.importorskip(framework)
-    pytest.importorskip("httpx")
+    pytest.importorskip("httpx2")
     from starlette.testclient import TestClient
 
     app = application(f"{framework}_app").app
@@ -103,7 +103,7 @@ def test_flask(folder):
 
 def test_test_of_a_site(folder):
     pytest.importorskip("fastapi")
-    pytest.importorskip("httpx")
+    pytest.importorskip("httpx2")
     run(folder, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_site.py")
 
 
