@@ -15,6 +15,14 @@ nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "build
 
 PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
 DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
+SAMPLES = {
+    "doorbook": "doorbook.py",
+    "allow_list": "authhost_allow_list.py",
+    "geo_velocity": "authhost_geo_velocity",
+    "new_device": "authhost_new_device",
+    "webhook": "authhost_webhook",
+}
+"""Plugins by others, below tests/third_party, and what each ships."""
 TEST_TOOLS = [
     "pytest>=8",
     "pytest-xdist>=3",
@@ -127,11 +135,15 @@ def builds(session: nox.Session) -> None:
         install = [python, "-m", "pip", "install", "-q", *(made[each] for each in (*needs, name))]
         session.run(*install, external=True)
         session.run(python, "-c", f"import {name}", external=True)
-        if name == "authhost_hookspecs":
-            # A plugin type-checks against the contract alone.
-            session.run(python, "-m", "pip", "install", "-q", "mypy>=1.17", external=True)
-            plugin = "tests/third_party/doorbook.py"
-            session.run(python, "-m", "mypy", "--strict", "--config-file=", plugin, external=True)
+    for name, source in SAMPLES.items():
+        # A plugin type-checks against the contract and its own dependencies alone.
+        home, project = Path(session.create_tmp()) / name, f"./tests/third_party/{name}"
+        session.run("python", "-m", "venv", "--clear", str(home))
+        python = str(home / "bin" / "python")
+        needs = ["mypy>=1.17", made["authhost_hookspecs"], project]
+        session.run(python, "-m", "pip", "install", "-q", *needs, external=True)
+        strict = [python, "-m", "mypy", "--strict", "--config-file=", f"{project}/{source}"]
+        session.run(*strict, external=True)
 
 
 @nox.session

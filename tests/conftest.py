@@ -16,6 +16,9 @@ from authhost.testing import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, Mailbo
 
 __all__ = ["OTHER_PASSWORD", "PASSWORD"]
 
+# Projects of their own: their tests run in their folders, with their own dependencies.
+collect_ignore = ["third_party"]
+
 CHEAP = dict(CHEAP_HASH)
 
 

@@ -80,7 +80,7 @@ EXPECTED = [
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The plugin's source copied away from here, built as a wheel, installed into a folder."""
     home = tmp_path_factory.mktemp("third-party")
-    source = shutil.copytree(Path(__file__).with_name("third_party"), home / "source")
+    source = shutil.copytree(Path(__file__).parent / "third_party" / "doorbook", home / "source")
     wheels, site = home / "wheels", home / "site"
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(wheels)]
     subprocess.run(build, cwd=source, check=True, capture_output=True)

@@ -20,9 +20,14 @@ class DoorBook:
     """Implements all 15 documented signals, with all their arguments."""
 
     def _write(self, signal: str, request: Request, **arguments: object) -> None:
-        line = {"signal": signal, "request": str(request.id), **arguments}
-        with open(os.environ["DOORBOOK"], "a", encoding="utf-8") as book:
-            book.write(json.dumps(line, default=str) + "\n")
+        line = json.dumps({"signal": signal, "request": str(request.id), **arguments}, default=str)
+
+        def write() -> None:
+            with open(os.environ["DOORBOOK"], "a", encoding="utf-8") as book:
+                book.write(line + "\n")
+
+        # What leaves the process waits for the commit.
+        request.on_commit(write)
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:

@@ -1,0 +1,16 @@
+"""The devices of each user."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid
+
+metadata = MetaData()
+
+device_table = Table(
+    "authhost_newdevice_device",
+    metadata,
+    Column("user_id", Uuid(), primary_key=True),
+    # A keyed hash: which device it was cannot be read from the table.
+    Column("device", String(64), primary_key=True),
+    Column("first_seen", DateTime(timezone=True), nullable=False),
+)
