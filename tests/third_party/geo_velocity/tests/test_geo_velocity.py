@@ -170,6 +170,12 @@ def test_a_login_that_waits_is_not_remembered(auth_host, run_flow):
     assert places(auth_host) == []
 
 
+def test_whoever_is_logged_in_connects_from_anywhere(come, run_flow):
+    come(IN_BERLIN)
+    run_flow.ip_address = IN_AUCKLAND
+    assert not run_flow.social(process="connect", **BOB).stopped
+
+
 def test_another_login_is_not_taken_for_it(auth_host, run_flow):
     """Connecting is no login; a password is no provider."""
     run_flow.ip_address = IN_BERLIN

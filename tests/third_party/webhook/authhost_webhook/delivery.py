@@ -16,8 +16,8 @@ from authhost_webhook.tables import event_table
 
 log = logging.getLogger("authhost.webhook")
 
-FIRST_WAIT, LONGEST_WAIT = 30, 3600
-"""Seconds until the next try; the first is longer than any delivery takes."""
+FIRST_WAIT, LONGEST_WAIT = 60, 3600
+"""Seconds until the next try; the first is as long as connecting, sending and reading may take."""
 
 
 def deliver_due(host: Host, settings: WebhookSettings) -> int:

@@ -164,12 +164,12 @@ def test_the_others_wait_until_the_oldest_is_taken(auth_clock, run_flow, receive
     assert deliver() == "0 delivered, 3 waiting"
     assert deliver() == "0 delivered, 3 waiting"
     assert receiver.types == ["user_signed_up"]  # not due yet
-    auth_clock.forward(seconds=31)
+    auth_clock.forward(seconds=61)
     deliver()
-    auth_clock.forward(seconds=31)
+    auth_clock.forward(seconds=61)
     deliver()
     assert receiver.types == ["user_signed_up"] * 2  # it waits longer each time
-    auth_clock.forward(seconds=30)
+    auth_clock.forward(seconds=60)
     assert deliver() == "3 delivered, 0 waiting"
     assert receiver.types[2:] == ["user_signed_up", "email_confirmation_sent", "user_logged_in"]
     assert len({path for path, _, _ in receiver.posts}) == 1  # a redirect is not followed
@@ -181,7 +181,7 @@ def test_a_receiver_that_is_away_loses_nothing(auth_host, auth_clock, run_flow, 
     assert deliver_due(auth_host, away) == 0
     assert "did not answer: ConnectionRefusedError" in caplog.text
     assert "secret-path" not in caplog.text
-    auth_clock.forward(minutes=1)
+    auth_clock.forward(minutes=2)
     assert deliver_due(auth_host, auth_host.plugin_settings("webhook")) == 3
 
 
