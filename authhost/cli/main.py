@@ -11,8 +11,9 @@ from sqlalchemy.exc import OperationalError
 from authhost.check import Problem, problems
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
+from authhost.cli.plugins import plugins
 from authhost.cli.providers import providers
-from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, PluginRecord
+from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES
 from authhost.errors import ConfigurationError
 from authhost.store import migrate
 
@@ -52,46 +53,7 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
     Operator.of(ctx)
 
 
-@cli.group("plugins")
-def plugins() -> None:
-    """See which plugins were found and what became of them."""
-
-
-@plugins.command("list")
-@json_option
-@click.pass_obj
-def plugins_list(operator: Operator, as_json: bool) -> None:
-    """List the plugins in the order in which they are called.
-
-    Example: authhost plugins list --json
-    """
-    emit([_row(record) for record in operator.plugins_only().registry.records], as_json, "no plugins found")
-
-
-@plugins.command("show")
-@click.argument("name")
-@json_option
-@click.pass_obj
-def plugins_show(operator: Operator, name: str, as_json: bool) -> None:
-    """Show one plugin with its hooks.
-
-    Example: authhost plugins show audit
-    """
-    records = [each for each in operator.plugins_only().registry.records if each.name == name]
-    if not records:
-        raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
-    emit([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
-
-
-def _row(record: PluginRecord) -> dict[str, Any]:
-    return {
-        "name": record.name,
-        "status": record.status,
-        "distribution": record.distribution,
-        "version": record.version,
-        "hooks": len(record.hooks),
-        "reason": record.reason,
-    }
+cli.add_command(plugins)
 
 
 @cli.command("hooks")

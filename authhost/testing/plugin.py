@@ -9,6 +9,9 @@ A test module says which plugins are tried, and how the host is set:
     @pytest.fixture
     def authhost_settings():
         return {"plugin_settings": {"doorbell": {"loud": True}}}
+
+``pytest --authhost-conformance NAME`` tries besides whether an installed plugin
+keeps what the contract asks of every plugin.
 """
 
 from __future__ import annotations
@@ -26,6 +29,36 @@ if TYPE_CHECKING:
     from authhost.testing import Browser, Clock, LocalProvider, Mailbox, RecordedHooks
 
 # pytest imports this module wherever authhost is installed: nothing heavy at its top.
+
+
+SUITE = Path(__file__).parent / "conformance" / "suite.py"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Called by pytest."""
+    group = parser.getgroup("authhost", "plugins for authhost")
+    group.addoption(
+        "--authhost-conformance",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Run the conformance suite on an installed plugin. May be given several times.",
+    )
+    group.addoption(
+        "--authhost-set",
+        action="append",
+        default=[],
+        metavar="NAME.KEY=VALUE",
+        help="A setting of a plugin for the conformance suite.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Called by pytest: the suite is one more file to collect."""
+    # The local provider's own: nothing that an author could mend.
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:authlib")
+    if config.getoption("--authhost-conformance"):
+        config.args.append(str(SUITE))
 
 
 @pytest.fixture
@@ -66,7 +99,10 @@ def mailbox() -> Mailbox:
 
 @pytest.fixture(scope="session")
 def openid_provider() -> Iterator[LocalProvider]:
-    """A local OpenID provider, known to `auth_host` as ``corp``; it starts on its first use."""
+    """A local OpenID provider, known to `auth_host` as ``corp``; it starts on its first use.
+
+    Its clock is the machine's: who moves `auth_clock` far gets its tokens refused.
+    """
     from authhost.testing import LocalProvider
 
     with LocalProvider() as provider:

@@ -39,12 +39,16 @@ class Clock:
 def open_host(
     database_url: str,
     plugins: Mapping[str, object],
+    /,
     *,
     clock: Callable[[], datetime],
     discover: bool = False,
     **settings: Any,
 ) -> AuthHost:
-    """A host over ``database_url`` with its migrations applied. ``settings`` are those of `Settings`."""
+    """A host over ``database_url`` with its migrations applied. ``settings`` are those of `Settings`.
+
+    ``plugins`` are plugin objects by name; ``discover`` adds those that are installed.
+    """
     given = {
         "secret_key": "of-the-tests-" * 4,
         "database_url": database_url,

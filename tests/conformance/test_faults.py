@@ -118,6 +118,11 @@ def test_a_decision_is_no_fault(trial):
     assert "'Sign up' ended by the plugin's own decision" in str(verdict.faults[0])
 
 
+def test_a_name_that_no_table_can_have(provider, tmp_path):
+    verdict = run("accepted", Trial(Subject("new-device", faulty.Good()), tmp_path, provider))
+    assert "its name 'new-device' cannot be part of" in str(verdict.faults[0])
+
+
 def test_what_counts_too_early_is_a_note(trial):
     verdict = run("rollback", trial(faulty.CountsEarly()))
     assert verdict.outcome == "passed"

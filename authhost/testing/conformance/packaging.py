@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,12 +21,18 @@ from authhost.guard import FAILURES
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.trial import Trial, quiet
 
+NAME = re.compile(r"[a-z][a-z0-9_]*")
 TIMEOUT = 60
 """Seconds for an import."""
 
 
 def accepted(trial: Trial) -> Iterator[Fault]:
     """The host accepts it: it imports, and implements hooks that exist with arguments that exist."""
+    if not NAME.fullmatch(trial.subject.name):
+        yield Fault(
+            f"its name {trial.subject.name!r} cannot be part of a table's or an environment variable's name; "
+            "name the entry point in small letters, digits and _"
+        )
     if trial.subject.refusal is not None:
         yield Fault(trial.subject.refusal)
         return
@@ -175,7 +182,7 @@ def _tables(host: Any, tables: contract.PluginTables, name: str) -> Iterator[Fau
     from alembic.migration import MigrationContext
 
     metadata: Any = tables.metadata
-    prefix = f"authhost_{name.replace('-', '_')}"
+    prefix = f"authhost_{name}"
     for table in metadata.tables:
         if not table.startswith(prefix):
             yield Fault(f"table {table} may be somebody else's; let its name begin with {prefix}_")

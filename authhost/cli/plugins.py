@@ -1,0 +1,253 @@
+"""``authhost plugins``."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from authhost.cli.operator import Operator
+from authhost.cli.output import emit, json_option
+from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES, PluginRecord
+
+if TYPE_CHECKING:
+    from authhost.testing.conformance import Report, Verdict
+
+FIRST_RESULT = frozenset({"deliver_message"})
+
+
+@click.group("plugins")
+def plugins() -> None:
+    """See which plugins were found, explain and measure them; write and check one."""
+
+
+@plugins.command("list")
+@json_option
+@click.pass_obj
+def plugins_list(operator: Operator, as_json: bool) -> None:
+    """List the plugins in the order in which they are called.
+
+    Example: authhost plugins list --json
+    """
+    emit([_row(record) for record in operator.plugins_only().registry.records], as_json, "no plugins found")
+
+
+@plugins.command("show")
+@click.argument("name")
+@json_option
+@click.pass_obj
+def plugins_show(operator: Operator, name: str, as_json: bool) -> None:
+    """Show one plugin with its hooks.
+
+    Example: authhost plugins show audit
+    """
+    records = [each for each in operator.plugins_only().registry.records if each.name == name]
+    if not records:
+        raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
+    emit([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
+
+
+def _row(record: PluginRecord) -> dict[str, Any]:
+    return {
+        "name": record.name,
+        "status": record.status,
+        "distribution": record.distribution,
+        "version": record.version,
+        "hooks": len(record.hooks),
+        "reason": record.reason,
+    }
+
+
+@plugins.command("why")
+@click.argument("hook")
+@json_option
+@click.pass_obj
+def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
+    """Show in which order the plugins are called for a hook, why, and what a failure does.
+
+    Example: authhost plugins why user_logged_in
+    """
+    if hook not in SPEC_ARGUMENTS:
+        raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
+    host = operator.plugins_only()
+    caller = getattr(host.registry.manager.hook, hook)
+    rows = [
+        {
+            "call": number,
+            "plugin": implementation.plugin_name,
+            "why": _why(implementation),
+            "failure": _failure(hook, implementation.plugin_name in host.settings.required_plugins),
+        }
+        for number, implementation in enumerate(reversed(caller.get_hookimpls()), 1)
+    ]
+    emit(rows, as_json, f"no plugin implements {hook}")
+
+
+def _why(implementation: Any) -> str:
+    place = "wraps all that follow, " if implementation.wrapper else ""
+    if implementation.tryfirst:
+        return f"{place}asks to be first (tryfirst)"
+    if implementation.trylast:
+        return f"{place}asks to be last (trylast)"
+    return f"{place}by its name"
+
+
+def _failure(hook: str, required: bool) -> str:
+    if hook in VETOES:
+        return "refuses the flow"
+    if hook in FIRST_RESULT:
+        return "ends the flow; the first that answers is the last that is called"
+    if hook.startswith("register_"):
+        return "leaves the plugin, or what it brings, out"
+    if required:
+        return "ends the flow: the plugin is required"
+    return "undone, logged and counted" if hook in GUARDED else "logged and counted"
+
+
+@plugins.command("time")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Lives to live.")
+@json_option
+@click.pass_obj
+def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
+    """Measure what each plugin costs in each hook, over every flow on fresh SQLite files.
+
+    The plugins run with their default settings. In a process that serves,
+    `host.plugin_stats()` has the same figures.
+
+    Example: authhost plugins time --rounds 20
+    """
+    settings = operator.plugins_only().settings
+    chosen = {"plugins": settings.plugins, "blocked_plugins": settings.blocked_plugins}
+    total: dict[tuple[str, str], list[int]] = {}
+    with click.progressbar(
+        length=rounds, label="lives", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        for stats in _lives(rounds, chosen):
+            for key, values in stats.items():
+                total[key] = [a + b for a, b in zip(total.get(key, [0, 0, 0]), values, strict=True)]
+            bar.update(1)
+    rows = [
+        {
+            "plugin": plugin,
+            "hook": hook,
+            "calls": calls,
+            "failures": failures,
+            "microseconds": round(nanoseconds / calls / 1000, 1),
+        }
+        for (plugin, hook), (calls, failures, nanoseconds) in total.items()
+    ]
+    emit(sorted(rows, key=lambda row: -row["microseconds"]), as_json, "no plugin was called")
+
+
+def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
+    from authhost.testing.conformance.trial import MAILBOX, quiet
+    from authhost.testing.life import SETTINGS, Life
+    from authhost.testing.openid import LocalProvider
+    from authhost.testing.recording import Mailbox
+    from authhost.testing.stage import Clock, open_host
+
+    if chosen["plugins"] is not None:
+        chosen["plugins"] = (*chosen["plugins"], MAILBOX)
+    with LocalProvider() as provider, tempfile.TemporaryDirectory(prefix="authhost-time-") as folder:
+        for number in range(rounds):
+            mailbox, url = Mailbox(), f"sqlite:///{Path(folder) / f'{number}.sqlite3'}"
+            settings = {**SETTINGS, **chosen, "providers": provider.settings}
+            with (
+                quiet(),
+                open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host,
+            ):
+                Life(host, mailbox, provider).live()
+                stats = host.plugin_stats()
+            yield {
+                key: [each.calls, each.failures, each.nanoseconds]
+                for key, each in stats.items()
+                if key[0] != MAILBOX
+            }
+
+
+@plugins.command("check")
+@click.argument("name")
+@click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting of the plugin.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
+    """Try whether an installed plugin keeps what the contract asks. Exits 1 where it does not.
+
+    Lives through every flow with the plugin and without, on SQLite files of
+    its own and a local OpenID provider. The same as `pytest
+    --authhost-conformance NAME`.
+
+    Examples:
+
+      authhost plugins check audit
+
+      authhost plugins check webhook --set url=https://127.0.0.1:9 --json
+    """
+    from authhost.testing.conformance import NoSuchPlugin, check, subject_of
+
+    settings = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        if not equals:
+            raise click.BadParameter(f"{each!r} is no KEY=VALUE", param_hint="--set")
+        settings[key] = value
+    try:
+        subject = subject_of(name, settings)
+    except NoSuchPlugin as error:
+        raise click.ClickException(str(error)) from None
+    report = check(subject, told=(lambda verdict: None) if as_json else _tell)
+    if as_json:
+        click.echo(json.dumps(report.as_document(), indent=2))
+    else:
+        _conclude(report)
+    sys.exit(0 if report.passed else 1)
+
+
+COLORS = {"passed": "green", "failed": "red", "skipped": "yellow"}
+
+
+def _tell(verdict: Verdict) -> None:
+    mark = click.style(f"{verdict.outcome:<8}", fg=COLORS[verdict.outcome], bold=True)
+    click.echo(f"{mark}{verdict.check:<13} {verdict.asks}")
+    for fault in verdict.faults:
+        click.echo(f"        {click.style('note', fg='yellow') if fault.note else '->'} {fault}")
+
+
+def _conclude(report: Report) -> None:
+    times = [
+        {"hook": each.hook, "calls": each.calls, "microseconds": each.mean, "most": each.most}
+        for each in report.times
+    ]
+    if times:
+        click.echo()
+        emit(times, False, "")
+    failed = sum(verdict.outcome == "failed" for verdict in report.verdicts)
+    who = f"{report.distribution} {report.version}" if report.distribution else report.plugin
+    click.echo(f"{who}: {'keeps the contract' if report.passed else f'{failed} checks failed'}")
+
+
+@plugins.command("new")
+@click.argument("name")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Where the project's folder is made; here by default.",
+)
+def plugins_new(name: str, directory: Path) -> None:
+    """Write the project of a new plugin, with tests that pass.
+
+    Example: authhost plugins new doorbell
+    """
+    from authhost.cli.scaffold import InvalidName, write
+
+    try:
+        project = write(name, directory)
+    except (InvalidName, FileExistsError) as error:
+        raise click.ClickException(str(error)) from None
+    click.echo(f"{project} is there. Go on with:\n")
+    click.echo(f"  cd {project}\n  pip install -e '.[test]'\n  pytest\n  authhost plugins check {name}")
