@@ -27,6 +27,7 @@ from authhost.guard import (
     timed_wrapper,
 )
 from authhost.settings import Settings
+from authhost.trace import Trace
 
 log = logging.getLogger("authhost.plugins")
 T = TypeVar("T")
@@ -98,6 +99,9 @@ class PluginRegistry:
         self.manager = pluggy.PluginManager(contract.PROJECT_NAME)
         for module in SPEC_MODULES:
             self.manager.add_hookspecs(module)
+        self.trace = Trace() if settings.trace else None
+        if self.trace is not None:
+            self.manager.add_hookcall_monitoring(self.trace.before, self.trace.after)
         self.records: list[PluginRecord] = []
         found = [*sorted(extra.items()), *(_installed() if discover else ())]
         for name, source in sorted(found, key=lambda pair: pair[0]):
@@ -147,6 +151,8 @@ class PluginRegistry:
         )
         view = SimpleNamespace()
         for hook, function, options in _implementations(record.plugin):
+            if self.trace is not None:
+                function = self.trace.watched(record.name, hook, function)
             guarded = _guard_of(hook, wrapper=options["wrapper"])(plugin, hook, function)
             contract.hookimpl(
                 wrapper=options["wrapper"], tryfirst=options["tryfirst"], trylast=options["trylast"]

@@ -56,6 +56,8 @@ class Settings:
     """Any refused plugin stops the host."""
     slow_hook: float = 0.1
     """An implementation that takes longer is named in the log."""
+    trace: bool = False
+    """Each call of a hook is written to standard error, without secrets: for development."""
     plugin_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Settings by plugin; ``[plugins.NAME]`` in the TOML file."""
 

@@ -222,7 +222,30 @@ def error_table() -> str:
     )
 
 
+PLUGINS = ("analytics", "audit", "email")
+
+
+def sequence_pages() -> str:
+    """A diagram for each flow, traced while it ran."""
+    from authhost.testing.sequences import LEAVING, diagram, sequences
+
+    parts = [
+        NOTE.replace("Change the docstrings instead", "It is traced while every flow runs"),
+        "# Who is called in each flow",
+        "",
+        "Each flow once, with mandatory verification, login on confirmation and on reset, and the plugins",
+        f"{', '.join(PLUGINS[:-1])} and {PLUGINS[-1]}. `authhost tour --trace` shows the same with",
+        "times, and `AUTHHOST_TRACE=1` in an application of your own.",
+        "",
+    ]
+    for each in sequences(PLUGINS):
+        if not each.step.title.endswith(LEAVING) or each.step.title.startswith("Sign up by a provider: "):
+            parts += [f"## {each.step.title}", "", "```mermaid", diagram(each, PLUGINS), "```", ""]
+    return "\n".join(parts)
+
+
 PAGES = {
+    "flows/sequences.md": sequence_pages,
     "hooks.md": hooks,
     "providers.md": providers,
     "settings.md": setting_table,

@@ -27,7 +27,9 @@ def generator():
     return module
 
 
-@pytest.mark.parametrize("name", ["hooks.md", "providers.md", "settings.md", "refusals.md"])
+@pytest.mark.parametrize(
+    "name", ["flows/sequences.md", "hooks.md", "providers.md", "settings.md", "refusals.md"]
+)
 def test_generated_pages_are_current(name):
     written = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == written, "run `python docs/generate.py`"

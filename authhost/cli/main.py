@@ -148,19 +148,22 @@ def check(operator: Operator, as_json: bool) -> None:
 
 
 @cli.command("tour")
+@click.option("--trace", is_flag=True, help="Show each plugin's part in each call, with its time.")
 @json_option
-def tour(as_json: bool) -> None:
+def tour(trace: bool, as_json: bool) -> None:
     """Take an account through its whole life, on a fresh SQLite file and a local SMTP server.
 
     Examples:
 
       authhost tour
 
+      authhost tour --trace
+
       authhost tour --json | jq .step
     """
     from authhost.cli.tour import run
 
-    sys.exit(run(as_json=as_json))
+    sys.exit(run(as_json=as_json, trace=trace))
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ import re
 import secrets
 import socket
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
@@ -22,6 +23,7 @@ from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.settings import Settings
+from authhost.trace import TracedHook
 
 MAIL_TIMEOUT = 20
 
@@ -65,7 +67,9 @@ class Mailbox:
 class Tour:
     """Runs the steps and tells what happened in each."""
 
-    def __init__(self, folder: str, mailbox: Mailbox, providers: Mapping[str, Any], as_json: bool) -> None:
+    def __init__(
+        self, folder: str, mailbox: Mailbox, providers: Mapping[str, Any], *, as_json: bool, trace: bool
+    ) -> None:
         self.as_json = as_json
         self.failed = 0
         self.token: str | None = None
@@ -74,6 +78,7 @@ class Tour:
             database_url=f"sqlite:///{Path(folder) / 'tour.sqlite3'}",
             secret_key=secrets.token_urlsafe(48),
             email_verification="mandatory",
+            trace=trace,
             providers=providers,
             plugin_settings={
                 "email": {
@@ -91,6 +96,9 @@ class Tour:
                 "the tour shows three plugins; install " + ", ".join(f"authhost-{n}" for n in sorted(missing))
             )
         self.called: list[str] = []
+        self.traced: list[TracedHook] = []
+        if self.host.registry.trace is not None:
+            self.host.registry.trace.write = self.traced.append
         self.host.registry.manager.add_hookcall_monitoring(self._before, lambda *_: None)
 
     def _now(self) -> datetime:
@@ -111,6 +119,7 @@ class Tour:
     ) -> Any:
         """Run one step; it must call exactly ``hooks``, and end in ``refused`` if that is given."""
         self.called.clear()
+        self.traced.clear()
         result, outcome, started = None, "ok", perf_counter()
         try:
             with self.host.request(
@@ -126,19 +135,22 @@ class Tour:
         good = outcome == (refused or "ok") and names == (hooks or (("flow_refused",) if refused else ()))
         self.failed += not good
         if self.as_json:
-            line = {
+            line: dict[str, Any] = {
                 "step": title,
                 "outcome": outcome,
                 "expected": good,
                 "hooks": self.called,
                 "ms": round(took, 1),
             }
+            if self.traced:
+                line["trace"] = [asdict(each) for each in self.traced]
             click.echo(json.dumps(line))
         else:
             mark = click.style("ok  " if good else "BAD ", fg="green" if good else "red", bold=True)
             click.echo(f"{mark}{title:<44}{outcome:<22}{took:8.1f} ms")
-            for each in self.called:
-                click.echo(click.style(f"      {each}", dim=True))
+            for each in self.traced or self.called:
+                for text in str(each).splitlines():
+                    click.echo(click.style(f"      {text}", dim=True))
         token = getattr(result, "session_token", None) or getattr(
             getattr(result, "login", None), "session_token", None
         )

@@ -73,13 +73,13 @@ def account_chapter(tour: Tour, mailbox: Mailbox) -> None:
     )
 
 
-def run(*, as_json: bool) -> int:
+def run(*, as_json: bool, trace: bool) -> int:
     """Run the tour; return the exit status."""
     with tempfile.TemporaryDirectory(prefix="authhost-tour-") as folder:
         mailbox, resources = Mailbox(), ExitStack()
         try:
             provider = resources.enter_context(LocalProvider().start())
-            tour = Tour(folder, mailbox, provider.settings, as_json)
+            tour = Tour(folder, mailbox, provider.settings, as_json=as_json, trace=trace)
             try:
                 account_chapter(tour, mailbox)
                 social_chapter(tour, provider)
