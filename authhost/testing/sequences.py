@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NamedTuple
 
@@ -35,9 +37,12 @@ def sequences(plugins: tuple[str, ...]) -> list[Sequence]:
             "providers": provider.settings,
             "trace": True,
             "plugins": (*plugins, MAILBOX),
-            "plugin_settings": {"email": {"transport": "folder", "directory": folder}},
+            "plugin_settings": {"email": {"transport": "file", "directory": folder}},
         }
-        with open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host:
+        with (
+            redirect_stderr(io.StringIO()),  # the start of the host is no flow
+            open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host,
+        ):
             assert host.registry.trace is not None
             host.registry.trace.write = traced.append
 
@@ -47,7 +52,6 @@ def sequences(plugins: tuple[str, ...]) -> list[Sequence]:
 
             traced.clear()
             Life(host, mailbox, provider, before=lambda *_: traced.clear(), after=after).live()
-            host.registry.trace.write = lambda _: None
     return found
 
 

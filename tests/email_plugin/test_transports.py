@@ -9,6 +9,7 @@ import pytest
 from authhost_email import transports
 from authhost_email.settings import EmailSettings
 from authhost_email.transports import Permanent, transport_of
+from conftest import PASSWORD
 
 from email_plugin.post import Fake, one
 
@@ -54,3 +55,9 @@ def test_files_are_the_owners_alone(tmp_path):
         os.umask(old)
     [file] = folder.glob("*.eml")
     assert not stat.S_IMODE(file.stat().st_mode) & 0o077
+
+
+def test_a_transport_that_there_is_not_is_named_in_the_log(make, run, caplog):
+    host = make(email={"transport": "pigeon", "delivery": "inline"})
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert "there is no transport 'pigeon'; there are smtp, file" in caplog.text

@@ -22,7 +22,7 @@ from authhost_email.languages import choose
 from authhost_email.outbox import Outbox
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import metadata, outbox_table
-from authhost_email.worker import Worker
+from authhost_email.worker import Worker, deliver
 
 NAME = "email"
 
@@ -91,7 +91,7 @@ class EmailPlugin:
 
     def _deliver_inline(self) -> None:
         for outbox in list(self._outboxes.values()):
-            outbox.deliver_pending()
+            deliver(outbox)
 
     @hookimpl
     def deliver_message(self, request: Request, message: Message) -> bool:

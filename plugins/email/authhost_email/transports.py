@@ -15,6 +15,7 @@ from typing import Protocol
 from uuid import UUID
 
 from authhost_email.addresses import on_the_wire
+from authhost_email.errors import NoSuchTransport
 from authhost_email.errors import Permanent as Permanent
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
@@ -107,14 +108,14 @@ BUILT_IN: dict[str, Callable[[EmailSettings], Transport]] = {
 
 
 def transport_of(settings: EmailSettings) -> Transport:
-    """The transport that is set; raises ``ValueError`` for one that there is not."""
+    """The transport that is set; raises `NoSuchTransport`."""
     built_in = BUILT_IN.get(settings.transport)
     if built_in is not None:
         return built_in(settings)
     for entry in entry_points(group=TRANSPORTS, name=settings.transport):
         brought: Transport = entry.load()(settings)
         return brought
-    raise ValueError(
+    raise NoSuchTransport(
         f"there is no transport {settings.transport!r}; there are {', '.join(BUILT_IN)}, "
         f"and those of entry points in group {TRANSPORTS}"
     )

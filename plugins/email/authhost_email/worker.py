@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
+from authhost_email.errors import NoSuchTransport
 from authhost_email.outbox import Outbox
 
 log = logging.getLogger("authhost.email")
@@ -16,6 +17,9 @@ def deliver(outbox: Outbox) -> int:
     """Deliver what is due; return how many were sent. An error is logged: there is a next time."""
     try:
         return outbox.deliver_pending()
+    except NoSuchTransport as error:
+        log.error("the outbox could not be delivered: %s", error)
+        return 0
     except Exception as error:
         log.error("the outbox could not be delivered: %s", type(error).__name__)
         return 0
