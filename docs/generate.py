@@ -222,6 +222,13 @@ def error_table() -> str:
     )
 
 
+def check_table() -> str:
+    """The checks of the conformance suite, for the page of the authors of plugins."""
+    from authhost.testing.conformance import CHECKS
+
+    return "".join(f"| `{name}` | {paragraphs(check.__doc__)} |\n" for name, check in CHECKS.items())
+
+
 PLUGINS = ("analytics", "audit", "email")
 
 

@@ -127,3 +127,7 @@ def test_each_test_that_a_page_names_exists():
     assert len(named) > 30
     for file, name in named:
         assert f"def {name}(" in (ROOT / file).read_text(encoding="utf-8"), f"{file}::{name}"
+
+
+def test_each_check_is_on_the_authors_page():
+    assert generator().check_table() in (DOCS / "how-to" / "plugin-author.md").read_text(encoding="utf-8")
