@@ -3,50 +3,302 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from datetime import datetime
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
-from sqlalchemy import func, select
 
-from authhost_analytics.tables import event_table
+from authhost_analytics.discretion import discreet
+from authhost_analytics.figures import Figures, as_document
+from authhost_analytics.periods import HOURS_A_DAY
+from authhost_analytics.reading import figures
+from authhost_analytics.settings import AnalyticsSettings
+from authhost_analytics.spans import GRAINS, Grain, Span
+from authhost_analytics.tables import DIMENSIONS
+
+GetHost = Callable[[], Host]
+DAYS = 30
+MOST = 10_000
+"""Periods of one report."""
+NEVER = threading.Event()
+"""Waiting for it is sleeping, which Ctrl-C ends."""
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
 @click.group()
 def analytics() -> None:
-    """Read the figures."""
+    """Read the figures, hand them on, and keep no more than is needed."""
+
+
+def _settings(host: Host) -> AnalyticsSettings:
+    settings: AnalyticsSettings = host.plugin_settings("analytics")
+    return settings
+
+
+def span_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The days that it is about."""
+    day = click.DateTime(["%Y-%m-%d"])
+    for option in (
+        click.option("--until", type=day, help="The last day, in UTC; today by default."),
+        click.option("--since", type=day, help=f"The first day, in UTC; {DAYS} days in all by default."),
+    ):
+        command = option(command)
+    return command
+
+
+by_option = click.option(
+    "--by",
+    type=click.Choice([*GRAINS, *DIMENSIONS]),
+    multiple=True,
+    metavar="NAME",
+    help="A period (hour, day, week, month), or what events are told apart by "
+    f"({', '.join(DIMENSIONS)}); may be given several times. By day and event by default.",
+)
+
+
+def _span(host: Host, since: datetime | None, until: datetime | None, grain: Grain) -> Span:
+    last = until.date() if until else host.now.date()
+    first = since.date() if since else last - timedelta(days=DAYS - 1)
+    if first > last:
+        raise click.UsageError("--since is later than --until")
+    span = Span(first, last, grain)
+    if (last - first).days * (HOURS_A_DAY if grain == "hour" else 1) > MOST:
+        raise click.UsageError(f"{first} to {last} is too long: more than {MOST:,} days, or hours")
+    return span
+
+
+def _grain(by: Sequence[str]) -> Grain:
+    grains = [grain for grain in GRAINS if grain in by]
+    if len(grains) > 1:
+        raise click.UsageError(f"--by {grains[0]} and --by {grains[1]} exclude each other")
+    return grains[0] if grains else "day"
+
+
+def _rolled_up(host: Host) -> None:
+    """What has happened since the last roll-up is in the figures, too."""
+    from authhost_analytics.rolling import Busy, roll_up
+
+    try:
+        for _ in roll_up(host, _settings(host)):
+            pass
+    except Busy:
+        click.echo("another process rolls up; the newest events may be missing", err=True)
+
+
+def _figures(
+    get_host: GetHost, since: datetime | None, until: datetime | None, by: Sequence[str]
+) -> tuple[Host, Figures]:
+    host = get_host()
+    span = _span(host, since, until, _grain(by))
+    _rolled_up(host)
+    return host, figures(host, span, [name for name in DIMENSIONS if name in by] or ["event"])
+
+
+# Reading.
 
 
 @analytics.command()
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), help="The first day.")
-@click.option("--until", type=click.DateTime(["%Y-%m-%d"]), help="The last day.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+@span_options
+@by_option
+@click.option("--public", is_flag=True, help="Round to smallest_count, as exports do, to hand it on.")
+@json_option
 @click.pass_obj
-def report(
-    get_host: Callable[[], Host], since: datetime | None, until: datetime | None, as_json: bool
-) -> None:
-    """Count events by day, outcome and provider.
+def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> None:
+    """Show events, people, funnels, retention and refusals.
 
-    Example: authhost analytics report --since 2026-01-01 --json
+    Examples:
+
+      authhost analytics report --since 2026-01-01 --by week
+
+      authhost analytics report --by provider --by outcome --json
     """
-    table = event_table.c
-    columns = (table.day, table.event, table.outcome, table.provider)
-    counts = select(*columns, func.count().label("count")).group_by(*columns).order_by(*columns)
-    if since:
-        counts = counts.where(event_table.c.day >= since.date())
-    if until:
-        counts = counts.where(event_table.c.day <= until.date())
-    with get_host().engine.connect() as connection:
-        rows = connection.execute(counts).mappings().all()
+    host, found = _figures(get_host, **wanted)
+    if public:
+        found = discreet(found, _settings(host).smallest_count)
     if as_json:
-        for row in rows:
-            click.echo(json.dumps(dict(row), default=str))
+        click.echo(json.dumps(as_document(found), indent=2))
         return
     from rich.console import Console
-    from rich.table import Table
 
-    shown = Table("day", "event", "outcome", "provider", "count")
-    for row in rows:
-        shown.add_row(*("" if value is None else str(value) for value in row.values()))
-    Console().print(shown)
+    from authhost_analytics.report import shown
+
+    Console().print(shown(found))
+
+
+@analytics.command()
+@span_options
+@by_option
+@click.option(
+    "-o", "output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
+)
+@click.pass_obj
+def html(get_host: GetHost, /, output: Path, **wanted: Any) -> None:
+    """Write the report as one page that needs nothing else, rounded to smallest_count.
+
+    Example: authhost analytics html --since 2026-01-01 --by week -o report.html
+    """
+    from authhost_analytics.page import page
+
+    host, found = _figures(get_host, **wanted)
+    smallest = _settings(host).smallest_count
+    _write(output, page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest))
+    click.echo(f"the report is in {output}", err=True)
+
+
+def _write(output: Path, text: str) -> None:
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+
+
+# Export.
+
+
+@analytics.command()
+@span_options
+@click.option("--by", type=click.Choice(GRAINS), default="day", show_default=True, help="The periods.")
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
+@click.option(
+    "-o", "output", type=click.Path(dir_okay=False), default="-", help="A file; else standard output."
+)
+@click.pass_obj
+def export(
+    get_host: GetHost, /, since: datetime | None, until: datetime | None, by: Grain, form: str, output: str
+) -> None:
+    """Write how many events there were of each kind in each period.
+
+    Counts are rounded to multiples of smallest_count; fewer are left out.
+
+    Example: authhost analytics export --by hour --format csv -o hours.csv
+    """
+    from authhost_analytics import exporting
+
+    host = get_host()
+    span = _span(host, since, until, by)
+    _rolled_up(host)
+    try:
+        opened = click.open_file(output, "w", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    with opened as file:
+        if form == "csv":
+            file.write(",".join(exporting.COLUMNS) + "\n")
+        line = exporting.as_csv if form == "csv" else exporting.as_json
+        for row in exporting.rows(host, _settings(host), span):
+            file.write(line(row) + "\n")
+
+
+@analytics.command()
+@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True)
+@click.option(
+    "--every", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds between roll-ups."
+)
+@click.pass_obj
+def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> None:
+    """Answer Prometheus at /metrics, and roll up, until Ctrl-C.
+
+    Example: authhost analytics prometheus --port 9464
+    """
+    from prometheus_client import start_http_server
+
+    from authhost_analytics.exporting import registry
+
+    host = get_host()
+    _rolled_up(host)
+    try:
+        server, _ = start_http_server(port, address, registry(host, _settings(host)))
+    except OSError as error:
+        raise click.ClickException(f"cannot listen at {address}:{port}: {error.strerror}") from None
+    click.echo(f"http://{address}:{server.server_port}/metrics")
+    while True:
+        NEVER.wait(every)
+        _rolled_up(host)
+
+
+@analytics.command()
+@click.option(
+    "-o", "output", type=click.Path(dir_okay=False), required=True, help="A file that ends in .prom."
+)
+@click.pass_obj
+def textfile(get_host: GetHost, /, output: str) -> None:
+    """Write the metrics for the textfile collector of node_exporter, as a whole or not at all.
+
+    Example: authhost analytics textfile -o /var/lib/node_exporter/authhost.prom
+    """
+    from prometheus_client import write_to_textfile
+
+    from authhost_analytics.exporting import registry
+
+    host = get_host()
+    _rolled_up(host)
+    try:
+        write_to_textfile(output, registry(host, _settings(host)))
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+
+
+# Keeping.
+
+
+@analytics.command("roll-up")
+@click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
+@click.option("--all", "everything", is_flag=True, help="Look at all events that are kept.")
+@json_option
+@click.pass_obj
+def roll_up(get_host: GetHost, /, every: float | None, everything: bool, as_json: bool) -> None:
+    """Make figures of the events, and delete events that are too old.
+
+    All that reads figures does so first; run it daily where nobody reads them.
+
+    Example: authhost analytics roll-up --every 60
+    """
+    from authhost_analytics.rolling import Busy, roll_up
+
+    host = get_host()
+    while True:
+        count = 0
+        try:
+            for events in roll_up(host, _settings(host), everything=everything):
+                count += events
+                if sys.stderr.isatty():
+                    click.echo(f"\r{count:,} events \r", nl=False, err=True)
+            click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events were counted")
+        except Busy:
+            click.echo("another process rolls up", err=True)
+            if every is None:
+                sys.exit(1)
+        if every is None:
+            return
+        NEVER.wait(every)
+
+
+def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUID:
+    try:
+        return UUID(value)
+    except ValueError:
+        raise click.BadParameter("this is no identifier, such as 01a2b3c4-…") from None
+
+
+@analytics.command()
+@click.argument("user_id", callback=_uuid)
+@json_option
+@click.pass_obj
+def forget(get_host: GetHost, /, user_id: UUID, as_json: bool) -> None:
+    """Delete a user's traces, once the account is closed: the events count on as nobody's.
+
+    After a change of secret_key, do it with the former one, too.
+
+    Example: authhost analytics forget 01a2b3c4-…
+    """
+    from authhost_analytics.forgetting import forget
+
+    count = forget(get_host(), user_id)
+    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events are nobody's now")

@@ -1,0 +1,96 @@
+"""What the tests of the figures share: making events, rolling them up, and reading what came of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from uuid import UUID
+
+from authhost_analytics.events import event_row
+from authhost_analytics.figures import as_document
+from authhost_analytics.reading import figures
+from authhost_analytics.rolling import roll_up
+from authhost_analytics.settings import AnalyticsSettings
+from authhost_analytics.spans import Span
+from authhost_analytics.tables import event_table, metadata
+from sqlalchemy import func, insert, select
+
+ANN, BOB = "ann@example.org", "bob@example.org"
+
+
+def settings_of(host) -> AnalyticsSettings:
+    return host.plugin_settings("analytics")
+
+
+def at(text):
+    """``2026-01-31`` or ``2026-01-31 23:59``, in UTC."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+
+
+def user(number):
+    return UUID(int=number)
+
+
+def row(host, time, event, who=None, joined=None, **labels):
+    return event_row(
+        host.keyed_hash,
+        at(time),
+        event,
+        None if who is None else user(who),
+        joined=None if joined is None else at(joined),
+        **labels,
+    )
+
+
+def store(host, *rows):
+    """Store events as the plugin does."""
+    with host.engine.begin() as connection:
+        connection.execute(insert(event_table), list(rows))
+
+
+def signup(host, time, who, **labels):
+    return row(host, time, "user_signed_up", who, time, method="password", **labels)
+
+
+def login(host, time, who, joined, method="password", **labels):
+    return row(host, time, "user_logged_in", who, joined, method=method, **labels)
+
+
+def rolled(host, **options):
+    return list(roll_up(host, settings_of(host), **options))
+
+
+def document(host, since="2026-01-01", until="2026-12-31", grain="day", by=("event",)):
+    """The report as a program reads it."""
+    span = Span(date.fromisoformat(since), date.fromisoformat(until), grain)
+    return as_document(figures(host, span, by))
+
+
+def events(host, **span):
+    return {each["event"]: each["total"] for each in document(host, **span)["events"]}
+
+
+def people(host, grain, **span):
+    """Periods in which somebody came, and how many."""
+    return {start: count for start, count in document(host, **span)["people"][grain].items() if count}
+
+
+def stored(host, table=event_table):
+    with host.reader.connect() as connection:
+        return connection.execute(select(table)).all()
+
+
+def count(host, table=event_table):
+    with host.reader.connect() as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def figures_of(host):
+    """All that the roll-up has made, but sketches, whose salts differ."""
+    return {
+        table.name: sorted(
+            tuple(value for name, value in each._asdict().items() if name not in ("salt", "sketch"))
+            for each in stored(host, table)
+        )
+        for table in metadata.tables.values()
+        if table.name.rpartition("_")[2] in ("hour", "count", "people", "funnel", "duration")
+    }

@@ -1,0 +1,163 @@
+"""What is appended while a flow runs."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+from authhost_analytics.events import word
+from authhost_analytics.plugin import AnalyticsPlugin
+from authhost_analytics.tables import event_table
+from authhost_hookspecs import Refused, hookimpl
+from conftest import OTHER_PASSWORD, PASSWORD
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import event, insert
+
+from analytics.door import ANN, BOB, rolled, row, stored
+from authhost.errors import AuthError
+
+
+def names(host):
+    return [each.event for each in stored(host)]
+
+
+@pytest.fixture
+def inserts(host):
+    """Statements that add to the events."""
+    seen = []
+
+    @event.listens_for(host.engine, "before_cursor_execute")
+    def on_statement(connection, cursor, statement, parameters, context, executemany):
+        if event_table.name in statement:
+            seen.append(statement)
+
+    return seen
+
+
+def test_a_flow_costs_one_insert(host, run, inserts):
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    assert names(host) == [
+        "user_signed_up",
+        "email_confirmation_sent",
+        "account_ready",
+        "user_logged_in",
+    ]
+    written = [each for each in inserts if each.startswith("INSERT")]
+    assert len(written) == 1
+    inserts.clear()
+    run(host, "change_password", token, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert [each.split()[0] for each in inserts] == ["INSERT"]
+
+
+def test_what_a_row_holds(host, run, clock):
+    clock.forward(days=13, hours=5, seconds=42)
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "login", identifier=ANN, password=PASSWORD)
+    signup, _, ready, *_, login = stored(host)
+    hour = int(clock.now.timestamp()) // 3600
+    assert {(each.hour, each.second) for each in stored(host)} == {(hour, 42)}
+    assert (signup.method, signup.outcome, signup.provider, signup.flow) == ("password", "success", "", "")
+    assert login.method == "password"
+    assert len({each.person for each in stored(host)}) == 1
+    assert signup.person != signup.person_before
+    # 2026-01-14 is a Wednesday.
+    assert signup.cohort == login.cohort == hour // 24 - 2
+    assert ready.cohort is None
+
+
+def test_pseudonyms_change_with_the_month_and_reach_back_one(host, run, clock):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    clock.forward(days=31)
+    run(host, "login", identifier=ANN, password=PASSWORD)
+    january, february = stored(host)[0], stored(host)[-1]
+    assert january.person == february.person_before
+    assert len({january.person_before, january.person, february.person}) == 3
+
+
+def test_another_key_makes_other_pseudonyms(host):
+    class Other:
+        keyed_hash = staticmethod(lambda value: host.keyed_hash("other" + value))
+
+    first, second = (row(each, "2026-01-01", "password_set", 1) for each in (host, Other))
+    assert first["person"] != second["person"]
+
+
+def test_a_refusal_is_nobodys(host, run):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    with pytest.raises(AuthError):
+        run(host, "login", identifier=ANN, password="wrong")
+    refused = stored(host)[-1]
+    assert (refused.event, refused.flow, refused.outcome) == ("flow_refused", "login", "invalid_credentials")
+    assert refused.person is refused.person_before is refused.cohort is None
+
+
+def test_what_is_rolled_back_is_not_counted(host):
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        host.account.signup(request, email=ANN, password=PASSWORD)
+        1 / 0  # noqa: B018
+    assert stored(host) == []
+
+
+def test_switched_off(make, run):
+    host = make(analytics={"recording": False})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    assert stored(host) == []
+
+
+def test_a_veto_does_not_smuggle_an_address_in(make, run):
+    class Veto:
+        @hookimpl
+        def before_login(self, user):
+            raise Refused(f"blocked:{user.id} {ANN}", f"{ANN} is blocked")
+
+    host = make({"veto": Veto()}, email_verification="none")
+    with pytest.raises(AuthError):
+        run(host, "signup", email=ANN, password=PASSWORD)
+    with pytest.raises(AuthError):
+        run(host, "login", identifier=BOB, password=PASSWORD)
+    assert Counter(each.outcome for each in stored(host) if each.event == "flow_refused").keys() <= {
+        "vetoed",
+        "invalid_credentials",
+    }
+
+
+@given(st.one_of(st.text(), st.integers(), st.none(), st.emails(), st.uuids().map(str)))
+def test_words_come_from_the_contract(value):
+    stored = word(value)
+    assert stored == "other" or (stored == value and stored.replace("_", "a").islower() and len(stored) <= 40)
+    assert "@" not in stored
+    assert not any(each.isdigit() for each in stored)
+
+
+def test_a_provider_is_sent_for_one_of_three_reasons():
+    plugin, rows = AnalyticsPlugin(), []
+    request = SimpleNamespace(
+        plugin_settings=lambda name: SimpleNamespace(recording=True),
+        keyed_hash=lambda value: "0" * 64,
+        now=SimpleNamespace(timestamp=lambda: 0),
+        insert=lambda table, row: rows.append(row),
+    )
+    for process in ("login", "connect", "redirect", ANN):
+        plugin.social_login_begun(request, "corp", process)
+    assert [each["flow"] for each in rows] == ["login", "connect", "redirect", "other"]
+
+
+def test_who_never_rolls_up_is_told(make, caplog, clock):
+    host = make()
+    with host.engine.begin() as connection:
+        connection.execute(insert(event_table), row(host, "2026-01-01", "user_logged_out", 1))
+    with caplog.at_level(logging.WARNING, "authhost.analytics"):
+        clock.forward(days=33)
+        make()
+        assert caplog.messages == []
+        clock.forward(days=1)
+        make()
+    [said] = caplog.messages
+    assert "roll-up" in said
+    caplog.clear()
+    rolled(host)
+    make()
+    assert caplog.messages == []
