@@ -48,8 +48,8 @@ def as_json(row: dict[str, Any]) -> str:
 def as_csv(row: dict[str, Any]) -> str:
     """One line (RFC 4180)."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow([row[name] for name in COLUMNS])
-    return buffer.getvalue()
+    csv.writer(buffer).writerow([row[name] for name in COLUMNS])
+    return buffer.getvalue().removesuffix("\r\n")
 
 
 def registry(host: Host, settings: AnalyticsSettings) -> CollectorRegistry:

@@ -1,0 +1,207 @@
+"""The command line of the figures."""
+
+from __future__ import annotations
+
+import csv
+import json
+import socket
+from datetime import timedelta
+from urllib.request import urlopen
+
+import pytest
+from authhost_analytics import commands
+from authhost_analytics.commands import analytics
+from authhost_analytics.rolling import roll_up
+from authhost_analytics.settings import AnalyticsSettings
+from click.testing import CliRunner
+
+from analytics.door import at, login, row, settings_of, signup, store, stored, user
+
+
+@pytest.fixture
+def host(make, clock):
+    host = make(site_name="Site")
+    clock.now = at("2026-01-20 12:00")
+    for who in range(8):
+        store(
+            host,
+            signup(host, f"2026-01-{12 + who} 10:00", who),
+            login(host, "2026-01-20 11:00", who, f"2026-01-{12 + who}"),
+        )
+    return host
+
+
+@pytest.fixture
+def do(host):
+    """Run a command; return what it printed."""
+
+    def do(*arguments, code=0):
+        done = CliRunner().invoke(analytics, arguments, obj=lambda: host)
+        assert done.exit_code == code, done.output
+        return done.stdout if code == 0 else done.output
+
+    return do
+
+
+def test_a_report(do):
+    text = do("report")
+    assert "2025-12-22 to 2026-01-20" in text
+    assert "user_signed_up" in text
+    document = json.loads(do("report", "--json", "--since", "2026-01-12", "--by", "week", "--by", "method"))
+    assert document["periods"] == ["2026-01-12", "2026-01-19"]
+    assert document["events"] == [{"method": "password", "total": 16, "counts": [7, 9]}]
+    assert document["rates"] == [
+        {"flow": name, "succeeded": 8, "refused": 0, "rate_limited": 0, "share": 0.0}
+        for name in ("login", "signup")
+    ]
+
+
+def test_a_report_to_hand_on(do):
+    document = json.loads(do("report", "--json", "--public"))
+    assert {each["event"]: (each["total"], sum(each["counts"])) for each in document["events"]} == {
+        "user_signed_up": (10, 0),
+        "user_logged_in": (10, 10),
+    }
+
+
+def test_a_page(do, tmp_path):
+    file = tmp_path / "report.html"
+    do("html", "-o", str(file), "--by", "hour", "--by", "provider")
+    assert "<h1>Site: what happened at the door</h1>" in file.read_text(encoding="utf-8")
+
+
+def test_exports(do, tmp_path):
+    lines = [json.loads(line) for line in do("export").splitlines()]
+    assert [(each["period"], each["count"]) for each in lines] == [("2026-01-20", 10)]
+    file = tmp_path / "week.csv"
+    do("export", "--format", "csv", "--by", "week", "-o", str(file))
+    assert [each["count"] for each in csv.DictReader(file.open(encoding="utf-8"))] == ["5", "10"]
+    metrics = tmp_path / "authhost.prom"
+    do("textfile", "-o", str(metrics))
+    assert 'authhost_people{period="day"} 10.0' in metrics.read_text()
+    assert list(tmp_path.glob("*.prom*")) == [metrics]
+
+
+def test_a_scrape(host, monkeypatch):
+    seen = []
+
+    class Once:
+        def wait(self, seconds):
+            address = said[0]
+            seen.append((seconds, urlopen(address, timeout=10).read().decode()))
+            raise KeyboardInterrupt
+
+    said = []
+    monkeypatch.setattr(commands, "NEVER", Once())
+    monkeypatch.setattr(commands.click, "echo", lambda text, **_: said.append(text))
+    CliRunner().invoke(analytics, ["prometheus", "--port", "0", "--every", "15"], obj=lambda: host)
+    [(seconds, text)] = seen
+    assert seconds == 15
+    assert "authhost_events_total{" in text
+
+
+def test_a_port_that_is_taken(do):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        assert "cannot listen at" in do("prometheus", "--port", str(taken.getsockname()[1]), code=1)
+
+
+def test_a_roll_up(do, host, clock):
+    assert do("roll-up") == "16 events were counted\n"
+    assert json.loads(do("roll-up", "--all", "--json")) == {"events": 0}
+    store(host, row(host, "2026-01-20 11:00", "password_set", 1))
+    steps = roll_up(host, settings_of(host))
+    next(steps)
+    assert "another process rolls up" in do("roll-up", code=1)
+    assert "user_signed_up" in do("report")
+    steps.close()
+    clock.now += timedelta(days=40)
+    do("roll-up")
+    assert stored(host) == []
+
+
+def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
+    waited = []
+
+    class Twice:
+        def wait(self, seconds):
+            waited.append(seconds)
+            if len(waited) == 2:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "NEVER", Twice())
+    done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=lambda: host)
+    assert done.stdout.splitlines()[:2] == ["16 events were counted", "0 events were counted"]
+    assert waited == [60, 60]
+
+
+def test_forgetting(do, host):
+    do("roll-up")
+    assert do("forget", str(user(1))) == "2 events are nobody's now\n"
+    assert json.loads(do("forget", str(user(2)), "--json")) == {"events": 2}
+    assert sum(1 for each in stored(host) if each.person is None) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("report", "--since", "yesterday"), "does not match the format"),
+        (("report", "--since", "2026-02-01", "--until", "2026-01-01"), "--since is later than --until"),
+        (("report", "--since", "1900-01-01"), "is too long"),
+        (("report", "--since", "2020-01-01", "--by", "hour"), "is too long"),
+        (("report", "--by", "user"), "is not one of"),
+        (("report", "--by", "day", "--by", "week"), "exclude each other"),
+        (("export", "--by", "event"), "is not one of"),
+        (("export", "--format", "xml"), "is not one of"),
+        (("html",), "Missing option '-o'"),
+        (("roll-up", "--every", "0"), "is not in the range"),
+        (("forget", "ann"), "this is no identifier"),
+        (("prometheus", "--port", "70000"), "is not in the range"),
+    ],
+)
+def test_a_bad_option_is_named(do, arguments, said):
+    assert said in do(*arguments, code=2)
+
+
+@pytest.mark.parametrize("command", ["html", "export", "textfile"])
+def test_a_file_that_cannot_be_written(do, command):
+    assert "cannot be written" in do(command, "-o", "/nowhere/at/all.prom", code=1)
+
+
+def test_every_command_has_an_example(do):
+    for name, command in analytics.commands.items():
+        assert f"authhost analytics {name}" in do(name, "--help"), name
+        assert command.help
+    assert set(analytics.commands) == {
+        "report",
+        "html",
+        "export",
+        "prometheus",
+        "textfile",
+        "roll-up",
+        "forget",
+    }
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"keep_days": 2},
+        {"keep_days": 61},
+        {"keep_hours_days": 29},
+        {"keep_hours_days": 3661},
+        {"smallest_count": 0},
+        {"smallest_count": 1001},
+    ],
+)
+def test_settings_out_of_range(values):
+    with pytest.raises(ValueError, match=next(iter(values))):
+        AnalyticsSettings(**values)
+
+
+def test_an_empty_database(make, clock):
+    host = make()
+    for arguments in (("report",), ("report", "--json"), ("export",), ("roll-up",)):
+        done = CliRunner().invoke(analytics, arguments, obj=lambda: host)
+        assert done.exit_code == 0, done.output

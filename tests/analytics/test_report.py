@@ -1,0 +1,154 @@
+"""The report in a terminal, and as a page."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+
+import html5lib
+import pytest
+from authhost_analytics.page import page
+from authhost_analytics.reading import figures
+from authhost_analytics.report import BARS, share, shown, sparkline
+from authhost_analytics.spans import Span
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from analytics.door import at, login, rolled, row, settings_of, signup, store
+
+SVG = "http://www.w3.org/2000/svg"
+XLINK = "{http://www.w3.org/1999/xlink}href"
+NASTY = "<script>alert(1)</script>&\"'[bold]"
+
+
+@pytest.fixture
+def busy(make, clock):
+    """A host at which much has happened."""
+    host = make(site_name="Teapots & Sons")
+    clock.now = at("2026-02-11")
+    rows = []
+    for who in range(40):
+        day = f"2026-01-{1 + who % 28:02}"
+        rows += [
+            signup(host, f"{day} 10:00", who),
+            row(host, f"{day} 10:00", "email_confirmation_sent", who, flow="signup"),
+            row(host, f"{day} 10:{who % 20 + 1:02}", "email_confirmed", who),
+            login(host, f"{day} 10:{who % 20 + 1:02}", who, day, method="email_confirmation"),
+            login(host, "2026-02-03 09:00", who, day),
+            row(host, "2026-02-03 09:00", "social_login_begun", flow="login", provider="corp"),
+            row(host, "2026-02-03 09:01", "flow_refused", flow="login", outcome="rate_limited"),
+        ]
+    store(host, *rows)
+    rolled(host, everything=True)
+    return host
+
+
+def made(host, grain="day", by=("event",), smallest=None):
+    span = Span(date(2026, 1, 1), date(2026, 2, 10), grain)
+    smallest = settings_of(host).smallest_count if smallest is None else smallest
+    return page(
+        figures(host, span, by), site_name=host.settings.site_name, made_at=host.now, smallest=smallest
+    )
+
+
+def terminal(host, since="2026-01-01", until="2026-02-10", grain="day", by=("event",)):
+    console = Console(width=160, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(shown(figures(host, Span(date.fromisoformat(since), date.fromisoformat(until), grain), by)))
+    return console.export_text()
+
+
+@given(st.lists(st.integers(0, 10**9), max_size=500))
+def test_a_sparkline_is_short_and_its_highest_is_full(counts):
+    line = sparkline(counts)
+    assert len(line) <= 40
+    assert set(line) <= set(BARS)
+    assert bool(line) == bool(counts)
+    if any(counts):
+        assert BARS[-1] in line
+
+
+def test_a_share():
+    assert [share(1, 3), share(0, 3), share(3, 0), share(101, 100)] == ["33%", "0%", "-", "100%"]
+
+
+def test_a_terminal_shows_every_table(busy):
+    text = terminal(busy)
+    for title in ("events", "different people", "signup", "social login", "time to confirm", "comes again"):
+        assert title in text
+    assert re.search(r"user_signed_up +│ +40 ", text)
+    assert re.search(r"login +│ +40 +│ +40 +│ +50\.0% +│ +50\.0%", text)
+    assert any(bar in text for bar in BARS[1:])
+
+
+def test_a_terminal_shows_labels_as_they_are(busy):
+    store(busy, row(busy, "2026-02-10 10:00", "pre_social_login", provider="[red]x"))
+    rolled(busy)
+    assert "[red]x" in terminal(busy, by=("provider", "event"))
+
+
+def test_nothing_has_happened(host):
+    assert "nothing has happened" in terminal(host)
+    tree(made(host))
+    assert "Nothing has happened" in made(host)
+
+
+def tree(text):
+    """Parse a page as a browser does; an error of its syntax fails."""
+    return html5lib.HTMLParser(strict=True, namespaceHTMLElements=False).parse(text)
+
+
+@pytest.mark.parametrize("grain", ["hour", "day", "week", "month"])
+@pytest.mark.parametrize("by", [("event",), ("provider", "outcome")])
+def test_the_page_is_html(busy, grain, by):
+    found = tree(made(busy, grain, by))
+    assert found.find(".//h1").text == "Teapots & Sons: what happened at the door"
+    assert len(found.findall(".//figure")) == 7
+
+
+def test_the_page_needs_nothing_else(busy):
+    text, loading = made(busy), {"script", "link", "iframe", "img", "object", "embed", "base"}
+    for element in tree(text).iter():
+        assert str(element.tag).rpartition("}")[2] not in loading
+        for name, value in element.attrib.items():
+            if name in ("href", "src", "action", "data", XLINK):
+                assert value.startswith("#")
+            assert not name.startswith("on")
+            if value != SVG:
+                assert "//" not in value
+    assert set(re.findall(r"https?://[^\"'<> ]*", text)) == {SVG}
+    assert "@import" not in text
+    assert "url(" not in text.replace("url(#", "")
+
+
+def test_a_number_is_shown_to_who_points_at_it(busy):
+    shown = {each.text for each in tree(made(busy, "month")).iter(f"{{{SVG}}}title")}
+    assert {"2026-01: 40", "2026-02: 40", "15 min: 20"} <= shown
+
+
+def test_the_page_escapes(make, clock):
+    host = make(site_name=NASTY, analytics={"smallest_count": 1})
+    clock.now = at("2026-02-11")
+    store(host, row(host, "2026-02-10 10:00", "pre_social_login", provider=NASTY))
+    rolled(host)
+    text = made(host, by=("provider",))
+    assert "<script" not in text
+    assert any(NASTY in (element.text or "") for element in tree(text).iter("td"))
+
+
+def test_a_page_of_few_says_that_they_are_few(busy):
+    text = made(busy, smallest=50)
+    tree(text)
+    assert "Nothing has happened" not in made(busy, smallest=40)
+    assert re.search(r">40<", made(busy, smallest=1))
+
+
+def test_months_and_hours_are_named(busy):
+    assert [Span(date(2026, 1, 31), date(2026, 2, 1), "month").named(start) for start in (20454, 20485)] == [
+        "2026-01",
+        "2026-02",
+    ]
+    hours = Span(date(2026, 1, 1), date(2026, 1, 1), "hour")
+    assert len(hours.starts) == 24
+    assert hours.named(hours.starts[-1]) == "2026-01-01 23:00"
+    assert Span(date(2026, 1, 1), date(2026, 1, 12), "week").starts == [20451, 20458, 20465]

@@ -1,0 +1,34 @@
+"""A small year, whose every figure is checked against the truth by the benchmark."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "analytics.py"
+
+
+def test_every_figure_of_a_small_year_is_the_true_one(database_url):
+    done = subprocess.run(
+        [
+            sys.executable,
+            str(SCRIPT),
+            *("--users", "700", "--events", "12000", "--database", database_url, "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert found["wrong"] == []
+    assert found["events"] >= 12000
+    assert {what for what, numbers, _ in found["off"] if numbers > 10} == {
+        "people by day",
+        "people by week",
+        "people by month",
+        "cohorts",
+    }
+    assert "12,000 of 12,000" in done.stderr
