@@ -1,12 +1,14 @@
 """Hours, days, weeks and months as numbers, all in UTC.
 
 An hour is counted from 1970, and so is a day. A week begins on its Monday
-(ISO 8601) and a month on its first: both are named by that day.
+(ISO 8601) and a month on its first: both are named by that day. Each event asks
+for those of the same few days, so they are remembered.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
+from functools import lru_cache
 
 EPOCH = date(1970, 1, 1).toordinal()
 HOUR, HOURS_A_DAY = 3600, 24
@@ -37,16 +39,19 @@ def as_time(hour: int) -> datetime:
     return datetime.fromtimestamp(hour * HOUR, UTC)
 
 
+@lru_cache(maxsize=512)
 def week_of(day: int) -> int:
     """The Monday of a day's week."""
     return day - as_date(day).weekday()
 
 
+@lru_cache(maxsize=512)
 def month_of(day: int) -> int:
     """The first of a day's month."""
     return number(as_date(day).replace(day=1))
 
 
+@lru_cache(maxsize=512)
 def month_before(month: int) -> int:
     """The first of the month before."""
     return month_of(month - 1)
