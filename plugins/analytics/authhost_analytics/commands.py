@@ -28,7 +28,7 @@ MOST = 10_000
 """Periods of one report."""
 NEVER = threading.Event()
 """Waiting for it is sleeping, which Ctrl-C ends."""
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
 @click.group()
@@ -122,7 +122,7 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> 
     if public:
         found = discreet(found, _settings(host).smallest_count)
     if as_json:
-        click.echo(json.dumps(as_document(found), indent=2))
+        click.echo(json.dumps(as_document(found)))
         return
     from rich.console import Console
 
