@@ -100,9 +100,6 @@ def _figures(
     return host, figures(host, span, [name for name in DIMENSIONS if name in by] or ["event"])
 
 
-# Reading.
-
-
 @analytics.command()
 @span_options
 @by_option
@@ -156,9 +153,6 @@ def _write(output: Path, text: str) -> None:
         output.write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
-
-
-# Export.
 
 
 @analytics.command()
@@ -243,9 +237,6 @@ def textfile(get_host: GetHost, /, output: str) -> None:
         write_to_textfile(output, registry(host, _settings(host)))
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
-
-
-# Keeping.
 
 
 @analytics.command("roll-up")
