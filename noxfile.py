@@ -81,7 +81,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("server", sorted(SERVERS))
 def databases(session: nox.Session, server: str) -> None:
-    """The same tests on a database server. Its database is emptied."""
+    """Those tests that touch a database, on a server. Databases beside its own are made and emptied."""
     variable, default, port, driver = SERVERS[server]
     url = os.environ.get(variable)
     if url is None:
@@ -92,7 +92,7 @@ def databases(session: nox.Session, server: str) -> None:
     session.run(
         "pytest",
         "-n",
-        "0",
+        "auto",
         "--ignore=tests/parity",
         *session.posargs,
         env={"AUTHHOST_TEST_DATABASE_URL": url},

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from authhost_hookspecs import hookimpl
-from sqlalchemy import create_engine, text
 
 from authhost import AuthHost
 from authhost.testing import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, Mailbox, RecordedHooks, open_host
+from authhost.testing.database import emptied
 
 __all__ = ["OTHER_PASSWORD", "PASSWORD"]
 
@@ -32,6 +32,17 @@ class Recorder(RecordedHooks, Mailbox):
         Mailbox.__init__(self)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a server's database only the tests run that touch it: the others have been run on SQLite."""
+    if not os.environ.get("AUTHHOST_TEST_DATABASE_URL"):
+        return
+    touching = [
+        item for item in items if {"database_url", "auth_host"} & set(getattr(item, "fixturenames", ()))
+    ]
+    config.hook.pytest_deselected(items=[item for item in items if item not in touching])
+    items[:] = touching
+
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock(datetime(2026, 1, 1, tzinfo=UTC))
@@ -42,28 +53,12 @@ def recorder() -> Recorder:
     return Recorder()
 
 
-def _empty(url: str) -> None:
-    """Drop what an earlier test left in a server's database."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(text("DROP SCHEMA public CASCADE"))
-            connection.execute(text("CREATE SCHEMA public"))
-        else:
-            names = connection.execute(text("SHOW TABLES")).scalars().all()
-            connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
-            for name in names:
-                connection.execute(text(f"DROP TABLE `{name}`"))
-    engine.dispose()
-
-
 @pytest.fixture
 def database_url(tmp_path: Any) -> str:
     """SQLite, or the server that AUTHHOST_TEST_DATABASE_URL names (its database is emptied)."""
     url = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
     if url:
-        _empty(url)
-        return url
+        return emptied(url)
     return f"sqlite:///{tmp_path / 'test.sqlite3'}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
 WORKER = "PYTEST_XDIST_WORKER"
@@ -21,9 +21,7 @@ def emptied(url: str) -> str:
         own = make_url(url).set(database=f"{make_url(url).database}_{worker}")
         _make(url, str(own.database))
         url = own.render_as_string(hide_password=False)
-    engine = create_engine(url)
-    _empty(engine)
-    engine.dispose()
+    empty(url)
     return url
 
 
@@ -39,15 +37,17 @@ def _make(url: str, name: str) -> None:
     engine.dispose()
 
 
-def _empty(engine: Engine) -> None:
+def empty(url: str) -> None:
+    """Drop all tables of a server's database."""
+    engine = create_engine(url)
+    quote = engine.dialect.identifier_preparer.quote_identifier
     with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("DROP SCHEMA public CASCADE"))
             connection.execute(text("CREATE SCHEMA public"))
-            return
-        names = connection.execute(text("SHOW TABLES")).scalars().all()
-        connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
-        for name in names:
-            connection.execute(
-                text(f"DROP TABLE {engine.dialect.identifier_preparer.quote_identifier(name)}")
-            )
+        else:
+            names = connection.execute(text("SHOW TABLES")).scalars().all()
+            connection.execute(text("SET FOREIGN_KEY_CHECKS = 0"))
+            for name in names:
+                connection.execute(text(f"DROP TABLE {quote(name)}"))
+    engine.dispose()

@@ -119,10 +119,16 @@ def auth_host(
     openid_provider: LocalProvider,
     tmp_path: Path,
 ) -> Iterator[AuthHost]:
-    """A host on a fresh SQLite file with `authhost_plugins`, or on AUTHHOST_TEST_DATABASE_URL as it is."""
-    from authhost.testing import open_host
+    """A host on a fresh SQLite file with `authhost_plugins`.
 
-    url = os.environ.get("AUTHHOST_TEST_DATABASE_URL") or f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
+    Where AUTHHOST_TEST_DATABASE_URL names a server's database, that one is
+    EMPTIED and used in its place.
+    """
+    from authhost.testing import open_host
+    from authhost.testing.database import emptied
+
+    server = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
+    url = emptied(server) if server else f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
     plugins = {"authhost-mailbox": mailbox, "authhost-recorder": recorded_hooks, **authhost_plugins}
     settings = {"providers": openid_provider.settings, **authhost_settings}
     with open_host(url, plugins, clock=auth_clock, **settings) as host:
