@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from authhost_hookspecs import Refused, hookimpl
+from conformance import faulty
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
@@ -13,36 +14,9 @@ from authhost.store.tables import resets, users
 notes = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(20)))
 
 
-class Misspelt:
-    @hookimpl
-    def user_loged_in(self, user): ...
-
-
-class WrongArgument:
-    @hookimpl
-    def user_logged_in(self, request, usr): ...
-
-
-class Asynchronous:
-    @hookimpl
-    async def user_logged_in(self, user): ...
-
-
-class Defaulted:
-    @hookimpl
-    def user_logged_in(self, user=None): ...
-
-
 class KeywordOnly:
     @hookimpl
     def user_logged_in(self, *, user): ...
-
-
-class Undecorated:
-    def user_logged_in(self, user): ...
-
-    @hookimpl
-    def user_logged_out(self, user): ...
 
 
 class Twice:
@@ -59,25 +33,19 @@ class StartWrapper:
         return (yield)
 
 
-class VetoWrapper:
-    @hookimpl(wrapper=True)
-    def before_login(self, user):
-        return (yield)
-
-
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
-        (Misspelt(), "did you mean 'user_logged_in'"),
-        (WrongArgument(), "did you mean 'user'"),
-        (Asynchronous(), "async def"),
-        (Defaulted(), "default"),
+        (faulty.UnknownHook(), "did you mean 'user_logged_in'"),
+        (faulty.WrongArgument(), "its arguments are (request, user)"),
+        (faulty.Asynchronous(), "async def"),
+        (faulty.Defaulted(), "default"),
         (KeywordOnly(), "plain positional"),
-        (Undecorated(), "not decorated"),
-        (VetoWrapper(), "may not be wrapped"),
+        (faulty.Undecorated(), "not decorated"),
+        (faulty.VetoWrapper(), "may not be wrapped"),
         (Twice(), "user_logged_in is implemented twice"),
         (StartWrapper(), "may not be wrapped"),
-        (Misspelt, "the class Misspelt"),
+        (faulty.UnknownHook, "the class UnknownHook"),
         (object(), "no hook"),
     ],
 )
@@ -93,7 +61,7 @@ def test_refused_with_a_sentence(make_host, plugin, sentence):
 def test_required_and_blocked(make_host):
     with pytest.raises(ConfigurationError, match="not installed"):
         make_host(required_plugins=("audit",))
-    host = make_host({"bad": Misspelt()}, blocked_plugins=("bad",))
+    host = make_host({"bad": faulty.UnknownHook()}, blocked_plugins=("bad",))
     assert {each.name: each.status for each in host.registry.records}["bad"] == "blocked"
 
 
