@@ -190,8 +190,15 @@ def validated(kind: type[T], values: Mapping[str, Any], owner: str = "") -> T:
     try:
         return TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
+        found = "; ".join(map(_complaint, error.errors()))
         raise ConfigurationError(f"a setting{owner and f' of {owner}'} does not fit: {found}") from None
+
+
+def _complaint(error: Mapping[str, Any]) -> str:
+    """One of pydantic's errors; what a class's own ``__post_init__`` raised is left as it is."""
+    own = error.get("ctx", {}).get("error")
+    message = (str(own) or type(own).__name__) if isinstance(own, Exception) else error["msg"]
+    return ": ".join(filter(None, (".".join(map(str, error["loc"])), message)))
 
 
 def _from_environment(cls: type) -> dict[str, Any]:

@@ -112,6 +112,35 @@ def test_a_wrong_setting_is_named(given, sentence):
         Settings.load(**{"secret_key": SECRET, **given})
 
 
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"volume": 12}, "a setting of plugin bell does not fit: volume must be at most 11"),
+        ({"volume": -1}, "a setting of plugin bell does not fit: ValueError"),
+        ({"volume": 1.5}, "a setting of plugin bell does not fit: volume: Input should be a valid integer"),
+    ],
+)
+def test_what_a_settings_class_refuses_itself_is_a_sentence(make_host, given, sentence):
+    @dataclass(frozen=True)
+    class BellSettings:
+        volume: int = 3
+
+        def __post_init__(self) -> None:
+            if self.volume < 0:
+                raise ValueError
+            if self.volume > 11:
+                raise ValueError("volume must be at most 11")
+
+    class Bell:
+        @hookimpl
+        def register_settings(self):
+            return BellSettings
+
+    with pytest.raises(ConfigurationError) as caught:
+        make_host({"bell": Bell()}, plugin_settings={"bell": given})
+    assert str(caught.value).startswith(sentence)
+
+
 def test_a_secret_is_not_shown_by_a_wrong_setting():
     with pytest.raises(ConfigurationError) as caught:
         Settings.load(secret_key=SECRET, redis_url=["redis://:hunter2@localhost"])
