@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 from pathlib import Path
 from types import ModuleType
 
 import authhost_hookspecs as contract
 
-from authhost import errors, ratelimits, settings
+from authhost import errors, ratelimits, reference, settings
 from authhost.discovery import SPEC_ARGUMENTS
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.check import kind_of
+from authhost.testing import order
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py. Change the docstrings instead. -->\n"
@@ -26,21 +28,62 @@ def paragraphs(documentation: str | None) -> str:
     return inspect.cleandoc(documentation).replace("``", "`")
 
 
-def hook(name: str, function: object) -> str:
-    """One hook: its signature and what its docstring says."""
-    assert callable(function)
-    signature = str(inspect.signature(function)).replace("'", "")
-    try:
-        text = paragraphs(function.__doc__)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from error
-    return f"### {name}\n\n```python\ndef {name}{signature}\n```\n\n{text}\n"
+def hook_order() -> str:
+    """What each flow calls, as JSON: `authhost.reference` reads it."""
+    return "[\n" + ",\n".join(map(json.dumps, order.hook_order())) + "\n]\n"
 
 
-def hooks_of(module: ModuleType) -> str:
+def hook_table(hooks: list[reference.HookReference]) -> list[str]:
+    """All hooks at a glance."""
+    rows = []
+    for each in hooks:
+        flows = ", ".join(dict.fromkeys(f"`{place.flow}`" for place in reference.places(each.name)))
+        rows.append(f"| [{each.name}](#{each.name}) | {each.kind} | {flows or 'no flow'} |")
+    return ["| hook | kind | called in |", "| --- | --- | --- |", *rows, ""]
+
+
+def flow_table() -> list[str]:
+    """All flows, and what they call."""
+    rows = []
+    for title, flow, called in reference.called_flows():
+        names = ", ".join(f"[{name}](#{name})" for name in called)
+        rows.append(f"| {title} | `{flow}` | {names or 'none'} |")
+    return ["| what happens | flow | hooks in order |", "| --- | --- | --- |", *rows, ""]
+
+
+def place_table(name: str) -> list[str]:
+    """Where the flows call one hook."""
+    rows = []
+    for title, flow, number, hooks in reference.places(name):
+        order = ", ".join(f"**{each}**" if each == name else each for each in hooks)
+        rows.append(f"| {title} | `{flow}` | {number} of {len(hooks)}: {order} |")
+    return ["| what happens | flow | place among its hooks |", "| --- | --- | --- |", *rows, ""]
+
+
+def hook(each: reference.HookReference) -> list[str]:
+    """All of one hook."""
+    text = [f"*{each.kind}, since contract {each.since}*", each.when, each.about]
+    text += [each.stored and f"**Stored:** {each.stored}", f"**If it raises:** {each.failure}"]
+    return [
+        f"### {each.name}",
+        "",
+        "```python",
+        each.signature,
+        "```",
+        "",
+        *("\n\n".join(filter(None, text)).replace("``", "`"), ""),
+        *(place_table(each.name) if each.kind in reference.IN_FLOWS else ()),
+        "```python",
+        each.example,
+        "```",
+        "",
+    ]
+
+
+def hooks_of(module: ModuleType) -> list[str]:
     """All hooks of a module of the contract, under its own docstring."""
-    own = [(name, vars(module)[name]) for name in vars(module) if name in SPEC_ARGUMENTS]
-    return "\n".join([paragraphs(module.__doc__), "", *(hook(name, value) for name, value in own)])
+    own = (reference.reference(name) for name in vars(module) if name in SPEC_ARGUMENTS)
+    return [paragraphs(module.__doc__), "", *(line for each in own for line in hook(each))]
 
 
 def protocol(name: str) -> str:
@@ -76,17 +119,25 @@ def hooks() -> str:
             "# Hooks",
             "",
             f"Contract {contract.CONTRACT_VERSION}. An implementation names the arguments that it wants, "
-            "in any order.",
+            "in any order. `authhost hooks NAME` shows one hook.",
+            "",
+            *hook_table(reference.references()),
+            "The order of calls is that of every flow run once, with mandatory verification and a login on",
+            "confirmation and on reset. The table `events` of the examples is that of",
+            "[register_tables](#register_tables).",
             "",
             "## Signals of accounts",
             "",
-            hooks_of(contract.account),
+            *hooks_of(contract.account),
             "## Signals of social accounts",
             "",
-            hooks_of(contract.socialaccount),
+            *hooks_of(contract.socialaccount),
             "## Extension points",
             "",
-            hooks_of(contract.extensions),
+            *hooks_of(contract.extensions),
+            "## What each flow calls",
+            "",
+            *flow_table(),
             "## What the arguments promise",
             "",
             *(protocol(name) for name in protocols),
@@ -253,6 +304,7 @@ def sequence_pages() -> str:
 
 PAGES = {
     "flows/sequences.md": sequence_pages,
+    "../authhost/hook_order.json": hook_order,
     "hooks.md": hooks,
     "providers.md": providers,
     "settings.md": setting_table,

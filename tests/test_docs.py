@@ -13,7 +13,6 @@ from conftest import CHEAP, PASSWORD
 
 from authhost import AuthHost, Settings
 from authhost.account import Account
-from authhost.discovery import SPEC_ARGUMENTS
 from authhost.socialaccount import SocialAccounts
 
 ROOT = Path(__file__).parents[1]
@@ -28,23 +27,21 @@ def generator():
 
 
 @pytest.mark.parametrize(
-    "name", ["flows/sequences.md", "hooks.md", "providers.md", "settings.md", "refusals.md"]
+    "name",
+    [
+        "../authhost/hook_order.json",
+        "flows/sequences.md",
+        "hooks.md",
+        "providers.md",
+        "settings.md",
+        "refusals.md",
+    ],
 )
 def test_generated_pages_are_current(name):
+    if name.endswith("hook_order.json"):
+        pytest.importorskip("oidc_provider_mock")
     written = generator().PAGES[name]()
     assert (DOCS / name).read_text(encoding="utf-8") == written, "run `python docs/generate.py`"
-
-
-@pytest.mark.parametrize("name", SPEC_ARGUMENTS)
-def test_every_hook_is_documented(name):
-    assert f"### {name}\n" in (DOCS / "hooks.md").read_text(encoding="utf-8")
-
-
-def test_a_hook_without_a_docstring_is_found():
-    def silent(request): ...
-
-    with pytest.raises(ValueError, match="silent: a docstring is missing"):
-        generator().hook("silent", silent)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,25 @@ from authhost_hookspecs.protocols import EmailAddress, EmailConfirmation, Reques
 def user_logged_in(request: Request, user: User) -> None:
     """A user has logged in.
 
-    The session is stored and ``request.user`` is the user.
+    ``request.user`` is the user, and ``request.authentication`` tells how they
+    came in.
+
+    Stored: the session, and the time of the login (``user.last_login``).
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Logins:
+            @hookimpl
+            def user_logged_in(self, request: Request, user: User) -> None:
+                what = f"login by {request.authentication[0].method}"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
     """
 
 
@@ -24,8 +42,28 @@ def user_logged_in(request: Request, user: User) -> None:
 def user_logged_out(request: Request, user: User) -> None:
     """A user logs out.
 
-    Called before the session ends, so ``request.user`` is still the user. Not
-    called when nobody was logged in.
+    ``request.user`` still is the user. It is called, too, when the account is
+    closed and when somebody else logs in in the same browser, but not when
+    nobody was logged in.
+
+    Stored: nothing of the logout; the session ends after it.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        import logging
+        from functools import partial
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        log = logging.getLogger(__name__)
+
+
+        class Goodbye:
+            @hookimpl
+            def user_logged_out(self, request: Request, user: User) -> None:
+                request.on_commit(partial(log.info, "user %s has left", user.id))
     """
 
 
@@ -33,29 +71,128 @@ def user_logged_out(request: Request, user: User) -> None:
 def user_signed_up(request: Request, user: User) -> None:
     """A user has signed up.
 
-    The account and its address are stored; nobody is logged in yet.
-    `user_logged_in` follows, unless e-mail verification holds the login back.
+    Nobody is logged in yet. `user_logged_in` follows, unless e-mail
+    verification holds the login back. What is meant for people who have proved
+    their address waits for `account_ready`.
+
+    Stored: the account with its address, and the social account it came with.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class WhereFrom:
+            @hookimpl
+            def user_signed_up(self, request: Request, user: User) -> None:
+                what = f"signup by {request.provider or 'form'}"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
     """
 
 
 @hookspec
 def password_set(request: Request, user: User) -> None:
-    """A password was set for the first time: the user had no usable one. It is stored."""
+    """A password was set for the first time: the user had no usable one.
+
+    Stored: the password; other sessions have ended.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, User, hookimpl
+        from sqlalchemy import delete
+
+
+        class Reminders:
+            @hookimpl
+            def password_set(self, request: Request, user: User) -> None:
+                asked = (events.c.user_id == user.id) & (events.c.what == "asked for a password")
+                request.db.execute(delete(events).where(asked))
+    """
 
 
 @hookspec
 def password_changed(request: Request, user: User) -> None:
-    """A password was changed by a user who had one. It is stored; other sessions have ended."""
+    """A password was changed by a user who had one.
+
+    Stored: the password; other sessions have ended, and keys for a reset are void.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class PasswordAge:
+            @hookimpl
+            def password_changed(self, request: Request, user: User) -> None:
+                what = "password changed"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
 
 
 @hookspec
 def password_reset(request: Request, user: User) -> None:
-    """A password was reset through the reset flow. It is stored; all sessions have ended."""
+    """A password was reset by the key of a mail.
+
+    ``request.user`` is None: `user_logged_in` follows where the settings log in
+    on a reset.
+
+    Stored: the password; all sessions of the user have ended.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from functools import partial
+        from queue import SimpleQueue
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Alerts:
+            def __init__(self) -> None:
+                self.queue: SimpleQueue[str] = SimpleQueue()
+
+            @hookimpl
+            def password_reset(self, request: Request, user: User) -> None:
+                request.on_commit(partial(self.queue.put, f"the password of {user.id} was reset"))
+    """
 
 
 @hookspec
 def email_confirmed(request: Request, email_address: EmailAddress) -> None:
-    """An address was confirmed. It is stored as verified."""
+    """An address was confirmed by the key of a mail.
+
+    Whoever is logged in need not be its owner: ``email_address.user_id`` tells
+    whose it is.
+
+    Stored: the address as verified; in change-email mode the former one is gone.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import EmailAddress, Request, hookimpl
+
+
+        class Colleagues:
+            @hookimpl
+            def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
+                if email_address.email.endswith("@example.org"):
+                    row = {"id": request.new_id(), "user_id": email_address.user_id, "at": request.now}
+                    request.insert(events, {**row, "what": "is a colleague"})
+    """
 
 
 @hookspec
@@ -63,6 +200,26 @@ def email_confirmation_sent(request: Request, confirmation: EmailConfirmation, s
     """A confirmation was handed over for delivery, to be delivered if this unit commits.
 
     ``signup`` tells whether a signup caused it. ``confirmation`` has no key.
+
+    Stored: the confirmation, by a digest of its key.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import EmailConfirmation, Request, hookimpl
+
+
+        class Waiting:
+            @hookimpl
+            def email_confirmation_sent(
+                self, request: Request, confirmation: EmailConfirmation, signup: bool
+            ) -> None:
+                if signup:
+                    what = f"has time until {confirmation.expires:%Y-%m-%d}"
+                    row = {"id": request.new_id(), "user_id": confirmation.email_address.user_id}
+                    request.insert(events, {**row, "what": what, "at": request.now})
     """
 
 
@@ -73,17 +230,78 @@ def email_changed(
     from_email_address: EmailAddress | None,
     to_email_address: EmailAddress,
 ) -> None:
-    """The primary address changed, and is stored.
+    """The primary address changed.
 
-    ``from_email_address`` is None when there was none.
+    ``from_email_address`` is None when there was none. It may be unverified,
+    and in change-email mode its row is gone.
+
+    Stored: the new primary address.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from functools import partial
+        from queue import SimpleQueue
+
+        from authhost_hookspecs import EmailAddress, Request, User, hookimpl
+
+
+        class Customers:
+            def __init__(self) -> None:
+                self.to_update: SimpleQueue[tuple[object, str]] = SimpleQueue()
+
+            @hookimpl
+            def email_changed(self, request: Request, user: User, to_email_address: EmailAddress) -> None:
+                request.on_commit(partial(self.to_update.put, (user.id, to_email_address.email)))
     """
 
 
 @hookspec
 def email_added(request: Request, user: User, email_address: EmailAddress) -> None:
-    """An address was added to an account that exists. It is stored, unverified."""
+    """An address was added to an account that exists.
+
+    `email_confirmation_sent` has come before it.
+
+    Stored: the address, unverified, and its confirmation.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import EmailAddress, Request, User, hookimpl
+
+
+        class Addresses:
+            @hookimpl
+            def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
+                what = f"added {request.keyed_hash(email_address.email)}"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
 
 
 @hookspec
 def email_removed(request: Request, user: User, email_address: EmailAddress) -> None:
-    """An address was deleted. ``email_address`` still carries its data."""
+    """An address was removed.
+
+    ``email_address`` still carries its data.
+
+    Stored: that it is gone, with its confirmations and all keys for a reset.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import EmailAddress, Request, User, hookimpl
+        from sqlalchemy import delete
+
+
+        class Addresses:
+            @hookimpl
+            def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
+                added = events.c.what == f"added {request.keyed_hash(email_address.email)}"
+                request.db.execute(delete(events).where(events.c.user_id == user.id, added))
+    """

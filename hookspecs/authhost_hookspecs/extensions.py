@@ -15,20 +15,94 @@ from authhost_hookspecs.providers import Provider
 
 @hookspec
 def host_started(host: Host) -> None:
-    """A host is ready. Two may live in one process: keep state per host."""
+    """A host is ready: its settings hold and its database is up to date.
+
+    Two hosts may live in one process, so keep state per host. A request does
+    not name its host; ``plugin_settings`` of both return the same object.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        import logging
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Host, hookimpl
+        from sqlalchemy import func, select
+
+        log = logging.getLogger(__name__)
+
+
+        class Greeting:
+            @hookimpl
+            def host_started(self, host: Host) -> None:
+                with host.reader.connect() as connection:
+                    count = connection.execute(select(func.count()).select_from(events)).scalar_one()
+                log.info("%s has %d events", host.settings.site_name, count)
+    """
 
 
 @hookspec
 def host_stopping(host: Host) -> None:
-    """A host closes; stop threads and flush what is held."""
+    """A host closes: stop threads, and deliver what is held in memory.
+
+    Its database still answers.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from concurrent.futures import ThreadPoolExecutor
+
+        from authhost_hookspecs import Host, hookimpl
+
+
+        class Threads:
+            def __init__(self) -> None:
+                self.of: dict[Host, ThreadPoolExecutor] = {}
+
+            @hookimpl
+            def host_started(self, host: Host) -> None:
+                self.of[host] = ThreadPoolExecutor(max_workers=2)
+
+            @hookimpl
+            def host_stopping(self, host: Host) -> None:
+                self.of.pop(host).shutdown()
+    """
 
 
 @hookspec(firstresult=True)
 def deliver_message(request: Request, message: Message) -> bool | None:
-    """Take ``message`` for delivery once this unit commits; return True when taken.
+    """Something is to be told to somebody: take ``message`` for delivery, and return True.
 
-    The first plugin that answers has it. A failure ends the flow, since a
-    person would wait for a mail that never comes.
+    The first plugin that answers has it; return None for what another one may
+    take. It is delivered once this unit has been committed, by an
+    `Request.on_commit` or by a row that something delivers later. Rows that are
+    inserted here must be stored, else the flow fails.
+
+    ``message`` has the key and the link, which are secrets: keep them out of
+    logs, and out of tables unless they are encrypted there.
+
+    Stored: a digest of the key.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from functools import partial
+        from queue import SimpleQueue
+
+        from authhost_hookspecs import Message, Request, hookimpl
+
+
+        class Texts:
+            def __init__(self) -> None:
+                self.to_send: SimpleQueue[Message] = SimpleQueue()
+
+            @hookimpl
+            def deliver_message(self, request: Request, message: Message) -> bool:
+                request.on_commit(partial(self.to_send.put, message))
+                return True
     """
 
 
@@ -36,8 +110,24 @@ def deliver_message(request: Request, message: Message) -> bool | None:
 def before_signup(request: Request, email: str | None) -> None:
     """A signup is about to be stored; raise `Refused` to stop it.
 
-    Called for a free and for a taken address alike. Any other exception
-    refuses, too.
+    Called for a free and for a taken address alike, so that a refusal tells
+    nobody which it is. ``email`` is None where somebody comes from a provider
+    that names no address.
+
+    Stored: nothing of the signup.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import Refused, hookimpl
+
+
+        class NoThrowAways:
+            @hookimpl
+            def before_signup(self, email: str | None) -> None:
+                if email is not None and email.endswith("@throw-away.example"):
+                    raise Refused("throw_away_address", "Please give an address that lasts.")
     """
 
 
@@ -45,13 +135,53 @@ def before_signup(request: Request, email: str | None) -> None:
 def before_login(request: Request, user: User) -> None:
     """A user proved who they are and is about to be logged in; raise `Refused` to stop it.
 
-    Any other exception refuses, too.
+    The login that ends a signup, a confirmation or a reset is asked about, too:
+    a refusal there undoes all of that flow.
+
+    Stored: nothing of the login; of a flow that ends in one, what came before.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Refused, Request, User, hookimpl
+        from sqlalchemy import select
+
+
+        class Suspensions:
+            @hookimpl
+            def before_login(self, request: Request, user: User) -> None:
+                suspended = (events.c.user_id == user.id) & (events.c.what == "suspended")
+                if request.db.execute(select(events.c.id).where(suspended)).first() is not None:
+                    raise Refused("suspended", "This account is suspended. Please write to us.")
     """
 
 
 @hookspec
 def account_ready(request: Request, user: User) -> None:
-    """Once in a user's life: signup is complete, with all verification the settings ask for."""
+    """A signup is complete, with all verification that the settings ask for.
+
+    Once in a user's life, whichever way it came about. `user_logged_in` follows
+    where this flow logs in.
+
+    Stored: the account, and its verified address where one is asked for.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Trial:
+            @hookimpl
+            def account_ready(self, request: Request, user: User) -> None:
+                what = "trial begins"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
 
 
 @hookspec
@@ -59,41 +189,164 @@ def social_login_begun(request: Request, provider: str, process: str) -> None:
     """A person is sent to a provider; whether they come back is seen at `pre_social_login`.
 
     ``process`` is ``login``, ``connect`` or ``redirect``.
+
+    Stored: what the way back needs, encrypted.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, hookimpl
+
+
+        class Departures:
+            @hookimpl
+            def social_login_begun(self, request: Request, provider: str, process: str) -> None:
+                what = f"went to {provider} for {process}"
+                request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
     """
 
 
 @hookspec
 def flow_refused(request: Request, flow: str, error: Exception, user: User | None) -> None:
-    """A flow ended in a refusal; its writes are undone, what is written here is kept.
+    """A flow ended in a refusal, such as a wrong password or a limit that was reached.
 
-    ``error`` has a stable ``code``; ``user`` is None where unknown.
+    ``error`` has a stable ``code``; ``user`` is None where it is not known whom
+    it is about. ``request.identifier_digest`` tells whether two refusals were
+    about the same name.
+
+    Stored: nothing of the flow, whose writes are undone; what is written here is kept.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import Request, hookimpl
+
+
+        class Guesses:
+            @hookimpl
+            def flow_refused(self, request: Request, flow: str, error: Exception) -> None:
+                if getattr(error, "code", None) == "invalid_credentials":
+                    what = f"wrong password for {request.identifier_digest}"
+                    request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
     """
 
 
 @hookspec
 def register_providers() -> list[Provider]:
-    """Return declarations of the providers of social login that the plugin brings.
+    """A host wants to know the providers of social login that the plugin brings: return declarations.
 
     One whose id is built in takes its place.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import OpenIDConnectProvider, Provider, hookimpl
+
+
+        class Intranet:
+            @hookimpl
+            def register_providers(self) -> list[Provider]:
+                issuer = "https://login.example.org"
+                return [OpenIDConnectProvider(id="intranet", name="Our intranet", issuer=issuer)]
     """
 
 
 @hookspec
 def register_commands() -> list[Any]:
-    """Return `click.Command` objects for the ``authhost`` command line.
+    """The ``authhost`` command line wants to know the plugin's commands: return `click.Command` objects.
 
     ``ctx.obj`` is a callable that returns the `Host`, opened on first use.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        import click
+        from authhost_doorbell.tables import events
+        from authhost_hookspecs import hookimpl
+        from sqlalchemy import func, select
+
+
+        @click.command("events")
+        @click.pass_obj
+        def count_events(host) -> None:
+            with host().reader.connect() as connection:
+                click.echo(connection.execute(select(func.count()).select_from(events)).scalar_one())
+
+
+        class Commands:
+            @hookimpl
+            def register_commands(self) -> list[click.Command]:
+                return [count_events]
     """
 
 
 @hookspec
 def register_tables() -> PluginTables:
-    """Return the plugin's own tables and their migrations."""
+    """The plugin is being loaded: return its own tables and their migrations.
+
+    A time that is read back is naive on SQLite and MariaDB (see `Request.db`).
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import PluginTables, hookimpl
+        from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid
+
+        metadata = MetaData()
+        events = Table(
+            "authhost_doorbell_event",
+            metadata,
+            Column("id", Uuid, primary_key=True),
+            Column("user_id", Uuid, index=True),
+            Column("what", String(255), nullable=False),
+            Column("at", DateTime(timezone=True), nullable=False),
+        )
+
+
+        class Tables:
+            @hookimpl
+            def register_tables(self) -> PluginTables:
+                return PluginTables(metadata, migrations="authhost_doorbell.migrations")
+    """
 
 
 @hookspec
 def register_settings() -> type[Any]:
-    """Return a frozen dataclass whose fields, all with defaults, an operator may set.
+    """The plugin is being loaded: return a frozen dataclass of what an operator may set.
 
-    Field types: ``str``, ``int``, ``float``, ``bool``, or one of these ``| None``.
+    All fields have defaults. Their types: ``str``, ``int``, ``float``, ``bool``,
+    or one of these ``| None``. ``plugin_settings`` of the request and of the
+    host returns the instance. Raise ``ValueError`` in ``__post_init__`` for
+    values that do not go together: the host does not start then, and its
+    operator reads your text; a value that may be secret stays out of it.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from dataclasses import dataclass
+
+        from authhost_hookspecs import hookimpl
+
+
+        @dataclass(frozen=True)
+        class DoorbellSettings:
+            volume: int = 3
+
+            def __post_init__(self) -> None:
+                if not 0 <= self.volume <= 11:
+                    raise ValueError("volume must be from 0 to 11")
+
+
+        class Doorbell:
+            @hookimpl
+            def register_settings(self) -> type[DoorbellSettings]:
+                return DoorbellSettings
     """

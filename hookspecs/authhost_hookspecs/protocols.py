@@ -299,11 +299,22 @@ class Request(Protocol):
 
         What a plugin writes through it is stored if and only if the flow is,
         and is undone when the plugin's call fails. Prefer `insert` for plain
-        rows: it costs no savepoint.
+        rows: it costs no savepoint. A row that may collide is written in ``with
+        request.db.begin_nested():``, with ``IntegrityError`` caught around it.
+
+        Times that are read back are naive on SQLite and MariaDB, and aware on
+        PostgreSQL: ``time.replace(tzinfo=UTC) if time.tzinfo is None else
+        time.astimezone(UTC)`` makes both one.
         """
 
     def insert(self, table: Any, values: Mapping[str, Any]) -> None:
-        """Queue one row for ``table``, written just before the commit, with all others."""
+        """Queue one row for ``table``, written just before the commit, with all others.
+
+        There is no outcome to look at. One row that collides, or that names a
+        column that ``table`` lacks, drops all rows that the plugin queued in
+        this unit, and is logged; for a required plugin it fails the flow. A row
+        that may collide is written through `db`.
+        """
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once this unit has been committed; never when it is rolled back."""
@@ -321,7 +332,11 @@ class Request(Protocol):
         """The account that owns ``email`` and has verified it, or None."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin, as an instance of its settings class."""
+        """What the operator set for a plugin, as an instance of its settings class.
+
+        The same object as long as the host lives, whether the request or the
+        host is asked. Raises ``KeyError`` where the plugin registers no settings.
+        """
 
 
 class Host(Protocol):
@@ -350,4 +365,8 @@ class Host(Protocol):
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin, as an instance of its settings class."""
+        """What the operator set for a plugin, as an instance of its settings class.
+
+        The same object as long as the host lives, whether the request or the
+        host is asked. Raises ``KeyError`` where the plugin registers no settings.
+        """

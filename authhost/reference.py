@@ -1,0 +1,147 @@
+"""The reference of the hooks, read from the docstrings of their specs and from `hook_order.json`.
+
+A docstring is, in this order: a sentence that says when the hook is called,
+further paragraphs, ``Stored:`` with what is in the database then (where a flow
+calls it), ``.. versionadded::`` and ``Example::``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from textwrap import dedent
+from typing import Any, NamedTuple
+
+from authhost.discovery import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, VETOES
+from authhost.guard import STOPS
+
+IN_FLOWS = frozenset({"notification", "veto", "delivery"})
+"""The kinds of hooks that flows call."""
+ISOLATED = (
+    "it is logged and counted, what that call wrote is undone, and all else goes on. "
+    "For a required plugin it ends the flow."
+)
+SINCE = re.compile(r"\.\. versionadded:: (\d+\.\d+)")
+
+
+class CalledFlow(NamedTuple):
+    """A flow and the hooks that it calls, in order."""
+
+    title: str
+    """What happens, such as "Log in with a wrong password"."""
+    flow: str
+    hooks: tuple[str, ...]
+
+
+class Place(NamedTuple):
+    """Where a flow calls a hook."""
+
+    title: str
+    flow: str
+    number: int
+    """Which of ``hooks`` it is, from 1."""
+    hooks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HookReference:
+    """All that an author of a plugin wants to know of one hook."""
+
+    name: str
+    signature: str
+    kind: str
+    """``notification``, ``veto``, ``delivery``, ``lifecycle`` or ``registration``."""
+    when: str
+    about: str
+    """May be empty."""
+    stored: str | None
+    """None where no flow calls the hook."""
+    failure: str
+    """What becomes of an exception that an implementation raises."""
+    since: str
+    """The version of the contract."""
+    example: str
+
+
+def references() -> list[HookReference]:
+    """All hooks, in the order of the contract."""
+    return [reference(name) for name in SPEC_ARGUMENTS]
+
+
+def reference(name: str) -> HookReference:
+    """One hook; raises `LookupError` for a name that the contract does not have."""
+    for module in SPEC_MODULES:
+        if name in SPEC_ARGUMENTS and name in vars(module):
+            return parse(name, vars(module)[name])
+    raise LookupError(f"there is no hook {name!r}")
+
+
+def parse(name: str, spec: Callable[..., Any]) -> HookReference:
+    """Read the docstring of a spec; raises ``ValueError`` with what it lacks."""
+    prose, _, example = inspect.cleandoc(spec.__doc__ or "").partition("Example::\n")
+    when, *about = prose.rstrip().split("\n\n")
+    stored = next((each for each in (when, *about) if each.startswith("Stored: ")), None)
+    since = next((found[1] for each in about if (found := SINCE.fullmatch(each))), "")
+    kind, failure = kind_of(name)
+    needs = {
+        "a sentence that says when": when.endswith(".") and when != stored,
+        "'Stored: …'": stored is not None or kind not in IN_FLOWS,
+        "'.. versionadded:: …'": since,
+        "'Example::'": example.strip(),
+    }
+    if lacks := [need for need, there in needs.items() if not there]:
+        raise ValueError(f"the docstring of {name} lacks {', '.join(lacks)}")
+    return HookReference(
+        name=name,
+        signature=f"def {name}{inspect.signature(spec)}".replace("'", ""),
+        kind=kind,
+        when=_flowing(when),
+        about="\n\n".join(_flowing(each) for each in about if each != stored and not SINCE.match(each)),
+        stored=_flowing(stored.removeprefix("Stored: ")) if stored is not None else None,
+        failure=failure,
+        since=since,
+        example=dedent(example).strip("\n"),
+    )
+
+
+def kind_of(name: str) -> tuple[str, str]:
+    """The kind of a hook, and what becomes of an exception that an implementation raises."""
+    if name in VETOES:
+        return "veto", "`Refused` refuses the flow with your words; any other exception refuses it, too."
+    if name == "deliver_message":
+        return "delivery", "it ends the flow, since a person would wait for a mail that never comes."
+    if name in LIFECYCLE:
+        return "lifecycle", "it is logged and counted. For a required plugin it is raised."
+    if name in ("register_tables", "register_settings"):
+        return "registration", "the plugin is refused as a whole; `authhost plugins list` says why."
+    if name.startswith("register_"):
+        return "registration", "it is logged; the plugin has none then."
+    if name in STOPS:
+        return "notification", f"`StopFlow` ends the flow. Any other exception does not: {ISOLATED}"
+    return "notification", ISOLATED
+
+
+@cache
+def called_flows() -> tuple[CalledFlow, ...]:
+    """Every flow of `authhost.testing.life`, and the hooks that it calls under the settings there."""
+    recorded = json.loads(files("authhost").joinpath("hook_order.json").read_text(encoding="utf-8"))
+    return tuple(CalledFlow(each["title"], each["flow"], tuple(each["hooks"])) for each in recorded)
+
+
+def places(name: str) -> list[Place]:
+    """In which flows a hook is called, and when in each; empty where no flow calls it."""
+    return [
+        Place(title, flow, number, hooks)
+        for title, flow, hooks in called_flows()
+        for number, hook in enumerate(hooks, start=1)
+        if hook == name
+    ]
+
+
+def _flowing(paragraph: str) -> str:
+    return " ".join(paragraph.split())

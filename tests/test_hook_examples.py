@@ -1,0 +1,143 @@
+"""The examples of the hook reference, as one would write them: in a package with a table of its own."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import select
+
+from authhost import Settings
+from authhost.discovery import SPEC_ARGUMENTS, PluginRegistry
+from authhost.errors import ConfigurationError
+from authhost.reference import IN_FLOWS, reference
+from authhost.testing import LocalProvider, Mailbox, open_host
+from authhost.testing.life import SETTINGS, Life
+
+PACKAGE = "authhost_doorbell"
+REVISION = f"""
+from alembic import op
+from {PACKAGE}.tables import events
+
+revision, down_revision = "0001", None
+
+
+def upgrade() -> None:
+    events.create(op.get_bind())
+"""
+
+
+@dataclass
+class Examples:
+    """The names of each example, and the objects of its classes that implement the hook."""
+
+    names: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def plugin(self, hook: str) -> object:
+        (kind,) = (
+            each for each in self.names[hook].values() if isinstance(each, type) and hook in vars(each)
+        )
+        return kind()
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory):
+    home = tmp_path_factory.mktemp("examples")
+    migrations = home / PACKAGE / "migrations"
+    migrations.mkdir(parents=True)
+    for folder in (migrations, migrations.parent):
+        (folder / "__init__.py").touch()
+    (migrations / "0001_events.py").write_text(REVISION)
+    # Each is a module, since a dataclass wants to know its own.
+    for hook in SPEC_ARGUMENTS:
+        module = "tables" if hook == "register_tables" else hook
+        (home / PACKAGE / f"{module}.py").write_text(reference(hook).example)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(home))
+        found = Examples()
+        for hook in SPEC_ARGUMENTS:
+            module = "tables" if hook == "register_tables" else hook
+            found.names[hook] = vars(importlib.import_module(f"{PACKAGE}.{module}"))
+        yield found
+    for name in [name for name in sys.modules if name.partition(".")[0] == PACKAGE]:
+        del sys.modules[name]
+
+
+@pytest.mark.parametrize("hook", SPEC_ARGUMENTS)
+def test_an_example_is_accepted(examples, hook):
+    settings = Settings(secret_key="k" * 48, strict=True)
+    (record,) = PluginRegistry(settings, {"doorbell": examples.plugin(hook)}, discover=False).records
+    assert hook in record.hooks
+
+
+@pytest.fixture
+def host(examples, database_url):
+    """One with all examples, each as a plugin, and the provider that it knows."""
+    pytest.importorskip("oidc_provider_mock")
+    plugins = {hook: examples.plugin(hook) for hook in SPEC_ARGUMENTS}
+    with LocalProvider() as provider:
+        given = {"providers": provider.settings, **SETTINGS}
+        # The tables' plugin is the one whose tables begin with its name.
+        plugins["doorbell"] = plugins.pop("register_tables")
+        plugins["mailbox"] = mailbox = Mailbox()
+        with open_host(database_url, plugins, clock=lambda: datetime.now(UTC), **given) as host:
+            yield host, mailbox, provider
+
+
+def test_all_examples_live_through_every_flow(examples, host, caplog):
+    host, mailbox, provider = host
+    life = Life(host, mailbox, provider)
+    life.live()
+    host.close()
+    assert life.ended_by is None
+    assert not any(step.decided for step in life.steps)
+    assert "failed" not in caplog.text
+    assert "not stored" not in caplog.text
+    stats = host.plugin_stats()
+    assert not [each for each, cost in stats.items() if cost.failures]
+    for hook in SPEC_ARGUMENTS:
+        if reference(hook).kind in IN_FLOWS | {"lifecycle"}:
+            assert (hook, hook) in stats
+
+    events = examples.names["register_tables"]["events"]
+    with host.engine.connect() as connection:
+        what = {row.what.partition(" ")[0] for row in connection.execute(select(events))}
+    assert what >= {"login", "signup", "password", "is", "has", "connected", "trial", "went", "wrong"}
+
+
+def test_those_who_refuse_do(examples, host):
+    from authhost_hookspecs import Refused
+
+    with pytest.raises(Refused):
+        examples.plugin("before_signup").before_signup("ann@throw-away.example")
+    host, _, _ = host
+    events, user_id = examples.names["register_tables"]["events"], host.new_id()
+    with host.request() as request:
+        row = {"id": request.new_id(), "user_id": user_id, "what": "suspended", "at": request.now}
+        request.db.execute(events.insert(), row)
+        suspended = type("User", (), {"id": user_id})()
+        with pytest.raises(Refused):
+            examples.plugin("before_login").before_login(request, suspended)
+
+
+def test_what_is_registered_serves(examples, host):
+    host, _, _ = host
+    assert host.registry.providers()["intranet"].issuer == "https://login.example.org"
+    counted = CliRunner().invoke(host.registry.commands()["events"], obj=lambda: host)
+    assert counted.output == "0\n"
+    assert host.plugin_settings("register_settings").volume == 3
+    with host.request() as request:
+        assert request.plugin_settings("register_settings") is host.plugin_settings("register_settings")
+    with pytest.raises(ConfigurationError, match=r"does not fit: volume must be from 0 to 11$"):
+        open_host(
+            host.settings.database_url,
+            {"doorbell": examples.plugin("register_settings")},
+            clock=lambda: datetime.now(UTC),
+            email_verification="none",
+            plugin_settings={"doorbell": {"volume": 12}},
+        )
