@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import json
 import re
 from pathlib import Path
 
 import authhost_hookspecs as contract
 import pytest
+from click.testing import CliRunner
 
 from authhost.account import Account
+from authhost.cli.main import cli
 from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
 from authhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
 from authhost.socialaccount import SocialAccounts
@@ -86,3 +89,38 @@ def test_every_flow_is_lived():
 def test_there_is_no_hook_of_another_name():
     with pytest.raises(LookupError, match="there is no hook 'user_logged_on'"):
         reference("user_logged_on")
+
+
+# On the command line.
+
+
+def authhost(*arguments):
+    return CliRunner().invoke(cli, arguments, env={"AUTHHOST_SECRET_KEY": "k" * 48, "COLUMNS": "100"})
+
+
+def test_all_hooks_are_listed():
+    rows = [json.loads(line) for line in authhost("hooks", "--json").output.splitlines()]
+    assert [row["hook"] for row in rows] == [each.name for each in references()] == list(SPEC_ARGUMENTS)
+    told = authhost("hooks").output
+    for row in rows:
+        assert f"{row['hook']}({row['arguments']})\n" in told
+
+
+@pytest.mark.parametrize("name", SPEC_ARGUMENTS)
+def test_one_hook_is_shown_whole(name):
+    found = reference(name)
+    told = authhost("hooks", name)
+    assert told.exit_code == 0
+    for part in (found.when, found.stored or "", found.failure):
+        assert " ".join(part.replace("`", "").split()) in " ".join(told.output.split())
+    lines = [line.rstrip() for line in told.output.splitlines()]
+    assert found.example in "\n".join(lines)
+    shown = json.loads(authhost("hooks", name, "--json").output)
+    assert (shown["signature"], shown["example"]) == (found.signature, found.example)
+    assert [flow["number"] for flow in shown["flows"]] == [place.number for place in places(name)]
+
+
+def test_a_hook_that_there_is_not_is_named():
+    told = authhost("hooks", "user_logged_on")
+    assert told.exit_code == 1
+    assert "there is no hook 'user_logged_on'" in told.output

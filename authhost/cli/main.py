@@ -9,11 +9,11 @@ import click
 from sqlalchemy.exc import OperationalError
 
 from authhost.check import Problem, problems
+from authhost.cli.hooks import hooks
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
 from authhost.cli.plugins import plugins
 from authhost.cli.providers import providers
-from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES
 from authhost.errors import ConfigurationError
 from authhost.store import migrate
 
@@ -56,35 +56,7 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
 cli.add_command(plugins)
 
 
-@cli.command("hooks")
-@click.argument("name", required=False)
-@json_option
-@click.pass_obj
-def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
-    """List the hooks, or explain one.
-
-    Example: authhost hooks user_logged_in
-    """
-    if name is not None and name not in SPEC_ARGUMENTS:
-        raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
-    loaded = list(operator.plugins_only().registry.loaded())
-    rows: list[dict[str, Any]] = []
-    for module in SPEC_MODULES:
-        for hook, arguments in SPEC_ARGUMENTS.items():
-            if hook not in vars(module) or name not in (None, hook):
-                continue
-            documentation = vars(module)[hook].__doc__ or ""
-            rows.append(
-                {
-                    "hook": hook,
-                    "arguments": ", ".join(arguments),
-                    "plugins": ", ".join(each.name for each in loaded if hook in each.hooks),
-                    "when": " ".join(documentation.split()) if name else documentation.split("\n")[0],
-                }
-            )
-    emit(rows, as_json, "")
-
-
+cli.add_command(hooks)
 cli.add_command(providers)
 
 

@@ -1,0 +1,100 @@
+"""``authhost hooks``: the reference of the hooks, and who implements them here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from authhost.cli.operator import Operator
+from authhost.cli.output import emit, json_option
+from authhost.discovery import SPEC_ARGUMENTS
+from authhost.reference import IN_FLOWS, HookReference, places, reference, references
+
+
+@click.command("hooks")
+@click.argument("name", required=False)
+@json_option
+@click.pass_obj
+def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
+    """List the hooks, or explain one.
+
+    Examples:
+
+      authhost hooks
+
+      authhost hooks user_logged_in
+
+      authhost hooks user_logged_in --json | jq -r .example
+    """
+    if name is not None and name not in SPEC_ARGUMENTS:
+        raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
+    loaded = list(operator.plugins_only().registry.loaded())
+    plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in SPEC_ARGUMENTS}
+    if name is None:
+        rows = [_row(each, plugins[each.name]) for each in references()]
+        emit(rows, as_json=True, empty="") if as_json else _list(rows)
+    elif as_json:
+        flows = [place._asdict() for place in places(name)]
+        click.echo(json.dumps({**asdict(reference(name)), "flows": flows, "plugins": plugins[name]}))
+    else:
+        _show(reference(name), plugins[name])
+
+
+def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
+    return {
+        "hook": each.name,
+        "kind": each.kind,
+        "arguments": ", ".join(SPEC_ARGUMENTS[each.name]),
+        "plugins": ", ".join(plugins),
+        "when": each.when,
+    }
+
+
+def _list(rows: list[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console()
+    for row in rows:
+        console.print(Text.assemble((row["hook"], "bold"), f"({row['arguments']})"))
+        notes = Text("; ".join(filter(None, (row["kind"], row["plugins"]))), "dim")
+        for line in (Text(row["when"].replace("`", "")), notes):
+            console.print(Padding(line, (0, 0, 0, 4)))
+
+
+def _show(each: HookReference, plugins: list[str]) -> None:
+    from rich import box
+    from rich.console import Console, Group, RenderableType
+    from rich.markdown import Markdown
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+    from rich.table import Table
+    from rich.text import Text
+
+    def code(text: str) -> Syntax:
+        return Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True)
+
+    text = [
+        each.when,
+        each.about,
+        each.stored and f"**Stored:** {each.stored}",
+        f"**If it raises:** {each.failure}",
+        f"**Implemented by:** {', '.join(plugins) or 'no plugin that is installed here'}",
+    ]
+    parts: list[RenderableType] = [
+        code(each.signature),
+        Markdown(f"*{each.kind}, since contract {each.since}*"),
+        Markdown("\n\n".join(filter(None, text)).replace("``", "`")),
+    ]
+    if each.kind in IN_FLOWS:
+        table = Table("what happens", "flow", "place", "hooks in order", box=box.SIMPLE_HEAD)
+        for title, flow, number, called in places(each.name):
+            order = Text(" ").join(Text(hook, "bold" if hook == each.name else "dim") for hook in called)
+            table.add_row(title, flow, f"{number} of {len(called)}", order)
+        parts.append(table)
+    parts.append(code(each.example))
+    Console().print(Group(*(Padding(part, (0, 0, 1, 0)) for part in parts)))
