@@ -20,6 +20,7 @@ from authhost.guard import (
     GuardedPlugin,
     HookStats,
     guard,
+    guard_delivery,
     guard_lifecycle,
     guard_veto,
     guard_wrapper,
@@ -217,7 +218,9 @@ def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
         return guard_veto
     if hook in LIFECYCLE:
         return guard_lifecycle
-    return timed_wrapper if wrapper else timed
+    if hook == "deliver_message":
+        return timed_wrapper if wrapper else guard_delivery
+    return timed
 
 
 def _installed() -> Iterator[tuple[str, Installed]]:

@@ -111,8 +111,6 @@ class Hooks:
         request.must_store = True
         try:
             taken = self._hook.deliver_message(request=request, message=message)
-            if request.db_touched:
-                request.release_db()
         except RequiredPluginFailed:
             raise
         except FAILURES as error:

@@ -50,7 +50,7 @@ class GuardedPlugin:
     stats: dict[str, HookStats] = field(default_factory=dict)
 
     def failed(self, request: Request | None, hook: str, error: BaseException) -> None:
-        """Log a failure; raise `RequiredPluginFailed` for a required plugin.
+        """Log a failure; raise `RequiredPluginFailed` for a required plugin, unless the host stops anyway.
 
         The error's text is left out of the log: it may carry anything.
         """
@@ -61,7 +61,7 @@ class GuardedPlugin:
             type(error).__name__,
             request.id if request is not None else "-",
         )
-        if self.required:
+        if self.required and hook != "host_stopping":
             raise RequiredPluginFailed(self.name, hook) from error
 
     def slow(self, hook: str, nanoseconds: int) -> None:
@@ -96,6 +96,10 @@ def guarded({parameters}):
         stats.nanoseconds += took
         if took > plugin.slow_ns:
             plugin.slow(hook, took)
+"""
+CALL = """
+def guarded({parameters}):
+    return call(request, {arguments})
 """
 WRAPPER = """
 def guarded({parameters}):
@@ -172,17 +176,42 @@ def _compiled(template: str, function: Callable[..., Any], **names: Any) -> Call
 
 def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """For what may refuse a flow: whatever it raises becomes a `Vetoed` that names the plugin."""
-    counted = timed(plugin, hook, function)
+    asked = _in_name_of(plugin, timed(plugin, hook, function))
 
-    def guarded(*args: Any) -> None:
+    def call(request: Request, *args: Any) -> None:
         try:
-            counted(*args)
+            asked(request, *args)
         except Refused as refusal:
             raise Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name) from refusal
         except FAILURES as error:
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
-    return update_wrapper(guarded, function)
+    return _compiled(CALL, function, call=call)
+
+
+def guard_delivery(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """For what takes a message: exceptions pass through, and end the flow."""
+    return _compiled(CALL, function, call=_in_name_of(plugin, timed(plugin, hook, function)))
+
+
+def _in_name_of(plugin: GuardedPlugin, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Call ``function`` so that what it writes is the plugin's, and is undone when it raises."""
+
+    def call(request: Request, *args: Any) -> Any:
+        caller, request.caller = request.caller, plugin
+        mark = request.mark()
+        try:
+            result = function(*args)
+            if request.db_touched:
+                request.release_db()
+        except BaseException:
+            request.undo(mark)
+            raise
+        finally:
+            request.caller = caller
+        return result
+
+    return call
 
 
 def guard_lifecycle(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:

@@ -169,6 +169,79 @@ def test_a_veto_refuses(make_host, run):
     assert (caught.value.fields["plugin_code"], caught.value.fields["plugin"]) == ("domain", "veto")
 
 
+class Doubling:
+    """Queues a row twice, in a hook that is asked."""
+
+    def __init__(self, hook):
+        def ask(request):
+            request.insert(notes, {"id": 1, "text": "twice"})
+            request.insert(notes, {"id": 1, "text": "twice"})
+            return True
+
+        setattr(self, hook, hookimpl(ask, specname=hook))
+
+
+@pytest.mark.parametrize("hook", ["before_signup", "before_login"])
+def test_rows_of_a_veto_are_those_of_its_plugin(make_host, caplog, hook):
+    host = make_host({"doubling": Doubling(hook), "writing": Writing()})
+    notes.create(host.engine)
+    with host.request() as request:
+        request.insert(notes, {"text": "the application's"})
+        assert host.account.signup(request, email="ann@example.org", password=PASSWORD).authenticated
+    assert stored(host) == {"the application's", "kept", "kept too"}
+    assert "rows of plugin doubling were not stored" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("hook", "required"),
+    [("before_signup", ("doubling",)), ("before_login", ("doubling",)), ("deliver_message", ())],
+)
+def test_rows_that_must_be_stored_name_their_plugin(make_host, run, hook, required):
+    verification = "mandatory" if hook == "deliver_message" else "none"
+    host = make_host({"doubling": Doubling(hook)}, required_plugins=required, email_verification=verification)
+    notes.create(host.engine)
+    with pytest.raises(RequiredPluginFailed, match="'doubling' failed in insert"):
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert stored(host) == set()
+
+
+def test_what_a_veto_wrote_is_undone_with_the_flow(make_host, run):
+    class Veto:
+        @hookimpl
+        def before_login(self, request, user):
+            request.db.execute(notes.insert().values(text="direct"))
+            request.insert(notes, {"text": "queued"})
+            request.on_commit(lambda: pytest.fail("it was not committed"))
+            if user.email == "ann@example.org":
+                raise Refused("no", "No.")
+
+    host = make_host({"veto": Veto(), "writing": Writing()})
+    notes.create(host.engine)
+    with pytest.raises(Vetoed):
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert stored(host) == {"vetoed"}
+
+
+def test_a_host_closes_whoever_fails(make_host):
+    class Stubborn:
+        @hookimpl
+        def host_stopping(self):
+            raise ValueError
+
+    class Told:
+        told = False
+
+        @hookimpl
+        def host_stopping(self):
+            self.told = True
+
+    told = Told()
+    host = make_host({"stubborn": Stubborn(), "told": told}, required_plugins=("stubborn",))
+    host.close()
+    assert told.told
+    assert host.plugin_stats()["stubborn", "host_stopping"].failures == 1
+
+
 def test_order_is_by_name_with_tryfirst_and_wrappers(make_host, run):
     seen = []
 
