@@ -116,7 +116,10 @@ def kind_of(name: str) -> tuple[str, str]:
     if name == "deliver_message":
         return "delivery", "it ends the flow, since a person would wait for a mail that never comes."
     if name in LIFECYCLE:
-        return "lifecycle", "it is logged and counted. For a required plugin it is raised."
+        ends = (
+            "For a required plugin the host does not start." if name == "host_started" else "The host closes."
+        )
+        return "lifecycle", f"it is logged and counted. {ends}"
     if name in ("register_tables", "register_settings"):
         return "registration", "the plugin is refused as a whole; `authhost plugins list` says why."
     if name.startswith("register_"):

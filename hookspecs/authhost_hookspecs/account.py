@@ -43,8 +43,8 @@ def user_logged_out(request: Request, user: User) -> None:
     """A user logs out.
 
     ``request.user`` still is the user. It is called, too, when the account is
-    closed and when somebody else logs in in the same browser, but not when
-    nobody was logged in.
+    closed, and when another user's login, confirmation or reset takes over the
+    browser, but not when nobody was logged in.
 
     Stored: nothing of the logout; the session ends after it.
 
