@@ -54,8 +54,6 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
 
 
 cli.add_command(plugins)
-
-
 cli.add_command(hooks)
 cli.add_command(providers)
 
