@@ -25,8 +25,9 @@ def user_logged_in(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Logins:
@@ -81,8 +82,9 @@ def user_signed_up(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class WhereFrom:
@@ -104,9 +106,10 @@ def password_set(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, User, hookimpl
         from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
 
 
         class Reminders:
@@ -127,8 +130,9 @@ def password_changed(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class PasswordAge:
@@ -182,8 +186,9 @@ def email_confirmed(request: Request, email_address: EmailAddress) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import EmailAddress, Request, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Colleagues:
@@ -207,8 +212,9 @@ def email_confirmation_sent(request: Request, confirmation: EmailConfirmation, s
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import EmailConfirmation, Request, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Waiting:
@@ -269,8 +275,9 @@ def email_added(request: Request, user: User, email_address: EmailAddress) -> No
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import EmailAddress, Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Addresses:
@@ -294,9 +301,10 @@ def email_removed(request: Request, user: User, email_address: EmailAddress) -> 
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import EmailAddress, Request, User, hookimpl
         from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
 
 
         class Addresses:

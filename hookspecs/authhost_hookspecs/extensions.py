@@ -26,9 +26,10 @@ def host_started(host: Host) -> None:
 
         import logging
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Host, hookimpl
         from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
 
         log = logging.getLogger(__name__)
 
@@ -144,9 +145,10 @@ def before_login(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Refused, Request, User, hookimpl
         from sqlalchemy import select
+
+        from authhost_doorbell.tables import events
 
 
         class Suspensions:
@@ -171,8 +173,9 @@ def account_ready(request: Request, user: User) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Trial:
@@ -196,8 +199,9 @@ def social_login_begun(request: Request, provider: str, process: str) -> None:
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Departures:
@@ -222,8 +226,9 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
 
     Example::
 
-        from authhost_doorbell.tables import events
         from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
 
 
         class Guesses:
@@ -266,15 +271,18 @@ def register_commands() -> list[Any]:
 
     Example::
 
+        from collections.abc import Callable
+
         import click
-        from authhost_doorbell.tables import events
-        from authhost_hookspecs import hookimpl
+        from authhost_hookspecs import Host, hookimpl
         from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
 
 
         @click.command("events")
         @click.pass_obj
-        def count_events(host) -> None:
+        def count_events(host: Callable[[], Host]) -> None:
             with host().reader.connect() as connection:
                 click.echo(connection.execute(select(func.count()).select_from(events)).scalar_one())
 

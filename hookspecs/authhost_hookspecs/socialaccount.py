@@ -62,8 +62,9 @@ def social_account_added(request: Request, sociallogin: SocialLogin) -> None:
 
     Example::
 
+        from authhost_hookspecs import Request, SocialLogin, hookimpl
+
         from authhost_doorbell.tables import events
-        from authhost_hookspecs import Request, SocialLogin, account, hookimpl
 
 
         class Connections:
@@ -90,8 +91,9 @@ def social_account_updated(request: Request, sociallogin: SocialLogin) -> None:
 
     Example::
 
+        from authhost_hookspecs import Request, SocialLogin, hookimpl
+
         from authhost_doorbell.tables import events
-        from authhost_hookspecs import Request, SocialLogin, account, hookimpl
 
 
         class Pictures:
@@ -119,7 +121,7 @@ def social_account_removed(request: Request, socialaccount: SocialAccount) -> No
         from functools import partial
         from queue import SimpleQueue
 
-        from authhost_hookspecs import Request, SocialAccount, hookimpl, socialaccount
+        from authhost_hookspecs import Request, SocialAccount, hookimpl
 
 
         class Imports:
