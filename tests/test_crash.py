@@ -13,6 +13,7 @@ pytest.importorskip("authhost_audit")
 POINTS, SEED = 200, 20260101
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_200_random_points(database_url: str, tmp_path: Path) -> None:
     script = Path(__file__).with_name("crash.py")

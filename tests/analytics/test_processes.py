@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from contextlib import suppress
 
+import pytest
 from authhost_analytics.rolling import LEASE, Busy
 from conftest import CHEAP, PASSWORD
 
@@ -56,6 +57,7 @@ def failures(processes):
     return [each.communicate()[1].decode() for each in processes if each.wait()]
 
 
+@pytest.mark.long
 def test_sixteen_processes_lose_nothing(host, database_url, clock):
     clock.now = at("2026-01-30 13:00")
     workers = [started(SIGNUPS, database_url, number) for number in range(16)]

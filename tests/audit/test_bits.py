@@ -44,6 +44,7 @@ def template(tmp_path_factory):
 SEALED_TABLES = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
 
 
+@pytest.mark.long
 @hypothesis_settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

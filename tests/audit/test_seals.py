@@ -273,6 +273,7 @@ with AuthHost(settings, plugins={{"audit": AuditPlugin()}}, discover=False) as h
 """
 
 
+@pytest.mark.long
 def test_sixteen_processes_lose_nothing(host, database_url):
     code = WORKER.format(options=CHEAP, password=PASSWORD)
     workers = [

@@ -10,6 +10,7 @@ import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from authhost_email.plugin import EmailPlugin
 from authhost_email.tables import outbox_table
 from conftest import PASSWORD
@@ -79,6 +80,7 @@ def hurry(host):
         return len(connection.execute(open_).all())
 
 
+@pytest.mark.long
 def test_each_committed_flow_is_told_of_whatever_dies(make_host, database_url, clock):
     """At least once each, none that was undone, and twice only where it could not be helped."""
     clock.now = datetime.now(UTC)
