@@ -97,6 +97,7 @@ def test_check_tells_what_to_mend(doorbell):
     [
         (["check", "nobody"], "no installed plugin is named 'nobody'"),
         (["check", "audit", "--set", "recording"], "is no KEY=VALUE"),
+        (["new", "door_"], "'door_' cannot be the name of a plugin"),
         (["why", "user_loged_in"], "there is no hook 'user_loged_in'"),
     ],
 )

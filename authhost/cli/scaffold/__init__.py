@@ -10,7 +10,8 @@ from string import Template
 
 from authhost_hookspecs import CONTRACT_VERSION
 
-NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
+NAME = re.compile(r"(?!.*(__|_$))[a-z][a-z0-9_]{0,30}")
+"""Without a _ at its end or twice in a row: no distribution can be named so."""
 SUFFIX = ".template"
 
 
