@@ -59,6 +59,9 @@ def failures(trial: Trial) -> Iterator[Fault]:
         if (call.hook, type(call.error), place) not in seen:
             seen.add((call.hook, type(call.error), place))
             yield Fault(f"raised {_raised(call.error)} in {step!r}", call.hook, place)
+    yield from _afterwards(
+        lived.logged, trial.subject.name, {(hook, kind.__name__) for hook, kind, _ in seen}
+    )
     yield from _logged(lived.logged, trial.subject.name)
 
 
@@ -67,6 +70,19 @@ def _raised(error: BaseException) -> str:
     if "database is locked" in text:
         text += "; it writes by a connection of its own: use request.insert or request.db"
     return text
+
+
+def _afterwards(records: Any, name: str, raised: set[tuple[str, str]]) -> Iterator[Fault]:
+    """What the guard has seen fail though no call had raised it: it could not keep what was written."""
+    told: set[tuple[str, str]] = set()
+    for record in records:
+        if record.name == "authhost.plugins" and record.msg.startswith("plugin %s failed in"):
+            plugin, hook, kind = record.args[:3]
+            if plugin == name and (hook, kind) not in raised | told:
+                told.add((hook, kind))
+                yield Fault(
+                    f"leaves request.db unusable ({kind}); end no transaction that it has not begun", hook
+                )
 
 
 def _logged(records: Any, name: str) -> Iterator[Fault]:

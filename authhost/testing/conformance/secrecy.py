@@ -25,6 +25,10 @@ def secrets(trial: Trial) -> Iterator[Fault]:
                 record.getMessage() + str(record.exc_text or record.exc_info or ""), lived.secrets
             ):
                 yield Fault(f"{what} is logged", where=f"{record.filename}:{record.lineno}")
+    for call in lived.calls:
+        for what in _in(str(call.error or ""), lived.secrets):
+            place = trial.subject.place(call.error.__traceback__) if call.error else None
+            yield Fault(f"{what} is in the text of an error, which others log", call.hook, place)
     for what in _in(lived.printed, lived.secrets):
         yield Fault(f"{what} is printed")
 

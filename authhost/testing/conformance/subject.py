@@ -6,6 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from types import FrameType, ModuleType, TracebackType
 from typing import Any
@@ -51,15 +52,15 @@ class Subject:
     def root(self) -> Path | None:
         """The folder of its package, or the file of its module."""
         if self.entry_point is not None:
-            name = self.entry_point.partition(":")[0].partition(".")[0]
+            # A namespace package is shared with others: the plugin's is the first that has a file.
+            names = list(accumulate(self.entry_point.partition(":")[0].split("."), "{}.{}".format))
         else:
-            name = str(getattr(self.plugin, "__name__", None) or type(self.plugin).__module__)
-        module = sys.modules.get(name)
-        file = getattr(module, "__file__", None)
-        if not isinstance(module, ModuleType) or file is None:
-            return None
-        path = Path(file).resolve()
-        return path.parent if path.name == "__init__.py" else path
+            names = [str(getattr(self.plugin, "__name__", None) or type(self.plugin).__module__)]
+        for module in map(sys.modules.get, names):
+            if isinstance(module, ModuleType) and module.__file__ is not None:
+                path = Path(module.__file__).resolve()
+                return path.parent if path.name == "__init__.py" else path
+        return None
 
     def owns(self, filename: str) -> bool:
         """Whether a file is the plugin's."""

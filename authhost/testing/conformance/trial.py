@@ -52,14 +52,14 @@ class Trial:
         """Faults that several checks ask for."""
         self.hangs = False
         """Whether a check did not come back."""
-        self._count = 0
+        self.hosts: list[AuthHost] = []
+        """All that were opened, in order."""
         self._without: list[Step] | None = None
         self._within: Lived | None = None
 
     @contextmanager
     def host(self, plugins: Mapping[str, object], **settings: Any) -> Iterator[tuple[AuthHost, Mailbox]]:
         """A host of its own with some plugins, on a fresh SQLite file."""
-        self._count += 1
         mailbox, name = Mailbox(), self.subject.name
         given = {
             **SETTINGS,
@@ -67,8 +67,9 @@ class Trial:
             "plugin_settings": {name: self.subject.settings} if name in plugins else {},
             **settings,
         }
-        url = f"sqlite:///{self.folder / f'{self._count}.sqlite3'}"
+        url = f"sqlite:///{self.folder / f'{len(self.hosts) + 1}.sqlite3'}"
         with open_host(url, {MAILBOX: mailbox, **plugins}, clock=Clock(), **given) as host:
+            self.hosts.append(host)
             _impatient(host.engine)
             yield host, mailbox
 
@@ -89,6 +90,11 @@ class Trial:
         return self._without
 
     @property
+    def lived(self) -> Lived | None:
+        """The life with the plugin, where it was lived to its end."""
+        return self._within
+
+    @property
     def within(self) -> Lived:
         """The same with the plugin, in all detail."""
         if self._within is None:
@@ -104,7 +110,8 @@ class Trial:
 
     def _live_within(self) -> Lived:
         of_call: list[str] = []
-        with self.watched() as (host, mailbox, watched), listened() as logged, printed() as text:
+        # First the ears: a plugin may speak up while its host starts.
+        with listened() as logged, printed() as text, self.watched() as (host, mailbox, watched):
             told = len(watched.calls)
 
             def after(step: Step) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from time import perf_counter_ns
@@ -33,7 +35,7 @@ OF_REQUEST = (
 )
 OF_SOCIALLOGIN = ("process", "token", "email_addresses")
 """What `sociallogin.connect` does not change by design."""
-WRITING = "wax+"
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
 @dataclass(slots=True)
@@ -74,28 +76,60 @@ class Watched:
             given = dict(zip(names, values, strict=True))
             call = Call(hook, given, outside={})
             self.calls.append(call)
-            before = {name: _state(value) for name, value in given.items()}
-            outer, _running.call = getattr(_running, "call", None), (self.subject, call)
-            started = perf_counter_ns()
-            try:
+            with self._observed(call):
                 return function(*values)
-            except FAILURES as error:
-                call.error = None if isinstance(error, Refused | StopFlow) else error
-                raise
-            finally:
-                call.nanoseconds = perf_counter_ns() - started
-                _running.call = outer
-                call.changed = tuple(name for name, value in given.items() if _state(value) != before[name])
 
         return called
 
     def _wrapper(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        names = list(inspect.signature(function).parameters)
+
         @wraps(function)
         def called(*values: Any) -> Generator[None, Any, Any]:
-            self.calls.append(Call(hook, {}, outside={}))
-            return (yield from function(*values))
+            call = Call(hook, dict(zip(names, values, strict=True)), outside={})
+            self.calls.append(call)
+            generator, returned = function(*values), []
+
+            def step(resume: Callable[..., Any], value: Any) -> None:
+                with self._observed(call):
+                    try:
+                        resume(value)
+                    except StopIteration as end:
+                        returned.append(end.value)
+
+            step(lambda _: next(generator), None)
+            if not returned:
+                try:
+                    result = yield
+                except FAILURES as error:
+                    try:
+                        step(generator.throw, error)
+                    except FAILURES as same:
+                        call.error = None if same is error else call.error  # not its own
+                        raise
+                else:
+                    step(generator.send, result)
+            if not returned:
+                yield  # once too often: the guard's to judge
+            return returned[0]
 
         return called
+
+    @contextmanager
+    def _observed(self, call: Call) -> Iterator[None]:
+        before = {name: _state(value) for name, value in call.arguments.items()}
+        outer, _running.call = getattr(_running, "call", None), (self.subject, call)
+        started = perf_counter_ns()
+        try:
+            yield
+        except FAILURES as error:
+            call.error = None if isinstance(error, Refused | StopFlow) else error
+            raise
+        finally:
+            call.nanoseconds += perf_counter_ns() - started
+            _running.call = outer
+            changed = (name for name, value in call.arguments.items() if _state(value) != before[name])
+            call.changed = (*call.changed, *changed)
 
 
 def _state(value: Any) -> Any:
@@ -140,9 +174,9 @@ def _outside(event: str, arguments: tuple[Any, ...]) -> str | None:
     if event in ("subprocess.Popen", "os.system", "os.posix_spawn", "os.exec", "os.fork"):
         return "starts a process"
     if event in ("os.remove", "os.rename", "os.mkdir", "os.rmdir"):
-        return "changes files"
+        return None if "__pycache__" in str(arguments[0]) else "changes files"  # by an import
     if event == "open":
-        path, mode, _ = arguments
-        written = isinstance(mode, str) and any(letter in mode for letter in WRITING)
+        path, _, flags = arguments  # `os.open` has no mode
+        written = isinstance(flags, int) and flags & WRITING
         return "writes a file" if written and "__pycache__" not in str(path) else None
     return "sleeps" if event == "time.sleep" else None
