@@ -11,7 +11,16 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "venv"
-nox.options.sessions = ["lint", "typing", "tests", "databases", "parity", "builds", "docs"]
+nox.options.sessions = [
+    "lint",
+    "typing",
+    "tests",
+    "databases",
+    "parity",
+    "builds",
+    "plugin_compat_pairs",
+    "docs",
+]
 
 PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
 DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
@@ -145,6 +154,24 @@ def builds(session: nox.Session) -> None:
         session.run(python, "-m", "pip", "install", "-q", *needs, external=True)
         strict = [python, "-m", "mypy", "--strict", "--config-file=", f"{project}/{source}"]
         session.run(*strict, external=True)
+
+
+@nox.session
+def plugin_compat(session: nox.Session) -> None:
+    """Every plugin on every combination of versions; `nox -s plugin_compat -- --help` has filters."""
+    _compat(session)
+
+
+@nox.session
+def plugin_compat_pairs(session: nox.Session) -> None:
+    """Every plugin on so many of them that each two versions meet in one."""
+    _compat(session, "--pairs")
+
+
+def _compat(session: nox.Session, *options: str) -> None:
+    session.install("uv", success_codes=range(256))  # Without it there are venv and pip.
+    home = ["--home", session.create_tmp()]
+    session.run("python", "-m", "compat", *home, *options, *session.posargs, env={"PYTHONPATH": "tests"})
 
 
 @nox.session
