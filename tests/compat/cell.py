@@ -64,6 +64,7 @@ class Cell:
         self.home, self.recipe, self.environment, self.tool = home, recipe, environment, tool
         self.env, self.work = home / "env", home / "work"
         self.python = self.env / "bin" / "python"
+        self.output = home / "output"
         self.log = home.with_suffix(".log")
         labels = {axis: choice.label for axis, choice in environment.items()}
         self.result = Result(recipe.plugin, labels, log=str(self.log))
@@ -147,18 +148,24 @@ class Cell:
         """Run the suite. What failed is named by its checks."""
         settings = [f"--set={key}={self._filled(value)}" for key, value in self.recipe.settings.items()]
         command = [str(self.python), "-m", "authhost.cli", "plugins", "check", self.recipe.plugin, "--json"]
+        failure = None
         try:
-            self._do([*command, *settings])
+            self._do([*command, *settings], shown=False)
         except StepFailed as error:
-            text = (self.home / "output").read_text(encoding="utf-8", errors="replace")
-            with suppress(ValueError):
-                verdicts = json.loads(text)["verdicts"]
-                checks = [each["check"] for each in verdicts if each["outcome"] == "failed"]
-                for each in verdicts:
-                    for fault in each["faults"]:
-                        self._say(f"{each['check']} {each['outcome']}: {fault['message']} ({fault['where']})")
-                error = StepFailed(", ".join(checks) or str(error))
-            raise error from None
+            failure = error
+        text = self.output.read_text(encoding="utf-8", errors="replace")
+        try:
+            verdicts = json.loads(text)["verdicts"]
+        except ValueError:
+            raise failure or StepFailed(f"no report, but {text[:80]!r}") from None
+        for each in verdicts:
+            self._say(f"{each['outcome']} {each['check']}")
+            for fault in each["faults"]:
+                place = f"{fault['hook'] or ''} {fault['where'] or ''}".strip()
+                self._say(f"    {'note: ' if fault['note'] else ''}{fault['message']} ({place})")
+        failed = [each["check"] for each in verdicts if each["outcome"] == "failed"]
+        if failed or failure:
+            raise StepFailed(", ".join(failed) or str(failure))
 
     def _filled(self, value: str) -> str:
         return value.replace("{cell}", str(self.home))
@@ -167,11 +174,10 @@ class Cell:
         with self.log.open("a", encoding="utf-8") as log:
             log.write(f"{text}\n")
 
-    def _do(self, argv: Argv) -> str:
-        """Run a command in the cell's folder and return what it printed; both are in the log."""
+    def _do(self, argv: Argv, *, shown: bool = True) -> str:
+        """Run a command in the cell's folder and return what it printed, which is in the log if `shown`."""
         self._say(f"$ {' '.join(argv)}")
-        output = self.home / "output"
-        with output.open("wb") as out, self.log.open("ab") as log:
+        with self.output.open("wb") as out, self.log.open("ab") as log:
             code = self._wait(
                 subprocess.Popen(
                     argv,
@@ -183,8 +189,9 @@ class Cell:
                     start_new_session=True,
                 )
             )
-        text = output.read_text(encoding="utf-8", errors="replace")
-        self._say(text.rstrip())
+        text = self.output.read_text(encoding="utf-8", errors="replace")
+        if shown and text.strip():
+            self._say(text.rstrip())
         if code:
             raise StepFailed(f"exit {code}" if code > 0 else f"signal {-code}")
         return text
