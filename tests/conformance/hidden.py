@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import tempfile
 import threading
@@ -102,3 +103,38 @@ class HangsAtStart:
     @hookimpl
     def host_started(self, host):
         threading.Event().wait(30)
+
+
+class WritesLate(Tabled):
+    """By a thread and a connection of its own, whatever becomes of the flow."""
+
+    @hookimpl
+    def host_started(self, host):
+        self.host = host
+
+    @hookimpl
+    def password_changed(self, user):
+        host, user_id = self.host, user.id
+
+        def write():
+            threading.Event().wait(0.05)
+            with host.engine.begin() as connection:
+                connection.execute(notes.insert().values(user_id=user_id))
+
+        threading.Thread(target=write).start()
+
+
+class Encodes(Tabled):
+    """A token is as good as base64."""
+
+    @hookimpl
+    def user_logged_in(self, request):
+        request.insert(notes, {"text": base64.b64encode(request.session_token.encode()).decode()})
+
+
+class CountsInClass:
+    logins = 0
+
+    @hookimpl
+    def user_logged_in(self, user):
+        type(self).logins += 1

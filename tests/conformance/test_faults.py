@@ -113,7 +113,7 @@ def test_one_that_is_refused_is_not_tried(trial):
 
 def test_a_check_that_breaks_is_a_fault(trial, monkeypatch):
     made = trial(faulty.Good())
-    monkeypatch.setattr(made, "_within", SimpleNamespace(rows=None))
+    monkeypatch.setattr(made, "_within", SimpleNamespace(rows=None, secrets={}))
     verdict = run("secrets", made)
     assert verdict.outcome == "failed"
     assert "ended with AttributeError" in str(verdict.faults[0])

@@ -26,6 +26,8 @@ HIDDEN = [
     (hidden.OpensByNumber, "outside", "user_logged_in: writes a file before the flow is stored"),
     (hidden.FirstHost, "hosts", "what happened at one host is in authhost_faulty_note of another"),
     (hidden.PrintsAtStart, "secrets", "the secret key is printed"),
+    (hidden.WritesLate, "rollback", "rows of authhost_faulty_note survive a rollback"),
+    (hidden.Encodes, "secrets", "a session token is stored in authhost_faulty_note.text"),
     (hidden.TellsInError, "secrets", "user_logged_in: a session token is in the text of an error"),
 ]
 
@@ -44,6 +46,19 @@ def test_a_hidden_fault_is_named(trial, kind, check, message, capsys):
 def test_a_wrapper_without_fault_passes(trial, check):
     verdict = run(check, trial(hidden.WrapsWell()))
     assert (verdict.outcome, verdict.faults) == ("passed", ())
+
+
+def test_a_report_quotes_no_secret(trial):
+    made = trial(hidden.TellsInError())
+    made.within  # noqa: B018
+    text = " ".join(str(fault) for name in ("failures", "secrets") for fault in run(name, made).faults)
+    assert "[a session token]" in text
+    assert not [what for secret, what in made.within.secrets.items() if secret in text]
+
+
+def test_what_a_class_counts_too_early_is_a_note(trial):
+    verdict = run("rollback", trial(hidden.CountsInClass()))
+    assert "counts in memory what was rolled back (logins)" in str(verdict.faults[0])
 
 
 @pytest.mark.parametrize("kind", [faulty.Hangs, hidden.HangsAtStart])

@@ -47,6 +47,8 @@ def run(name: str, trial: Trial) -> Verdict:
     if name not in NEEDS_NO_HOST and any(accepted(trial)):
         return Verdict(name, asks, "skipped", (Fault("it is not accepted", note=True),))
     faults = accepted(trial) if check is packaging.accepted else _ended(check, trial)
+    if trial.lived is not None:
+        faults = tuple(secrecy.redacted(fault, trial.lived.secrets) for fault in faults)
     failed = any(not fault.note for fault in faults)
     return Verdict(name, asks, "failed" if failed else "passed", faults)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -17,6 +20,8 @@ from authhost.testing.recording import Mailbox
 from authhost.testing.stage import OTHER_PASSWORD, PASSWORD
 
 EVE = "eve@example.org"
+LATE = 1.0
+"""Seconds that a thread has which a hook has started."""
 
 
 class _Undone(Exception):
@@ -46,7 +51,7 @@ def _left(trial: Trial, *, undone: bool) -> tuple[Rows, set[str], list[str]]:
         with host.request() as request:
             token = host.account.signup(request, email=EVE, password=PASSWORD).session_token
             host.account.confirm_email(request, key=mailbox.key())
-        before = _memory(trial.subject.plugin)
+        before, running = _memory(trial.subject.plugin), set(threading.enumerate())
         watched.calls.clear()
         for flow in _flows(host) if undone else ():
             with suppress(_Undone, AuthError, OperationalError), host.request(session_token=token) as request:
@@ -54,6 +59,8 @@ def _left(trial: Trial, *, undone: bool) -> tuple[Rows, set[str], list[str]]:
                 raise _Undone
         called = {call.hook for call in watched.calls}
         after = _memory(trial.subject.plugin)
+        for thread in set(threading.enumerate()) - running:
+            thread.join(LATE)
         host.close()  # what waits in memory is written now, if ever
         return rows_of(host), called, [name for name in before if after.get(name) != before[name]]
 
@@ -70,8 +77,10 @@ def _flows(host: AuthHost) -> Iterator[Callable[[Request], Any]]:
 
 
 def _memory(plugin: object) -> dict[str, Any]:
-    """Numbers and sizes that a plugin keeps on itself or in its module."""
-    holders = [vars(plugin)] if hasattr(plugin, "__dict__") else []
+    """Numbers and sizes that a plugin keeps on itself, its class or in its module."""
+    kind = plugin if isinstance(plugin, ModuleType) else type(plugin)
+    module = sys.modules.get(getattr(kind, "__module__", ""), kind)
+    holders = [getattr(each, "__dict__", {}) for each in (module, kind, plugin)]
     found: dict[str, Any] = {}
     for name, value in (item for holder in holders for item in holder.items()):
         if isinstance(value, int | float) and not isinstance(value, bool):
