@@ -7,13 +7,14 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import SimpleNamespace
 from typing import Any, NamedTuple, TypeVar
 
 import authhost_hookspecs as contract
 import pluggy
 
+from authhost.declared import PluginRefused, check_contract, declared_settings, declared_tables
 from authhost.errors import ConfigurationError
 from authhost.guard import (
     FAILURES,
@@ -60,10 +61,6 @@ class Installed(NamedTuple):
     """
 
     entry_point: EntryPoint
-
-
-class PluginRefused(Exception):
-    """Why a plugin was not accepted, as a sentence that says what to do."""
 
 
 @dataclass(slots=True)
@@ -129,12 +126,12 @@ class PluginRegistry:
                 raise PluginRefused(
                     f"another plugin is named {name!r}; rename its entry point or uninstall one of them"
                 )
-            _check_contract(distribution)
+            check_contract(distribution)
             record.plugin = _load(source)
             implementations = {hook: function for hook, function, _ in _implementations(record.plugin)}
             record.hooks = tuple(implementations)
-            record.settings_class = _declared(implementations, "register_settings", type)
-            record.tables = _declared(implementations, "register_tables", contract.PluginTables)
+            record.settings_class = declared_settings(implementations)
+            record.tables = declared_tables(implementations)
         except PluginRefused as refusal:
             record.status, record.reason, record.hooks = "refused", str(refusal), ()
             log.warning("plugin %s was refused: %s", name, refusal)
@@ -240,24 +237,6 @@ def _load(source: object) -> object:
         ) from error
 
 
-def _check_contract(distribution: Distribution | None) -> None:
-    """Compare the range that the plugin's distribution asks for with the contract of this host."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    for text in (distribution.requires if distribution is not None else None) or ():
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.name != "authhost-hookspecs":
-            continue
-        if not requirement.specifier.contains(contract.CONTRACT_VERSION, prereleases=True):
-            raise PluginRefused(
-                f"it needs contract {requirement.specifier}, this host has {contract.CONTRACT_VERSION}; "
-                "install a release of the plugin for this contract"
-            )
-
-
 def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
     """List a plugin's hooks, or raise `PluginRefused` for what would go wrong later."""
     if inspect.isclass(plugin):
@@ -281,21 +260,6 @@ def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapp
     if not found:
         raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
     return found
-
-
-def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind: type[T]) -> T | None:
-    """What a plugin declares of itself when it is loaded."""
-    if hook not in implementations:
-        return None
-    try:
-        declared = implementations[hook]()
-    except FAILURES as error:
-        raise PluginRefused(
-            f"{hook} failed ({type(error).__name__}: {error}); repair or uninstall it, or block it"
-        ) from error
-    if not isinstance(declared, kind):
-        raise PluginRefused(f"{hook} must return a {kind.__name__}, not {type(declared).__name__}")
-    return declared
 
 
 def _check_undecorated(plugin: object, name: str, function: object) -> None:

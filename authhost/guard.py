@@ -48,6 +48,8 @@ class GuardedPlugin:
     required: bool
     slow_ns: int
     stats: dict[str, HookStats] = field(default_factory=dict)
+    told: Callable[[str, BaseException], None] | None = None
+    """Hears of each failure with its text: for the tests of its author alone."""
 
     def failed(self, request: Request | None, hook: str, error: BaseException) -> None:
         """Log a failure; raise `RequiredPluginFailed` for a required plugin, unless the host stops anyway.
@@ -61,6 +63,8 @@ class GuardedPlugin:
             type(error).__name__,
             request.id if request is not None else "-",
         )
+        if self.told is not None:
+            self.told(hook, error)
         if self.required and hook != "host_stopping":
             raise RequiredPluginFailed(self.name, hook) from error
 

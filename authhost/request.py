@@ -170,6 +170,7 @@ class Request:
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         """Queue one row, written just before the commit with all others."""
+        _insert_into(table, tuple(values))  # a wrong column is named here, where the mistake is
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller.name if caller else "", must_store, table, values))

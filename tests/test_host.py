@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pytest
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import PluginTables, Refused, hookimpl
 from conformance import faulty
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
@@ -33,6 +35,39 @@ class StartWrapper:
         return (yield)
 
 
+@dataclass(frozen=True)
+class Undefaulted:
+    start: int
+
+
+@dataclass
+class Thawed:
+    start: int = 1
+
+
+@dataclass(frozen=True)
+class Listed:
+    days: tuple[str, ...] = ()
+
+
+class BringsSettings:
+    def __init__(self, settings):
+        self.settings = settings
+
+    @hookimpl
+    def register_settings(self):
+        return self.settings
+
+
+class BringsTables:
+    def __init__(self, migrations):
+        self.migrations = migrations
+
+    @hookimpl
+    def register_tables(self):
+        return PluginTables(MetaData(), self.migrations)
+
+
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
@@ -47,6 +82,11 @@ class StartWrapper:
         (StartWrapper(), "may not be wrapped"),
         (faulty.UnknownHook, "the class UnknownHook"),
         (object(), "no hook"),
+        (BringsSettings(Undefaulted), "its setting start has no default"),
+        (BringsSettings(Thawed), "must be a frozen dataclass"),
+        (BringsSettings(Listed), "its setting days must be a str, int, float or bool"),
+        (BringsTables("no.such.package"), "names the migrations 'no.such.package'"),
+        (BringsTables("json.decoder"), "names the migrations 'json.decoder'"),
     ],
 )
 def test_refused_with_a_sentence(make_host, plugin, sentence):
@@ -330,4 +370,4 @@ def test_a_row_with_a_column_that_is_not_there_is_no_row(make_host, run, caplog)
     run(host, "signup", email="ann@example.org", password=PASSWORD)
     with host.engine.connect() as connection:
         assert connection.execute(select(notes)).all() == []
-    assert "rows of plugin misspelt were not stored: ValueError" in caplog.text
+    assert "plugin misspelt failed in user_signed_up: ValueError" in caplog.text

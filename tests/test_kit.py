@@ -78,3 +78,20 @@ class TestRefused:
     def test_a_refused_plugin_is_no_silent_pass(self, request):
         with pytest.raises(AssertionError, match="the class Doorbell"):
             request.getfixturevalue("auth_host")
+
+
+class TestFailing:
+    @pytest.fixture
+    def authhost_plugins(self):
+        class Failing:
+            @hookimpl
+            def user_logged_in(self, user: User) -> None:
+                raise RuntimeError("what the author has to see")
+
+        return {"failing": Failing()}
+
+    def test_the_author_sees_what_went_wrong(self, run_flow, capsys):
+        run_flow("signup", email="ann@example.org", password=PASSWORD)
+        shown = capsys.readouterr().err
+        assert "a plugin failed in user_logged_in" in shown
+        assert "RuntimeError: what the author has to see" in shown

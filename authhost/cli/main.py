@@ -117,7 +117,12 @@ def check(operator: Operator, as_json: bool) -> None:
 
 
 @cli.command("tour")
-@click.option("--trace", is_flag=True, help="Show each plugin's part in each call, with its time.")
+@click.option(
+    "--trace",
+    is_flag=True,
+    envvar="AUTHHOST_TRACE",
+    help="Show each plugin's part in each call, with its time.",
+)
 @json_option
 def tour(trace: bool, as_json: bool) -> None:
     """Take an account through its whole life, on a fresh SQLite file and a local SMTP server.

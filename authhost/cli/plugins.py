@@ -6,6 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -137,11 +138,11 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
             "hook": hook,
             "calls": calls,
             "failures": failures,
-            "microseconds": round(nanoseconds / calls / 1000, 1),
+            "microseconds a call": round(nanoseconds / calls / 1000, 1),
         }
         for (plugin, hook), (calls, failures, nanoseconds) in total.items()
     ]
-    emit(sorted(rows, key=lambda row: -row["microseconds"]), as_json, "no plugin was called")
+    emit(sorted(rows, key=lambda row: -row["microseconds a call"]), as_json, "no plugin was called")
 
 
 def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
@@ -153,7 +154,11 @@ def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str]
 
     if chosen["plugins"] is not None:
         chosen["plugins"] = (*chosen["plugins"], MAILBOX)
-    with LocalProvider() as provider, tempfile.TemporaryDirectory(prefix="authhost-time-") as folder:
+    with (
+        LocalProvider() as provider,
+        tempfile.TemporaryDirectory(prefix="authhost-time-") as folder,
+        chdir(folder),  # a plugin may leave files, such as mails
+    ):
         for number in range(rounds):
             mailbox, url = Mailbox(), f"sqlite:///{Path(folder) / f'{number}.sqlite3'}"
             settings = {**SETTINGS, **chosen, "providers": provider.settings}
@@ -211,6 +216,8 @@ COLORS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
 def _tell(verdict: Verdict) -> None:
+    if verdict.outcome == "skipped":
+        return  # the first fault says why
     mark = click.style(f"{verdict.outcome:<8}", fg=COLORS[verdict.outcome], bold=True)
     click.echo(f"{mark}{verdict.check:<13} {verdict.asks}")
     for fault in verdict.faults:
@@ -226,8 +233,12 @@ def _conclude(report: Report) -> None:
         click.echo()
         emit(times, False, "")
     failed = sum(verdict.outcome == "failed" for verdict in report.verdicts)
+    skipped = sum(verdict.outcome == "skipped" for verdict in report.verdicts)
+    if skipped:
+        click.echo(f"{skipped} checks could not be tried")
     who = f"{report.distribution} {report.version}" if report.distribution else report.plugin
-    click.echo(f"{who}: {'keeps the contract' if report.passed else f'{failed} checks failed'}")
+    end = "keeps the contract" if report.passed else f"{failed} of {len(report.verdicts)} checks failed"
+    click.echo(f"{who}: {end}")
 
 
 @plugins.command("new")

@@ -17,6 +17,8 @@ keeps what the contract asks of every plugin.
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,7 +136,16 @@ def auth_host(
     with open_host(url, plugins, clock=auth_clock, **settings) as host:
         refused = [each for each in host.registry.records if each.status != "loaded"]
         assert not refused, "; ".join(f"{each.name}: {each.reason}" for each in refused)
+        for record in host.registry.loaded():
+            if record.guarded is not None:
+                record.guarded.told = _tell
         yield host
+
+
+def _tell(hook: str, error: BaseException) -> None:
+    """What a host that serves leaves out of its log: pytest shows it beside a test that fails."""
+    print(f"a plugin failed in {hook}:", file=sys.stderr)
+    traceback.print_exception(error)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ EVENTS = ("user_logged_in", "user_logged_out", "user_signed_up", "password_chang
 
 def progress(label: str, done: int, total: int) -> None:
     if done == total or sys.stderr.isatty():
-        print(f"\r{label}: {done:,} of {total:,}", end="" if done < total else "\n", file=sys.stderr)
+        print(f"\r{label}: {done:,} of {total:,}", end="\n" if done == total else "", file=sys.stderr)
 
 
 def records(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
@@ -104,7 +104,7 @@ def _write_seal_verify(
         for found in verify(clock, settings):
             assert not isinstance(found, Break), found
             looked += found
-            progress("verified", min(looked, count), count)
+            progress("verified", looked, count)
         return looked
 
     took, looked = timed(verifying)

@@ -101,7 +101,7 @@ class VetoWrapper:
         return (yield)
 
 
-@dataclass
+@dataclass(frozen=True)
 class NeedsSettings:
     token: str
 

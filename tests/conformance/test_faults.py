@@ -34,7 +34,7 @@ PLANTED = [
     ),
     (faulty.Exits, "failures", "user_logged_in: raised SystemExit"),
     (faulty.FailsLater, "failures", "a callback of request.on_commit raised ZeroDivisionError"),
-    (faulty.BadRow, "failures", "rows that it queued were not stored"),
+    (faulty.BadRow, "failures", "raised ValueError: authhost_faulty_note has no column"),
     (faulty.Vetoes, "outcomes", "'Confirm the address' ends with"),
     (faulty.Vetoes, "failures", "before_login: raised KeyError"),
     (faulty.KeepsMessages, "outcomes", "delivery_failed"),

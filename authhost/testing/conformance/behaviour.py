@@ -143,13 +143,24 @@ def _by_hook(lived: Lived) -> dict[str, list[Call]]:
 # At the edges of what the contract promises.
 
 
+HOURS = (0, 6, 12, 18)
+"""From now: some plugins do something at night alone."""
 LOGGED_IN = frozenset({"user_logged_in", "user_logged_out"})
 """Only of these the contract promises that somebody is logged in."""
 
 
 def edges(trial: Trial) -> Iterator[Fault]:
     """It takes None wherever the contract allows it: nobody logged in, no address, no client, no account."""
-    with listened() as logged, printed(), trial.watched(email_verification="none") as (host, _, watched):
+    found = [fault for hours in HOURS for fault in _at(trial, hours)]
+    yield from dict.fromkeys(found)
+
+
+def _at(trial: Trial, hours: int) -> Iterator[Fault]:
+    with (
+        listened() as logged,
+        printed(),
+        trial.watched(hours=hours, email_verification="none") as (host, _, watched),
+    ):
         with host.request() as request:
             signed_up = host.account.signup(request, email="eve@example.org", password=PASSWORD)
             now = request.now

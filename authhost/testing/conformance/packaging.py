@@ -101,7 +101,7 @@ def independent(trial: Trial) -> Iterator[Fault]:
         last = done.stderr.strip().splitlines()[-1:] or ["it ended without a word"]
         yield Fault(
             f"{subject.entry_point} does not import where only the contract and what it declares is "
-            f"installed: {last[0]}; declare it among the dependencies"
+            f"installed: {last[0]}; declare it among the dependencies and install the plugin again"
         )
 
 
@@ -158,6 +158,9 @@ def _commands(register: Any) -> Iterator[Fault]:
         commands = register()
     except FAILURES as error:
         yield Fault(f"failed: {type(error).__name__}: {error}", "register_commands")
+        return
+    if not isinstance(commands, list | tuple):
+        yield Fault(f"must return a list of commands, not a {type(commands).__name__}", "register_commands")
         return
     for command in commands:
         if not isinstance(command, click.Command):

@@ -58,9 +58,13 @@ class Trial:
         self._within: Lived | None = None
 
     @contextmanager
-    def host(self, plugins: Mapping[str, object], **settings: Any) -> Iterator[tuple[AuthHost, Mailbox]]:
-        """A host of its own with some plugins, on a fresh SQLite file."""
+    def host(
+        self, plugins: Mapping[str, object], *, hours: float = 0, **settings: Any
+    ) -> Iterator[tuple[AuthHost, Mailbox]]:
+        """A host of its own with some plugins, on a fresh SQLite file, ``hours`` from now."""
         mailbox, name = Mailbox(), self.subject.name
+        clock = Clock()
+        clock.forward(hours=hours)
         given = {
             **SETTINGS,
             "providers": self.provider.settings,
@@ -68,7 +72,7 @@ class Trial:
             **settings,
         }
         url = f"sqlite:///{self.folder / f'{len(self.hosts) + 1}.sqlite3'}"
-        with open_host(url, {MAILBOX: mailbox, **plugins}, clock=Clock(), **given) as host:
+        with open_host(url, {MAILBOX: mailbox, **plugins}, clock=clock, **given) as host:
             self.hosts.append(host)
             _impatient(host.engine)
             yield host, mailbox

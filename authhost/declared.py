@@ -1,0 +1,95 @@
+"""What a plugin declares of itself when it is loaded, and whether that can serve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
+from importlib.metadata import Distribution
+from importlib.util import find_spec
+from types import NoneType, UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import authhost_hookspecs as contract
+
+from authhost.guard import FAILURES
+
+T = TypeVar("T")
+Implementations = Mapping[str, Callable[[], Any]]
+FIELD_TYPES = (str, int, float, bool)
+
+
+class PluginRefused(Exception):
+    """Why a plugin was not accepted, as a sentence that says what to do."""
+
+
+def check_contract(distribution: Distribution | None) -> None:
+    """Compare the range that the plugin's distribution asks for with the contract of this host."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    for text in (distribution.requires if distribution is not None else None) or ():
+        try:
+            requirement = Requirement(text)
+        except InvalidRequirement:
+            continue
+        if requirement.name != "authhost-hookspecs":
+            continue
+        if not requirement.specifier.contains(contract.CONTRACT_VERSION, prereleases=True):
+            raise PluginRefused(
+                f"it needs contract {requirement.specifier}, this host has {contract.CONTRACT_VERSION}; "
+                "install a release of the plugin for this contract"
+            )
+
+
+def declared_settings(implementations: Implementations) -> type[Any] | None:
+    """The dataclass of a plugin's settings, if an operator can leave all of them unset."""
+    kind = _declared(implementations, "register_settings", type)
+    if kind is None:
+        return None
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
+        raise PluginRefused(f"its settings {kind.__name__} must be a frozen dataclass")
+    hints = get_type_hints(kind)
+    for each in fields(kind):
+        if each.default is MISSING and each.default_factory is MISSING:
+            raise PluginRefused(f"its setting {each.name} has no default; an operator may set nothing")
+        hint = hints[each.name]
+        kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+        if not all(one in (*FIELD_TYPES, NoneType) for one in kinds):
+            raise PluginRefused(
+                f"its setting {each.name} must be a str, int, float or bool, or one of these | None: "
+                "an environment variable has to be able to say it"
+            )
+    return kind
+
+
+def declared_tables(implementations: Implementations) -> contract.PluginTables | None:
+    """A plugin's tables, if their migrations are where it says."""
+    tables = _declared(implementations, "register_tables", contract.PluginTables)
+    if tables is not None and not _is_package(tables.migrations):
+        raise PluginRefused(
+            f"register_tables names the migrations {tables.migrations!r}, which is no package that can be "
+            "imported"
+        )
+    return tables
+
+
+def _is_package(name: str) -> bool:
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError, AttributeError):
+        return False
+    return spec is not None and spec.submodule_search_locations is not None
+
+
+def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind: type[T]) -> T | None:
+    """What a plugin declares of itself when it is loaded."""
+    if hook not in implementations:
+        return None
+    try:
+        declared = implementations[hook]()
+    except FAILURES as error:
+        raise PluginRefused(
+            f"{hook} failed ({type(error).__name__}: {error}); repair or uninstall it, or block it"
+        ) from error
+    if not isinstance(declared, kind):
+        raise PluginRefused(f"{hook} must return a {kind.__name__}, not {type(declared).__name__}")
+    return declared
