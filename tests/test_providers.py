@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from datetime import UTC, datetime
 
 import pytest
+import requests
 from authhost_hookspecs import OAuth2Provider, OpenIDConnectProvider, Profile, hookimpl
 from conftest import Declares
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -14,6 +17,7 @@ from providers import returned
 from authhost import ConfigurationError
 from authhost.errors import InvalidState, ProviderDenied, ProviderFailed
 from authhost.providers.catalogue import BUILT_IN
+from authhost.providers.http import asked, prepare
 
 APP = {"client_id": "the site", "client_secret": "s&cret"}
 
@@ -255,3 +259,26 @@ def test_settings_of_providers_from_the_environment(monkeypatch, tmp_path):
     assert Settings.load(file).providers == {
         "google": {"client_id": "from the file", "client_secret": "from the environment"}
     }
+
+
+def test_a_connection_that_was_to_be_closed_is_not_used_again():
+    """A server that is slow to close it would hang up on the second request."""
+    used_again = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+
+        def answer():
+            for _ in range(2):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+                    used_again.append(connection.recv(65536))
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        with requests.Session() as session:
+            prepare(session, url)
+            assert [asked(session, "GET", url).json() for _ in range(2)] == [{}, {}]
+        thread.join()
+    assert used_again == [b"", b""]

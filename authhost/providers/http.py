@@ -189,6 +189,8 @@ class Transport(HTTPAdapter):
                     response._content = _body(response)
                 finally:
                     response.close()
+                    # We have asked to close it: the next request may not go over it (RFC 9112, section 9.6).
+                    self.poolmanager.clear()
             except (requests.Timeout, Urllib3Timeout):
                 raise ProviderFailed(reason="timeout") from None
             except (requests.RequestException, HTTPError, OSError, ValueError):
