@@ -102,7 +102,7 @@ class TellsInError:
 class HangsAtStart:
     @hookimpl
     def host_started(self, host):
-        threading.Event().wait(30)
+        threading.Event().wait()
 
 
 class WritesLate(Tabled):
