@@ -75,7 +75,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def typing(session: nox.Session) -> None:
     """Strict types of all that ships."""
-    session.install("mypy>=1.17", *DISTRIBUTIONS)
+    session.install("mypy>=1.17", "pytest>=8", *DISTRIBUTIONS)
     packages = [f"plugins/{name}/authhost_{name}" for name in ("audit", "email", "analytics")]
     session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
 
