@@ -91,7 +91,10 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("server", sorted(SERVERS))
 def databases(session: nox.Session, server: str) -> None:
-    """Those tests that touch a database, on a server. Databases beside its own are made and emptied."""
+    """Those tests that touch a database, on a server; the long ones on PostgreSQL alone.
+
+    Databases beside its own are made and emptied.
+    """
     variable, default, port, driver = SERVERS[server]
     url = os.environ.get(variable)
     if url is None:
@@ -104,6 +107,7 @@ def databases(session: nox.Session, server: str) -> None:
         "-n",
         "auto",
         "--ignore=tests/parity",
+        *(["-m", "not long"] if server == "mariadb" else []),
         *session.posargs,
         env={"AUTHHOST_TEST_DATABASE_URL": url},
     )
