@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from authhost.cli.main import cli
+from authhost.testing.conformance.packaging import OWN_COMMANDS
 
 COMMAND = [sys.executable, "-m", "authhost.cli", "plugins"]
 
@@ -162,3 +163,7 @@ def test_time():
     mine = {row["hook"]: row["calls"] for row in rows if row["plugin"] == "audit"}
     assert mine["user_logged_in"] == 6
     assert all(row["failures"] == 0 for row in rows)
+
+
+def test_the_suite_knows_the_hosts_own_commands():
+    assert set(cli.commands) == OWN_COMMANDS

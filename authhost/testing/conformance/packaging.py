@@ -22,6 +22,8 @@ from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.trial import Trial, quiet
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+OWN_COMMANDS = frozenset({"check", "db", "hooks", "plugins", "providers", "tour"})
+"""Those of authhost itself."""
 TIMEOUT = 60
 """Seconds for an import."""
 
@@ -152,8 +154,6 @@ def declarations(trial: Trial) -> Iterator[Fault]:
 def _commands(register: Any) -> Iterator[Fault]:
     import click
 
-    from authhost.cli.main import cli
-
     try:
         commands = register()
     except FAILURES as error:
@@ -165,7 +165,7 @@ def _commands(register: Any) -> Iterator[Fault]:
     for command in commands:
         if not isinstance(command, click.Command):
             yield Fault(f"returns a {type(command).__name__} that is no click.Command", "register_commands")
-        elif command.name in cli.commands:
+        elif command.name in OWN_COMMANDS:
             yield Fault(f"command {command.name!r} is authhost's own; rename it", "register_commands")
 
 
