@@ -146,10 +146,10 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
 
 
 def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
-    from authhost.testing.conformance.trial import MAILBOX, quiet
+    from authhost.testing.conformance.trial import quiet
     from authhost.testing.life import SETTINGS, Life
     from authhost.testing.openid import LocalProvider
-    from authhost.testing.recording import Mailbox
+    from authhost.testing.recording import MAILBOX, Mailbox
     from authhost.testing.stage import Clock, open_host
 
     if chosen["plugins"] is not None:

@@ -9,6 +9,9 @@ from authhost_hookspecs import Message, hookimpl
 
 from authhost.discovery import GUARDED, SPEC_ARGUMENTS
 
+MAILBOX = "authhost-mailbox"
+"""The name of the mailbox among the plugins of the kit's own hosts."""
+
 
 class RecordedHook(NamedTuple):
     """One call of a hook."""

@@ -11,11 +11,10 @@ from typing import NamedTuple
 
 from authhost.testing.life import SETTINGS, Life, Step
 from authhost.testing.openid import LocalProvider
-from authhost.testing.recording import Mailbox
+from authhost.testing.recording import MAILBOX, Mailbox
 from authhost.testing.stage import Clock, open_host
 from authhost.trace import TracedHook
 
-MAILBOX = "authhost-mailbox"
 LEAVING = ": leave"
 
 

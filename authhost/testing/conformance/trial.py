@@ -20,10 +20,9 @@ from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.watching import Call, Watched
 from authhost.testing.life import SETTINGS, Life, Step
 from authhost.testing.openid import LocalProvider
-from authhost.testing.recording import Mailbox
+from authhost.testing.recording import MAILBOX, Mailbox
 from authhost.testing.stage import Clock, open_host
 
-MAILBOX = "authhost-mailbox"
 OWN = frozenset(core.tables)
 Rows = dict[str, list[dict[str, Any]]]
 
