@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from authhost.settings import unknown_variables
+
 if TYPE_CHECKING:
     from authhost.host import AuthHost
     from authhost.settings import Settings
@@ -26,7 +28,20 @@ class Problem(NamedTuple):
 def problems(host: AuthHost) -> list[Problem]:
     """All findings about a host that starts."""
     settings = host.settings
-    return [*_settings(settings), *_hash(settings), *_plugins(host), *_providers(host), *_limits(host)]
+    return [
+        *_environment(),
+        *_settings(settings),
+        *_hash(settings),
+        *_plugins(host),
+        *_providers(host),
+        *_limits(host),
+    ]
+
+
+def _environment() -> Iterator[Problem]:
+    for name, meant in unknown_variables().items():
+        do = f"did you mean {meant}?" if meant else "take it away"
+        yield Problem("warning", f"the environment has {name}, which sets nothing", do)
 
 
 def _settings(settings: Settings) -> Iterator[Problem]:

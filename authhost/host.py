@@ -91,8 +91,9 @@ class AuthHost:
         try:
             if upgrade_database:
                 self.upgrade_database()
-            if check_database:
+            elif check_database:
                 self._check_database()
+            if check_database:
                 self._check_deliverer()
                 self._open = True
                 self.hooks.host_started(self)
@@ -180,9 +181,7 @@ class AuthHost:
 
     def _check_database(self) -> None:
         late = [
-            name
-            for name, (have, want) in migrate.current(self.engine, self.migrations).items()
-            if have != want
+            name for name, state in migrate.current(self.engine, self.migrations).items() if not state.current
         ]
         if late:
             raise ConfigurationError(

@@ -217,6 +217,20 @@ def _from_environment(cls: type) -> dict[str, Any]:
     return found
 
 
+def unknown_variables() -> dict[str, str | None]:
+    """Variables that begin like authhost's and set nothing, each with the one that may have been meant."""
+    tables = tuple(f"{ENV_PREFIX}{kind}__" for kind in ("PLUGINS", "PROVIDERS"))
+    others = ("config", "test_database_url")  # of the command line and of the testing kit
+    known = [f"{ENV_PREFIX}{name.upper()}" for name in (*(each.name for each in fields(Settings)), *others)]
+    return {
+        name: next(iter(get_close_matches(name, known, 1)), None)
+        for name in sorted(os.environ)
+        if name.startswith(ENV_PREFIX)
+        and name not in known
+        and not (name.startswith(tables) and name.count("__") == 2)
+    }
+
+
 def _table_environment(kind: str) -> Iterator[tuple[str, str, str]]:
     """``AUTHHOST_PLUGINS__EMAIL__SMTP_HOST=…`` as ("email", "smtp_host", "…")."""
     for variable, text in os.environ.items():

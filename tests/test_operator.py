@@ -9,11 +9,12 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from unittest.mock import ANY
 
 import pytest
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import PluginTables, hookimpl
 from conftest import PASSWORD, Recorder
-from sqlalchemy import func, select
+from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
 from authhost.check import problems
@@ -169,7 +170,7 @@ def test_a_database_that_is_away_is_a_sentence(tmp_path, command):
     away = tmp_path / "no-folder" / "site.sqlite3"
     done = authhost(*command.split(), AUTHHOST_DATABASE_URL=f"sqlite:///{away}")
     assert done.returncode == 2
-    assert done.stderr == "authhost: the database does not serve: unable to open database file\n"
+    assert done.stderr == "Error: the database does not serve: unable to open database file\n"
 
 
 def test_an_extra_of_pip_is_shown_whole(capsys):
@@ -177,7 +178,47 @@ def test_an_extra_of_pip_is_shown_whole(capsys):
     assert "authhost[redis]" in capsys.readouterr().out
 
 
-def test_all_is_well(make_host):
+@pytest.fixture
+def no_variables(monkeypatch):
+    for name in [each for each in os.environ if each.startswith("AUTHHOST_")]:
+        monkeypatch.delenv(name)
+
+
+def test_a_variable_that_sets_nothing_is_found(monkeypatch, make_host, no_variables):
+    monkeypatch.setenv("AUTHHOST_DATABSE_URL", "sqlite:///secret")
+    monkeypatch.setenv("AUTHHOST_PLUGINS__EMAIL", "smtp")
+    monkeypatch.setenv("AUTHHOST_PLUGINS__EMAIL__SMTP_HOST", "127.0.0.1")
+    monkeypatch.setenv("AUTHHOST_SITE_NAME", "Teapots")
+    found = {each.problem: each.do for each in problems(make_host()) if "sets nothing" in each.problem}
+    assert found == {
+        "the environment has AUTHHOST_DATABSE_URL, which sets nothing": "did you mean AUTHHOST_DATABASE_URL?",
+        "the environment has AUTHHOST_PLUGINS__EMAIL, which sets nothing": ANY,
+    }
+
+
+WIDE = [{"name": "captcha", "hooks": ["user_signed_up", "user_logged_in"], "reason": "is not to be had " * 9}]
+
+
+def test_a_pipe_has_no_edge(capsys, monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    emit(WIDE, as_json=False, empty="")
+    assert "is not to be had " * 8 in capsys.readouterr().out
+
+
+def test_in_a_narrow_terminal_no_word_is_cut(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    emit(WIDE, as_json=False, empty="")
+    table = capsys.readouterr().out
+    assert "user_signed_up, user_logged_in" in table
+    assert max(map(len, table.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "32")
+    emit([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
+    rows = capsys.readouterr().out
+    assert [line.split()[0] for line in rows.splitlines() if line[:1].isalpha()] == [*WIDE[0], *WIDE[0]]
+    assert max(map(len, rows.splitlines())) <= 32
+
+
+def test_all_is_well(make_host, no_variables):
     host = make_host(
         secret_key=SECRET,
         base_url="https://example.org",
@@ -230,6 +271,48 @@ def test_check_on_the_command_line(tmp_path):
     assert "pip install authhost-email" in no_mail.stdout
     no_secret = authhost("check", "--json", AUTHHOST_DATABASE_URL=url, AUTHHOST_SECRET_KEY="")
     assert "AUTHHOST_SECRET_KEY" in no_secret.stdout
+
+
+# Migrations.
+
+
+def test_a_newer_database_is_left_alone(tmp_path):
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    assert authhost("db", "upgrade", AUTHHOST_DATABASE_URL=url).returncode == 0
+    with create_engine(url).begin() as connection:
+        connection.execute(text("UPDATE authhost_core_version SET version_num = '9999'"))
+    for command in ("upgrade", "current"):
+        done = authhost("db", command, AUTHHOST_DATABASE_URL=url)
+        assert done.returncode == 2
+        assert "core is at revision 9999" in done.stderr
+        assert "install the version that upgraded it" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("revisions", "sentence"),
+    [
+        ({"0001": None, "0002": "0000"}, "the migrations of bell are broken: '0000' is a down_revision"),
+        ({"0001": None, "0002": "0001", "0003": "0001"}, "the migrations of bell are broken: .*heads"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Revision 0000")
+def test_migrations_that_are_no_line_are_named(tmp_path, monkeypatch, make_host, revisions, sentence):
+    package = tmp_path / f"bell_migrations_{len(revisions)}"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    for revision, down in revisions.items():
+        (package / f"r{revision}.py").write_text(
+            f"revision, down_revision = {revision!r}, {down!r}\ndef upgrade(): pass\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+
+    class Bell:
+        @hookimpl
+        def register_tables(self):
+            return PluginTables(MetaData(), package.name)
+
+    with pytest.raises(ConfigurationError, match=sentence):
+        make_host({"bell": Bell()})
 
 
 # Plugins.

@@ -81,8 +81,8 @@ def db_current(operator: Operator, as_json: bool) -> None:
     """Show the revision of each history. Exits 1 where one is not the newest."""
     host = operator.host(check=False)
     found = migrate.current(host.engine, host.migrations)
-    emit([{"name": n, "revision": have, "newest": want} for n, (have, want) in found.items()], as_json, "")
-    if any(have != want for have, want in found.values()):
+    emit([{"name": name, **state._asdict()} for name, state in found.items()], as_json, "")
+    if not all(state.current for state in found.values()):
         sys.exit(1)
 
 
@@ -145,8 +145,8 @@ def main() -> None:
     try:
         cli()
     except ConfigurationError as error:
-        click.echo(f"authhost: {error}", err=True)
+        click.echo(f"Error: {error}", err=True)
         sys.exit(2)
     except OperationalError as error:
-        click.echo(f"authhost: the database does not serve: {error.orig}", err=True)
+        click.echo(f"Error: the database does not serve: {error.orig}", err=True)
         sys.exit(2)

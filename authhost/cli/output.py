@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+UNBOUNDED = 10_000
 
 
 def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
@@ -21,13 +26,49 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
         click.echo(empty)
         return
     from rich.console import Console
+    from rich.measure import Measurement
+
+    cells = [[_cell(value) for value in row.values()] for row in rows]
+    table, console = _table(list(rows[0]), cells), Console()
+    needs = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=needs.maximum)  # a pipe has no edge
+    if needs.minimum > console.width:
+        _print_below_each_other(console, list(rows[0]), cells)
+    else:
+        console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)
+
+
+def _table(names: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
     table = Table()
-    for name in rows[0]:
-        table.add_column(name, overflow="fold")  # an address that is cut short is of no use
-    for row in rows:
+    for number, name in enumerate(names):
+        # Sentences are wrapped; an identifier or an address that is cut is of no use.
+        table.add_column(name, no_wrap=not any(" " in row[number] for row in cells))
+    for row in cells:
         # As text: rich would take a word in brackets, such as an extra of pip, for markup.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _print_below_each_other(console: Console, names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    for number, row in enumerate(cells):
+        lines = Table.grid(padding=(0, 2))
+        lines.add_column(no_wrap=True)
+        lines.add_column(overflow="fold")
+        for name, cell in zip(names, row, strict=True):
+            lines.add_row(Text(name, "bold"), Text(cell))
+        if number:
+            console.print()
+        console.print(lines)
