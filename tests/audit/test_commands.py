@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 
+import pytest
 from conftest import PASSWORD
 
 from audit.trail import ANN
@@ -88,3 +90,31 @@ def _error(file, command, environment, *arguments, code=1):
     )
     assert done.returncode == code
     return done.stderr
+
+
+@pytest.mark.parametrize("command", [("tail", "-f"), ("seal", "--every", "60")])
+def test_ctrl_c_is_the_end_and_no_failure(tmp_path, command):
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    settings = Settings.load(database_url=url, secret_key="k" * 48, email_verification="none")
+    with AuthHost(settings, upgrade_database=True) as host, host.request() as request:
+        host.account.signup(request, email=ANN, password=PASSWORD)
+    key = audit("/dev/null", "new-key").strip().partition("=")[2]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "authhost.cli", "audit", *command],
+        env={
+            **os.environ,
+            "PYTHONUNBUFFERED": "1",
+            "AUTHHOST_DATABASE_URL": url,
+            "AUTHHOST_SECRET_KEY": "k" * 48,
+            "AUTHHOST_EMAIL_VERIFICATION": "none",
+            "AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY": key,
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1] == ""
+    assert process.returncode == 0

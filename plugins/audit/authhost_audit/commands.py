@@ -6,7 +6,9 @@ import json
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +25,17 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON l
 BACK = timedelta(seconds=60)
 NEVER = threading.Event()
 """Waiting for it is sleeping, which Ctrl-C ends."""
+
+
+def until_ctrl_c(command: Callable[..., None]) -> Callable[..., None]:
+    """Ctrl-C is how it is meant to end."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        with suppress(KeyboardInterrupt):
+            command(*arguments, **options)
+
+    return run
 
 
 @click.group()
@@ -72,6 +85,7 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("-f", "follow", is_flag=True, help="Go on with new ones until Ctrl-C.")
 @json_option
 @click.pass_obj
+@until_ctrl_c
 def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
     """Show the newest events, the oldest of them first.
 
@@ -198,6 +212,7 @@ def new_key() -> None:
 @click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
 @json_option
 @click.pass_obj
+@until_ctrl_c
 def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
     """Seal what is not sealed yet, and push the seals out, with those that a receiver has missed.
 
@@ -285,6 +300,7 @@ def proof(get_host: GetHost, /, event_id: UUID) -> None:
 @audit.command()
 @click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
 @click.pass_obj
+@until_ctrl_c
 def forward(get_host: GetHost, /, every: float | None) -> None:
     """Seal, then send what was not sent to syslog and the webhook.
 
