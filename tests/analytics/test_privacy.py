@@ -12,9 +12,12 @@ from authhost_analytics.discretion import discreet, rounded
 from authhost_analytics.exporting import as_csv, as_json, registry, rows
 from authhost_analytics.figures import as_document
 from authhost_analytics.page import page
+from authhost_analytics.periods import day_of, month_of
+from authhost_analytics.persons import pseudonym
 from authhost_analytics.reading import figures
 from authhost_analytics.spans import Span
 from authhost_analytics.tables import metadata
+from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,6 +105,28 @@ def test_a_social_login_leaves_no_trace_of_who(make, openid, arrive, clock):
     secrets = {"uid-of-zoe", "zoe@example.org", "zoe", "Zoe", "Zebra", openid.url, "of-the-site"}
     secrets |= {str(result.account.user_id), result.account.user_id.hex}
     assert found_in(host, secrets) == []
+
+
+def test_nobody_comes_at_a_pseudonym_by_what_is_typed(make, run):
+    """What is typed at a login is hashed under the secret key, and the audit trail stores that."""
+    typed_hashes = []
+
+    class Trail:
+        @hookimpl
+        def flow_refused(self, request):
+            if request.identifier_digest:
+                typed_hashes.append(request.identifier_digest)
+
+    host = make({"trail": Trail()})
+    ann, hashed = run(host, "signup", email=ANN, password=PASSWORD).user, []
+    month = month_of(day_of(host.now))
+    pseudonym(lambda value: hashed.append(value) or host.keyed_hash(value), month, ann.id)
+    for typed in (f"analytics {ann.id}", *hashed, hashed[0].strip("\0")):
+        with pytest.raises(AuthError):
+            run(host, "login", identifier=typed, password="wrong")
+    assert typed_hashes
+    guessed = {pseudonym(lambda _, known=known: known, month, ann.id) for known in typed_hashes}
+    assert not guessed & {each.person for each in stored(host)}
 
 
 def test_no_two_months_and_no_two_users_share_a_pseudonym(host):
