@@ -70,12 +70,49 @@ def test_what_is_left_says_neither_who_nor_to_the_second_when(host, clock):
         (None, None, None, 0)
     }
     [journey] = stored(host, journey_table)
-    assert (journey.began, journey.sent, journey.confirmed, journey.logged_in) == (0, None, 228, 288)
+    assert (journey.began, journey.sent, journey.confirmed, journey.logged_in) == (0, None, 300, 0)
     assert began > 0
     store(host, signup(host, "2026-01-01 11:00", 2))
     rolled(host)
     assert document(host)["signup"]["password"] == {"signed_up": 2, "sent": 0, "confirmed": 1, "logged_in": 1}
     assert sum(each["count"] for each in document(host)["time_to_confirm"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "within"), [("10:10:01", 60), ("11:10:01", 6 * 3600), ("23:59", 86400), (None, None)]
+)
+def test_the_time_to_confirm_stays_in_its_class(host, clock, confirmed, within):
+    clock.now = at("2026-01-02")
+    store(host, signup(host, "2026-01-01 10:10", 1))
+    if confirmed:
+        store(host, row(host, f"2026-01-01 {confirmed}", "email_confirmed", 1))
+    rolled(host)
+    before = figures_of(host)
+    forget(host, user(1))
+    [journey] = stored(host, journey_table)
+    assert journey.confirmed == within
+    # Another signup of the day: what became of the day's is counted anew.
+    store(host, signup(host, "2026-01-01 11:00", 2))
+    rolled(host)
+    assert figures_of(host)["authhost_analytics_duration"] == before["authhost_analytics_duration"]
+
+
+def test_the_place_among_the_rows_does_not_say_when(host, clock):
+    clock.now = at("2026-01-02")
+    for minute in range(10, 50):
+        who = 1 if minute % 2 else 2
+        store(host, row(host, f"2026-01-01 10:{minute}", "password_set", who))
+    assert forget(host, user(1)) == 20
+    rows = sorted(stored(host))
+    assert len({each.id for each in rows}) == 40
+    assert [each.person is None for each in rows] == [True] * 20 + [False] * 20
+    store(host, row(host, "2026-01-01 11:00", "password_set", 3))
+    assert max(stored(host)).hour == rows[20].hour + 1
+    assert forget(host, user(2)) == 20
+    assert forget(host, user(3)) == 1
+    store(host, row(host, "2026-01-01 11:00", "password_set", 3))
+    rolled(host)
+    assert sum(each["total"] for each in document(host)["events"]) == 42
 
 
 def test_others_are_left_alone(host, clock):

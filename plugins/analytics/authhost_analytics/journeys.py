@@ -104,6 +104,11 @@ def _known(connection: Connection, month: int, persons: Iterable[int]) -> Iterat
         yield from connection.execute(select(journey_table).where(table.month == month, some)).all()
 
 
+def class_of(lasted: ColumnElement[Any]) -> ColumnElement[int]:
+    """Within how many seconds it was."""
+    return case(*((lasted <= limit, limit) for limit in WITHIN[:-1]), else_=ENDLESS)
+
+
 def _count(connection: Connection, days: set[int]) -> None:
     table = journey_table.c
     funnel = select(
@@ -112,8 +117,7 @@ def _count(connection: Connection, days: set[int]) -> None:
         func.count().label("signed_up"),
         *(func.count(table[name]).label(name) for name in STEPS),
     )
-    lasted = table.confirmed - table.began
-    classes = case(*((lasted <= limit, limit) for limit in WITHIN[:-1]), else_=ENDLESS).label("seconds")
+    classes = class_of(table.confirmed - table.began).label("seconds")
     each = select(table.day, classes).where(table.confirmed.is_not(None), table.day.in_(days)).subquery().c
     durations = select(each.day, each.seconds, func.count().label("count"))
     for target, rows in (
