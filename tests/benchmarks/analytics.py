@@ -25,6 +25,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+from authhost_analytics.events import TIMED
 from authhost_analytics.figures import as_document
 from authhost_analytics.persons import pseudonyms
 from authhost_analytics.reading import figures
@@ -40,6 +41,7 @@ from authhost.store.engine import make_engine
 
 FIRST, DAYS = date(2025, 1, 1), 365
 CHUNK = 20_000
+WIDTH = 40
 SIGMAS = 4
 CLASSES = (60, 300, 900, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400)
 PROVIDERS = ("github", "google", "corp")
@@ -48,9 +50,10 @@ OFF = ("user_logged_out", "password_changed", "email_added", "email_removed", "e
 
 def progress(label: str, done: int, total: int) -> None:
     if sys.stderr.isatty() or done >= total:
-        print(
-            f"\r{label}: {min(done, total):,} of {total:,}", end="" if done < total else "\n", file=sys.stderr
-        )
+        done = min(done, total)
+        bar = "█" * (WIDTH * done // total)
+        end = "" if done < total else "\n"
+        print(f"\r{label} {bar:░<{WIDTH}} {done:,} of {total:,}", end=end, file=sys.stderr, flush=True)
 
 
 class Truth:
@@ -235,7 +238,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             rows.append(
                 {
                     "hour": hour,
-                    "second": rest,
+                    "second": rest if event in TIMED else 0,
                     "event": event,
                     "flow": flow,
                     "outcome": outcome,

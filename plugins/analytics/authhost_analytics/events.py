@@ -15,6 +15,8 @@ from authhost_analytics.periods import HOUR, HOURS_A_DAY, day_of, month_of, week
 from authhost_analytics.persons import KeyedHash, pseudonyms
 from authhost_analytics.tables import NAME_LENGTH
 
+TIMED = frozenset({"user_signed_up", "email_confirmed"})
+"""Of these the second is stored: the time to confirm lies between them. Of others the hour is enough."""
 PROCESSES = frozenset({"login", "connect", "redirect"})
 CODE = re.compile(r"[a-z][a-z_]{0,39}")
 """The form of a refusal's code and of a flow's name."""
@@ -49,7 +51,7 @@ def event_row(
         person, before = pseudonyms(keyed_hash, month_of(hour // HOURS_A_DAY), user_id)
     return {
         "hour": hour,
-        "second": second,
+        "second": second if event in TIMED else 0,
         "event": event,
         "flow": flow,
         "outcome": outcome,
