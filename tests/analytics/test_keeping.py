@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from authhost_analytics import crowds
-from authhost_analytics.tables import count_table, people_table
+from authhost_analytics.tables import count_table, hour_table, people_table
 
 from analytics.door import at, count, document, events, people, rolled, signup, store, stored
 
@@ -34,6 +34,29 @@ def test_a_day_is_whole_though_its_hours_come_late(make, clock):
     rolled(host)
     store(host, signup(host, "2026-01-02 23:50", 2))
     rolled(host)
+    assert events(host) == {"user_signed_up": 2}
+
+
+def test_a_day_at_the_edge_is_whole_though_all_are_looked_at(make, clock):
+    host = make(analytics={"keep_days": 3, "keep_hours_days": 3})
+    store(host, signup(host, "2026-01-02 05:00", 1))
+    clock.now = at("2026-01-05 12:30")
+    rolled(host)
+    store(host, signup(host, "2026-01-02 14:00", 2))
+    rolled(host, everything=True)
+    assert events(host) == {"user_signed_up": 2}
+
+
+def test_no_number_of_an_hour_is_kept_for_longer(make, clock):
+    host = make(analytics={"keep_days": 3, "keep_hours_days": 5})
+    clock.now = at("2026-01-04 12:00")
+    store(host, signup(host, "2026-01-01 11:30", 1), signup(host, "2026-01-04 11:30", 2))
+    rolled(host)
+    assert [each.events for each in stored(host, hour_table)] == [1]
+    assert rolled(host, everything=True) == []
+    clock.now = at("2026-01-20")
+    rolled(host)
+    assert stored(host, hour_table) == []
     assert events(host) == {"user_signed_up": 2}
 
 

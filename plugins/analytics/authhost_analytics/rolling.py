@@ -18,7 +18,7 @@ from sqlalchemy import Connection, delete, func, insert, literal, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from authhost_analytics import crowds, journeys
-from authhost_analytics.periods import HOURS_A_DAY, hour_of, month_before, month_of
+from authhost_analytics.periods import HOURS_A_DAY, day_of, hour_of, month_before, month_of
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.tables import (
     DIMENSIONS,
@@ -111,10 +111,9 @@ def _write_counts(
 
 def _forget_old(host: Host, settings: AnalyticsSettings, oldest: int) -> None:
     """Delete events, then the salts without which nobody can be looked for in the figures."""
-    kept = (
-        count_table.c.grain == "hour",
-        count_table.c.start < (hour_of(host.now) - settings.keep_hours_days * HOURS_A_DAY),
-    )
+    # Whole days: a day is counted anew from its hours.
+    first_day = day_of(host.now) - settings.keep_hours_days
+    old_hours = (count_table.c.grain == "hour", count_table.c.start < first_day * HOURS_A_DAY)
     with host.reader.connect() as connection:
         first = connection.execute(select(func.min(event_table.c.hour))).scalar()
     while first is not None and first < oldest:
@@ -125,7 +124,8 @@ def _forget_old(host: Host, settings: AnalyticsSettings, oldest: int) -> None:
     followed = month_before(month_of(oldest // HOURS_A_DAY))
     with host.engine.begin() as connection:
         connection.execute(delete(journey_table).where(journey_table.c.month < followed))
-        connection.execute(delete(count_table).where(*kept))
+        connection.execute(delete(count_table).where(*old_hours))
+        connection.execute(delete(hour_table).where(hour_table.c.hour < oldest))
         crowds.close(connection, oldest // HOURS_A_DAY)
 
 
