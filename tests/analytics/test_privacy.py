@@ -188,6 +188,30 @@ def test_what_leaves_is_made_of_multiples(make, clock):
     assert "23" not in re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", shown, flags=re.DOTALL)
 
 
+def test_what_is_shown_alike_stands_by_its_name(make, clock):
+    host = make()
+    clock.now = at("2026-01-12")
+    often = {"user_logged_out": 12, "email_added": 8, "email_removed": 11}
+    for event, number in often.items():
+        store(host, *[row(host, "2026-01-05 10:00", event, 1)] * number)
+    for flow, number in {"signup": 12, "login": 8}.items():
+        store(host, *[row(host, "2026-01-06", "flow_refused", flow=flow, outcome="rate_limited")] * number)
+    for provider, number in {"github": 12, "corp": 8}.items():
+        there = row(host, "2026-01-07", "social_login_begun", flow="login", provider=provider)
+        store(host, *[there] * number)
+    rolled(host)
+    span = Span(at("2026-01-05").date(), at("2026-01-05").date())
+    week = Span(at("2026-01-05").date(), at("2026-01-11").date())
+    assert figures(host, span).events[0].labels["event"] == "user_logged_out"
+    assert [line.labels["event"] for line in discreet(figures(host, span), 5).events] == sorted(often)
+    assert [each["event"] for each in rows(host, settings_of(host), span)] == sorted(often)
+    assert [each.flow for each in discreet(figures(host, week), 5).rates if each.refused] == [
+        "login",
+        "signup",
+    ]
+    assert [each.name for each in discreet(figures(host, week), 5).social] == ["corp", "github"]
+
+
 def test_a_scrape_after_each_login_tells_nobody_apart(make, clock):
     host = make()
     clock.now = at("2026-01-02")

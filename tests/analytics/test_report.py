@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from analytics.door import at, login, rolled, row, settings_of, signup, store
+from analytics.door import at, document, login, rolled, row, settings_of, signup, store
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}href"
@@ -90,7 +90,7 @@ def test_a_terminal_shows_labels_as_they_are(busy):
 def test_nothing_has_happened(host):
     assert "nothing has happened" in terminal(host)
     tree(made(host))
-    assert "Nothing has happened" in made(host)
+    assert "Nothing has happened" in made(host, smallest=1)
 
 
 def tree(text):
@@ -121,6 +121,38 @@ def test_the_page_needs_nothing_else(busy):
     assert "url(" not in text.replace("url(#", "")
 
 
+def test_each_chart_has_its_numbers_beside_it(busy):
+    found = tree(made(busy, smallest=1))
+    for grain, day, number in (
+        ("day", "2026-02-03", "40"),
+        ("week", "2026-02-02", "40"),
+        ("month", "2026-01", "40"),
+    ):
+        [table] = [
+            each
+            for each in found.iter("table")
+            if [head.text for head in each.iter("th")][:2] == [grain, "people"]
+        ]
+        assert [day, number] in [[cell.text for cell in line] for line in table.iter("tr")]
+    shown = {"day": False, "week": True, "month": True}
+    assert [("open" in each.attrib) for each in found.iter("details")][1:4] == list(shown.values())
+    text = [[cell.text for cell in line] for line in found.iter("tr")]
+    assert ["within", "people"] in text
+    assert ["15 min", "20"] in text
+
+
+def test_where_no_signal_tells_of_a_success_there_is_no_share(busy):
+    store(
+        busy,
+        *[row(busy, "2026-02-10", "flow_refused", flow="reauthenticate", outcome="invalid_credentials")] * 7,
+    )
+    rolled(busy)
+    assert re.search(r"reauthenticate +│ +- +│ +7 +│ +- +│ +- ", terminal(busy))
+    [rate] = [each for each in document(busy)["rates"] if each["flow"] == "reauthenticate"]
+    assert (rate["succeeded"], rate["refused"], rate["share"]) == (None, 7, None)
+    assert "<td>reauthenticate</td><td>-</td><td>5</td><td></td><td></td>" in made(busy)
+
+
 def test_a_number_is_shown_to_who_points_at_it(busy):
     shown = {each.text for each in tree(made(busy, "month")).iter(f"{{{SVG}}}title")}
     assert {"2026-01: 40", "2026-02: 40", "15 min: 20"} <= shown
@@ -139,6 +171,7 @@ def test_the_page_escapes(make, clock):
 def test_a_page_of_few_says_that_they_are_few(busy):
     text = made(busy, smallest=50)
     tree(text)
+    assert "Too little has happened to be shown" in made(busy, smallest=1000)
     assert "Nothing has happened" not in made(busy, smallest=40)
     assert re.search(r">40<", made(busy, smallest=1))
 

@@ -31,9 +31,9 @@ SUMMED = select(*_NAMES, func.sum(count_table.c.count)).where(count_table.c.grai
 
 
 def rows(host: Host, settings: AnalyticsSettings, span: Span) -> Iterator[dict[str, Any]]:
-    """How many events of each kind in each period, period by period."""
+    """How many events of each kind in each period, period by period, in the order of their names."""
     with host.reader.connect() as connection:
-        found = lines(connection, span, *DIMENSIONS)
+        found = sorted(lines(connection, span, *DIMENSIONS), key=lambda line: tuple(line.labels.values()))
     for index, start in enumerate(span.starts):
         for line in found:
             if count := rounded(line.counts[index], settings.smallest_count):

@@ -38,27 +38,27 @@ class Cohort:
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often a flow ended in a refusal."""
+    """How often a flow ended in a refusal; ``succeeded`` is None where no signal tells of a success."""
 
     flow: str
-    succeeded: int
+    succeeded: int | None
     refused: int
     limited: int
 
     @property
-    def all(self) -> int:
+    def all(self) -> int | None:
         """How often it was tried."""
-        return self.succeeded + self.refused
+        return None if self.succeeded is None else self.succeeded + self.refused
 
     @property
-    def share(self) -> float:
+    def share(self) -> float | None:
         """Refused among all, from 0 to 1."""
-        return self.refused / max(1, self.all)
+        return None if self.all is None else self.refused / max(1, self.all)
 
     @property
-    def limited_share(self) -> float:
+    def limited_share(self) -> float | None:
         """Refused by a rate limit among all, from 0 to 1."""
-        return self.limited / max(1, self.all)
+        return None if self.all is None else self.limited / max(1, self.all)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +73,24 @@ class Figures:
     confirmation: dict[int, int]
     cohorts: list[Cohort]
     rates: list[Rate]
+
+
+# The most frequent come first, and then by name.
+
+
+def line_order(line: Line) -> tuple[Any, ...]:
+    """How lines of events are sorted."""
+    return -line.total, *line.labels.values()
+
+
+def funnel_order(funnel: Funnel) -> tuple[Any, ...]:
+    """How funnels are sorted: by their first step."""
+    return -next(iter(funnel.steps.values())), funnel.name
+
+
+def rate_order(rate: Rate) -> tuple[Any, ...]:
+    """How rates are sorted: where most is refused comes first."""
+    return -rate.refused, -(rate.succeeded or 0), rate.flow
 
 
 def median(classes: dict[int, int]) -> int | None:
@@ -121,7 +139,7 @@ def as_document(found: Figures) -> dict[str, Any]:
                 "succeeded": rate.succeeded,
                 "refused": rate.refused,
                 "rate_limited": rate.limited,
-                "share": round(rate.share, 4),
+                "share": None if rate.share is None else round(rate.share, 4),
             }
             for rate in found.rates
         ],

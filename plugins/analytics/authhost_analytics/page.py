@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
-from authhost_analytics.charts import bars, lines
+from authhost_analytics.charts import Series, bars, lines
 from authhost_analytics.discretion import discreet
 from authhost_analytics.figures import Figures, Funnel, Line, median, spoken
 from authhost_analytics.report import STEP_NAMES, share
@@ -16,9 +19,26 @@ SERIES = 6
 """Lines of a chart; the rest are in the table."""
 LENGTH = {"day": 10, "week": 10, "month": 7}
 """How much of a date names a period."""
+FEW = 12
+"""So many numbers are shown at once; more are folded."""
 environment = Environment(
     loader=PackageLoader("authhost_analytics"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
+
+
+class Chart(NamedTuple):
+    """A chart, with what it is made of: that is a table for who cannot see it."""
+
+    drawn: Markup
+    names: Sequence[str]
+    series: Series
+
+
+def chart(
+    draw: Callable[[str, Sequence[str], Series], Markup], title: str, names: Sequence[str], series: Series
+) -> Chart:
+    """Have it drawn."""
+    return Chart(draw(title, names, series), names, series)
 
 
 def page(found: Figures, *, site_name: str, made_at: datetime, smallest: int) -> str:
@@ -45,15 +65,17 @@ def page(found: Figures, *, site_name: str, made_at: datetime, smallest: int) ->
         step_names=STEP_NAMES,
         error=STANDARD_ERROR,
         cohort_error=COHORT_STANDARD_ERROR,
-        events_chart=lines("Events", span_names, _of_kinds(figures.events)),
+        many=FEW,
+        events_chart=chart(lines, "Events", span_names, _of_kinds(figures.events)),
         people_charts={
-            grain: bars(f"People by {grain}", names, {"people": list(counts.values())})
+            grain: chart(bars, f"People by {grain}", names, {"people": list(counts.values())})
             for grain, counts in figures.people.items()
             if any(counts.values()) and (names := [start[: LENGTH[grain]] for start in counts])
         },
         signup_chart=bars("Signups", _steps(figures.signup), _of_steps(figures.signup)),
         social_chart=bars("Social logins", _steps(figures.social), _of_steps(figures.social)),
-        confirmation_chart=bars(
+        confirmation_chart=chart(
+            bars,
             "Time to confirm",
             [spoken(seconds) for seconds in figures.confirmation],
             {"people": list(figures.confirmation.values())},

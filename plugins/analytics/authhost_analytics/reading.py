@@ -8,7 +8,16 @@ from collections.abc import Sequence
 from authhost_hookspecs import Host
 from sqlalchemy import Connection, func, select
 
-from authhost_analytics.figures import Cohort, Figures, Funnel, Line, Rate
+from authhost_analytics.figures import (
+    Cohort,
+    Figures,
+    Funnel,
+    Line,
+    Rate,
+    funnel_order,
+    line_order,
+    rate_order,
+)
 from authhost_analytics.journeys import STEPS, WITHIN
 from authhost_analytics.periods import HOURS_A_DAY, as_date, week_of
 from authhost_analytics.spans import Span
@@ -71,7 +80,7 @@ def lines(connection: Connection, span: Span, *by: str) -> list[Line]:
         counts = found.setdefault(tuple(labels), [0] * len(places))
         counts[places[span.start(start)]] += int(count)
     made = [Line(dict(zip(by, labels, strict=True)), sum(counts), counts) for labels, counts in found.items()]
-    return sorted(made, key=lambda line: (-line.total, *line.labels.values()))
+    return sorted(made, key=line_order)
 
 
 def totals(connection: Connection, span: Span) -> Totals:
@@ -104,10 +113,8 @@ def signup_funnels(connection: Connection, span: Span) -> list[Funnel]:
     names = ("signed_up", *STEPS)
     summed = select(table.method, *(func.sum(table[name]).label(name) for name in names))
     rows = connection.execute(summed.where(table.day.between(*span.days)).group_by(table.method)).all()
-    return [
-        Funnel(row.method, {name: int(row._mapping[name]) for name in names})
-        for row in sorted(rows, key=lambda row: -row.signed_up)
-    ]
+    made = [Funnel(row.method, {name: int(row._mapping[name]) for name in names}) for row in rows]
+    return sorted(made, key=funnel_order)
 
 
 def social_funnels(summed: Totals) -> list[Funnel]:
@@ -123,7 +130,7 @@ def social_funnels(summed: Totals) -> list[Funnel]:
     for (event, flow, _, provider, _), count in summed.items():
         if provider and (event, flow) in step:
             found[provider][step[event, flow]] += count
-    return [Funnel(name, steps) for name, steps in sorted(found.items(), key=lambda each: -each[1]["begun"])]
+    return sorted((Funnel(name, steps) for name, steps in found.items()), key=funnel_order)
 
 
 def confirmation(connection: Connection, span: Span) -> dict[int, int]:
@@ -174,7 +181,7 @@ def rates(summed: Totals) -> list[Rate]:
             # A login or a signup in any other way was another flow: of that other one it is no success.
             events[event] += count
     found = [
-        Rate(flow, events[SUCCEEDED.get(flow, "")], refused[flow], limited[flow])
+        Rate(flow, events[SUCCEEDED[flow]] if flow in SUCCEEDED else None, refused[flow], limited[flow])
         for flow in refused.keys() | {flow for flow, event in SUCCEEDED.items() if events[event]}
     ]
-    return sorted(found, key=lambda rate: (-rate.refused, -rate.succeeded, rate.flow))
+    return sorted(found, key=rate_order)

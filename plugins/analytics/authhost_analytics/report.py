@@ -33,16 +33,18 @@ def sparkline(counts: Sequence[int]) -> str:
     return "".join(BARS[round(count / highest * 7)] if highest else BARS[0] for count in summed)
 
 
-def shown(figures: Figures) -> RenderableType:
-    """All tables that have something in them."""
-    return Group(*_tables(figures))
+def shown(figures: Figures, smallest: int = 1) -> RenderableType:
+    """All tables that have something in them; ``smallest`` is what the numbers were rounded to."""
+    return Group(*_tables(figures, smallest))
 
 
-def _tables(figures: Figures) -> Iterator[RenderableType]:
+def _tables(figures: Figures, smallest: int) -> Iterator[RenderableType]:
     span = figures.span
     yield Text(f"{span.since} to {span.until}, in UTC", style="bold")
+    if smallest > 1:
+        yield Text(f"rounded to multiples of {smallest}; 0 is fewer than {smallest}, or none")
     if not figures.events:
-        yield Text("nothing has happened")
+        yield Text("nothing has happened" if smallest == 1 else "too little has happened to be shown")
         return
     yield _events(figures)
     yield _people(figures)
@@ -125,8 +127,9 @@ def _cohorts(figures: Figures) -> Table:
 def _rates(figures: Figures) -> Table:
     table = _table("refusals", "flow", "succeeded", "refused", "share", "by a rate limit")
     for rate in figures.rates:
-        cells = f"{rate.succeeded:,}", f"{rate.refused:,}", f"{rate.share:.1%}", f"{rate.limited_share:.1%}"
-        table.add_row(rate.flow, *cells)
+        succeeded = "-" if rate.succeeded is None else f"{rate.succeeded:,}"
+        shares = ("-" if each is None else f"{each:.1%}" for each in (rate.share, rate.limited_share))
+        table.add_row(rate.flow, succeeded, f"{rate.refused:,}", *shares)
     return table
 
 
