@@ -6,6 +6,7 @@ import csv
 import json
 import socket
 from datetime import timedelta
+from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
@@ -64,10 +65,31 @@ def test_a_report_to_hand_on(do):
     }
 
 
+def test_how_a_report_to_hand_on_is_to_be_read(do, host):
+    assert "rounded to multiples of 5; 0 is fewer than 5, or none" in do("report", "--public")
+    assert "rounded" not in do("report")
+    old = ("report", "--public", "--until", "2026-01-13")
+    assert "too little has happened to be shown" in do(*old)
+    assert "nothing has happened" in do("report", "--until", "2026-01-11")
+
+
+@pytest.mark.parametrize(
+    "days", [("--until", "0001-01-05"), ("--since", "9999-12-01", "--until", "9999-12-31")]
+)
+@pytest.mark.parametrize("command", [("report",), ("export",), ("report", "--by", "week")])
+def test_days_at_the_ends_of_the_calendar(do, days, command):
+    do(*command, *days)
+
+
+def test_hours_that_are_kept(do):
+    assert json.loads(do("report", "--json", "--since", "2025-10-22", "--by", "hour"))["grain"] == "hour"
+
+
 def test_a_page(do, tmp_path):
     file = tmp_path / "report.html"
     do("html", "-o", str(file), "--by", "hour", "--by", "provider")
     assert "<h1>Site: what happened at the door</h1>" in file.read_text(encoding="utf-8")
+    assert do("html", "-o", "-").endswith("</html>")
 
 
 def test_exports(do, tmp_path):
@@ -94,7 +116,8 @@ def test_a_scrape(host, monkeypatch):
     said = []
     monkeypatch.setattr(commands, "NEVER", Once())
     monkeypatch.setattr(commands.click, "echo", lambda text, **_: said.append(text))
-    CliRunner().invoke(analytics, ["prometheus", "--port", "0", "--every", "15"], obj=lambda: host)
+    done = CliRunner().invoke(analytics, ["prometheus", "--port", "0", "--every", "15"], obj=lambda: host)
+    assert (done.exit_code, done.stderr) == (0, "")
     [(seconds, text)] = seen
     assert seconds == 15
     assert "authhost_events_total{" in text
@@ -132,7 +155,8 @@ def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
 
     monkeypatch.setattr(commands, "NEVER", Twice())
     done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=lambda: host)
-    assert done.stdout.splitlines()[:2] == ["16 events were counted", "0 events were counted"]
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["16 events were counted", "0 events were counted"]
     assert waited == [60, 60]
 
 
@@ -150,6 +174,8 @@ def test_forgetting(do, host):
         (("report", "--since", "2026-02-01", "--until", "2026-01-01"), "--since is later than --until"),
         (("report", "--since", "1900-01-01"), "is too long"),
         (("report", "--since", "2020-01-01", "--by", "hour"), "is too long"),
+        (("report", "--since", "2025-10-21", "--by", "hour"), "kept for 90 days; use --by day"),
+        (("export", "--since", "2025-10-21", "--by", "hour"), "kept for 90 days; use --by day"),
         (("report", "--by", "user"), "is not one of"),
         (("report", "--by", "day", "--by", "week"), "exclude each other"),
         (("export", "--by", "event"), "is not one of"),
@@ -167,6 +193,12 @@ def test_a_bad_option_is_named(do, arguments, said):
 @pytest.mark.parametrize("command", ["html", "export", "textfile"])
 def test_a_file_that_cannot_be_written(do, command):
     assert "cannot be written" in do(command, "-o", "/nowhere/at/all.prom", code=1)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has one")
+@pytest.mark.parametrize("command", ["html", "export"])
+def test_a_disk_that_is_full(do, command):
+    assert "cannot be written: No space left" in do(command, "-o", "/dev/full", code=1)
 
 
 def test_every_command_has_an_example(do):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from http.server import ThreadingHTTPServer
 from urllib.request import urlopen
 
 import pytest
@@ -90,8 +91,20 @@ def test_a_worker_outlives_its_database(make, monkeypatch):
 
     monkeypatch.setattr(Outbox, "deliver_pending", deliver)
     monkeypatch.setattr(commands, "NEVER", Now())
-    CliRunner().invoke(commands.email, ["worker"], obj=lambda: host)
+    done = CliRunner().invoke(commands.email, ["worker"], obj=lambda: host)
+    assert (done.exit_code, done.output) == (0, "")
     assert len(calls) == 2
+
+
+def test_the_preview_ends_with_ctrl_c(make, monkeypatch):
+    host = make()
+
+    def serve(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", serve)
+    done = CliRunner().invoke(commands.email, ["preview", "--serve", "--port", "0"], obj=lambda: host)
+    assert (done.exit_code, done.stderr) == (0, "")
 
 
 def test_what_looks_like_markup_is_shown_as_it_is(make):
@@ -130,10 +143,14 @@ def test_a_port_that_is_taken(make):
     assert done.exit_code == 1
 
 
-def test_send_test_by_a_transport_that_there_is_not(make):
+@pytest.mark.parametrize("arguments", [["send-test", ANN], ["deliver"]])
+def test_by_a_transport_that_there_is_not(make, arguments):
     host = make(email={"transport": "pigeon"})
-    done = CliRunner().invoke(commands.email, ["send-test", ANN], obj=lambda: host)
+    done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
     assert isinstance(done.exception, SystemExit), repr(done.exception)
+    assert done.exit_code == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith("Error: there is no transport 'pigeon'; there are smtp,")
 
 
 def test_the_preview_shows_all():

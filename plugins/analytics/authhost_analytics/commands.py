@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import date, datetime, timedelta
+from typing import IO, Any
 from uuid import UUID
 
 import click
@@ -64,12 +64,15 @@ by_option = click.option(
 
 def _span(host: Host, since: datetime | None, until: datetime | None, grain: Grain) -> Span:
     last = until.date() if until else host.now.date()
-    first = since.date() if since else last - timedelta(days=DAYS - 1)
+    first = since.date() if since else date.fromordinal(max(1, last.toordinal() - DAYS + 1))
     if first > last:
         raise click.UsageError("--since is later than --until")
     span = Span(first, last, grain)
     if (last - first).days * (HOURS_A_DAY if grain == "hour" else 1) > MOST:
         raise click.UsageError(f"{first} to {last} is too long: more than {MOST:,} days, or hours")
+    kept = _settings(host).keep_hours_days
+    if grain == "hour" and first < host.now.date() - timedelta(days=kept):
+        raise click.UsageError(f"figures by the hour are kept for {kept} days; use --by day")
     return span
 
 
@@ -116,8 +119,9 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> 
       authhost analytics report --by provider --by outcome --json
     """
     host, found = _figures(get_host, **wanted)
+    smallest = _settings(host).smallest_count if public else 1
     if public:
-        found = discreet(found, _settings(host).smallest_count)
+        found = discreet(found, smallest)
     if as_json:
         click.echo(json.dumps(as_document(found)))
         return
@@ -125,17 +129,17 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> 
 
     from authhost_analytics.report import shown
 
-    Console().print(shown(found))
+    Console().print(shown(found, smallest))
 
 
 @analytics.command()
 @span_options
 @by_option
 @click.option(
-    "-o", "output", type=click.Path(dir_okay=False, path_type=Path), required=True, help="The file to write."
+    "-o", "output", type=click.Path(dir_okay=False), required=True, help="The file to write; - is the output."
 )
 @click.pass_obj
-def html(get_host: GetHost, /, output: Path, **wanted: Any) -> None:
+def html(get_host: GetHost, /, output: str, **wanted: Any) -> None:
     """Write the report as one page that needs nothing else, rounded to smallest_count.
 
     Example: authhost analytics html --since 2026-01-01 --by week -o report.html
@@ -144,13 +148,20 @@ def html(get_host: GetHost, /, output: Path, **wanted: Any) -> None:
 
     host, found = _figures(get_host, **wanted)
     smallest = _settings(host).smallest_count
-    _write(output, page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest))
-    click.echo(f"the report is in {output}", err=True)
+    made = page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest)
+    with _opened(output) as file:
+        file.write(made)
+    if output != "-":
+        click.echo(f"the report is in {output}", err=True)
 
 
-def _write(output: Path, text: str) -> None:
+@contextmanager
+def _opened(output: str) -> Iterator[IO[str]]:
     try:
-        output.write_text(text, encoding="utf-8")
+        with click.open_file(output, "w", encoding="utf-8") as file:
+            yield file
+    except BrokenPipeError:
+        raise  # of `| head`, which click ends quietly
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
 
@@ -177,11 +188,7 @@ def export(
     host = get_host()
     span = _span(host, since, until, by)
     _rolled_up(host)
-    try:
-        opened = click.open_file(output, "w", encoding="utf-8")
-    except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
-    with opened as file:
+    with _opened(output) as file:
         if form == "csv":
             file.write(",".join(exporting.COLUMNS) + "\n")
         line = exporting.as_csv if form == "csv" else exporting.as_json
@@ -212,9 +219,10 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
     except OSError as error:
         raise click.ClickException(f"cannot listen at {address}:{port}: {error.strerror}") from None
     click.echo(f"http://{address}:{server.server_port}/metrics")
-    while True:
-        NEVER.wait(every)
-        _rolled_up(host)
+    with suppress(KeyboardInterrupt):
+        while True:
+            NEVER.wait(every)
+            _rolled_up(host)
 
 
 @analytics.command()
@@ -251,24 +259,32 @@ def roll_up(get_host: GetHost, /, every: float | None, everything: bool, as_json
 
     Example: authhost analytics roll-up --every 60
     """
+    host = get_host()
+    if every is None:
+        if not _counted(host, everything, as_json):
+            sys.exit(1)
+        return
+    with suppress(KeyboardInterrupt):
+        while True:
+            _counted(host, everything, as_json)
+            NEVER.wait(every)
+
+
+def _counted(host: Host, everything: bool, as_json: bool) -> bool:
+    """Roll up once, and say how many events there were; False where another process does it."""
     from authhost_analytics.rolling import Busy, roll_up
 
-    host = get_host()
-    while True:
-        count = 0
-        try:
-            for events in roll_up(host, _settings(host), everything=everything):
-                count += events
-                if sys.stderr.isatty():
-                    click.echo(f"\r{count:,} events \r", nl=False, err=True)
-            click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events were counted")
-        except Busy:
-            click.echo("another process rolls up", err=True)
-            if every is None:
-                sys.exit(1)
-        if every is None:
-            return
-        NEVER.wait(every)
+    count = 0
+    try:
+        for events in roll_up(host, _settings(host), everything=everything):
+            count += events
+            if sys.stderr.isatty():
+                click.echo(f"\r{count:,} events \r", nl=False, err=True)
+    except Busy:
+        click.echo("another process rolls up", err=True)
+        return False
+    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events were counted")
+    return True
 
 
 def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUID:

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
+from contextlib import suppress as passing
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost_email import worker as working
 from authhost_email.addresses import key
+from authhost_email.errors import NoSuchTransport
 from authhost_email.languages import SHIPPED
 from authhost_email.outbox import OPEN, Outbox, change_status, clean, in_short
 from authhost_email.rendering import KINDS, compose, render
@@ -114,7 +116,10 @@ def deliver(get_host: GetHost, /) -> None:
     Example: authhost email deliver
     """
     host = get_host()
-    click.echo(f"{Outbox(host, _settings(host)).deliver_pending()} sent")
+    try:
+        click.echo(f"{Outbox(host, _settings(host)).deliver_pending()} sent")
+    except NoSuchTransport as error:
+        raise click.ClickException(str(error)) from None
 
 
 @email.command()
@@ -127,11 +132,12 @@ def worker(get_host: GetHost, /, every: float) -> None:
     """
     host = get_host()
     outbox = Outbox(host, _settings(host))
-    while True:
-        sent = working.deliver(outbox)
-        if sent:
-            click.echo(f"{sent} sent")
-        NEVER.wait(every)
+    with passing(KeyboardInterrupt):
+        while True:
+            sent = working.deliver(outbox)
+            if sent:
+                click.echo(f"{sent} sent")
+            NEVER.wait(every)
 
 
 @email.command("clean")
@@ -224,7 +230,7 @@ def preview(
             running = server(settings, port)
         except OSError as error:
             raise click.ClickException(f"port {port} cannot be had: {error.strerror}") from None
-        with running:
+        with running, passing(KeyboardInterrupt):
             click.echo(f"http://127.0.0.1:{running.server_port}/ until Ctrl-C")
             running.serve_forever()
         return
@@ -252,6 +258,8 @@ def send_test(get_host: GetHost, /, to: str, kind: str, language: str) -> None:
         rendered = render(settings, kind, to, language, sample(kind))
         with closing(transport):
             transport.send(identifier, to, compose(settings, rendered, identifier, to, host.now))
+    except NoSuchTransport as error:
+        raise click.ClickException(str(error)) from None
     except Exception as error:  # a template and a transport may do anything
         raise click.ClickException(f"{settings.transport} did not take it: {in_short(error)}") from None
     click.echo(f"{settings.transport} took it")
