@@ -130,6 +130,10 @@ def test_a_port_that_is_taken(do):
         assert "cannot listen at" in do("prometheus", "--port", str(taken.getsockname()[1]), code=1)
 
 
+def test_an_address_that_is_none(do):
+    assert "cannot listen at" in do("prometheus", "--address", "a" * 80, "--port", "0", code=1)
+
+
 def test_a_roll_up(do, host, clock):
     assert do("roll-up") == "16 events were counted\n"
     assert json.loads(do("roll-up", "--all", "--json")) == {"events": 0}

@@ -68,6 +68,10 @@ def test_a_sparkline_is_short_and_its_highest_is_full(counts):
         assert BARS[-1] in line
 
 
+def test_a_sparkline_does_not_fall_where_the_last_bar_is_of_fewer():
+    assert set(sparkline([7] * 92)) == {BARS[-1]}
+
+
 def test_a_share():
     assert [share(1, 3), share(0, 3), share(3, 0), share(101, 100)] == ["33%", "0%", "-", "100%"]
 

@@ -216,8 +216,9 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
     _rolled_up(host)
     try:
         server, _ = start_http_server(port, address, registry(host, _settings(host)))
-    except OSError as error:
-        raise click.ClickException(f"cannot listen at {address}:{port}: {error.strerror}") from None
+    except (OSError, UnicodeError) as error:  # of a name that cannot be one
+        why = getattr(error, "strerror", error)
+        raise click.ClickException(f"cannot listen at {address}:{port}: {why}") from None
     click.echo(f"http://{address}:{server.server_port}/metrics")
     with suppress(KeyboardInterrupt):
         while True:

@@ -26,11 +26,12 @@ STEP_NAMES = {
 
 
 def sparkline(counts: Sequence[int]) -> str:
-    """Small bars, no more than 40: neighbours are added up."""
+    """Small bars, no more than 40: one for neighbours is as high as they are on average."""
     each = -(-len(counts) // LONGEST) if counts else 1
-    summed = [sum(counts[start : start + each]) for start in range(0, len(counts), each)]
-    highest = max(summed, default=0)
-    return "".join(BARS[round(count / highest * 7)] if highest else BARS[0] for count in summed)
+    parts = [counts[start : start + each] for start in range(0, len(counts), each)]
+    heights = [sum(part) / len(part) for part in parts]
+    highest = max(heights, default=0)
+    return "".join(BARS[round(height / highest * 7)] if highest else BARS[0] for height in heights)
 
 
 def shown(figures: Figures, smallest: int = 1) -> RenderableType:
