@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from authhost_analytics import commands
+from authhost_analytics import commands, rolling
 from authhost_analytics.commands import analytics
 from authhost_analytics.rolling import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from click.testing import CliRunner
+from sqlalchemy.exc import OperationalError
 
 from analytics.door import at, login, row, settings_of, signup, store, stored, user
 
@@ -162,6 +163,28 @@ def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["16 events were counted", "0 events were counted"]
     assert waited == [60, 60]
+
+
+@pytest.mark.parametrize("command", [("roll-up", "--every", "60"), ("prometheus", "--port", "0")])
+def test_a_service_outlives_its_database(host, monkeypatch, command):
+    tries = []
+
+    def roll_up_or_not(*arguments, **options):
+        tries.append(None)
+        if len(tries) == 2:
+            raise OperationalError("SELECT", {}, Exception("the server restarts"))
+        return roll_up(*arguments, **options)
+
+    class UntilThree:
+        def wait(self, seconds):
+            if len(tries) == 3:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(rolling, "roll_up", roll_up_or_not)
+    monkeypatch.setattr(commands, "NEVER", UntilThree())
+    done = CliRunner().invoke(analytics, command, obj=lambda: host)
+    assert (done.exit_code, done.stderr) == (0, "the database does not serve: the server restarts\n")
+    assert len(tries) == 3
 
 
 def test_forgetting(do, host):

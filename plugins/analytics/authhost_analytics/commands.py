@@ -13,6 +13,7 @@ from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
+from sqlalchemy.exc import OperationalError
 
 from authhost_analytics.discretion import discreet
 from authhost_analytics.figures import Figures, as_document
@@ -220,10 +221,7 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
         why = getattr(error, "strerror", error)
         raise click.ClickException(f"cannot listen at {address}:{port}: {why}") from None
     click.echo(f"http://{address}:{server.server_port}/metrics")
-    with suppress(KeyboardInterrupt):
-        while True:
-            NEVER.wait(every)
-            _rolled_up(host)
+    _until_stopped(every, lambda: _rolled_up(host))
 
 
 @analytics.command()
@@ -265,9 +263,17 @@ def roll_up(get_host: GetHost, /, every: float | None, everything: bool, as_json
         if not _counted(host, everything, as_json):
             sys.exit(1)
         return
+    _until_stopped(every, lambda: _counted(host, everything, as_json))
+
+
+def _until_stopped(every: float, action: Callable[[], object]) -> None:
+    """Do it again and again until Ctrl-C. A database that is away is told of: there is a next time."""
     with suppress(KeyboardInterrupt):
         while True:
-            _counted(host, everything, as_json)
+            try:
+                action()
+            except OperationalError as error:
+                click.echo(f"the database does not serve: {error.orig}", err=True)
             NEVER.wait(every)
 
 
