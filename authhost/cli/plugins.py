@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import chdir
+from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -201,9 +202,11 @@ def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
             raise click.BadParameter(f"{each!r} is no KEY=VALUE", param_hint="--set")
         settings[key] = value
     try:
-        subject = subject_of(name, settings)
+        with redirect_stdout(sys.stderr):  # a plugin may print when it is imported
+            subject = subject_of(name, settings)
     except NoSuchPlugin as error:
         raise click.ClickException(str(error)) from None
+    faulthandler.enable()  # a plugin may crash the interpreter itself, by a thread for example
     report = check(subject, told=(lambda verdict: None) if as_json else _tell)
     if as_json:
         click.echo(json.dumps(report.as_document(), indent=2))

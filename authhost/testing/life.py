@@ -137,25 +137,26 @@ class Life:
 
     def _social(self) -> None:
         self._browser = self._other()
-        result = self._come("Sign up by a provider", BOB, email_verified=True)
+        result = self.come("Sign up by a provider", BOB, email_verified=True)
         account = result.account.id
         self._flow("Disconnect the only way in", "social_disconnect", account_id=account)
         self._flow("Set a first password", "set_password", password=BOBS_PASSWORD)
         self._flow("Disconnect", "social_disconnect", account_id=account)
-        self._come("Connect", BOB, process="connect")
+        self.come("Connect", BOB, process="connect")
         self._browser.forget()
-        self._come("Log in by a provider", BOB)
-        self._come("Decline at the provider", BOB, agree=False)
+        self.come("Log in by a provider", BOB)
+        self.come("Decline at the provider", BOB, agree=False)
         self._browser = self._other()
-        self._come("Sign up by a provider, address not verified", CARL, email_verified=False)
+        self.come("Sign up by a provider, address not verified", CARL, email_verified=False)
         self._browser = self._other()
-        result = self._come("Sign up by a provider, address missing", None)
+        result = self.come("Sign up by a provider, address missing", None)
         given = {"signup_token": result.signup_token, "email": DORA}
         self._flow("Sign up with what was missing", "social_signup", **given)
 
-    def _come(
+    def come(
         self, title: str, email: str | None, *, process: str = "login", agree: bool = True, **claims: Any
     ) -> Any:
+        """Leave for the provider and come back as the person with ``email``, or without any."""
         sub = (email or DORA).partition("@")[0]
         claims |= {"email": email} if email else {}
         if claims and process == "login":

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from authhost.testing.conformance import CHECKS, NoSuchPlugin, Subject, concurrency, subject_of
+from authhost.testing.conformance import CHECKS, NoSuchPlugin, Subject, subject_of
 from authhost.testing.conformance import run as suite
 from authhost.testing.conformance.run import run
 from authhost.testing.conformance.trial import Trial
@@ -51,7 +51,7 @@ PLANTED = [
     (faulty.Starts, "outside", "user_logged_in: starts a process before the flow is stored"),
     (faulty.OneHost, "hosts", "what happened at one host is in authhost_faulty_note of another"),
     (faulty.GlobalLock, "threads", "user_logged_in: holds a lock while it uses the request"),
-    (faulty.LeavesLocked, "threads", "email_changed: does not come back"),
+    (faulty.LeavesLocked, "threads", "does not come back within 5 seconds"),
     (faulty.Hangs, "outcomes", "does not come back within 5 seconds"),
     (faulty.KeepsRequest, "threads", "user_logged_in: uses the request of another thread"),
     (faulty.UsesThread, "threads", "user_logged_in: uses the request of another thread"),
@@ -66,9 +66,7 @@ PLANTED = [
     ("kind", "check", "message"), PLANTED, ids=[f"{kind.__name__}-{check}" for kind, check, _ in PLANTED]
 )
 def test_a_planted_fault_is_named(trial, kind, check, message, monkeypatch):
-    if kind is faulty.LeavesLocked:
-        monkeypatch.setattr(concurrency, "HUNG", 1.0)
-    if kind is faulty.Hangs:
+    if kind in (faulty.Hangs, faulty.LeavesLocked):
         monkeypatch.setattr(suite, "DEADLINE", 5.0)
     verdict = run(check, trial(kind()))
     assert verdict.outcome == "failed", verdict

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from importlib.util import find_spec
 from typing import Any
 from uuid import UUID
 
@@ -20,10 +23,12 @@ from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, Use
 from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.testing.conformance.report import Fault, HookTime
-from authhost.testing.conformance.trial import Lived, Trial, listened, printed
+from authhost.testing.conformance.trial import Lived, Trial, listened, printed, quiet
 from authhost.testing.conformance.watching import Call
+from authhost.testing.life import Life
 from authhost.testing.stage import PASSWORD
 
+FAY = "fay@example.org"
 SLOW = 50_000_000
 """Nanoseconds. Of several calls the fastest counts: a machine may be busy."""
 
@@ -46,6 +51,45 @@ def outcomes(trial: Trial) -> Iterator[Fault]:
             "people in",
             note=decided,
         )
+    if "pre_social_login" in trial.subject.implementations:
+        yield from _taken_over(trial)
+    yield from dict.fromkeys(fault for call in lived.calls for fault in _unread(call))
+    yield from dict.fromkeys(
+        Fault(
+            f"writes to the host's own table {table}; keep tables of your own (register_tables)",
+            call.hook,
+            place,
+        )
+        for call in lived.calls
+        for table, place in call.foreign.items()
+    )
+
+
+def _taken_over(trial: Trial) -> Iterator[Fault]:
+    """Who says at a provider that an address is theirs, without proof, gets nobody's account by that."""
+    if find_spec("oidc_provider_mock") is None:
+        return
+    with quiet(), trial.watched() as (host, mailbox, _):
+        with host.request() as request:
+            host.account.signup(request, email=FAY, password=PASSWORD)
+            host.account.confirm_email(request, key=mailbox.key())
+            owner = request.user_by_email(FAY)
+        result = Life(host, mailbox, trial.provider).come("A stranger", FAY, email_verified=False)
+        if owner is None or getattr(getattr(result, "account", None), "user_id", None) != owner.id:
+            return
+    yield Fault(
+        "gives the account of an address to whom a provider names with it, though the provider does not say "
+        "that it is verified; ask for `verified` of sociallogin.email_addresses",
+        "pre_social_login",
+    )
+
+
+def _unread(call: Call) -> Iterator[Fault]:
+    """What a hook returns though nobody reads it, and its author thinks that somebody does."""
+    if inspect.isawaitable(call.returned):
+        yield Fault(f"returns a {type(call.returned).__name__}, which nobody awaits", call.hook)
+    elif call.returned is False and call.hook in VETOES:
+        yield Fault("returns False, which nobody reads; raise Refused to stop the flow", call.hook)
 
 
 def failures(trial: Trial) -> Iterator[Fault]:
@@ -59,6 +103,7 @@ def failures(trial: Trial) -> Iterator[Fault]:
         if (call.hook, type(call.error), place) not in seen:
             seen.add((call.hook, type(call.error), place))
             yield Fault(f"raised {_raised(call.error)} in {step!r}", call.hook, place)
+    yield from dict.fromkeys(fault for call in lived.calls for fault in _later(call, trial))
     yield from _afterwards(
         lived.logged, trial.subject.name, {(hook, kind.__name__) for hook, kind, _ in seen}
     )
@@ -70,6 +115,13 @@ def _raised(error: BaseException) -> str:
     if "database is locked" in text:
         text += "; it writes by a connection of its own: use request.insert or request.db"
     return text
+
+
+def _later(call: Call, trial: Trial) -> Iterator[Fault]:
+    """What a callback of a call has raised."""
+    if call.later_error is not None:
+        place = trial.subject.place(call.later_error.__traceback__)
+        yield Fault(f"a callback of request.on_commit raised {_raised(call.later_error)}", call.hook, place)
 
 
 def _afterwards(records: Any, name: str, raised: set[tuple[str, str]]) -> Iterator[Fault]:
@@ -91,12 +143,10 @@ def _logged(records: Any, name: str) -> Iterator[Fault]:
     for record in records:
         if record.name not in ("authhost", "authhost.plugins"):
             continue
-        message = ""
-        if record.msg.startswith("rows of plugin") and record.args[0] == name:
-            message = f"rows that it queued were not stored: {record.args[1]}"
-        elif record.msg.startswith("an on_commit callback failed"):
-            message = f"a callback of request.on_commit raised {record.args[0]}"
-        if message and message not in told:
+        if not record.msg.startswith("rows of plugin") or record.args[0] != name:
+            continue
+        message = f"rows that it queued were not stored: {record.args[1]}"
+        if message not in told:
             told.add(message)
             yield Fault(message)
 
@@ -119,6 +169,13 @@ def times(trial: Trial) -> Iterator[Fault]:
             yield Fault(
                 f"takes {fastest / 1e6:.0f} ms at the least; do it after the commit (request.on_commit), "
                 "or leave a row for a worker",
+                hook,
+            )
+        fastest = min(call.later for call in calls)
+        if fastest > SLOW:
+            yield Fault(
+                f"a callback of request.on_commit takes {fastest / 1e6:.0f} ms at the least, and the answer "
+                "waits for it; hand the work to a thread, or leave a row for a worker",
                 hook,
             )
 
@@ -181,6 +238,8 @@ def _at(trial: Trial, hours: int) -> Iterator[Fault]:
                 except (Refused, StopFlow, *FAILURES):
                     pass  # a veto, or seen below
             for call in watched.calls:
+                for fault in _later(call, trial):
+                    yield replace(fault, message=f"{fault.message}, where there was nobody to name")
                 if call.error is not None:
                     place = trial.subject.place(call.error.__traceback__)
                     said = ", ".join(f"{name}={_short(value)}" for name, value in given.items())

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from authhost.errors import ConfigurationError
 from authhost.guard import FAILURES
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.trial import Trial, quiet
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -36,23 +37,29 @@ def accepted(trial: Trial) -> Iterator[Fault]:
             "name the entry point in small letters, digits and _"
         )
     if trial.subject.refusal is not None:
-        yield Fault(trial.subject.refusal)
+        yield _refused(trial, trial.subject.refusal)
         return
     try:
         with quiet(), trial.host({trial.subject.name: trial.subject.plugin}) as (host, _):
             refused = next(each for each in host.registry.records if each.name == trial.subject.name)
             if refused.status != "loaded":
-                yield Fault(str(refused.reason))
+                yield _refused(trial, str(refused.reason))
     except ConfigurationError as error:
         yield Fault(str(error))
     except FAILURES as error:
         yield Fault(f"the host does not start with it: {type(error).__name__}: {error}")
 
 
+def _refused(trial: Trial, reason: str) -> Fault:
+    """A refusal, with the place of the hook that it names."""
+    names = re.findall(r"\w+", reason.replace("its setting", "register_settings"))
+    return Fault(reason, where=next(filter(None, map(trial.subject.begins, names)), None))
+
+
 # A clean environment.
 
 IMPORT = """
-import importlib, json, sys
+import importlib, json, logging, os, sys
 from importlib.metadata import packages_distributions
 value, allowed, sys.path[:] = json.loads(sys.stdin.read())
 
@@ -67,10 +74,18 @@ class Undeclared:
 normal = lambda name: name.lower().replace("_", "-").replace(".", "-")
 of = {top: [normal(each) for each in owners] for top, owners in packages_distributions().items()}
 sys.meta_path.insert(0, Undeclared())
+shared = lambda: {
+    "the environment": dict(os.environ),
+    "the working folder": os.getcwd(),
+    "logging": (logging.root.level, logging.root.handlers[:], logging.root.manager.disable),
+}
+before = shared()
 module, _, name = value.partition(":")
 found = importlib.import_module(module)
 for part in filter(None, name.split(".")):
     found = getattr(found, part)
+after = shared()
+print("\\n" + json.dumps([name for name in before if after[name] != before[name]]))
 """
 
 
@@ -83,6 +98,11 @@ def independent(trial: Trial) -> Iterator[Fault]:
                 f"imports {name}; depend on the contract (authhost_hookspecs) alone",
                 where=f"{path.name}:{line}",
             )
+    for path, line, name in _undeclared(subject):
+        yield Fault(
+            f"imports {name}, which {subject.distribution} does not declare; name it among the dependencies",
+            where=f"{path.name}:{line}",
+        )
     if subject.distribution is None or subject.entry_point is None:
         return
     declared = _closure(subject.distribution)
@@ -105,20 +125,48 @@ def independent(trial: Trial) -> Iterator[Fault]:
             f"{subject.entry_point} does not import where only the contract and what it declares is "
             f"installed: {last[0]}; declare it among the dependencies and install the plugin again"
         )
+        return
+    said, _, changed = done.stdout.strip().rpartition("\n")
+    if said.strip():
+        yield Fault(
+            f"prints {said.strip()[:60]!r} when it is imported, into what commands print for programs; log it"
+        )
+    for each in json.loads(changed):
+        yield Fault(f"changes {each} of the whole process when it is imported; do it in no plugin")
 
 
-def _imports(root: Path | None) -> Iterator[tuple[Path, int, str]]:
-    """Every import in the plugin's code, those within functions too."""
+def _imports(root: Path | None, *, needed: bool = False) -> Iterator[tuple[Path, int, str]]:
+    """Every import in the plugin's code, those within functions too; or those that it cannot do without."""
     for path in [root] if root and root.is_file() else sorted(root.rglob("*.py") if root else ()):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        spared = {id(inner) for node in ast.walk(tree) if _spares(node) for inner in ast.walk(node)}
+        for node in ast.walk(tree):
+            if needed and id(node) in spared:
+                continue
             if isinstance(node, ast.Import):
                 yield from ((path, node.lineno, each.name) for each in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 yield path, node.lineno, node.module
 
 
-def _closure(name: str) -> set[str]:
-    """A distribution and all that it needs, by their normalised names."""
+def _spares(node: ast.AST) -> bool:
+    """Whether what is imported here may be missing: it is tried, or for type checkers alone."""
+    return isinstance(node, ast.Try) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
+
+
+def _undeclared(subject: Subject) -> Iterator[tuple[Path, int, str]]:
+    """Imports of installed distributions that the plugin does not ask for, not as an extra either."""
+    if subject.distribution is None:
+        return
+    declared, owners = _closure(subject.distribution, extras=True), packages_distributions()
+    for path, line, name in _imports(subject.root, needed=True):
+        of = {canonicalize_name(each) for each in owners.get(name.partition(".")[0], ())}
+        if of and not of & declared and "authhost" not in of:
+            yield path, line, name
+
+
+def _closure(name: str, *, extras: bool = False) -> set[str]:
+    """A distribution and all that it needs, by their normalised names, with its extras or without."""
     found: set[str] = set()
     wanted = [name]
     while wanted:
@@ -130,8 +178,10 @@ def _closure(name: str) -> set[str]:
             texts = distribution(each).requires or ()
         except PackageNotFoundError:
             continue
-        needs = map(Requirement, texts)
-        wanted += [need.name for need in needs if need.marker is None or need.marker.evaluate({"extra": ""})]
+        for need in map(Requirement, texts):
+            here = need.marker is None or need.marker.evaluate({"extra": ""})
+            if here or (extras and each == canonicalize_name(name) and "extra" in str(need.marker)):
+                wanted.append(need.name)
     return found
 
 

@@ -7,9 +7,11 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from authhost.testing.conformance import behaviour, concurrency, packaging, secrecy, transaction
+from authhost.testing.conformance.process import process, survived
 from authhost.testing.conformance.report import Fault, Report, Verdict
 from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.trial import Trial, undisturbed
@@ -27,6 +29,7 @@ CHECKS: Mapping[str, Check] = {
     "rollback": transaction.rollback,
     "outside": transaction.outside,
     "hosts": transaction.hosts,
+    "process": process,
     "threads": concurrency.threads,
     "secrets": secrecy.secrets,
     "times": behaviour.times,
@@ -47,10 +50,18 @@ def run(name: str, trial: Trial) -> Verdict:
     if name not in NEEDS_NO_HOST and any(accepted(trial)):
         return Verdict(name, asks, "skipped", (Fault("it is not accepted", note=True),))
     faults = accepted(trial) if check is packaging.accepted else _ended(check, trial)
+    faults = tuple(_placed(fault, trial.subject) for fault in faults)
     if trial.lived is not None:
         faults = tuple(secrecy.redacted(fault, trial.lived.secrets) for fault in faults)
     failed = any(not fault.note for fault in faults)
     return Verdict(name, asks, "failed" if failed else "passed", faults)
+
+
+def _placed(fault: Fault, subject: Subject) -> Fault:
+    """A fault of a hook is where the hook begins, unless it is known better."""
+    if fault.where is None and fault.hook is not None:
+        return replace(fault, where=subject.begins(fault.hook))
+    return fault
 
 
 def _ended(check: Check, trial: Trial) -> tuple[Fault, ...]:
@@ -64,7 +75,7 @@ def _ended(check: Check, trial: Trial) -> tuple[Fault, ...]:
             place = trial.subject.place(error.__traceback__)
             faults.append(Fault(f"ended with {type(error).__name__}: {str(error)[:300]}", where=place))
 
-    with undisturbed():
+    with undisturbed(), survived():
         thread = threading.Thread(target=examine, daemon=True)
         thread.start()
         thread.join(DEADLINE)

@@ -25,7 +25,7 @@ class NoSuchPlugin(LookupError):
     """No installed plugin has this name."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Subject:
     """A plugin by its name, with what an operator has set for it."""
 
@@ -37,6 +37,8 @@ class Subject:
     distribution: str | None = None
     version: str | None = None
     entry_point: str | None = None
+    _owned: dict[str, bool] = field(default_factory=dict)
+    """The files that were asked for; it is asked at each line."""
 
     @property
     def implementations(self) -> dict[str, Callable[..., Any]]:
@@ -62,13 +64,31 @@ class Subject:
                 return path.parent if path.name == "__init__.py" else path
         return None
 
+    def memory(self) -> dict[str, Any]:
+        """What the plugin keeps on itself, on its class or in its module, by name."""
+        kind = self.plugin if isinstance(self.plugin, ModuleType) else type(self.plugin)
+        module = sys.modules.get(getattr(kind, "__module__", ""), kind)
+        return {
+            name: value
+            for holder in (module, kind, self.plugin)
+            for name, value in getattr(holder, "__dict__", {}).items()
+        }
+
+    def begins(self, hook: str) -> str | None:
+        """File and line of a function by its name, or of the one that implements a hook."""
+        function = self.implementations.get(hook) or getattr(self.plugin, hook, None)
+        code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+        return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else None
+
     def owns(self, filename: str) -> bool:
         """Whether a file is the plugin's."""
-        root, path = self.root, Path(filename)
-        if root is None or not path.is_absolute():
-            return False
-        path = path.resolve()
-        return path == root or root in path.parents
+        if filename not in self._owned:
+            root, path = self.root, Path(filename)
+            if root is None or not path.is_absolute():
+                return False
+            path = path.resolve()
+            self._owned[filename] = path == root or root in path.parents
+        return self._owned[filename]
 
     def place(self, at: TracebackType | FrameType | None) -> str | None:
         """The innermost place of the plugin's own code in a traceback, or the nearest in a stack."""

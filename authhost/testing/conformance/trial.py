@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -14,16 +15,20 @@ from typing import Any
 from sqlalchemy import Engine, MetaData, event, select
 
 from authhost.host import AuthHost
+from authhost.request import Request
 from authhost.store.tables import metadata as core
+from authhost.testing.conformance.process import state
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.subject import Subject
-from authhost.testing.conformance.watching import Call, Watched
+from authhost.testing.conformance.watching import Call, Watched, executed, files_of
 from authhost.testing.life import SETTINGS, Life, Step
 from authhost.testing.openid import LocalProvider
 from authhost.testing.recording import MAILBOX, Mailbox
 from authhost.testing.stage import Clock, open_host
 
 OWN = frozenset(core.tables)
+LONGEST = 10_000_000
+"""Bytes of a file that are looked at, from its end."""
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -38,6 +43,10 @@ class Lived:
     rows: Rows
     logged: list[logging.LogRecord]
     printed: str
+    files: dict[str, tuple[str, str]]
+    """Where in the code each file was written, and what is in it."""
+    kept: dict[str, str]
+    """What the plugin still has of requests that have ended, by the names of its own."""
     of_call: list[str]
     """In which step each call was."""
 
@@ -47,6 +56,7 @@ class Trial:
 
     def __init__(self, subject: Subject, folder: Path, provider: LocalProvider) -> None:
         self.subject, self.folder, self.provider = subject, folder, provider
+        self.process = state()
         self.known: dict[str, tuple[Fault, ...]] = {}
         """Faults that several checks ask for."""
         self.hangs = False
@@ -81,6 +91,8 @@ class Trial:
         """A host with the plugin under observation."""
         watched = Watched(self.subject)
         with self.host({self.subject.name: watched.view}, **settings) as (host, mailbox):
+            for engine in {host.engine, host.reader}:
+                event.listen(engine, "before_cursor_execute", lambda *given: executed(host, given[2]))
             yield host, mailbox, watched
 
     # Not `functools.cached_property`: before Python 3.12 it locks all instances while one looks.
@@ -114,7 +126,12 @@ class Trial:
     def _live_within(self) -> Lived:
         of_call: list[str] = []
         # First the ears: a plugin may speak up while its host starts.
-        with listened() as logged, printed() as text, self.watched() as (host, mailbox, watched):
+        with (
+            listened() as logged,
+            printed() as text,
+            files_of(self.subject) as files,
+            self.watched() as (host, mailbox, watched),
+        ):
             told = len(watched.calls)
 
             def after(step: Step) -> None:
@@ -139,6 +156,8 @@ class Trial:
                 rows_of(host),
                 logged,
                 text.getvalue(),
+                {path: (place, _text_of(Path(path))) for path, place in files.items()},
+                _kept(self.subject, watched.calls),
                 of_call,
             )
 
@@ -147,6 +166,28 @@ def _impatient(engine: Engine) -> None:
     """Who waits for a lock of this host itself would wait for ever: say so soon."""
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
     engine.dispose()
+
+
+def _kept(subject: Subject, calls: list[Call]) -> dict[str, str]:
+    """Requests, or what stands for one, in what the plugin has in memory."""
+    requests = [call.arguments["request"] for call in calls if "request" in call.arguments]
+    numbers, found = {id(each) for each in requests}, {}
+    for name, value in subject.memory().items():
+        items = [*value, *(value.values() if isinstance(value, dict) else ())] if _holds(value) else [value]
+        if any(isinstance(each, Request) for each in items):
+            found[name] = "requests"
+        elif any(type(each) is int and each in numbers for each in items):
+            found[name] = "id(request), which may be that of another request by now"
+    return found
+
+
+def _holds(value: Any) -> bool:
+    return isinstance(value, list | dict | set | frozenset | tuple | deque)
+
+
+def _text_of(path: Path) -> str:
+    """What is in a file, if it is there and is one."""
+    return path.read_bytes()[-LONGEST:].decode("latin-1") if path.is_file() else ""
 
 
 def rows_of(host: AuthHost) -> Rows:
@@ -186,7 +227,7 @@ def listened() -> Iterator[list[logging.LogRecord]]:
     database = logging.getLogger("sqlalchemy")
     of_database = database.level
     root.handlers = [ear]
-    root.setLevel(logging.DEBUG)
+    root.setLevel(1)  # everything, and not a level that a plugin would set
     database.setLevel(logging.WARNING)  # else it prints every statement
     try:
         yield ear.heard

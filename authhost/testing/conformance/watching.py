@@ -6,19 +6,21 @@ import inspect
 import os
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import wraps
 from time import perf_counter_ns
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow
 
 from authhost.guard import FAILURES
+from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.conformance.process import changes, state, written
 from authhost.testing.conformance.subject import IMPL, Subject
 
 OF_REQUEST = (
@@ -48,8 +50,20 @@ class Call:
     error: BaseException | None = None
     changed: tuple[str, ...] = ()
     """Arguments that were not the same afterwards."""
-    outside: dict[str, str | None] | None = None
+    outside: dict[str, str | None] = field(default_factory=dict)
     """What left the process before the commit, and where in the code."""
+    process: tuple[str, ...] = ()
+    """What it has changed for the whole process."""
+    foreign: dict[str, str | None] = field(default_factory=dict)
+    """The host's tables that it wrote to, and where in the code."""
+    returned: Any = None
+    kept: tuple[tuple[str, str], ...] = ()
+    """Arguments that the plugin has kept on itself, and by which name."""
+    other_host: str | None = None
+    """Where it used the database of a host that is not the request's."""
+    later: int = 0
+    """Nanoseconds that its callbacks took after the commit."""
+    later_error: BaseException | None = None
 
 
 class Watched:
@@ -74,10 +88,13 @@ class Watched:
         def called(*values: Any) -> Any:
             # The guard hands arguments over by their place.
             given = dict(zip(names, values, strict=True))
-            call = Call(hook, given, outside={})
+            call = Call(hook, given)
             self.calls.append(call)
             with self._observed(call):
-                return function(*values)
+                call.returned = function(*values)
+            if isinstance(call.returned, Coroutine):
+                call.returned.close()  # else Python itself complains
+            return call.returned
 
         return called
 
@@ -86,7 +103,7 @@ class Watched:
 
         @wraps(function)
         def called(*values: Any) -> Generator[None, Any, Any]:
-            call = Call(hook, dict(zip(names, values, strict=True)), outside={})
+            call = Call(hook, dict(zip(names, values, strict=True)))
             self.calls.append(call)
             generator, returned = function(*values), []
 
@@ -118,6 +135,8 @@ class Watched:
     @contextmanager
     def _observed(self, call: Call) -> Iterator[None]:
         before = {name: _state(value) for name, value in call.arguments.items()}
+        process, callbacks = state(), _callbacks(call)
+        waiting = len(callbacks)
         outer, _running.call = getattr(_running, "call", None), (self.subject, call)
         started = perf_counter_ns()
         try:
@@ -130,12 +149,42 @@ class Watched:
             _running.call = outer
             changed = (name for name, value in call.arguments.items() if _state(value) != before[name])
             call.changed = (*call.changed, *changed)
+            call.process = (*call.process, *changes(process, state()))
+            call.kept = tuple(self._kept(call))
+            callbacks[waiting:] = [_timed(call, callback) for callback in callbacks[waiting:]]
+
+    def _kept(self, call: Call) -> Iterator[tuple[str, str]]:
+        if "host" in call.arguments:
+            return
+        found = self.subject.memory()
+        for argument, value in call.arguments.items():
+            if value is not None and not isinstance(value, str | bool):
+                yield from ((argument, name) for name, each in found.items() if each is value)
+
+
+def _callbacks(call: Call) -> list[Callable[[], None]]:
+    request = call.arguments.get("request")
+    return request.callbacks if isinstance(request, Request) else []
+
+
+def _timed(call: Call, callback: Callable[[], None]) -> Callable[[], None]:
+    def called() -> None:
+        started = perf_counter_ns()
+        try:
+            callback()
+        except FAILURES as error:
+            call.later_error = error
+            raise
+        finally:
+            call.later += perf_counter_ns() - started
+
+    return called
 
 
 def _state(value: Any) -> Any:
     """What a value looks like, all the way down."""
     if isinstance(value, Request):
-        return [_state(getattr(value, name)) for name in OF_REQUEST]
+        return [*vars(value), *(_state(getattr(value, name)) for name in OF_REQUEST)]
     if isinstance(value, SocialLogin):
         return [_state(getattr(value, name)) for name in OF_SOCIALLOGIN]
     if is_dataclass(value) and not isinstance(value, type):
@@ -148,7 +197,19 @@ def _state(value: Any) -> Any:
 # What leaves the process: CPython tells of it (PEP 578). A hook like this cannot be taken out again.
 
 _running = threading.local()
+_keepers: dict[Subject, dict[str, str]] = {}
 _listening = False
+
+
+@contextmanager
+def files_of(subject: Subject) -> Iterator[dict[str, str]]:
+    """The files that a plugin writes meanwhile, in whatever thread and before or after a commit."""
+    _listen()
+    files = _keepers[subject] = {}
+    try:
+        yield files
+    finally:
+        del _keepers[subject]
 
 
 def _listen() -> None:
@@ -158,12 +219,37 @@ def _listen() -> None:
         sys.addaudithook(_heard)
 
 
-def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+def executed(host: AuthHost, statement: str) -> None:
+    """A statement goes to the database: is it a plugin's, and is it the right host, and no table of it?"""
     current = getattr(_running, "call", None)
     if current is None:
         return
-    what = _outside(event, arguments)
-    if what is not None:
+    subject, call = current
+    request, table = call.arguments.get("request"), written(statement)
+    other = isinstance(request, Request) and request.host is not host
+    if table is None and not other:
+        return
+    at: FrameType | None = sys._getframe(1)
+    while at is not None and not subject.owns(at.f_code.co_filename):
+        module = at.f_globals.get("__name__", "")
+        if module.startswith("authhost.") and not module.startswith("authhost.testing."):
+            return  # the host's own doing, such as `sociallogin.connect`
+        at = at.f_back
+    if at is not None and table is not None:
+        call.foreign.setdefault(table, subject.place(at))
+    if at is not None and other:
+        call.other_host = subject.place(at)
+
+
+def _heard(event: str, arguments: tuple[Any, ...]) -> None:
+    what = _outside(event, arguments) if _keepers or getattr(_running, "call", None) else None
+    if what == "writes a file" and isinstance(arguments[0], str | bytes | os.PathLike):
+        for keeper, files in list(_keepers.items()):
+            place = keeper.place(sys._getframe())
+            if place is not None:
+                files.setdefault(os.path.abspath(os.fsdecode(arguments[0])), place)
+    current = getattr(_running, "call", None)
+    if what is not None and current is not None:
         subject, call = current
         call.outside.setdefault(what, subject.place(sys._getframe()))
 
