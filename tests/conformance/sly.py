@@ -51,8 +51,9 @@ class Patches:
     @hookimpl
     def host_started(self, host):
         kind = type(host)
-        request = kind.request
-        kind.request = lambda host, **given: request(host, **given)
+        if "request" not in vars(kind):
+            request = kind.request
+            kind.request = lambda host, **given: request(host, **given)
 
 
 class EndsProcess:

@@ -22,7 +22,7 @@ SLY = [
     (sly.ChangesFolder, "process", "user_logged_in: changes the working folder"),
     (sly.SetsLevel, "process", "host_started: changes the logger root"),
     (sly.Silences, "process", "user_logged_in: changes the logger authhost.plugins"),
-    (sly.Patches, "process", "host_started: changes authhost.testing.stage.StagedHost.request"),
+    (sly.Patches, "process", "changes authhost.testing.stage.StagedHost.request"),
     (sly.LeavesThread, "process", "runs on after the host; end it in host_stopping"),
     (sly.EndsProcess, "failures", "email_changed: raised SystemExit: os._exit(0) ends the whole process"),
     (sly.LateAndSlow, "times", "user_logged_in: a callback of request.on_commit takes 1"),
@@ -44,7 +44,7 @@ SLY = [
     (sly.LogsExtra, "secrets", "a provider's token is logged"),
     (sly.EncodesWithin, "secrets", "a session token is printed"),
 ]
-NO_PLACE = {sly.KeepsNumbers, sly.LeavesThread, sly.EncodesWithin, sly.ChangesOutside}
+NO_PLACE = {sly.KeepsNumbers, sly.Patches, sly.LeavesThread, sly.EncodesWithin, sly.ChangesOutside}
 
 
 @pytest.fixture(autouse=True)

@@ -49,7 +49,7 @@ def state() -> State:
 
 
 def _code() -> dict[str, Any]:
-    """The functions and methods of authhost, by their full names."""
+    """The functions, classes and methods of authhost, by their full names."""
     found: dict[str, Any] = {}
     for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == "authhost"]:
         for name, value in vars(module).items():
@@ -57,6 +57,7 @@ def _code() -> dict[str, Any]:
             if isinstance(value, FunctionType):
                 found[path] = value
             elif isinstance(value, type) and value.__module__ == module.__name__:
+                found[path] = value
                 methods = vars(value).items()
                 found |= {f"{path}.{key}": each for key, each in methods if isinstance(each, FunctionType)}
     return found
@@ -65,7 +66,11 @@ def _code() -> dict[str, Any]:
 def changes(before: State, after: State) -> list[str]:
     """What is not as it was. Modules that were imported meanwhile are nothing to tell of."""
     shared = [name for name in before if after.get(name) != before[name]]
-    added = (name for name in after.keys() - before.keys() if name.startswith("the environment"))
+    added = (
+        name
+        for name in after.keys() - before.keys()
+        if name.startswith("the environment") or name.rpartition(".")[0] in before  # a method of a class
+    )
     return sorted(name for name in (*shared, *added) if not name.endswith("PYTEST_CURRENT_TEST"))
 
 
