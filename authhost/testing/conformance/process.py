@@ -9,8 +9,9 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import is_
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,7 @@ LASTING = ("authhost.", "the environment", "the working folder", "logging.disabl
 """What nobody else changes between two checks; pytest does so with the handlers."""
 LATE = 1.0
 """Seconds that a thread has to end."""
+CODE = "the code of authhost"
 
 State = Mapping[str, Any]
 
@@ -45,33 +47,47 @@ def state() -> State:
         logger = logging.root if name == "root" else logging.getLogger(name)
         told = logger.level, logger.disabled, logger.propagate, tuple(logger.handlers)
         found[f"the logger {name}"] = told
-    return found | _code()
+    return found | {CODE: [(path, dict(vars(holder))) for path, holder in _holders()]}
 
 
-def _code() -> dict[str, Any]:
-    """The functions, classes and methods of authhost, by their full names."""
-    found: dict[str, Any] = {}
-    for module in [each for name, each in sys.modules.items() if name.partition(".")[0] == "authhost"]:
-        for name, value in vars(module).items():
-            path = f"{module.__name__}.{name}"
-            if isinstance(value, FunctionType):
-                found[path] = value
-            elif isinstance(value, type) and value.__module__ == module.__name__:
-                found[path] = value
-                methods = vars(value).items()
-                found |= {f"{path}.{key}": each for key, each in methods if isinstance(each, FunctionType)}
-    return found
+def _holders() -> list[tuple[str, Any]]:
+    """The modules and classes of authhost by their full names."""
+    modules = [name for name in list(sys.modules) if name.partition(".")[0] == "authhost"]
+    if len(_known) != len(modules):
+        _known.clear()
+        _known.update((name, list(_classes(name))) for name in modules)
+    return [holder for name in modules for holder in ((name, sys.modules[name]), *_known[name])]
+
+
+_known: dict[str, list[tuple[str, type]]] = {}
+"""The classes of each module: they are asked for around each call."""
+
+
+def _classes(module: str) -> Iterator[tuple[str, type]]:
+    for name, value in vars(sys.modules[module]).items():
+        if isinstance(value, type) and value.__module__ == module:
+            yield f"{module}.{name}", value
 
 
 def changes(before: State, after: State) -> list[str]:
     """What is not as it was. Modules that were imported meanwhile are nothing to tell of."""
-    shared = [name for name in before if after.get(name) != before[name]]
-    added = (
-        name
-        for name in after.keys() - before.keys()
-        if name.startswith("the environment") or name.rpartition(".")[0] in before  # a method of a class
-    )
-    return sorted(name for name in (*shared, *added) if not name.endswith("PYTEST_CURRENT_TEST"))
+    shared = [name for name in before if name != CODE and after.get(name) != before[name]]
+    added = (name for name in after.keys() - before.keys() if name.startswith("the environment"))
+    told = (name for name in (*shared, *added) if not name.endswith("PYTEST_CURRENT_TEST"))
+    return sorted((*told, *_patched(before[CODE], dict(after[CODE]))))
+
+
+def _patched(before: Sequence[tuple[str, State]], after: Mapping[str, State]) -> Iterator[str]:
+    """Functions and methods that are others than before, and methods that were put over inherited ones."""
+    for path, old in before:
+        new = after.get(path, old)
+        if len(old) == len(new) and all(map(is_, old.values(), new.values())):
+            continue
+        for name in old.keys() | new.keys():
+            was, now = old.get(name), new.get(name)
+            put_over = "__module__" in old and isinstance(now, FunctionType)  # a class has one, a module not
+            if was is not now and (isinstance(was, FunctionType) or put_over):
+                yield f"{path}.{name}"
 
 
 @contextmanager

@@ -11,8 +11,9 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import Engine, MetaData, event, select
+from sqlalchemy import Engine, MetaData, Table, event, inspect, select
 
 from authhost.host import AuthHost
 from authhost.request import Request
@@ -192,18 +193,28 @@ def _text_of(path: Path) -> str:
 
 def rows_of(host: AuthHost) -> Rows:
     """All rows of all tables that are not the host's own."""
-    metadata = MetaData()
-    metadata.reflect(host.engine)
-    tables = [
-        table
-        for table in metadata.sorted_tables
-        if table.name not in OWN and not table.name.endswith("_version")
-    ]
+    tables = _tables_of(host)
     with host.engine.connect() as connection:
         return {
             table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
             for table in tables
         }
+
+
+_reflected: WeakKeyDictionary[AuthHost, MetaData] = WeakKeyDictionary()
+
+
+def _tables_of(host: AuthHost) -> list[Table]:
+    names = {
+        each
+        for each in inspect(host.engine).get_table_names()
+        if each not in OWN and not each.endswith("_version")
+    }
+    metadata = _reflected.get(host)
+    if metadata is None or not names <= metadata.tables.keys():  # a plugin may make one by itself
+        _reflected[host] = metadata = MetaData()
+        metadata.reflect(host.engine, only=sorted(names))
+    return [table for table in metadata.sorted_tables if table.name in names]
 
 
 @dataclass
