@@ -86,7 +86,10 @@ class AuthHost:
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
-        self._hash_key = hashlib.sha256(b"authhost.identifier:" + settings.secret_key.encode()).digest()
+        self._hash_keys = {
+            use: hashlib.sha256(f"authhost.{use}:{settings.secret_key}".encode()).digest()
+            for use in ("identifier", "plugins")
+        }
         self._open = False
         try:
             if upgrade_database:
@@ -151,7 +154,18 @@ class AuthHost:
 
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""
-        return hmac.digest(self._hash_key, value.encode("utf-8", "surrogatepass"), "sha256").hex()
+        return self._hashed("plugins", value)
+
+    def identifier_digest(self, identifier: str) -> str:
+        """What ``request.identifier_digest`` is where ``identifier`` was typed.
+
+        It has a key of its own: nobody gets at a plugin's `keyed_hash` by
+        typing at a login what that plugin hashes.
+        """
+        return self._hashed("identifier", identifier)
+
+    def _hashed(self, use: str, value: str) -> str:
+        return hmac.digest(self._hash_keys[use], value.encode("utf-8", "surrogatepass"), "sha256").hex()
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""

@@ -231,7 +231,7 @@ class Request:
 
     def meant(self, identifier: str) -> None:
         """Tell the plugins which name or address was typed, as a keyed hash alone."""
-        self.identifier_digest = self.host.keyed_hash(identifier)
+        self.identifier_digest = self.host.identifier_digest(identifier)
 
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""

@@ -241,6 +241,8 @@ def test_plugins_see_who_was_meant_as_a_keyed_hash_alone(make_host, run, recorde
     one, same, other = (arguments["request"].identifier_digest for _, arguments in recorder.calls)
     assert one == same != other
     assert len(one) == 64
+    assert other == host.identifier_digest("ann@example.org")
+    assert other != host.keyed_hash("ann@example.org")  # else who types what a plugin hashes has its hash
     with make_host(secret_key="j" * 48).request() as request:
         request.meant(PASSWORD)
         assert request.identifier_digest != one

@@ -357,6 +357,12 @@ class Host(Protocol):
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
 
+    def identifier_digest(self, identifier: str) -> str:
+        """What ``request.identifier_digest`` is where ``identifier`` was typed, in small letters.
+
+        No `keyed_hash` is equal to it, whatever is typed.
+        """
+
     @property
     def now(self) -> datetime:
         """The host's clock."""

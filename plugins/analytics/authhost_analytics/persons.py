@@ -26,12 +26,8 @@ def pseudonyms(keyed_hash: KeyedHash, month: int, user_id: UUID) -> tuple[int, i
 
 
 def _key(keyed_hash: KeyedHash, user_id: UUID) -> bytes:
-    """A key for each user, which is stored nowhere: who has no secret key cannot make it.
-
-    What is typed as a name at a login is hashed by the same key, and the audit
-    trail stores that: so a character comes first that nobody can type there.
-    """
-    return bytes.fromhex(keyed_hash(f"\0analytics {user_id}"))
+    """A key for each user, which is stored nowhere: who has no secret key cannot make it."""
+    return bytes.fromhex(keyed_hash(f"analytics {user_id}"))
 
 
 def _of_month(key: bytes, month: int) -> int:

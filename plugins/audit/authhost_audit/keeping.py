@@ -79,7 +79,7 @@ def forget(host: Host, settings: AuditSettings, user_id: UUID, *addresses: str) 
     the account is gone. The seals stay valid. Returns how many records.
     """
     table = event_table.c
-    typed = [host.keyed_hash(each) for each in addresses]
+    typed = [host.identifier_digest(each) for each in addresses]
     of_user = or_(table.user_id == user_id, table.actor_id == user_id, table.identifier.in_(typed))
     nothing: dict[str, Any] = dict.fromkeys(("salt", *PERSONAL))
     signer = Signer(settings) if settings.signing_key else None
