@@ -14,6 +14,7 @@ from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from authhost.account import Account
+from authhost.devices import Devices
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
@@ -83,6 +84,7 @@ class AuthHost:
         )
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
+        self.devices = Devices([settings.secret_key])
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
@@ -112,10 +114,12 @@ class AuthHost:
         session_token: str | None = None,
         language: str | None = None,
         native: Any = None,
+        device_token: str | None = None,
     ) -> Request:
         """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
 
-        ``language`` is what the user has chosen, or the browser's Accept-Language.
+        ``language`` is what the user has chosen, or the browser's Accept-Language;
+        ``device_token`` what an earlier login returned to this browser.
         """
         return Request(
             self,
@@ -124,6 +128,7 @@ class AuthHost:
             session_token=session_token,
             language=language,
             native=native,
+            device_token=device_token,
         )
 
     @cached_property

@@ -74,12 +74,15 @@ class LoginResult:
     """Either logged in, or what the login still waits for.
 
     ``session_token`` belongs in the person's cookie in both cases: it stands
-    for the session, or for the login that waits.
+    for the session, or for the login that waits. ``device_token`` is set where
+    the person is logged in, and belongs in a second, long-lived cookie: other
+    people's failed logins do not lock that browser out.
     """
 
     session_token: str = field(repr=False)
     user: User | None = None
     waits_for: str | None = None
+    device_token: str | None = field(default=None, repr=False)
 
     @property
     def authenticated(self) -> bool:

@@ -22,6 +22,7 @@ class Browser:
     def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
         self.host, self.provider = host, provider
         self.token: str | None = None
+        self.device_token: str | None = None
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
@@ -33,6 +34,7 @@ class Browser:
             user_agent=self.user_agent,
             session_token=self.token,
             language=self.language,
+            device_token=self.device_token,
         )
 
     def __call__(self, flow: str, /, **values: Any) -> Any:
@@ -59,10 +61,12 @@ class Browser:
         return result
 
     def forget(self) -> None:
-        """Be another browser, without the cookie."""
-        self.token = None
+        """Be another browser, without the cookies."""
+        self.token = self.device_token = None
 
     def _keep(self, result: Any, *, left: bool) -> None:
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or (None if left else self.token)
+        device = getattr(result, "device_token", None) or getattr(login, "device_token", None)
+        self.device_token = device or self.device_token
