@@ -35,7 +35,9 @@ def confirm_email(request: Request, *, key: str) -> ConfirmResult:
     used, expired) and `EmailTaken` (another account has verified it meanwhile).
     """
     host, settings = request.host, request.settings
-    found = _take_key(request, text(key, "key", 128))
+    given = text(key, "key", 128)
+    host.limits.hit(request, "confirm_email_from_key")
+    found = _take_key(request, given)
     account = queries.account_by_id(request, found.user_id)
     if account is None or not account.user.is_active:
         raise InvalidKey

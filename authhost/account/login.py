@@ -11,8 +11,8 @@ from itsdangerous import BadSignature
 from authhost.account.flow import about, flow, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
 from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
+from authhost.inputs import email_key
+from authhost.inputs import identifier as parse_identifier
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
@@ -30,21 +30,18 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     account; ASVS 5.0, 6.3.8), `Vetoed`, `Conflict`.
     """
     host = request.host
-    name = text(identifier, "identifier", 254)
+    name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
-    key = _email_key(name) if "@" in name else key_of(name)
-    request.meant(key)
+    request.meant(name.key)
     host.limits.hit(request, "login")
-    host.limits.attempt(request, "login_failed", key)
 
-    find = queries.account_by_email if "@" in name else queries.account_by_username
-    account = find(request, key)
-    right, newer = host.passwords.verify(secret, account.password if account else None)
-    if account is None or not right or not account.user.is_active:
-        host.limits.failed(request, "login_failed")
-        raise about(InvalidCredentials(), account.user if account else None)
-    host.limits.clear("login_failed", key)
-    by_address = key if "@" in name else None
+    find = queries.account_by_email if name.is_email else queries.account_by_username
+    account = find(request, name.key)
+    with host.limits.password_check(request, account.user if account else None, name.key):
+        right, newer = host.passwords.verify(secret, account.password if account else None)
+        if account is None or not right or not account.user.is_active:
+            raise about(InvalidCredentials(), account.user if account else None)
+    by_address = name.key if name.is_email else None
     return start_session_or_wait(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
@@ -66,9 +63,10 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     secret = request.host.passwords.normalise(password)
     request.host.limits.hit(request, "reauthenticate")
     account = queries.account_by_id(request, user.id)
-    right, _ = request.host.passwords.verify(secret, account.password if account else None)
-    if not right:
-        raise InvalidCredentials("The password is not right.")
+    with request.host.limits.password_check(request, user, ""):
+        right, _ = request.host.passwords.verify(secret, account.password if account else None)
+        if not right:
+            raise InvalidCredentials("The password is not right.")
     return rotate_token(request, authenticated=True)
 
 
@@ -196,7 +194,7 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token)
     request.host.hooks.user_logged_in(request, user)
-    return LoginResult(token, user)
+    return LoginResult(token, user, device_token=request.device_token_for(user))
 
 
 def wait_for_verification(request: Request, user_id: UUID) -> LoginResult:
@@ -239,10 +237,3 @@ def end_sessions(request: Request, user_id: UUID, *, but: UUID | None = None) ->
     if but is None:
         return request.write(statements.DELETE_SESSIONS, {"of_user": user_id})
     return request.write(statements.DELETE_OTHER_SESSIONS, {"of_user": user_id, "of_id": but})
-
-
-def _email_key(name: str) -> str:
-    try:
-        return parse_email(name).key
-    except InvalidInput:
-        return key_of(name)

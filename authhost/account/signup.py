@@ -7,7 +7,7 @@ from authhost_hookspecs import Message
 from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session, wait_for_verification
-from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.account.verification import mark_ready, may_send_notice, send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.inputs import Email, key_of
 from authhost.inputs import email as parse_email
@@ -63,7 +63,7 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
 def pretend(request: Request, address: Email) -> LoginResult:
     """Answer as for a free address, and tell the one who owns it."""
     owner = queries.account_by_email(request, address.key)
-    if owner is not None and request.host.limits.allows(request, "confirm_email", address.key):
+    if owner is not None and may_send_notice(request, address.key):
         link = request.build_url("login")
         request.host.hooks.deliver_message(
             request,

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about
 from authhost.errors import EmailNotVerified, EmailTaken
-from authhost.inputs import email_key
+from authhost.inputs import email_key, network
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
@@ -29,7 +29,7 @@ def send_confirmation_to(request: Request, user: User, key: str | None, *, signu
 
 def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
     """Store a confirmation, hand its key over for delivery, tell the plugins."""
-    if not request.host.limits.allows(request, "confirm_email", email_key(address.email)):
+    if not may_send_confirmation(request, user, address, signup=signup):
         return False
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
@@ -50,6 +50,28 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     )
     request.host.hooks.email_confirmation_sent(request, confirmation, signup)
     return True
+
+
+def may_send_confirmation(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
+    """Count a confirmation; return False within the cool-down of this account and address.
+
+    What other accounts asked for does not count, but for a wide limit that
+    protects the mailbox. The first message of an account passes that, too: no
+    stranger may hold it up.
+    """
+    key = email_key(address.email)
+    actions = [("confirm_email", f"{user.id} {key}")]
+    if not signup:
+        actions.append(("confirm_email_mail", key))
+    return request.host.limits.allows(request, *actions)
+
+
+def may_send_notice(request: Request, key: str) -> bool:
+    """Count a message to an address that has an account; what other networks caused does not count."""
+    place = network(request.ip_address) if request.ip_address else ""
+    return request.host.limits.allows(
+        request, ("confirm_email", f"{place} {key}"), ("confirm_email_mail", key)
+    )
 
 
 def mark_ready(request: Request, user: User) -> None:
