@@ -29,8 +29,12 @@ class Settings:
 
     database_url: str = field(default="sqlite:///authhost.sqlite3", repr=False)
     """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB."""
-    secret_key: str = field(default="", repr=False)
-    """Signs the tokens of logins that wait; at least 32 random characters, the same in all processes."""
+    secret_key: str | tuple[str, ...] = field(default="", repr=False)
+    """Signs tokens and keys the hashes of what was typed; at least 32 random characters.
+
+    The same in all processes of a site, and another one for each site. A list
+    changes the key: the first is active, the former ones still verify.
+    """
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     """Encrypt what providers of social login hand over; the first is used, the others still open.
 
@@ -129,9 +133,11 @@ class Settings:
     """False turns all off; a table overrides single actions, such as ``login = "5/minute/ip"``."""
 
     def __post_init__(self) -> None:
-        if len(self.secret_key) < 32:
+        if not isinstance(self.secret_key, str):
+            object.__setattr__(self, "secret_key", tuple(self.secret_key))
+        if not self.secret_keys or any(not isinstance(key, str) or len(key) < 32 for key in self.secret_keys):
             raise ConfigurationError(
-                "secret_key must have at least 32 characters; make one with "
+                "secret_key must have at least 32 characters, and so must each key of a list; make one with "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` and set AUTHHOST_SECRET_KEY"
             )
         if any(len(key) < 32 for key in self.encryption_keys):
@@ -143,6 +149,12 @@ class Settings:
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The keys of ``secret_key``: the active one first, then the former ones."""
+        keys = (self.secret_key,) if isinstance(self.secret_key, str) else self.secret_key
+        return tuple(dict.fromkeys(keys))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, /, **overrides: Any) -> Self:
@@ -209,7 +221,10 @@ def _from_environment(cls: type) -> dict[str, Any]:
             continue
         kinds = [get_origin(kind) for kind in (hint, *get_args(hint))]
         if tuple in kinds:
-            found[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+            parts = tuple(part.strip() for part in text.split(",") if part.strip())
+            # A single key may contain a comma, so this is a list only where each part can be a key.
+            single = name == "secret_key" and (len(parts) < 2 or any(len(part) < 32 for part in parts))
+            found[name] = text if single else parts
         elif Mapping in kinds and bool not in get_args(hint):
             raise ConfigurationError(f"{ENV_PREFIX}{name.upper()} can only be set in the TOML file")
         else:
