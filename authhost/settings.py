@@ -85,7 +85,7 @@ class Settings:
     password_min_length: int = 15
     """Characters; 15 where the password is the only factor, at least 8 (NIST SP 800-63B-4)."""
     password_max_length: int = 1024
-    """Characters; at least 64."""
+    """Characters; 64 to 4096."""
     password_schemes: tuple[str, ...] = ("argon2", "bcrypt", "pbkdf2_sha256", "django_pbkdf2_sha256")
     """passlib's names; new passwords use the first, a login moves the others to it."""
     password_hash_options: Mapping[str, Any] = field(
@@ -99,6 +99,10 @@ class Settings:
     """passlib's options; the defaults are OWASP's for argon2id."""
     max_concurrent_hashes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
     """How many passwords are hashed at once in this process; each takes 19 MiB."""
+    password_hash_wait: float = 2
+    """A request waits this long at most until its password is hashed; after that it is refused as busy."""
+    password_hash_queue: int = 256
+    """How many requests may wait so in this process; further ones are refused as busy at once."""
 
     session_idle: float = 14 * 86400
     """A session ends when it was not used for so long."""
@@ -146,6 +150,14 @@ class Settings:
             raise ConfigurationError("password_min_length must be at least 8 (NIST SP 800-63B-4)")
         if self.password_max_length < 64:
             raise ConfigurationError("password_max_length must be at least 64 (NIST SP 800-63B-4)")
+        if self.password_max_length > 4096:
+            raise ConfigurationError("password_max_length must be at most 4096, which is what is hashed")
+        if self.max_concurrent_hashes < 1:
+            raise ConfigurationError("max_concurrent_hashes must be at least 1")
+        if not 0 <= self.password_hash_wait <= 60:
+            raise ConfigurationError("password_hash_wait must be 0 to 60 seconds")
+        if self.password_hash_queue < 0:
+            raise ConfigurationError("password_hash_queue must not be negative")
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
