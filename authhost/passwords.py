@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from authhost.characters import SHRINKS
 from authhost.errors import (
     AuthError,
     Busy,
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("authhost")
 
-SHRINKS = 4
-"""NFKC shortens a text to a quarter at most: no character has a longer canonical decomposition (UAX 15)."""
 SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
 
 

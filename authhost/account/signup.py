@@ -33,7 +33,9 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     address = parse_email(email)
     request.meant(address.key)
     name = (
-        parse_username(username, settings.username_min_length, settings.username_max_length)
+        parse_username(
+            username, settings.username_min_length, settings.username_max_length, settings.username_scripts
+        )
         if username is not None
         else None
     )
