@@ -102,6 +102,7 @@ class Turns:
 class Passwords:
     """Hashes, checks and judges passwords. At most ``max_concurrent_hashes`` are computed at once.
 
+    ``missing_backend`` is the error of a scheme whose library is not installed.
     Raises `ConfigurationError` where the first of ``password_schemes`` does not work.
     """
 
@@ -113,7 +114,7 @@ class Passwords:
             from passlib.utils import MAX_PASSWORD_SIZE
             from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-            self._missing_backend: type[Exception] = MissingBackendError
+            self.missing_backend: type[Exception] = MissingBackendError
             first = settings.password_schemes[0] if settings.password_schemes else "nothing"
             try:
                 self._context = CryptContext(
@@ -138,7 +139,7 @@ class Passwords:
         self._failing: dict[str, str] = {}
         self._samples: dict[str, str] = {}
         for scheme, fault in self.faults().items():
-            if not isinstance(fault, self._missing_backend):
+            if not isinstance(fault, self.missing_backend):
                 self._fails(scheme, fault)
 
     def normalise(self, password: object) -> str:
@@ -232,7 +233,7 @@ class Passwords:
         gives the same answer for unknown accounts and wrong passwords, so that
         it does not tell which accounts have such a hash. Raises `Busy`.
         """
-        scheme = self._scheme_of(stored) if stored is not None else None
+        scheme = self.scheme_of(stored) if stored is not None else None
         failure: Exception | None = None
         with self._turns:
             try:
@@ -269,7 +270,7 @@ class Passwords:
 
         A flow asks before it counts a try, since nothing is tried then.
         """
-        if self._failing and stored is not None and self._scheme_of(stored) in self._failing:
+        if self._failing and stored is not None and self.scheme_of(stored) in self._failing:
             self.verify("", stored)
 
     def refusal(self) -> AuthError:
@@ -302,7 +303,7 @@ class Passwords:
         return found
 
     def prefixes(self) -> dict[str, tuple[str, ...]]:
-        """Return what the hashes of each scheme begin with; nothing where they have no mark."""
+        """Return what the hashes of each scheme begin with; nothing for a scheme without such a mark."""
         found: dict[str, tuple[str, ...]] = {}
         for scheme in self._schemes:
             handler = self._context.handler(scheme)
@@ -316,16 +317,14 @@ class Passwords:
         same = takewhile(lambda letters: len(set(letters)) == 1, zip(*hashes, strict=False))
         return "".join(letters[0] for letters in same)
 
-    def readable(self, stored: str) -> bool:
-        """Return whether a scheme of the settings can read ``stored``."""
-        return self._scheme_of(stored) is not None
-
-    def _scheme_of(self, stored: str) -> str | None:
+    def scheme_of(self, stored: str) -> str | None:
+        """Return the scheme that can read ``stored``, or None."""
         try:
             scheme: str | None = self._context.identify(stored)
             if scheme is not None:
-                self._context.needs_update(stored)  # It parses the whole of the hash.
-        except (ValueError, TypeError):
+                # It parses the whole hash; the same method of the context leaves out deprecated schemes.
+                self._context.handler(scheme).needs_update(stored)
+        except Exception:
             return None
         return scheme
 

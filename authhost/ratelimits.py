@@ -46,7 +46,9 @@ class RateLimits:
         from limits.strategies import MovingWindowRateLimiter
 
         try:
-            self._storage = storage_from_string(settings.redis_url or "memory://")
+            # Redis that takes a connection and is silent would hold each login for ever.
+            patience = {"socket_timeout": 2, "socket_connect_timeout": 2} if settings.redis_url else {}
+            self._storage = storage_from_string(settings.redis_url or "memory://", **patience)
         except LimitsConfigurationError as error:
             raise ConfigurationError(
                 "redis_url does not serve; it looks like redis://host:6379/0, "
