@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("authhost")
 
 SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
+DIGITS = "0123456789"
 
 
 class Turns:
@@ -169,8 +170,9 @@ class Passwords:
         """Return ``password`` normalised if it meets the policy; raise `WeakPassword` with the reason.
 
         The whole of it is compared with a list of common passwords and with
-        ``context`` (the address, the name), with repeats, digits around it,
-        case and punctuation taken off (NIST SP 800-63B-4, 3.1.1.2).
+        ``context`` (the address, the name), with repeats, digits, case and
+        punctuation taken off (NIST SP 800-63B-4, 3.1.1.2). Sequences of keys
+        are refused, also several in a row, or two by turns (``1q2w3e4r…``).
         """
         text = self.normalise(password)
         if len(text) < self._min:
@@ -180,15 +182,15 @@ class Passwords:
                 reason="too_short",
             )
         core = _unrepeated(_core(text))
-        word = _unrepeated(core.strip("0123456789"))
+        words = {
+            core,
+            _unrepeated(core.strip(DIGITS)),
+            _unrepeated("".join(each for each in core if each not in DIGITS)),
+        } - {""}
         known = {_core(part) for each in (self._site, *context) if each for part in (each, *each.split("@"))}
-        if (
-            len(set(core)) < 5
-            or not {core, word}.isdisjoint(known)
-            or not {core, word}.isdisjoint(self._common)
-        ):
+        if len(set(core)) < 5 or not words.isdisjoint(known) or not words.isdisjoint(self._common):
             raise WeakPassword(field="password", reason="too_common")
-        if any(core in each or core in each[::-1] for each in SEQUENCES):
+        if _sequences(core) or (_sequences(core[::2]) and _sequences(core[1::2])):
             raise WeakPassword(
                 "The password must not be a sequence of keys.", field="password", reason="too_common"
             )
@@ -349,6 +351,22 @@ def _trapped(record: logging.LogRecord) -> bool:
 
 def _core(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _sequences(text: str) -> bool:
+    """Whether ``text`` is made of sequences of at least four keys each, forwards or backwards."""
+    at = 0
+    while at < len(text):
+        ends = [at]
+        for each in (*SEQUENCES, *(sequence[::-1] for sequence in SEQUENCES)):
+            end = at
+            while end < len(text) and text[at : end + 1] in each:
+                end += 1
+            ends.append(end)
+        if max(ends) - at < 4:
+            return False
+        at = max(ends)
+    return True
 
 
 def _unrepeated(text: str) -> str:
