@@ -8,14 +8,17 @@ from datetime import UTC, datetime
 
 import pytest
 import requests
-from authhost_hookspecs import OAuth2Provider, OpenIDConnectProvider, Profile, hookimpl
+from authhost_hookspecs import OAuth2Provider, OpenIDConnectProvider, Profile, claims_profile, hookimpl
 from conftest import Declares
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given
+from hypothesis import strategies as st
 from providers import returned
 
 from authhost import ConfigurationError
 from authhost.errors import InvalidState, ProviderDenied, ProviderFailed
+from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.http import asked, prepare
 
@@ -224,6 +227,140 @@ def test_several_apps_of_one_provider(make_host):
     assert (ours.namespace, theirs.namespace) == ("github", "github")
     assert ours.scopes == ("user:email", "read:org")
     assert "s&cret" not in repr(list(host.providers)) + repr(host.settings)
+
+
+# Whose word counts, and in which namespace a uid is unique.
+
+OTHER_SERVER = "https://git.anybody.example"
+
+
+def app_of(declaration, **settings):
+    return App(declaration.id, declaration, ProviderSettings(client_id="x", **settings))
+
+
+def at(address, **values):
+    """A declaration of a plugin whose addresses begin with ``address``."""
+    given = {"authorize_url": address, "token_url": address, "profile_url": address}
+    return OAuth2Provider(id="shop", name="Shop", read_profile=claims_profile, **{**given, **values})
+
+
+@pytest.mark.parametrize("declaration", BUILT_IN, ids=lambda each: each.id)
+def test_another_server_is_trusted_about_addresses_only_where_the_operator_says_so(declaration):
+    app = app_of(declaration, server=OTHER_SERVER, tenant="common")
+    takes_server = OTHER_SERVER in repr(
+        [
+            app.url(getattr(declaration, name))
+            for name in declaration.__slots__
+            if name.endswith(("url", "issuer"))
+        ]
+    )
+    assert app.trusts_emails is (declaration.trusts_emails and not takes_server)
+    assert app_of(declaration, server=OTHER_SERVER, trust_emails=True).trusts_emails
+    assert not app_of(declaration, trust_emails=False).trusts_emails
+
+
+@pytest.mark.parametrize(
+    ("server", "trusted"),
+    [
+        ("", True),
+        ("https://gitlab.com", True),
+        ("https://gitlab.com/", True),
+        ("https://gitlab.com.evil.example", False),
+        ("https://gitlab.com/evil", False),
+        ("http://gitlab.com", False),
+        (OTHER_SERVER, False),
+    ],
+)
+def test_gitlab_is_trusted_at_its_own_server(server, trusted):
+    gitlab = next(each for each in BUILT_IN if each.id == "gitlab")
+    assert app_of(gitlab, server=server).trusts_emails is trusted
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        at("{server}/a"),
+        at("https://a.example", token_url="{server}/token"),
+        at("https://a.example", more_urls={"emails": "{server}/emails"}),
+        at("https://a.example", refresh_url="{server}/refresh"),
+        at("{server}/a", defaults={"server": "https://a.example"}),
+        OpenIDConnectProvider(id="ours", name="Ours"),
+        OpenIDConnectProvider(id="ours", name="Ours", issuer="{server}/realms/one"),
+    ],
+)
+def test_a_declaration_of_a_plugin_is_trusted_at_its_default_server_alone(declaration):
+    assert declaration.trusts_emails
+    assert not app_of(declaration, server=OTHER_SERVER).trusts_emails
+    assert app_of(declaration, server=OTHER_SERVER, trust_emails=True).trusts_emails
+
+
+def test_each_tenant_is_a_namespace():
+    host, path = at("https://{tenant}.shop.example"), at("https://shop.example/{tenant}")
+    for declaration in (host, path, at("{server}/{tenant}")):
+        settings = [
+            {"tenant": tenant, "server": server} for tenant in ("one", "two") for server in ("", OTHER_SERVER)
+        ]
+        assert len({app_of(declaration, **each).namespace for each in settings}) == 4
+    default = at("https://{tenant}.shop.example", defaults={"tenant": "main"})
+    assert app_of(default).namespace == app_of(default, tenant="main").namespace == "shop"
+    assert app_of(default, tenant="one").namespace not in ("shop", app_of(default, tenant="two").namespace)
+    spans = at("https://{tenant}.shop.example", uids_span_tenants=True)
+    assert {app_of(spans, tenant=tenant).namespace for tenant in ("one", "two")} == {"shop"}
+    without = at("https://shop.example")
+    assert {app_of(without, tenant=tenant).namespace for tenant in ("one", "two")} == {"shop"}
+
+
+@given(
+    *(st.tuples(st.text("a:/;=%.", max_size=8), st.text("a:/;=%.", max_size=8)) for _ in range(2)),
+)
+def test_no_two_tenants_share_a_namespace(one, two):
+    declaration = at("{server}/{tenant}")
+    first, second = (
+        app_of(declaration, server=f"https://{server}", tenant=f"t{tenant}") for server, tenant in (one, two)
+    )
+    same = (first.settings.server.rstrip("/"), first.settings.tenant) == (
+        second.settings.server.rstrip("/"),
+        second.settings.tenant,
+    )
+    assert (first.namespace == second.namespace) is same
+
+
+def test_namespaces_of_built_in_providers_stay():
+    """Accounts are stored under them."""
+    for each in BUILT_IN:
+        if isinstance(each, OpenIDConnectProvider):
+            continue
+        assert app_of(each, tenant="contoso").namespace == each.id
+        if isinstance(each, OAuth2Provider):
+            expected = (
+                each.id
+                if each.defaults.get("server") == "https://s.example"
+                else f"{each.id}:https://s.example"
+            )
+            assert app_of(each, server="https://s.example/").namespace == expected
+
+
+def test_one_user_number_of_two_tenants_is_two_people(make_host, scripted, arrive):
+    address = f"{scripted.url}/{{tenant}}"
+    shop = at(address, token_url=f"{scripted.url}/token", profile_url=f"{scripted.url}/userinfo")
+    names = ("one", "two")
+    host = make_host(
+        {"declares": Declares(shop)},
+        providers={name: {**APP, "provider": "shop", "tenant": name} for name in names},
+    )
+    people = []
+    for name in names:
+        scripted.userinfo = {"sub": "1", "email": f"boss@{name}.example", "email_verified": True}
+        people.append(arrive(host, name, scripted.agree).login.user.email)
+    assert people == ["boss@one.example", "boss@two.example"]
+
+
+def test_a_guest_of_microsoft_has_no_address():
+    """A userPrincipalName looks like an address, and no mail arrives there."""
+    microsoft = next(each for each in BUILT_IN if each.id == "microsoft")
+    guest = {"id": "1", "mail": None, "userPrincipalName": "ann_gmail.com#EXT#@contoso.onmicrosoft.com"}
+    assert microsoft.read_profile(guest).emails == ()
+    assert microsoft.read_profile({**guest, "mail": "ann@example.org"}).emails[0].email == "ann@example.org"
 
 
 def test_a_provider_that_was_renamed_knows_its_people(make_host, openid, arrive):

@@ -80,6 +80,11 @@ class OAuth2Provider:
     """Further documents that ``read_profile`` wants, by name; a 404 is read as an empty list."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
+    uids_span_tenants: bool = False
+    """True where a uid is unique over all tenants. Otherwise a uid counts within its tenant only.
+
+    .. versionadded:: 1.1
+    """
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the authorization endpoint, too."""
     scope_separator: str = " "
@@ -107,7 +112,8 @@ class OAuth2Provider:
     profile_headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with the token's and the profile's request; ``{client_id}`` is filled in."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise."""
+    """Whether its word that an address is verified counts, unless the operator says otherwise.
+    It never counts for a ``{server}`` that is not the default one, unless the operator says so."""
     docs: str = ""
     """Where an operator gets a client id."""
 
@@ -133,7 +139,8 @@ class OpenIDConnectProvider:
     signed_secret: bool = False
     """The client's secret is a JWT signed by a key of the operator's (Apple)."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise."""
+    """Whether its word that an address is verified counts, unless the operator says otherwise.
+    It never counts where ``issuer`` has ``{server}`` in it, unless the operator says so."""
     docs: str = ""
     """Where an operator gets a client id."""
 

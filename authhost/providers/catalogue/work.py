@@ -13,8 +13,9 @@ from authhost.providers.catalogue._read import full_name, number_or_text, one_em
 def _read_microsoft(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["id"]),
-        # Whoever runs a directory writes any address they like into it.
-        emails=one_email(data.get("mail") or data.get("userPrincipalName")),
+        # Whoever runs a directory writes any address they like into it. The userPrincipalName is
+        # a login name: that of a guest has the form of an address, and no mail arrives there.
+        emails=one_email(data.get("mail")),
         name=optional_text(data.get("displayName")),
     )
 
@@ -25,8 +26,9 @@ MICROSOFT = OAuth2Provider(
     authorize_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
     token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
     profile_url="https://graph.microsoft.com/v1.0/me",
-    profile_params={"$select": "id,displayName,mail,userPrincipalName"},
+    profile_params={"$select": "id,displayName,mail"},
     defaults={"tenant": "common"},
+    uids_span_tenants=True,
     read_profile=_read_microsoft,
     scopes=("User.Read",),
     docs="https://learn.microsoft.com/en-us/entra/identity-platform/quickstart-register-app",
