@@ -6,7 +6,9 @@ import json
 import logging
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import jwt
 import pytest
@@ -17,6 +19,7 @@ from providers import as_json, returned
 from sqlalchemy import func, select
 
 from authhost.errors import (
+    AuthError,
     InvalidIdToken,
     InvalidInput,
     InvalidState,
@@ -24,8 +27,10 @@ from authhost.errors import (
     RateLimited,
 )
 from authhost.providers import http
+from authhost.providers.catalogue import BUILT_IN
 from authhost.store.tables import metadata, social_steps
 
+PROFILES = Path(__file__).parent / "profiles"
 SECRET = "the-secret-of-the-client"
 
 
@@ -525,10 +530,44 @@ def test_addresses_of_any_kind(host, arrive, scripted):
     scripted.claims = {"email": "not an address", "email_verified": True}
     assert arrive(host, "bad", scripted.agree).missing == ("email",)
     scripted.claims = {"email": 7, "email_verified": True}
-    with pytest.raises(ProviderFailed):
-        arrive(host, "bad", scripted.agree)
+    assert arrive(host, "bad", scripted.agree).missing == ("email",)
     scripted.claims = {"email": "ann@example.org", "email_verified": "yes"}
     assert arrive(host, "bad", scripted.agree).login.user.email == "ann@example.org"
+
+
+ODD = (None, [], [None, {}], {}, 7, 2**80, -1.5, True, "", "x" * 100_000, "a\x00b", "Ann\u202e")
+
+
+@pytest.mark.parametrize("name", ["facebook", "github", "gitlab", "patreon", "openid_connect", "apple"])
+def test_profiles_with_any_value_in_any_place(make_host, arrive, scripted, clock, name):
+    """From the provider to the database: a login, a form, or a typed refusal."""
+    clock.now = datetime.now(UTC)
+    declared = next(each for each in BUILT_IN if each.id == name)
+    urls = {"authorize_url": "/authorize", "token_url": "/token", "profile_url": "/userinfo"}
+    if isinstance(declared, OAuth2Provider):
+        more = {key: f"{scripted.url}/{key}" for key in declared.more_urls}
+        changed = {key: scripted.url + path for key, path in urls.items()} | {"more_urls": more}
+    else:
+        changed = {"issuer": scripted.url, "userinfo": True, "signed_secret": False}
+    values = {each: getattr(declared, each) for each in declared.__slots__}
+    host = make_host(
+        {"declares": Declares(type(declared)(**{**values, **changed}))},
+        providers={name: {"client_id": "site", "server": scripted.url, "trust_emails": True}},
+    )
+    documents = json.loads((PROFILES / f"{name}.json").read_text())["documents"]
+    documents["sub"] = scripted.sub = documents.get("sub", "scripted-1")
+    documents.pop("iss", None)
+    scripted.instead["/emails"] = lambda handler: as_json(scripted.userinfo["emails"])
+    scripted.userinfo, logins = documents, 0
+    arrive(host, name, scripted.agree)
+    for key in documents:
+        for value in ODD:
+            scripted.userinfo = {**documents, key: value}
+            with suppress(AuthError):
+                result = arrive(host, name, scripted.agree)
+                assert result.login or result.missing
+                logins += bool(result.login and result.login.authenticated)
+    assert logins > len(documents)
 
 
 def test_many_begins_are_too_many(make_host, openid):

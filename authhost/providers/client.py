@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -14,8 +15,12 @@ from authhost.inputs import text
 from authhost.providers.app import App
 from authhost.records import SocialToken
 
+logger = logging.getLogger(__name__)
+
 MADE_UP_CODE = "authhost-check"
 UID_LENGTH = 255
+NAME_LENGTH = 255
+PICTURE_LENGTH = 2048
 TOKEN = re.compile(r"[\x20-\x7e]{1,16384}")
 """The characters of a token (RFC 6749, appendix A.12); another would break the header that bears it."""
 
@@ -56,18 +61,38 @@ class Client(Protocol):
 
 
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
-    """The declaration's reading of what the provider answered; raises `ProviderFailed`."""
+    """The declaration's reading of what the provider answered; raises `ProviderFailed`.
+
+    Only the uid must be there. An address, a name or a picture of the wrong
+    type or length is left out.
+    """
     try:
         profile = app.declaration.read_profile(data)
         uid = text(profile.uid, "uid", UID_LENGTH)
-        if not all(isinstance(each.email, str) for each in profile.emails):
-            raise ValueError("an address is no text")
+        emails = tuple(each for each in profile.emails if isinstance(each.email, str))
     except (LookupError, TypeError, ValueError, AttributeError, InvalidInput):
+        raise ProviderFailed(reason="profile_malformed") from None
+    except Exception as error:  # a declaration of a plugin; its message may name the person
+        logger.warning("provider %s: read_profile raised %s", app.id, type(error).__name__)
         raise ProviderFailed(reason="profile_malformed") from None
     # MariaDB compares without trailing spaces: two people must not become one.
     if uid != uid.strip():
         raise ProviderFailed(reason="profile_malformed")
-    return profile
+    return Profile(
+        uid,
+        emails,
+        username=shown(profile.username, NAME_LENGTH),
+        name=shown(profile.name, NAME_LENGTH),
+        picture=shown(profile.picture, PICTURE_LENGTH),
+    )
+
+
+def shown(value: object, longest: int) -> str | None:
+    """``value`` if it is printable text of 1 to ``longest`` characters, or None: for show alone."""
+    try:
+        return text(value, "profile", longest)
+    except InvalidInput:
+        return None
 
 
 def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:

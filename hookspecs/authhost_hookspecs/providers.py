@@ -46,16 +46,24 @@ ReadProfile = Callable[[Mapping[str, Any]], Profile]
 
 
 def claims_profile(claims: Mapping[str, Any]) -> Profile:
-    """Read OpenID Connect's standard claims (OpenID Connect Core 1.0, section 5.1)."""
-    email = claims.get("email")
+    """Read OpenID Connect's standard claims (OpenID Connect Core 1.0, section 5.1).
+
+    A claim of another type than the standard's is read as if it were missing.
+    """
+    email = _text(claims, "email")
     verified = claims.get("email_verified") in (True, "true")
     return Profile(
         uid=claims["sub"],
         emails=(ProviderEmail(email, verified, primary=True),) if email else (),
-        username=claims.get("preferred_username"),
-        name=claims.get("name"),
-        picture=claims.get("picture"),
+        username=_text(claims, "preferred_username"),
+        name=_text(claims, "name"),
+        picture=_text(claims, "picture"),
     )
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

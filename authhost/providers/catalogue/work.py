@@ -7,7 +7,7 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import full_name, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
 
 
 def _read_microsoft(data: Mapping[str, Any]) -> Profile:
@@ -77,7 +77,7 @@ def _read_notion(data: Mapping[str, Any]) -> Profile:
     user = data["bot"]["owner"]["user"]
     return Profile(
         uid=number_or_text(user["id"]),
-        emails=one_email(user.get("person", {}).get("email")),
+        emails=one_email(inner(user, "person").get("email")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("avatar_url")),
     )
@@ -167,7 +167,7 @@ def _read_asana(data: Mapping[str, Any]) -> Profile:
         uid=number_or_text(user["gid"]),
         emails=one_email(user.get("email")),
         name=optional_text(user.get("name")),
-        picture=optional_text((user.get("photo") or {}).get("image_128x128")),
+        picture=optional_text(inner(user, "photo").get("image_128x128")),
     )
 
 
@@ -207,7 +207,7 @@ def _read_dropbox(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["account_id"]),
         emails=one_email(data.get("email"), data.get("email_verified")),
-        name=optional_text(data.get("name", {}).get("display_name")),
+        name=optional_text(inner(data, "name").get("display_name")),
         picture=optional_text(data.get("profile_photo_url")),
     )
 
