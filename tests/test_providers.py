@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from hypothesis import given
 from hypothesis import strategies as st
-from providers import returned
+from providers import as_json, returned
 
 from authhost import ConfigurationError
 from authhost.errors import InvalidState, ProviderDenied, ProviderFailed
@@ -155,6 +155,37 @@ def test_more_documents(odd, scripted):
         return Profile(data["sub"])
 
     odd(more_urls={"emails": f"{scripted.url}/emails"}, read_profile=read_profile)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_github_app_without_the_permission_to_read_addresses(make_host, scripted, arrive, status):
+    github = next(each for each in BUILT_IN if each.id == "github")
+    declaration = scripted.plain(
+        more_urls={"emails": f"{scripted.url}/user/emails"}, read_profile=github.read_profile
+    )
+    scripted.userinfo = {"id": 7, "login": "ann", "email": None}
+    host = make_host({"declares": Declares(declaration)}, providers={"odd": APP})
+    scripted.instead["/user/emails"] = lambda handler: as_json(
+        [{"email": "ann@example.org", "verified": True, "primary": True}]
+    )
+    before = arrive(host, "odd", scripted.agree).login.user
+    scripted.instead["/user/emails"] = lambda handler: as_json({"message": "not accessible"}, status)
+    assert arrive(host, "odd", scripted.agree).login.user == before  # the permission was taken away
+    scripted.userinfo = {"id": 8, "login": "bob"}
+    assert arrive(host, "odd", scripted.agree).missing == ("email",)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(403, {"X-RateLimit-Remaining": "0"}), (403, {"Retry-After": "60"}), (500, {}), (401, {})],
+)
+def test_a_provider_that_cannot_name_the_addresses_now(make_host, scripted, arrive, status, headers):
+    declaration = scripted.plain(more_urls={"emails": f"{scripted.url}/user/emails"})
+    host = make_host({"declares": Declares(declaration)}, providers={"odd": APP})
+    scripted.instead["/user/emails"] = lambda handler: (status, headers, b"{}")
+    with pytest.raises(ProviderFailed) as caught:
+        arrive(host, "odd", scripted.agree)
+    assert caught.value.fields == {"reason": "http_error", "status": status}
 
 
 def test_without_pkce(odd):

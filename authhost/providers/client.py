@@ -106,9 +106,9 @@ def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
     if refresh is not None and not (isinstance(refresh, str) and TOKEN.fullmatch(refresh)):
         raise ProviderFailed(reason="token_malformed")
     scopes = fields.get("scope")
-    if isinstance(scopes, str):
-        scopes = scopes.replace(",", " ").split()
-    scopes = tuple(str(each) for each in scopes) if isinstance(scopes, list) else ()
+    # RFC 6749 puts spaces between scopes; some providers put commas, and oauthlib splits at spaces alone.
+    named = " ".join(map(str, scopes)) if isinstance(scopes, list) else str(scopes or "")
+    scopes = tuple(named.replace(",", " ").split())
     return SocialToken(value, refresh=refresh, expires_at=_expiry(fields, now), scopes=scopes)
 
 

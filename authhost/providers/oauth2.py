@@ -58,7 +58,7 @@ class OAuth2Client:
             raise ProviderFailed(reason="profile_malformed")
         for name, url in more_urls.items():
             response = self._ask(url, token, {}, "GET")
-            data[name] = [] if response.status_code == 404 else as_json(response)
+            data[name] = [] if _is_withheld(response) else as_json(response)
         return Answer(read_profile(app, {**data, "token": said}), data, token)
 
     def probe(self, redirect_uri: str) -> None:
@@ -123,6 +123,12 @@ def authorization(
     if shown != url:
         found = PLAIN + found.removeprefix(SECURE)
     return Begun(found, state, secrets)
+
+
+def _is_withheld(response: Response) -> bool:
+    """Whether the provider does not let us have a document, such as a GitHub App without the permission."""
+    limited = response.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in response.headers
+    return response.status_code == 404 or (response.status_code == 403 and not limited)
 
 
 def _may_be_kept(name: str, value: object) -> bool:

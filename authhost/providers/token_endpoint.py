@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from oauthlib.oauth2 import OAuth2Error
+from requests import Response
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
 from authhost.providers.http import prepare, quietly, shown_to_oauthlib
 from authhost.records import SocialToken
+
+BUSY = (408, 425, 429)
+"""Statuses of a provider that may answer a moment later, beside all from 500 on."""
+LONGEST_LIFETIME = 100 * 366 * 24 * 3600
+"""Seconds. A token that lasts longer has no end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,8 @@ class TokenEndpoint:
         session = OAuth2Session(self.client_id, redirect_uri=redirect_uri)
         prepare(session, self.url)
         session.headers.update(self.headers)
+        for kind in ("access_token_response", "refresh_token_response"):
+            session.register_compliance_hook(kind, _readable)
         return session
 
     @property
@@ -88,6 +97,49 @@ class TokenEndpoint:
             return HTTPBasicAuth(quote(self.client_id, safe=""), quote(self.client_secret, safe=""))
         # Without any the library would make a header of its own.
         return lambda request: request
+
+
+def _readable(response: Response) -> Response:
+    """The answer in a form that oauthlib can read. Raises `ProviderFailed`.
+
+    oauthlib fails at a lifetime that is no number, and a null would hide a value
+    that is known already. An answer with an HTTP error that is no error of OAuth
+    (RFC 6749, section 5.2) says nothing of the code or the token.
+    """
+    status = response.status_code
+    fields = _parsed(response)
+    if status >= 500 or status in BUSY or (status >= 400 and "error" not in fields):
+        raise ProviderFailed(reason="http_error", status=status)
+    fields = {name: value for name, value in fields.items() if value is not None}
+    lifetime = _seconds(fields.pop("expires_in", None))
+    if lifetime is not None:
+        fields["expires_in"] = lifetime
+    fields.pop("expires_at", None)
+    if not isinstance(fields.get("scope"), str | list):
+        fields.pop("scope", None)
+    response._content = json.dumps(fields).encode()
+    response.encoding = "utf-8"
+    return response
+
+
+def _parsed(response: Response) -> dict[str, Any]:
+    """The fields of the answer: JSON, or a form as some providers send it. Empty where it is neither."""
+    try:
+        found = json.loads(response.content)
+    except (ValueError, RecursionError):
+        found = dict(parse_qsl(response.text))
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(value: object) -> int | None:
+    """A lifetime, or None where ``value`` is none."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return int(found) if abs(found) <= LONGEST_LIFETIME else None
 
 
 def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:

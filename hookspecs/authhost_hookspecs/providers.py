@@ -85,7 +85,8 @@ class OAuth2Provider:
     scopes: tuple[str, ...] = ()
     """What is asked for unless the operator sets something else: no more than a login needs."""
     more_urls: Mapping[str, str] = field(default_factory=dict)
-    """Further documents that ``read_profile`` wants, by name; a 404 is read as an empty list."""
+    """Further documents that ``read_profile`` wants, by name. Where the provider answers 403 or 404,
+    it is an empty list."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
     uids_span_tenants: bool = False
