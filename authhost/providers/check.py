@@ -23,6 +23,8 @@ REASONS: Mapping[str, str] = {
     "http_error": "there is no discovery document; is server the issuer, with its path?",
     "not_json": "what it answers is no JSON; is server the issuer, with its path?",
     "too_large": "its answer is larger than 1 MiB",
+    "encoding": "its answer is compressed in a way that was not asked for",
+    "private_address": "an address in its discovery document leads into a private network or to this machine",
     "discovery_malformed": "its discovery document lacks an endpoint, or one is not HTTPS",
     "keys_malformed": "what it publishes as keys is no key set",
     "issuer_mismatch": "its discovery document names another issuer; set server to exactly that one",
@@ -78,7 +80,7 @@ def _discovery(client: OpenIDClient, app: App) -> Generator[Finding, None, bool]
         yield Finding("PKCE", "error", ", ".join(map(str, methods)), "it must support S256 (RFC 9700)")
     offered = metadata.get("id_token_signing_alg_values_supported")
     offered = offered if isinstance(offered, list) else []
-    usable = [each for each in offered if each in ALGORITHMS]
+    usable = [each for each in offered if isinstance(each, str) and each in ALGORITHMS]
     if usable:
         yield Finding("ID token", "ok", f"{', '.join(usable)}; keys: {len(keys)}")
     else:

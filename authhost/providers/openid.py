@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 import jwt
 from authhost_hookspecs import OpenIDConnectProvider
@@ -14,22 +14,31 @@ from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
 from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
-from authhost.providers.http import as_json, ask, is_loopback, is_secure, published, storable
-from authhost.providers.idtoken import verify
+from authhost.providers.http import Zone, as_json, ask, is_secure, leads_here, published, storable
+from authhost.providers.idtoken import verify, verify_userinfo
 from authhost.providers.oauth2 import authorization
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
+
+Keys = list[Mapping[str, Any]]
 
 KEEP = 3600.0
 """Seconds for which what a provider publishes is not asked for again."""
 REFETCH = 60.0
 """Seconds between two looks for a key that is not among those known."""
+REMEMBER_FAILURE = timedelta(seconds=10)
+"""How long a provider that could not be asked is not asked again, by the host's clock."""
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 PROTOCOL_CLAIMS = frozenset(
     {"aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time"}
 )
 SECRET_LIFETIME = 300
 """Seconds for which a signed client secret is valid."""
+
+
+class _Failure(NamedTuple):
+    error: ProviderFailed | InvalidIdToken
+    at: datetime
 
 
 class OpenIDClient:
@@ -39,7 +48,10 @@ class OpenIDClient:
         self._app, self._declaration, self._clock = app, declaration, clock
         self._metadata: Mapping[str, Any] | None = None
         self._metadata_at = self._keys_at = 0.0
-        self._keys: list[Mapping[str, Any]] = []
+        self._keys: Keys = []
+        # No endpoint that the issuer names may be nearer than the issuer itself.
+        self._zone = Zone.PUBLIC
+        self._failures: dict[str, _Failure] = {}
 
     # What the flows call.
 
@@ -89,51 +101,74 @@ class OpenIDClient:
     def metadata(self) -> Mapping[str, Any]:
         """The discovery document (Discovery 1.0, section 4)."""
         if self._metadata is None or monotonic() - self._metadata_at > KEEP:
-            issuer = self._app.namespace
-            found = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
-            if found.get("issuer") != issuer:
-                raise InvalidIdToken(reason="issuer_mismatch")
-            for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
-                url = found.get(name)
-                if not isinstance(url, str) or not is_secure(url):
-                    raise ProviderFailed(reason="discovery_malformed")
-                if is_loopback(url) and not is_loopback(issuer):  # it would have us ask this machine
-                    raise ProviderFailed(reason="discovery_malformed")
-            self._metadata, self._metadata_at = found, monotonic()
+            self._once("discovery", self._fetch_metadata)
+        assert self._metadata is not None
         return self._metadata
 
-    def keys(self) -> list[Mapping[str, Any]]:
+    def _fetch_metadata(self) -> None:
+        issuer = self._app.namespace
+        found, zone = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        if found.get("issuer") != issuer:
+            raise InvalidIdToken(reason="issuer_mismatch", found=_printable(found.get("issuer")))
+        for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
+            url = found.get(name)
+            if not isinstance(url, str) or not is_secure(url):
+                raise ProviderFailed(reason="discovery_malformed")
+            if leads_here(url) and not leads_here(issuer):  # it would have us ask this machine
+                raise ProviderFailed(reason="discovery_malformed")
+        self._metadata, self._metadata_at, self._zone = found, monotonic(), zone
+
+    def keys(self) -> Keys:
         """The keys that sign ID tokens (RFC 7517)."""
         if not self._keys or monotonic() - self._keys_at > KEEP:
             self._fetch_keys()
         return self._keys
 
     def _fetch_keys(self) -> None:
-        found = _published(self.metadata()["jwks_uri"]).get("keys")
+        self._once("keys", self._fetch_key_set)
+
+    def _fetch_key_set(self) -> None:
+        url = self.metadata()["jwks_uri"]
+        found = _published(url, self._zone)[0].get("keys")
         if not isinstance(found, list):
             raise ProviderFailed(reason="keys_malformed")
         self._keys = [each for each in found if isinstance(each, Mapping)]
         self._keys_at = monotonic()
 
-    def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
-        """The claims of an ID token. A key that is not known may be new: the provider is asked once."""
+    def _once(self, what: str, fetch: Callable[[], None]) -> None:
+        """Call ``fetch``. A failure is raised again for some seconds before the provider is asked again:
+        one that is down would cost each login a thread for the length of a time-out."""
+        failure = self._failures.get(what)
+        if failure is not None and timedelta(0) <= self._clock() - failure.at < REMEMBER_FAILURE:
+            raise type(failure.error)(**failure.error.fields)
         try:
-            return self._verify(id_token, token)
+            fetch()
+        except (ProviderFailed, InvalidIdToken) as error:
+            self._failures[what] = _Failure(type(error)(**error.fields), self._clock())
+            raise
+
+    def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
+        """The claims of an ID token."""
+        return self._with_keys(
+            lambda keys: verify(
+                id_token,
+                keys,
+                issuer=self._app.namespace,
+                client_id=self._app.settings.client_id,
+                access_token=token.reveal(),
+                now=self._clock(),
+            )
+        )
+
+    def _with_keys(self, check: Callable[[Keys], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What ``check`` returns. A key that is not known may be new: the provider is asked once."""
+        try:
+            return check(self.keys())
         except InvalidIdToken as error:
             if error.fields["reason"] != "unknown_key" or monotonic() - self._keys_at < REFETCH:
                 raise
         self._fetch_keys()
-        return self._verify(id_token, token)
-
-    def _verify(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
-        return verify(
-            id_token,
-            self.keys(),
-            issuer=self._app.namespace,
-            client_id=self._app.settings.client_id,
-            access_token=token.reveal(),
-            now=self._clock(),
-        )
+        return check(self.keys())
 
     # Its token and userinfo endpoints.
 
@@ -147,6 +182,7 @@ class OpenIDClient:
             settings.client_id,
             self._signed_secret() if signed else settings.client_secret,
             basic="client_secret_basic" in offered and not signed,
+            nearest=self._zone,
         )
 
     def _signed_secret(self) -> str:
@@ -167,7 +203,17 @@ class OpenIDClient:
         url = self.metadata().get("userinfo_endpoint")
         if url is None or not self._declaration.userinfo:
             return {}
-        claims = as_json(ask("GET", url, headers={"Authorization": f"Bearer {token.reveal()}"}))
+        bearer = {"Authorization": f"Bearer {token.reveal()}"}
+        response = ask("GET", url, headers=bearer, nearest=self._zone)
+        if response.ok and response.headers.get("Content-Type", "").lower().startswith("application/jwt"):
+            app = self._app
+            claims = self._with_keys(
+                lambda keys: verify_userinfo(
+                    response.text.strip(), keys, issuer=app.namespace, client_id=app.settings.client_id
+                )
+            )
+        else:
+            claims = as_json(response)
         if not isinstance(claims, dict):
             raise ProviderFailed(reason="profile_malformed")
         if claims.get("sub") != sub:
@@ -176,15 +222,27 @@ class OpenIDClient:
 
 
 def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims about the person: userinfo's over the ID token's. An address brings its own flag along."""
+    """The claims about the person: userinfo's over the ID token's (Core 1.0, section 5.3.2).
+
+    A null stands for a claim that is not returned. ``email_verified`` is about
+    the address of the same document, and of the other one where that names the
+    same address.
+    """
     of_token = {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS}
-    if "email" in userinfo:
+    said = {name: value for name, value in userinfo.items() if value is not None}
+    if "email" not in said:
+        said.pop("email_verified", None)
+    elif said["email"] != of_token.get("email"):
         of_token.pop("email_verified", None)
-    return {**of_token, **userinfo, "iss": claims["iss"], "sub": claims["sub"]}
+    return {**of_token, **said, "iss": claims["iss"], "sub": claims["sub"]}
 
 
-def _published(url: str) -> Mapping[str, Any]:
-    found = published(url)
+def _printable(value: object) -> str:
+    return "".join(each for each in str(value)[:200] if each.isascii() and each.isprintable())
+
+
+def _published(url: str, nearest: Zone = Zone.HERE) -> tuple[Mapping[str, Any], Zone]:
+    found, zone = published(url, nearest)
     if not isinstance(found, dict):
         raise ProviderFailed(reason="discovery_malformed")
-    return found
+    return found, zone

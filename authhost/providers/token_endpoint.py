@@ -14,7 +14,7 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
-from authhost.providers.http import prepare, quietly, shown_to_oauthlib
+from authhost.providers.http import Zone, prepare, quietly, shown_to_oauthlib
 from authhost.records import SocialToken
 
 BUSY = (408, 425, 429)
@@ -35,6 +35,7 @@ class TokenEndpoint:
     secret_name: str = "client_secret"
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
+    nearest: Zone = Zone.HERE
 
     def exchange(
         self,
@@ -76,7 +77,7 @@ class TokenEndpoint:
 
     def _session(self, redirect_uri: str | None) -> OAuth2Session:
         session = OAuth2Session(self.client_id, redirect_uri=redirect_uri)
-        prepare(session, self.url)
+        prepare(session, self.url, nearest=self.nearest)
         session.headers.update(self.headers)
         for kind in ("access_token_response", "refresh_token_response"):
             session.register_compliance_hook(kind, _readable)
