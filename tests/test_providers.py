@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
@@ -17,10 +18,13 @@ from hypothesis import strategies as st
 from providers import as_json, returned
 
 from authhost import ConfigurationError
-from authhost.errors import InvalidState, ProviderDenied, ProviderFailed
+from authhost.errors import InvalidIdToken, InvalidInput, InvalidState, ProviderDenied, ProviderFailed
 from authhost.providers.app import App, ProviderSettings
+from authhost.providers.authorize import checked
 from authhost.providers.catalogue import BUILT_IN
+from authhost.providers.check import findings
 from authhost.providers.http import asked, prepare
+from authhost.providers.oauth2 import OAuth2Client
 
 APP = {"client_id": "the site", "client_secret": "s&cret"}
 
@@ -258,6 +262,280 @@ def test_several_apps_of_one_provider(make_host):
     assert (ours.namespace, theirs.namespace) == ("github", "github")
     assert ours.scopes == ("user:email", "read:org")
     assert "s&cret" not in repr(list(host.providers)) + repr(host.settings)
+
+
+# Parameters of the authorization request.
+
+
+@pytest.fixture
+def corp(make_host, scripted):
+    """A host with one OpenID provider, set up with the given settings."""
+
+    def corp(**given):
+        app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site"}
+        return make_host(providers={"corp": {**app, **given}})
+
+    return corp
+
+
+def begin(host, provider="corp", **values):
+    with host.request() as request:
+        return returned(host.socialaccount.begin(request, provider, **values).url)
+
+
+def test_parameters_of_the_operator_and_of_one_redirect(corp):
+    host = corp(authorize_params={"access_type": "offline", "prompt": "consent"})
+    asked = begin(host)
+    assert (asked["access_type"], asked["prompt"]) == ("offline", "consent")
+    asked = begin(
+        host, prompt="select_account", login_hint="ann@example.org", authorize_params={"acr_values": "a b"}
+    )
+    assert (asked["prompt"], asked["login_hint"]) == ("select_account", "ann@example.org")
+    assert (asked["access_type"], asked["acr_values"]) == ("offline", "a b")
+    assert {"state", "nonce", "code_challenge", "client_id", "redirect_uri", "scope"} <= set(asked)
+    assert "prompt" not in begin(host, prompt=None, authorize_params={"prompt": ""})
+
+
+def test_parameters_of_every_built_in_provider(make_host):
+    plain = [each for each in BUILT_IN if isinstance(each, OAuth2Provider)]
+    app = {
+        **APP,
+        "server": "https://server.example",
+        "authorize_params": {"url": "u", "self": "s", "a": "&="},
+    }
+    host = make_host(providers={each.id: app for each in plain})
+    for each in plain:
+        asked = begin(host, each.id, login_hint="ann+b@example.org")
+        assert (asked["url"], asked["self"], asked["login_hint"]) == ("u", "s", "ann+b@example.org")
+        assert {name: asked[name] for name in each.authorize_params} == dict(each.authorize_params)
+
+
+def test_parameters_of_oauth1(make_host, oauth1):
+    given = {
+        "client_id": oauth1.client,
+        "client_secret": oauth1.secret,
+        "authorize_params": {"force_login": "1"},
+    }
+    host = make_host({"declares": Declares(oauth1.declaration())}, providers={"oauth1": given})
+    asked = begin(host, "oauth1", login_hint="ann")
+    assert (asked["force_login"], asked["login_hint"]) == ("1", "ann")
+    with pytest.raises(InvalidInput):
+        begin(host, "oauth1", authorize_params={"oauth_token": "x"})
+
+
+BINDING = [
+    "state",
+    "State",
+    "NONCE",
+    "nonce",
+    "redirect_uri",
+    "response_type",
+    "response_mode",
+    "client_id",
+    "client_secret",
+    "scope",
+    "code_challenge",
+    "code_challenge_method",
+    "Code_Challenge_Method",
+    "request",
+    "request_uri",
+    "oauth_callback",
+    "oauth_token",
+]
+
+
+@pytest.mark.parametrize(
+    "name", [*BINDING, "redirect.uri", "redirect uri", "state[]", " state", "state\x00", "", 7]
+)
+def test_what_binds_the_answer_to_the_browser_is_nobodys_to_set(corp, scripted, name):
+    host = corp()
+    with pytest.raises(InvalidInput) as caught:
+        begin(host, authorize_params={name: "x"})
+    assert caught.value.fields["field"] == "authorize_params"
+    if isinstance(name, str):
+        with pytest.raises(ConfigurationError, match=r"providers\.corp.*authorize_params"):
+            corp(authorize_params={name: "x"})
+
+
+def test_the_name_that_a_provider_gives_the_client_id(make_host):
+    with pytest.raises(ConfigurationError, match="appid"):
+        make_host(providers={"wechat": {**APP, "authorize_params": {"appid": "x"}}})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"authorize_params": {"a": 7}},
+        {"authorize_params": {"a": "x" * 3000}},
+        {"authorize_params": {"a": "b\r\nc"}},
+        {"authorize_params": {"a": "\ud800"}},
+        {"authorize_params": {f"a{n}": "x" for n in range(31)}},
+        {"authorize_params": ["a"]},
+        {"authorize_params": "a=b"},
+        {"prompt": 7},
+        {"prompt": ""},
+        {"login_hint": "x" * 3000},
+        {"login_hint": "a\nb"},
+        {"hd": ""},
+    ],
+)
+def test_parameters_of_any_kind(corp, values):
+    with pytest.raises(InvalidInput):
+        begin(corp(), **values)
+
+
+@given(st.dictionaries(st.text(max_size=30) | st.sampled_from(BINDING), st.text(max_size=20), max_size=4))
+def test_no_parameter_replaces_another(params):
+    declaration = next(each for each in BUILT_IN if each.id == "gitlab")
+    app = app_of(declaration)
+    try:
+        allowed = checked(app, params)
+    except ValueError:
+        return
+    client = OAuth2Client(app, declaration, lambda: datetime.now(UTC))
+    url = client.begin("https://site.example/callback", "the-state", allowed, None).url
+    asked = parse_qsl(urlsplit(url).query, keep_blank_values=True)
+    assert len({name.casefold() for name, _ in asked if name in BINDING}) == len(
+        [name for name, _ in asked if name.casefold() in BINDING]
+    )
+    assert dict(asked)["state"] == "the-state"
+    assert dict(asked)["redirect_uri"] == "https://site.example/callback"
+
+
+def test_parameters_from_the_environment(monkeypatch, make_host, tmp_path):
+    monkeypatch.setenv("AUTHHOST_PROVIDERS__GITLAB__CLIENT_ID", "x")
+    monkeypatch.setenv("AUTHHOST_PROVIDERS__GITLAB__AUTHORIZE_PARAMS", "prompt=consent&a=b%20c")
+    from authhost import Settings
+
+    file = tmp_path / "site.toml"
+    file.write_text(f'secret_key = "{"k" * 48}"\n')
+    asked = begin(make_host(providers=Settings.load(file).providers), "gitlab")
+    assert (asked["prompt"], asked["a"]) == ("consent", "b c")
+
+
+# The hosted domain.
+
+
+def come_from(host, arrive, scripted, found, **values):
+    scripted.id_token = lambda claims: scripted.signed({**claims, **found})
+    return arrive(host, "corp", scripted.agree, **values)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found", "passes"),
+    [
+        ("corp.example", {"hd": "corp.example"}, True),
+        ("Corp.Example", {"hd": "corp.example"}, True),
+        ("*", {"hd": "any.example"}, True),
+        ("corp.example", {"hd": "evil.example"}, False),
+        ("corp.example", {}, False),
+        ("corp.example", {"hd": None}, False),
+        ("corp.example", {"hd": ["corp.example"]}, False),
+        ("corp.example", {"hd": "*"}, False),
+        ("*", {}, False),
+        ("*", {"hd": ""}, False),
+    ],
+)
+@pytest.mark.parametrize("way", ["call", "params", "settings"])
+def test_the_id_token_names_the_domain(corp, arrive, scripted, asked, found, passes, way):
+    host = corp(authorize_params={"hd": asked} if way == "settings" else {})
+    values = {"call": {"hd": asked}, "params": {"authorize_params": {"hd": asked}}, "settings": {}}[way]
+    assert begin(host, **values)["hd"] == asked
+    # The person's userinfo, or an address of the domain, is no proof.
+    scripted.userinfo = {
+        "sub": scripted.sub,
+        "hd": asked,
+        "email": "ann@corp.example",
+        "email_verified": True,
+    }
+    if passes:
+        assert come_from(host, arrive, scripted, found, **values).login
+    else:
+        with pytest.raises(InvalidIdToken) as caught:
+            come_from(host, arrive, scripted, found, **values)
+        assert caught.value.fields["reason"] == "hosted_domain"
+
+
+def test_a_person_who_takes_the_domain_out_of_the_address(corp, arrive, scripted):
+    host = corp(authorize_params={"hd": "corp.example"})
+    with pytest.raises(InvalidIdToken):
+        arrive(host, "corp", lambda url: scripted.agree(url.replace("hd=corp.example", "")))
+
+
+def test_no_call_widens_the_domain_of_the_settings(corp):
+    host = corp(authorize_params={"hd": "corp.example"})
+    for values in ({"hd": "*"}, {"hd": "evil.example"}, {"authorize_params": {"hd": "*"}}):
+        with pytest.raises(InvalidInput):
+            begin(host, **values)
+    assert begin(host, authorize_params={"hd": ""})["hd"] == "corp.example"
+    assert begin(host, hd="CORP.example")["hd"] == "corp.example"
+    assert begin(corp(authorize_params={"hd": "*"}), hd="corp.example")["hd"] == "corp.example"
+
+
+def test_a_domain_that_nothing_proves(make_host):
+    with pytest.raises(ConfigurationError, match="hd needs"):
+        make_host(providers={"github": {**APP, "authorize_params": {"hd": "corp.example"}}})
+    host = make_host(providers={"github": APP})
+    with pytest.raises(InvalidInput, match="hd needs"):
+        begin(host, "github", hd="corp.example")
+
+
+# How the secret is sent.
+
+
+@pytest.mark.parametrize(
+    ("method", "offered", "basic"),
+    [
+        ("", None, True),
+        ("", ["client_secret_post"], False),
+        ("", ["client_secret_post", "client_secret_basic"], True),
+        ("client_secret_post", ["client_secret_post", "client_secret_basic"], False),
+        ("client_secret_basic", ["client_secret_post"], True),
+    ],
+)
+def test_the_operator_chooses_how_the_secret_is_sent(corp, arrive, scripted, method, offered, basic):
+    scripted.metadata["token_endpoint_auth_methods_supported"] = offered
+    host = corp(client_secret="s&cret", token_endpoint_auth_method=method)
+    arrive(host, "corp", scripted.agree)
+    token = next(seen for seen in scripted.seen if seen.path == "/token")
+    assert ("Authorization" in token.headers, "client_secret" in token.form) == (basic, not basic)
+
+
+@pytest.mark.parametrize(("method", "basic"), [("client_secret_basic", True), ("client_secret_post", False)])
+@pytest.mark.parametrize("declared", ["basic", "body"])
+def test_the_operator_chooses_for_oauth2_as_well(make_host, scripted, arrive, method, basic, declared):
+    scripted.userinfo = {"sub": "odd-1"}
+    host = make_host(
+        {"declares": Declares(scripted.plain(credentials=declared))},
+        providers={"odd": {**APP, "token_endpoint_auth_method": method}},
+    )
+    arrive(host, "odd", scripted.agree, process="redirect")
+    token = next(seen for seen in scripted.seen if seen.path == "/token")
+    assert ("Authorization" in token.headers, "client_secret" in token.form) == (basic, not basic)
+
+
+# `authhost providers check`.
+
+
+@pytest.mark.parametrize(
+    ("issuer", "says"),
+    [
+        ("https://login.microsoftonline.com/{tenantid}/v2.0", "provider microsoft"),
+        ("https://other.example", "another issuer, https://other.example;"),
+    ],
+)
+def test_check_shows_the_issuer_that_was_found(corp, scripted, issuer, says):
+    scripted.metadata["issuer"] = issuer
+    host = corp()
+    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    assert says in found["discovery"].do
+
+
+def test_check_of_a_token_endpoint_that_is_down(corp, scripted):
+    scripted.instead["/token"] = lambda handler: (503, {}, b"")
+    host = corp()
+    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    assert (found["credentials"].result, found["credentials"].found) == ("unclear", "HTTP 503")
 
 
 # Whose word counts, and in which namespace a uid is unique.

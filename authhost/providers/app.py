@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import quote
 
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Provider
@@ -28,6 +29,11 @@ class ProviderSettings:
     """The tenant or realm, where the provider has them."""
     scopes: tuple[str, ...] | None = None
     """What is asked for, in place of what the declaration says."""
+    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    """Sent along with the browser, such as ``access_type = "offline"``; an empty text takes one out.
+    With ``hd`` the ID token must name that domain."""
+    token_endpoint_auth_method: Literal["", "client_secret_basic", "client_secret_post"] = ""
+    """How the secret is sent; unless set, as the declaration or the discovery document says."""
     trust_emails: bool | None = None
     """Whether the provider's word that an address is verified counts; else the declaration decides."""
     login_by_email: bool = False
@@ -65,6 +71,17 @@ class App:
         if self.settings.scopes is not None:
             return self.settings.scopes
         return () if isinstance(self.declaration, OAuth1Provider) else self.declaration.scopes
+
+    @property
+    def authorize_params(self) -> dict[str, str]:
+        """What is sent to the authorization endpoint beside what the protocol sends."""
+        return {**self.declaration.authorize_params, **self.settings.authorize_params}
+
+    @property
+    def sends_secret_by_basic(self) -> bool | None:
+        """Whether the operator has chosen HTTP Basic for the client's secret; None for no choice."""
+        method = self.settings.token_endpoint_auth_method
+        return method == "client_secret_basic" if method else None
 
     @property
     def namespace(self) -> str:

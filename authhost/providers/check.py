@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -31,6 +32,8 @@ REASONS: Mapping[str, str] = {
     "private_key": "private_key is no PEM of an EC key; copy the whole .p8 file",
     "callback_not_confirmed": "it does not know the callback; register the redirect URI there",
 }
+PLACEHOLDER = re.compile(r"\{[^}]*\}")
+"""In the issuer of Microsoft's ``common`` and ``organizations``, the tenant is left open."""
 KNOWN_CLIENT = ("invalid_grant", "bad_verification_code", "invalid_code", "invalid_request")
 """Answers to a code that nobody was given, by a token endpoint that knows the client."""
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
@@ -102,6 +105,9 @@ def _credentials(client: Client, app: App, redirect_uri: str) -> Finding:
         ):
             do = "compare client_id and client_secret with the provider's console"
             return Finding("credentials", "error", said or "refused", do)
+        if reason == "http_error":
+            status = f"HTTP {error.fields.get('status')}"
+            return Finding("credentials", "unclear", status, "its token endpoint is down; try again later")
         if reason in REASONS:
             return Finding("credentials", "error", str(reason), REASONS[str(reason)])
         return Finding("credentials", "unclear", said or str(reason), "try a login")
@@ -109,7 +115,13 @@ def _credentials(client: Client, app: App, redirect_uri: str) -> Finding:
 
 
 def _explained(error: AuthError) -> str:
-    reason = str(error.fields.get("reason"))
+    reason, issuer = str(error.fields.get("reason")), error.fields.get("found")
+    if issuer and PLACEHOLDER.search(issuer):
+        return (
+            f"its issuer {issuer} names no tenant; use the provider microsoft, or set server to one tenant's"
+        )
+    if issuer:
+        return f"its discovery document names another issuer, {issuer}; set server to exactly that"
     return REASONS.get(reason, reason)
 
 

@@ -6,7 +6,9 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from authhost_hookspecs import Profile
 
@@ -23,6 +25,9 @@ NAME_LENGTH = 255
 PICTURE_LENGTH = 2048
 TOKEN = re.compile(r"[\x20-\x7e]{1,16384}")
 """The characters of a token (RFC 6749, appendix A.12); another would break the header that bears it."""
+
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Begun(NamedTuple):
@@ -44,8 +49,10 @@ class Answer(NamedTuple):
 class Client(Protocol):
     """Speaks a provider's protocol. Raises `ProviderFailed` and `InvalidIdToken`."""
 
-    def begin(self, redirect_uri: str, state: str) -> Begun:
-        """Prepare the redirect."""
+    def begin(
+        self, redirect_uri: str, state: str, params: Mapping[str, str], hosted_domain: str | None
+    ) -> Begun:
+        """Prepare the redirect with ``params``; the ID token must name ``hosted_domain``, if any."""
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
         """Whether the answer comes from the right provider (RFC 9207)."""
@@ -58,6 +65,13 @@ class Client(Protocol):
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
         """A new access token for the person whose ID token, where there is one, says ``sub``."""
+
+
+def with_params(url: str, params: Mapping[str, str]) -> str:
+    """``url`` with more parameters; those without a value are left out."""
+    more = urlencode({name: value for name, value in params.items() if value})
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, more)))))
 
 
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:

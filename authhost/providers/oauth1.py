@@ -10,7 +10,7 @@ from requests_oauthlib import OAuth1Session
 
 from authhost.errors import ProviderFailed
 from authhost.providers.app import App
-from authhost.providers.client import TOKEN, Answer, Begun, read_profile
+from authhost.providers.client import NONE, TOKEN, Answer, Begun, read_profile, with_params
 from authhost.providers.http import as_json, asked, is_secure, prepare, quietly
 from authhost.records import SocialToken
 
@@ -21,7 +21,13 @@ class OAuth1Client:
     def __init__(self, app: App, declaration: OAuth1Provider) -> None:
         self._app, self._declaration = app, declaration
 
-    def begin(self, redirect_uri: str, state: str) -> Begun:
+    def begin(
+        self,
+        redirect_uri: str,
+        state: str,
+        params: Mapping[str, str] = NONE,
+        hosted_domain: str | None = None,
+    ) -> Begun:
         """Fetch a request token and prepare the redirect (RFC 5849, sections 2.1 and 2.2)."""
         declaration = self._declaration
         session = self._session(declaration.request_token_url, callback_uri=redirect_uri)
@@ -32,8 +38,12 @@ class OAuth1Client:
         if not is_secure(declaration.authorize_url):
             raise ProviderFailed(reason="not_https")
         with quietly():
-            url = session.authorization_url(declaration.authorize_url, token, **declaration.authorize_params)
-        return Begun(url, token, {"token": token, "secret": secret})
+            url = session.authorization_url(declaration.authorize_url, token)
+        return Begun(
+            with_params(url, {**self._app.authorize_params, **params}),
+            token,
+            {"token": token, "secret": secret},
+        )
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
         """The request token belongs to this provider alone."""

@@ -13,7 +13,8 @@ from authhost_hookspecs import OpenIDConnectProvider
 from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
 from authhost.providers.app import App
-from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
+from authhost.providers.authorize import ANY_DOMAIN, HOSTED_DOMAIN
+from authhost.providers.client import MADE_UP_CODE, NONE, Answer, Begun, make_token, read_profile
 from authhost.providers.http import Zone, as_json, ask, is_secure, leads_here, published, storable
 from authhost.providers.idtoken import verify, verify_userinfo
 from authhost.providers.oauth2 import authorization
@@ -55,13 +56,24 @@ class OpenIDClient:
 
     # What the flows call.
 
-    def begin(self, redirect_uri: str, state: str) -> Begun:
+    def begin(
+        self,
+        redirect_uri: str,
+        state: str,
+        params: Mapping[str, str] = NONE,
+        hosted_domain: str | None = None,
+    ) -> Begun:
         """Prepare the redirect, with a nonce (Core 1.0, section 3.1.2.1)."""
         nonce = new_key()
-        params = {**self._declaration.authorize_params, "nonce": nonce}
+        params = {**self._app.authorize_params, **params, "nonce": nonce}
+        if hosted_domain is not None:
+            params[HOSTED_DOMAIN] = hosted_domain
         url = self.metadata()["authorization_endpoint"]
         begun = authorization(self._app, url, redirect_uri, state, " ".join(self._app.scopes), params)
-        return begun._replace(secrets={**begun.secrets, "nonce": nonce})
+        secrets = {**begun.secrets, "nonce": nonce}
+        if hosted_domain is not None:
+            secrets[HOSTED_DOMAIN] = hosted_domain
+        return begun._replace(secrets=secrets)
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
         """The issuer of the answer (RFC 9207): where it is promised it must be there."""
@@ -77,6 +89,7 @@ class OpenIDClient:
         claims = self._verified(fields.get("id_token"), token)
         if not same(str(claims.get("nonce", "")), secrets["nonce"]):
             raise InvalidIdToken(reason="nonce")
+        _check_hosted_domain(claims, secrets.get(HOSTED_DOMAIN))
         data = merged(claims, self._userinfo(token, claims["sub"]))
         try:
             storable(data)
@@ -176,12 +189,12 @@ class OpenIDClient:
         metadata, settings = self.metadata(), self._app.settings
         offered = metadata.get("token_endpoint_auth_methods_supported")
         offered = offered if isinstance(offered, list) and offered else ["client_secret_basic"]
-        signed = self._declaration.signed_secret
+        signed, chosen = self._declaration.signed_secret, self._app.sends_secret_by_basic
         return TokenEndpoint(
             metadata["token_endpoint"],
             settings.client_id,
             self._signed_secret() if signed else settings.client_secret,
-            basic="client_secret_basic" in offered and not signed,
+            basic=("client_secret_basic" in offered if chosen is None else chosen) and not signed,
             nearest=self._zone,
         )
 
@@ -219,6 +232,16 @@ class OpenIDClient:
         if claims.get("sub") != sub:
             raise InvalidIdToken(reason="sub")
         return claims
+
+
+def _check_hosted_domain(claims: Mapping[str, Any], asked: str | None) -> None:
+    """The browser carries the question, and a person can take it out: the ID token alone answers it."""
+    if asked is None:
+        return
+    found = claims.get(HOSTED_DOMAIN)
+    named = found.casefold() if isinstance(found, str) else ""
+    if not named or asked.casefold() not in (ANY_DOMAIN, named):
+        raise InvalidIdToken("Please choose an account of your organisation.", reason="hosted_domain")
 
 
 def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
