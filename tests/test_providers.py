@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 from datetime import UTC, datetime
@@ -213,6 +214,97 @@ def test_a_signed_secret(make_host, scripted, arrive):
     with pytest.raises(ProviderFailed) as caught:
         arrive(host, "signs", scripted.agree, process="redirect")
     assert caught.value.fields["reason"] == "private_key"
+
+
+# Apple's name.
+
+
+@pytest.fixture
+def apple(make_host, scripted, arrive):
+    """Come from a provider that posts a form as Apple does, with ``user`` in it where that is given."""
+    declared = next(each for each in BUILT_IN if each.id == "apple")
+    values = {name: getattr(declared, name) for name in declared.__slots__}
+    changed = {"issuer": scripted.url, "signed_secret": False}
+    host = make_host(
+        {"d": Declares(OpenIDConnectProvider(**{**values, **changed}))},
+        providers={"apple": {**APP, "trust_emails": True}},
+    )
+    claims = {"email": "ann@example.org", "email_verified": "true"}
+    scripted.id_token = lambda given: scripted.signed({**given, **claims})
+
+    def apple(posted=None, **more):
+        form = {} if posted is None else {"user": posted if isinstance(posted, str) else json.dumps(posted)}
+        claims.update(more)
+        return arrive(host, "apple", lambda url: {**scripted.agree(url), **form})
+
+    return apple
+
+
+ANN = {"name": {"firstName": "Ann", "lastName": "Example"}, "email": "boss@example.org"}
+
+
+def test_apples_name_is_kept_though_it_comes_once(apple):
+    first = apple(ANN)
+    assert first.account.extra_data["user"] == {"name": {"firstName": "Ann", "lastName": "Example"}}
+    assert first.login.user.email == "ann@example.org"
+    for _ in range(2):
+        again = apple()
+        assert again.account.extra_data["user"] == first.account.extra_data["user"]
+        assert again.account.extra_data["email"] == "ann@example.org"
+    assert apple({"name": {"firstName": "Anna"}}).account.extra_data["user"] == {
+        "name": {"firstName": "Anna"}
+    }
+
+
+def test_an_address_beside_the_name_is_never_read(apple):
+    result = apple({**ANN, "email": "boss@example.org", "sub": "boss"}, email=None)
+    assert result.missing == ("email",)
+    assert "boss" not in repr(dict(result.account.extra_data))
+
+
+def test_a_signed_claim_is_not_replaced(apple):
+    assert apple(ANN, user={"name": {"firstName": "Signed"}}).account.extra_data["user"]["name"] == {
+        "firstName": "Signed"
+    }
+
+
+@pytest.mark.parametrize(
+    ("user", "names"),
+    [
+        ({"name": {"firstName": "Ann"}}, {"firstName": "Ann"}),
+        ({"name": {"firstName": " A\x00n\u202en\r\n ", "lastName": ""}}, {"firstName": "Ann"}),
+        ({"name": {"firstName": "x" * 5000}}, {"firstName": "x" * 100}),
+        ({"name": {"firstName": 7, "lastName": ["x"]}}, None),
+        ({"name": {"firstName": "\ud800"}}, None),
+        ({"name": {"sub": "victim"}}, None),
+        ({"name": None}, None),
+        ({"name": "Ann"}, None),
+        ({"name": []}, None),
+        ({}, None),
+        ([], None),
+        ("null", None),
+        ("{", None),
+        ("", None),
+        ("[" * 9000, None),
+        ("7", None),
+        ("NaN", None),
+    ],
+)
+def test_names_of_any_kind(apple, user, names):
+    result = apple(user)
+    assert result.login.authenticated
+    assert result.account.extra_data.get("user") == (None if names is None else {"name": names})
+
+
+def test_other_providers_post_no_name(corp, arrive, scripted):
+    result = arrive(corp(), "corp", lambda url: {**scripted.agree(url), "user": json.dumps(ANN)})
+    assert "user" not in result.account.extra_data
+
+
+def test_the_profile_has_apples_name():
+    declared = next(each for each in BUILT_IN if each.id == "apple")
+    assert declared.read_profile({"sub": "1", "user": {"name": ANN["name"]}}).name == "Ann Example"
+    assert declared.read_profile({"sub": "1"}).name is None
 
 
 # What an operator sets up.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping
@@ -10,18 +11,20 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from authhost_hookspecs import Profile
+from authhost_hookspecs import OpenIDConnectProvider, Profile
 
 from authhost.errors import InvalidInput, ProviderFailed
 from authhost.inputs import text
 from authhost.providers.app import App
-from authhost.records import SocialToken
+from authhost.records import SocialToken, thawed
 
 logger = logging.getLogger(__name__)
 
+USER = "user"
 MADE_UP_CODE = "authhost-check"
 UID_LENGTH = 255
 NAME_LENGTH = 255
+NAME_PARTS, NAME_PART_LENGTH = ("firstName", "lastName"), 100
 PICTURE_LENGTH = 2048
 TOKEN = re.compile(r"[\x20-\x7e]{1,16384}")
 """The characters of a token (RFC 6749, appendix A.12); another would break the header that bears it."""
@@ -101,12 +104,41 @@ def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     )
 
 
+def posted_user(posted: str | None) -> dict[str, Any] | None:
+    """The name in a form field ``user`` as Apple posts it, or None.
+
+    Nobody has signed it: the name is cleaned and cut, and the address beside it
+    is left out.
+    """
+    try:
+        found = json.loads(posted or "")
+        names = {part: _cleaned(found["name"].get(part)) for part in NAME_PARTS}
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return None
+    names = {part: name for part, name in names.items() if name}
+    return {"name": names} if names else None
+
+
+def _cleaned(value: object) -> str:
+    text = value if isinstance(value, str) else ""
+    return "".join(each for each in text if each.isprintable()).strip()[:NAME_PART_LENGTH].strip()
+
+
 def shown(value: object, longest: int) -> str | None:
     """``value`` if it is printable text of 1 to ``longest`` characters, or None: for show alone."""
     try:
         return text(value, "profile", longest)
     except InvalidInput:
         return None
+
+
+def with_earlier_user(app: App, answer: Answer, earlier: Mapping[str, Any]) -> Answer:
+    """``answer`` with the name that was posted with an earlier one: it is posted only once."""
+    posts = isinstance(app.declaration, OpenIDConnectProvider) and app.declaration.posts_user
+    if not posts or USER in answer.data or USER not in earlier:
+        return answer
+    data = {**answer.data, USER: thawed(earlier[USER])}
+    return answer._replace(profile=read_profile(app, data), data=data)
 
 
 def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:

@@ -14,7 +14,16 @@ from authhost.errors import InvalidIdToken, ProviderFailed
 from authhost.keys import new_key, same
 from authhost.providers.app import App
 from authhost.providers.authorize import ANY_DOMAIN, HOSTED_DOMAIN
-from authhost.providers.client import MADE_UP_CODE, NONE, Answer, Begun, make_token, read_profile
+from authhost.providers.client import (
+    MADE_UP_CODE,
+    NONE,
+    USER,
+    Answer,
+    Begun,
+    make_token,
+    posted_user,
+    read_profile,
+)
 from authhost.providers.http import Zone, as_json, ask, is_secure, leads_here, published, storable
 from authhost.providers.idtoken import verify, verify_userinfo
 from authhost.providers.oauth2 import authorization
@@ -91,6 +100,9 @@ class OpenIDClient:
             raise InvalidIdToken(reason="nonce")
         _check_hosted_domain(claims, secrets.get(HOSTED_DOMAIN))
         data = merged(claims, self._userinfo(token, claims["sub"]))
+        user = posted_user(params.get(USER)) if self._declaration.posts_user else None
+        if user is not None:
+            data.setdefault(USER, user)
         try:
             storable(data)
         except (ValueError, RecursionError):

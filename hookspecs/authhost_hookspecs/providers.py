@@ -147,6 +147,12 @@ class OpenIDConnectProvider:
     """Whether the userinfo endpoint is asked, where there is one."""
     signed_secret: bool = False
     """The client's secret is a JWT signed by a key of the operator's (Apple)."""
+    posts_user: bool = False
+    """True where the first answer brings a form field ``user`` with the person's name (Apple). It is
+    not signed. ``read_profile`` finds the name under ``user``, and so do later logins.
+
+    .. versionadded:: 1.1
+    """
     trusts_emails: bool = True
     """Whether its word that an address is verified counts, unless the operator says otherwise.
     It never counts where ``issuer`` has ``{server}`` in it, unless the operator says so."""
