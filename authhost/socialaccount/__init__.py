@@ -4,6 +4,7 @@ from authhost.socialaccount.begin import begin
 from authhost.socialaccount.complete import complete
 from authhost.socialaccount.connections import disconnect, list_accounts, token
 from authhost.socialaccount.signup import signup
+from authhost.socialaccount.steps import cookie_name
 
 
 class SocialAccounts:
@@ -15,6 +16,7 @@ class SocialAccounts:
     disconnect = staticmethod(disconnect)
     list_accounts = staticmethod(list_accounts)
     token = staticmethod(token)
+    cookie_name = staticmethod(cookie_name)
 
 
 __all__ = ["SocialAccounts"]

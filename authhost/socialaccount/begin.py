@@ -77,7 +77,7 @@ def begin(
         },
     )
     host.hooks.social_login_begun(request, app.id, process)
-    return SocialRedirect(begun.url, state_token)
+    return SocialRedirect(begun.url, state_token, steps.cookie_of(begun.state))
 
 
 def _params(
