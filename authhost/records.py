@@ -195,7 +195,7 @@ class SocialRedirect:
     """Where the browser is sent. ``state_token`` belongs in a cookie of this browser until it is back.
 
     ``cookie_name`` is a name for that cookie that no other redirect has:
-    ``socialaccount.cookie_name`` finds it for the parameters of the callback.
+    `authhost.socialaccount.cookie_name` finds it for the parameters of the callback.
     """
 
     url: str

@@ -10,7 +10,14 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
-from authhost_hookspecs import OAuth2Provider, OpenIDConnectProvider, Profile, claims_profile, hookimpl
+from authhost_hookspecs import (
+    OAuth1Provider,
+    OAuth2Provider,
+    OpenIDConnectProvider,
+    Profile,
+    claims_profile,
+    hookimpl,
+)
 from conftest import Declares
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -71,6 +78,33 @@ def test_oauth1_refusals(oauth1_host, oauth1, arrive):
         other = oauth1_host.socialaccount.begin(request, "oauth1")
     with pytest.raises(InvalidState):
         arrive(oauth1_host, "oauth1", lambda url: oauth1.agree(other.url))
+
+
+def test_oauth1_of_a_provider_that_is_down(make_host, scripted, clock):
+    url = scripted.url
+    declaration = OAuth1Provider(
+        id="old",
+        name="Old",
+        request_token_url=f"{url}/request",
+        authorize_url=f"{url}/authorize",
+        access_token_url=f"{url}/access",
+        profile_url=f"{url}/me",
+        read_profile=claims_profile,
+    )
+    host = make_host({"d": Declares(declaration)}, providers={"old": APP})
+
+    def refusal():
+        with host.request() as request, pytest.raises(ProviderFailed) as caught:
+            host.socialaccount.begin(request, "old")
+        return caught.value.fields
+
+    scripted.instead["/request"] = lambda handler: (503, {}, b"down")
+    assert [refusal() for _ in range(3)] == [{"reason": "http_error", "status": 503}] * 3
+    assert scripted.asked == ["/request"]
+    clock.forward(seconds=10)
+    scripted.instead["/request"] = lambda handler: (401, {}, b"no")
+    assert [refusal() for _ in range(2)] == [{"reason": "token_refused"}] * 2
+    assert scripted.asked == ["/request"] * 3  # a refusal is not remembered
 
 
 def test_oauth1_wrong_secret(make_host, oauth1):

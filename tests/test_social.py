@@ -31,7 +31,7 @@ from authhost.errors import (
     SocialAccountTaken,
     Vetoed,
 )
-from authhost.socialaccount import SocialAccounts
+from authhost.socialaccount import cookie_name
 from authhost.socialaccount.begin import own_page
 from authhost.store.tables import addresses, sessions, social_accounts, social_steps, users
 
@@ -646,7 +646,7 @@ def test_several_tabs_have_a_cookie_each(make_host, scripted, oauth1, clock, kin
     for tab in order:
         params, target = tabs[tab]
         with host.request() as request:
-            state_token = cookies.pop(host.socialaccount.cookie_name(params))
+            state_token = cookies.pop(cookie_name(params))
             result = host.socialaccount.complete(request, kind, params=params, state_token=state_token)
         assert result.next == target
 
@@ -656,7 +656,7 @@ def test_several_tabs_have_a_cookie_each(make_host, scripted, oauth1, clock, kin
     [{}, {"state": ""}, {"state": None}, {"state": "\udc80"}, {"state": ["x"]}, {"state": "x" * 10**6}],
 )
 def test_any_callback_names_a_cookie(params):
-    name = SocialAccounts.cookie_name(params)
+    name = cookie_name(params)
     assert re.fullmatch(r"__Host-authhost-social-[0-9a-f]{16}", name)
 
 
@@ -669,7 +669,7 @@ def test_the_name_of_the_cookie_tells_nothing(make_host, scripted, clock):
     state = parse_qs(urlsplit(redirect.url).query)["state"][0]
     assert state not in redirect.cookie_name
     assert redirect.state_token not in redirect.cookie_name + repr(redirect)
-    denied = host.socialaccount.cookie_name({"state": state, "error": "access_denied"})
+    denied = cookie_name({"state": state, "error": "access_denied"})
     assert denied == redirect.cookie_name
 
 

@@ -647,7 +647,7 @@ def test_discovery_that_leads_to_this_machine(make_host, monkeypatch, name, endp
     found = {"issuer": issuer, endpoint: f"https://{name}/x"}
     for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
         found.setdefault(each, f"{issuer}/{each}")
-    monkeypatch.setattr(openid_client, "published", lambda *_: http.Published(found, http.Zone.PUBLIC))
+    monkeypatch.setattr(openid_client, "published", lambda *_: found)
     app = {"provider": "openid_connect", "server": issuer, "client_id": "site"}
     with pytest.raises(ProviderFailed) as caught:
         begun(make_host(providers={"bad": app}))

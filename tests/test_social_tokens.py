@@ -165,6 +165,12 @@ def test_a_refresh_on_demand_without_a_refresh_token(make, arrive, scripted):
         ((500, {}, b'{"error": "invalid_grant"}'), {"reason": "http_error", "status": 500}, "later"),
         ((429, {}, b"{}"), {"reason": "http_error", "status": 429}, "later"),
         ((404, {}, b"<html>"), {"reason": "http_error", "status": 404}, "later"),
+        ((400, {}, b'{"error": "server_error"}'), {"reason": "http_error", "status": 400}, "later"),
+        (
+            (401, {}, b'{"error": "invalid_client"}'),
+            {"reason": "token_refused", "error": "invalid_client"},
+            "later",
+        ),
         ((401, {}, b"[]"), {"reason": "http_error", "status": 401}, "later"),
         (
             (400, {}, b'{"error": "invalid_grant"}'),

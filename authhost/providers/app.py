@@ -35,7 +35,8 @@ class ProviderSettings:
     token_endpoint_auth_method: Literal["", "client_secret_basic", "client_secret_post"] = ""
     """How the secret is sent; unless set, as the declaration or the discovery document says."""
     trust_emails: bool | None = None
-    """Whether the provider's word that an address is verified counts; else the declaration decides."""
+    """Whether the provider's word that an address is verified counts. Unless set, the declaration
+    decides for the provider's own server; another ``server`` is not trusted."""
     login_by_email: bool = False
     """A person with a verified address of a local account is connected to that account."""
     team_id: str = ""

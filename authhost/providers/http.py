@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from time import monotonic
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -159,7 +159,6 @@ class _Deadline:
 
     def __init__(self, nearest: Zone) -> None:
         self.over = threading.Event()
-        self.zone = Zone.PUBLIC
         self._nearest = nearest
         self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(DEADLINE, self._end)
@@ -172,8 +171,8 @@ class _Deadline:
         before a byte is sent. The name is not resolved again, so its owner cannot
         answer in two ways.
         """
-        self.zone = zone_of(sock.getpeername()[0])
-        if self.zone < self._nearest:
+        _here.zone = zone = zone_of(sock.getpeername()[0])
+        if zone < self._nearest:
             sock.close()
             raise ProviderFailed(reason="private_address")
         self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
@@ -226,9 +225,6 @@ class _SecurePool(HTTPSConnectionPool):
 class Transport(HTTPAdapter):
     """Sends one request; raises `ProviderFailed` with a ``reason``."""
 
-    zone = Zone.PUBLIC
-    """Where the last request went."""
-
     def __init__(
         self, plain: frozenset[str] = frozenset(), nearest: Zone = Zone.HERE, **options: Any
     ) -> None:
@@ -261,7 +257,6 @@ class Transport(HTTPAdapter):
                 raise ProviderFailed(reason="timeout" if deadline.over.is_set() else "unreachable") from None
             if deadline.over.is_set():  # what was cut short may look whole
                 raise ProviderFailed(reason="timeout")
-            self.zone = deadline.zone
         if response.is_redirect:
             raise ProviderFailed(reason="redirected")
         return response
@@ -297,7 +292,7 @@ def _decoded(content: bytes, encoding: str) -> bytes:
     return found
 
 
-def prepare(session: requests.Session, *urls: str, nearest: Zone = Zone.HERE) -> Transport:
+def prepare(session: requests.Session, *urls: str, nearest: Zone = Zone.HERE) -> None:
     """Let ``session`` send through `Transport` alone; ``urls`` are those that it will ask.
 
     ``nearest`` is the nearest zone that it may reach.
@@ -315,7 +310,6 @@ def prepare(session: requests.Session, *urls: str, nearest: Zone = Zone.HERE) ->
     transport = Transport(plain, nearest)
     for prefix in (SECURE, PLAIN):
         session.mount(prefix, transport)
-    return transport
 
 
 def ask(method: str, url: str, *, nearest: Zone = Zone.HERE, **options: Any) -> requests.Response:
@@ -334,26 +328,24 @@ def asked(session: requests.Session, method: str, url: str, **options: Any) -> r
         raise ProviderFailed(reason="unreachable") from None
 
 
-class Published(NamedTuple):
-    """What a provider publishes, and where it does."""
-
-    value: Any
-    zone: Zone
+def zone_reached() -> Zone:
+    """Where the last request of this thread went."""
+    return getattr(_here, "zone", Zone.PUBLIC)
 
 
-def published(url: str, nearest: Zone = Zone.HERE) -> Published:
+def published(url: str, nearest: Zone = Zone.HERE) -> Any:
     """The JSON of what a provider publishes: tried three times where it is busy, within the time of one."""
     if not is_secure(url):
         raise ProviderFailed(reason="not_https")
     until = monotonic() + DEADLINE
     with requests.Session() as session:
-        transport = prepare(session, url, nearest=nearest)
+        prepare(session, url, nearest=nearest)
         for pause in (0.1, 0.2, None):
             response = asked(session, "GET", url)
             if response.status_code not in BUSY or pause is None or monotonic() + pause > until:
                 break
             threading.Event().wait(pause)
-    return Published(as_json(response), transport.zone)
+    return as_json(response)
 
 
 def as_json(response: requests.Response) -> Any:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from time import monotonic
-from typing import Any, NamedTuple
+from typing import Any
 
 import jwt
 from authhost_hookspecs import OpenIDConnectProvider
@@ -24,7 +24,17 @@ from authhost.providers.client import (
     posted_user,
     read_profile,
 )
-from authhost.providers.http import Zone, as_json, ask, is_secure, leads_here, published, storable
+from authhost.providers.failures import RecentFailures
+from authhost.providers.http import (
+    Zone,
+    as_json,
+    ask,
+    is_secure,
+    leads_here,
+    published,
+    storable,
+    zone_reached,
+)
 from authhost.providers.idtoken import verify, verify_userinfo
 from authhost.providers.oauth2 import authorization
 from authhost.providers.token_endpoint import TokenEndpoint
@@ -36,19 +46,12 @@ KEEP = 3600.0
 """Seconds for which what a provider publishes is not asked for again."""
 REFETCH = 60.0
 """Seconds between two looks for a key that is not among those known."""
-REMEMBER_FAILURE = timedelta(seconds=10)
-"""How long a provider that could not be asked is not asked again, by the host's clock."""
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 PROTOCOL_CLAIMS = frozenset(
     {"aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time"}
 )
 SECRET_LIFETIME = 300
 """Seconds for which a signed client secret is valid."""
-
-
-class _Failure(NamedTuple):
-    error: ProviderFailed | InvalidIdToken
-    at: datetime
 
 
 class OpenIDClient:
@@ -61,7 +64,7 @@ class OpenIDClient:
         self._keys: Keys = []
         # No endpoint that the issuer names may be nearer than the issuer itself.
         self._zone = Zone.PUBLIC
-        self._failures: dict[str, _Failure] = {}
+        self._failures = RecentFailures(clock)
 
     # What the flows call.
 
@@ -126,13 +129,13 @@ class OpenIDClient:
     def metadata(self) -> Mapping[str, Any]:
         """The discovery document (Discovery 1.0, section 4)."""
         if self._metadata is None or monotonic() - self._metadata_at > KEEP:
-            self._once("discovery", self._fetch_metadata)
+            self._failures.ask("discovery", self._fetch_metadata)
         assert self._metadata is not None
         return self._metadata
 
     def _fetch_metadata(self) -> None:
         issuer = self._app.namespace
-        found, zone = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        found = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
         if found.get("issuer") != issuer:
             raise InvalidIdToken(reason="issuer_mismatch", found=_printable(found.get("issuer")))
         for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
@@ -141,7 +144,8 @@ class OpenIDClient:
                 raise ProviderFailed(reason="discovery_malformed")
             if leads_here(url) and not leads_here(issuer):  # it would have us ask this machine
                 raise ProviderFailed(reason="discovery_malformed")
-        self._metadata, self._metadata_at, self._zone = found, monotonic(), zone
+        self._zone = zone_reached()
+        self._metadata, self._metadata_at = found, monotonic()
 
     def keys(self) -> Keys:
         """The keys that sign ID tokens (RFC 7517)."""
@@ -150,27 +154,15 @@ class OpenIDClient:
         return self._keys
 
     def _fetch_keys(self) -> None:
-        self._once("keys", self._fetch_key_set)
+        self._failures.ask("keys", self._fetch_key_set)
 
     def _fetch_key_set(self) -> None:
         url = self.metadata()["jwks_uri"]
-        found = _published(url, self._zone)[0].get("keys")
+        found = _published(url, self._zone).get("keys")
         if not isinstance(found, list):
             raise ProviderFailed(reason="keys_malformed")
         self._keys = [each for each in found if isinstance(each, Mapping)]
         self._keys_at = monotonic()
-
-    def _once(self, what: str, fetch: Callable[[], None]) -> None:
-        """Call ``fetch``. A failure is raised again for some seconds before the provider is asked again:
-        one that is down would cost each login a thread for the length of a time-out."""
-        failure = self._failures.get(what)
-        if failure is not None and timedelta(0) <= self._clock() - failure.at < REMEMBER_FAILURE:
-            raise type(failure.error)(**failure.error.fields)
-        try:
-            fetch()
-        except (ProviderFailed, InvalidIdToken) as error:
-            self._failures[what] = _Failure(type(error)(**error.fields), self._clock())
-            raise
 
     def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
         """The claims of an ID token."""
@@ -276,8 +268,8 @@ def _printable(value: object) -> str:
     return "".join(each for each in str(value)[:200] if each.isascii() and each.isprintable())
 
 
-def _published(url: str, nearest: Zone = Zone.HERE) -> tuple[Mapping[str, Any], Zone]:
-    found, zone = published(url, nearest)
+def _published(url: str, nearest: Zone = Zone.HERE) -> Mapping[str, Any]:
+    found = published(url, nearest)
     if not isinstance(found, dict):
         raise ProviderFailed(reason="discovery_malformed")
-    return found, zone
+    return found

@@ -101,7 +101,7 @@ def _client(app: App, clock: Callable[[], datetime]) -> Client:
     if isinstance(app.declaration, OAuth1Provider):
         from authhost.providers.oauth1 import OAuth1Client
 
-        return OAuth1Client(app, app.declaration)
+        return OAuth1Client(app, app.declaration, clock)
     if isinstance(app.declaration, OAuth2Provider):
         from authhost.providers.oauth2 import OAuth2Client
 

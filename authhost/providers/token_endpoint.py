@@ -14,11 +14,12 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
+from authhost.providers.failures import is_busy
 from authhost.providers.http import Zone, prepare, quietly, shown_to_oauthlib
 from authhost.records import SocialToken
 
-BUSY = (408, 425, 429)
-"""Statuses of a provider that may answer a moment later, beside all from 500 on."""
+OUTAGES = ("temporarily_unavailable", "server_error")
+"""Errors of an endpoint that is down (RFC 6749, section 4.1.2.1), which some send with a status of 400."""
 LONGEST_LIFETIME = 100 * 366 * 24 * 3600
 """Seconds. A token that lasts longer has no end."""
 
@@ -109,7 +110,8 @@ def _readable(response: Response) -> Response:
     """
     status = response.status_code
     fields = _parsed(response)
-    if status >= 500 or status in BUSY or (status >= 400 and "error" not in fields):
+    says_nothing = fields.get("error") is None or fields["error"] in OUTAGES
+    if is_busy(status) or (status >= 400 and says_nothing):
         raise ProviderFailed(reason="http_error", status=status)
     fields = {name: value for name, value in fields.items() if value is not None}
     lifetime = _seconds(fields.pop("expires_in", None))

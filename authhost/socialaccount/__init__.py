@@ -1,4 +1,7 @@
-"""The flows of social login: ``host.socialaccount.begin(request, …)`` and its like."""
+"""The flows of social login: ``host.socialaccount.begin(request, …)`` and its like.
+
+`cookie_name` finds the name of the cookie that belongs to a callback.
+"""
 
 from authhost.socialaccount.begin import begin
 from authhost.socialaccount.complete import complete
@@ -16,7 +19,6 @@ class SocialAccounts:
     disconnect = staticmethod(disconnect)
     list_accounts = staticmethod(list_accounts)
     token = staticmethod(token)
-    cookie_name = staticmethod(cookie_name)
 
 
-__all__ = ["SocialAccounts"]
+__all__ = ["SocialAccounts", "cookie_name"]

@@ -13,6 +13,8 @@ from authhost.request import Request
 from authhost.socialaccount import tokens
 from authhost.store import queries, statements
 
+OPERATORS_FAULTS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+"""Errors of the token endpoint that a login by the provider would not mend."""
 ENDED = "This connection has ended. Please log in there again."
 EARLY = timedelta(seconds=60)
 """A token that ends so soon is refreshed: the call it is for takes time, and clocks differ."""
@@ -60,7 +62,8 @@ def token(
     Raises `LoginRequired`, `InvalidInput`, `SocialAccountNotFound`,
     `ProviderNotFound`, `InvalidIdToken` and `ProviderFailed`. Its field
     ``reason`` says what to do: at ``token_expired``, ``no_refresh_token`` and
-    ``token_refused`` the person has to log in by the provider again; at any other,
+    ``token_refused`` the person has to log in by the provider again (unless
+    ``error`` is ``invalid_client``: compare the settings with the provider's); at any other,
     such as ``timeout`` or ``http_error`` with its ``status``, try again later.
     ``RuntimeError`` where the unit has written something before.
     """
@@ -85,7 +88,10 @@ def token(
         now = _kept(request, identifier)
         if now.sealed != kept.sealed:
             return now.token
-        if error.fields.get("reason") == "token_refused":
+        if (
+            error.fields.get("reason") == "token_refused"
+            and error.fields.get("error") not in OPERATORS_FAULTS
+        ):
             raise ProviderFailed(ENDED, **error.fields) from None
         raise
     values = {

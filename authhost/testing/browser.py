@@ -7,6 +7,7 @@ from typing import Any
 from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult
 from authhost.request import Request
+from authhost.socialaccount import cookie_name
 from authhost.testing.openid import NAME, LocalProvider
 
 SOCIAL = "social_"
@@ -70,7 +71,7 @@ class Browser:
         assert self.provider is not None, "this browser knows no provider"
         self.provider.person(sub, **claims)
         params = self.provider.visit(redirect, sub, agree=agree)
-        state_token = self.cookies.pop(self.host.socialaccount.cookie_name(params), None)
+        state_token = self.cookies.pop(cookie_name(params), None)
         result: SocialResult = self("social_complete", provider=NAME, params=params, state_token=state_token)
         return result
 
