@@ -28,6 +28,7 @@ from authhost.errors import (
 )
 from authhost.providers import http
 from authhost.providers import openid as openid_client
+from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import SocialToken
 from authhost.store.tables import metadata, social_steps
@@ -652,6 +653,26 @@ def test_discovery_that_leads_to_this_machine(make_host, monkeypatch, name, endp
     with pytest.raises(ProviderFailed) as caught:
         begun(make_host(providers={"bad": app}))
     assert caught.value.fields["reason"] == "discovery_malformed"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:10.0.0.1"]
+)
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+def test_discovery_that_leads_to_a_name_inside(monkeypatch, address, endpoint):
+    issuer = "https://evil.example"
+    found = {"issuer": issuer, endpoint: "https://inside.evil.example/x"}
+    for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
+        found.setdefault(each, f"{issuer}/{each}")
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in ("8.8.8.8", address)]
+    monkeypatch.setattr(openid_client, "published", lambda *_: found)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    declaration = next(each for each in BUILT_IN if each.id == "openid_connect")
+    app = App("bad", declaration, ProviderSettings(client_id="site", server=issuer))
+    client = openid_client.OpenIDClient(app, declaration, lambda: datetime.now(UTC))
+    with pytest.raises(ProviderFailed) as caught:
+        client.metadata()
+    assert caught.value.fields["reason"] == "private_address"
 
 
 @pytest.mark.parametrize("path", ["/token", "/jwks", "/userinfo"])

@@ -114,6 +114,15 @@ def zone_of(address: str) -> Zone:
     return Zone.PUBLIC if found.is_global else Zone.PRIVATE
 
 
+def zone_of_name(url: str) -> Zone:
+    """The nearest zone that the host of ``url`` resolves to; `Zone.PUBLIC` where it does not resolve."""
+    try:
+        found = socket.getaddrinfo(host_of(url).strip("[]"), None, type=socket.SOCK_STREAM)
+        return min((zone_of(str(each[4][0])) for each in found), default=Zone.PUBLIC)
+    except (OSError, ValueError):
+        return Zone.PUBLIC
+
+
 def leads_here(url: str) -> bool:
     """Whether the host of ``url`` names this machine, in any form that a resolver takes.
 
@@ -328,8 +337,10 @@ def asked(session: requests.Session, method: str, url: str, **options: Any) -> r
         raise ProviderFailed(reason="unreachable") from None
 
 
-def zone_reached() -> Zone:
-    """Where the last request of this thread went."""
+def zone_reached(*, forget: bool = False) -> Zone:
+    """Where the last request of this thread went; `Zone.PUBLIC` before the first, or after ``forget``."""
+    if forget:
+        _here.zone = Zone.PUBLIC
     return getattr(_here, "zone", Zone.PUBLIC)
 
 

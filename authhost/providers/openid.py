@@ -29,10 +29,12 @@ from authhost.providers.http import (
     Zone,
     as_json,
     ask,
+    host_of,
     is_secure,
     leads_here,
     published,
     storable,
+    zone_of_name,
     zone_reached,
 )
 from authhost.providers.idtoken import verify, verify_userinfo
@@ -135,7 +137,9 @@ class OpenIDClient:
 
     def _fetch_metadata(self) -> None:
         issuer = self._app.namespace
+        zone_reached(forget=True)
         found = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        zone = zone_reached()
         if found.get("issuer") != issuer:
             raise InvalidIdToken(reason="issuer_mismatch", found=_printable(found.get("issuer")))
         for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
@@ -144,7 +148,10 @@ class OpenIDClient:
                 raise ProviderFailed(reason="discovery_malformed")
             if leads_here(url) and not leads_here(issuer):  # it would have us ask this machine
                 raise ProviderFailed(reason="discovery_malformed")
-        self._zone = zone_reached()
+            elsewhere = host_of(url) != host_of(issuer) and name != "authorization_endpoint"
+            if elsewhere and zone > Zone.HERE and zone_of_name(url) < zone:
+                raise ProviderFailed(reason="private_address")
+        self._zone = zone
         self._metadata, self._metadata_at = found, monotonic()
 
     def keys(self) -> Keys:
