@@ -5,7 +5,9 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
@@ -14,7 +16,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
 from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import AuthError, Conflict, InvalidInput, RequiredPluginFailed
+from authhost.errors import (
+    AuthError,
+    Conflict,
+    HostClosed,
+    InvalidInput,
+    RequiredPluginFailed,
+    UnitOfWorkClosed,
+)
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.inputs import email as parse_email
 from authhost.keys import digest
@@ -34,6 +43,22 @@ log = logging.getLogger("authhost")
 
 USER_AGENT_LENGTH = 512
 LANGUAGE_LENGTH = 512
+
+
+class Phase(Enum):
+    """Where a unit of work is in its life."""
+
+    NEW = "has not been entered; use it as `with host.request(…) as request:`"
+    OPEN = ""
+    ENDING = "has been committed, so nothing can be written any more; ask host.request() for another one"
+    ENDED = "has ended with its `with` block; ask host.request() for another one"
+
+
+class Callback(NamedTuple):
+    """What is called after the commit, and the plugin that asked for it, if any."""
+
+    plugin: GuardedPlugin | None
+    run: Callable[[], None]
 
 
 class QueuedRow(NamedTuple):
@@ -74,7 +99,11 @@ class Request:
         self.identifier_digest: str | None = None
         self.provider: str | None = None
         self.must_store = False
-        self.db_touched = False
+        self.depth = 0
+        """How many calls of hooks are under way, one within the other."""
+        self.savepoints: list[int] = []
+        """The depths of those that have written, so that there is a savepoint to go back to."""
+        self._phase = Phase.NEW
         self._token = session_token
         self._loaded = False
         self._session: Session | None = None
@@ -82,7 +111,7 @@ class Request:
         self._connection: Connection | None = None
         self._db: DatabaseSession | None = None
         self.queued: list[QueuedRow] = []
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callback] = []
         self._refusals: list[tuple[str, AuthError, User | None]] = []
 
     # What plugins and applications read.
@@ -127,6 +156,7 @@ class Request:
 
     def user_by_email(self, email: str) -> User | None:
         """The account that owns ``email`` and has verified it, or None."""
+        self.check_open()
         try:
             address = queries.claimed_address(self, parse_email(email).key)
         except InvalidInput:
@@ -158,18 +188,16 @@ class Request:
     @property
     def db(self) -> DatabaseSession:
         """The SQLAlchemy session of this unit; a plugin's failed call undoes what it did here."""
+        connection = self.connection
         if self._db is None:
             from sqlalchemy.orm import Session as DatabaseSession
 
-            self._db = DatabaseSession(self.connection, join_transaction_mode="create_savepoint")
-        if self.caller is not None and not self.db_touched:
-            self.db_touched = True
-            if self._db.in_transaction():
-                self._db.commit()
+            self._db = DatabaseSession(connection, join_transaction_mode="create_savepoint")
         return self._db
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         """Queue one row, written just before the commit with all others."""
+        self.check_open(writing=True)
         _insert_into(table, tuple(values))  # a wrong column is named here, where the mistake is
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
@@ -177,7 +205,8 @@ class Request:
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once this unit has been committed."""
-        self.callbacks.append(callback)
+        self.check_open(writing=True)
+        self.callbacks.append(Callback(self.caller, callback))
 
     # What the guard uses.
 
@@ -186,17 +215,44 @@ class Request:
         return len(self.queued), len(self.callbacks)
 
     def undo(self, mark: tuple[int, int]) -> None:
-        """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
-        del self.queued[mark[0] :], self.callbacks[mark[1] :]
-        if self.db_touched and self._db is not None:
-            self._db.rollback()
-            self.db_touched = False
-
-    def release_db(self) -> None:
-        """Keep what the caller wrote through `db`."""
+        """Drop what was queued since ``mark``, and what this call of a hook wrote, by whatever way."""
+        self.drop(mark)
+        if not self.savepoints or self.savepoints[-1] != self.depth or self._connection is None:
+            return
+        self.savepoints.pop()
         if self._db is not None:
+            self._db.rollback()
+        if not was_ended(self._connection):
+            with suppress(DBAPIError):  # a plugin may have ended the transaction, savepoint and all
+                self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
+                self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
+
+    def drop(self, mark: tuple[int, int]) -> None:
+        """Drop what was queued since ``mark``."""
+        del self.queued[mark[0] :], self.callbacks[mark[1] :]
+
+    def release_call(self) -> None:
+        """Keep what this call of a hook wrote."""
+        if self.savepoints[-1] != self.depth:
+            return
+        if self._db is not None and self._db.in_transaction():
             self._db.commit()
-        self.db_touched = False
+        self.connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
+        self.savepoints.pop()
+
+    @property
+    def _savepoint(self) -> str:
+        return f"authhost_call_{self.depth}"
+
+    def check_open(self, *, writing: bool = False) -> None:
+        """Raise `UnitOfWorkClosed` outside the ``with`` block, and `HostClosed` for a closed host.
+
+        The callbacks of `on_commit` may read; they may not write, since nothing would commit that.
+        """
+        if self._phase is not Phase.OPEN and (writing or self._phase is not Phase.ENDING):
+            raise UnitOfWorkClosed(f"this request {self._phase.value}")
+        if self.host.closed:
+            raise HostClosed
 
     # What the flows use.
 
@@ -204,8 +260,15 @@ class Request:
     def connection(self) -> Connection:
         """The connection of the transaction; opens it."""
         if self._connection is None:
+            self.check_open(writing=True)
             self._connection = self.host.engine.connect()
             self._connection.begin()
+        if self.depth and (not self.savepoints or self.savepoints[-1] != self.depth):
+            # The first write of a call of a hook, be it by a flow that the plugin calls.
+            if self._db is not None and self._db.in_transaction():
+                self._db.commit()
+            self._connection.exec_driver_sql(f"SAVEPOINT {self._savepoint}")
+            self.savepoints.append(self.depth)
         return self._connection
 
     @property
@@ -220,6 +283,7 @@ class Request:
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of ``statement``: within the transaction if one is open, else by itself."""
+        self.check_open()
         if self._connection is not None:
             return self._connection.execute(statement, values).all()
         with self.host.reader.connect() as connection:
@@ -260,6 +324,7 @@ class Request:
         self.host.hooks.flow_refused(self, flow, error, user)
 
     def _load(self) -> None:
+        self.check_open()
         if self._loaded:
             return
         self._loaded = True
@@ -282,6 +347,11 @@ class Request:
 
     def commit(self) -> None:
         """Store everything, then run the callbacks. The unit can go on with a new transaction."""
+        self.check_open(writing=True)
+        self._store()
+        self._call_back()
+
+    def _store(self) -> None:
         if self._db is not None and self._db.in_transaction():
             self._db.commit()
         if self.queued:
@@ -292,8 +362,13 @@ class Request:
             self._connection.commit()
         self._close()
         self._refusals.clear()
+
+    def _call_back(self) -> None:
         callbacks, self.callbacks = self.callbacks, []
-        for callback in callbacks:
+        for plugin, callback in callbacks:
+            if plugin is not None:
+                plugin.after_commit(self, callback)
+                continue
             try:
                 callback()
             except FAILURES as error:
@@ -301,6 +376,10 @@ class Request:
 
     def rollback(self) -> None:
         """Undo everything that was not committed."""
+        self.check_open(writing=True)
+        self._undo_all()
+
+    def _undo_all(self) -> None:
         self.queued.clear()
         self.callbacks.clear()
         if self._connection is not None:
@@ -308,6 +387,7 @@ class Request:
         self._close()
 
     def _close(self) -> None:
+        self.savepoints.clear()
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -359,6 +439,14 @@ class Request:
             self.connection.execute(_insert_into(table, names), values)
 
     def __enter__(self) -> Request:
+        if self._phase is not Phase.NEW:
+            raise UnitOfWorkClosed(
+                "this request has been entered already, and serves one `with` block; "
+                "ask host.request() for another one"
+            )
+        if self.host.closed:
+            raise HostClosed
+        self._phase = Phase.OPEN
         return self
 
     def __exit__(
@@ -367,22 +455,32 @@ class Request:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        try:
+            self._end(error)
+        finally:
+            self._phase = Phase.ENDED
+            self._undo_all()  # nothing keeps a transaction open
+
+    def _end(self, error: BaseException | None) -> None:
         if error is None or isinstance(error, AuthError):
             try:
-                self.commit()
+                self._store()
             except BaseException as failure:
-                self.rollback()
+                self._undo_all()
                 if isinstance(failure, DBAPIError) and is_deadlock(failure):
                     raise Conflict from failure
                 raise
-            return
-        refusals, self._refusals = self._refusals, []
-        self.rollback()
-        if refusals:
+        else:
+            refusals, self._refusals = self._refusals, []
+            self._undo_all()
+            if not refusals:
+                return
             # An earlier flow of this unit refused: that much is stored all the same.
             for refusal in refusals:
                 self.host.hooks.flow_refused(self, *refusal)
-            self.commit()
+            self._store()
+        self._phase = Phase.ENDING
+        self._call_back()
 
 
 @lru_cache(maxsize=256)

@@ -33,6 +33,7 @@ def _run_as(
 ) -> Callable[Concatenate[Request, P], R]:
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        request.check_open(writing=True)
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
         savepoint = None if clean else request.connection.begin_nested()
@@ -43,7 +44,7 @@ def _run_as(
                 request.rollback()
             else:
                 savepoint.rollback()
-                request.undo(mark)
+                request.drop(mark)
             request.restore(state)
             refusal = _refusal(error, clean)
             if refusal is None:

@@ -14,10 +14,10 @@ from typing import Any
 import authhost_hookspecs as contract
 
 from authhost.discovery import PluginRegistry
+from authhost.guard import FAILURES
+from authhost.implementations import SPEC_ARGUMENTS, Implementation, marked
 from authhost.settings import Settings
 
-IMPL = f"{contract.PROJECT_NAME}_impl"
-"""Where `hookimpl` leaves its options."""
 SECRET = "of-the-conformance-suite-" * 2
 
 
@@ -43,12 +43,14 @@ class Subject:
     @property
     def implementations(self) -> dict[str, Callable[..., Any]]:
         """Its functions by hook."""
-        found = {}
-        for name in dir(self.plugin):
-            options = getattr(inspect.getattr_static(self.plugin, name), IMPL, None)
-            if options is not None:
-                found[options.get("specname") or name] = getattr(self.plugin, name)
-        return found
+        return {each.hook: each.function for each in self.marked()}
+
+    def marked(self) -> list[Implementation]:
+        """The same with their options; of a plugin that cannot be inspected, none."""
+        try:
+            return [each for each in marked(self.plugin) if each.hook in SPEC_ARGUMENTS]
+        except FAILURES:
+            return []
 
     @property
     def root(self) -> Path | None:
