@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
+from sqlalchemy import Connection, Executable, Insert, NestedTransaction, Row, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import (
@@ -235,10 +235,20 @@ class Request:
         """Keep what this call of a hook wrote."""
         if self.savepoints[-1] != self.depth:
             return
-        if self._db is not None and self._db.in_transaction():
-            self._db.commit()
+        self._settle_db()
         self.connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
         self.savepoints.pop()
+
+    def savepoint(self) -> NestedTransaction:
+        """Begin what a flow undoes when it fails."""
+        connection = self.connection
+        self._settle_db()
+        return connection.begin_nested()
+
+    def _settle_db(self) -> None:
+        """End the savepoint of `db`: released later, it would take those with it that were set since."""
+        if self._db is not None and self._db.in_transaction():
+            self._db.commit()
 
     @property
     def _savepoint(self) -> str:
@@ -265,8 +275,7 @@ class Request:
             self._connection.begin()
         if self.depth and (not self.savepoints or self.savepoints[-1] != self.depth):
             # The first write of a call of a hook, be it by a flow that the plugin calls.
-            if self._db is not None and self._db.in_transaction():
-                self._db.commit()
+            self._settle_db()
             self._connection.exec_driver_sql(f"SAVEPOINT {self._savepoint}")
             self.savepoints.append(self.depth)
         return self._connection
@@ -352,8 +361,7 @@ class Request:
         self._call_back()
 
     def _store(self) -> None:
-        if self._db is not None and self._db.in_transaction():
-            self._db.commit()
+        self._settle_db()
         if self.queued:
             self._store_queued()
         if self._connection is not None:

@@ -36,7 +36,7 @@ def _run_as(
         request.check_open(writing=True)
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
-        savepoint = None if clean else request.connection.begin_nested()
+        savepoint = None if clean else request.savepoint()
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
