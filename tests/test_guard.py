@@ -12,6 +12,7 @@ from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
+from authhost.check import problems
 from authhost.errors import DeliveryFailed, EmailTaken, RequiredPluginFailed, Vetoed
 from authhost.store.tables import addresses
 
@@ -450,3 +451,43 @@ def test_what_the_application_wrote_stays_when_a_flow_inside_a_hook_is_undone(ma
         request.db.execute(notes.insert().values(text="and more"))
     assert stored(host) == ["and more", "the application's"]
     assert emails(host) == ["ann@example.org"]
+
+
+# What the operator is told.
+
+
+def test_check_lists_who_can_refuse(make_host, run):
+    def breaks():
+        fails()
+
+    def asks(request): ...
+
+    plugins = {
+        "both": Both(),
+        "login": Hooked("before_login", breaks),
+        "none": Hooked("user_logged_in", asks),
+    }
+    host = make_host(plugins)
+    assert [each for each in problems(host) if each.level == "note"] == [
+        (
+            "note",
+            "plugin both can refuse logins and signups (before_login, before_signup)",
+            "if you do not mean it to, add both to blocked_plugins",
+        ),
+        (
+            "note",
+            "plugin login can refuse logins (before_login)",
+            "if you do not mean it to, add login to blocked_plugins",
+        ),
+    ]
+    with pytest.raises(Vetoed):
+        run(host, "signup", email="ann@example.org", password=PASSWORD)
+    assert any("failed 1 times so far" in each.problem for each in problems(host))
+
+
+class Both:
+    @hookimpl
+    def before_signup(self): ...
+
+    @hookimpl
+    def before_login(self): ...
