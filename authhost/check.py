@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from authhost.implementations import VETOES
 from authhost.settings import unknown_variables
 from authhost.store.tables import users
 
@@ -22,9 +23,9 @@ ARGON2_FLOOR = ((47104, 1), (19456, 2), (12288, 3))
 
 
 class Problem(NamedTuple):
-    """One finding. An error makes ``authhost check`` fail."""
+    """One finding. An error makes ``authhost check`` fail; a note is only to be known."""
 
-    level: Literal["error", "warning"]
+    level: Literal["error", "warning", "note"]
     problem: str
     do: str
 
@@ -38,6 +39,7 @@ def problems(host: AuthHost) -> list[Problem]:
         *_hash(settings),
         *_passwords(host),
         *_plugins(host),
+        *_vetoes(host),
         *_providers(host),
         *_limits(host),
     ]
@@ -189,6 +191,21 @@ def _plugins(host: AuthHost) -> Iterator[Problem]:
             f"{' and '.join(deliverers)} all deliver e-mail; the first that takes a message has it",
             "block all but one",
         )
+
+
+def _vetoes(host: AuthHost) -> Iterator[Problem]:
+    """The plugins that can refuse: where one breaks, nobody gets in."""
+    for record in host.registry.loaded():
+        vetoes = [hook for hook in record.hooks if hook in VETOES]
+        if vetoes:
+            what = " and ".join(hook.removeprefix("before_").replace("_", " ") + "s" for hook in vetoes)
+            failed = sum(record.stats[hook].failures for hook in vetoes)
+            told = f", and failed {failed} times so far" if failed else ""
+            yield Problem(
+                "note",
+                f"plugin {record.name} can refuse {what} ({', '.join(vetoes)}){told}",
+                f"if you do not mean it to, add {record.name} to blocked_plugins",
+            )
 
 
 def _providers(host: AuthHost) -> Iterator[Problem]:

@@ -16,7 +16,7 @@ from authhost.devices import Devices
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
-from authhost.errors import ConfigurationError
+from authhost.errors import ConfigurationError, HostClosed
 from authhost.guard import HookStats
 from authhost.ids import Identifiers
 from authhost.keys import derive
@@ -58,6 +58,8 @@ class AuthHost:
         upgrade_database: bool = False,
         check_database: bool = True,
     ) -> None:
+        self.closed = False
+        """Whether `close` has been called: requests, flows and maintenance then raise `HostClosed`."""
         self.settings = settings
         self.clock = clock
         self._identifiers = Identifiers(clock)
@@ -116,8 +118,10 @@ class AuthHost:
 
         ``session_token``, ``pending_token`` and ``device_token`` are those of
         this browser's cookies. ``language`` is what the user has chosen, or the
-        browser's Accept-Language.
+        browser's Accept-Language. A request that is used outside its block raises
+        `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
+        self._check_not_closed()
         return Request(
             self,
             ip_address=ip_address,
@@ -140,10 +144,12 @@ class AuthHost:
 
     def upgrade_database(self) -> None:
         """Apply all migrations, authhost's own and the plugins'."""
+        self._check_not_closed()
         migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
         """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
+        self._check_not_closed()
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
 
     @property
@@ -199,13 +205,19 @@ class AuthHost:
         if self._open:
             self._open = False
             self.hooks.host_stopping(self)
+        self.closed = True
         self.engine.dispose()
 
     def __enter__(self) -> Self:
+        self._check_not_closed()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _check_not_closed(self) -> None:
+        if self.closed:
+            raise HostClosed
 
     def _check_database(self) -> None:
         late = [

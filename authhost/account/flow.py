@@ -42,10 +42,11 @@ def _run_as(
 ) -> Callable[Concatenate[Request, P], R]:
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        request.check_open(writing=True)
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
         request.tries.clear()
-        savepoint = None if clean else request.connection.begin_nested()
+        savepoint = None if clean else request.savepoint()
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
@@ -53,7 +54,7 @@ def _run_as(
                 request.rollback()
             else:
                 savepoint.rollback()
-                request.undo(mark)
+                request.drop(mark)
             request.restore(state)
             refusal = _refusal(error, clean)
             if refusal is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import traceback
 from collections import defaultdict
 from collections.abc import Iterator
@@ -16,7 +15,14 @@ from authhost_hookspecs import Message, Refused, StopFlow
 
 from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.errors import InvalidCredentials
-from authhost.guard import FAILURES
+from authhost.guard import (
+    AFTER_COMMIT,
+    FAILURES,
+    UnusableResult,
+    check_delivered,
+    check_nothing,
+    check_ran,
+)
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
@@ -86,10 +92,15 @@ def _taken_over(trial: Trial) -> Iterator[Fault]:
 
 def _unread(call: Call) -> Iterator[Fault]:
     """What a hook returns though nobody reads it, and its author thinks that somebody does."""
-    if inspect.isawaitable(call.returned):
-        yield Fault(f"returns a {type(call.returned).__name__}, which nobody awaits", call.hook)
-    elif call.returned is False and call.hook in VETOES:
-        yield Fault("returns False, which nobody reads; raise Refused to stop the flow", call.hook)
+    try:
+        if call.hook in VETOES and call.returned is not None:
+            check_nothing(call.returned)
+        elif call.hook == "deliver_message":
+            check_delivered(call.returned)
+        elif call.hook in GUARDED:
+            check_ran(call.returned)
+    except UnusableResult as error:
+        yield Fault(str(error), call.hook)
 
 
 def failures(trial: Trial) -> Iterator[Fault]:
@@ -130,6 +141,8 @@ def _afterwards(records: Any, name: str, raised: set[tuple[str, str]]) -> Iterat
     for record in records:
         if record.name == "authhost.plugins" and record.msg.startswith("plugin %s failed in"):
             plugin, hook, kind = record.args[:3]
+            if hook == AFTER_COMMIT or kind == UnusableResult.__name__:
+                continue  # said where the call is looked at
             if plugin == name and (hook, kind) not in raised | told:
                 told.add((hook, kind))
                 yield Fault(

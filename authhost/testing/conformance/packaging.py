@@ -44,6 +44,10 @@ def accepted(trial: Trial) -> Iterator[Fault]:
             refused = next(each for each in host.registry.records if each.name == trial.subject.name)
             if refused.status != "loaded":
                 yield _refused(trial, str(refused.reason))
+            for hook in refused.unknown_hooks:
+                yield Fault(
+                    "is left out: it is optional, and this contract does not have it", hook, note=True
+                )
     except ConfigurationError as error:
         yield Fault(str(error))
     except FAILURES as error:
