@@ -61,7 +61,6 @@ class Browser:
         assert self.provider is not None, "this browser knows no provider"
         self.provider.start()
         redirect: SocialRedirect = self("social_begin", provider=NAME, process=process, **values)
-        self.cookies[redirect.cookie_name] = redirect.state_token
         return redirect
 
     def come_back(
@@ -81,6 +80,8 @@ class Browser:
         self.cookies.clear()
 
     def _keep(self, result: Any, *, left: bool) -> None:
+        if isinstance(result, SocialRedirect):
+            self.cookies[result.cookie_name] = result.state_token
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or (None if left else self.token)
