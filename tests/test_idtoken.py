@@ -229,6 +229,14 @@ def test_claims(change, reason):
     assert reason_of(token, [published("RS256", pair("RS256"))]) == reason
 
 
+def test_claims_that_are_null():
+    """A null stands for a claim that is not there."""
+    claims = {**CLAIMS, "nbf": None, "azp": None, "at_hash": None}
+    assert claims_of(signed("RS256", pair("RS256"), claims), [published("RS256", pair("RS256"))]) == claims
+    keys = [published("RS256", pair("RS256"), use=None, alg=None, key_ops=None, kid="k")]
+    assert claims_of(signed("RS256", pair("RS256"), kid="k"), keys) == CLAIMS
+
+
 @pytest.mark.parametrize("claims", [[], "x", 7, None])
 def test_content_that_is_no_object(claims):
     assert (

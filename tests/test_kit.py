@@ -51,13 +51,13 @@ def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_two_tabs_come_back_in_any_order(run_flow, order):
-    tabs = [run_flow.leave(), run_flow.leave(next="/inbox")]
+def test_two_tabs_finish_social_in_any_order(run_flow, order):
+    tabs = [run_flow.start_social(), run_flow.start_social(next="/inbox")]
     assert len(run_flow.cookies) == 2
     people = {}
     for tab in order:
         sub = f"tab{tab}"
-        result = run_flow.come_back(tabs[tab], sub=sub, email=f"{sub}@example.org", email_verified=True)
+        result = run_flow.finish_social(tabs[tab], sub=sub, email=f"{sub}@example.org", email_verified=True)
         people[tab] = result.login.user.email
         assert result.next == (None, "/inbox")[tab]
     assert people == {0: "tab0@example.org", 1: "tab1@example.org"}
@@ -65,18 +65,18 @@ def test_two_tabs_come_back_in_any_order(run_flow, order):
 
 
 def test_a_tab_comes_back_once(run_flow):
-    tab, other = run_flow.leave(), run_flow.leave()
-    run_flow.come_back(tab, sub="bob", email="bob@example.org", email_verified=True)
+    tab, other = run_flow.start_social(), run_flow.start_social()
+    run_flow.finish_social(tab, sub="bob", email="bob@example.org", email_verified=True)
     with pytest.raises(InvalidState):
-        run_flow.come_back(tab)
-    assert run_flow.come_back(other).login
+        run_flow.finish_social(tab)
+    assert run_flow.finish_social(other).login
 
 
 def test_a_tab_of_another_browser(run_flow):
-    tab = run_flow.leave()
+    tab = run_flow.start_social()
     run_flow.forget()
     with pytest.raises(InvalidState):
-        run_flow.come_back(tab)
+        run_flow.finish_social(tab)
 
 
 def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):

@@ -15,6 +15,7 @@ from authhost_hookspecs import (
     OAuth2Provider,
     OpenIDConnectProvider,
     Profile,
+    ProviderEmail,
     claims_profile,
     hookimpl,
 )
@@ -31,6 +32,7 @@ from authhost.providers.app import App, ProviderSettings
 from authhost.providers.authorize import checked
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.check import findings
+from authhost.providers.client import read_profile as read_as_app
 from authhost.providers.http import asked, prepare
 from authhost.providers.oauth2 import OAuth2Client
 
@@ -248,6 +250,26 @@ def test_a_signed_secret(make_host, scripted, arrive):
     with pytest.raises(ProviderFailed) as caught:
         arrive(host, "signs", scripted.agree, process="redirect")
     assert caught.value.fields["reason"] == "private_key"
+
+
+def test_a_profile_with_many_addresses():
+    def read_profile(data):
+        many = [ProviderEmail(f"a{number}@example.org") for number in range(50_000)]
+        return Profile("1", (*many, ProviderEmail("best@example.org", verified=True, primary=True)))
+
+    profile = read_as_app(app_of(at("https://a.example", read_profile=read_profile)), {})
+    assert len(profile.emails) == 100
+    assert profile.emails[0].email == "best@example.org"
+
+
+def test_a_declaration_that_fails_in_its_own_way(caplog):
+    def read_profile(data):
+        raise RuntimeError(f"cannot read {data}")
+
+    with pytest.raises(ProviderFailed):
+        read_as_app(app_of(at("https://a.example", read_profile=read_profile)), {"name": "Ann"})
+    assert "read_profile raised RuntimeError" in caplog.text
+    assert "Ann" not in caplog.text
 
 
 # Apple's name.
@@ -676,7 +698,7 @@ def app_of(declaration, **settings):
 def at(address, **values):
     """A declaration of a plugin whose addresses begin with ``address``."""
     given = {"authorize_url": address, "token_url": address, "profile_url": address}
-    return OAuth2Provider(id="shop", name="Shop", read_profile=claims_profile, **{**given, **values})
+    return OAuth2Provider(id="shop", name="Shop", **{"read_profile": claims_profile, **given, **values})
 
 
 @pytest.mark.parametrize("declaration", BUILT_IN, ids=lambda each: each.id)

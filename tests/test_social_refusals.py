@@ -355,6 +355,14 @@ def test_whose_flag_an_address_has(host, arrive, scripted, recorder, of_token, o
     assert ("email_confirmation_sent" not in recorder.names) is verified
 
 
+def test_a_provider_without_userinfo(host, arrive, scripted):
+    scripted.metadata["userinfo_endpoint"] = None
+    signed = scripted.signed
+    scripted.id_token = lambda claims: signed({**claims, "email": "ann@example.org", "email_verified": True})
+    assert arrive(host, "bad", scripted.agree).login.authenticated
+    assert "/userinfo" not in scripted.asked
+
+
 def jwt_userinfo(scripted, claims, **header):
     token = scripted.signed(claims, **header).encode()
     return lambda handler: (200, {"Content-Type": "application/jwt; charset=utf-8"}, token)

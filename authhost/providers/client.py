@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 USER = "user"
 MADE_UP_CODE = "authhost-check"
 UID_LENGTH = 255
+MOST_EMAILS = 100
+"""Addresses that are looked at, the preferred ones first: to check one costs time."""
 NAME_LENGTH = 255
 NAME_PARTS, NAME_PART_LENGTH = ("firstName", "lastName"), 100
 PICTURE_LENGTH = 2048
@@ -86,7 +88,8 @@ def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     try:
         profile = app.declaration.read_profile(data)
         uid = text(profile.uid, "uid", UID_LENGTH)
-        emails = tuple(each for each in profile.emails if isinstance(each.email, str))
+        texts = (each for each in profile.emails if isinstance(each.email, str))
+        emails = tuple(sorted(texts, key=lambda each: (not each.primary, not each.verified))[:MOST_EMAILS])
     except (LookupError, TypeError, ValueError, AttributeError, InvalidInput):
         raise ProviderFailed(reason="profile_malformed") from None
     except Exception as error:  # a declaration of a plugin; its message may name the person

@@ -91,6 +91,8 @@ def _signed(token: object, keys: Sequence[Mapping[str, Any]]) -> tuple[dict[str,
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError):
         raise InvalidIdToken(reason="malformed") from None
+    if "crit" in header:  # we know no extension (RFC 7515, section 4.1.11)
+        raise InvalidIdToken(reason="malformed")
     algorithm, kind = header.get("alg"), header.get("typ")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise InvalidIdToken(reason="algorithm")
@@ -174,7 +176,7 @@ def _check_party(claims: Mapping[str, Any], client_id: str) -> None:
 
 def _check_times(claims: Mapping[str, Any], now: float) -> None:
     try:
-        expires, issued, begins = float(claims["exp"]), float(claims["iat"]), float(claims.get("nbf", 0))
+        expires, issued, begins = float(claims["exp"]), float(claims["iat"]), float(claims.get("nbf") or 0)
     except (TypeError, ValueError, OverflowError):
         raise InvalidIdToken(reason="malformed") from None
     if not now < expires + LEEWAY:

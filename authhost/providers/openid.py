@@ -49,6 +49,7 @@ KEEP = 3600.0
 REFETCH = 60.0
 """Seconds between two looks for a key that is not among those known."""
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+USERINFO = "userinfo_endpoint"
 PROTOCOL_CLAIMS = frozenset(
     {"aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time"}
 )
@@ -142,7 +143,7 @@ class OpenIDClient:
         zone = zone_reached()
         if found.get("issuer") != issuer:
             raise InvalidIdToken(reason="issuer_mismatch", found=_printable(found.get("issuer")))
-        for name in (*ENDPOINTS, *(["userinfo_endpoint"] if "userinfo_endpoint" in found else [])):
+        for name in (*ENDPOINTS, *([USERINFO] if found.get(USERINFO) is not None else [])):
             url = found.get(name)
             if not isinstance(url, str) or not is_secure(url):
                 raise ProviderFailed(reason="discovery_malformed")
@@ -224,7 +225,7 @@ class OpenIDClient:
             raise ProviderFailed(reason="private_key") from None
 
     def _userinfo(self, token: SocialToken, sub: str) -> Mapping[str, Any]:
-        url = self.metadata().get("userinfo_endpoint")
+        url = self.metadata().get(USERINFO)
         if url is None or not self._declaration.userinfo:
             return {}
         bearer = {"Authorization": f"Bearer {token.reveal()}"}

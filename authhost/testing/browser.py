@@ -17,7 +17,7 @@ class Browser:
     """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
 
     A flow of social login has ``social_`` before its name. Refusals are raised
-    as the flow raises them. ``browser.leave()`` and ``browser.come_back(…)`` are
+    as the flow raises them. ``browser.start_social()`` and ``browser.finish_social(…)`` are
     the two halves of ``browser.social(…)``: several tabs may be at the provider
     at once, each with a cookie of its own.
     """
@@ -58,18 +58,17 @@ class Browser:
         self, process: str = "login", *, sub: str = "bob", agree: bool = True, **claims: Any
     ) -> SocialResult:
         """Go to the local provider as ``sub``, who has ``claims`` there, and come back."""
-        redirect = self.leave(process)
-        return self.come_back(redirect, sub=sub, agree=agree, **claims)
+        redirect = self.start_social(process)
+        return self.finish_social(redirect, sub=sub, agree=agree, **claims)
 
-    def leave(self, process: str = "login", **values: Any) -> SocialRedirect:
+    def start_social(self, process: str = "login", **values: Any) -> SocialRedirect:
         """Go to the local provider in a tab of its own; ``values`` are those of ``socialaccount.begin``."""
         assert self.provider is not None, "this browser knows no provider"
         self.provider.start()
         redirect: SocialRedirect = self("social_begin", provider=NAME, process=process, **values)
-        self.cookies[redirect.cookie_name] = redirect.state_token
         return redirect
 
-    def come_back(
+    def finish_social(
         self, redirect: SocialRedirect, *, sub: str = "bob", agree: bool = True, **claims: Any
     ) -> SocialResult:
         """Log in at the local provider as ``sub``, who has ``claims`` there, and come back in that tab."""
@@ -86,6 +85,8 @@ class Browser:
         self.cookies.clear()
 
     def _keep(self, result: Any, *, left: bool) -> None:
+        if isinstance(result, SocialRedirect):
+            self.cookies[result.cookie_name] = result.state_token
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or (None if left else self.token)

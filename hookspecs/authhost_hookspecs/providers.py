@@ -91,9 +91,7 @@ class OAuth2Provider:
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
     uids_span_tenants: bool = False
     """True where a uid is unique over all tenants. Otherwise a uid counts within its tenant only.
-
-    .. versionadded:: 1.1
-    """
+    Since contract 1.1."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the authorization endpoint, too."""
     scope_separator: str = " "
@@ -150,9 +148,7 @@ class OpenIDConnectProvider:
     posts_user: bool = False
     """True where the first answer brings a form field ``user`` with the person's name (Apple). It is
     not signed. ``read_profile`` finds the name under ``user``, and so do later logins.
-
-    .. versionadded:: 1.1
-    """
+    Since contract 1.1."""
     trusts_emails: bool = True
     """Whether its word that an address is verified counts, unless the operator says otherwise.
     It never counts where ``issuer`` has ``{server}`` in it, unless the operator says so."""
