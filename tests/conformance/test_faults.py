@@ -35,7 +35,7 @@ PLANTED = [
     (
         faulty.Raises,
         "failures",
-        "email_changed: raised ZeroDivisionError: planted in 'Make an address primary'",
+        "email_changed: raised ZeroDivisionError: planted in 'Change the address that waits'",
     ),
     (faulty.Exits, "failures", "user_logged_in: raised SystemExit"),
     (faulty.FailsLater, "failures", "a callback of request.on_commit raised ZeroDivisionError"),
