@@ -10,7 +10,7 @@ from itsdangerous import BadSignature
 
 from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
-from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
+from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound, Vetoed
 from authhost.inputs import email as parse_email
 from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
@@ -171,7 +171,11 @@ def start_session(
     Whoever was logged in before is logged out.
     """
     now, settings = request.now, request.settings
-    request.host.hooks.before_login(request, user)
+    try:
+        request.host.hooks.before_login(request, user)
+    except Vetoed as refusal:
+        about(refusal, user)
+        raise
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
         met = request.write(statements.LOG_IN, values)

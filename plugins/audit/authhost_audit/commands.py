@@ -183,7 +183,7 @@ def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
     for name in ("time", "event", "why", "user", "from", "details"):
         table.add_column(name, overflow="fold")
     for record in records:
-        why = f"{record['flow']}: {record['reason']}" if record["reason"] else ""
+        why = ": ".join(filter(None, (record["flow"], record["reason"])))
         user = record["user_id"][-12:] if record["user_id"] else ""
         parts = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
         details = ", ".join(f"{name} {value}" for name, value in {**parts, **record["data"]}.items())
