@@ -58,6 +58,9 @@ def test_the_command_line(tmp_path):
             check=False,
         ).stderr
     )
+    assert "nothing is sealed" in audit(file, "verify", code=1, **environment)
+    line = json.loads(audit(file, "verify", "--json", code=1, **environment))
+    assert (line["unsealed"], line["intact"], line["record"]) == (4, False, None)
     assert "batch 1: 5 records" in audit(file, "seal", **environment)
     assert "5 sealed records are as they were sealed" in audit(file, "verify", **environment)
     [line] = audit(file, "search", "--event", "user_logged_in", "--json", **environment).splitlines()
@@ -65,6 +68,9 @@ def test_the_command_line(tmp_path):
     assert json.loads(audit(file, "proof", record["id"], **environment))["record"]["id"] == record["id"]
     output = tmp_path / "export.csv"
     audit(file, "export", "--format", "csv", "-o", str(output), **environment)
+    assert "1 records are not sealed yet, the oldest of 20" in audit(file, "verify", **environment)
+    summary = json.loads(audit(file, "verify", "--json", **environment))
+    assert (summary["intact"], summary["unsealed"], summary["notes"]) == (True, 1, [])
     assert len(output.read_text().splitlines()) == 1 + 6
     assert "0 records were deleted" in audit(file, "prune", **environment)
     assert "3 records have no personal part" in audit(

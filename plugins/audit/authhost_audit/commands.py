@@ -23,6 +23,10 @@ from authhost_audit.settings import AuditSettings
 GetHost = Callable[[], Host]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 BACK = timedelta(seconds=60)
+LOOK_EVERY = timedelta(hours=1)
+"""How often a sealer that goes on looks for records that were passed over."""
+SHOWN = 10
+"""Notes that `verify` shows one by one."""
 NEVER = threading.Event()
 """Waiting for it is sleeping, which Ctrl-C ends."""
 
@@ -226,7 +230,9 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
 
     host = get_host()
     settings = _settings(host)
+    looked: datetime | None = None
     while True:
+        looked = _complain(host, looked)
         for batch, failed in seal_and_push(host, settings):
             if as_json:
                 click.echo(json.dumps({**checkpoint_of(batch), "not_pushed_to": failed}))
@@ -236,6 +242,17 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
         if every is None:
             return
         NEVER.wait(every)
+
+
+def _complain(host: Host, looked: datetime | None) -> datetime:
+    """Say what is wrong with the sealers' clocks, once an hour; return when it was looked at last."""
+    from authhost_audit.sealing import complaints
+
+    if looked is not None and looked <= host.now < looked + LOOK_EVERY:
+        return looked
+    for each in complaints(host):
+        click.echo(f"warning: {each}", err=True)
+    return host.now
 
 
 @audit.command()
@@ -248,36 +265,62 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
 def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_json: bool) -> None:
     """Look for records that were changed, removed, inserted or reordered. Exits 1 if there is one.
 
+    Exits 1 also if nothing is sealed. Says how many records are not sealed yet.
+
     Example: authhost audit verify --checkpoint /mnt/other/checkpoints.jsonl
     """
-    from authhost_audit.verifying import Break, total, verify
+    from authhost_audit.sealing import stamp
+    from authhost_audit.verifying import Break, Note, total, unsealed, verify
 
     host = get_host()
     settings = _settings(host)
     if checkpoint is not None and not checkpoint.exists():
         raise click.ClickException(f"there is no file {checkpoint}")
     path = checkpoint or (Path(settings.checkpoint_file) if settings.checkpoint_file else None)
-    breaks, looked = [], 0
+    breaks: list[Break] = []
+    notes: list[Note] = []
+    looked = 0
     with click.progressbar(length=total(host), label="records", file=sys.stderr) as bar:
         for found in verify(host, settings, path):
             if isinstance(found, Break):
                 breaks.append(found)
                 if not everything:
                     break
+            elif isinstance(found, Note):
+                notes.append(found)
             else:
                 looked += found
                 bar.update(found)
+    count, since = unsealed(host)
+    left = {"unsealed": count, "unsealed_since": since.isoformat() if since else None}
+    for note in notes[:SHOWN]:
+        click.echo(f"note: {note.why}", err=True)
+    if len(notes) > SHOWN:
+        click.echo(f"note: {len(notes) - SHOWN} more like these; --json shows all", err=True)
     for each in breaks:
         where = f"batch {each.batch}" if each.batch is not None else "the trail"
         record = f", record {each.record}" if each.record else ""
-        line = {"what": each.what, "batch": each.batch, "record": str(each.record), "why": each.why}
+        line = {
+            "what": each.what,
+            "batch": each.batch,
+            "record": str(each.record) if each.record else None,
+            "why": each.why,
+            "intact": False,
+            **left,
+        }
         click.echo(json.dumps(line) if as_json else f"{each.what}: {where}{record}: {each.why}")
+    if as_json and not breaks:
+        click.echo(json.dumps({"records": looked, "intact": True, **left, "notes": [n.why for n in notes]}))
+    elif not as_json:
+        if not breaks:
+            click.echo(f"{looked:,} sealed records are as they were sealed")
+        if count and total(host):
+            click.echo(
+                f"{count:,} records are not sealed yet, the oldest of {stamp(since)}: until "
+                "`authhost audit seal` takes them, the database alone protects them"
+            )
     if breaks:
         sys.exit(1)
-    if as_json:
-        click.echo(json.dumps({"records": looked, "intact": True}))
-    else:
-        click.echo(f"{looked:,} sealed records are as they were sealed")
 
 
 @audit.command()
@@ -315,7 +358,9 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
     if not receivers:
         raise click.ClickException("nobody is to receive it; set syslog or webhook under [plugins.audit]")
     tries = {each.name: forwarding.waits() for each in receivers}
+    looked: datetime | None = None
     while True:
+        looked = _complain(host, looked)
         for _ in seal_and_push(host, settings):
             pass
         wait, refused = every or 0.0, False

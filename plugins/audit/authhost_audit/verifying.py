@@ -13,7 +13,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import merkle
@@ -29,7 +29,7 @@ from authhost_audit.digests import (
 )
 from authhost_audit.keeping import PRUNED, statement
 from authhost_audit.rows import all_rows, snapshot
-from authhost_audit.sealing import LATE, floor, last_batch, made_at
+from authhost_audit.sealing import BEGINNING, LATE, SKEW, ahead, floor, last_batch, made_at, reached, stamp
 from authhost_audit.settings import AuditSettings
 from authhost_audit.signing import Keyring
 from authhost_audit.tables import PERSONAL, batch_table, event_table, leaf_table
@@ -52,6 +52,14 @@ class Break:
     what: What
     batch: int | None
     record: UUID | None
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that does not break the trail and that its owner should know."""
+
+    batch: int | None
     why: str
 
 
@@ -78,8 +86,10 @@ EVERYBODY = UUID(int=0)
 """In whose name attempts are erased that nobody was found for."""
 
 
-def verify(host: Host, settings: AuditSettings, checkpoint: Path | None = None) -> Iterator[Break | int]:
-    """Yield how many records were looked at, batch by batch, and each `Break`."""
+def verify(
+    host: Host, settings: AuditSettings, checkpoint: Path | None = None
+) -> Iterator[Break | Note | int]:
+    """Yield how many records were looked at, batch by batch, each `Break` and each `Note`."""
     keyring = Keyring(settings)
     with snapshot(host) as connection:
         try:
@@ -91,26 +101,64 @@ def verify(host: Host, settings: AuditSettings, checkpoint: Path | None = None) 
                     yield Break(
                         "checkpoint", None, None, f"{checkpoint} has no checkpoint that can be trusted"
                     )
-            yield from _chain(connection, keyring, known)
+            yield from _chain(connection, keyring, known, host.now)
             for number in known:
                 yield Break("checkpoint", number, None, "the checkpoint knows a seal that is not there")
             yield from _orphans(connection)
-            yield from _inserted(connection)
+            yield from _inserted(connection, settings, host.now)
         except (ValueError, TypeError, RecursionError, DBAPIError):
             yield Break("seal", None, None, "a seal cannot be read any more")
 
 
-def _chain(connection: Connection, keyring: Keyring, known: dict[int, str]) -> Iterator[Break | int]:
+def _chain(
+    connection: Connection, keyring: Keyring, known: dict[int, str], now: datetime
+) -> Iterator[Break | Note | int]:
     licence = _licence(connection, keyring)
     last: Mapping[str, Any] | None = None
+    passed = False
     for batches in _pages(connection):
         records = _records(connection, batches[0]["number"], batches[-1]["number"])
         for batch in batches:
             own = records.get(batch["number"], [])
             yield from _batch(batch, last, keyring, own, licence)
             yield from _against(batch, known)
+            if last is not None:
+                yield from _clocks(last, batch, own, passed)
+            passed = batch["through"] > (last["through"] if last else BEGINNING)
             last = batch
             yield len(own)
+    if last is not None and last["sealed_at"] > now + SKEW:
+        yield Note(last["number"], ahead(last, now))
+
+
+def _clocks(
+    last: Mapping[str, Any], batch: Mapping[str, Any], records: list[Row[Any] | Break], passed: bool
+) -> Iterator[Note]:
+    """Where the clock of a sealer was ahead or behind. ``passed``: the batch before took all there was."""
+    number, before = batch["number"], last["sealed_at"]
+    if batch["sealed_at"] < before - SKEW:
+        yield Note(
+            last["number"],
+            f"seal {last['number']} says that it was sealed at {stamp(before)}, seal {number} after "
+            f"it at {stamp(batch['sealed_at'])}: the clock of the first sealer was ahead, "
+            "or that of the second behind",
+        )
+        return
+    if not passed:
+        return
+    limit = floor(before - LATE).int
+    late = [
+        row.event_id
+        for row in records
+        if not isinstance(row, Break) and row.kind != TRAIL and row.event_id.int < limit
+    ]
+    if late:
+        yield Note(
+            number,
+            f"seal {number} has {len(late)} records from as early as {stamp(made_at(late[0]))} that "
+            f"were not there when seal {last['number']} was sealed at {stamp(before)}: the clock of "
+            "its sealer was ahead, or they were written late",
+        )
 
 
 def total(host: Host) -> int:
@@ -247,18 +295,47 @@ def _orphans(connection: Connection) -> Iterator[Break]:
         yield Break("seal", number, None, "it is missing, though records say that they are in it")
 
 
-def _inserted(connection: Connection) -> Iterator[Break]:
+def unsealed(host: Host) -> tuple[int, datetime | None]:
+    """Return how many records are in no seal, and the time of the oldest of them."""
+    with snapshot(host) as connection:
+        return _unsealed(connection)
+
+
+def _unsealed(connection: Connection) -> tuple[int, datetime | None]:
+    without = event_table.outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
+    left = leaf_table.c.event_id.is_(None)
+    count = connection.execute(select(func.count()).select_from(without).where(left)).scalar_one()
+    oldest = select(event_table.c.id).select_from(without).where(left).order_by(event_table.c.id).limit(1)
+    identifier = None
+    with suppress(ValueError, TypeError, DBAPIError):
+        identifier = connection.execute(oldest).scalar()
+    return count, made_at(identifier) if identifier is not None else None
+
+
+def _inserted(connection: Connection, settings: AuditSettings, now: datetime) -> Iterator[Break]:
     """Records that came after the sealer had passed."""
     last = last_batch(connection)
     if last is None:
         told = select(event_table.c.id).where(event_table.c.event == "audit_sealed").limit(1)
         if connection.execute(told).first() is not None:
             yield Break("seal", None, None, "there was a seal once, and now there is none")
+            return
+        count, since = _unsealed(connection)
+        if count:
+            remedy = "" if settings.signing_key else "set a signing_key (`authhost audit new-key`), then "
+            yield Break(
+                "seal",
+                None,
+                None,
+                f"nothing is sealed: the database alone protects the {count} records since "
+                f"{stamp(since)}; {remedy}run `authhost audit seal --every 10` as a service",
+            )
         return
+    limit = reached(connection, now)
     late = (
         select(event_table.c.id)
         .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
-        .where(leaf_table.c.event_id.is_(None), event_table.c.id < last["through"])
+        .where(leaf_table.c.event_id.is_(None), event_table.c.id < limit)
         .order_by(event_table.c.id)
     )
     try:
