@@ -48,8 +48,14 @@ def _settings(settings: Settings) -> Iterator[Problem]:
     site = urlsplit(settings.base_url)
     if site.scheme != "https" and site.hostname not in LOOPBACK:
         yield Problem("error", f"links in mails start with {settings.base_url}", "set base_url to https://…")
-    if len(set(settings.secret_key)) < 12:
+    if any(len(set(key)) < 12 for key in settings.secret_keys):
         yield Problem("error", "secret_key is no random text", "set a random one; 48 characters are good")
+    if isinstance(settings.secret_key, str) and "," in settings.secret_key:
+        yield Problem(
+            "warning",
+            "secret_key has a comma and is used as one key, since not each part of it has 32 characters",
+            "take the comma out, or give a list of keys of at least 32 characters each",
+        )
     if settings.session_idle > settings.session_lifetime:
         yield Problem(
             "warning",

@@ -20,3 +20,12 @@ def digest(key: str) -> bytes:
 def same(one: str, other: str) -> bool:
     """Whether two keys are equal, in a time that does not tell how far."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+def derive(secret: str, use: str) -> bytes:
+    """Return the 256-bit key of one ``use`` (SHA-256 over the use and the secret).
+
+    Each use of a secret key has its own key, so that what one use publishes
+    says nothing about another. The stored values depend on it: never change it.
+    """
+    return hashlib.sha256(f"authhost.{use}:{secret}".encode("utf-8", "surrogatepass")).digest()

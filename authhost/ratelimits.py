@@ -74,6 +74,10 @@ class RateLimits:
         """Whether the place where it counts answers."""
         return bool(self._storage.check())
 
+    def test(self, request: Request, action: str, key: str = "") -> None:
+        """Count nothing; raises `RateLimited` where one more ``action`` would be too many."""
+        self._test(request, action, key)
+
     def hit(self, request: Request, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds."""
         self._test(request, action, key)

@@ -27,22 +27,25 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
 
     Raises `InvalidInput`, `RateLimited`, `InvalidCredentials` (one answer, at
     one cost, for an unknown account, a wrong password and a deactivated
-    account; ASVS 5.0, 6.3.8), `Vetoed`, `Conflict`.
+    account; ASVS 5.0, 6.3.8), `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
     host = request.host
     name = text(identifier, "identifier", 254)
     secret = host.passwords.normalise(password)
     key = _email_key(name) if "@" in name else key_of(name)
     request.meant(key)
-    host.limits.hit(request, "login")
-    host.limits.attempt(request, "login_failed", key)
-
+    host.limits.test(request, "login")
+    host.limits.test(request, "login_failed", key)
     find = queries.account_by_email if "@" in name else queries.account_by_username
-    account = find(request, key)
-    right, newer = host.passwords.verify(secret, account.password if account else None)
+    with host.passwords.turn():
+        account = find(request, key)
+        host.passwords.ready(account.password if account else None)
+        host.limits.hit(request, "login")
+        host.limits.attempt(request, "login_failed", key)
+        right, newer = host.passwords.verify(secret, account.password if account else None)
     if account is None or not right or not account.user.is_active:
         host.limits.failed(request, "login_failed")
-        raise about(InvalidCredentials(), account.user if account else None)
+        raise about(host.passwords.refusal(), account.user if account else None)
     host.limits.clear("login_failed", key)
     by_address = key if "@" in name else None
     return start_session_or_wait(
@@ -60,13 +63,17 @@ def logout(request: Request) -> None:
 def reauthenticate(request: Request, *, password: str) -> TokenResult:
     """Confirm the password of the logged-in user; the session goes on under a new token.
 
-    Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`.
+    Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`,
+    `Busy`, `Unavailable`.
     """
     user, _ = require_login(request)
     secret = request.host.passwords.normalise(password)
-    request.host.limits.hit(request, "reauthenticate")
-    account = queries.account_by_id(request, user.id)
-    right, _ = request.host.passwords.verify(secret, account.password if account else None)
+    request.host.limits.test(request, "reauthenticate")
+    with request.host.passwords.turn():
+        account = queries.account_by_id(request, user.id)
+        request.host.passwords.ready(account.password if account else None)
+        request.host.limits.hit(request, "reauthenticate")
+        right, _ = request.host.passwords.verify(secret, account.password if account else None)
     if not right:
         raise InvalidCredentials("The password is not right.")
     user = lock_login(request)

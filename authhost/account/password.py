@@ -29,14 +29,16 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     """Give an account that has no password its first one.
 
     Raises `LoginRequired`, `ReauthenticationRequired`, `PasswordAlreadySet`,
-    `InvalidInput`, `WeakPassword`, `RateLimited`, `Conflict`.
+    `InvalidInput`, `WeakPassword`, `RateLimited`, `Busy`, `Unavailable`, `Conflict`.
     """
     user, session = require_recent_login(request)
     if user.has_usable_password:
         raise PasswordAlreadySet
     secret = request.host.passwords.accept(password, user.email, user.username)
-    request.host.limits.hit(request, "change_password")
-    hashed = request.host.passwords.hash(secret)
+    request.host.limits.test(request, "change_password")
+    with request.host.passwords.turn():
+        request.host.limits.hit(request, "change_password")
+        hashed = request.host.passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=None, new=hashed)
     end_sessions(request, user, "password_set", but=session.id)
@@ -52,19 +54,22 @@ def change_password(request: Request, *, current_password: str, new_password: st
     """Change the password. Other sessions end, this one goes on under a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
-    `InvalidCredentials` (the current password is wrong), `Conflict`.
+    `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
     """
     passwords = request.host.passwords
     user, session = require_login(request)
     secret = passwords.accept(new_password, user.email, user.username)
     current = passwords.normalise(current_password)
-    request.host.limits.hit(request, "change_password")
-    account = queries.account_by_id(request, user.id)
-    old = account.password if account else None
-    right, _ = passwords.verify(current, old)
-    if not right:
-        raise InvalidCredentials("The current password is not right.", field="current_password")
-    hashed = passwords.hash(secret)
+    request.host.limits.test(request, "change_password")
+    with passwords.turn():
+        account = queries.account_by_id(request, user.id)
+        old = account.password if account else None
+        passwords.ready(old)
+        request.host.limits.hit(request, "change_password")
+        right, _ = passwords.verify(current, old)
+        if not right:
+            raise InvalidCredentials("The current password is not right.", field="current_password")
+        hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_changed", but=session.id)
@@ -112,7 +117,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     """Set a new password by the key of the mail. All sessions end, all other keys die.
 
     Logs in where ``login_on_password_reset`` is on, as a login would. Raises
-    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Conflict`.
+    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
+    `Unavailable`, `Conflict`.
     """
     host, settings = request.host, request.settings
     given = text(key, "key", 128)

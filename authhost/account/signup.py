@@ -24,7 +24,8 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     With mandatory verification a taken address gets the answer of a free one,
     and the owner of the mailbox is told. Raises `SignupClosed`, `InvalidInput`,
     `WeakPassword`, `UsernameTaken`, `RateLimited`, `Vetoed`, and without
-    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent.
+    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent;
+    `Busy`, `Unavailable`.
     """
     host, settings = request.host, request.settings
     if not settings.signup_open:
@@ -37,8 +38,10 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
         else None
     )
     secret = host.passwords.accept(password, address.address, name)
-    host.limits.hit(request, "signup")
-    hashed = host.passwords.hash(secret)
+    host.limits.test(request, "signup")
+    with host.passwords.turn():
+        host.limits.hit(request, "signup")
+        hashed = host.passwords.hash(secret)
     host.hooks.before_signup(request, address.address)
 
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:

@@ -363,6 +363,13 @@ class Host(Protocol):
         No `keyed_hash` is equal to it, whatever is typed.
         """
 
+    def identifier_digests(self, identifier: str) -> tuple[str, ...]:
+        """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
+
+        A stored digest of ``identifier`` is one of them, as long as the key that
+        was active then is still in the list. New in contract 1.1.
+        """
+
     @property
     def now(self) -> datetime:
         """The host's clock."""
