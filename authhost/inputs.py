@@ -60,6 +60,19 @@ def email(value: object) -> Email:
     return Email(address.lower(), email_key(address))
 
 
+def identifier_key(typed: str) -> str:
+    """Return the form in which a login looks up what was typed: that of an address, or that of a name.
+
+    Text with an ``@`` that is no address has the form of a name; no account has it.
+    """
+    if "@" not in typed:
+        return key_of(typed)
+    try:
+        return email(typed).key
+    except InvalidInput:
+        return key_of(typed)
+
+
 def username(value: object, shortest: int, longest: int) -> str:
     """Check a username; an ``@`` is refused, since a login tells names and addresses apart by it."""
     name = unicodedata.normalize("NFKC", text(value, "username", longest))

@@ -229,9 +229,9 @@ class Request:
         """Run a writing statement; return the number of rows that it met."""
         return self.connection.execute(statement, values).rowcount
 
-    def meant(self, identifier: str) -> None:
-        """Tell the plugins which name or address was typed, as a keyed hash alone."""
-        self.identifier_digest = self.host.identifier_digest(identifier)
+    def meant(self, key: str) -> None:
+        """Tell the plugins which name or address was typed, as a keyed hash of its key alone."""
+        self.identifier_digest = self.host.key_digest(key)
 
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""

@@ -23,6 +23,8 @@ from authhost_audit.settings import AuditSettings
 GetHost = Callable[[], Host]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 BACK = timedelta(seconds=60)
+LONG = ("erased", "signature")
+"""What only ``--json`` shows of a record."""
 LOOK_EVERY = timedelta(hours=1)
 """How often a sealer that goes on looks for records that were passed over."""
 SHOWN = 10
@@ -189,8 +191,9 @@ def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
     for record in records:
         why = ": ".join(filter(None, (record["flow"], record["reason"])))
         user = record["user_id"][-12:] if record["user_id"] else ""
+        said = {name: value for name, value in record["data"].items() if name not in LONG}
         parts = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
-        details = ", ".join(f"{name} {value}" for name, value in {**parts, **record["data"]}.items())
+        details = ", ".join(f"{name} {value}" for name, value in {**parts, **said}.items())
         cells = (record["time"][:19], record["event"], why, user, record["ip_address"] or "", details)
         table.add_row(*(Text("".join(c for c in cell if c.isprintable())) for cell in cells))
     Console().print(table)
@@ -392,7 +395,9 @@ def prune(get_host: GetHost, /) -> None:
 
 @audit.command()
 @click.argument("user_id", callback=_uuid)
-@click.option("--address", "addresses", multiple=True, help="Also attempts that name this address.")
+@click.option(
+    "--address", "addresses", multiple=True, help="Also attempts that name this address, or this username."
+)
 @click.confirmation_option(prompt="Erase the personal part of all records of this user?")
 @click.pass_obj
 def forget(get_host: GetHost, /, user_id: UUID, addresses: tuple[str, ...]) -> None:
@@ -403,5 +408,5 @@ def forget(get_host: GetHost, /, user_id: UUID, addresses: tuple[str, ...]) -> N
     Example: authhost audit forget 01a2b3c4-… --address ann@example.org --yes
     """
     host = get_host()
-    count = keeping.forget(host, _settings(host), user_id, *(each.lower() for each in addresses))
+    count = keeping.forget(host, _settings(host), user_id, *addresses)
     click.echo(f"{count:,} records have no personal part any more")

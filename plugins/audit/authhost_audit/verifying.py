@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from authhost_hookspecs import Host
@@ -63,27 +63,47 @@ class Note:
     why: str
 
 
+class Pruning(NamedTuple):
+    """The record of one pruning: by class the identifier before which it deleted, and up to which place."""
+
+    before: Mapping[int, int]
+    through: tuple[int, int]
+
+
 @dataclass(slots=True)
 class Licence:
     """What was taken out of the trail by right: by pruning, and by forgetting a user. Each is signed."""
 
-    pruned: list[Mapping[int, int]] = field(default_factory=list)
+    pruned: list[Pruning] = field(default_factory=list)
+    erased: set[UUID] = field(default_factory=set)
+    erased_unsigned: set[UUID] = field(default_factory=set)
+    """Erased where there was no key yet: it counts for what was sealed as erased."""
     forgotten: dict[UUID, int] = field(default_factory=dict)
+    """By records of the former form, which does not list what was erased."""
+    unbounded: int = 0
 
-    def prunes(self, event_id: UUID, kind: int) -> bool:
-        """Whether a record of that kind and age was pruned."""
-        return any(event_id.int < cutoffs.get(kind, 0) for cutoffs in self.pruned)
+    def prunes(self, event_id: UUID, kind: int, place: tuple[int, int]) -> bool:
+        """Whether a record of that kind, age and place was pruned."""
+        return any(event_id.int < each.before.get(kind, 0) and place <= each.through for each in self.pruned)
 
-    def erases(self, row: Mapping[str, Any]) -> bool:
+    def erases(self, row: Mapping[str, Any], personal: bytes) -> bool:
         """Whether the personal part was to be erased: of what was there when the user was forgotten."""
+        identifier = row["id"]
+        if identifier in self.erased:
+            return True
+        if identifier in self.erased_unsigned and personal == SEALED_WITHOUT:
+            return True
         users = (row["user_id"], row["actor_id"])
-        return any(row["id"].int < self.forgotten.get(user, 0) for user in users if user is not None) or (
-            row["id"].int < self.forgotten.get(EVERYBODY, 0) and row["user_id"] is None
+        return any(identifier.int < self.forgotten.get(user, 0) for user in users if user is not None) or (
+            identifier.int < self.forgotten.get(EVERYBODY, 0) and row["user_id"] is None
         )
 
 
 EVERYBODY = UUID(int=0)
 """In whose name attempts are erased that nobody was found for."""
+SEALED_WITHOUT = personal_digest(dict.fromkeys(("salt", *PERSONAL)))
+"""The digest of the personal part of a record that was erased before it was sealed."""
+NOWHERE_ENDS = (2**63, 0)
 
 
 def verify(
@@ -127,6 +147,13 @@ def _chain(
             passed = batch["through"] > (last["through"] if last else BEGINNING)
             last = batch
             yield len(own)
+    if licence.unbounded:
+        yield Note(
+            None,
+            f"{licence.unbounded} records of an erasure have the former form, which does not list what was "
+            "erased: nobody can tell whether more than that was erased before "
+            f"{stamp(made_at(UUID(int=max(licence.forgotten.values()))))}",
+        )
     if last is not None and last["sealed_at"] > now + SKEW:
         yield Note(last["number"], ahead(last, now))
 
@@ -262,7 +289,7 @@ def _record(
     elif previous is not None and identifier.int <= previous.int:
         yield Break("reordered", number, identifier, "it stands behind a later one")
     if row.its_id is None:
-        if not licence.prunes(identifier, row.kind):
+        if not licence.prunes(identifier, row.kind, (row.batch, row.position)):
             yield Break("removed", number, identifier, "it is not there, and was not pruned")
         elif row.personal != ERASED:
             yield Break(
@@ -271,7 +298,7 @@ def _record(
         return
     event = {NAMES[name]: value for name, value in row._mapping.items() if name in NAMES}
     erased = event["salt"] is None and all(event[name] is None for name in PERSONAL)
-    if erased and not licence.erases(event):
+    if erased and not licence.erases(event, row.personal):
         yield Break("changed", number, identifier, "its personal part is gone, and nobody asked for it")
     elif not erased and personal_digest(event) != row.personal:
         yield Break("changed", number, identifier, "its personal part is another")
@@ -356,7 +383,7 @@ def _end(connection: Connection, keyring: Keyring, key_id: str) -> int:
 
 
 def _licence(connection: Connection, keyring: Keyring) -> Licence:
-    """Only what is signed counts, and only for what was there before it."""
+    """Only what is signed counts, and only for what it names."""
     table = event_table.c
     said = select(table.id, table.event, table.data).where(
         table.event.in_(("audit_pruned", "audit_forgotten"))
@@ -365,22 +392,33 @@ def _licence(connection: Connection, keyring: Keyring) -> Licence:
     for identifier, event, text in connection.execute(said):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             data = json.loads(text)
+            if event == "audit_forgotten" and "signature" not in data:
+                licence.erased_unsigned.update(UUID(each) for each in data["erased"])
+                continue
             signature = bytes.fromhex(data.pop("signature"))
             if not keyring.verifies(data["key_id"], statement(identifier, event, data), signature):
                 continue
             if identifier.int > _end(connection, keyring, data["key_id"]):
                 continue
-            if event == "audit_forgotten":
+            if event == "audit_pruned":
+                licence.pruned.append(_pruning(data))
+            elif "erased" in data:
+                licence.erased.update(UUID(each) for each in data["erased"])
+            else:
+                licence.unbounded += 1
                 user = UUID(data["user_id"])
                 licence.forgotten[user] = max(identifier.int, licence.forgotten.get(user, 0))
                 if data["attempts"]:
                     licence.forgotten[EVERYBODY] = max(identifier.int, licence.forgotten.get(EVERYBODY, 0))
-            else:
-                before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
-                licence.pruned.append(
-                    {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}
-                )
     return licence
+
+
+def _pruning(data: Mapping[str, Any]) -> Pruning:
+    before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
+    batch, position = data.get("through", NOWHERE_ENDS)
+    return Pruning(
+        {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}, (batch, position)
+    )
 
 
 # Checkpoints.
