@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+import ipaddress
 import json
+import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
@@ -19,10 +22,15 @@ from authhost_hookspecs import Host
 from authhost_audit import keeping, reading
 from authhost_audit.reading import Query, Record
 from authhost_audit.settings import AuditSettings
+from authhost_audit.vocabulary import EVENTS, REASONS
 
 GetHost = Callable[[], Host]
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 BACK = timedelta(seconds=60)
+COUNTED = 10_000
+"""How far `search` counts the records that it does not show."""
+AMBIGUOUS = 5
+"""How many users are named where a part of an identifier is that of several."""
 LONG = ("erased", "signature")
 """What only ``--json`` shows of a record."""
 LOOK_EVERY = timedelta(hours=1)
@@ -65,6 +73,62 @@ def _uuid(context: click.Context, parameter: click.Parameter, value: str | None)
         raise click.BadParameter("this is no identifier, such as 01a2b3c4-…") from None
 
 
+def _event(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value not in EVENTS:
+        raise click.BadParameter(f"there is no event {value!r}{_instead(value, EVENTS)}")
+    return value
+
+
+def _ip(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    try:
+        return str(ipaddress.ip_address(value)) if value is not None else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no IP address, such as 203.0.113.7 or 2001:db8::7") from None
+
+
+def _instead(value: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(value, names, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there are: {', '.join(sorted(names))}"
+
+
+def _query(host: Host, wanted: dict[str, Any]) -> Query:
+    """The options of `filters` as a query; raises `click.BadParameter` for those that can find nothing."""
+    user, address, reason = wanted.pop("user"), wanted.pop("address"), wanted["reason"]
+    since, until = wanted["since"], wanted["until"]
+    if since is not None and until is not None and since >= until:
+        raise click.BadParameter("--since must be before --until")
+    if reason is not None and reason not in REASONS and not reading.knows_reason(host, reason):
+        raise click.BadParameter(f"no record has the reason {reason!r}{_instead(reason, REASONS)}")
+    return Query(
+        **wanted,
+        user_id=_user(host, user) if user is not None else None,
+        identifiers=host.identifier_digests(address) if address is not None else None,
+    )
+
+
+def _user(host: Host, value: str) -> UUID:
+    """A user by identifier, or by the beginning or the end of one, as `tail` shows it."""
+    with suppress(ValueError):
+        return UUID(value)
+    part = value.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{4,31}", part):
+        raise click.BadParameter(
+            f"--user: {value!r} is no identifier, such as 01a2b3c4-…, nor four digits or more of its "
+            "beginning or end"
+        )
+    found = reading.users(host, part, AMBIGUOUS)
+    if not found:
+        raise click.BadParameter(
+            f"--user: no record is by or about a user whose identifier begins or ends with {value}"
+        )
+    if len(found) > 1:
+        raise click.BadParameter(
+            f"--user: the identifiers of several users begin or end with {value}: "
+            f"{', '.join(str(each) for each in found)}"
+        )
+    return found[0]
+
+
 def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of `Query`."""
     times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
@@ -73,11 +137,14 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--since", type=times, callback=_time, help="From this time on, in UTC."),
         click.option("--request", "request_id", callback=_uuid, help="One unit of work."),
         click.option("--provider", help="Of this provider."),
-        click.option("--ip", "ip_address", help="From this IP address."),
+        click.option("--ip", "ip_address", callback=_ip, help="From this IP address."),
         click.option("--reason", help="Refused for this reason, such as invalid_credentials."),
         click.option("--outcome", type=click.Choice(["success", "refused"])),
-        click.option("--event", help="Of this event, such as user_logged_in."),
-        click.option("--user", "user_id", callback=_uuid, help="By or about this user."),
+        click.option("--event", callback=_event, help="Of this event, such as user_logged_in."),
+        click.option("--address", help="Attempts in which this address or username was typed."),
+        click.option(
+            "--user", help="By or about this user: an identifier, or the part of one that tail shows."
+        ),
     ):
         command = option(command)
     return command
@@ -129,7 +196,15 @@ def search(get_host: GetHost, /, count: int, as_json: bool, **wanted: Any) -> No
 
       authhost audit search --outcome refused --ip 203.0.113.7 --json
     """
-    _show(list(reading.search(get_host(), Query(**wanted), newest=count)), as_json)
+    host = get_host()
+    query = _query(host, wanted)
+    records = list(reading.search(host, query, newest=count))
+    _show(records, as_json)
+    more = reading.count(host, query, len(records) + COUNTED + 1) - len(records)
+    if more > COUNTED:
+        click.echo(f"more than {COUNTED:,} older records are not shown; see --since, or -n", err=True)
+    elif more > 0:
+        click.echo(f"{more:,} older records are not shown; -n {len(records) + more} shows all", err=True)
 
 
 @audit.command()
@@ -145,9 +220,9 @@ def export(get_host: GetHost, /, form: str, output: str | None, **wanted: Any) -
     Example: authhost audit export --format ocsf --since 2026-01-01 -o january.jsonl
     """
     host = get_host()
-    query = Query(**wanted)
     # Not what was asked for: it may be somebody's address.
     asked = sorted(name for name, value in wanted.items() if value is not None)
+    query = _query(host, wanted)
     count = 0
     try:
         opened = click.open_file(output or "-", "w", encoding="utf-8")

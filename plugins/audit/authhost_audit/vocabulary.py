@@ -68,6 +68,43 @@ REFUSED: dict[str, str] = {
     "invalid_email": "input_validation_fail",
 }
 """Refusals by code; any other is `authz_fail`."""
+EVENTS = (*VOCABULARY, "flow_refused")
+"""All events."""
+REASONS = frozenset(
+    {
+        *REFUSED,
+        "busy",
+        "conflict",
+        "delivery_failed",
+        "email_already_added",
+        "email_not_found",
+        "email_not_verified",
+        "email_taken",
+        "last_login_method",
+        "login_required",
+        "password_already_set",
+        "primary_email_required",
+        "provider_not_found",
+        "reauthentication_required",
+        "session_not_found",
+        "signup_closed",
+        "social_account_not_found",
+        "social_account_taken",
+        "too_many_emails",
+        "unavailable",
+        "username_taken",
+        "vetoed",
+        # Why a session ended.
+        "deactivated",
+        "ended",
+        "password_changed",
+        "password_reset",
+        "password_set",
+        "recovered",
+        "replaced",
+    }
+)
+"""The codes of authhost's refusals, and why a session ended. Plugins may have others."""
 
 
 def meaning(event: str, reason: str | None) -> Meaning:
