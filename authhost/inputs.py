@@ -60,6 +60,16 @@ def email(value: object) -> Email:
     return Email(address.lower(), email_key(address))
 
 
+def username(value: object, shortest: int, longest: int) -> str:
+    """Check a username; an ``@`` is refused, since a login tells names and addresses apart by it."""
+    name = unicodedata.normalize("NFKC", text(value, "username", longest))
+    if len(name) < shortest or len(name) > longest or name != name.strip() or "@" in name:
+        raise InvalidInput(
+            f"username must have {shortest} to {longest} characters and no @.", field="username"
+        )
+    return name
+
+
 def identifier_key(typed: str) -> str:
     """Return the form in which a login looks up what was typed: that of an address, or that of a name.
 
@@ -71,13 +81,3 @@ def identifier_key(typed: str) -> str:
         return email(typed).key
     except InvalidInput:
         return key_of(typed)
-
-
-def username(value: object, shortest: int, longest: int) -> str:
-    """Check a username; an ``@`` is refused, since a login tells names and addresses apart by it."""
-    name = unicodedata.normalize("NFKC", text(value, "username", longest))
-    if len(name) < shortest or len(name) > longest or name != name.strip() or "@" in name:
-        raise InvalidInput(
-            f"username must have {shortest} to {longest} characters and no @.", field="username"
-        )
-    return name

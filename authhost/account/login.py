@@ -11,7 +11,8 @@ from itsdangerous import BadSignature
 from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
 from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound, Vetoed
-from authhost.inputs import email_key, identifier_key, text
+from authhost.inputs import email as parse_email
+from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
@@ -31,7 +32,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     host = request.host
     name = text(identifier, "identifier", 254)
     secret = host.passwords.normalise(password)
-    key = identifier_key(name)
+    key = _email_key(name) if "@" in name else key_of(name)
     request.meant(key)
     host.limits.test(request, "login")
     host.limits.test(request, "login_failed", key)
@@ -268,3 +269,10 @@ def end_sessions(
     for session in ended:
         request.host.hooks.session_ended(request, session, reason)
     return len(ended)
+
+
+def _email_key(name: str) -> str:
+    try:
+        return parse_email(name).key
+    except InvalidInput:
+        return key_of(name)
