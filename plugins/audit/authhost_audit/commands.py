@@ -80,8 +80,11 @@ def _event(context: click.Context, parameter: click.Parameter, value: str | None
 
 
 def _ip(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     try:
-        return str(ipaddress.ip_address(value)) if value is not None else None
+        found = ipaddress.ip_address(value)
+        return str(getattr(found, "ipv4_mapped", None) or found)
     except ValueError:
         raise click.BadParameter(f"{value!r} is no IP address, such as 203.0.113.7 or 2001:db8::7") from None
 
