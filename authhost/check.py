@@ -6,7 +6,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal, NamedTuple
 from urllib.parse import urlsplit
 
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.exc import SQLAlchemyError
+
 from authhost.settings import unknown_variables
+from authhost.store.tables import users
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost
@@ -32,6 +36,7 @@ def problems(host: AuthHost) -> list[Problem]:
         *_environment(),
         *_settings(settings),
         *_hash(settings),
+        *_passwords(host),
         *_plugins(host),
         *_providers(host),
         *_limits(host),
@@ -90,6 +95,81 @@ def _hash(settings: Settings) -> Iterator[Problem]:
             f"argon2 with {memory} KiB and {passes} passes is too cheap to attack",
             "set argon2__memory_cost to 19456 and argon2__time_cost to 2, or more",
         )
+
+
+def _passwords(host: AuthHost) -> Iterator[Problem]:
+    """Schemes that do not work, and what the stored hashes say about the accounts."""
+    faults = host.passwords.faults()
+    for scheme, error in faults.items():
+        if not isinstance(error, host.passwords.missing_backend):
+            yield Problem(
+                "error",
+                f"the hash library fails for {scheme} ({type(error).__name__}): such accounts cannot log in",
+                "pip install 'bcrypt>=4,<5'"
+                if "bcrypt" in scheme
+                else "install a version that works with passlib",
+            )
+    if host.settings.password_schemes[0] in faults:
+        return
+    try:
+        counts, unreadable = _stored_hashes(host)
+    except SQLAlchemyError:
+        return  # The database is a matter of its own.
+    for scheme in [each for each in counts if each in faults]:
+        if isinstance(faults[scheme], host.passwords.missing_backend):
+            yield Problem(
+                "error",
+                f"{counts[scheme]} accounts have a password hash of {scheme}, whose library is not installed",
+                f"pip install authhost[{scheme}]"
+                if scheme == "bcrypt"
+                else f"install the library of {scheme}",
+            )
+    if counts:
+        listed = ", ".join(f"{scheme} {count}" for scheme, count in sorted(counts.items()))
+        yield Problem(
+            "warning",
+            f"{sum(counts.values())} accounts have an imported or former password hash ({listed}): "
+            "a failed login takes another time for them than for an unknown name, and so tells that they "
+            "exist (ASVS 5.0, 6.3.8)",
+            "each is replaced at the next login; for the others, see the page on keys and backups",
+        )
+    if unreadable:
+        yield Problem(
+            "warning",
+            f"{unreadable} accounts have a password hash that no scheme of password_schemes can read",
+            "add its scheme to password_schemes, or have these people reset their password",
+        )
+
+
+def _stored_hashes(host: AuthHost) -> tuple[dict[str, int], int]:
+    """Return how many accounts have other hashes than new ones, by scheme, and how many no scheme can read.
+
+    A thousand of them are read as a whole; the rest is told by what it begins with.
+    """
+
+    def begins(mark: str) -> ColumnElement[bool]:
+        return func.substr(users.c.password, 1, len(mark)) == mark
+
+    marks = [(mark, scheme) for scheme, each in host.passwords.prefixes().items() for mark in each]
+    current = begins(host.passwords.current_prefix())
+    kind = case((current, ""), *((begins(mark), scheme) for mark, scheme in marks), else_="?").label("kind")
+    stored = users.c.password.is_not(None)
+    with host.reader.connect() as connection:
+        rows = connection.execute(select(kind, func.count()).where(stored).group_by("kind")).all()
+        counts = {str(name): int(count) for name, count in rows if name}
+        unmarked, unreadable = counts.pop("?", 0), 0
+        if counts or unmarked:
+            sample = select(users.c.password).where(stored, ~current).limit(1000)
+            for hashed in connection.execute(sample).scalars():
+                scheme = host.passwords.scheme_of(hashed)
+                named = next((name for mark, name in marks if hashed.startswith(mark)), None)
+                if scheme is None:
+                    unreadable += 1
+                    if named is not None:
+                        counts[named] -= 1
+                elif named is None:
+                    counts[scheme] = counts.get(scheme, 0) + 1
+    return {scheme: count for scheme, count in counts.items() if count}, unreadable
 
 
 def _plugins(host: AuthHost) -> Iterator[Problem]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ipaddress
 import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from authhost.characters import INVISIBLE, SHRINKS, is_username
 from authhost.errors import InvalidEmail, InvalidInput
 from authhost.store.tables import EMAIL_LENGTH
 
@@ -50,7 +53,9 @@ def email(value: object) -> Email:
     """Check and normalise an address; raises `InvalidEmail`."""
     from email_validator import EmailNotValidError, validate_email
 
-    given = text(value, "email", EMAIL_LENGTH)
+    given = unicodedata.normalize("NFC", text(value, "email", EMAIL_LENGTH * SHRINKS))
+    if len(given) > EMAIL_LENGTH or not INVISIBLE.isdisjoint(given):
+        raise InvalidEmail(field="email")
     try:
         address = validate_email(given, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
@@ -60,24 +65,83 @@ def email(value: object) -> Email:
     return Email(address.lower(), email_key(address))
 
 
-def username(value: object, shortest: int, longest: int) -> str:
-    """Check a username; an ``@`` is refused, since a login tells names and addresses apart by it."""
-    name = unicodedata.normalize("NFKC", text(value, "username", longest))
-    if len(name) < shortest or len(name) > longest or name != name.strip() or "@" in name:
+class Identifier(NamedTuple):
+    """What a person typed at a login: the key that is counted, looked up and recorded, and its kind."""
+
+    key: str
+    is_email: bool
+
+
+def identifier(value: object) -> Identifier:
+    """Normalise a username or an address, once for the limit, the lookup and the record.
+
+    White space around it is ignored: people paste it, and MariaDB would ignore it
+    in a comparison while a limit would not. Text that is no address, but has an
+    ``@``, leads to no account. Raises `InvalidInput`.
+    """
+    given = text(value, "identifier", EMAIL_LENGTH).strip()
+    if not given:
+        raise InvalidInput("identifier must not be empty.", field="identifier")
+    if "@" in given:
+        try:
+            return Identifier(email(given).key, True)
+        except InvalidInput:
+            return Identifier(key_of(given).strip(), True)
+    return Identifier(key_of(given).strip(), False)
+
+
+def ip_address(value: object) -> str | None:
+    """An IP address in its canonical form, without a zone, or None for None.
+
+    An IPv4-mapped IPv6 address is returned as the IPv4 address (RFC 4291,
+    section 2.5.5.2): a server that listens on both names the same client
+    either way. Raises `InvalidInput`.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            found = ipaddress.ip_address(value.partition("%")[0])
+        except ValueError:
+            pass
+        else:
+            return str(getattr(found, "ipv4_mapped", None) or found)
+    raise InvalidInput("This is not an IP address.", field="ip_address")
+
+
+def network(address: str) -> str:
+    """What a limit by IP address counts: an IPv4 address, or the /64 of an IPv6 address.
+
+    A /64 is the least that one customer is given, and all its addresses are
+    theirs (RFC 6177).
+    """
+    canonical = ip_address(address) or ""
+    if ":" not in canonical:
+        return canonical
+    return str(ipaddress.IPv6Network((canonical, 64), strict=False))
+
+
+def username(value: object, shortest: int, longest: int, scripts: Iterable[str] = ("latin",)) -> str:
+    """Return a new username in NFKC; raises `InvalidInput`.
+
+    A name has ``shortest`` to ``longest`` characters, counted after NFKC: letters
+    of one of ``scripts``, the digits 0 to 9, and ``.``, ``_`` and ``-``
+    (`authhost.characters.is_username`). An ``@`` is refused, since a login tells
+    names and addresses apart by it. Names that exist are not checked again.
+    """
+    name = unicodedata.normalize("NFKC", text(value, "username", longest * SHRINKS))
+    if not shortest <= len(name) <= longest:
+        raise InvalidInput(f"username must have {shortest} to {longest} characters.", field="username")
+    if not is_username(name, key_of(name), scripts):
         raise InvalidInput(
-            f"username must have {shortest} to {longest} characters and no @.", field="username"
+            "username may have letters, digits, and the characters . _ - alone.", field="username"
         )
     return name
 
 
 def identifier_key(typed: str) -> str:
-    """Return the form in which a login looks up what was typed: that of an address, or that of a name.
-
-    Text with an ``@`` that is no address has the form of a name; no account has it.
-    """
-    if "@" not in typed:
-        return key_of(typed)
+    """Return the key of `identifier`; of what a login refuses unread, the form of a name."""
     try:
-        return email(typed).key
+        return identifier(typed).key
     except InvalidInput:
         return key_of(typed)

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
+from authhost.characters import SHRINKS
 from authhost.errors import (
     AuthError,
     Busy,
@@ -28,9 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("authhost")
 
-SHRINKS = 4
-"""NFKC shortens a text to a quarter at most: no character has a longer canonical decomposition (UAX 15)."""
 SEQUENCES = ("abcdefghijklmnopqrstuvwxyz", "01234567890123456789", "qwertyuiopasdfghjklzxcvbnm")
+DIGITS = "0123456789"
 
 
 class Turns:
@@ -103,6 +103,7 @@ class Turns:
 class Passwords:
     """Hashes, checks and judges passwords. At most ``max_concurrent_hashes`` are computed at once.
 
+    ``missing_backend`` is the error of a scheme whose library is not installed.
     Raises `ConfigurationError` where the first of ``password_schemes`` does not work.
     """
 
@@ -114,7 +115,7 @@ class Passwords:
             from passlib.utils import MAX_PASSWORD_SIZE
             from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-            self._missing_backend: type[Exception] = MissingBackendError
+            self.missing_backend: type[Exception] = MissingBackendError
             first = settings.password_schemes[0] if settings.password_schemes else "nothing"
             try:
                 self._context = CryptContext(
@@ -139,7 +140,7 @@ class Passwords:
         self._failing: dict[str, str] = {}
         self._samples: dict[str, str] = {}
         for scheme, fault in self.faults().items():
-            if not isinstance(fault, self._missing_backend):
+            if not isinstance(fault, self.missing_backend):
                 self._fails(scheme, fault)
 
     def normalise(self, password: object) -> str:
@@ -169,8 +170,9 @@ class Passwords:
         """Return ``password`` normalised if it meets the policy; raise `WeakPassword` with the reason.
 
         The whole of it is compared with a list of common passwords and with
-        ``context`` (the address, the name), with repeats, digits around it,
-        case and punctuation taken off (NIST SP 800-63B-4, 3.1.1.2).
+        ``context`` (the address, the name), with repeats, digits, case and
+        punctuation taken off (NIST SP 800-63B-4, 3.1.1.2). Sequences of keys
+        are refused, also several in a row, or two by turns (``1q2w3e4r…``).
         """
         text = self.normalise(password)
         if len(text) < self._min:
@@ -180,15 +182,15 @@ class Passwords:
                 reason="too_short",
             )
         core = _unrepeated(_core(text))
-        word = _unrepeated(core.strip("0123456789"))
+        words = {
+            core,
+            _unrepeated(core.strip(DIGITS)),
+            _unrepeated("".join(each for each in core if each not in DIGITS)),
+        } - {""}
         known = {_core(part) for each in (self._site, *context) if each for part in (each, *each.split("@"))}
-        if (
-            len(set(core)) < 5
-            or not {core, word}.isdisjoint(known)
-            or not {core, word}.isdisjoint(self._common)
-        ):
+        if len(set(core)) < 5 or not words.isdisjoint(known) or not words.isdisjoint(self._common):
             raise WeakPassword(field="password", reason="too_common")
-        if any(core in each or core in each[::-1] for each in SEQUENCES):
+        if _sequences(core) or (_sequences(core[::2]) and _sequences(core[1::2])):
             raise WeakPassword(
                 "The password must not be a sequence of keys.", field="password", reason="too_common"
             )
@@ -233,7 +235,7 @@ class Passwords:
         gives the same answer for unknown accounts and wrong passwords, so that
         it does not tell which accounts have such a hash. Raises `Busy`.
         """
-        scheme = self._scheme_of(stored) if stored is not None else None
+        scheme = self.scheme_of(stored) if stored is not None else None
         failure: Exception | None = None
         with self._turns:
             try:
@@ -270,7 +272,7 @@ class Passwords:
 
         A flow asks before it counts a try, since nothing is tried then.
         """
-        if self._failing and stored is not None and self._scheme_of(stored) in self._failing:
+        if self._failing and stored is not None and self.scheme_of(stored) in self._failing:
             self.verify("", stored)
 
     def refusal(self) -> AuthError:
@@ -303,7 +305,7 @@ class Passwords:
         return found
 
     def prefixes(self) -> dict[str, tuple[str, ...]]:
-        """Return what the hashes of each scheme begin with; nothing where they have no mark."""
+        """Return what the hashes of each scheme begin with; nothing for a scheme without such a mark."""
         found: dict[str, tuple[str, ...]] = {}
         for scheme in self._schemes:
             handler = self._context.handler(scheme)
@@ -317,16 +319,14 @@ class Passwords:
         same = takewhile(lambda letters: len(set(letters)) == 1, zip(*hashes, strict=False))
         return "".join(letters[0] for letters in same)
 
-    def readable(self, stored: str) -> bool:
-        """Return whether a scheme of the settings can read ``stored``."""
-        return self._scheme_of(stored) is not None
-
-    def _scheme_of(self, stored: str) -> str | None:
+    def scheme_of(self, stored: str) -> str | None:
+        """Return the scheme that can read ``stored``, or None."""
         try:
             scheme: str | None = self._context.identify(stored)
             if scheme is not None:
-                self._context.needs_update(stored)  # It parses the whole of the hash.
-        except (ValueError, TypeError):
+                # It parses the whole hash; the same method of the context leaves out deprecated schemes.
+                self._context.handler(scheme).needs_update(stored)
+        except Exception:
             return None
         return scheme
 
@@ -351,6 +351,22 @@ def _trapped(record: logging.LogRecord) -> bool:
 
 def _core(text: str) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
+
+
+def _sequences(text: str) -> bool:
+    """Whether ``text`` is made of sequences of at least four keys each, forwards or backwards."""
+    at = 0
+    while at < len(text):
+        ends = [at]
+        for each in (*SEQUENCES, *(sequence[::-1] for sequence in SEQUENCES)):
+            end = at
+            while end < len(text) and text[at : end + 1] in each:
+                end += 1
+            ends.append(end)
+        if max(ends) - at < 4:
+            return False
+        at = max(ends)
+    return True
 
 
 def _unrepeated(text: str) -> str:

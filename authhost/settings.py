@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
+from authhost.characters import SCRIPTS
 from authhost.errors import ConfigurationError
 
 ENV_PREFIX = "AUTHHOST_"
@@ -80,7 +81,13 @@ class Settings:
     username_min_length: int = 1
     """Characters."""
     username_max_length: int = 150
-    """Characters."""
+    """Characters; at most 150."""
+    username_scripts: tuple[str, ...] = ("latin",)
+    """Scripts of the letters in new usernames, such as ``cyrillic``; a name is of one of them.
+
+    Names of different scripts can look alike: more than one is a choice. For
+    Japanese name ``cjk``, ``hiragana`` and ``katakana``.
+    """
 
     password_min_length: int = 15
     """Characters; 15 where the password is the only factor, at least 8 (NIST SP 800-63B-4)."""
@@ -114,6 +121,12 @@ class Settings:
     """Sensitive changes need a login, or a confirmed password, this recent."""
     pending_login_timeout: float = 900
     """How long a login waits for the confirmation of its address."""
+    unverified_account_timeout: float = 7 * 86400
+    """With mandatory verification an account whose address was not confirmed is deleted after so long.
+
+    With optional verification its address can be taken by another signup once
+    the account has not been used for so long.
+    """
     email_confirmation_timeout: float = 3 * 86400
     """How long the link of a confirmation works."""
     password_reset_timeout: float = 3600
@@ -158,6 +171,16 @@ class Settings:
             raise ConfigurationError("password_hash_wait must be 0 to 60 seconds")
         if self.password_hash_queue < 0:
             raise ConfigurationError("password_hash_queue must not be negative")
+        if not 1 <= self.username_min_length <= self.username_max_length <= 150:
+            raise ConfigurationError(
+                "username_min_length and username_max_length must be 1 to 150, in this order"
+            )
+        unknown = sorted(set(self.username_scripts) - set(SCRIPTS))
+        if unknown or not self.username_scripts:
+            raise ConfigurationError(
+                f"username_scripts has {', '.join(map(repr, unknown)) or 'nothing'}; there are "
+                + ", ".join(SCRIPTS)
+            )
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))

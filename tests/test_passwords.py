@@ -12,8 +12,9 @@ from conftest import CHEAP, OTHER_PASSWORD, PASSWORD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from passlib.context import CryptContext
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from authhost.check import problems
 from authhost.errors import (
     AuthError,
     Busy,
@@ -348,6 +349,75 @@ def test_a_hash_that_cannot_be_read_answers_like_an_unknown_account_and_is_logge
 def test_a_scheme_that_cannot_hash_keeps_the_host_from_starting(make_host, wrong):
     with pytest.raises(ConfigurationError, match="password_schemes and password_hash_options"):
         make_host(**wrong)
+
+
+# The check.
+
+
+def found_by_check(host, word):
+    return [each for each in problems(host) if word in each.problem]
+
+
+def several_users(host, run, hashes):
+    for k, stored in enumerate(hashes):
+        run(host, "signup", email=f"user{k}@example.org", password=PASSWORD)
+        with host.engine.begin() as connection:
+            newest = connection.execute(select(User.id).order_by(User.id.desc()).limit(1)).scalar_one()
+            connection.execute(update(User).where(User.id == newest).values(password=stored))
+
+
+IMPORTED = "$argon2id$v=19$m=16,t=1,p=1$UEqpdY6R0rq3lhICIGTMeQ$B/sP3t46xAW9+cNnHo0gx7SsornFOiEmC2DqJH+jFIg"
+BCRYPT_HASH = "$2b$04$f9xYXhycK.PdIke.pz3rqOUbUq5DK3/TCC18rtznSMOz1QLWMKZ3C"
+DJANGO_HASH = "pbkdf2_sha256$1$crgpQjW3RBZj$s8ySK0UC3rrqN2YYvjEgoQ/815vtfDIPC9DpWktuK4U="
+
+
+def test_the_check_says_what_imported_hashes_reveal(make_host, run):
+    host = make_host(email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    assert not found_by_check(host, "accounts have")
+    several_users(host, run, [DJANGO_HASH, DJANGO_HASH, BCRYPT_HASH, IMPORTED, None])
+    [said] = found_by_check(host, "accounts have")
+    assert said.level == "warning"
+    assert said.problem.startswith("4 accounts have an imported or former password hash")
+    assert "(argon2 1, bcrypt 1, django_pbkdf2_sha256 2)" in said.problem
+    assert run(host, "login", identifier=ANN, password=PASSWORD).authenticated
+
+
+def test_the_check_counts_hashes_that_no_scheme_can_read(make_host, run):
+    host = make_host(email_verification="none", password_schemes=("argon2", "bcrypt", "hex_sha256"))
+    several_users(host, run, ["!unusable", "$2b$04$short", DJANGO_HASH, "0" * 64])
+    [unreadable] = found_by_check(host, "no scheme of password_schemes can read")
+    assert unreadable.problem.startswith("3 accounts")
+    assert "(hex_sha256 1)" in found_by_check(host, "imported")[0].problem
+
+
+@pytest.mark.parametrize("kind", ["value", "type"])
+def test_the_check_names_a_scheme_that_fails(make_host, broken, kind):
+    host = make_host()
+    assert not found_by_check(host, "hash library")
+    broken[kind]()
+    [said] = found_by_check(host, "the hash library fails for bcrypt")
+    assert said.level == "error"
+    assert "bcrypt>=4,<5" in said.do
+    assert "$2b$" not in said.problem
+
+
+def test_the_check_names_a_library_that_is_missing_where_accounts_need_it(make_host, run, broken):
+    broken["missing"]()
+    host = make_host(email_verification="none")
+    assert not [each for each in problems(host) if "bcrypt" in each.problem]
+    several_users(host, run, [BCRYPT_HASH])
+    [said] = found_by_check(host, "library is not installed")
+    assert (said.level, said.do) == ("error", "pip install authhost[bcrypt]")
+
+
+def test_the_check_does_without_a_database(tmp_path):
+    from authhost import AuthHost
+
+    url = f"sqlite:///{tmp_path / 'empty.sqlite3'}"
+    settings = Settings(secret_key=KEY, database_url=url, password_hash_options=CHEAP)
+    with AuthHost(settings, discover=False, check_database=False) as host:
+        assert not found_by_check(host, "accounts have")
 
 
 # Limits after normalisation.
