@@ -19,6 +19,7 @@ from authhost.encryption import Encryption
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.guard import HookStats
 from authhost.ids import Identifiers
+from authhost.inputs import identifier_key
 from authhost.keys import derive
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
@@ -166,19 +167,25 @@ class AuthHost:
         return _hashed(self._hash_keys["plugins"][0], value)
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed.
+        """What ``request.identifier_digest`` is where ``identifier`` was typed, an address or a username.
 
-        It has a key of its own: nobody gets at a plugin's `keyed_hash` by
-        typing at a login what that plugin hashes.
+        It is brought into the form in which a login looks it up first. It has a
+        key of its own: nobody gets at a plugin's `keyed_hash` by typing at a login
+        what that plugin hashes.
         """
-        return _hashed(self._hash_keys["identifier"][0], identifier)
+        return self.key_digest(identifier_key(identifier))
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
         """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
 
         A record that was written under a former key is found by one of the others.
         """
-        return tuple(_hashed(key, identifier) for key in self._hash_keys["identifier"])
+        typed = identifier_key(identifier)
+        return tuple(_hashed(key, typed) for key in self._hash_keys["identifier"])
+
+    def key_digest(self, key: str) -> str:
+        """Return the `identifier_digest` of what `inputs.identifier_key` has returned."""
+        return _hashed(self._hash_keys["identifier"][0], key)
 
     def signing_keys(self, use: str) -> tuple[bytes, ...]:
         """Return the keys of one ``use``, derived from each key of ``secret_key`` (256 bits each).

@@ -321,9 +321,9 @@ class Request:
         """Run a writing statement; return the number of rows that it met."""
         return self.connection.execute(statement, values).rowcount
 
-    def meant(self, identifier: str) -> None:
-        """Tell the plugins which name or address was typed, as a keyed hash alone."""
-        self.identifier_digest = self.host.identifier_digest(identifier)
+    def meant(self, key: str) -> None:
+        """Tell the plugins which name or address was typed, as a keyed hash of its key alone."""
+        self.identifier_digest = self.host.key_digest(key)
 
     def known_device(self, user: User | None) -> str | None:
         """The identifier of this browser if it has logged in to ``user``'s account before, else None."""

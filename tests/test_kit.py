@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
+from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.errors import InvalidCredentials, InvalidState
 from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing.conformance.behaviour import _bare
 
 
 class Doorbell:
@@ -125,3 +127,13 @@ class TestFailing:
         shown = capsys.readouterr().err
         assert "a plugin failed in user_logged_in" in shown
         assert "RuntimeError: what the author has to see" in shown
+
+
+def test_the_edges_have_a_value_for_each_argument(make_host, run):
+    """A new hook whose argument is missing there fails every plugin that implements it."""
+    host = make_host()
+    user = run(host, "signup", email="eve@example.org", password=PASSWORD).user
+    with host.request() as request:
+        given = set(_bare(request, user)) | {"request"}
+    wanted = {name for hook in GUARDED | VETOES | {"deliver_message"} for name in SPEC_ARGUMENTS[hook]}
+    assert wanted - given == set()

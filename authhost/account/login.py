@@ -10,7 +10,7 @@ from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
 from authhost.account.verification import send_confirmation_mail
-from authhost.errors import Conflict, InvalidCredentials
+from authhost.errors import Conflict, InvalidCredentials, Vetoed
 from authhost.inputs import Identifier, email_key
 from authhost.inputs import identifier as parse_identifier
 from authhost.keys import digest, new_key
@@ -160,7 +160,11 @@ def start_session(
     Whoever was logged in before is logged out.
     """
     now, settings = request.now, request.settings
-    request.host.hooks.before_login(request, user)
+    try:
+        request.host.hooks.before_login(request, user)
+    except Vetoed as refusal:
+        about(refusal, user)
+        raise
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
         met = request.write(statements.LOG_IN, values)

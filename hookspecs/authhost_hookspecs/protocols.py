@@ -366,9 +366,10 @@ class Host(Protocol):
         """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed, in small letters.
+        """What ``request.identifier_digest`` is where ``identifier`` was typed: an address or a username.
 
-        No `keyed_hash` is equal to it, whatever is typed.
+        The host brings it into the form in which a login looks it up, so it may
+        be given as people write it. No `keyed_hash` is equal to it, whatever is typed.
         """
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:

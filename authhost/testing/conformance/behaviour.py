@@ -25,7 +25,7 @@ from authhost.guard import (
 )
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
-from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
+from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
 from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.testing.conformance.report import Fault, HookTime
@@ -217,6 +217,8 @@ HOURS = (0, 6, 12, 18)
 """From now: some plugins do something at night alone."""
 LOGGED_IN = frozenset({"user_logged_in", "user_logged_out"})
 """Only of these the contract promises that somebody is logged in."""
+ANYBODY = frozenset({"flow_refused", "password_reset_requested"})
+"""Of these the contract says that nobody may be known whom it is about."""
 
 
 def edges(trial: Trial) -> Iterator[Fault]:
@@ -243,7 +245,7 @@ def _at(trial: Trial, hours: int) -> Iterator[Fault]:
             token = signed_up.session_token if hook in LOGGED_IN else None
             with host.request(session_token=token) as request:
                 values = _bare(request, bare)
-                if hook == "flow_refused":
+                if hook in ANYBODY:
                     values["user"] = None
                 given = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
                 try:
@@ -269,6 +271,7 @@ def _bare(request: Request, user: User) -> dict[str, Any]:
     address = EmailAddress(UUID(int=1), user.id, "eve@example.org", False, False)
     account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
     app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
+    session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
     login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
     return {
         "user": user,
@@ -277,6 +280,8 @@ def _bare(request: Request, user: User) -> dict[str, Any]:
         "to_email_address": address,
         "confirmation": EmailConfirmation(UUID(int=2), address, now, now + timedelta(days=3)),
         "signup": False,
+        "session": session,
+        "reason": "replaced",
         "sociallogin": login,
         "socialaccount": account,
         "provider": "corp",
