@@ -185,14 +185,13 @@ class Request:
 
     # What the guard uses.
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self.queued), len(self.callbacks), len(self.counted)
+        return len(self.queued), len(self.callbacks)
 
-    def undo(self, mark: tuple[int, int, int]) -> None:
+    def undo(self, mark: tuple[int, int]) -> None:
         """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
         del self.queued[mark[0] :], self.callbacks[mark[1] :]
-        self._uncount(mark[2])
         if self.db_touched and self._db is not None:
             self._db.rollback()
             self.db_touched = False
@@ -317,12 +316,13 @@ class Request:
         """Undo everything that was not committed."""
         self.queued.clear()
         self.callbacks.clear()
-        self._uncount(0)
+        self.uncount(0)
         if self._connection is not None:
             self._connection.rollback()
         self._close()
 
-    def _uncount(self, since: int) -> None:
+    def uncount(self, since: int) -> None:
+        """Take back what rate limits have counted since there were so many."""
         counted = self.counted[since:]
         del self.counted[since:]
         for give_back in counted:

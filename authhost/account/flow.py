@@ -43,6 +43,7 @@ def _run_as(
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
         savepoint = None if clean else request.connection.begin_nested()
+        counted = len(request.counted)
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
@@ -51,6 +52,7 @@ def _run_as(
             else:
                 savepoint.rollback()
                 request.undo(mark)
+                request.uncount(counted)
             request.restore(state)
             refusal = _refusal(error, clean)
             if refusal is None:
