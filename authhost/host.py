@@ -24,6 +24,7 @@ from authhost.ids import Identifiers
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
+from authhost.refusals import Refusals
 from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
@@ -85,6 +86,7 @@ class AuthHost:
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
         self.devices = Devices([settings.secret_key])
+        self.refusals = Refusals()
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
@@ -189,6 +191,7 @@ class AuthHost:
         """Let the plugins stop, and close the connections. May be called twice."""
         if self._open:
             self._open = False
+            self.refusals.record_overdue(self, all_windows=True)
             self.hooks.host_stopping(self)
         self.engine.dispose()
 

@@ -73,6 +73,7 @@ class Request:
         self.native = native
         self.caller: GuardedPlugin | None = None
         self.identifier_digest: str | None = None
+        self.repeated = 1
         self.provider: str | None = None
         self.must_store = False
         self.db_touched = False
@@ -87,7 +88,7 @@ class Request:
         self.callbacks: list[Callable[[], None]] = []
         self.counted: list[Callable[[], None]] = []
         """Each takes back what a rate limit has counted; called where the flow is undone."""
-        self._refusals: list[tuple[str, AuthError, User | None]] = []
+        self._refusals: list[tuple[str, AuthError, User | None, int]] = []
 
     # What plugins and applications read.
 
@@ -266,10 +267,17 @@ class Request:
         """Undo what `log_in` and `log_out` did."""
         self._loaded, self._session, self._user, self._token = state
 
-    def refused(self, flow: str, error: AuthError, user: User | None) -> None:
-        """Tell the plugins of a refusal. It is stored though the flow is not."""
-        self._refusals.append((flow, error, user))
-        self.host.hooks.flow_refused(self, flow, error, user)
+    def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
+        """Tell the plugins of a refusal, or of so many at once. It is stored though the flow is not."""
+        self._refusals.append((flow, error, user, repeated))
+        self._tell(flow, error, user, repeated)
+
+    def _tell(self, flow: str, error: AuthError, user: User | None, repeated: int) -> None:
+        self.repeated = repeated
+        try:
+            self.host.hooks.flow_refused(self, flow, error, user)
+        finally:
+            self.repeated = 1
 
     def _load(self) -> None:
         if self._loaded:
@@ -402,7 +410,7 @@ class Request:
         if refusals:
             # An earlier flow of this unit refused: that much is stored all the same.
             for refusal in refusals:
-                self.host.hooks.flow_refused(self, *refusal)
+                self._tell(*refusal)
             self.commit()
 
 

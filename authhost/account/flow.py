@@ -59,9 +59,14 @@ def _run_as(
                 raise
             refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
-            request.refused(name, refusal, user)
+            repeated = request.host.refusals.count(request, name, refusal, user)
+            if repeated:
+                request.refused(name, refusal, user, repeated)
             if clean:
                 request.commit()
+                request.host.refusals.record_overdue(request.host)
+            else:
+                request.on_commit(lambda: request.host.refusals.record_overdue(request.host))
             if refusal is error:
                 raise
             raise refusal from error
