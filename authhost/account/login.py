@@ -33,14 +33,15 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
     request.meant(name.key)
-    host.limits.hit(request, "login")
 
     find = queries.account_by_email if name.is_email else queries.account_by_username
     account = find(request, name.key)
-    with host.limits.password_check(request, account.user if account else None, name.key):
+    user = account.user if account else None
+    host.limits.hit_for(request, user, "login")
+    with host.limits.password_check(request, user, name.key):
         right, newer = host.passwords.verify(secret, account.password if account else None)
         if account is None or not right or not account.user.is_active:
-            raise about(InvalidCredentials(), account.user if account else None)
+            raise about(InvalidCredentials(), user)
     by_address = name.key if name.is_email else None
     return start_session_or_wait(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
