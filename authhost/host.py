@@ -24,6 +24,7 @@ from authhost.keys import derive
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
+from authhost.refusals import Refusals
 from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
@@ -87,6 +88,7 @@ class AuthHost:
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
         self.devices = Devices(settings.secret_keys)
+        self.refusals = Refusals()
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self._hash_keys = {use: self.signing_keys(use) for use in ("identifier", "plugins")}
@@ -211,6 +213,7 @@ class AuthHost:
         """Let the plugins stop, and close the connections. May be called twice."""
         if self._open:
             self._open = False
+            self.refusals.record_overdue(self, all_windows=True)
             self.hooks.host_stopping(self)
         self.closed = True
         self.engine.dispose()

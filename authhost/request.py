@@ -109,6 +109,7 @@ class Request:
         self.native = native
         self.caller: GuardedPlugin | None = None
         self.identifier_digest: str | None = None
+        self.repeated = 1
         self.provider: str | None = None
         self.must_store = False
         self.pending_token = pending_token
@@ -130,7 +131,7 @@ class Request:
         """Each takes back what a rate limit has counted; called where the flow is undone."""
         self.tries: list[Callable[[], None]] = []
         """The same for what the present flow tries; called where it is refused as busy."""
-        self._refusals: list[tuple[str, AuthError, User | None]] = []
+        self._refusals: list[tuple[str, AuthError, User | None, int]] = []
 
     # What plugins and applications read.
 
@@ -228,11 +229,11 @@ class Request:
 
     # What the guard uses.
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self.queued), len(self.callbacks), len(self.counted)
+        return len(self.queued), len(self.callbacks)
 
-    def undo(self, mark: tuple[int, int, int]) -> None:
+    def undo(self, mark: tuple[int, int]) -> None:
         """Drop what was queued since ``mark``, and what this call of a hook wrote, by whatever way."""
         self.drop(mark)
         if not self.savepoints or self.savepoints[-1] != self.depth or self._connection is None:
@@ -245,10 +246,9 @@ class Request:
                 self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
                 self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
 
-    def drop(self, mark: tuple[int, int, int]) -> None:
+    def drop(self, mark: tuple[int, int]) -> None:
         """Drop what was queued since ``mark``."""
         del self.queued[mark[0] :], self.callbacks[mark[1] :]
-        self._uncount(mark[2])
 
     def release_call(self) -> None:
         """Keep what this call of a hook wrote."""
@@ -354,10 +354,17 @@ class Request:
         """Undo what `log_in` and `log_out` did."""
         self._loaded, self._session, self._user, self._token, self.pending_token = state
 
-    def refused(self, flow: str, error: AuthError, user: User | None) -> None:
-        """Tell the plugins of a refusal. It is stored though the flow is not."""
-        self._refusals.append((flow, error, user))
-        self.host.hooks.flow_refused(self, flow, error, user)
+    def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
+        """Tell the plugins of a refusal, or of so many at once. It is stored though the flow is not."""
+        self._refusals.append((flow, error, user, repeated))
+        self._tell(flow, error, user, repeated)
+
+    def _tell(self, flow: str, error: AuthError, user: User | None, repeated: int) -> None:
+        self.repeated = repeated
+        try:
+            self.host.hooks.flow_refused(self, flow, error, user)
+        finally:
+            self.repeated = 1
 
     def _load(self) -> None:
         self.check_open()
@@ -418,7 +425,7 @@ class Request:
     def _undo_all(self) -> None:
         self.queued.clear()
         self.callbacks.clear()
-        self._uncount(0)
+        self.uncount(0)
         if self._connection is not None:
             self._connection.rollback()
         self._close()
@@ -429,7 +436,8 @@ class Request:
             give_back()
         self.tries.clear()
 
-    def _uncount(self, since: int) -> None:
+    def uncount(self, since: int) -> None:
+        """Take back what rate limits have counted since there were so many."""
         counted = self.counted[since:]
         del self.counted[since:]
         for give_back in counted:
@@ -526,7 +534,7 @@ class Request:
                 return
             # An earlier flow of this unit refused: that much is stored all the same.
             for refusal in refusals:
-                self.host.hooks.flow_refused(self, *refusal)
+                self._tell(*refusal)
             self._store()
         self._phase = Phase.ENDING
         self._call_back()

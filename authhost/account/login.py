@@ -31,11 +31,11 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
     request.meant(name.key)
-    host.limits.hit(request, "login")
 
     candidates = _candidates(request, name)
-    counted = next((each.user for each in candidates if each is not None), None)
-    with host.limits.password_check(request, counted, name.key) as check:
+    user = next((each.user for each in candidates if each is not None), None)
+    host.limits.hit_for(request, user, "login")
+    with host.limits.password_check(request, user, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
             raise about(host.passwords.refusal(), account.user if account else None)

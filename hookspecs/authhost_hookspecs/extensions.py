@@ -322,7 +322,8 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
 
     ``error`` has a stable ``code``; ``user`` is None where it is not known whom
     it is about. ``request.identifier_digest`` tells whether two refusals were
-    about the same name.
+    about the same name. Repeated refusals come together in one call:
+    ``request.repeated`` is how many.
 
     Stored: nothing of the flow, whose writes are undone; what is written here is kept.
 

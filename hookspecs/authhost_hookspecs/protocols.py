@@ -274,6 +274,16 @@ class Request(Protocol):
         """
 
     @property
+    def repeated(self) -> int:
+        """How many refusals this call of `flow_refused` stands for; 1 in any other hook.
+
+        Of one network, flow, code and user the first 5 refusals of a minute come
+        one by one, the others together: 5, then 10, 20 and so on, and what is left
+        when the minute is over. The sum is exact. Each `invalid_credentials` comes
+        by itself. Details such as `identifier_digest` are those of the latest one.
+        """
+
+    @property
     def provider(self) -> str | None:
         """The id of the provider that this flow of social login is about; None in any other flow."""
 

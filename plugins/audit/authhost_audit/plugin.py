@@ -162,6 +162,8 @@ class AuditPlugin:
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         fields = getattr(error, "fields", {})
         data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}
+        if request.repeated > 1:
+            data["repeated"] = request.repeated
         said = Said(
             "flow_refused",
             user.id if user else None,

@@ -105,10 +105,13 @@ REASONS = frozenset(
     }
 )
 """The codes of authhost's refusals, and why a session ended. Plugins may have others."""
+HARMLESS = frozenset({"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"})
+"""Refusals that anybody can cause in any number, and that got nowhere: they are kept as long as activity."""
 
 
 def meaning(event: str, reason: str | None) -> Meaning:
     """An event, or a refusal, in other words."""
     if event == "flow_refused":
-        return Meaning(REFUSED.get(reason or "", "authz_fail"), AUTHENTICATION, 1, SECURITY)
+        kind = ACTIVITY if reason in HARMLESS else SECURITY
+        return Meaning(REFUSED.get(reason or "", "authz_fail"), AUTHENTICATION, 1, kind)
     return VOCABULARY.get(event, Meaning(event, API_ACTIVITY, 99, SECURITY))
