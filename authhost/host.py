@@ -9,10 +9,10 @@ from functools import cached_property
 from typing import Any, Self
 from uuid import UUID
 
-from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from authhost.account import Account
+from authhost.devices import Devices
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
@@ -83,12 +83,9 @@ class AuthHost:
         )
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
+        self.devices = Devices(settings.secret_keys)
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
-        # The last key of the list signs, and each of them verifies.
-        self.pending_logins = URLSafeTimedSerializer(
-            list(reversed(settings.secret_keys)), salt="authhost.pending-login"
-        )
         self._hash_keys = {use: self.signing_keys(use) for use in ("identifier", "plugins")}
         self._open = False
         try:
@@ -110,20 +107,26 @@ class AuthHost:
         ip_address: str | None = None,
         user_agent: str = "",
         session_token: str | None = None,
+        pending_token: str | None = None,
         language: str | None = None,
         native: Any = None,
+        device_token: str | None = None,
     ) -> Request:
         """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
 
-        ``language`` is what the user has chosen, or the browser's Accept-Language.
+        ``session_token``, ``pending_token`` and ``device_token`` are those of
+        this browser's cookies. ``language`` is what the user has chosen, or the
+        browser's Accept-Language.
         """
         return Request(
             self,
             ip_address=ip_address,
             user_agent=user_agent,
             session_token=session_token,
+            pending_token=pending_token,
             language=language,
             native=native,
+            device_token=device_token,
         )
 
     @cached_property

@@ -22,6 +22,13 @@ def same(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
 
 
+def same_digest(one: bytes | None, other: bytes | None) -> bool:
+    """The same for two digests; None is equal to None alone."""
+    if one is None or other is None:
+        return one is other
+    return hmac.compare_digest(one, other)
+
+
 def derive(secret: str, use: str) -> bytes:
     """Return the 256-bit key of one ``use`` (SHA-256 over the use and the secret).
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -17,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from authhost.errors import AuthError, Conflict, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.inputs import email as parse_email
+from authhost.inputs import ip_address as parse_ip_address
 from authhost.keys import digest
 from authhost.records import Authentication, Session, User
 from authhost.store import queries, statements
@@ -45,6 +45,16 @@ class QueuedRow(NamedTuple):
     values: Mapping[str, Any]
 
 
+class BrowserState(NamedTuple):
+    """Who is logged in in the browser of a unit of work, and the login that waits there."""
+
+    loaded: bool
+    session: Session | None
+    user: User | None
+    session_token: str | None
+    pending_token: str | None
+
+
 class Request:
     """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`).
 
@@ -61,12 +71,14 @@ class Request:
         ip_address: str | None,
         user_agent: str,
         session_token: str | None,
+        pending_token: str | None,
         language: str | None,
         native: Any,
+        device_token: str | None = None,
     ) -> None:
         self.host = host
         self.id = self.new_id()
-        self.ip_address = _ip_address(ip_address)
+        self.ip_address = parse_ip_address(ip_address)
         self.user_agent = _user_agent(user_agent)
         self.language = _language(language)
         self.native = native
@@ -75,7 +87,9 @@ class Request:
         self.provider: str | None = None
         self.must_store = False
         self.db_touched = False
+        self.pending_token = pending_token
         self._token = session_token
+        self._device_token = device_token
         self._loaded = False
         self._session: Session | None = None
         self._user: User | None = None
@@ -83,6 +97,10 @@ class Request:
         self._db: DatabaseSession | None = None
         self.queued: list[QueuedRow] = []
         self.callbacks: list[Callable[[], None]] = []
+        self.counted: list[Callable[[], None]] = []
+        """Each takes back what a rate limit has counted; called where the flow is undone."""
+        self.tries: list[Callable[[], None]] = []
+        """The same for what the present flow tries; called where it is refused as busy."""
         self._refusals: list[tuple[str, AuthError, User | None]] = []
 
     # What plugins and applications read.
@@ -181,13 +199,14 @@ class Request:
 
     # What the guard uses.
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> tuple[int, int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self.queued), len(self.callbacks)
+        return len(self.queued), len(self.callbacks), len(self.counted)
 
-    def undo(self, mark: tuple[int, int]) -> None:
+    def undo(self, mark: tuple[int, int, int]) -> None:
         """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
         del self.queued[mark[0] :], self.callbacks[mark[1] :]
+        self._uncount(mark[2])
         if self.db_touched and self._db is not None:
             self._db.rollback()
             self.db_touched = False
@@ -233,6 +252,14 @@ class Request:
         """Tell the plugins which name or address was typed, as a keyed hash alone."""
         self.identifier_digest = self.host.identifier_digest(identifier)
 
+    def known_device(self, user: User | None) -> str | None:
+        """The identifier of this browser if it has logged in to ``user``'s account before, else None."""
+        return self.host.devices.find(self._device_token, user.id, self.now) if user else None
+
+    def device_token_for(self, user: User) -> str:
+        """By this token `known_device` knows the browser from now on."""
+        return self.host.devices.token(user.id, self.now, self._device_token)
+
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""
         self._loaded, self._session, self._user, self._token = True, session, user, token
@@ -246,13 +273,13 @@ class Request:
         if self.user is not None and self.user.id == user.id:
             self._user = user
 
-    def state(self) -> tuple[bool, Session | None, User | None, str | None]:
-        """Who is logged in, for `restore`."""
-        return self._loaded, self._session, self._user, self._token
+    def state(self) -> BrowserState:
+        """Who is logged in, and what waits, for `restore`."""
+        return BrowserState(self._loaded, self._session, self._user, self._token, self.pending_token)
 
-    def restore(self, state: tuple[bool, Session | None, User | None, str | None]) -> None:
+    def restore(self, state: BrowserState) -> None:
         """Undo what `log_in` and `log_out` did."""
-        self._loaded, self._session, self._user, self._token = state
+        self._loaded, self._session, self._user, self._token, self.pending_token = state
 
     def refused(self, flow: str, error: AuthError, user: User | None) -> None:
         """Tell the plugins of a refusal. It is stored though the flow is not."""
@@ -292,6 +319,7 @@ class Request:
             self._connection.commit()
         self._close()
         self._refusals.clear()
+        self.counted.clear()
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             try:
@@ -303,9 +331,22 @@ class Request:
         """Undo everything that was not committed."""
         self.queued.clear()
         self.callbacks.clear()
+        self._uncount(0)
         if self._connection is not None:
             self._connection.rollback()
         self._close()
+
+    def take_back_tries(self) -> None:
+        """Let what the present flow tried not count."""
+        for give_back in self.tries:
+            give_back()
+        self.tries.clear()
+
+    def _uncount(self, since: int) -> None:
+        counted = self.counted[since:]
+        del self.counted[since:]
+        for give_back in counted:
+            give_back()
 
     def _close(self) -> None:
         if self._db is not None:
@@ -405,15 +446,6 @@ class _Joined:
 
     def __exit__(self, *error: object) -> None:
         return None
-
-
-def _ip_address(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return str(ipaddress.ip_address(text.partition("%")[0]))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidInput("This is not an IP address.", field="ip_address") from error
 
 
 def _language(text: str | None) -> str | None:

@@ -25,7 +25,8 @@ CHEAP = dict(CHEAP_HASH)
 class Recorder(RecordedHooks, Mailbox):
     """Records every signal and refusal with its arguments, and takes every message."""
 
-    account_ready = social_login_begun = None
+    account_ready = social_login_begun = password_reset_requested = None
+    session_ended = user_deactivated = user_reauthenticated = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)
@@ -60,6 +61,22 @@ def database_url(tmp_path: Any) -> str:
     if url:
         return emptied(url)
     return f"sqlite:///{tmp_path / 'test.sqlite3'}"
+
+
+@pytest.fixture
+def redis_url() -> Iterator[str]:
+    """A database of a Redis server that is emptied; each process of the tests has one of its own."""
+    redis = pytest.importorskip("redis")
+    server = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+    number = 8 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+    url = f"{server}/{number}"
+    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    try:
+        client.flushdb()
+    except redis.ConnectionError:
+        pytest.skip(f"LEFT OUT: no Redis at {server}; set AUTHHOST_TEST_REDIS_URL to run this")
+    yield url
+    client.flushdb()
 
 
 @pytest.fixture

@@ -8,7 +8,16 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import AuthError, Conflict, LoginRequired, ReauthenticationRequired
+from authhost.errors import (
+    AuthError,
+    Busy,
+    Conflict,
+    InvalidInput,
+    LoginRequired,
+    RateLimited,
+    ReauthenticationRequired,
+)
+from authhost.keys import digest
 from authhost.records import Session, User
 from authhost.request import Request
 from authhost.store import queries
@@ -35,6 +44,7 @@ def _run_as(
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
+        request.tries.clear()
         savepoint = None if clean else request.connection.begin_nested()
         try:
             result = function(request, *args, **kwargs)
@@ -48,6 +58,9 @@ def _run_as(
             refusal = _refusal(error, clean)
             if refusal is None:
                 raise
+            if isinstance(refusal, Busy):
+                request.take_back_tries()
+            refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
             request.refused(name, refusal, user)
             if clean:
@@ -69,6 +82,16 @@ def _refusal(error: BaseException, clean: bool) -> AuthError | None:
     if clean and isinstance(error, DBAPIError) and is_deadlock(error):
         return Conflict()
     return None
+
+
+def _limited(request: Request, refusal: AuthError) -> AuthError:
+    """Input that is refused is limited, too; other limits are only asked once the input is right."""
+    if isinstance(refusal, InvalidInput):
+        try:
+            request.host.limits.hit(request, "invalid_input")
+        except RateLimited as limited:
+            return limited
+    return refusal
 
 
 def about(error: AuthError, user: User | None) -> AuthError:
@@ -98,12 +121,13 @@ def lock_login(request: Request) -> User:
     """Lock the account of who is logged in; return the user as it is now.
 
     While a flow hashed, asked a provider or waited for the lock, the session may
-    have ended: by a logout elsewhere, a change of the password, or because the
-    account was given back to its owner. Raises `LoginRequired` then.
+    have ended, or its token may have been replaced: by a logout elsewhere, a
+    change of the password, or because the account was given back to its owner.
+    Raises `LoginRequired` then (ASVS 5.0, 7.2.4 and 7.4.3).
     """
     user, session = require_login(request)
     queries.lock_account(request, user.id)
-    current = queries.user_of_session(request, session.id)
+    current = queries.user_of_session(request, session.id, digest(request.session_token or ""))
     if current is None:
         request.log_out()
         raise LoginRequired

@@ -1,24 +1,22 @@
-"""Login and logout, reauthentication, and the sessions of a user."""
+"""Login, reauthentication, and the closing of an account."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
 
-from itsdangerous import BadSignature
-
-from authhost.account.flow import about, flow, require_login, require_recent_login
-from authhost.account.verification import send_confirmation_to
-from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
+from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
+from authhost.account.pending import wait_for_verification
+from authhost.account.recovery import cancel_pending_changes
+from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
+from authhost.account.verification import send_confirmation_mail
+from authhost.errors import Conflict, InvalidCredentials
+from authhost.inputs import Identifier, email_key
+from authhost.inputs import identifier as parse_identifier
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
 from authhost.store import queries, statements
-
-WAITS_FOR_EMAIL = "email_verification"
 
 
 @flow
@@ -30,33 +28,22 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     account; ASVS 5.0, 6.3.8), `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
     host = request.host
-    name = text(identifier, "identifier", 254)
+    name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
-    key = _email_key(name) if "@" in name else key_of(name)
-    request.meant(key)
-    host.limits.test(request, "login")
-    host.limits.test(request, "login_failed", key)
-    find = queries.account_by_email if "@" in name else queries.account_by_username
-    with host.passwords.turn():
-        account = find(request, key)
-        host.passwords.ready(account.password if account else None)
-        host.limits.hit(request, "login")
-        host.limits.attempt(request, "login_failed", key)
-        right, newer = host.passwords.verify(secret, account.password if account else None)
-    if account is None or not right or not account.user.is_active:
-        host.limits.failed(request, "login_failed")
-        raise about(host.passwords.refusal(), account.user if account else None)
-    host.limits.clear("login_failed", key)
-    by_address = key if "@" in name else None
+    request.meant(name.key)
+    host.limits.hit(request, "login")
+
+    candidates = _candidates(request, name)
+    counted = next((each.user for each in candidates if each is not None), None)
+    with host.limits.password_check(request, counted, name.key) as check:
+        account, right, newer = _verify(request, candidates, secret)
+        if account is None or not right or not account.user.is_active:
+            raise about(host.passwords.refusal(), account.user if account else None)
+        check.passed(account.user)
+    by_address = name.key if name.is_email else None
     return start_session_or_wait(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
-
-
-@flow
-def logout(request: Request) -> None:
-    """End the session, after `user_logged_out`. Nothing happens when nobody is logged in."""
-    leave(request)
 
 
 @flow
@@ -68,47 +55,16 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     """
     user, _ = require_login(request)
     secret = request.host.passwords.normalise(password)
-    request.host.limits.test(request, "reauthenticate")
-    with request.host.passwords.turn():
-        account = queries.account_by_id(request, user.id)
-        request.host.passwords.ready(account.password if account else None)
-        request.host.limits.hit(request, "reauthenticate")
+    request.host.limits.hit(request, "reauthenticate")
+    account = queries.account_by_id(request, user.id)
+    with request.host.limits.password_check(request, user, ""):
         right, _ = request.host.passwords.verify(secret, account.password if account else None)
-    if not right:
-        raise InvalidCredentials("The password is not right.")
-    return rotate_token(request, authenticated=True)
-
-
-def list_sessions(request: Request) -> list[Session]:
-    """The sessions of the logged-in user, the newest first; raises `LoginRequired`."""
-    user, _ = require_login(request)
-    return queries.sessions(request, user.id)
-
-
-@flow
-def end_session(request: Request, session_id: UUID) -> None:
-    """End one session of the logged-in user; their own one is a logout.
-
-    Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
-    """
-    user, session = require_login(request)
-    if not isinstance(session_id, UUID):
-        raise InvalidInput("session_id must be a UUID.", field="session_id")
-    if session_id == session.id:
-        logout(request)
-        return
-    if not request.write(statements.DELETE_SESSION, {"of_id": session_id, "of_user": user.id}):
-        raise SessionNotFound
-
-
-@flow
-def end_other_sessions(request: Request) -> int:
-    """End all sessions of the logged-in user but this one; return how many there were.
-
-    Raises `LoginRequired`.
-    """
-    user, session = require_login(request)
-    return end_sessions(request, user.id, but=session.id)
+        if not right:
+            raise InvalidCredentials("The password is not right.")
+    user = lock_login(request)
+    result = rotate_token(request, authenticated=True)
+    request.host.hooks.user_reauthenticated(request, user)
+    return result
 
 
 @flow
@@ -117,20 +73,41 @@ def deactivate(request: Request) -> None:
 
     Raises `LoginRequired`, `ReauthenticationRequired`.
     """
-    user, _ = require_recent_login(request)
+    require_recent_login(request)
+    user = lock_login(request)
+    cancel_pending_changes(request, user)
     request.write(statements.DEACTIVATE, {"of_user": user.id})
     request.host.hooks.user_logged_out(request, user)
-    end_sessions(request, user.id)
+    end_sessions(request, user, "deactivated")
+    request.host.hooks.user_deactivated(request, replace(user, is_active=False))
     request.log_out()
 
 
-def leave(request: Request) -> None:
-    """Log out whoever is logged in."""
-    if request.user is None or request.session is None:
-        return
-    request.host.hooks.user_logged_out(request, request.user)
-    request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": request.user.id})
-    request.log_out()
+def _candidates(request: Request, name: Identifier) -> tuple[queries.Account | None, ...]:
+    """The accounts that a login by ``name`` may mean; as many for a known name as for an unknown one.
+
+    With mandatory verification an address has two: the account that has verified
+    it, and the latest signup with it, which waits. So a signup with an address
+    of somebody else behaves like any other (ASVS 5.0, 6.3.8).
+    """
+    if not name.is_email:
+        return (queries.account_by_username(request, name.key),)
+    if request.settings.email_verification == "mandatory":
+        return queries.accounts_by_email(request, name.key)
+    return (queries.account_by_email(request, name.key),)
+
+
+def _verify(
+    request: Request, candidates: tuple[queries.Account | None, ...], secret: str
+) -> tuple[queries.Account | None, bool, str | None]:
+    """The candidate whose password it is, or the first one; whether it is right; a newer hash to store."""
+    passwords = request.host.passwords
+    with passwords.turn():
+        for account in candidates:
+            right, newer = passwords.verify(secret, account.password if account else None)
+            if right:
+                return account, True, newer
+    return next((each for each in candidates if each is not None), None), False, None
 
 
 def start_session_or_wait(
@@ -145,15 +122,28 @@ def start_session_or_wait(
 ) -> LoginResult:
     """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
 
-    By an address that one must be verified, else any.
+    By an address that one must be verified, else any. Whoever was logged in
+    before stays logged in while the login waits.
     """
     if request.settings.email_verification == "mandatory":
         addresses = queries.addresses(request, user.id)
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
-            key = by_address or (email_key(user.email) if user.email else None)
-            send_confirmation_to(request, user, key, signup=False)
-            return wait_for_verification(request, user.id)
+            return _wait(request, user, by_address, if_password)
+    if provider is not None:
+        leave(request)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
+
+
+def _wait(request: Request, user: User, by_address: str | None, password: str | None) -> LoginResult:
+    """Send a confirmation to the address that the login is by, or else to the primary one."""
+    queries.lock_account(request, user.id)
+    addresses = queries.addresses(request, user.id)
+    address = next((each for each in addresses if by_address in (None, email_key(each.email))), None)
+    if by_address is None:
+        address = next((each for each in addresses if each.primary), address)
+    if address is not None and not address.verified:
+        send_confirmation_mail(request, user, address, signup=False)
+    return wait_for_verification(request, user, address, password=password)
 
 
 def start_session(
@@ -182,7 +172,7 @@ def start_session(
         if request.user.id != user.id:
             leave(request)
         else:
-            request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": user.id})
+            end_own_session(request, user, "replaced")
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -203,53 +193,4 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token)
     request.host.hooks.user_logged_in(request, user)
-    return LoginResult(token, user)
-
-
-def wait_for_verification(request: Request, user_id: UUID) -> LoginResult:
-    """A login that waits for its address to be confirmed, in this browser."""
-    return LoginResult(request.host.pending_logins.dumps(str(user_id)), waits_for=WAITS_FOR_EMAIL)
-
-
-def waiting_user(request: Request) -> UUID | None:
-    """Whose login waits in this browser."""
-    token = request.session_token
-    if request.user is not None or not isinstance(token, str):
-        return None
-    try:
-        found = request.host.pending_logins.loads(token, max_age=int(request.settings.pending_login_timeout))
-        return UUID(found)
-    except (BadSignature, ValueError, TypeError):
-        return None
-
-
-def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResult:
-    """Give the session a new token (ASVS 5.0, 7.2.4)."""
-    user, session = require_login(request)
-    token = new_key()
-    if authenticated:
-        session = replace(session, authenticated_at=request.now)
-    values = {
-        "of_id": session.id,
-        "new_digest": digest(token),
-        "new_authenticated_at": session.authenticated_at,
-    }
-    if not request.write(statements.CHANGE_TOKEN, values):
-        request.log_out()
-        raise LoginRequired
-    request.log_in(session, user, token)
-    return TokenResult(token)
-
-
-def end_sessions(request: Request, user_id: UUID, *, but: UUID | None = None) -> int:
-    """End the sessions of a user, all or all but one."""
-    if but is None:
-        return request.write(statements.DELETE_SESSIONS, {"of_user": user_id})
-    return request.write(statements.DELETE_OTHER_SESSIONS, {"of_user": user_id, "of_id": but})
-
-
-def _email_key(name: str) -> str:
-    try:
-        return parse_email(name).key
-    except InvalidInput:
-        return key_of(name)
+    return LoginResult(token, user, device_token=request.device_token_for(user))

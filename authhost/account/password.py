@@ -9,17 +9,20 @@ from uuid import UUID
 from authhost_hookspecs import Message
 
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
-from authhost.account.login import end_sessions, leave, rotate_token, start_session_or_wait
+from authhost.account.login import start_session_or_wait
+from authhost.account.recovery import cancel_pending_changes, recover_account
+from authhost.account.sessions import end_sessions, leave, rotate_token
 from authhost.errors import (
     Conflict,
+    EmailTaken,
     InvalidCredentials,
     InvalidKey,
     PasswordAlreadySet,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
+from authhost.inputs import email_key, text
 from authhost.keys import digest, new_key
-from authhost.records import LoginResult, TokenResult, User
+from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
 from authhost.store import queries, statements
 
@@ -35,13 +38,11 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     if user.has_usable_password:
         raise PasswordAlreadySet
     secret = request.host.passwords.accept(password, user.email, user.username)
-    request.host.limits.test(request, "change_password")
-    with request.host.passwords.turn():
-        request.host.limits.hit(request, "change_password")
-        hashed = request.host.passwords.hash(secret)
+    request.host.limits.hit(request, "change_password")
+    hashed = request.host.passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=None, new=hashed)
-    end_sessions(request, user.id, but=session.id)
+    end_sessions(request, user, "password_set", but=session)
     result = rotate_token(request)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
@@ -60,19 +61,18 @@ def change_password(request: Request, *, current_password: str, new_password: st
     user, session = require_login(request)
     secret = passwords.accept(new_password, user.email, user.username)
     current = passwords.normalise(current_password)
-    request.host.limits.test(request, "change_password")
+    request.host.limits.hit(request, "change_password")
+    account = queries.account_by_id(request, user.id)
+    old = account.password if account else None
     with passwords.turn():
-        account = queries.account_by_id(request, user.id)
-        old = account.password if account else None
-        passwords.ready(old)
-        request.host.limits.hit(request, "change_password")
-        right, _ = passwords.verify(current, old)
-        if not right:
-            raise InvalidCredentials("The current password is not right.", field="current_password")
+        with request.host.limits.password_check(request, user, ""):
+            right, _ = passwords.verify(current, old)
+            if not right:
+                raise InvalidCredentials("The current password is not right.", field="current_password")
         hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
-    end_sessions(request, user.id, but=session.id)
+    end_sessions(request, user, "password_changed", but=session)
     result = rotate_token(request, authenticated=True)
     request.host.hooks.password_changed(request, user)
     return result
@@ -82,12 +82,16 @@ def change_password(request: Request, *, current_password: str, new_password: st
 def request_password_reset(request: Request, *, email: str) -> None:
     """Send the link of a reset. An unknown address gets the same answer, and a mail that says so.
 
-    Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
+    Nothing is sent, and the answer is the same, where this network asked for the
+    address a few minutes ago, or too many networks did: the mailbox has links that
+    work then. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
     """
     host, now = request.host, request.now
     given = parse_email(email)
     request.meant(given.key)
     host.limits.hit(request, "reset_password", given.key)
+    if not host.limits.allows(request, ("reset_password_mail", given.key)):
+        return
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
@@ -98,23 +102,29 @@ def request_password_reset(request: Request, *, email: str) -> None:
         {
             "id": request.new_id(),
             "user_id": user.id if user else None,
+            "email_address_id": address.id if user and address else None,
             "key_digest": digest(key),
             "sent": now,
             "expires": expires,
         },
     )
     if user is None or address is None:
-        host.hooks.deliver_message(request, Message("password_reset_unknown_account", given.address))
-        return
-    link = request.build_url("reset_password", key=key)
-    host.hooks.deliver_message(
-        request, Message("password_reset", address.email, user.username, key, link, expires)
-    )
+        message = Message("password_reset_unknown_account", given.address)
+    else:
+        link = request.build_url("reset_password", key=key)
+        message = Message("password_reset", address.email, user.username, key, link, expires)
+    host.hooks.deliver_message(request, message)
+    host.hooks.password_reset_requested(request, user)
 
 
 @flow
 def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
-    """Set a new password by the key of the mail. All sessions end, all other keys die.
+    """Set a new password by the key of the mail. All sessions end, all other links stop working.
+
+    Where the address that the mail went to was never verified, the reset is the
+    first proof of who owns the mailbox: all that was in the account before is
+    removed (other addresses, connections to providers), and the address counts
+    as verified.
 
     Logs in where ``login_on_password_reset`` is on, as a login would. Raises
     `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
@@ -124,8 +134,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     given = text(key, "key", 128)
     secret = host.passwords.normalise(password)
     host.limits.hit(request, "reset_password_from_key")
-    rows = request.read(statements.RESET_USER, {"of_digest": digest(given), "now": request.now})
-    user_id: UUID | None = rows[0][0] if rows else None
+    rows = request.read(statements.RESET, {"of_digest": digest(given), "now": request.now})
+    user_id: UUID | None = rows[0].user_id if rows else None
     account = queries.account_by_id(request, user_id) if user_id else None
     if account is None or not account.user.is_active:
         raise InvalidKey
@@ -136,14 +146,22 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     queries.lock_account(request, user.id)
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
-    _store(request, user, old=account.password, new=hashed)
     if request.user is not None and request.user.id != user.id:
         leave(request)
     request.log_out()
-    end_sessions(request, user.id)
     addresses = queries.addresses(request, user.id)
-    for key in (*(email_key(each.email) for each in addresses), key_of(user.username or "")):
-        host.limits.clear("login_failed", key)
+    proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)
+    if proved is None:
+        # A link of before version 0.2 does not say where it was sent to.
+        proved = next((each for each in addresses if each.primary), None)
+    old = account.password
+    if proved is not None and not proved.verified:
+        user, old = _recover(request, user, proved), None
+        addresses = queries.addresses(request, user.id)
+    _store(request, user, old=old, new=hashed)
+    end_sessions(request, user, "password_reset")
+    host.limits.forget_failures(request, user)
+    host.limits.forget_mails(request, [email_key(each.email) for each in addresses])
     user = replace(user, has_usable_password=True)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
@@ -151,9 +169,19 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     return start_session_or_wait(request, user, "password_reset", None, if_password=hashed)
 
 
+def _recover(request: Request, user: User, address: EmailAddress) -> User:
+    try:
+        user = recover_account(request, user, address)
+    except EmailTaken as error:
+        # Another account has verified the address since the link was sent.
+        raise InvalidKey from error
+    request.host.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
+    return user
+
+
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
-    """Store the hash if the old one still stands; keys for a reset die with it."""
+    """Store the hash if the old one still stands, and cancel what was begun under it."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
     if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
-    request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    cancel_pending_changes(request, user)
