@@ -288,14 +288,6 @@ class Passwords:
             return False
         return True
 
-    def ready(self, stored: str | None) -> None:
-        """Raise `Unavailable` where the scheme of ``stored`` has failed, and does so again.
-
-        A flow asks before it counts a try, since nothing is tried then.
-        """
-        if self._failing and stored is not None and self.scheme_of(stored) in self._failing:
-            self.verify("", stored)
-
     def refusal(self) -> AuthError:
         """Return what a login without success raises: `InvalidCredentials`, for an unknown account, too.
 

@@ -274,6 +274,23 @@ def test_a_fault_of_the_library_is_no_wrong_password(make_host, run, broken, cap
     assert code_of(run, host, "login", identifier=BOB, password=PASSWORD) == "invalid_credentials"
 
 
+def test_wrong_passwords_are_counted_while_a_scheme_fails(make_host, run, broken):
+    """Else nobody counted the guesses at an account whose hash is in order."""
+    host = make_host(email_verification="none", rate_limits={"login": "99/minute/ip"})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "signup", email=BOB, password=PASSWORD)
+    with host.engine.begin() as connection:
+        newest = connection.execute(select(User.id).order_by(User.id.desc()).limit(1)).scalar_one()
+        connection.execute(update(User).where(User.id == newest).values(password=BCRYPT_HASH))
+    broken["value"]()
+    assert code_of(run, host, "login", identifier=BOB, password=PASSWORD) == "unavailable"
+    for who in (ANN, "nobody@example.org"):
+        codes = [code_of(run, host, "login", identifier=who, password="wrong") for _ in range(12)]
+        assert codes[0] == "unavailable"
+        assert codes[-1] == "rate_limited"
+        assert set(codes) == {"unavailable", "rate_limited"}
+
+
 def test_a_fault_of_the_first_scheme_is_no_crash_of_a_flow(make_host, run, monkeypatch, caplog):
     host = make_host(email_verification="none")
     run(host, "signup", email=ANN, password=PASSWORD)
