@@ -98,7 +98,8 @@ def lowest(session: nox.Session) -> None:
     """The tests with exactly the lower bounds of all that the distributions depend on."""
     constraints = Path(session.create_tmp()) / "lowest.txt"
     constraints.write_text("\n".join(lower_bounds(DISTRIBUTIONS)) + "\n")
-    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "-c", str(constraints))
+    extras = ".[postgresql,mariadb,redis,bcrypt,testing]"
+    session.install(extras, *DISTRIBUTIONS, *TEST_TOOLS, "-c", str(constraints))
     session.run("pytest", "-n", "auto", "--ignore=tests/parity", "-m", "not long", *session.posargs)
 
 

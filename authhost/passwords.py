@@ -181,6 +181,11 @@ class Passwords:
                 field="password",
                 reason="too_short",
             )
+        size = self._truncates(self._schemes[0])
+        if size is not None and len(text.encode()) > size:  # Not cut off in silence (ASVS 5.0, 6.2.8).
+            raise WeakPassword(
+                f"The password may have at most {size} bytes.", field="password", reason="too_long"
+            )
         core = _unrepeated(_core(text))
         words = {
             core,
@@ -239,7 +244,7 @@ class Passwords:
         failure: Exception | None = None
         with self._turns:
             try:
-                right, newer = self._context.verify_and_update(password, stored if scheme else self._dummy)
+                right, newer = self._check(password, stored if stored and scheme else self._dummy)
             except Exception as error:
                 # The refusal costs what that of an unknown account does.
                 with suppress(Exception):
@@ -254,26 +259,34 @@ class Passwords:
             self._fails(scheme or self._schemes[0], failure)
             raise Unavailable
         if scheme is not None:
-            return bool(right), newer
+            return right, newer
         if stored is not None:
             log.error("a stored password hash cannot be read; `authhost check` says how many there are")
         return False, None
 
+    def _check(self, password: str, stored: str) -> tuple[bool, str | None]:
+        """Return what passlib does, but cut off what bcrypt does not hash: its version 5 refuses more."""
+        size, given = self._truncates(self._context.identify(stored)), password.encode()
+        if size is None or len(given) <= size:
+            right, newer = self._context.verify_and_update(password, stored)
+            return bool(right), newer
+        if not self._context.verify(given[:size], stored):
+            return False, None
+        keeps = self._truncates(self._schemes[0]) is not None
+        return True, None if keeps else str(self._context.hash(password))
+
+    def _truncates(self, scheme: str) -> int | None:
+        """After how many bytes of UTF-8 the scheme cuts a password off, or None."""
+        size: int | None = getattr(self._context.handler(scheme), "truncate_size", None)
+        return size
+
     def _checks_another(self, password: str, scheme: str) -> bool:
         """Return whether the library checks another hash of the scheme: then the stored one is at fault."""
         try:
-            self._context.verify_and_update(password, self._samples[scheme])
+            self._check(password, self._samples[scheme])
         except Exception:
             return False
         return True
-
-    def ready(self, stored: str | None) -> None:
-        """Raise `Unavailable` where the scheme of ``stored`` has failed, and does so again.
-
-        A flow asks before it counts a try, since nothing is tried then.
-        """
-        if self._failing and stored is not None and self.scheme_of(stored) in self._failing:
-            self.verify("", stored)
 
     def refusal(self) -> AuthError:
         """Return what a login without success raises: `InvalidCredentials`, for an unknown account, too.

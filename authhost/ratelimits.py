@@ -118,8 +118,8 @@ class RateLimits:
         failures of others do not lock it out. Entering raises `RateLimited`. The
         check is counted before it is made, so that a hundred at once are no more
         than a hundred in a row. It stays counted if the block raises
-        `InvalidCredentials`; any other error takes it back, and success also
-        deletes the failures before it.
+        `InvalidCredentials` or calls `PasswordCheck.failed`; any other error takes
+        it back, and success also deletes the failures before it.
         """
         return PasswordCheck(self, request, user, name)
 
@@ -198,11 +198,15 @@ class PasswordCheck:
         if device is not None:
             self._action = ("known_device_failed", device)
         self._counted: Counted = []
-        self._clears = True
+        self._clears, self._failed = True, False
 
     def __enter__(self) -> Self:
         self._counted = self._limits._take(self._request, self._action)
         return self
+
+    def failed(self) -> None:
+        """Say that the password was wrong, whatever error tells it: the check stays counted."""
+        self._failed = True
 
     def passed(self, user: User) -> None:
         """Say whose password was right: another account than the one that is counted clears nothing."""
@@ -211,7 +215,7 @@ class PasswordCheck:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if isinstance(error, InvalidCredentials):
+        if self._failed or isinstance(error, InvalidCredentials):
             return
         self._limits._give_back(self._counted)
         if error is not None or not self._clears:

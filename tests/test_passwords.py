@@ -274,6 +274,23 @@ def test_a_fault_of_the_library_is_no_wrong_password(make_host, run, broken, cap
     assert code_of(run, host, "login", identifier=BOB, password=PASSWORD) == "invalid_credentials"
 
 
+def test_wrong_passwords_are_counted_while_a_scheme_fails(make_host, run, broken):
+    """Else nobody counted the guesses at an account whose hash is in order."""
+    host = make_host(email_verification="none", rate_limits={"login": "99/minute/ip"})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    run(host, "signup", email=BOB, password=PASSWORD)
+    with host.engine.begin() as connection:
+        newest = connection.execute(select(User.id).order_by(User.id.desc()).limit(1)).scalar_one()
+        connection.execute(update(User).where(User.id == newest).values(password=BCRYPT_HASH))
+    broken["value"]()
+    assert code_of(run, host, "login", identifier=BOB, password=PASSWORD) == "unavailable"
+    for who in (ANN, "nobody@example.org"):
+        codes = [code_of(run, host, "login", identifier=who, password="wrong") for _ in range(12)]
+        assert codes[0] == "unavailable"
+        assert codes[-1] == "rate_limited"
+        assert set(codes) == {"unavailable", "rate_limited"}
+
+
 def test_a_fault_of_the_first_scheme_is_no_crash_of_a_flow(make_host, run, monkeypatch, caplog):
     host = make_host(email_verification="none")
     run(host, "signup", email=ANN, password=PASSWORD)
@@ -497,3 +514,28 @@ def test_four_thousand_bytes_are_hashed_and_no_more(make_host, run):
     assert run(host, "login", identifier=ANN, password=longest).authenticated
     with pytest.raises(WeakPassword):
         run(host, "signup", email=BOB, password=longest + "b")
+
+
+def test_an_imported_hash_that_saw_72_bytes_is_replaced_by_one_of_the_whole(make_host, run):
+    host = make_host(email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    long = "green teapots sing at dawn, \u00e9 " * 5
+    store_hash(host, BCRYPT.hash(long))
+    assert code_of(run, host, "login", identifier=ANN, password="x" * 100) == "invalid_credentials"
+    assert run(host, "login", identifier=ANN, password=long).authenticated
+    assert code_of(run, host, "login", identifier=ANN, password=long[:-2]) == "invalid_credentials"
+
+
+def test_a_scheme_that_cuts_off_takes_no_longer_passwords(make_host, run):
+    host = make_host(
+        email_verification="none",
+        password_schemes=("bcrypt", "argon2"),
+        password_hash_options={**CHEAP, "bcrypt__rounds": 4},
+    )
+    long = "green teapots sing at dawn, and seven harbours are quiet in may; it is so."
+    assert len(long) == 74
+    with pytest.raises(WeakPassword) as caught:
+        run(host, "signup", email=ANN, password=long)
+    assert caught.value.fields["reason"] == "too_long"
+    run(host, "signup", email=ANN, password=long[:72])
+    assert run(host, "login", identifier=ANN, password=long[:72]).authenticated

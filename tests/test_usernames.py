@@ -8,7 +8,7 @@ import unicodedata
 import idna
 import pytest
 from conftest import PASSWORD
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
@@ -173,6 +173,7 @@ def test_the_table_of_what_nobody_sees_has_all_that_unicode_does_not_print():
     st.sampled_from(IGNORED),
     st.integers(0, 20),
 )
+@settings(deadline=None)
 def test_what_nobody_sees_makes_no_other_name(name, invisible, at):
     assert refused(name[:at] + invisible + name[at:])
     with pytest.raises(InvalidEmail):
@@ -180,6 +181,7 @@ def test_what_nobody_sees_makes_no_other_name(name, invisible, at):
 
 
 @given(st.text(max_size=20))
+@settings(deadline=None)
 def test_a_name_that_is_taken_stays_as_it_is(name):
     try:
         taken = username(name, 1, 20)
@@ -192,6 +194,7 @@ def test_a_name_that_is_taken_stays_as_it_is(name):
 
 
 @given(st.text(st.sampled_from("aeiou\u0301\u0302\u0300\ufb03\ufdfa\uff41"), min_size=1, max_size=30))
+@settings(deadline=None)
 def test_the_limit_holds_for_the_normalised_name(name):
     normal = unicodedata.normalize("NFKC", name)
     try:

@@ -38,6 +38,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     with host.limits.password_check(request, user, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
+            check.failed()
             raise about(host.passwords.refusal(), account.user if account else None)
         check.passed(account.user)
     by_address = name.key if name.is_email else None
