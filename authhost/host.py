@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import UUID
 
 from itsdangerous import URLSafeTimedSerializer
@@ -166,6 +167,26 @@ class AuthHost:
 
     def _hashed(self, use: str, value: str) -> str:
         return hmac.digest(self._hash_keys[use], value.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the first of ``encryption_keys``, bound to ``purpose``.
+
+        For plugins' tables: what a plugin has sealed opens neither for another
+        purpose nor as something of the core. Raises ``TypeError`` for what is no text.
+        """
+        return self.encryption.seal_text(text, purpose)
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
+
+        Raises `authhost.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
+        """
+        return self.encryption.open_text(sealed, purpose)
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        path = self.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
+        return self.settings.base_url + path
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""

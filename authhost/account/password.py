@@ -103,7 +103,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
         return
     link = request.build_url("reset_password", key=key)
     host.hooks.deliver_message(
-        request, Message("password_reset", address.email, user.username, key, link, expires)
+        request, Message("password_reset", address.email, user.username, key, link, expires, user.id)
     )
 
 

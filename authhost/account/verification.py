@@ -46,7 +46,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     )
     link = request.build_url("confirm_email", key=key)
     request.host.hooks.deliver_message(
-        request, Message("email_confirmation", address.email, user.username, key, link, expires)
+        request, Message("email_confirmation", address.email, user.username, key, link, expires, user.id)
     )
     request.host.hooks.email_confirmation_sent(request, confirmation, signup)
     return True

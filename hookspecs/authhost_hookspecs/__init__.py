@@ -3,7 +3,7 @@
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
 from authhost_hookspecs.declarations import Message, MessageKind, PluginTables
-from authhost_hookspecs.errors import Refused, StopFlow
+from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Authentication,
     EmailAddress,
@@ -33,6 +33,7 @@ __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
     "Authentication",
+    "CannotOpen",
     "EmailAddress",
     "EmailConfirmation",
     "Host",

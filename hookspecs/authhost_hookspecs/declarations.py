@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 MessageKind = Literal[
     "email_confirmation",
@@ -20,6 +21,9 @@ class Message:
     """One thing to be told to one address; the only argument that carries secrets.
 
     ``key`` and ``link`` stay out of the repr, so that a log line cannot leak them.
+    ``user_id`` (since 1.1) is the account that the link is for, or None where
+    there is no link with a key. Two accounts may claim one address: a newer
+    message replaces an older one only if it is for the same account.
     """
 
     kind: MessageKind
@@ -28,6 +32,7 @@ class Message:
     key: str | None = field(default=None, repr=False)
     link: str | None = field(default=None, repr=False)
     expires: datetime | None = None
+    user_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
