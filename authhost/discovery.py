@@ -43,7 +43,15 @@ NOTIFICATIONS = frozenset(
 """The fifteen documented signals."""
 VETOES = frozenset({"before_signup", "before_login"})
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
-GUARDED = NOTIFICATIONS | {"account_ready", "flow_refused", "social_login_begun"}
+GUARDED = NOTIFICATIONS | {
+    "account_ready",
+    "flow_refused",
+    "password_reset_requested",
+    "session_ended",
+    "social_login_begun",
+    "user_deactivated",
+    "user_reauthenticated",
+}
 WRAPPABLE = GUARDED | {"deliver_message"}
 SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {

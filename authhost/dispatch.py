@@ -8,7 +8,7 @@ import authhost_hookspecs as contract
 
 from authhost.errors import DeliveryFailed, RequiredPluginFailed
 from authhost.guard import FAILURES
-from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
+from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
 
 if TYPE_CHECKING:
     import pluggy
@@ -93,6 +93,18 @@ class Hooks:
 
     def social_login_begun(self, request: Request, provider: str, process: str) -> None:
         self._hook.social_login_begun(request=request, provider=provider, process=process)
+
+    def password_reset_requested(self, request: Request, user: User | None) -> None:
+        self._hook.password_reset_requested(request=request, user=user)
+
+    def session_ended(self, request: Request, session: Session, reason: str) -> None:
+        self._hook.session_ended(request=request, session=session, reason=reason)
+
+    def user_deactivated(self, request: Request, user: User) -> None:
+        self._hook.user_deactivated(request=request, user=user)
+
+    def user_reauthenticated(self, request: Request, user: User) -> None:
+        self._hook.user_reauthenticated(request=request, user=user)
 
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         self._hook.flow_refused(request=request, flow=flow, error=error, user=user)

@@ -25,7 +25,8 @@ CHEAP = dict(CHEAP_HASH)
 class Recorder(RecordedHooks, Mailbox):
     """Records every signal and refusal with its arguments, and takes every message."""
 
-    account_ready = social_login_begun = None
+    account_ready = social_login_begun = password_reset_requested = None
+    session_ended = user_deactivated = user_reauthenticated = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from itsdangerous import BadSignature
 
-from authhost.account.flow import about, flow, require_login, require_recent_login
+from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_to
 from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
 from authhost.inputs import email as parse_email
@@ -69,7 +69,10 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     right, _ = request.host.passwords.verify(secret, account.password if account else None)
     if not right:
         raise InvalidCredentials("The password is not right.")
-    return rotate_token(request, authenticated=True)
+    user = lock_login(request)
+    result = rotate_token(request, authenticated=True)
+    request.host.hooks.user_reauthenticated(request, user)
+    return result
 
 
 def list_sessions(request: Request) -> list[Session]:
@@ -84,13 +87,14 @@ def end_session(request: Request, session_id: UUID) -> None:
 
     Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
     """
-    user, session = require_login(request)
+    _, session = require_login(request)
     if not isinstance(session_id, UUID):
         raise InvalidInput("session_id must be a UUID.", field="session_id")
     if session_id == session.id:
-        logout(request)
+        leave(request)
         return
-    if not request.write(statements.DELETE_SESSION, {"of_id": session_id, "of_user": user.id}):
+    user = lock_login(request)
+    if not end_sessions(request, user, "ended", only=session_id):
         raise SessionNotFound
 
 
@@ -100,8 +104,9 @@ def end_other_sessions(request: Request) -> int:
 
     Raises `LoginRequired`.
     """
-    user, session = require_login(request)
-    return end_sessions(request, user.id, but=session.id)
+    _, session = require_login(request)
+    user = lock_login(request)
+    return end_sessions(request, user, "ended", but=session.id)
 
 
 @flow
@@ -110,19 +115,22 @@ def deactivate(request: Request) -> None:
 
     Raises `LoginRequired`, `ReauthenticationRequired`.
     """
-    user, _ = require_recent_login(request)
+    require_recent_login(request)
+    user = lock_login(request)
     request.write(statements.DEACTIVATE, {"of_user": user.id})
     request.host.hooks.user_logged_out(request, user)
-    end_sessions(request, user.id)
+    end_sessions(request, user, "deactivated")
+    request.host.hooks.user_deactivated(request, replace(user, is_active=False))
     request.log_out()
 
 
 def leave(request: Request) -> None:
     """Log out whoever is logged in."""
-    if request.user is None or request.session is None:
+    user, session = request.user, request.session
+    if user is None or session is None:
         return
-    request.host.hooks.user_logged_out(request, request.user)
-    request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": request.user.id})
+    request.host.hooks.user_logged_out(request, user)
+    end_sessions(request, user, "logout", only=session.id)
     request.log_out()
 
 
@@ -175,7 +183,7 @@ def start_session(
         if request.user.id != user.id:
             leave(request)
         else:
-            request.write(statements.DELETE_SESSION, {"of_id": request.session.id, "of_user": user.id})
+            end_sessions(request, user, "replaced", only=request.session.id)
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -234,11 +242,22 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
     return TokenResult(token)
 
 
-def end_sessions(request: Request, user_id: UUID, *, but: UUID | None = None) -> int:
-    """End the sessions of a user, all or all but one."""
-    if but is None:
-        return request.write(statements.DELETE_SESSIONS, {"of_user": user_id})
-    return request.write(statements.DELETE_OTHER_SESSIONS, {"of_user": user_id, "of_id": but})
+def end_sessions(
+    request: Request, user: User, reason: str, *, but: UUID | None = None, only: UUID | None = None
+) -> int:
+    """End the sessions of a user, all of them, all but one, or only one.
+
+    `session_ended` is called for each that had not expired; returns how many these were.
+    """
+    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
+    ended = [
+        session
+        for session in queries.delete_sessions(request, user.id, but=but, only=only)
+        if session.expires_at > now and now - session.last_seen_at <= idle
+    ]
+    for session in ended:
+        request.host.hooks.session_ended(request, session, reason)
+    return len(ended)
 
 
 def _email_key(name: str) -> str:

@@ -39,7 +39,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     hashed = request.host.passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=None, new=hashed)
-    end_sessions(request, user.id, but=session.id)
+    end_sessions(request, user, "password_set", but=session.id)
     result = rotate_token(request)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
@@ -67,7 +67,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
-    end_sessions(request, user.id, but=session.id)
+    end_sessions(request, user, "password_changed", but=session.id)
     result = rotate_token(request, authenticated=True)
     request.host.hooks.password_changed(request, user)
     return result
@@ -99,12 +99,12 @@ def request_password_reset(request: Request, *, email: str) -> None:
         },
     )
     if user is None or address is None:
-        host.hooks.deliver_message(request, Message("password_reset_unknown_account", given.address))
-        return
-    link = request.build_url("reset_password", key=key)
-    host.hooks.deliver_message(
-        request, Message("password_reset", address.email, user.username, key, link, expires, user.id)
-    )
+        message = Message("password_reset_unknown_account", given.address)
+    else:
+        link = request.build_url("reset_password", key=key)
+        message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
+    host.hooks.deliver_message(request, message)
+    host.hooks.password_reset_requested(request, user)
 
 
 @flow
@@ -134,7 +134,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     if request.user is not None and request.user.id != user.id:
         leave(request)
     request.log_out()
-    end_sessions(request, user.id)
+    end_sessions(request, user, "password_reset")
     addresses = queries.addresses(request, user.id)
     for key in (*(email_key(each.email) for each in addresses), key_of(user.username or "")):
         host.limits.clear("login_failed", key)

@@ -53,7 +53,7 @@ def _wipe(request: Request, user: User, address: EmailAddress) -> None:
     hooks = request.host.hooks
     request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
     request.write(statements.DELETE_RESETS, {"of_user": user.id})
-    end_sessions(request, user.id)
+    end_sessions(request, user, "recovered")
     user = replace(user, has_usable_password=False)
     for other in queries.addresses(request, user.id):
         if other.id != address.id:

@@ -100,6 +100,19 @@ def sessions(request: Request, user_id: UUID) -> list[records.Session]:
     return [records.Session(*tuple(row)) for row in request.read(statements.SESSIONS, {"of_user": user_id})]
 
 
+def delete_sessions(
+    request: Request, user_id: UUID, *, but: UUID | None = None, only: UUID | None = None
+) -> list[records.Session]:
+    """Delete the sessions of a user, all of them, all but one, or only one; return what they were."""
+    statement, values = statements.DELETE_SESSIONS, {"of_user": user_id}
+    if only is not None:
+        statement, values = statements.DELETE_SESSION, {**values, "of_id": only}
+    elif but is not None:
+        statement, values = statements.DELETE_OTHER_SESSIONS, {**values, "of_id": but}
+    rows = request.connection.execute(statement, values).all()
+    return [records.Session(*tuple(row)) for row in rows]
+
+
 def social_account(request: Request, issuer: str, uid: str) -> records.SocialAccount | None:
     """The person at the provider, if connected."""
     rows = request.read(statements.SOCIAL_ACCOUNT, {"of_issuer": issuer, "of_uid": uid})

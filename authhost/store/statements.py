@@ -113,8 +113,8 @@ CHANGE_TOKEN = update(sessions).where(sessions.c.id == of_id)
 CHANGE_TOKEN = CHANGE_TOKEN.values(
     token_digest=bindparam("new_digest"), authenticated_at=bindparam("new_authenticated_at")
 )
-DELETE_SESSION = delete(sessions).where(sessions.c.id == of_id, sessions.c.user_id == of_user)
-DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user)
+DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user).returning(*SESSION_COLUMNS)
+DELETE_SESSION = DELETE_SESSIONS.where(sessions.c.id == of_id)
 DELETE_OTHER_SESSIONS = DELETE_SESSIONS.where(sessions.c.id != of_id)
 
 # Accounts at providers.

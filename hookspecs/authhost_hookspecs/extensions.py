@@ -9,7 +9,7 @@ from typing import Any
 
 from authhost_hookspecs._markers import hookspec
 from authhost_hookspecs.declarations import Message, PluginTables
-from authhost_hookspecs.protocols import Host, Request, User
+from authhost_hookspecs.protocols import Host, Request, Session, User
 from authhost_hookspecs.providers import Provider
 
 
@@ -209,6 +209,110 @@ def social_login_begun(request: Request, provider: str, process: str) -> None:
             def social_login_begun(self, request: Request, provider: str, process: str) -> None:
                 what = f"went to {provider} for {process}"
                 request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
+    """
+
+
+@hookspec
+def password_reset_requested(request: Request, user: User | None) -> None:
+    """Somebody asked for a password reset, and a message about it was handed over for delivery.
+
+    ``user`` is None where no active account has the address. Anybody may ask,
+    so this says nothing about who did; ``request.identifier_digest`` tells
+    whether two requests were about the same address.
+
+    Stored: the digest of the link's key.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class ResetRequests:
+            @hookimpl
+            def password_reset_requested(self, request: Request, user: User | None) -> None:
+                if user is not None:
+                    row = {"id": request.new_id(), "user_id": user.id, "what": "asked for a reset"}
+                    request.insert(events, row | {"at": request.now})
+    """
+
+
+@hookspec
+def session_ended(request: Request, session: Session, reason: str) -> None:
+    """A session has ended before its time. Called once for each session.
+
+    ``reason`` is ``logout``, ``replaced`` (the same browser logged in again),
+    ``ended`` (by its owner, from another session), ``password_set``,
+    ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
+    (the owner of the mailbox proved that the account is theirs). A session that
+    expires ends without a call.
+
+    Stored: the session is deleted.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, Session, hookimpl
+        from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
+
+
+        class DataOfSessions:
+            @hookimpl
+            def session_ended(self, request: Request, session: Session, reason: str) -> None:
+                of_session = events.c.what == f"session {session.id}"
+                request.db.execute(delete(events).where(of_session))
+    """
+
+
+@hookspec
+def user_deactivated(request: Request, user: User) -> None:
+    """An account was closed: nobody can log in to it, and all its sessions have ended.
+
+    Stored: the user is not active, and has no sessions.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Goodbye:
+            @hookimpl
+            def user_deactivated(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "closed", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
+def user_reauthenticated(request: Request, user: User) -> None:
+    """A logged-in user has proved again who they are, before a sensitive change.
+
+    Stored: the session has a new token, and a new time of authentication.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class ProvedAgain:
+            @hookimpl
+            def user_reauthenticated(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "proved again"}
+                request.insert(events, row | {"at": request.now})
     """
 
 
