@@ -60,6 +60,7 @@ def test_a_life(host, run, tmp_path):
             (ANN, "Your primary e-mail address changed"): 1,
             ("second@example.org", "Your primary e-mail address changed"): 1,
             ("second@example.org", "An e-mail address was removed"): 1,
+            (ANN, "An e-mail address was removed"): 1,
             ("second@example.org", "Reset your password"): 1,
             ("nobody@example.org", "No account with this address"): 1,
         }

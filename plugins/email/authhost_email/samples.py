@@ -6,6 +6,7 @@ from authhost_email.rendering import KINDS, Context
 
 SAMPLE: Context = {
     "site_name": "Example",
+    "verified": True,
     "name": "ann",
     "time": "2026-03-14T15:09:26+00:00",
     "expires": "2026-03-17T15:09:26+00:00",

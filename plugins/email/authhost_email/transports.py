@@ -19,6 +19,7 @@ from authhost_email.errors import NoSuchTransport
 from authhost_email.errors import Permanent as Permanent
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
+from authhost_email.words import shown
 
 TRANSPORTS = "authhost_email.transports"
 """The group of entry points by which a package brings a transport: a class, called with the settings."""
@@ -42,11 +43,14 @@ class Folder:
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
         """One file a message; a message that is sent again takes its own place."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole, part = self._folder / f"{identifier}.eml", self._folder / f".{identifier}.part"
-        with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(message.as_bytes(policy=SMTPUTF8))
-        os.replace(part, whole)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(message.as_bytes(policy=SMTPUTF8))
+            os.replace(part, whole)
+        except OSError as error:
+            raise OSError(f"cannot write to the folder {self._folder.absolute()}: {error.strerror}") from None
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -87,11 +91,13 @@ class Sendmail:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise ConnectionError("sendmail took too long") from None
-        if done.returncode in PERMANENT_EXITS:
-            raise Permanent(f"sendmail: exit {done.returncode}")
+            raise ConnectionError(f"{self._settings.sendmail} took too long") from None
+        except OSError as error:
+            raise OSError(f"cannot run {self._settings.sendmail}: {error.strerror}") from None
         if done.returncode:
-            raise ConnectionError(f"sendmail: exit {done.returncode}")
+            kind = Permanent if done.returncode in PERMANENT_EXITS else ConnectionError
+            said = f"{self._settings.sendmail}: exit {done.returncode} {shown(done.stderr)}"
+            raise kind(said.strip())
 
     def close(self) -> None:
         """There is nothing to close."""
