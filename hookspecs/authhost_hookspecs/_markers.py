@@ -9,7 +9,7 @@ import pluggy
 PROJECT_NAME: Final = "authhost"
 """The name under which pluggy finds the specs and the implementations; also the entry-point group."""
 
-CONTRACT_VERSION: Final = "1.0"
+CONTRACT_VERSION: Final = "1.1"
 """The semantic version of the contract, apart from the version of any distribution."""
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
