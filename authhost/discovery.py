@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
@@ -208,6 +208,18 @@ class PluginRegistry:
                     found.setdefault(each.id, each)
                 else:
                     log.error("plugin %s declares a %s as provider", record.name, type(each).__name__)
+        return found
+
+    def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
+        """The plugins' checks by plugin. A plugin whose checks fail to load has none."""
+        found = {}
+        for record in self.loaded():
+            if "register_checks" not in record.hooks:
+                continue
+            try:
+                found[record.name] = list(record.view.register_checks())
+            except FAILURES as error:
+                log.error("the checks of plugin %s failed to load: %s", record.name, type(error).__name__)
         return found
 
     def loaded(self) -> Iterator[PluginRecord]:

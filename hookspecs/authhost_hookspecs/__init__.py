@@ -2,7 +2,7 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Message, MessageKind, PluginTables
+from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
 from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Authentication,
@@ -36,6 +36,8 @@ __all__ = [
     "CannotOpen",
     "EmailAddress",
     "EmailConfirmation",
+    "Finding",
+    "FindingLevel",
     "Host",
     "Message",
     "MessageKind",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, get_args
 from uuid import UUID
 
 MessageKind = Literal[
@@ -14,6 +14,7 @@ MessageKind = Literal[
     "password_reset_unknown_account",
 ]
 """What the core asks a deliverer to say. More kinds may come in minor versions."""
+FindingLevel = Literal["error", "warning", "hint"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,25 @@ class Message:
     link: str | None = field(default=None, repr=False)
     expires: datetime | None = None
     user_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that ``authhost check`` reports about the settings, or about what is stored.
+
+    ``level`` is ``error`` for what is unsafe or cannot work (the command exits
+    1), ``warning`` for what is wrong on most production sites, and ``hint`` for
+    what depends on the site. ``problem`` says what was found and names the
+    setting, file or host; ``do`` says what to change. Neither holds a secret.
+    """
+
+    level: FindingLevel
+    problem: str
+    do: str
+
+    def __post_init__(self) -> None:
+        if self.level not in get_args(FindingLevel):
+            raise ValueError(f"level must be one of {', '.join(get_args(FindingLevel))}")
 
 
 @dataclass(frozen=True, slots=True)
