@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,6 +10,7 @@ from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
+    Finding,
     Host,
     Message,
     PluginTables,
@@ -230,6 +232,12 @@ class EmailPlugin:
     @hookimpl
     def register_settings(self) -> type[EmailSettings]:
         return EmailSettings
+
+    @hookimpl
+    def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+        from authhost_email.checks import check_outbox, check_settings
+
+        return [check_settings, check_outbox]
 
     @hookimpl
     def register_commands(self) -> list[Any]:

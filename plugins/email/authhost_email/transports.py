@@ -113,6 +113,23 @@ BUILT_IN: dict[str, Callable[[EmailSettings], Transport]] = {
 }
 
 
+def where(settings: EmailSettings) -> str:
+    """The transport and where it leads, for people."""
+    match settings.transport:
+        case "smtp":
+            return f"smtp to {settings.smtp_host}:{settings.smtp_port}"
+        case "file":
+            return f"file to the folder {Path(settings.directory).absolute()}"
+        case "sendmail":
+            return f"sendmail, {settings.sendmail}"
+    return settings.transport
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a transport of that name. Loads none."""
+    return name in BUILT_IN or bool(list(entry_points(group=TRANSPORTS, name=name)))
+
+
 def transport_of(settings: EmailSettings) -> Transport:
     """The transport that is set; raises `NoSuchTransport`."""
     built_in = BUILT_IN.get(settings.transport)
