@@ -11,7 +11,6 @@ from typing import Any, Self
 from urllib.parse import quote
 from uuid import UUID
 
-from itsdangerous import URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from authhost.account import Account
@@ -86,7 +85,6 @@ class AuthHost:
         self.limits = RateLimits(settings)
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
-        self.pending_logins = URLSafeTimedSerializer(settings.secret_key, salt="authhost.pending-login")
         self._hash_keys = {
             use: hashlib.sha256(f"authhost.{use}:{settings.secret_key}".encode()).digest()
             for use in ("identifier", "plugins")
@@ -111,11 +109,13 @@ class AuthHost:
         ip_address: str | None = None,
         user_agent: str = "",
         session_token: str | None = None,
+        pending_token: str | None = None,
         language: str | None = None,
         native: Any = None,
     ) -> Request:
         """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
 
+        ``session_token`` and ``pending_token`` are those of this browser's cookies.
         ``language`` is what the user has chosen, or the browser's Accept-Language.
         """
         return Request(
@@ -123,6 +123,7 @@ class AuthHost:
             ip_address=ip_address,
             user_agent=user_agent,
             session_token=session_token,
+            pending_token=pending_token,
             language=language,
             native=native,
         )

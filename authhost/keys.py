@@ -20,3 +20,10 @@ def digest(key: str) -> bytes:
 def same(one: str, other: str) -> bool:
     """Whether two keys are equal, in a time that does not tell how far."""
     return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+def same_digest(one: bytes | None, other: bytes | None) -> bool:
+    """The same for two digests; None is equal to None alone."""
+    if one is None or other is None:
+        return one is other
+    return hmac.compare_digest(one, other)

@@ -21,6 +21,7 @@ class User:
     has_usable_password: bool
     date_joined: datetime
     last_login: datetime | None
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +74,19 @@ class Authentication:
 class LoginResult:
     """Either logged in, or what the login still waits for.
 
-    ``session_token`` belongs in the person's cookie in both cases: it stands
-    for the session, or for the login that waits.
+    ``session_token`` belongs in the cookie of the browser's session. While a
+    login waits, it is the token of whoever was logged in before, who stays
+    logged in; where nobody was, it is the token of the login that waits.
+
+    ``pending_token`` is set while a login waits. Keep it in a cookie of its own
+    and pass it to ``host.request(pending_token=…)``: it proves that the
+    confirmation is made in the browser of the signup.
     """
 
     session_token: str = field(repr=False)
     user: User | None = None
     waits_for: str | None = None
+    pending_token: str | None = field(default=None, repr=False)
 
     @property
     def authenticated(self) -> bool:
@@ -96,10 +103,16 @@ class TokenResult:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmResult:
-    """An address was confirmed; ``login`` is set where that logged the person in."""
+    """An address was confirmed; ``login`` is set where that logged the person in.
+
+    ``recovered`` is true where the account was given to the owner of the
+    mailbox: its password, connections and sessions were removed, since nothing
+    proved that they are the owner's. Offer a password reset then.
+    """
 
     email_address: EmailAddress
     login: LoginResult | None = None
+    recovered: bool = False
 
 
 def frozen(value: Any) -> Any:

@@ -44,6 +44,16 @@ class QueuedRow(NamedTuple):
     values: Mapping[str, Any]
 
 
+class BrowserState(NamedTuple):
+    """Who is logged in in the browser of a unit of work, and the login that waits there."""
+
+    loaded: bool
+    session: Session | None
+    user: User | None
+    session_token: str | None
+    pending_token: str | None
+
+
 class Request:
     """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`).
 
@@ -60,6 +70,7 @@ class Request:
         ip_address: str | None,
         user_agent: str,
         session_token: str | None,
+        pending_token: str | None,
         language: str | None,
         native: Any,
     ) -> None:
@@ -74,6 +85,7 @@ class Request:
         self.provider: str | None = None
         self.must_store = False
         self.db_touched = False
+        self.pending_token = pending_token
         self._token = session_token
         self._loaded = False
         self._session: Session | None = None
@@ -252,13 +264,13 @@ class Request:
         if self.user is not None and self.user.id == user.id:
             self._user = user
 
-    def state(self) -> tuple[bool, Session | None, User | None, str | None]:
-        """Who is logged in, for `restore`."""
-        return self._loaded, self._session, self._user, self._token
+    def state(self) -> BrowserState:
+        """Who is logged in, and what waits, for `restore`."""
+        return BrowserState(self._loaded, self._session, self._user, self._token, self.pending_token)
 
-    def restore(self, state: tuple[bool, Session | None, User | None, str | None]) -> None:
+    def restore(self, state: BrowserState) -> None:
         """Undo what `log_in` and `log_out` did."""
-        self._loaded, self._session, self._user, self._token = state
+        self._loaded, self._session, self._user, self._token, self.pending_token = state
 
     def refused(self, flow: str, error: AuthError, user: User | None) -> None:
         """Tell the plugins of a refusal. It is stored though the flow is not."""

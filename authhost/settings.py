@@ -106,6 +106,12 @@ class Settings:
     """Sensitive changes need a login, or a confirmed password, this recent."""
     pending_login_timeout: float = 900
     """How long a login waits for the confirmation of its address."""
+    unverified_account_timeout: float = 7 * 86400
+    """With mandatory verification an account whose address was not confirmed is deleted after so long.
+
+    With optional verification its address can be taken by another signup once
+    the account has not been used for so long.
+    """
     email_confirmation_timeout: float = 3 * 86400
     """How long the link of a confirmation works."""
     password_reset_timeout: float = 3600

@@ -17,7 +17,7 @@ from compat.recipe import OWN_RECIPES, RecipeError, load
 
 REPOSITORY = Path(__file__).parents[1]
 RECIPES = sorted(OWN_RECIPES.glob("*.toml"))
-CONTRACT = axes.Choice("1.0.0", "authhost_hookspecs-1.0.0-py3-none-any.whl")
+CONTRACT = axes.Choice("1.1.0", "authhost_hookspecs-1.1.0-py3-none-any.whl")
 TODAY = {
     "pluggy==1.7.*": "pluggy==1.7.0",
     "pluggy": "pluggy==1.7.0",
@@ -29,7 +29,7 @@ TODAY = {
 LATER = {
     **TODAY,
     "pluggy": "pluggy==1.8.1",
-    "authhost-hookspecs==1.0.*": "authhost-hookspecs==1.0.3",
+    "authhost-hookspecs==1.1.*": "authhost-hookspecs==1.1.3",
 }
 
 
@@ -121,14 +121,14 @@ def test_releases_that_are_the_same_today_are_one_and_it_is_said_why():
 def test_an_older_contract_comes_from_the_index_and_the_newest_from_here():
     later = axes_of(LATER, axes.Choice("1.2.0", "here.whl"))
     assert [(each.label, each.requirement) for each in later["contract"]] == [
-        ("1.0.3", "authhost-hookspecs==1.0.3"),
+        ("1.1.3", "authhost-hookspecs==1.1.3"),
         ("1.2.0", "here.whl"),
     ]
     assert [each.label for each in later["pluggy"]] == ["1.7.0", "1.8.1"]
     assert len(axes.all_of(later)) == 48
 
 
-@pytest.mark.parametrize(("releases", "contract"), [(TODAY, "1.0.0"), (LATER, "1.0.0"), (LATER, "1.2.0")])
+@pytest.mark.parametrize(("releases", "contract"), [(TODAY, "1.1.0"), (LATER, "1.1.0"), (LATER, "1.2.0")])
 def test_each_two_values_meet_in_one_of_the_pairs(releases, contract):
     given = axes_of(releases, axes.Choice(contract, "here.whl"))
     chosen = axes.pairwise(given)
@@ -216,7 +216,7 @@ def test_the_table(tmp_path):
         "| 3.13 | 2.1.9 | libpass 1.9.4 | passed | not run |",
         "",
         "pluggy: 1.7.0 (oldest and newest are the same release today)",
-        "contract: 1.0.0 (oldest and newest are the same release today)",
+        "contract: 1.1.0 (oldest and newest are the same release today)",
         "LEFT OUT: 8 cells of Python 3.12: ...",
     ]
 
@@ -248,7 +248,7 @@ def test_it_ends_with_1_where_a_cell_failed(tmp_path, monkeypatch, capsys, faile
         cells[0].result.failed = ["tests: exit 1"] if failed else []
         return [cell.result for cell in cells]
 
-    wheels = driver.Wheels(tmp_path / "authhost_hookspecs-1.0.0-py3-none-any.whl", tmp_path / "host.whl", {})
+    wheels = driver.Wheels(tmp_path / "authhost_hookspecs-1.1.0-py3-none-any.whl", tmp_path / "host.whl", {})
     monkeypatch.setattr(driver, "run", run)
     monkeypatch.setattr(driver, "_wheels", lambda *given: wheels)
     monkeypatch.setattr(driver, "release_of", TODAY.__getitem__)

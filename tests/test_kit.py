@@ -42,6 +42,7 @@ def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell
         "email_confirmed",
         "password_changed",
         "user_logged_out",
+        "session_ended",
     ]
     assert recorded_hooks[3].arguments["user"].email == "ann@example.org"
     assert doorbell.rings == [("ann@example.org", "127.0.0.1")]

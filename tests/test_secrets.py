@@ -92,8 +92,8 @@ def test_no_connection_is_held_while_hashing(make_host, run, monkeypatch):
 
         monkeypatch.setattr(host.passwords, name, watched)
     recorder = host.registry.records[0].plugin
-    run(host, "signup", email=ANN, password=PASSWORD)
-    run(host, "confirm_email", key=recorder.key())
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     token = run(host, "login", identifier=ANN, password=PASSWORD).session_token
     token = run(host, "reauthenticate", token, password=PASSWORD).session_token
     run(host, "change_password", token, current_password=PASSWORD, new_password=OTHER_PASSWORD)

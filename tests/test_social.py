@@ -268,8 +268,8 @@ def test_a_veto_stops_a_social_signup(make, come, ann):
 
 def test_a_taken_address_asks_for_another(make, come, recorder, ann, run):
     host = make()
-    run(host, "signup", email=ANN, password=PASSWORD)
-    run(host, "confirm_email", key=recorder.key())
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     recorder.calls.clear()
     result = come(host, ann, next="/x")
     assert recorder.names == ["pre_social_login"]
@@ -285,26 +285,38 @@ def test_a_taken_address_asks_for_another(make, come, recorder, ann, run):
 
 def test_a_taken_address_is_not_told_where_verification_is_mandatory(make, come, recorder, run, openid):
     host = make(email_verification="mandatory")
-    run(host, "signup", email=ANN, password=PASSWORD)
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     recorder.calls.clear()
     taken = come(host, openid.person("thief", email=ANN, email_verified=False))
-    assert recorder.names == ["pre_social_login"]
+    assert recorder.names == ["pre_social_login", "user_signed_up"]
     assert recorder.messages[-1].kind == "signup_existing_account"
     free = come(host, openid.person("free", email=BOB, email_verified=False))
     for result in (taken, free):
         assert (result.login.waits_for, result.account.id) == ("email_verification", None)
-    assert count(host, users) == 2
+    assert count(host, users) == 3
 
 
-def test_an_unverified_claim_is_a_claim(make, come, recorder, run, ann):
-    """Whoever signed up by password and comes by a provider next must not end with two accounts."""
+def test_an_unverified_claim_yields_to_an_address_that_a_provider_has_verified(
+    make, come, recorder, run, ann
+):
+    host = make()
+    planted = run(host, "signup", email=ANN, password=PASSWORD)
+    recorder.calls.clear()
+    owner = come(host, ann).login.user
+    assert recorder.names[:3] == ["pre_social_login", "email_removed", "user_signed_up"]
+    with host.request(session_token=planted.session_token) as request:
+        assert request.user_by_email(ANN).id == owner.id
+        assert (request.user.email, request.user.email_verified) == (None, False)
+    assert (owner.email, owner.email_verified) == (ANN, True)
+
+
+def test_an_unverified_claim_does_not_yield_to_an_unverified_address(make, come, recorder, run, openid):
     host = make()
     run(host, "signup", email=ANN, password=PASSWORD)
     recorder.calls.clear()
-    assert come(host, ann).missing == ("email",)
+    assert come(host, openid.person("ann", email=ANN, email_verified=False)).missing == ("email",)
     assert recorder.names == ["pre_social_login"]
-    with host.request() as request:
-        assert request.user_by_email(ANN) is None
     assert count(host, users) == 1
 
 
@@ -319,7 +331,8 @@ def test_further_addresses_come_along_where_they_are_free(make_host, arrive, scr
         {"declares": Declares(scripted.plain(read_profile=read_profile))},
         providers={"odd": {"client_id": "a", "client_secret": "b"}},
     )
-    run(host, "signup", email="taken@example.org", password=PASSWORD)
+    taken = run(host, "signup", email="taken@example.org", password=PASSWORD).session_token
+    run(host, "confirm_email", taken, key=recorder.key())
     scripted.userinfo = {"sub": "1", "emails": ["taken@example.org", BOB, ANN, ANN.upper()]}
     result = arrive(host, "odd", scripted.agree)
     with host.request(session_token=result.login.session_token) as request:
@@ -331,8 +344,9 @@ def test_further_addresses_come_along_where_they_are_free(make_host, arrive, scr
 
 def test_login_by_email(make, come, recorder, run, ann):
     host = make(corp={"login_by_email": True})
-    user = run(host, "signup", email=ANN, password=PASSWORD).user
-    run(host, "confirm_email", key=recorder.key())
+    signup = run(host, "signup", email=ANN, password=PASSWORD)
+    user = signup.user
+    run(host, "confirm_email", signup.session_token, key=recorder.key())
     recorder.calls.clear()
     result = come(host, ann)
     assert recorder.names == ["pre_social_login", "social_account_added", "user_logged_in"]
@@ -348,7 +362,7 @@ def test_login_by_email_takes_a_planted_account_away(make, come, recorder, run, 
     planted = run(host, "signup", email=ANN, password=PASSWORD)
     token = planted.session_token
     run(host, "add_email", token, email="mallory@example.org")
-    run(host, "confirm_email", key=recorder.key())
+    run(host, "confirm_email", token, key=recorder.key())
     come(host, openid.person("mallory"), token, process="connect")
     run(host, "request_password_reset", email=ANN)
     reset_key = recorder.key()
@@ -379,8 +393,8 @@ def test_login_by_email_takes_a_planted_account_away(make, come, recorder, run, 
 
 def test_no_login_by_email_for_an_address_that_the_provider_did_not_verify(make, come, run, recorder, openid):
     host = make(corp={"login_by_email": True})
-    run(host, "signup", email=ANN, password=PASSWORD)
-    run(host, "confirm_email", key=recorder.key())
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     result = come(host, openid.person("thief", email=ANN, email_verified=False))
     assert (result.login, result.missing) == (None, ("email",))
     assert count(host, social_accounts) == 0
@@ -538,8 +552,9 @@ class ConnectsByEmail:
 def test_connect_by_email_inside_the_hook(make, come, recorder, run, ann):
     plugin = ConnectsByEmail()
     host = make({"connects": plugin})
-    user = signed_up(host, run, recorder, ANN).user
-    run(host, "confirm_email", key=recorder.key())
+    signup = signed_up(host, run, recorder, ANN)
+    user = signup.user
+    run(host, "confirm_email", signup.session_token, key=recorder.key())
     recorder.calls.clear()
     result = come(host, ann)
     assert recorder.names == ["pre_social_login", "social_account_added", "user_logged_in"]
@@ -552,8 +567,8 @@ def test_connect_by_email_inside_the_hook(make, come, recorder, run, ann):
 
 def test_a_failed_connect_inside_the_hook_is_undone(make, come, recorder, run, ann):
     host = make({"connects": ConnectsByEmail(RuntimeError("after the connect"))})
-    signed_up(host, run, recorder, ANN)
-    run(host, "confirm_email", key=recorder.key())
+    token = signed_up(host, run, recorder, ANN).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     recorder.calls.clear()
     result = come(host, ann)
     assert (result.login, result.missing) == (None, ("email",))
@@ -564,8 +579,8 @@ def test_a_failed_connect_inside_the_hook_is_undone(make, come, recorder, run, a
 
 def test_a_plugin_stops_the_flow_with_its_own_answer(make, come, recorder, run, ann):
     host = make({"connects": ConnectsByEmail(StopFlow(response={"go": "elsewhere"}))})
-    signed_up(host, run, recorder, ANN)
-    run(host, "confirm_email", key=recorder.key())
+    token = signed_up(host, run, recorder, ANN).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     recorder.calls.clear()
     result = come(host, ann)
     assert (result.stopped, result.response, result.login) == (True, {"go": "elsewhere"}, None)

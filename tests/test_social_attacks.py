@@ -82,8 +82,9 @@ def first_time(scripted, action):
 )
 def test_a_lookalike_address_is_another(make, arrive, scripted, run, recorder, one, other):
     host = make(corp={"login_by_email": True})
-    victim = run(host, "signup", email=one, password=PASSWORD).user
-    run(host, "confirm_email", key=recorder.key())
+    signup = run(host, "signup", email=one, password=PASSWORD)
+    victim = signup.user
+    run(host, "confirm_email", signup.session_token, key=recorder.key())
     stands(scripted, "mallory", other, True)
     result = arrive(host, "corp", scripted.agree)
     assert result.login.user.id != victim.id
@@ -101,8 +102,8 @@ def test_one_domain_in_two_spellings_is_one():
 
 def test_a_connect_does_not_outlive_its_session(make, arrive, scripted, run, recorder):
     host = make()
-    run(host, "signup", email=ANN, password=PASSWORD)
-    run(host, "confirm_email", key=recorder.key())
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     stolen, own = (run(host, "login", identifier=ANN, password=PASSWORD) for _ in range(2))
     change = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
     first_time(scripted, lambda: run(host, "change_password", own.session_token, **change))
@@ -204,16 +205,18 @@ def test_a_second_visit_after_a_typed_address_tells_nothing(both, arrive, script
     assert seen[0] == seen[1] == ("email_verification", ())
 
 
-def test_a_waiting_login_ends_the_session_either_way(both, arrive, scripted, run, recorder):
+def test_a_waiting_login_leaves_the_session_alone_either_way(both, arrive, scripted, run, recorder):
     host, people = both
-    run(host, "signup", email=MALLORY, password=PASSWORD)
-    run(host, "confirm_email", key=recorder.key())
+    token = run(host, "signup", email=MALLORY, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
     for sub, email in people:
         token = run(host, "login", identifier=MALLORY, password=PASSWORD).session_token
         stands(scripted, sub, email)
-        assert arrive(host, "corp", scripted.agree, token).login.waits_for
+        login = arrive(host, "corp", scripted.agree, token).login
+        assert login.waits_for
+        assert login.session_token == token
         with host.request(session_token=token) as request:
-            assert request.user is None
+            assert request.user.email == MALLORY
 
 
 # Addresses and matches.
@@ -249,8 +252,9 @@ def test_the_limit_of_addresses_holds_for_a_signup(with_emails):
 
 def test_a_verified_account_is_preferred_to_a_planted_one(with_emails, run, recorder):
     host, go = with_emails(ANN, BOB)
-    real = run(host, "signup", email=BOB, password=PASSWORD).user
-    run(host, "confirm_email", key=recorder.key())
+    signup = run(host, "signup", email=BOB, password=PASSWORD)
+    real = signup.user
+    run(host, "confirm_email", signup.session_token, key=recorder.key())
     run(host, "signup", email=ANN, password=PASSWORD)
     assert go().login.user.id == real.id
 

@@ -2,22 +2,16 @@
 
 from authhost.account.emails import (
     add_email,
+    change_pending_email,
     confirm_email,
     list_emails,
     make_primary,
     remove_email,
     send_confirmation,
 )
-from authhost.account.login import (
-    deactivate,
-    end_other_sessions,
-    end_session,
-    list_sessions,
-    login,
-    logout,
-    reauthenticate,
-)
+from authhost.account.login import deactivate, login, reauthenticate
 from authhost.account.password import change_password, request_password_reset, reset_password, set_password
+from authhost.account.sessions import end_other_sessions, end_session, list_sessions, logout
 from authhost.account.signup import signup
 
 
@@ -34,6 +28,7 @@ class Account:
     deactivate = staticmethod(deactivate)
     confirm_email = staticmethod(confirm_email)
     send_confirmation = staticmethod(send_confirmation)
+    change_pending_email = staticmethod(change_pending_email)
     add_email = staticmethod(add_email)
     remove_email = staticmethod(remove_email)
     make_primary = staticmethod(make_primary)

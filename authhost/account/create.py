@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy.exc import IntegrityError
 
-from authhost.errors import UsernameTaken
+from authhost.account.verification import may_claim
+from authhost.errors import Conflict, UsernameTaken
 from authhost.inputs import Email, key_of
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.store import queries, statements
+
+TRIES = 5
 
 
 def store_account(
@@ -21,38 +26,73 @@ def store_account(
 ) -> tuple[User, EmailAddress | None] | None:
     """Store the account, or return None where the address is taken: the database decides.
 
-    Raises `UsernameTaken`.
+    With mandatory verification the account is stored all the same: its address
+    claims nothing and cannot be confirmed, so that a taken address behaves like
+    a free one in all that follows (ASVS 5.0, 6.3.8). Until the address is
+    confirmed the account expires after ``unverified_account_timeout``.
+
+    Raises `UsernameTaken`, `Conflict`.
     """
-    now = request.now
-    user = User(
-        request.new_id(), name, address.address if address else None, True, password is not None, now, None
+    mandatory = request.settings.email_verification == "mandatory"
+    for _ in range(TRIES):
+        claims = address is None or may_claim(request, address.key, verified=verified)
+        if not claims and not mandatory:
+            return None
+        try:
+            with request.connection.begin_nested():
+                return _insert_account(
+                    request,
+                    address,
+                    name=name,
+                    password=password,
+                    verified=verified and claims,
+                    claims=claims,
+                )
+        except IntegrityError as error:
+            if name is not None and queries.account_by_username(request, key_of(name)) is not None:
+                raise UsernameTaken(field="username") from error
+            if not mandatory:
+                return None
+            # Another signup has claimed the address meanwhile: look again.
+    raise Conflict
+
+
+def _insert_account(
+    request: Request,
+    address: Email | None,
+    *,
+    name: str | None,
+    password: str | None,
+    verified: bool,
+    claims: bool,
+) -> tuple[User, EmailAddress | None]:
+    now, settings = request.now, request.settings
+    expires = None
+    if settings.email_verification == "mandatory" and not verified:
+        expires = now + timedelta(seconds=settings.unverified_account_timeout)
+    email = address.address if address else None
+    user = User(request.new_id(), name, email, True, password is not None, now, None, verified)
+    request.write(
+        statements.INSERT_USER,
+        {
+            "id": user.id,
+            "username": name,
+            "username_key": key_of(name) if name else None,
+            "password": password,
+            "is_active": True,
+            "date_joined": now,
+            "signup_expires": expires,
+        },
     )
-    try:
-        with request.connection.begin_nested():
-            request.write(
-                statements.INSERT_USER,
-                {
-                    "id": user.id,
-                    "username": name,
-                    "username_key": key_of(name) if name else None,
-                    "password": password,
-                    "is_active": True,
-                    "date_joined": now,
-                },
-            )
-            if address is None:
-                return user, None
-            return user, insert_address(request, user, address, verified=verified, primary=True)
-    except IntegrityError as error:
-        if name is not None and queries.account_by_username(request, key_of(name)) is not None:
-            raise UsernameTaken(field="username") from error
-        return None
+    if address is None:
+        return user, None
+    return user, insert_address(request, user, address, verified=verified, primary=True, claims=claims)
 
 
 def insert_address(
-    request: Request, user: User, address: Email, *, verified: bool, primary: bool
+    request: Request, user: User, address: Email, *, verified: bool, primary: bool, claims: bool = True
 ) -> EmailAddress:
-    """Store an address that claims its key; `IntegrityError` where it is taken."""
+    """Store an address; `IntegrityError` where it claims a key that is taken."""
     record = EmailAddress(request.new_id(), user.id, address.address, verified, primary)
     request.write(
         statements.INSERT_ADDRESS,
@@ -62,7 +102,7 @@ def insert_address(
             "email": address.address,
             "email_key": address.key,
             "verified": verified,
-            "claim_key": address.key,
+            "claim_key": address.key if claims else None,
             "primary_of": user.id if primary else None,
         },
     )

@@ -9,6 +9,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import AuthError, Conflict, LoginRequired, ReauthenticationRequired
+from authhost.keys import digest
 from authhost.records import Session, User
 from authhost.request import Request
 from authhost.store import queries
@@ -98,12 +99,13 @@ def lock_login(request: Request) -> User:
     """Lock the account of who is logged in; return the user as it is now.
 
     While a flow hashed, asked a provider or waited for the lock, the session may
-    have ended: by a logout elsewhere, a change of the password, or because the
-    account was given back to its owner. Raises `LoginRequired` then.
+    have ended, or its token may have been replaced: by a logout elsewhere, a
+    change of the password, or because the account was given back to its owner.
+    Raises `LoginRequired` then (ASVS 5.0, 7.2.4 and 7.4.3).
     """
     user, session = require_login(request)
     queries.lock_account(request, user.id)
-    current = queries.user_of_session(request, session.id)
+    current = queries.user_of_session(request, session.id, digest(request.session_token or ""))
     if current is None:
         request.log_out()
         raise LoginRequired

@@ -1,24 +1,22 @@
-"""Login and logout, reauthentication, and the sessions of a user."""
+"""Login, reauthentication, and the closing of an account."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from uuid import UUID
-
-from itsdangerous import BadSignature
 
 from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
-from authhost.account.verification import send_confirmation_to
-from authhost.errors import Conflict, InvalidCredentials, InvalidInput, LoginRequired, SessionNotFound
+from authhost.account.pending import wait_for_verification
+from authhost.account.recovery import cancel_pending_changes
+from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
+from authhost.account.verification import send_confirmation_mail
+from authhost.errors import Conflict, InvalidCredentials, InvalidInput
 from authhost.inputs import email as parse_email
 from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
 from authhost.store import queries, statements
-
-WAITS_FOR_EMAIL = "email_verification"
 
 
 @flow
@@ -37,9 +35,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     host.limits.hit(request, "login")
     host.limits.attempt(request, "login_failed", key)
 
-    find = queries.account_by_email if "@" in name else queries.account_by_username
-    account = find(request, key)
-    right, newer = host.passwords.verify(secret, account.password if account else None)
+    account, right, newer = _verify(request, _candidates(request, name, key), secret)
     if account is None or not right or not account.user.is_active:
         host.limits.failed(request, "login_failed")
         raise about(InvalidCredentials(), account.user if account else None)
@@ -48,12 +44,6 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     return start_session_or_wait(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
-
-
-@flow
-def logout(request: Request) -> None:
-    """End the session, after `user_logged_out`. Nothing happens when nobody is logged in."""
-    leave(request)
 
 
 @flow
@@ -75,40 +65,6 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     return result
 
 
-def list_sessions(request: Request) -> list[Session]:
-    """The sessions of the logged-in user, the newest first; raises `LoginRequired`."""
-    user, _ = require_login(request)
-    return queries.sessions(request, user.id)
-
-
-@flow
-def end_session(request: Request, session_id: UUID) -> None:
-    """End one session of the logged-in user; their own one is a logout.
-
-    Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
-    """
-    _, session = require_login(request)
-    if not isinstance(session_id, UUID):
-        raise InvalidInput("session_id must be a UUID.", field="session_id")
-    if session_id == session.id:
-        leave(request)
-        return
-    user = lock_login(request)
-    if not end_sessions(request, user, "ended", only=session_id):
-        raise SessionNotFound
-
-
-@flow
-def end_other_sessions(request: Request) -> int:
-    """End all sessions of the logged-in user but this one; return how many there were.
-
-    Raises `LoginRequired`.
-    """
-    _, session = require_login(request)
-    user = lock_login(request)
-    return end_sessions(request, user, "ended", but=session.id)
-
-
 @flow
 def deactivate(request: Request) -> None:
     """Close the logged-in user's account: no login any more, all sessions end (ASVS 5.0, 7.4.2).
@@ -117,6 +73,7 @@ def deactivate(request: Request) -> None:
     """
     require_recent_login(request)
     user = lock_login(request)
+    cancel_pending_changes(request, user)
     request.write(statements.DEACTIVATE, {"of_user": user.id})
     request.host.hooks.user_logged_out(request, user)
     end_sessions(request, user, "deactivated")
@@ -124,14 +81,29 @@ def deactivate(request: Request) -> None:
     request.log_out()
 
 
-def leave(request: Request) -> None:
-    """Log out whoever is logged in."""
-    user, session = request.user, request.session
-    if user is None or session is None:
-        return
-    request.host.hooks.user_logged_out(request, user)
-    end_sessions(request, user, "logout", only=session.id)
-    request.log_out()
+def _candidates(request: Request, name: str, key: str) -> tuple[queries.Account | None, ...]:
+    """The accounts that a login by ``name`` may mean; as many for a known name as for an unknown one.
+
+    With mandatory verification an address has two: the account that has verified
+    it, and the latest signup with it, which waits. So a signup with an address
+    of somebody else behaves like any other (ASVS 5.0, 6.3.8).
+    """
+    if "@" not in name:
+        return (queries.account_by_username(request, key),)
+    if request.settings.email_verification == "mandatory":
+        return queries.accounts_by_email(request, key)
+    return (queries.account_by_email(request, key),)
+
+
+def _verify(
+    request: Request, candidates: tuple[queries.Account | None, ...], secret: str
+) -> tuple[queries.Account | None, bool, str | None]:
+    """The candidate whose password it is, or the first one; whether it is right; a newer hash to store."""
+    for account in candidates:
+        right, newer = request.host.passwords.verify(secret, account.password if account else None)
+        if right:
+            return account, True, newer
+    return next((each for each in candidates if each is not None), None), False, None
 
 
 def start_session_or_wait(
@@ -146,15 +118,28 @@ def start_session_or_wait(
 ) -> LoginResult:
     """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
 
-    By an address that one must be verified, else any.
+    By an address that one must be verified, else any. Whoever was logged in
+    before stays logged in while the login waits.
     """
     if request.settings.email_verification == "mandatory":
         addresses = queries.addresses(request, user.id)
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
-            key = by_address or (email_key(user.email) if user.email else None)
-            send_confirmation_to(request, user, key, signup=False)
-            return wait_for_verification(request, user.id)
+            return _wait(request, user, by_address, if_password)
+    if provider is not None:
+        leave(request)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
+
+
+def _wait(request: Request, user: User, by_address: str | None, password: str | None) -> LoginResult:
+    """Send a confirmation to the address that the login is by, or else to the primary one."""
+    queries.lock_account(request, user.id)
+    addresses = queries.addresses(request, user.id)
+    address = next((each for each in addresses if by_address in (None, email_key(each.email))), None)
+    if by_address is None:
+        address = next((each for each in addresses if each.primary), address)
+    if address is not None and not address.verified:
+        send_confirmation_mail(request, user, address, signup=False)
+    return wait_for_verification(request, user, address, password=password)
 
 
 def start_session(
@@ -183,7 +168,7 @@ def start_session(
         if request.user.id != user.id:
             leave(request)
         else:
-            end_sessions(request, user, "replaced", only=request.session.id)
+            end_own_session(request, user, "replaced")
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -205,59 +190,6 @@ def start_session(
     request.log_in(session, user, token)
     request.host.hooks.user_logged_in(request, user)
     return LoginResult(token, user)
-
-
-def wait_for_verification(request: Request, user_id: UUID) -> LoginResult:
-    """A login that waits for its address to be confirmed, in this browser."""
-    return LoginResult(request.host.pending_logins.dumps(str(user_id)), waits_for=WAITS_FOR_EMAIL)
-
-
-def waiting_user(request: Request) -> UUID | None:
-    """Whose login waits in this browser."""
-    token = request.session_token
-    if request.user is not None or not isinstance(token, str):
-        return None
-    try:
-        found = request.host.pending_logins.loads(token, max_age=int(request.settings.pending_login_timeout))
-        return UUID(found)
-    except (BadSignature, ValueError, TypeError):
-        return None
-
-
-def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResult:
-    """Give the session a new token (ASVS 5.0, 7.2.4)."""
-    user, session = require_login(request)
-    token = new_key()
-    if authenticated:
-        session = replace(session, authenticated_at=request.now)
-    values = {
-        "of_id": session.id,
-        "new_digest": digest(token),
-        "new_authenticated_at": session.authenticated_at,
-    }
-    if not request.write(statements.CHANGE_TOKEN, values):
-        request.log_out()
-        raise LoginRequired
-    request.log_in(session, user, token)
-    return TokenResult(token)
-
-
-def end_sessions(
-    request: Request, user: User, reason: str, *, but: UUID | None = None, only: UUID | None = None
-) -> int:
-    """End the sessions of a user, all of them, all but one, or only one.
-
-    `session_ended` is called for each that had not expired; returns how many these were.
-    """
-    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
-    ended = [
-        session
-        for session in queries.delete_sessions(request, user.id, but=but, only=only)
-        if session.expires_at > now and now - session.last_seen_at <= idle
-    ]
-    for session in ended:
-        request.host.hooks.session_ended(request, session, reason)
-    return len(ended)
 
 
 def _email_key(name: str) -> str:

@@ -9,9 +9,12 @@ from uuid import UUID
 from authhost_hookspecs import Message
 
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
-from authhost.account.login import end_sessions, leave, rotate_token, start_session_or_wait
+from authhost.account.login import start_session_or_wait
+from authhost.account.recovery import cancel_pending_changes, recover_account
+from authhost.account.sessions import end_sessions, leave, rotate_token
 from authhost.errors import (
     Conflict,
+    EmailTaken,
     InvalidCredentials,
     InvalidKey,
     PasswordAlreadySet,
@@ -19,7 +22,7 @@ from authhost.errors import (
 from authhost.inputs import email as parse_email
 from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
-from authhost.records import LoginResult, TokenResult, User
+from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
 from authhost.store import queries, statements
 
@@ -39,7 +42,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     hashed = request.host.passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=None, new=hashed)
-    end_sessions(request, user, "password_set", but=session.id)
+    end_sessions(request, user, "password_set", but=session)
     result = rotate_token(request)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
@@ -67,7 +70,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
-    end_sessions(request, user, "password_changed", but=session.id)
+    end_sessions(request, user, "password_changed", but=session)
     result = rotate_token(request, authenticated=True)
     request.host.hooks.password_changed(request, user)
     return result
@@ -93,6 +96,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
         {
             "id": request.new_id(),
             "user_id": user.id if user else None,
+            "email_address_id": address.id if user and address else None,
             "key_digest": digest(key),
             "sent": now,
             "expires": expires,
@@ -109,7 +113,12 @@ def request_password_reset(request: Request, *, email: str) -> None:
 
 @flow
 def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
-    """Set a new password by the key of the mail. All sessions end, all other keys die.
+    """Set a new password by the key of the mail. All sessions end, all other links stop working.
+
+    Where the address that the mail went to was never verified, the reset is the
+    first proof of who owns the mailbox: all that was in the account before is
+    removed (other addresses, connections to providers), and the address counts
+    as verified.
 
     Logs in where ``login_on_password_reset`` is on, as a login would. Raises
     `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Conflict`.
@@ -118,8 +127,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     given = text(key, "key", 128)
     secret = host.passwords.normalise(password)
     host.limits.hit(request, "reset_password_from_key")
-    rows = request.read(statements.RESET_USER, {"of_digest": digest(given), "now": request.now})
-    user_id: UUID | None = rows[0][0] if rows else None
+    rows = request.read(statements.RESET, {"of_digest": digest(given), "now": request.now})
+    user_id: UUID | None = rows[0].user_id if rows else None
     account = queries.account_by_id(request, user_id) if user_id else None
     if account is None or not account.user.is_active:
         raise InvalidKey
@@ -130,12 +139,20 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     queries.lock_account(request, user.id)
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
-    _store(request, user, old=account.password, new=hashed)
     if request.user is not None and request.user.id != user.id:
         leave(request)
     request.log_out()
-    end_sessions(request, user, "password_reset")
     addresses = queries.addresses(request, user.id)
+    proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)
+    if proved is None:
+        # A link of before version 0.2 does not say where it was sent to.
+        proved = next((each for each in addresses if each.primary), None)
+    old = account.password
+    if proved is not None and not proved.verified:
+        user, old = _recover(request, user, proved), None
+        addresses = queries.addresses(request, user.id)
+    _store(request, user, old=old, new=hashed)
+    end_sessions(request, user, "password_reset")
     for key in (*(email_key(each.email) for each in addresses), key_of(user.username or "")):
         host.limits.clear("login_failed", key)
     user = replace(user, has_usable_password=True)
@@ -145,9 +162,19 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     return start_session_or_wait(request, user, "password_reset", None, if_password=hashed)
 
 
+def _recover(request: Request, user: User, address: EmailAddress) -> User:
+    try:
+        user = recover_account(request, user, address)
+    except EmailTaken as error:
+        # Another account has verified the address since the link was sent.
+        raise InvalidKey from error
+    request.host.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
+    return user
+
+
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
-    """Store the hash if the old one still stands; keys for a reset die with it."""
+    """Store the hash if the old one still stands, and cancel what was begun under it."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
     if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
-    request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    cancel_pending_changes(request, user)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Message
-
 from authhost.account.create import store_account
 from authhost.account.flow import flow
-from authhost.account.login import start_session, wait_for_verification
+from authhost.account.login import start_session
+from authhost.account.pending import wait_for_verification
 from authhost.account.verification import mark_ready, send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
-from authhost.inputs import Email, key_of
 from authhost.inputs import email as parse_email
+from authhost.inputs import key_of
 from authhost.inputs import username as parse_username
 from authhost.records import LoginResult
 from authhost.request import Request
@@ -45,28 +44,13 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
         raise UsernameTaken(field="username")
     created = store_account(request, address, name=name, password=hashed)
     if created is None:
-        if settings.email_verification != "mandatory":
-            raise EmailTaken(field="email")
-        return pretend(request, address)
-
+        raise EmailTaken(field="email")
     user, email_address = created
     assert email_address is not None
     host.hooks.user_signed_up(request, user)
     if settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
     if settings.email_verification == "mandatory":
-        return wait_for_verification(request, user.id)
+        return wait_for_verification(request, user, email_address, password=hashed)
     mark_ready(request, user)
     return start_session(request, user, "password", if_password=hashed)
-
-
-def pretend(request: Request, address: Email) -> LoginResult:
-    """Answer as for a free address, and tell the one who owns it."""
-    owner = queries.account_by_email(request, address.key)
-    if owner is not None and request.host.limits.allows(request, "confirm_email", address.key):
-        link = request.build_url("login")
-        request.host.hooks.deliver_message(
-            request,
-            Message("signup_existing_account", address.address, owner.user.username, link=link),
-        )
-    return wait_for_verification(request, request.new_id())

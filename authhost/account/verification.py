@@ -16,19 +16,12 @@ from authhost.request import Request
 from authhost.store import queries, statements
 
 
-def send_confirmation_to(request: Request, user: User, key: str | None, *, signup: bool) -> bool:
-    """Send a confirmation to the user's address of that key, unless one was sent within the cool-down."""
-    if key is None:
-        return False
-    queries.lock_account(request, user.id)
-    address = queries.address_of(request, user.id, key)
-    if address is None or address.verified:
-        return False
-    return send_confirmation_mail(request, user, address, signup=signup)
-
-
 def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
-    """Store a confirmation, hand its key over for delivery, tell the plugins."""
+    """Store a confirmation, hand its key over for delivery, tell the plugins.
+
+    Where another account has verified the address, its owner is told that
+    somebody tried to sign up with it. For the one who tried nothing differs.
+    """
     if not request.host.limits.allows(request, "confirm_email", email_key(address.email)):
         return False
     now, key = request.now, new_key()
@@ -44,10 +37,16 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
             "expires": expires,
         },
     )
+    claim = queries.claimed_address(request, email_key(address.email)) if address.primary else None
+    if claim is not None and claim.verified and claim.user_id != user.id:
+        owner = queries.account_by_id(request, claim.user_id)
+        name, link = owner.user.username if owner else None, request.build_url("login")
+        message = Message("signup_existing_account", address.email, name, link=link)
+        request.host.hooks.deliver_message(request, message)
+        return True
     link = request.build_url("confirm_email", key=key)
-    request.host.hooks.deliver_message(
-        request, Message("email_confirmation", address.email, user.username, key, link, expires, user.id)
-    )
+    message = Message("email_confirmation", address.email, user.username, key, link, expires, user.id)
+    request.host.hooks.deliver_message(request, message)
     request.host.hooks.email_confirmation_sent(request, confirmation, signup)
     return True
 
@@ -58,12 +57,58 @@ def mark_ready(request: Request, user: User) -> None:
         request.host.hooks.account_ready(request, user)
 
 
+def may_claim(request: Request, key: str, *, verified: bool) -> bool:
+    """Whether a new account may claim the address; an unverified claim of another account may yield to it.
+
+    To a verified address always. To an unverified one with mandatory
+    verification, where the latest signup is the one that waits, and with
+    optional verification once the account has not been used for
+    ``unverified_account_timeout``. Without verification it never does.
+    """
+    mode = request.settings.email_verification
+    unused_since = request.now - timedelta(seconds=request.settings.unverified_account_timeout)
+    claim = queries.claim(request, key)
+    if claim is None:
+        return True
+    if not verified and mode != "mandatory" and (mode == "none" or claim.last_seen > unused_since):
+        return False
+    return _displace(request, claim, verified=verified)
+
+
+def _displace(request: Request, claim: queries.Claim, *, verified: bool) -> bool:
+    """Let an unverified claim yield; return whether it did.
+
+    An account that is in use loses the address to whoever has verified it: it
+    must not look like theirs, nor have its mails sent to them.
+    """
+    if claim.address.verified:
+        return False
+    of_address = {"of_id": claim.address.id}
+    if not (verified and claim.ready):
+        return bool(request.write(statements.YIELD_CLAIM, of_address))
+    if not request.write(statements.DELETE_UNVERIFIED_ADDRESS, of_address):
+        return False
+    account = queries.account_by_id(request, claim.address.user_id)
+    if account is not None:
+        request.host.hooks.email_removed(request, account.user, claim.address)
+    return True
+
+
 def store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
-    """Claim the address for its verified owner. Unverified claims of others give way."""
+    """Claim the address for its verified owner. Unverified claims of others yield.
+
+    Raises `EmailTaken` where another account has verified it.
+    """
     key = email_key(address.email)
+    claim = queries.claim(request, key)
+    if (
+        claim is not None
+        and claim.address.user_id != user.id
+        and not _displace(request, claim, verified=True)
+    ):
+        raise about(EmailTaken(field="email"), user)
     try:
         with request.connection.begin_nested():
-            request.write(statements.YIELD_CLAIM, {"of_key": key, "of_user": address.user_id})
             request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
     except IntegrityError as error:
         raise about(EmailTaken(field="email"), user) from error

@@ -9,7 +9,8 @@ from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
 from authhost.account.flow import about, lock_login, social_flow
-from authhost.account.login import leave, start_session_or_wait
+from authhost.account.login import start_session_or_wait
+from authhost.account.sessions import leave
 from authhost.errors import (
     AccountInactive,
     Conflict,
@@ -29,7 +30,7 @@ from authhost.socialaccount.begin import callback_of
 from authhost.socialaccount.match import connect_match, match_by_email
 from authhost.socialaccount.signup import sign_up, waiting_or_done
 from authhost.socialaccount.sociallogin import SocialLogin, email_addresses
-from authhost.store import queries
+from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock
 
 if TYPE_CHECKING:
@@ -118,7 +119,6 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         user = connect_match(request, sociallogin, sociallogin.user)
         insert(request, sociallogin, user)
         request.host.hooks.social_account_added(request, sociallogin)
-    leave(request)
     account = sociallogin.account
     assert account.user_id is not None
     queries.lock_account(request, account.user_id)
@@ -142,6 +142,8 @@ def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> So
     now, uid = request.now, answer.profile.uid
     addresses = email_addresses(app, answer.profile.emails)
     account = queries.social_account(request, app.namespace, uid)
+    if process == "connect" and account is not None and _yields(request, account):
+        account = None
     user = None
     if account is not None and account.user_id is not None:
         local = queries.account_by_id(request, account.user_id)
@@ -153,6 +155,17 @@ def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> So
     return SocialLogin(
         request, app, process, account, token=answer.token, email_addresses=addresses, user=user
     )
+
+
+def _yields(request: Request, account: SocialAccount) -> bool:
+    """Whether the connection was of a signup that was never confirmed: it does not keep it from others."""
+    if account.user_id is None or not queries.is_unconfirmed_signup(request, account.user_id):
+        return False
+    values = {"of_id": account.id, "of_user": account.user_id}
+    if not request.write(statements.DELETE_SOCIAL_ACCOUNT, values):
+        raise Overtaken
+    request.host.hooks.social_account_removed(request, account)
+    return True
 
 
 def _is_own(request: Request, sociallogin: SocialLogin) -> bool:

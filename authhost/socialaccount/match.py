@@ -6,16 +6,13 @@ and only for addresses that the provider has verified and is trusted about.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
-from authhost.account.login import end_sessions
-from authhost.account.verification import mark_ready, store_primary, store_verified
+from authhost.account.recovery import recover_account
 from authhost.inputs import email_key
-from authhost.records import EmailAddress, SocialEmail, User
+from authhost.records import SocialEmail, User
 from authhost.request import Request
 from authhost.socialaccount.accounts import Overtaken
 from authhost.socialaccount.sociallogin import SocialLogin
-from authhost.store import queries, statements
+from authhost.store import queries
 
 
 def match_by_email(request: Request, addresses: tuple[SocialEmail, ...]) -> User | None:
@@ -42,25 +39,8 @@ def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> Use
     if not claimed:
         raise Overtaken
     if not any(each.verified for each in claimed):
-        _wipe(request, user, claimed[0])
+        recover_account(request, user, claimed[0])
     account = queries.account_by_id(request, user.id)
     if account is None:
         raise Overtaken
     return account.user
-
-
-def _wipe(request: Request, user: User, address: EmailAddress) -> None:
-    hooks = request.host.hooks
-    request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
-    request.write(statements.DELETE_RESETS, {"of_user": user.id})
-    end_sessions(request, user, "recovered")
-    user = replace(user, has_usable_password=False)
-    for other in queries.addresses(request, user.id):
-        if other.id != address.id:
-            request.write(statements.DELETE_ADDRESS, {"of_id": other.id})
-            hooks.email_removed(request, user, other)
-    for account in queries.social_accounts(request, user.id):
-        request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
-        hooks.social_account_removed(request, account)
-    store_primary(request, store_verified(request, user, address))
-    mark_ready(request, user)

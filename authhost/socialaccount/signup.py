@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,9 +11,10 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
-from authhost.account.login import leave, start_session, wait_for_verification
-from authhost.account.signup import pretend
-from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.account.login import start_session
+from authhost.account.pending import wait_for_verification
+from authhost.account.sessions import leave
+from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.inputs import email as parse_email
 from authhost.inputs import email_key, key_of
@@ -27,9 +27,6 @@ from authhost.socialaccount import steps, tokens
 from authhost.socialaccount.accounts import Overtaken, insert
 from authhost.socialaccount.sociallogin import SocialLogin, usable_email
 from authhost.store import queries, statements
-
-PRETENDED_DAYS = 3650
-"""How long a pretended signup is remembered: an account would be there for ever."""
 
 
 @social_flow
@@ -71,14 +68,7 @@ def signup(
     except Overtaken:
         raise InvalidState from None
     if login is None:
-        assert address is not None
-        if settings.email_verification != "mandatory":
-            raise EmailTaken(field="email")
-        login = _pretend(request, address)
-        # Whoever comes back has to be waited for, as somebody with an account would be.
-        steps.keep(
-            request, "pretended", {"email": address.email}, key=_pretended(sociallogin), days=PRETENDED_DAYS
-        )
+        raise EmailTaken(field="email")
     return waiting_or_done(request, sociallogin, login, step["next"])
 
 
@@ -92,19 +82,12 @@ def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         raise SignupClosed
     address = usable_email(sociallogin)
     if address is None and _needs_email(settings):
-        with suppress(InvalidState):
-            email = steps.find(request, "pretended", _pretended(sociallogin))["email"]
-            waiting = _pretend(request, SocialEmail(email, False, True))
-            return waiting_or_done(request, sociallogin, waiting, target)
         return _ask(request, sociallogin, target, "email")
     if not settings.social_auto_signup:
         return _ask(request, sociallogin, target)
     login = _create(request, sociallogin, address, None)
     if login is None:
-        assert address is not None
-        if settings.email_verification != "mandatory":
-            return _ask(request, sociallogin, target, "email")
-        login = _pretend(request, address)
+        return _ask(request, sociallogin, target, "email")
     return waiting_or_done(request, sociallogin, login, target)
 
 
@@ -123,14 +106,17 @@ def _create(
             raise Overtaken
         return None
     user, email_address = created
-    leave(request)
+    verified = email_address is not None and email_address.verified
+    waits = not verified and settings.email_verification == "mandatory"
+    if not waits:
+        leave(request)
     _insert_others(request, user, sociallogin, but=address)
     insert(request, sociallogin, user)
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
-    if not verified and settings.email_verification == "mandatory":
-        return wait_for_verification(request, user.id)
+    if waits:
+        return wait_for_verification(request, user, email_address, password=None)
     mark_ready(request, user)
     return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
 
@@ -145,6 +131,8 @@ def _insert_others(
     for each in sociallogin.email_addresses:
         if left > 0 and each.verified and (but is None or email_key(each.email) != email_key(but.email)):
             try:
+                if not may_claim(request, email_key(each.email), verified=True):
+                    continue
                 with request.connection.begin_nested():
                     insert_address(request, user, parse_email(each.email), verified=True, primary=False)
                     left -= 1
@@ -154,17 +142,6 @@ def _insert_others(
 
 def _needs_email(settings: Settings) -> bool:
     return settings.social_email_required or settings.email_verification == "mandatory"
-
-
-def _pretend(request: Request, address: SocialEmail) -> LoginResult:
-    """Answer as for a free address, also by ending the session that the browser had."""
-    leave(request)
-    return pretend(request, parse_email(address.email))
-
-
-def _pretended(sociallogin: SocialLogin) -> str:
-    """Under which the address is found again that a person has typed."""
-    return f"pretended {sociallogin.account.issuer} {sociallogin.account.uid}"
 
 
 def waiting_or_done(

@@ -6,16 +6,21 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Engine, delete, or_
 
-from authhost.store.tables import confirmations, resets, sessions, social_steps
+from authhost.store.tables import confirmations, pending_logins, resets, sessions, social_steps, users
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
-    """Delete keys and sessions that have expired; return how many of each table, by its name."""
+    """Delete keys, sessions and signups that have expired; return how many of each table, by its name.
+
+    A signup expires where its address had to be confirmed, and was not in time.
+    """
     unused_since = now - timedelta(seconds=session_idle)
     too_old = {
         confirmations: confirmations.c.expires <= now,
         resets: resets.c.expires <= now,
         social_steps: social_steps.c.expires <= now,
+        pending_logins: pending_logins.c.expires <= now,
+        users: users.c.signup_expires <= now,
         sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     with engine.begin() as connection:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, Select
+from sqlalchemy import Executable, Row, Select
 
 from authhost import records
 from authhost.store import statements
@@ -13,7 +14,7 @@ from authhost.store import statements
 if TYPE_CHECKING:
     from authhost.request import Request
 
-USER_COLUMNS = 7
+USER_COLUMNS = 8
 
 
 class Account(NamedTuple):
@@ -25,8 +26,10 @@ class Account(NamedTuple):
 
 def make_user(row: Row[Any]) -> records.User:
     """The record of a row of `statements.USER`."""
-    identifier, username, email, is_active, password, joined, last_login = tuple[Any, ...](row)[:USER_COLUMNS]
-    return records.User(identifier, username, email, is_active, password is not None, joined, last_login)
+    values = tuple[Any, ...](row)[:USER_COLUMNS]
+    identifier, username, email, is_active, password, joined, last_login, verified = values
+    usable = password is not None
+    return records.User(identifier, username, email, is_active, usable, joined, last_login, bool(verified))
 
 
 def _account(request: Request, statement: Select[Any], **values: Any) -> Account | None:
@@ -39,9 +42,26 @@ def account_by_id(request: Request, user_id: UUID) -> Account | None:
     return _account(request, statements.USER_BY_ID, of_user=user_id)
 
 
+def is_unconfirmed_signup(request: Request, user_id: UUID) -> bool:
+    """Whether the account waits for the first confirmation of its address, and expires without it."""
+    return bool(request.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))
+
+
 def account_by_email(request: Request, key: str) -> Account | None:
     """The account that claims the address: its verified owner, or the one that signed up with it."""
     return _account(request, statements.USER_BY_ADDRESS, of_key=key)
+
+
+def accounts_by_email(request: Request, key: str) -> tuple[Account | None, Account | None]:
+    """The account that has verified the address, and the latest one that signed up with it and has not."""
+    verified = unverified = None
+    for row in request.read(statements.USERS_BY_ADDRESS, {"of_key": key}):
+        account = Account(make_user(row), row.password)
+        if row.address_verified:
+            verified = account
+        elif unverified is None:
+            unverified = account
+    return verified, unverified
 
 
 def account_by_username(request: Request, key: str) -> Account | None:
@@ -73,6 +93,24 @@ def claimed_address(request: Request, key: str) -> records.EmailAddress | None:
     return _address(request, statements.CLAIMED_ADDRESS, of_key=key)
 
 
+class Claim(NamedTuple):
+    """Which account claims an address, and how far its signup got."""
+
+    address: records.EmailAddress
+    ready: bool
+    last_seen: datetime
+    """The last login, or else the signup."""
+
+
+def claim(request: Request, key: str) -> Claim | None:
+    """Who claims the address, or None."""
+    rows = request.read(statements.CLAIM, {"of_key": key})
+    if not rows:
+        return None
+    row = rows[0]
+    return Claim(make_address(row), row.ready_at is not None, row.last_login or row.date_joined)
+
+
 def address_of(request: Request, user_id: UUID, key: str) -> records.EmailAddress | None:
     """The user's address with that key, or None."""
     return _address(request, statements.ADDRESS_OF_USER, of_user=user_id, of_key=key)
@@ -89,9 +127,10 @@ def session_by_digest(request: Request, token_digest: bytes) -> tuple[records.Se
     return (records.Session(*tuple(rows[0])[USER_COLUMNS:]), make_user(rows[0])) if rows else None
 
 
-def user_of_session(request: Request, session_id: UUID) -> records.User | None:
-    """Who is logged in by that session as it is now, or None where it has ended."""
-    rows = request.read(statements.USER_OF_SESSION, {"of_id": session_id})
+def user_of_session(request: Request, session_id: UUID, token_digest: bytes) -> records.User | None:
+    """Who is logged in by that session and token as it is now, or None where either has been replaced."""
+    values = {"of_id": session_id, "of_digest": token_digest}
+    rows = request.read(statements.USER_OF_SESSION, values)
     return make_user(rows[0]) if rows else None
 
 
@@ -101,15 +140,10 @@ def sessions(request: Request, user_id: UUID) -> list[records.Session]:
 
 
 def delete_sessions(
-    request: Request, user_id: UUID, *, but: UUID | None = None, only: UUID | None = None
+    request: Request, statement: Executable, user_id: UUID, **values: Any
 ) -> list[records.Session]:
-    """Delete the sessions of a user, all of them, all but one, or only one; return what they were."""
-    statement, values = statements.DELETE_SESSIONS, {"of_user": user_id}
-    if only is not None:
-        statement, values = statements.DELETE_SESSION, {**values, "of_id": only}
-    elif but is not None:
-        statement, values = statements.DELETE_OTHER_SESSIONS, {**values, "of_id": but}
-    rows = request.connection.execute(statement, values).all()
+    """Delete sessions of a user by one of the statements for it; return what they were."""
+    rows = request.connection.execute(statement, {"of_user": user_id, **values}).all()
     return [records.Session(*tuple(row)) for row in rows]
 
 

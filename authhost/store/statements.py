@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, delete, insert, select, update
+from sqlalchemy import BindParameter, Select, bindparam, delete, insert, or_, select, update
 
 from authhost import records
 from authhost.store.tables import (
     addresses,
     confirmations,
+    pending_logins,
     resets,
     sessions,
     social_accounts,
@@ -36,11 +37,23 @@ USER: Select[Any] = select(
     users.c.password,
     users.c.date_joined,
     users.c.last_login,
+    _primary.c.verified.label("email_verified"),
 ).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
 USER_BY_NAME = USER.where(users.c.username_key == of_key)
 USER_BY_ADDRESS = USER.where(
     users.c.id == select(addresses.c.user_id).where(addresses.c.claim_key == of_key).scalar_subquery()
+)
+# At most two: the account that has verified the address, and the latest signup with it that has not.
+USERS_BY_ADDRESS = (
+    USER.join(addresses, addresses.c.user_id == users.c.id)
+    .add_columns(addresses.c.verified.label("address_verified"))
+    .where(
+        addresses.c.email_key == of_key,
+        or_(addresses.c.verified, addresses.c.primary_of.is_not(None)),
+    )
+    .order_by(addresses.c.verified.desc(), addresses.c.id.desc())
+    .limit(2)
 )
 LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update(key_share=True)
 INSERT_USER = insert(users)
@@ -51,7 +64,12 @@ LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
 CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
 CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
 DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
-MARK_READY = update(users).where(users.c.id == of_user, users.c.ready_at.is_(None)).values(ready_at=now)
+UNCONFIRMED_SIGNUP = select(users.c.id).where(users.c.id == of_user, users.c.signup_expires.is_not(None))
+MARK_READY = (
+    update(users)
+    .where(users.c.id == of_user, users.c.ready_at.is_(None))
+    .values(ready_at=now, signup_expires=None)
+)
 
 # Addresses.
 
@@ -64,10 +82,17 @@ DELETE_OTHER_ADDRESSES = delete(addresses).where(addresses.c.user_id == of_user,
 DELETE_WAITING_ADDRESSES = delete(addresses).where(
     addresses.c.user_id == of_user, addresses.c.verified.is_(False), addresses.c.primary_of.is_(None)
 )
-YIELD_CLAIM = (
-    update(addresses)
-    .where(addresses.c.claim_key == of_key, addresses.c.verified.is_(False), addresses.c.user_id != of_user)
-    .values(claim_key=None)
+CLAIM = (
+    select(addresses, users.c.ready_at, users.c.date_joined, users.c.last_login)
+    .join(users, users.c.id == addresses.c.user_id)
+    .where(addresses.c.claim_key == of_key)
+)
+YIELD_CLAIM = update(addresses).where(addresses.c.id == of_id, addresses.c.verified.is_(False))
+YIELD_CLAIM = YIELD_CLAIM.values(claim_key=None)
+DELETE_UNVERIFIED_ADDRESS = delete(addresses).where(addresses.c.id == of_id, addresses.c.verified.is_(False))
+CHANGE_ADDRESS = update(addresses).where(addresses.c.id == of_id, addresses.c.verified.is_(False))
+CHANGE_ADDRESS = CHANGE_ADDRESS.values(
+    email=bindparam("new_email"), email_key=bindparam("new_key"), claim_key=bindparam("new_claim_key")
 )
 VERIFY_ADDRESS = update(addresses).where(addresses.c.id == of_id)
 VERIFY_ADDRESS = VERIFY_ADDRESS.values(verified=True, claim_key=bindparam("new_claim_key"))
@@ -90,10 +115,28 @@ CONFIRMED_ADDRESS = (
 INSERT_CONFIRMATION = insert(confirmations)
 DELETE_CONFIRMATION = delete(confirmations).where(confirmations.c.key_digest == of_digest)
 DELETE_CONFIRMATIONS = delete(confirmations).where(confirmations.c.email_address_id == of_id)
-RESET_USER = select(resets.c.user_id).where(resets.c.key_digest == of_digest, resets.c.expires > now)
+DELETE_CONFIRMATIONS_OF_USER = delete(confirmations).where(
+    confirmations.c.email_address_id.in_(select(addresses.c.id).where(addresses.c.user_id == of_user))
+)
+RESET = select(resets.c.user_id, resets.c.email_address_id).where(
+    resets.c.key_digest == of_digest, resets.c.expires > now
+)
 INSERT_RESET = insert(resets)
 DELETE_RESET = delete(resets).where(resets.c.key_digest == of_digest)
 DELETE_RESETS = delete(resets).where(resets.c.user_id == of_user)
+
+# Logins that wait.
+
+INSERT_PENDING_LOGIN = insert(pending_logins)
+PENDING_LOGIN = select(
+    pending_logins.c.id,
+    pending_logins.c.user_id,
+    pending_logins.c.email_address_id,
+    pending_logins.c.password_digest,
+    pending_logins.c.sent,
+).where(pending_logins.c.token_digest == of_digest, pending_logins.c.expires > now)
+DELETE_PENDING_LOGIN = delete(pending_logins).where(pending_logins.c.id == of_id)
+DELETE_PENDING_LOGINS = delete(pending_logins).where(pending_logins.c.user_id == of_user)
 
 # Sessions.
 
@@ -103,18 +146,20 @@ SESSION_AND_USER = (
     .join(sessions, sessions.c.user_id == users.c.id)
     .where(sessions.c.token_digest == of_digest)
 )
+# A flow acts for the token that opened its unit of work: whoever has a token that was replaced is logged out.
 USER_OF_SESSION = USER.join(sessions, sessions.c.user_id == users.c.id).where(
-    sessions.c.id == of_id, users.c.is_active
+    sessions.c.id == of_id, sessions.c.token_digest == of_digest, users.c.is_active
 )
 SESSIONS = select(*SESSION_COLUMNS).where(sessions.c.user_id == of_user).order_by(sessions.c.id.desc())
 INSERT_SESSION = insert(sessions)
 TOUCH_SESSION = update(sessions).where(sessions.c.id == of_id).values(last_seen_at=now)
-CHANGE_TOKEN = update(sessions).where(sessions.c.id == of_id)
+CHANGE_TOKEN = update(sessions).where(sessions.c.id == of_id, sessions.c.token_digest == of_digest)
 CHANGE_TOKEN = CHANGE_TOKEN.values(
     token_digest=bindparam("new_digest"), authenticated_at=bindparam("new_authenticated_at")
 )
 DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user).returning(*SESSION_COLUMNS)
 DELETE_SESSION = DELETE_SESSIONS.where(sessions.c.id == of_id)
+DELETE_OWN_SESSION = DELETE_SESSION.where(sessions.c.token_digest == of_digest)
 DELETE_OTHER_SESSIONS = DELETE_SESSIONS.where(sessions.c.id != of_id)
 
 # Accounts at providers.

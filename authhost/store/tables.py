@@ -98,12 +98,14 @@ users = Table(
     Column("password", String(255)),
     Column("is_active", Boolean(), nullable=False),
     _time("ready_at", nullable=True),
+    _time("signup_expires", nullable=True),
     _time("date_joined"),
     _time("last_login", nullable=True),
     **TABLE_OPTIONS,
 )
 
-# `claim_key` is filled where the address is verified, or primary and not verified elsewhere.
+# `claim_key` is filled where the address is verified, or primary and claimed by no other account: a signup
+# with an address that another account has verified is stored like any other, but claims nothing.
 addresses = Table(
     "authhost_email_address",
     metadata,
@@ -131,12 +133,14 @@ confirmations = Table(
     **TABLE_OPTIONS,
 )
 
-# Without a user where the address was unknown: the work is the same.
+# Without a user where the address was unknown: the work is the same. The address is the one that the link
+# was sent to: the link proves that mailbox.
 resets = Table(
     "authhost_password_reset",
     metadata,
     _id(),
     _belongs_to("authhost_user", "user_id", nullable=True),
+    _belongs_to("authhost_email_address", "email_address_id", nullable=True),
     Column("key_digest", KEY_DIGEST, nullable=False, unique=True),
     _time("sent"),
     _time("expires"),
@@ -157,6 +161,21 @@ sessions = Table(
     Column("provider", String(64)),
     Column("ip_address", String(45)),
     Column("user_agent", String(512), nullable=False),
+    **TABLE_OPTIONS,
+)
+
+# A login that waits for the confirmation of its address. It is bound to the browser that holds the token,
+# and to the password as it was then (a digest of the stored hash; none where the account has no password).
+pending_logins = Table(
+    "authhost_pending_login",
+    metadata,
+    _id(),
+    _belongs_to("authhost_user", "user_id"),
+    _belongs_to("authhost_email_address", "email_address_id", nullable=True),
+    Column("token_digest", KEY_DIGEST, nullable=False, unique=True),
+    Column("password_digest", KEY_DIGEST),
+    _time("sent"),
+    _time("expires"),
     **TABLE_OPTIONS,
 )
 

@@ -22,6 +22,8 @@ class Browser:
     def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
         self.host, self.provider = host, provider
         self.token: str | None = None
+        self.pending: str | None = None
+        """The token of a login that waits in this browser."""
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
@@ -32,6 +34,7 @@ class Browser:
             ip_address=self.ip_address,
             user_agent=self.user_agent,
             session_token=self.token,
+            pending_token=self.pending,
             language=self.language,
         )
 
@@ -41,7 +44,7 @@ class Browser:
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
         with self.request() as request:
             result = getattr(group, flow)(request, **values)
-            left = request.session_token is None
+            left, self.pending = request.session_token is None, request.pending_token
         self._keep(result, left=left)
         return result
 
@@ -59,8 +62,8 @@ class Browser:
         return result
 
     def forget(self) -> None:
-        """Be another browser, without the cookie."""
-        self.token = None
+        """Be another browser, without the cookies."""
+        self.token = self.pending = None
 
     def _keep(self, result: Any, *, left: bool) -> None:
         login = getattr(result, "login", None)

@@ -20,6 +20,7 @@ from authhost.testing.recording import Mailbox
 from authhost.testing.stage import OTHER_PASSWORD, PASSWORD
 
 ANN, SECOND, NOBODY = "ann@example.org", "ann@work.example.org", "nobody@example.org"
+TYPO, EVE = "ewe@example.org", "eve@example.org"
 BOB, CARL, DORA = "bob@example.org", "carl@example.org", "dora@example.org"
 WRONG_PASSWORD, BOBS_PASSWORD = "an umbrella for the moon", "an otter reads the minutes"
 SETTINGS: Mapping[str, Any] = {
@@ -114,7 +115,13 @@ class Life:
         flow(
             "Log in before the address is verified", "login", self._other(), identifier=ANN, password=PASSWORD
         )
+        hasty = self._other()
+        flow("Sign up with a mistyped address", "signup", hasty, email=TYPO, password=BOBS_PASSWORD)
+        flow("Change the address that waits", "change_pending_email", hasty, email=EVE)
         flow("Confirm the address", "confirm_email", key=first)
+        flow(
+            "Sign up with an address that is verified", "signup", self._other(), email=ANN, password=PASSWORD
+        )
         flow("Confirm by a used key", "confirm_email", key=first)
         flow("Log out", "logout")
         flow("Log in with a wrong password", "login", identifier=ANN, password=WRONG_PASSWORD)

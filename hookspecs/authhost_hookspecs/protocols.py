@@ -25,7 +25,15 @@ class User(Protocol):
 
     @property
     def email(self) -> str | None:
-        """The primary address, or None when the account has none."""
+        """The primary address, or None when the account has none. It may be unverified."""
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the owner of the primary address has confirmed it. Since contract 1.1.
+
+        Decide by the address, or by its domain, only where this is true: anybody
+        can sign up with an address that is not theirs.
+        """
 
     @property
     def is_active(self) -> bool:

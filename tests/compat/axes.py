@@ -10,7 +10,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 WANTED: Mapping[str, Mapping[str, str]] = {
     "pluggy": {"oldest": "pluggy==1.7.*", "newest": "pluggy"},
     "SQLAlchemy": {"2.0": "SQLAlchemy==2.0.*", "newest": "SQLAlchemy"},
-    "contract": {"oldest": "authhost-hookspecs==1.0.*", "newest": "authhost-hookspecs"},
+    "contract": {"oldest": "authhost-hookspecs==1.1.*", "newest": "authhost-hookspecs"},
     "passlib": {"passlib": "passlib==1.7.4", "libpass": "libpass"},
 }
 """What is asked of the index, by axis and by what the value is for."""

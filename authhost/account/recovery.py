@@ -1,0 +1,56 @@
+"""What a change of the password ends, and how an account is given to the owner of its mailbox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authhost.account.sessions import end_sessions
+from authhost.account.verification import mark_ready, store_primary, store_verified
+from authhost.records import EmailAddress, User
+from authhost.request import Request
+from authhost.store import queries, statements
+
+
+def cancel_pending_changes(request: Request, user: User) -> None:
+    """Invalidate all links of the account, its unconfirmed addresses, and the logins that wait.
+
+    Whoever has lost the account to its owner could use them to come back
+    (Sudhodanan and Paverd, Pre-hijacked accounts, 2022, section 6.2; ASVS 5.0, 7.4.3).
+    The primary address stays, without its links.
+    """
+    request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
+    request.write(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
+    for address in queries.addresses(request, user.id):
+        if not address.verified and not address.primary:
+            _remove_address(request, user, address)
+
+
+def recover_account(request: Request, user: User, address: EmailAddress) -> User:
+    """Give the account to the owner of ``address``, an address of it that was never verified.
+
+    The caller has proved who owns the mailbox, and has locked the account.
+    Somebody else may have prepared the account: its password, its sessions, its
+    other addresses and its connections to providers are removed before the
+    address counts as verified. Returns the user as it is now.
+    """
+    request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
+    user = replace(user, has_usable_password=False)
+    end_sessions(request, user, "recovered")
+    for other in queries.addresses(request, user.id):
+        if other.id != address.id:
+            _remove_address(request, user, other)
+    cancel_pending_changes(request, user)
+    for account in queries.social_accounts(request, user.id):
+        request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
+        request.host.hooks.social_account_removed(request, account)
+    store_primary(request, store_verified(request, user, address))
+    found = queries.account_by_id(request, user.id)
+    assert found is not None
+    mark_ready(request, found.user)
+    return found.user
+
+
+def _remove_address(request: Request, user: User, address: EmailAddress) -> None:
+    request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.host.hooks.email_removed(request, user, address)

@@ -1,0 +1,119 @@
+"""The sessions of a user: how they end, and how their tokens change."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Executable
+
+from authhost.account.flow import flow, lock_login, require_login
+from authhost.account.pending import end_pending_login
+from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
+from authhost.keys import digest, new_key
+from authhost.records import Session, TokenResult, User
+from authhost.request import Request
+from authhost.store import queries, statements
+
+
+@flow
+def logout(request: Request) -> None:
+    """End the session, after `user_logged_out`, and the login that waits in this browser, if any.
+
+    Nothing happens when nobody is logged in.
+    """
+    end_pending_login(request)
+    leave(request)
+
+
+def list_sessions(request: Request) -> list[Session]:
+    """The sessions of the logged-in user, the newest first; raises `LoginRequired`."""
+    user, _ = require_login(request)
+    return queries.sessions(request, user.id)
+
+
+@flow
+def end_session(request: Request, session_id: UUID) -> None:
+    """End one session of the logged-in user; their own one is a logout.
+
+    Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
+    """
+    _, session = require_login(request)
+    if not isinstance(session_id, UUID):
+        raise InvalidInput("session_id must be a UUID.", field="session_id")
+    if session_id == session.id:
+        leave(request)
+        return
+    user = lock_login(request)
+    if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
+        raise SessionNotFound
+
+
+@flow
+def end_other_sessions(request: Request) -> int:
+    """End all sessions of the logged-in user but this one; return how many there were.
+
+    Raises `LoginRequired`.
+    """
+    user = lock_login(request)
+    return end_sessions(request, user, "ended", but=request.session)
+
+
+def leave(request: Request) -> None:
+    """Log out whoever is logged in."""
+    user = request.user
+    if user is None:
+        return
+    request.host.hooks.user_logged_out(request, user)
+    end_own_session(request, user, "logout")
+    request.log_out()
+
+
+def end_sessions(request: Request, user: User, reason: str, *, but: Session | None = None) -> int:
+    """End the sessions of a user, all of them or all but one.
+
+    `session_ended` is called for each that had not expired; returns how many these were.
+    """
+    if but is None:
+        return _end(request, user, reason, statements.DELETE_SESSIONS)
+    return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=but.id)
+
+
+def end_own_session(request: Request, user: User, reason: str) -> None:
+    """End the session of this unit of work, if its token is still the one that opened the unit."""
+    session, token = request.session, request.session_token
+    if session is not None and token is not None:
+        own = statements.DELETE_OWN_SESSION
+        _end(request, user, reason, own, of_id=session.id, of_digest=digest(token))
+
+
+def _end(request: Request, user: User, reason: str, statement: Executable, **values: object) -> int:
+    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
+    ended = [
+        session
+        for session in queries.delete_sessions(request, statement, user.id, **values)
+        if session.expires_at > now and now - session.last_seen_at <= idle
+    ]
+    for session in ended:
+        request.host.hooks.session_ended(request, session, reason)
+    return len(ended)
+
+
+def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResult:
+    """Give the session a new token (ASVS 5.0, 7.2.4). Raises `LoginRequired` where it has another already."""
+    user, session = require_login(request)
+    token = new_key()
+    if authenticated:
+        session = replace(session, authenticated_at=request.now)
+    values = {
+        "of_id": session.id,
+        "of_digest": digest(request.session_token or ""),
+        "new_digest": digest(token),
+        "new_authenticated_at": session.authenticated_at,
+    }
+    if not request.write(statements.CHANGE_TOKEN, values):
+        request.log_out()
+        raise LoginRequired
+    request.log_in(session, user, token)
+    return TokenResult(token)
