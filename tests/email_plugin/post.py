@@ -160,7 +160,7 @@ class Lines:
             try:
                 connection.sendall(self._greeting)
                 for line in lines:
-                    for piece in self._answer(line.split()[0].upper()):
+                    for piece in self._answer((line.split() or [b""])[0].upper()):
                         connection.sendall(piece)
                         self.written += len(piece)
             except OSError:

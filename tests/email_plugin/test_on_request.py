@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from authhost_email.on_request import SHARES, next_turn
+from authhost_email.on_request import SHARES, network, next_turn
 from authhost_email.rendering import ON_REQUEST
 from conftest import PASSWORD
 from hypothesis import given
@@ -44,6 +44,44 @@ def test_two_accounts_with_one_address_are_each_told(make, fake):
         queue(host, ANN, "email_confirmation", link="http://localhost:8000/x")
     assert outbox(host).deliver_pending() == 4
     assert [status for (status,) in rows(host, "status")] == ["superseded", *["sent"] * 4]
+
+
+def test_a_network_that_asks_for_many_accounts_waits_behind_one_that_asks_for_one(make, fake, clock):
+    """A stranger signs up 100 times with somebody's address; the owner's confirmation is the next to go."""
+    host = make(email={"transport": "fake"})
+    plugin = next(each for each in host.registry.loaded() if each.name == "email").plugin
+
+    def ask(number, ip_address):
+        with host.request(ip_address=ip_address) as request:
+            link = "http://localhost:8000/x"
+            plugin._queue(request, "email_confirmation", ANN, link=link, user_id=UUID(int=number))
+
+    for number in range(100):
+        ask(number, f"2001:db8:0:7::{number:x}")
+        outbox(host).deliver_pending()
+    assert [status for (status,) in rows(host, "status")].count("sent") == 10
+    ask(100, "192.0.2.7")
+    for number in range(101, 130):
+        ask(number, f"2001:db8:0:7::{number:x}")
+    waited = 0
+    while rows(host, "status")[100] != ("sent",):
+        outbox(host).deliver_pending()
+        clock.forward(minutes=1)
+        waited += 1
+    assert waited <= 10
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (None, None),
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
+    ],
+)
+def test_the_network_of_an_address(address, found):
+    assert network(address) == found
 
 
 def test_the_newer_one_is_not_held_up_by_a_failed_one(make, fake, clock):

@@ -9,9 +9,11 @@ import pytest
 from authhost_email import transports
 from authhost_email.settings import EmailSettings
 from authhost_email.transports import Permanent, transport_of
+from authhost_email.worker import deliver
 from conftest import PASSWORD
+from sqlalchemy import text
 
-from email_plugin.post import Fake, one
+from email_plugin.post import Fake, one, outbox, queue
 
 
 def test_sendmail(tmp_path):
@@ -61,3 +63,12 @@ def test_a_transport_that_there_is_not_is_named_in_the_log(make, run, caplog):
     host = make(email={"transport": "pigeon", "delivery": "inline"})
     run(host, "signup", email="ann@example.org", password=PASSWORD)
     assert "there is no transport 'pigeon'; there are smtp, file" in caplog.text
+
+
+def test_what_the_database_said_is_in_the_log(make, caplog):
+    host = make()
+    with host.engine.begin() as connection:
+        connection.execute(text("DROP TABLE authhost_email_suppression"))
+    queue(host, "ann@example.org")
+    assert deliver(outbox(host)) == 0
+    assert "authhost_email_suppression" in caplog.text

@@ -7,8 +7,12 @@ of its kind, and is never dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from ipaddress import IPv4Address, IPv6Network
+from ipaddress import ip_address as ip_address_of
+from typing import Any
 
 from authhost_hookspecs import Host
 from sqlalchemy import and_, or_, select, update
@@ -25,6 +29,7 @@ SHARES = {
 }
 """How the turns after the first third of ``max_per_hour`` are divided. A kind cannot use up another's."""
 BATCH = 500
+Row = Mapping[str, Any]
 
 
 def supersede(host: Host) -> None:
@@ -61,6 +66,43 @@ def supersede(host: Host) -> None:
                 connection.execute(update(outbox_table).where(waiting).values(given_way))
         if len(found) < BATCH:
             return
+
+
+def has_precedence(host: Host, row: Row) -> bool:
+    """Whether the message takes the next turn, and not another one of its kind to the same person.
+
+    Only confirmations compete, since each account has its own. Those from a
+    network that asked for fewer go first, then the older ones: whoever signs up
+    again and again with somebody's address waits behind its owner.
+    """
+    table = outbox_table.c
+    due = or_(table.status == "sending", and_(table.status == "pending", table.next_attempt_at <= host.now))
+    mine = and_(table.recipient == row["recipient"], table.kind == row["kind"], due)
+    try:
+        with host.engine.connect() as connection:
+            found = connection.execute(select(table.id, table.context).where(mine).limit(BATCH)).all()
+        networks = {identifier: _network_of(context) for identifier, context in found}
+    except ValueError:  # a row that cannot be read; its own try will set it aside
+        return True
+    asked = Counter(networks.values())
+    next_one = min(networks, key=lambda each: (asked[networks[each]], each), default=row["id"])
+    return bool(next_one == row["id"])
+
+
+def _network_of(context: Any) -> str | None:
+    return network(context.get("ip_address")) if isinstance(context, dict) else None
+
+
+def network(ip_address: str | None) -> str | None:
+    """The address, or of IPv6 the /64: so much one customer has (RFC 6177)."""
+    if ip_address is None:
+        return None
+    address = ip_address_of(ip_address)
+    if isinstance(address, IPv4Address):
+        return str(address)
+    if address.ipv4_mapped is not None:
+        return str(address.ipv4_mapped)
+    return str(IPv6Network((address, 64), strict=False))
 
 
 def next_turn(now: datetime, kind: str, sent: Sequence[tuple[str, datetime]], per_hour: int) -> datetime:

@@ -22,7 +22,7 @@ from authhost_email.addresses import key
 from authhost_email.devices import judge_candidates
 from authhost_email.errors import NoAddress
 from authhost_email.leases import WAITING, Lease, Leases, Row
-from authhost_email.on_request import HOUR, next_turn, supersede
+from authhost_email.on_request import HOUR, has_precedence, next_turn, supersede
 from authhost_email.rendering import ON_REQUEST, compose, render
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import DONE_WITH, outbox_table, purpose_of_link, suppression_table
@@ -139,7 +139,11 @@ class Outbox:
         now, kind = self._host.now, row["kind"]
         if kind not in ON_REQUEST:
             return now
-        return next_turn(now, kind, self._recent(row, on_request=True), self._settings.max_per_hour)
+        sent, per_hour = self._recent(row, on_request=True), self._settings.max_per_hour
+        turn = next_turn(now, kind, sent, per_hour)
+        if turn > now or kind != "email_confirmation" or has_precedence(self._host, row):
+            return turn
+        return next_turn(now, kind, [(kind, now), *sent], per_hour)
 
     def _recent(self, row: Row, *, on_request: bool) -> list[tuple[str, datetime]]:
         """The kinds and times of what was sent to the recipient in the last hour, newest first."""

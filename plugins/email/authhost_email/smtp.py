@@ -100,7 +100,10 @@ class Smtp:
             case ssl.SSLCertVerificationError():
                 what, said = "TLS failed, certificate not accepted", error.verify_message
             case ssl.SSLError():
-                what, said = f"TLS failed with smtp_tls {settings.smtp_tls!r}", error.reason or str(error)
+                what, said = (
+                    f"TLS failed with smtp_tls {settings.smtp_tls!r}",
+                    getattr(error, "reason", None) or str(error),
+                )
             case smtplib.SMTPNotSupportedError():
                 what, said = "the server does not offer what the settings ask for", str(error)
             case smtplib.SMTPResponseException():
