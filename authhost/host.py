@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from authhost.account import Account
+from authhost.devices import Devices
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
@@ -83,6 +84,7 @@ class AuthHost:
         )
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
+        self.devices = Devices([settings.secret_key])
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self._hash_keys = {
@@ -112,11 +114,13 @@ class AuthHost:
         pending_token: str | None = None,
         language: str | None = None,
         native: Any = None,
+        device_token: str | None = None,
     ) -> Request:
         """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
 
-        ``session_token`` and ``pending_token`` are those of this browser's cookies.
-        ``language`` is what the user has chosen, or the browser's Accept-Language.
+        ``session_token``, ``pending_token`` and ``device_token`` are those of
+        this browser's cookies. ``language`` is what the user has chosen, or the
+        browser's Accept-Language.
         """
         return Request(
             self,
@@ -126,6 +130,7 @@ class AuthHost:
             pending_token=pending_token,
             language=language,
             native=native,
+            device_token=device_token,
         )
 
     @cached_property

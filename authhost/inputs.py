@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import unicodedata
 from typing import NamedTuple
 
@@ -58,6 +59,62 @@ def email(value: object) -> Email:
     if len(address) > EMAIL_LENGTH:
         raise InvalidEmail(field="email")
     return Email(address.lower(), email_key(address))
+
+
+class Identifier(NamedTuple):
+    """What a person typed at a login: the key that is counted, looked up and recorded, and its kind."""
+
+    key: str
+    is_email: bool
+
+
+def identifier(value: object) -> Identifier:
+    """Normalise a username or an address, once for the limit, the lookup and the record.
+
+    White space around it is ignored: people paste it, and MariaDB would ignore it
+    in a comparison while a limit would not. Text that is no address, but has an
+    ``@``, leads to no account. Raises `InvalidInput`.
+    """
+    given = text(value, "identifier", EMAIL_LENGTH).strip()
+    if not given:
+        raise InvalidInput("identifier must not be empty.", field="identifier")
+    if "@" in given:
+        try:
+            return Identifier(email(given).key, True)
+        except InvalidInput:
+            return Identifier(key_of(given).strip(), True)
+    return Identifier(key_of(given).strip(), False)
+
+
+def ip_address(value: object) -> str | None:
+    """An IP address in its canonical form, without a zone, or None for None.
+
+    An IPv4-mapped IPv6 address is returned as the IPv4 address (RFC 4291,
+    section 2.5.5.2): a server that listens on both names the same client
+    either way. Raises `InvalidInput`.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        try:
+            found = ipaddress.ip_address(value.partition("%")[0])
+        except ValueError:
+            pass
+        else:
+            return str(getattr(found, "ipv4_mapped", None) or found)
+    raise InvalidInput("This is not an IP address.", field="ip_address")
+
+
+def network(address: str) -> str:
+    """What a limit by IP address counts: an IPv4 address, or the /64 of an IPv6 address.
+
+    A /64 is the least that one customer is given, and all its addresses are
+    theirs (RFC 6177).
+    """
+    canonical = ip_address(address) or ""
+    if ":" not in canonical:
+        return canonical
+    return str(ipaddress.IPv6Network((canonical, 64), strict=False))
 
 
 def username(value: object, shortest: int, longest: int) -> str:

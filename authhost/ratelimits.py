@@ -1,134 +1,248 @@
-"""Rate limits by the library ``limits``; the numbers are django-allauth's defaults."""
+"""Rate limits: how often something may be done, and by whom it is counted."""
 
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Collection, Iterator, Mapping
+import logging
+import math
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from authhost.errors import ConfigurationError, RateLimited
+from authhost.counters import Counters, MemoryCounters, Rate, RedisCounters
+from authhost.errors import ConfigurationError, InvalidCredentials, RateLimited
+from authhost.inputs import network
 
 if TYPE_CHECKING:
-    from limits import RateLimitItem
+    from types import TracebackType
 
+    from authhost.records import User
     from authhost.request import Request
     from authhost.settings import Settings
 
+log = logging.getLogger("authhost")
+
 DEFAULTS: Mapping[str, str] = {
-    "signup": "20/minute/ip",
+    "signup": "20/minute/ip, 60/hour/ip",
     "login": "30/minute/ip",
-    "login_failed": "10/minute/ip, 5/5 minute/key",
-    "reset_password": "20/minute/ip, 5/minute/key",
+    "login_failed": "10/minute/ip, 5/5 minute/key+ip, 100/30 day/key",
+    "known_device": "5/5 minute/key, 100/30 day/key",
+    "reset_password": "20/minute/ip, 60/hour/ip",
+    "reset_password_mail": "1/3 minute/key+ip, 5/15 minute/key",
     "reset_password_from_key": "20/minute/ip",
     "confirm_email": "1/3 minute/key",
+    "confirm_email_mail": "20/hour/key",
+    "confirm_email_from_key": "20/minute/ip",
     "change_password": "5/minute/user",
-    "manage_email": "10/minute/user",
+    "manage_email": "10/minute/user, 30/hour/user",
     "reauthenticate": "10/minute/user",
     "social": "30/minute/ip",
+    "social_complete": "30/minute/ip",
+    "invalid_input": "30/minute/ip",
 }
-"""Per action: amount / period / what it is counted by (``ip``, ``user`` or ``key``, the value submitted)."""
+"""Per action: amount / period / what it is counted by.
 
-KINDS = frozenset({"ip", "user", "key"})
+``ip`` is the network of the client (an IPv4 address, or the /64 of an IPv6
+address), ``user`` the logged-in user, ``key`` the account, name or address that
+the action concerns, ``key+ip`` both together. 100 failures of one account are
+the most that NIST SP 800-63B-4, 3.2.2, allows.
+"""
+
+KINDS = frozenset({"ip", "user", "key", "key+ip"})
+Counted = list[tuple[Rate, str]]
 
 
 class RateLimits:
-    """Counts actions, in memory or in Redis. What is submitted is kept as a digest only."""
+    """Counts actions, in memory or in Redis. Of what it counts by, it stores a digest only."""
 
     def __init__(self, settings: Settings) -> None:
-        self._rates: dict[str, list[tuple[RateLimitItem, str]]] = {}
+        self._rates: dict[str, list[Rate]] = {}
+        self._counters: Counters = MemoryCounters()
+        self._warned = False
         if settings.rate_limits is False:
             return
-        from limits import parse
-        from limits.errors import ConfigurationError as LimitsConfigurationError
-        from limits.storage import storage_from_string
-        from limits.strategies import MovingWindowRateLimiter
-
-        try:
-            self._storage = storage_from_string(settings.redis_url or "memory://")
-        except LimitsConfigurationError as error:
-            raise ConfigurationError(
-                "redis_url does not serve; it looks like redis://host:6379/0, "
-                "and needs `pip install authhost[redis]`"
-            ) from error
-        self._limiter = MovingWindowRateLimiter(self._storage)
+        if settings.redis_url is not None:
+            self._counters = _redis(settings.redis_url)
         overrides = settings.rate_limits if isinstance(settings.rate_limits, Mapping) else {}
         for action, rates in {**DEFAULTS, **overrides}.items():
             if action not in DEFAULTS:
                 near = get_close_matches(action, DEFAULTS, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(DEFAULTS)}"
                 raise ConfigurationError(f"rate_limits: there is no action {action!r}{hint}")
-            parts = [each.strip().rpartition("/") for each in rates.split(",") if each.strip()]
-            try:
-                self._rates[action] = [(parse(rate), per) for rate, _, per in parts]
-            except ValueError as error:
-                raise ConfigurationError(f"rate_limits: {action} = {rates!r}: {error}") from error
-            if any(per not in KINDS for _, _, per in parts):
-                raise ConfigurationError(
-                    f"rate_limits: {action} = {rates!r} must end in /ip, /user or /key; "
-                    'an example is "10/minute/ip"'
-                )
+            self._rates[action] = _parsed(action, rates)
 
     def reachable(self) -> bool:
         """Whether the place where it counts answers."""
-        return bool(self._storage.check())
+        return self._counters.check()
 
     def hit(self, request: Request, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds."""
-        self._test(request, action, key)
-        self._count(request, action, key, KINDS)
-
-    def allows(self, request: Request, action: str, key: str = "") -> bool:
-        """Count one ``action``; False where that is too many."""
-        try:
-            self.hit(request, action, key)
-        except RateLimited:
-            return False
-        return True
+        self._take(request, (action, key))
 
     def attempt(self, request: Request, action: str, key: str) -> None:
-        """Count a try that may fail, for its key alone; raises `RateLimited`.
+        """The same, for an action that is counted by ``key``."""
+        self._take(request, (action, key))
 
-        It is counted before it is judged, so that a thousand tries at once are
-        no more than a thousand in a row. `failed` or `clear` follows.
+    def allows(self, request: Request, *actions: tuple[str, str]) -> bool:
+        """Count each (action, key), or none where one of them is too many: False then.
+
+        It is not counted in the end where the flow is undone, such as by a
+        message that could not be delivered.
         """
-        self._test(request, action, key)
-        self._count(request, action, key, {"key"})
+        try:
+            counted = self._take(request, *actions)
+        except RateLimited:
+            return False
+        request.counted.append(lambda: self._give_back(counted))
+        return True
 
-    def failed(self, request: Request, action: str) -> None:
-        """The try has failed: count it for where it came from, too."""
-        self._count(request, action, "", {"ip", "user"})
+    def password_check(self, request: Request, user: User | None, name: str) -> PasswordCheck:
+        """Count a check of a password: ``with limits.password_check(request, user, name): …``.
 
-    def clear(self, action: str, key: str) -> None:
-        """Forget what was counted for ``key``."""
-        for rate, per in self._rates.get(action, ()):
-            if per == "key":
-                self._limiter.clear(rate, action, per, _digest(key))
+        All flows that check a password share the counters of the account; those
+        of an unknown account are the ones of its ``name``. A browser that has
+        logged in to the account before has counters of its own, so that the
+        failures of others do not lock it out. Entering raises `RateLimited`. The
+        check is counted before it is made, so that a hundred at once are no more
+        than a hundred in a row. It stays counted if the block raises
+        `InvalidCredentials`; any other error takes it back, and success also
+        deletes the failures before it.
+        """
+        return PasswordCheck(self, request, user, name)
 
-    def _test(self, request: Request, action: str, key: str) -> None:
-        for rate, per, who in self._counters(request, action, key):
-            if not self._limiter.test(rate, action, per, who):
-                raise self._limited(rate, action, per, who)
+    def forget_failures(self, request: Request, user: User) -> None:
+        """Delete the failures of an account, of this network and of all networks together."""
+        self._clear(request, ("login_failed", _account(user)), {"key", "key+ip"})
 
-    def _count(self, request: Request, action: str, key: str, kinds: Collection[str]) -> None:
-        for rate, per, who in self._counters(request, action, key):
-            if per in kinds and not self._limiter.hit(rate, action, per, who):
-                raise self._limited(rate, action, per, who)
+    def forget_mails(self, request: Request, email_keys: Iterable[str]) -> None:
+        """Let a reset be asked for again: the links that were sent before work no longer."""
+        for key in email_keys:
+            self._clear(request, ("reset_password_mail", key), {"key", "key+ip"})
 
-    def _counters(self, request: Request, action: str, key: str) -> Iterator[tuple[RateLimitItem, str, str]]:
-        for rate, per in self._rates.get(action, ()):
-            who: str | None = key
-            if per == "ip":
-                who = request.ip_address
-            elif per == "user":
-                who = str(request.user.id) if request.user else request.ip_address
+    def _take(self, request: Request, *actions: tuple[str, str]) -> Counted:
+        """Count all or nothing."""
+        counted: Counted = []
+        for action, key in actions:
+            for rate, who in self._counted_by(request, action, key):
+                if not self._counters.take(rate, who):
+                    self._give_back(counted)
+                    wait = math.ceil(self._counters.wait(rate, who))
+                    raise RateLimited(retry_after=max(1, wait), action=action)
+                counted.append((rate, who))
+        return counted
+
+    def _give_back(self, counted: Counted) -> None:
+        for rate, who in counted:
+            self._counters.give_back(rate, who)
+
+    def _clear(self, request: Request, action: tuple[str, str], kinds: Iterable[str]) -> None:
+        for rate, who in self._counted_by(request, *action):
+            if rate.per in kinds:
+                self._counters.clear(rate, who)
+
+    def _counted_by(self, request: Request, action: str, key: str) -> Counted:
+        found: Counted = []
+        for rate in self._rates.get(action, ()):
+            who = self._who(request, rate.per, key)
             if who:
-                yield rate, per, _digest(who)
+                found.append((rate, _digest(who)))
+        return found
 
-    def _limited(self, rate: RateLimitItem, action: str, per: str, who: str) -> RateLimited:
-        reset = self._limiter.get_window_stats(rate, action, per, who).reset_time
-        return RateLimited(retry_after=max(1, round(reset - time.time())), action=action)
+    def _who(self, request: Request, per: str, key: str) -> str:
+        if per == "key":
+            return key
+        if per == "user" and request.user is not None:
+            return str(request.user.id)
+        if request.ip_address is None:
+            self._warn()
+        place = network(request.ip_address) if request.ip_address is not None else ""
+        if per == "key+ip":
+            return f"{place} {key}" if key else ""
+        return place
+
+    def _warn(self) -> None:
+        """Say once that nothing is counted by IP address."""
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "limits by IP address do not count: host.request() got no ip_address; "
+                "hand over the client's address"
+            )
+
+
+class PasswordCheck:
+    """One check of a password, of `RateLimits.password_check`."""
+
+    def __init__(self, limits: RateLimits, request: Request, user: User | None, name: str) -> None:
+        self._limits, self._request, self._user = limits, request, user
+        device = request.known_device(user)
+        self._knows = device is not None or _is_logged_in(request, user)
+        self._action = ("login_failed", _account(user) if user else f"name {name}")
+        if device is not None:
+            self._action = ("known_device", device)
+        self._counted: Counted = []
+        self._clears = True
+
+    def __enter__(self) -> Self:
+        self._counted = self._limits._take(self._request, self._action)
+        return self
+
+    def passed(self, user: User) -> None:
+        """Say whose password was right: another account than the one that is counted clears nothing."""
+        self._clears = self._user is not None and user.id == self._user.id
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(error, InvalidCredentials):
+            return
+        self._limits._give_back(self._counted)
+        if error is not None or not self._clears:
+            return
+        # Elsewhere somebody may be guessing: a login from an unknown browser says nothing about that.
+        self._limits._clear(self._request, self._action, {"key", "key+ip"} if self._knows else {"key+ip"})
+        if self._knows and self._user is not None:
+            self._limits.forget_failures(self._request, self._user)
+
+
+def _is_logged_in(request: Request, user: User | None) -> bool:
+    return user is not None and request.user is not None and request.user.id == user.id
+
+
+def _account(user: User) -> str:
+    return f"user {user.id}"
+
+
+def _parsed(action: str, rates: str) -> list[Rate]:
+    from limits import parse
+
+    parts = [each.strip().rpartition("/") for each in rates.split(",") if each.strip()]
+    if any(per not in KINDS for _, _, per in parts):
+        raise ConfigurationError(
+            f"rate_limits: {action} = {rates!r} must end in /ip, /user, /key or /key+ip; "
+            'an example is "10/minute/ip"'
+        )
+    try:
+        items = [(parse(rate), per) for rate, _, per in parts]
+    except ValueError as error:
+        raise ConfigurationError(f"rate_limits: {action} = {rates!r}: {error}") from error
+    return [Rate(action, item.amount, item.get_expiry(), per) for item, per in items]
+
+
+def _redis(url: str) -> Counters:
+    from limits.errors import ConfigurationError as LimitsConfigurationError
+    from limits.storage import RedisStorage, storage_from_string
+
+    try:
+        storage = storage_from_string(url)
+    except LimitsConfigurationError:
+        storage = None
+    if not isinstance(storage, RedisStorage):
+        raise ConfigurationError(
+            "redis_url does not serve; it looks like redis://host:6379/0, "
+            "and needs `pip install authhost[redis]`"
+        )
+    return RedisCounters(storage)
 
 
 def _digest(value: str) -> str:

@@ -81,12 +81,16 @@ class LoginResult:
     ``pending_token`` is set while a login waits. Keep it in a cookie of its own
     and pass it to ``host.request(pending_token=…)``: it proves that the
     confirmation is made in the browser of the signup.
+
+    ``device_token`` is set where the person is logged in, and belongs in a
+    long-lived cookie: other people's failed logins do not lock that browser out.
     """
 
     session_token: str = field(repr=False)
     user: User | None = None
     waits_for: str | None = None
     pending_token: str | None = field(default=None, repr=False)
+    device_token: str | None = field(default=None, repr=False)
 
     @property
     def authenticated(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from authhost.errors import AuthError, Conflict, InvalidInput, RequiredPluginFailed
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.inputs import email as parse_email
+from authhost.inputs import ip_address as parse_ip_address
 from authhost.keys import digest
 from authhost.records import Authentication, Session, User
 from authhost.store import queries, statements
@@ -73,10 +73,11 @@ class Request:
         pending_token: str | None,
         language: str | None,
         native: Any,
+        device_token: str | None = None,
     ) -> None:
         self.host = host
         self.id = self.new_id()
-        self.ip_address = _ip_address(ip_address)
+        self.ip_address = parse_ip_address(ip_address)
         self.user_agent = _user_agent(user_agent)
         self.language = _language(language)
         self.native = native
@@ -87,6 +88,7 @@ class Request:
         self.db_touched = False
         self.pending_token = pending_token
         self._token = session_token
+        self._device_token = device_token
         self._loaded = False
         self._session: Session | None = None
         self._user: User | None = None
@@ -94,6 +96,8 @@ class Request:
         self._db: DatabaseSession | None = None
         self.queued: list[QueuedRow] = []
         self.callbacks: list[Callable[[], None]] = []
+        self.counted: list[Callable[[], None]] = []
+        """Each takes back what a rate limit has counted; called where the flow is undone."""
         self._refusals: list[tuple[str, AuthError, User | None]] = []
 
     # What plugins and applications read.
@@ -199,13 +203,14 @@ class Request:
 
     # What the guard uses.
 
-    def mark(self) -> tuple[int, int]:
+    def mark(self) -> tuple[int, int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self.queued), len(self.callbacks)
+        return len(self.queued), len(self.callbacks), len(self.counted)
 
-    def undo(self, mark: tuple[int, int]) -> None:
+    def undo(self, mark: tuple[int, int, int]) -> None:
         """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
         del self.queued[mark[0] :], self.callbacks[mark[1] :]
+        self._uncount(mark[2])
         if self.db_touched and self._db is not None:
             self._db.rollback()
             self.db_touched = False
@@ -250,6 +255,14 @@ class Request:
     def meant(self, identifier: str) -> None:
         """Tell the plugins which name or address was typed, as a keyed hash alone."""
         self.identifier_digest = self.host.identifier_digest(identifier)
+
+    def known_device(self, user: User | None) -> str | None:
+        """The identifier of this browser if it has logged in to ``user``'s account before, else None."""
+        return self.host.devices.find(self._device_token, user.id, self.now) if user else None
+
+    def device_token_for(self, user: User) -> str:
+        """By this token `known_device` knows the browser from now on."""
+        return self.host.devices.token(user.id, self.now, self._device_token)
 
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""
@@ -310,6 +323,7 @@ class Request:
             self._connection.commit()
         self._close()
         self._refusals.clear()
+        self.counted.clear()
         callbacks, self.callbacks = self.callbacks, []
         for callback in callbacks:
             try:
@@ -321,9 +335,16 @@ class Request:
         """Undo everything that was not committed."""
         self.queued.clear()
         self.callbacks.clear()
+        self._uncount(0)
         if self._connection is not None:
             self._connection.rollback()
         self._close()
+
+    def _uncount(self, since: int) -> None:
+        counted = self.counted[since:]
+        del self.counted[since:]
+        for give_back in counted:
+            give_back()
 
     def _close(self) -> None:
         if self._db is not None:
@@ -423,15 +444,6 @@ class _Joined:
 
     def __exit__(self, *error: object) -> None:
         return None
-
-
-def _ip_address(text: str | None) -> str | None:
-    if text is None:
-        return None
-    try:
-        return str(ipaddress.ip_address(text.partition("%")[0]))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InvalidInput("This is not an IP address.", field="ip_address") from error
 
 
 def _language(text: str | None) -> str | None:

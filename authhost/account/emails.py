@@ -44,10 +44,10 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
 
     The first confirmation of an account gives it to the owner of the mailbox.
     Its credentials stay where they are proved to be the owner's: the browser is
-    the one of the signup (``pending_token``, ``session_token``), or ``password``
-    is the account's. Otherwise password, connections and sessions are removed,
-    and ``recovered`` is true: anybody can sign up with an address of somebody
-    else and wait for the click.
+    the one of the signup (``pending_token``, ``session_token``,
+    ``device_token``), or ``password`` is the account's. Otherwise password,
+    connections and sessions are removed, and ``recovered`` is true: anybody can
+    sign up with an address of somebody else and wait for the click.
 
     Logs in where ``login_on_email_confirmation`` is on and the login of this
     browser waits for the address. Raises `InvalidInput`, `InvalidKey` (unknown,
@@ -57,6 +57,7 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     """
     settings = request.settings
     given = text(key, "key", 128)
+    request.host.limits.hit(request, "confirm_email_from_key")
     proved = _prove_password(request, given, password) if password is not None else None
     found = _take_key(request, given)
     account = queries.account_by_id(request, found.user_id)
@@ -65,7 +66,8 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     pending = pending_login(request)
     if pending is not None and pending.user.id != account.user.id:
         pending = None
-    same_browser = pending is not None or (request.user is not None and request.user.id == account.user.id)
+    logged_in = request.user is not None and request.user.id == account.user.id
+    same_browser = logged_in or pending is not None or request.known_device(account.user) is not None
     is_owners = same_browser or (proved is not None and proved == account.password)
     addresses = queries.addresses(request, account.user.id)
     first = found.primary or not any(each.verified for each in addresses)
@@ -269,15 +271,17 @@ def _prove_password(request: Request, key: str, password: str) -> str | None:
 
     Before the account is locked: no transaction waits for a password to be hashed.
     """
-    passwords = request.host.passwords
-    secret = passwords.normalise(password)
-    request.host.limits.hit(request, "reauthenticate")
+    host = request.host
+    secret = host.passwords.normalise(password)
     rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(key), "now": request.now})
     account = queries.account_by_id(request, rows[0].user_id) if rows else None
-    right, _ = passwords.verify(secret, account.password if account else None)
-    if rows and not right:
-        raise InvalidCredentials("The password is not right.", field="password")
-    return account.password if account else None
+    if account is None:
+        raise InvalidKey
+    with host.limits.password_check(request, account.user, ""):
+        right, _ = host.passwords.verify(secret, account.password)
+        if not right:
+            raise InvalidCredentials("The password is not right.", field="password")
+    return account.password
 
 
 def _awaited(request: Request, pending: PendingLogin) -> EmailAddress | None:

@@ -8,7 +8,14 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import AuthError, Conflict, LoginRequired, ReauthenticationRequired
+from authhost.errors import (
+    AuthError,
+    Conflict,
+    InvalidInput,
+    LoginRequired,
+    RateLimited,
+    ReauthenticationRequired,
+)
 from authhost.keys import digest
 from authhost.records import Session, User
 from authhost.request import Request
@@ -49,6 +56,7 @@ def _run_as(
             refusal = _refusal(error, clean)
             if refusal is None:
                 raise
+            refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
             request.refused(name, refusal, user)
             if clean:
@@ -70,6 +78,16 @@ def _refusal(error: BaseException, clean: bool) -> AuthError | None:
     if clean and isinstance(error, DBAPIError) and is_deadlock(error):
         return Conflict()
     return None
+
+
+def _limited(request: Request, refusal: AuthError) -> AuthError:
+    """Input that is refused is limited, too; other limits are only asked once the input is right."""
+    if isinstance(refusal, InvalidInput):
+        try:
+            request.host.limits.hit(request, "invalid_input")
+        except RateLimited as limited:
+            return limited
+    return refusal
 
 
 def about(error: AuthError, user: User | None) -> AuthError:

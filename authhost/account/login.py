@@ -10,9 +10,9 @@ from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
 from authhost.account.verification import send_confirmation_mail
-from authhost.errors import Conflict, InvalidCredentials, InvalidInput
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
+from authhost.errors import Conflict, InvalidCredentials
+from authhost.inputs import Identifier, email_key
+from authhost.inputs import identifier as parse_identifier
 from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
@@ -28,19 +28,19 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     account; ASVS 5.0, 6.3.8), `Vetoed`, `Conflict`.
     """
     host = request.host
-    name = text(identifier, "identifier", 254)
+    name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
-    key = _email_key(name) if "@" in name else key_of(name)
-    request.meant(key)
+    request.meant(name.key)
     host.limits.hit(request, "login")
-    host.limits.attempt(request, "login_failed", key)
 
-    account, right, newer = _verify(request, _candidates(request, name, key), secret)
-    if account is None or not right or not account.user.is_active:
-        host.limits.failed(request, "login_failed")
-        raise about(InvalidCredentials(), account.user if account else None)
-    host.limits.clear("login_failed", key)
-    by_address = key if "@" in name else None
+    candidates = _candidates(request, name)
+    counted = next((each.user for each in candidates if each is not None), None)
+    with host.limits.password_check(request, counted, name.key) as check:
+        account, right, newer = _verify(request, candidates, secret)
+        if account is None or not right or not account.user.is_active:
+            raise about(InvalidCredentials(), account.user if account else None)
+        check.passed(account.user)
+    by_address = name.key if name.is_email else None
     return start_session_or_wait(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
@@ -56,9 +56,10 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     secret = request.host.passwords.normalise(password)
     request.host.limits.hit(request, "reauthenticate")
     account = queries.account_by_id(request, user.id)
-    right, _ = request.host.passwords.verify(secret, account.password if account else None)
-    if not right:
-        raise InvalidCredentials("The password is not right.")
+    with request.host.limits.password_check(request, user, ""):
+        right, _ = request.host.passwords.verify(secret, account.password if account else None)
+        if not right:
+            raise InvalidCredentials("The password is not right.")
     user = lock_login(request)
     result = rotate_token(request, authenticated=True)
     request.host.hooks.user_reauthenticated(request, user)
@@ -81,18 +82,18 @@ def deactivate(request: Request) -> None:
     request.log_out()
 
 
-def _candidates(request: Request, name: str, key: str) -> tuple[queries.Account | None, ...]:
+def _candidates(request: Request, name: Identifier) -> tuple[queries.Account | None, ...]:
     """The accounts that a login by ``name`` may mean; as many for a known name as for an unknown one.
 
     With mandatory verification an address has two: the account that has verified
     it, and the latest signup with it, which waits. So a signup with an address
     of somebody else behaves like any other (ASVS 5.0, 6.3.8).
     """
-    if "@" not in name:
-        return (queries.account_by_username(request, key),)
+    if not name.is_email:
+        return (queries.account_by_username(request, name.key),)
     if request.settings.email_verification == "mandatory":
-        return queries.accounts_by_email(request, key)
-    return (queries.account_by_email(request, key),)
+        return queries.accounts_by_email(request, name.key)
+    return (queries.account_by_email(request, name.key),)
 
 
 def _verify(
@@ -189,11 +190,4 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token)
     request.host.hooks.user_logged_in(request, user)
-    return LoginResult(token, user)
-
-
-def _email_key(name: str) -> str:
-    try:
-        return parse_email(name).key
-    except InvalidInput:
-        return key_of(name)
+    return LoginResult(token, user, device_token=request.device_token_for(user))

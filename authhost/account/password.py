@@ -20,7 +20,7 @@ from authhost.errors import (
     PasswordAlreadySet,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
+from authhost.inputs import email_key, text
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -64,9 +64,10 @@ def change_password(request: Request, *, current_password: str, new_password: st
     request.host.limits.hit(request, "change_password")
     account = queries.account_by_id(request, user.id)
     old = account.password if account else None
-    right, _ = passwords.verify(current, old)
-    if not right:
-        raise InvalidCredentials("The current password is not right.", field="current_password")
+    with request.host.limits.password_check(request, user, ""):
+        right, _ = passwords.verify(current, old)
+        if not right:
+            raise InvalidCredentials("The current password is not right.", field="current_password")
     hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
@@ -80,12 +81,16 @@ def change_password(request: Request, *, current_password: str, new_password: st
 def request_password_reset(request: Request, *, email: str) -> None:
     """Send the link of a reset. An unknown address gets the same answer, and a mail that says so.
 
-    Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
+    Nothing is sent, and the answer is the same, where this network asked for the
+    address a few minutes ago, or too many networks did: the mailbox has links that
+    work then. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
     """
     host, now = request.host, request.now
     given = parse_email(email)
     request.meant(given.key)
     host.limits.hit(request, "reset_password", given.key)
+    if not host.limits.allows(request, ("reset_password_mail", given.key)):
+        return
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
@@ -153,8 +158,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
         addresses = queries.addresses(request, user.id)
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")
-    for key in (*(email_key(each.email) for each in addresses), key_of(user.username or "")):
-        host.limits.clear("login_failed", key)
+    host.limits.forget_failures(request, user)
+    host.limits.forget_mails(request, [email_key(each.email) for each in addresses])
     user = replace(user, has_usable_password=True)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about
 from authhost.errors import EmailNotVerified, EmailTaken
-from authhost.inputs import email_key
+from authhost.inputs import email_key, network
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
@@ -22,7 +22,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     Where another account has verified the address, its owner is told that
     somebody tried to sign up with it. For the one who tried nothing differs.
     """
-    if not request.host.limits.allows(request, "confirm_email", email_key(address.email)):
+    if not may_send_confirmation(request, user, address, signup=signup):
         return False
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
@@ -39,6 +39,8 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     )
     claim = queries.claimed_address(request, email_key(address.email)) if address.primary else None
     if claim is not None and claim.verified and claim.user_id != user.id:
+        if not may_send_notice(request, email_key(address.email)):
+            return True
         owner = queries.account_by_id(request, claim.user_id)
         name, link = owner.user.username if owner else None, request.build_url("login")
         message = Message("signup_existing_account", address.email, name, link=link)
@@ -49,6 +51,28 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     request.host.hooks.deliver_message(request, message)
     request.host.hooks.email_confirmation_sent(request, confirmation, signup)
     return True
+
+
+def may_send_confirmation(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
+    """Count a confirmation; return False within the cool-down of this account and address.
+
+    What other accounts asked for does not count, but for a wide limit that
+    protects the mailbox. The first message of an account passes that, too: no
+    stranger may hold it up.
+    """
+    key = email_key(address.email)
+    actions = [("confirm_email", f"{user.id} {key}")]
+    if not signup:
+        actions.append(("confirm_email_mail", key))
+    return request.host.limits.allows(request, *actions)
+
+
+def may_send_notice(request: Request, key: str) -> bool:
+    """Count a message to an address that has an account; what other networks caused does not count."""
+    place = network(request.ip_address) if request.ip_address else ""
+    return request.host.limits.allows(
+        request, ("confirm_email", f"{place} {key}"), ("confirm_email_mail", key)
+    )
 
 
 def mark_ready(request: Request, user: User) -> None:

@@ -58,6 +58,7 @@ def complete(
     """
     request.alone("socialaccount.complete")
     host = request.host
+    host.limits.hit(request, "social_complete")
     app = host.providers.app(provider)
     request.provider = app.id
     given = _checked(params)

@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BindParameter, Select, bindparam, delete, insert, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Column,
+    ColumnElement,
+    Select,
+    String,
+    and_,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from authhost import records
 from authhost.store.tables import (
@@ -26,6 +40,12 @@ _parameters: list[BindParameter[Any]]
 _parameters = [bindparam(name) for name in ("of_user", "of_id", "of_key", "of_digest", "now")]
 of_user, of_id, of_key, of_digest, now = _parameters
 
+
+def _is_key(column: Column[Any]) -> ColumnElement[bool]:
+    """``column`` is exactly ``of_key``: MariaDB alone would ignore spaces at the end."""
+    return and_(column == of_key, func.length(column) == func.length(bindparam("of_key", type_=String())))
+
+
 # Accounts. `USER` is a user with its primary address; the columns are those of `queries.make_user`.
 
 _primary = addresses.alias("primary_address")
@@ -40,16 +60,16 @@ USER: Select[Any] = select(
     _primary.c.verified.label("email_verified"),
 ).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
-USER_BY_NAME = USER.where(users.c.username_key == of_key)
+USER_BY_NAME = USER.where(_is_key(users.c.username_key))
 USER_BY_ADDRESS = USER.where(
-    users.c.id == select(addresses.c.user_id).where(addresses.c.claim_key == of_key).scalar_subquery()
+    users.c.id == select(addresses.c.user_id).where(_is_key(addresses.c.claim_key)).scalar_subquery()
 )
 # At most two: the account that has verified the address, and the latest signup with it that has not.
 USERS_BY_ADDRESS = (
     USER.join(addresses, addresses.c.user_id == users.c.id)
     .add_columns(addresses.c.verified.label("address_verified"))
     .where(
-        addresses.c.email_key == of_key,
+        _is_key(addresses.c.email_key),
         or_(addresses.c.verified, addresses.c.primary_of.is_not(None)),
     )
     .order_by(addresses.c.verified.desc(), addresses.c.id.desc())
@@ -74,8 +94,8 @@ MARK_READY = (
 # Addresses.
 
 ADDRESSES = select(addresses).where(addresses.c.user_id == of_user).order_by(addresses.c.id)
-ADDRESS_OF_USER = select(addresses).where(addresses.c.user_id == of_user, addresses.c.email_key == of_key)
-CLAIMED_ADDRESS = select(addresses).where(addresses.c.claim_key == of_key)
+ADDRESS_OF_USER = select(addresses).where(addresses.c.user_id == of_user, _is_key(addresses.c.email_key))
+CLAIMED_ADDRESS = select(addresses).where(_is_key(addresses.c.claim_key))
 INSERT_ADDRESS = insert(addresses)
 DELETE_ADDRESS = delete(addresses).where(addresses.c.id == of_id)
 DELETE_OTHER_ADDRESSES = delete(addresses).where(addresses.c.user_id == of_user, addresses.c.id != of_id)
@@ -85,7 +105,7 @@ DELETE_WAITING_ADDRESSES = delete(addresses).where(
 CLAIM = (
     select(addresses, users.c.ready_at, users.c.date_joined, users.c.last_login)
     .join(users, users.c.id == addresses.c.user_id)
-    .where(addresses.c.claim_key == of_key)
+    .where(_is_key(addresses.c.claim_key))
 )
 YIELD_CLAIM = update(addresses).where(addresses.c.id == of_id, addresses.c.verified.is_(False))
 YIELD_CLAIM = YIELD_CLAIM.values(claim_key=None)

@@ -24,6 +24,7 @@ class Browser:
         self.token: str | None = None
         self.pending: str | None = None
         """The token of a login that waits in this browser."""
+        self.device_token: str | None = None
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
@@ -36,6 +37,7 @@ class Browser:
             session_token=self.token,
             pending_token=self.pending,
             language=self.language,
+            device_token=self.device_token,
         )
 
     def __call__(self, flow: str, /, **values: Any) -> Any:
@@ -63,9 +65,11 @@ class Browser:
 
     def forget(self) -> None:
         """Be another browser, without the cookies."""
-        self.token = self.pending = None
+        self.token = self.pending = self.device_token = None
 
     def _keep(self, result: Any, *, left: bool) -> None:
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or (None if left else self.token)
+        device = getattr(result, "device_token", None) or getattr(login, "device_token", None)
+        self.device_token = device or self.device_token

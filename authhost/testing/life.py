@@ -103,6 +103,8 @@ class Life:
                 self.secrets[message.key] = "the key of a message"
         if browser.token is not None:
             self.secrets[browser.token] = "a session token"
+        if browser.device_token is not None:
+            self.secrets[browser.device_token] = "a device token"
         for name in ("state_token", "signup_token"):
             if getattr(result, name, None):
                 self.secrets[getattr(result, name)] = f"a {name.replace('_', ' ')}"

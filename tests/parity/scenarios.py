@@ -171,6 +171,43 @@ def login_as_another(site: Driver) -> None:
     site.login(ANN)
 
 
+@scenario("sign up as another user, verification none", email_verification="none")
+@scenario("sign up as another user, verification optional", email_verification="optional")
+def signup_as_another(site: Driver) -> None:
+    site.signup(ANN)
+    site.signup(BOB)
+    site.logout()
+
+
+@scenario("sign up as another user, verification mandatory", email_verification="mandatory")
+def signup_as_another_waits(site: Driver) -> None:
+    site.signup(ANN)
+    site.confirm(ANN)
+    site.login(ANN)
+    site.signup(BOB)
+    site.logout()
+
+
+@scenario("log in unverified as another user", email_verification="mandatory")
+def login_as_another_waits(site: Driver) -> None:
+    site.signup(ANN)
+    site.browser()
+    site.signup(BOB)
+    site.confirm(BOB)
+    site.login(BOB)
+    site.login(ANN)
+    site.logout()
+
+
+@scenario("sign up with an address that another account has only added")
+def signup_added(site: Driver) -> None:
+    site.signup(ANN)
+    site.confirm(ANN)
+    site.add(BOB)
+    site.browser()
+    site.signup(BOB)
+
+
 @scenario("log out")
 def logout(site: Driver) -> None:
     site.signup(ANN)

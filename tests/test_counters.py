@@ -1,0 +1,139 @@
+"""Counters: exact windows, bounded memory, and no work that grows with the number of keys."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from limits.storage import storage_from_string
+
+from authhost import counters
+from authhost.counters import MOST_KEYS, SWEPT, MemoryCounters, Rate, RedisCounters
+
+FIVE = Rate("login", 5, 300, "ip")
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A clock to be moved: ``now[0] += 60``."""
+    at = [1_800_000_000.0]
+    monkeypatch.setattr(time, "time", lambda: at[0])
+    return at
+
+
+@pytest.fixture(params=["memory", "redis"])
+def counting(request):
+    if request.param == "memory":
+        yield MemoryCounters()
+        return
+    redis = pytest.importorskip("redis")
+    url = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
+    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    try:
+        client.flushdb()
+    except redis.ConnectionError:
+        pytest.skip(f"LEFT OUT: no Redis at {url}; set AUTHHOST_TEST_REDIS_URL to run this")
+    yield RedisCounters(storage_from_string(url))
+    client.flushdb()
+
+
+def test_a_window_moves(counting, now):
+    for _ in range(5):
+        assert counting.take(FIVE, "ann")
+        now[0] += 10
+    assert not counting.take(FIVE, "ann")
+    assert counting.take(FIVE, "bob")
+    assert counting.wait(FIVE, "ann") == pytest.approx(250)
+    now[0] += 251
+    assert counting.take(FIVE, "ann")
+    assert not counting.take(FIVE, "ann")
+
+
+def test_what_is_given_back_may_be_taken_again(counting, now):
+    for _ in range(5):
+        counting.take(FIVE, "ann")
+    counting.give_back(FIVE, "ann")
+    assert counting.take(FIVE, "ann")
+    assert not counting.take(FIVE, "ann")
+    counting.clear(FIVE, "ann")
+    counting.give_back(FIVE, "ann")
+    assert counting.wait(FIVE, "ann") == 0
+    assert [counting.take(FIVE, "ann") for _ in range(6)] == [True] * 5 + [False]
+
+
+def test_threads_take_no_more_than_there_is(counting):
+    with ThreadPoolExecutor(20) as pool:
+        assert sum(pool.map(lambda _: counting.take(FIVE, "ann"), range(100))) == 5
+
+
+EVENTS = st.lists(
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["take", "give_back", "clear"]), st.integers(0, 200)),
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(EVENTS)
+def test_at_most_so_many_in_any_period(events):
+    counting, at, taken = MemoryCounters(), [0.0], {"a": [], "b": []}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: at[0])
+        for key, what, later in events:
+            at[0] += later
+            mine = taken[key]
+            if what == "take":
+                free = sum(each > at[0] - FIVE.seconds for each in mine) < FIVE.amount
+                assert counting.take(FIVE, key) is free
+                if free:
+                    mine.append(at[0])
+            elif what == "give_back":
+                counting.give_back(FIVE, key)
+                del mine[-1:]
+            else:
+                counting.clear(FIVE, key)
+                mine.clear()
+
+
+class Watched(OrderedDict):
+    """Counts how many keys are looked at."""
+
+    looked_at = 0
+
+    def items(self):
+        for each in super().items():
+            Watched.looked_at += 1
+            yield each
+
+
+def test_300_000_keys_leave_neither_memory_nor_work(now, monkeypatch):
+    monkeypatch.setattr(counters, "OrderedDict", Watched)
+    counting, slow = MemoryCounters(), Rate("login_failed", 100, 30 * 86400, "key")
+    for number in range(300_000):
+        counting.take((FIVE, slow)[number % 2], str(number))
+    assert len(counting) == 2 * MOST_KEYS
+    now[0] += 31 * 86400
+    Watched.looked_at = 0
+    for _ in range(50):
+        counting.take(Rate("signup", 5, 60, "ip"), "ann")
+    assert Watched.looked_at <= 50 * (SWEPT + 2)
+    assert len(counting) == 1
+    Watched.looked_at = 0
+    for _ in range(100):
+        counting.take(FIVE, "ann")
+    assert Watched.looked_at <= 300
+
+
+def test_who_fills_the_memory_forgets_their_own_keys(now, monkeypatch):
+    monkeypatch.setattr(counters, "MOST_KEYS", 100)
+    counting = MemoryCounters()
+    for _ in range(5):
+        counting.take(FIVE, "ann")
+    for number in range(10_000):
+        counting.take(FIVE, str(number))
+    assert not counting.take(FIVE, "ann")
+    assert len(counting) == 100
