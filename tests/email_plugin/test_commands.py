@@ -194,6 +194,17 @@ def test_deliver_says_what_became_of_each_message(make, fake):
     assert "authhost email outbox" in done.stderr
 
 
+def test_deliver_says_so_to_programs(make, fake):
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    counts = {"sent": 1, "failed": 0, "deferred": 0, "dropped": 0, "waiting": 0, "with_another_worker": 0}
+    assert json.loads(invoke(host, "deliver", "--json").output) == counts
+    queue(host, BOB)
+    fake.script[BOB] = [ConnectionError("later")]
+    found = json.loads(invoke(host, "deliver", "--json", code=1).output)
+    assert (found["sent"], found["failed"], found["waiting"]) == (0, 1, 1)
+
+
 def test_deliver_says_what_another_worker_has(make, fake):
     host = make(email={"transport": "fake"})
     queue(host, ANN)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 from authhost_email import transports
+from authhost_email.errors import NoSuchTransport
 from authhost_email.settings import EmailSettings
 from authhost_email.transports import Permanent, transport_of
 from authhost_email.worker import deliver
@@ -44,6 +46,18 @@ def test_console_and_other_transports(capsys, monkeypatch):
     assert isinstance(transport_of(EmailSettings(transport="brought")), Fake)
     with pytest.raises(ValueError, match=r"there are smtp, file, console, sendmail"):
         transport_of(EmailSettings(transport="pigeon"))
+
+
+def test_a_transport_that_cannot_be_made_is_a_sentence(monkeypatch):
+    def load():
+        raise ImportError("No module named 'boto3'")
+
+    entry = SimpleNamespace(value="authhost_ses:Ses", load=load)
+    monkeypatch.setattr(transports, "entry_points", lambda group, name: [entry])
+    with pytest.raises(
+        NoSuchTransport, match=r"'ses' .authhost_ses:Ses. cannot be made: ImportError: No module"
+    ):
+        transport_of(EmailSettings(transport="ses"))
 
 
 def test_files_are_the_owners_alone(tmp_path):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import closing
 from contextlib import suppress as passing
+from dataclasses import asdict
 from uuid import UUID
 
 import click
@@ -128,8 +130,9 @@ def cancel(get_host: GetHost, /, identifier: UUID) -> None:
 
 
 @email.command()
+@json_option
 @click.pass_obj
-def deliver(get_host: GetHost, /) -> None:
+def deliver(get_host: GetHost, /, as_json: bool) -> None:
     """Deliver all that is due, once, and say what became of it.
 
     Messages that failed are tried again later; those that are deferred wait
@@ -143,14 +146,17 @@ def deliver(get_host: GetHost, /) -> None:
         done = Outbox(host, _settings(host)).deliver()
     except NoSuchTransport as error:
         raise click.ClickException(str(error)) from None
-    click.echo(f"{done.sent} sent, {done.failed} failed, {done.deferred} deferred")
-    if done.dropped:
-        click.echo(f"{done.dropped} not to be sent any more")
     table = outbox_table.c
     number = select(func.count()).select_from(outbox_table)
     with host.reader.connect() as connection:
         elsewhere = connection.execute(number.where(table.status == "sending")).scalar_one()
         waiting = connection.execute(number.where(table.status == "pending")).scalar_one()
+    if as_json:
+        click.echo(json.dumps({**asdict(done), "waiting": waiting, "with_another_worker": elsewhere}))
+        raise SystemExit(1 if done.failed else 0)
+    click.echo(f"{done.sent} sent, {done.failed} failed, {done.deferred} deferred")
+    if done.dropped:
+        click.echo(f"{done.dropped} not to be sent any more")
     if waiting:
         click.echo(f"{waiting} wait for a later try")
     if elsewhere:

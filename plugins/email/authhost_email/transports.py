@@ -136,7 +136,13 @@ def transport_of(settings: EmailSettings) -> Transport:
     if built_in is not None:
         return built_in(settings)
     for entry in entry_points(group=TRANSPORTS, name=settings.transport):
-        brought: Transport = entry.load()(settings)
+        try:
+            brought: Transport = entry.load()(settings)
+        except Exception as error:  # a package of others may do anything
+            raise NoSuchTransport(
+                f"transport {settings.transport!r} ({entry.value}) cannot be made: "
+                f"{type(error).__name__}: {shown(str(error))}"
+            ) from error
         return brought
     raise NoSuchTransport(
         f"there is no transport {settings.transport!r}; there are {', '.join(BUILT_IN)}, "
