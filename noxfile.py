@@ -6,9 +6,14 @@ import os
 import shutil
 import socket
 import tarfile
+from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 nox.options.default_venv_backend = "venv"
 nox.options.sessions = [
@@ -86,6 +91,36 @@ def tests(session: nox.Session) -> None:
     session.install(*DISTRIBUTIONS, *TEST_TOOLS)
     chosen = [] if session.python == "3.11" else ["-m", "not long"]
     session.run("pytest", "-n", "auto", "--ignore=tests/parity", *chosen, *session.posargs)
+
+
+@nox.session(python="3.11")
+def lowest(session: nox.Session) -> None:
+    """The tests with exactly the lower bounds of all that the distributions depend on."""
+    constraints = Path(session.create_tmp()) / "lowest.txt"
+    constraints.write_text("\n".join(lower_bounds(DISTRIBUTIONS)) + "\n")
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "-c", str(constraints))
+    session.run("pytest", "-n", "auto", "--ignore=tests/parity", "-m", "not long", *session.posargs)
+
+
+def lower_bounds(folders: Iterable[str]) -> list[str]:
+    """The lower bound of each dependency and extra as ``name==version``, the highest of several.
+
+    Raises `ValueError` for a dependency without one.
+    """
+    bounds: dict[str, Version] = {}
+    for folder in folders:
+        project = nox.project.load_toml(str(Path(folder, "pyproject.toml")))["project"]
+        extras = project.get("optional-dependencies", {}).values()
+        for line in chain(project.get("dependencies", ()), *extras):
+            requirement = Requirement(line)
+            name = canonicalize_name(requirement.name)
+            if name.startswith("authhost"):
+                continue
+            lower = [Version(each.version) for each in requirement.specifier if each.operator == ">="]
+            if not lower:
+                raise ValueError(f"{folder}: {line} has no lower bound")
+            bounds[name] = max(bounds.get(name, lower[0]), *lower)
+    return [f"{name}=={version}" for name, version in sorted(bounds.items())]
 
 
 @nox.session

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from authhost_hookspecs import Finding, FindingLevel
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from authhost.errors import ConfigurationError
 from authhost.guard import FAILURES
 from authhost.settings import Settings, unknown_variables
 from authhost.store import migrate
+from authhost.store.tables import users
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost
@@ -82,8 +84,14 @@ def _settings(settings: Settings) -> Iterator[Problem]:
         yield Problem("error", f"links in mails start with {settings.base_url}", "set base_url to https://…")
     if settings.site_name == Settings.__dataclass_fields__["site_name"].default:
         yield Problem("warning", f"mails call the site {settings.site_name!r}", "set site_name")
-    if len(set(settings.secret_key)) < 12:
+    if any(len(set(key)) < 12 for key in settings.secret_keys):
         yield Problem("error", "secret_key is no random text", "set a random one; 48 characters are good")
+    if isinstance(settings.secret_key, str) and "," in settings.secret_key:
+        yield Problem(
+            "warning",
+            "secret_key has a comma and is used as one key, since not each part of it has 32 characters",
+            "take the comma out, or give a list of keys of at least 32 characters each",
+        )
     if settings.session_idle > settings.session_lifetime:
         yield Problem(
             "warning",
@@ -159,6 +167,81 @@ def _plugin_names(host: AuthHost) -> Iterator[Problem]:
                 f"{where} {name!r}, but no plugin of that name is installed: {ignored}",
                 f"did you mean {near[0]!r}?" if near else do,
             )
+
+
+def _passwords(host: AuthHost) -> Iterator[Problem]:
+    """Schemes that do not work, and what the stored hashes say about the accounts."""
+    faults = host.passwords.faults()
+    for scheme, error in faults.items():
+        if not isinstance(error, host.passwords.missing_backend):
+            yield Problem(
+                "error",
+                f"the hash library fails for {scheme} ({type(error).__name__}): such accounts cannot log in",
+                "pip install 'bcrypt>=4,<5'"
+                if "bcrypt" in scheme
+                else "install a version that works with passlib",
+            )
+    if host.settings.password_schemes[0] in faults:
+        return
+    try:
+        counts, unreadable = _stored_hashes(host)
+    except SQLAlchemyError:
+        return  # The database is a matter of its own.
+    for scheme in [each for each in counts if each in faults]:
+        if isinstance(faults[scheme], host.passwords.missing_backend):
+            yield Problem(
+                "error",
+                f"{counts[scheme]} accounts have a password hash of {scheme}, whose library is not installed",
+                f"pip install authhost[{scheme}]"
+                if scheme == "bcrypt"
+                else f"install the library of {scheme}",
+            )
+    if counts:
+        listed = ", ".join(f"{scheme} {count}" for scheme, count in sorted(counts.items()))
+        yield Problem(
+            "warning",
+            f"{sum(counts.values())} accounts have an imported or former password hash ({listed}): "
+            "a failed login takes another time for them than for an unknown name, and so tells that they "
+            "exist (ASVS 5.0, 6.3.8)",
+            "each is replaced at the next login; for the others, see the page on keys and backups",
+        )
+    if unreadable:
+        yield Problem(
+            "warning",
+            f"{unreadable} accounts have a password hash that no scheme of password_schemes can read",
+            "add its scheme to password_schemes, or have these people reset their password",
+        )
+
+
+def _stored_hashes(host: AuthHost) -> tuple[dict[str, int], int]:
+    """Return how many accounts have other hashes than new ones, by scheme, and how many no scheme can read.
+
+    A thousand of them are read as a whole; the rest is told by what it begins with.
+    """
+
+    def begins(mark: str) -> ColumnElement[bool]:
+        return func.substr(users.c.password, 1, len(mark)) == mark
+
+    marks = [(mark, scheme) for scheme, each in host.passwords.prefixes().items() for mark in each]
+    current = begins(host.passwords.current_prefix())
+    kind = case((current, ""), *((begins(mark), scheme) for mark, scheme in marks), else_="?").label("kind")
+    stored = users.c.password.is_not(None)
+    with host.reader.connect() as connection:
+        rows = connection.execute(select(kind, func.count()).where(stored).group_by("kind")).all()
+        counts = {str(name): int(count) for name, count in rows if name}
+        unmarked, unreadable = counts.pop("?", 0), 0
+        if counts or unmarked:
+            sample = select(users.c.password).where(stored, ~current).limit(1000)
+            for hashed in connection.execute(sample).scalars():
+                scheme = host.passwords.scheme_of(hashed)
+                named = next((name for mark, name in marks if hashed.startswith(mark)), None)
+                if scheme is None:
+                    unreadable += 1
+                    if named is not None:
+                        counts[named] -= 1
+                elif named is None:
+                    counts[scheme] = counts.get(scheme, 0) + 1
+    return {scheme: count for scheme, count in counts.items() if count}, unreadable
 
 
 def _plugins(host: AuthHost) -> Iterator[Problem]:
@@ -262,6 +345,7 @@ SETTINGS_CHECKS: tuple[Callable[[Settings], Iterable[Problem]], ...] = (
 )
 HOST_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
     _plugin_names,
+    _passwords,
     _plugins,
     _providers,
     _limits,

@@ -30,7 +30,7 @@ class Encryption:
     """Seals with the first of ``encryption_keys``, or ``secret_key`` if there is none; opens with any."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = settings.encryption_keys or (settings.secret_key,)
+        self._keys = settings.encryption_keys or settings.secret_keys
 
     @cached_property
     def _fernet(self) -> MultiFernet:

@@ -69,6 +69,26 @@ class RateLimited(AuthError):
     message = "Too many tries. Please wait a while."
 
 
+class Busy(AuthError):
+    """Too many passwords are waiting to be hashed; ``fields["retry_after"]`` is in seconds.
+
+    Nothing was checked, counted or stored.
+    """
+
+    code = "busy"
+    message = "Too much is going on. Please try again in a moment."
+
+
+class Unavailable(AuthError):
+    """The password could not be checked, since the hash library failed; the log names the scheme.
+
+    It says nothing about the password, and counts as no failure.
+    """
+
+    code = "unavailable"
+    message = "The password cannot be checked at the moment. Please try again later."
+
+
 class SignupClosed(AuthError):
     """The operator has closed signup."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from authhost.encryption import Encryption
 from authhost.errors import ConfigurationError
 from authhost.guard import HookStats
 from authhost.ids import Identifiers
+from authhost.keys import derive
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
@@ -84,13 +84,10 @@ class AuthHost:
         )
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
-        self.devices = Devices([settings.secret_key])
+        self.devices = Devices(settings.secret_keys)
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
-        self._hash_keys = {
-            use: hashlib.sha256(f"authhost.{use}:{settings.secret_key}".encode()).digest()
-            for use in ("identifier", "plugins")
-        }
+        self._hash_keys = {use: self.signing_keys(use) for use in ("identifier", "plugins")}
         self._open = False
         try:
             if upgrade_database:
@@ -161,7 +158,7 @@ class AuthHost:
 
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""
-        return self._hashed("plugins", value)
+        return _hashed(self._hash_keys["plugins"][0], value)
 
     def identifier_digest(self, identifier: str) -> str:
         """What ``request.identifier_digest`` is where ``identifier`` was typed.
@@ -169,10 +166,21 @@ class AuthHost:
         It has a key of its own: nobody gets at a plugin's `keyed_hash` by
         typing at a login what that plugin hashes.
         """
-        return self._hashed("identifier", identifier)
+        return _hashed(self._hash_keys["identifier"][0], identifier)
 
-    def _hashed(self, use: str, value: str) -> str:
-        return hmac.digest(self._hash_keys[use], value.encode("utf-8", "surrogatepass"), "sha256").hex()
+    def identifier_digests(self, identifier: str) -> tuple[str, ...]:
+        """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
+
+        A record that was written under a former key is found by one of the others.
+        """
+        return tuple(_hashed(key, identifier) for key in self._hash_keys["identifier"])
+
+    def signing_keys(self, use: str) -> tuple[bytes, ...]:
+        """Return the keys of one ``use``, derived from each key of ``secret_key`` (256 bits each).
+
+        The first one signs. What was signed with one of the others is still genuine.
+        """
+        return tuple(derive(key, use) for key in self.settings.secret_keys)
 
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the first of ``encryption_keys``, bound to ``purpose``.
@@ -237,3 +245,7 @@ class AuthHost:
                 f"email_verification is {self.settings.email_verification}, but no plugin delivers e-mail; "
                 "`pip install authhost-email`, or set email_verification to none"
             )
+
+
+def _hashed(key: bytes, value: str) -> str:
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()

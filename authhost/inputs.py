@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import unicodedata
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from authhost.characters import INVISIBLE, SHRINKS, is_username
 from authhost.errors import InvalidEmail, InvalidInput
 from authhost.store.tables import EMAIL_LENGTH
 
@@ -51,7 +53,9 @@ def email(value: object) -> Email:
     """Check and normalise an address; raises `InvalidEmail`."""
     from email_validator import EmailNotValidError, validate_email
 
-    given = text(value, "email", EMAIL_LENGTH)
+    given = unicodedata.normalize("NFC", text(value, "email", EMAIL_LENGTH * SHRINKS))
+    if len(given) > EMAIL_LENGTH or not INVISIBLE.isdisjoint(given):
+        raise InvalidEmail(field="email")
     try:
         address = validate_email(given, check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError as error:
@@ -117,11 +121,19 @@ def network(address: str) -> str:
     return str(ipaddress.IPv6Network((canonical, 64), strict=False))
 
 
-def username(value: object, shortest: int, longest: int) -> str:
-    """Check a username; an ``@`` is refused, since a login tells names and addresses apart by it."""
-    name = unicodedata.normalize("NFKC", text(value, "username", longest))
-    if len(name) < shortest or len(name) > longest or name != name.strip() or "@" in name:
+def username(value: object, shortest: int, longest: int, scripts: Iterable[str] = ("latin",)) -> str:
+    """Return a new username in NFKC; raises `InvalidInput`.
+
+    A name has ``shortest`` to ``longest`` characters, counted after NFKC: letters
+    of one of ``scripts``, the digits 0 to 9, and ``.``, ``_`` and ``-``
+    (`authhost.characters.is_username`). An ``@`` is refused, since a login tells
+    names and addresses apart by it. Names that exist are not checked again.
+    """
+    name = unicodedata.normalize("NFKC", text(value, "username", longest * SHRINKS))
+    if not shortest <= len(name) <= longest:
+        raise InvalidInput(f"username must have {shortest} to {longest} characters.", field="username")
+    if not is_username(name, key_of(name), scripts):
         raise InvalidInput(
-            f"username must have {shortest} to {longest} characters and no @.", field="username"
+            "username may have letters, digits, and the characters . _ - alone.", field="username"
         )
     return name

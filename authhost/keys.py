@@ -27,3 +27,12 @@ def same_digest(one: bytes | None, other: bytes | None) -> bool:
     if one is None or other is None:
         return one is other
     return hmac.compare_digest(one, other)
+
+
+def derive(secret: str, use: str) -> bytes:
+    """Return the 256-bit key of one ``use`` (SHA-256 over the use and the secret).
+
+    Each use of a secret key has its own key, so that what one use publishes
+    says nothing about another. The stored values depend on it: never change it.
+    """
+    return hashlib.sha256(f"authhost.{use}:{secret}".encode("utf-8", "surrogatepass")).digest()

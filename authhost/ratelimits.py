@@ -76,8 +76,12 @@ class RateLimits:
         return self._counters.check()
 
     def hit(self, request: Request, action: str, key: str = "") -> None:
-        """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds."""
-        self._take(request, (action, key))
+        """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds.
+
+        It is not counted in the end where the flow is refused as `Busy`: nothing was tried.
+        """
+        counted = self._take(request, (action, key))
+        request.tries.append(lambda: self._give_back(counted))
 
     def attempt(self, request: Request, action: str, key: str) -> None:
         """The same, for an action that is counted by ``key``."""
@@ -234,7 +238,8 @@ def _redis(url: str) -> Counters:
     from limits.storage import RedisStorage, storage_from_string
 
     try:
-        storage = storage_from_string(url)
+        # A Redis that takes a connection and is silent would hold each login for ever.
+        storage = storage_from_string(url, socket_timeout=2, socket_connect_timeout=2)
     except LimitsConfigurationError:
         storage = None
     if not isinstance(storage, RedisStorage):

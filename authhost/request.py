@@ -98,6 +98,8 @@ class Request:
         self.callbacks: list[Callable[[], None]] = []
         self.counted: list[Callable[[], None]] = []
         """Each takes back what a rate limit has counted; called where the flow is undone."""
+        self.tries: list[Callable[[], None]] = []
+        """The same for what the present flow tries; called where it is refused as busy."""
         self._refusals: list[tuple[str, AuthError, User | None]] = []
 
     # What plugins and applications read.
@@ -339,6 +341,12 @@ class Request:
         if self._connection is not None:
             self._connection.rollback()
         self._close()
+
+    def take_back_tries(self) -> None:
+        """Let what the present flow tried not count."""
+        for give_back in self.tries:
+            give_back()
+        self.tries.clear()
 
     def _uncount(self, since: int) -> None:
         counted = self.counted[since:]

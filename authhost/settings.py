@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
+from authhost.characters import SCRIPTS
 from authhost.errors import ConfigurationError
 
 ENV_PREFIX = "AUTHHOST_"
@@ -29,8 +30,12 @@ class Settings:
 
     database_url: str = field(default="sqlite:///authhost.sqlite3", repr=False)
     """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB."""
-    secret_key: str = field(default="", repr=False)
-    """Signs the tokens of logins that wait; at least 32 random characters, the same in all processes."""
+    secret_key: str | tuple[str, ...] = field(default="", repr=False)
+    """Signs tokens and keys the hashes of what was typed; at least 32 random characters.
+
+    The same in all processes of a site, and another one for each site. A list
+    changes the key: the first is active, the former ones still verify.
+    """
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     """Encrypt what providers of social login hand over; the first is used, the others still open.
 
@@ -76,12 +81,18 @@ class Settings:
     username_min_length: int = 1
     """Characters."""
     username_max_length: int = 150
-    """Characters."""
+    """Characters; at most 150."""
+    username_scripts: tuple[str, ...] = ("latin",)
+    """Scripts of the letters in new usernames, such as ``cyrillic``; a name is of one of them.
+
+    Names of different scripts can look alike: more than one is a choice. For
+    Japanese name ``cjk``, ``hiragana`` and ``katakana``.
+    """
 
     password_min_length: int = 15
     """Characters; 15 where the password is the only factor, at least 8 (NIST SP 800-63B-4)."""
     password_max_length: int = 1024
-    """Characters; at least 64."""
+    """Characters; 64 to 4096."""
     password_schemes: tuple[str, ...] = ("argon2", "bcrypt", "pbkdf2_sha256", "django_pbkdf2_sha256")
     """passlib's names; new passwords use the first, a login moves the others to it."""
     password_hash_options: Mapping[str, Any] = field(
@@ -95,6 +106,10 @@ class Settings:
     """passlib's options; the defaults are OWASP's for argon2id."""
     max_concurrent_hashes: int = field(default_factory=lambda: max(2, os.cpu_count() or 2))
     """How many passwords are hashed at once in this process; each takes 19 MiB."""
+    password_hash_wait: float = 2
+    """A request waits this long at most until its password is hashed; after that it is refused as busy."""
+    password_hash_queue: int = 256
+    """How many requests may wait so in this process; further ones are refused as busy at once."""
 
     session_idle: float = 14 * 86400
     """A session ends when it was not used for so long."""
@@ -135,9 +150,11 @@ class Settings:
     """False turns all off; a table overrides single actions, such as ``login = "5/minute/ip"``."""
 
     def __post_init__(self) -> None:
-        if len(self.secret_key) < 32:
+        if not isinstance(self.secret_key, str):
+            object.__setattr__(self, "secret_key", tuple(self.secret_key))
+        if not self.secret_keys or any(not isinstance(key, str) or len(key) < 32 for key in self.secret_keys):
             raise ConfigurationError(
-                "secret_key must have at least 32 characters; make one with "
+                "secret_key must have at least 32 characters, and so must each key of a list; make one with "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` and set AUTHHOST_SECRET_KEY"
             )
         if any(len(key) < 32 for key in self.encryption_keys):
@@ -146,9 +163,33 @@ class Settings:
             raise ConfigurationError("password_min_length must be at least 8 (NIST SP 800-63B-4)")
         if self.password_max_length < 64:
             raise ConfigurationError("password_max_length must be at least 64 (NIST SP 800-63B-4)")
+        if self.password_max_length > 4096:
+            raise ConfigurationError("password_max_length must be at most 4096, which is what is hashed")
+        if self.max_concurrent_hashes < 1:
+            raise ConfigurationError("max_concurrent_hashes must be at least 1")
+        if not 0 <= self.password_hash_wait <= 60:
+            raise ConfigurationError("password_hash_wait must be 0 to 60 seconds")
+        if self.password_hash_queue < 0:
+            raise ConfigurationError("password_hash_queue must not be negative")
+        if not 1 <= self.username_min_length <= self.username_max_length <= 150:
+            raise ConfigurationError(
+                "username_min_length and username_max_length must be 1 to 150, in this order"
+            )
+        unknown = sorted(set(self.username_scripts) - set(SCRIPTS))
+        if unknown or not self.username_scripts:
+            raise ConfigurationError(
+                f"username_scripts has {', '.join(map(repr, unknown)) or 'nothing'}; there are "
+                + ", ".join(SCRIPTS)
+            )
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+
+    @property
+    def secret_keys(self) -> tuple[str, ...]:
+        """The keys of ``secret_key``: the active one first, then the former ones."""
+        keys = (self.secret_key,) if isinstance(self.secret_key, str) else self.secret_key
+        return tuple(dict.fromkeys(keys))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None, /, **overrides: Any) -> Self:
@@ -215,7 +256,10 @@ def _from_environment(cls: type) -> dict[str, Any]:
             continue
         kinds = [get_origin(kind) for kind in (hint, *get_args(hint))]
         if tuple in kinds:
-            found[name] = tuple(part.strip() for part in text.split(",") if part.strip())
+            parts = tuple(part.strip() for part in text.split(",") if part.strip())
+            # A single key may contain a comma, so this is a list only where each part can be a key.
+            single = name == "secret_key" and (len(parts) < 2 or any(len(part) < 32 for part in parts))
+            found[name] = text if single else parts
         elif Mapping in kinds and bool not in get_args(hint):
             raise ConfigurationError(f"{ENV_PREFIX}{name.upper()} can only be set in the TOML file")
         else:

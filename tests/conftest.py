@@ -64,6 +64,22 @@ def database_url(tmp_path: Any) -> str:
 
 
 @pytest.fixture
+def redis_url() -> Iterator[str]:
+    """A database of a Redis server that is emptied; each process of the tests has one of its own."""
+    redis = pytest.importorskip("redis")
+    server = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379")
+    number = 8 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+    url = f"{server}/{number}"
+    client = redis.Redis.from_url(url, socket_connect_timeout=1)
+    try:
+        client.flushdb()
+    except redis.ConnectionError:
+        pytest.skip(f"LEFT OUT: no Redis at {server}; set AUTHHOST_TEST_REDIS_URL to run this")
+    yield url
+    client.flushdb()
+
+
+@pytest.fixture
 def make_host(database_url: str, clock: Clock, recorder: Recorder) -> Iterator[Callable[..., AuthHost]]:
     hosts: list[AuthHost] = []
 

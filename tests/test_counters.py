@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
@@ -31,15 +30,7 @@ def counting(request):
     if request.param == "memory":
         yield MemoryCounters()
         return
-    redis = pytest.importorskip("redis")
-    url = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
-    client = redis.Redis.from_url(url, socket_connect_timeout=1)
-    try:
-        client.flushdb()
-    except redis.ConnectionError:
-        pytest.skip(f"LEFT OUT: no Redis at {url}; set AUTHHOST_TEST_REDIS_URL to run this")
-    yield RedisCounters(storage_from_string(url))
-    client.flushdb()
+    yield RedisCounters(storage_from_string(request.getfixturevalue("redis_url")))
 
 
 def test_a_window_moves(counting, now):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
-from authhost.errors import InvalidCredentials
+from authhost.errors import InvalidCredentials, InvalidState
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 
 
@@ -48,6 +48,35 @@ def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell
     assert doorbell.rings == [("ann@example.org", "127.0.0.1")]
     with pytest.raises(InvalidCredentials):
         run_flow("login", identifier="ann@example.org", password=PASSWORD)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_tabs_come_back_in_any_order(run_flow, order):
+    tabs = [run_flow.leave(), run_flow.leave(next="/inbox")]
+    assert len(run_flow.cookies) == 2
+    people = {}
+    for tab in order:
+        sub = f"tab{tab}"
+        result = run_flow.come_back(tabs[tab], sub=sub, email=f"{sub}@example.org", email_verified=True)
+        people[tab] = result.login.user.email
+        assert result.next == (None, "/inbox")[tab]
+    assert people == {0: "tab0@example.org", 1: "tab1@example.org"}
+    assert run_flow.cookies == {}
+
+
+def test_a_tab_comes_back_once(run_flow):
+    tab, other = run_flow.leave(), run_flow.leave()
+    run_flow.come_back(tab, sub="bob", email="bob@example.org", email_verified=True)
+    with pytest.raises(InvalidState):
+        run_flow.come_back(tab)
+    assert run_flow.come_back(other).login
+
+
+def test_a_tab_of_another_browser(run_flow):
+    tab = run_flow.leave()
+    run_flow.forget()
+    with pytest.raises(InvalidState):
+        run_flow.come_back(tab)
 
 
 def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):

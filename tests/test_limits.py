@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -113,19 +112,6 @@ def test_a_rate_of_no_action_is_named(make_host):
         make_host(rate_limits={"logn": "10/minute/ip"})
 
 
-@pytest.fixture
-def redis_url():
-    redis = pytest.importorskip("redis")
-    url = os.environ.get("AUTHHOST_TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
-    client = redis.Redis.from_url(url, socket_connect_timeout=1)
-    try:
-        client.flushdb()
-    except redis.ConnectionError:
-        pytest.skip(f"LEFT OUT: no Redis at {url}; set AUTHHOST_TEST_REDIS_URL to run this")
-    yield url
-    client.flushdb()
-
-
 def test_two_processes_count_together_in_redis(make_host, run, redis_url):
     hosts = [make_host(rate_limits=True, redis_url=redis_url) for _ in range(2)]
     assert all(host.limits.reachable() for host in hosts)
@@ -145,6 +131,14 @@ def test_a_redis_that_does_not_answer_lets_nobody_in(make_host, run):
     assert any("Redis" in each.problem for each in problems(host))
     with pytest.raises(redis.ConnectionError):
         run(host, "login", identifier=ANN, password=PASSWORD)
+
+
+def test_a_redis_that_is_silent_is_not_waited_for_for_ever(make_host):
+    pytest.importorskip("redis")
+    for scheme in ("redis", "rediss"):
+        limits = make_host(rate_limits=True, redis_url=f"{scheme}://127.0.0.1:1/0").limits
+        given = limits._counters._storage.storage.connection_pool.connection_kwargs
+        assert (given["socket_timeout"], given["socket_connect_timeout"]) == (2, 2)
 
 
 def test_a_redis_url_that_cannot_serve_is_named(make_host):

@@ -196,6 +196,13 @@ def test_a_hash_that_cannot_be_read_is_a_wrong_password(make_host, run):
         "Example.org-Example.org",
         "Teapots & Co 123456",
         "mannheim-2026-2026",
+        "Password1Password2",
+        "hunter1hunter2hunter3",
+        "1q2w3e4r5t6y7u8i",
+        "0123456789abcdef",
+        "qwertyuiop1234567890",
+        "abcdefgh87654321",
+        "mannheim1mannheim2",
         "x" * 1025,
     ],
 )
@@ -213,6 +220,9 @@ def test_weak_passwords_are_refused_with_a_reason(make_host, run, password):
         "correct horse battery staple",
         "x7#kPq9!mZ2$vLw4x",
         "naïve café au lait 7",
+        "7294 8305 6619 2750 38",
+        "abcdef is how it begins",
+        "4f9a1c77e0b2d83a56",
         "密碼應該很長而且不容易被別人猜到才好",
     ],
 )

@@ -10,6 +10,7 @@ from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import (
     AuthError,
+    Busy,
     Conflict,
     InvalidInput,
     LoginRequired,
@@ -43,6 +44,7 @@ def _run_as(
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
+        request.tries.clear()
         savepoint = None if clean else request.connection.begin_nested()
         try:
             result = function(request, *args, **kwargs)
@@ -56,6 +58,8 @@ def _run_as(
             refusal = _refusal(error, clean)
             if refusal is None:
                 raise
+            if isinstance(refusal, Busy):
+                request.take_back_tries()
             refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
             request.refused(name, refusal, user)

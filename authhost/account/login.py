@@ -25,7 +25,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
 
     Raises `InvalidInput`, `RateLimited`, `InvalidCredentials` (one answer, at
     one cost, for an unknown account, a wrong password and a deactivated
-    account; ASVS 5.0, 6.3.8), `Vetoed`, `Conflict`.
+    account; ASVS 5.0, 6.3.8), `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
     host = request.host
     name = parse_identifier(identifier)
@@ -38,7 +38,7 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     with host.limits.password_check(request, counted, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
-            raise about(InvalidCredentials(), account.user if account else None)
+            raise about(host.passwords.refusal(), account.user if account else None)
         check.passed(account.user)
     by_address = name.key if name.is_email else None
     return start_session_or_wait(
@@ -50,7 +50,8 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
 def reauthenticate(request: Request, *, password: str) -> TokenResult:
     """Confirm the password of the logged-in user; the session goes on under a new token.
 
-    Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`.
+    Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`,
+    `Busy`, `Unavailable`.
     """
     user, _ = require_login(request)
     secret = request.host.passwords.normalise(password)
@@ -100,10 +101,12 @@ def _verify(
     request: Request, candidates: tuple[queries.Account | None, ...], secret: str
 ) -> tuple[queries.Account | None, bool, str | None]:
     """The candidate whose password it is, or the first one; whether it is right; a newer hash to store."""
-    for account in candidates:
-        right, newer = request.host.passwords.verify(secret, account.password if account else None)
-        if right:
-            return account, True, newer
+    passwords = request.host.passwords
+    with passwords.turn():
+        for account in candidates:
+            right, newer = passwords.verify(secret, account.password if account else None)
+            if right:
+                return account, True, newer
     return next((each for each in candidates if each is not None), None), False, None
 
 

@@ -32,7 +32,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     """Give an account that has no password its first one.
 
     Raises `LoginRequired`, `ReauthenticationRequired`, `PasswordAlreadySet`,
-    `InvalidInput`, `WeakPassword`, `RateLimited`, `Conflict`.
+    `InvalidInput`, `WeakPassword`, `RateLimited`, `Busy`, `Unavailable`, `Conflict`.
     """
     user, session = require_recent_login(request)
     if user.has_usable_password:
@@ -55,7 +55,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     """Change the password. Other sessions end, this one goes on under a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
-    `InvalidCredentials` (the current password is wrong), `Conflict`.
+    `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
     """
     passwords = request.host.passwords
     user, session = require_login(request)
@@ -64,11 +64,12 @@ def change_password(request: Request, *, current_password: str, new_password: st
     request.host.limits.hit(request, "change_password")
     account = queries.account_by_id(request, user.id)
     old = account.password if account else None
-    with request.host.limits.password_check(request, user, ""):
-        right, _ = passwords.verify(current, old)
-        if not right:
-            raise InvalidCredentials("The current password is not right.", field="current_password")
-    hashed = passwords.hash(secret)
+    with passwords.turn():
+        with request.host.limits.password_check(request, user, ""):
+            right, _ = passwords.verify(current, old)
+            if not right:
+                raise InvalidCredentials("The current password is not right.", field="current_password")
+        hashed = passwords.hash(secret)
     lock_login(request)
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_changed", but=session)
@@ -126,7 +127,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     as verified.
 
     Logs in where ``login_on_password_reset`` is on, as a login would. Raises
-    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Conflict`.
+    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
+    `Unavailable`, `Conflict`.
     """
     host, settings = request.host, request.settings
     given = text(key, "key", 128)

@@ -23,7 +23,8 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     With mandatory verification a taken address gets the answer of a free one,
     and the owner of the mailbox is told. Raises `SignupClosed`, `InvalidInput`,
     `WeakPassword`, `UsernameTaken`, `RateLimited`, `Vetoed`, and without
-    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent.
+    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent;
+    `Busy`, `Unavailable`.
     """
     host, settings = request.host, request.settings
     if not settings.signup_open:
@@ -31,7 +32,9 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     address = parse_email(email)
     request.meant(address.key)
     name = (
-        parse_username(username, settings.username_min_length, settings.username_max_length)
+        parse_username(
+            username, settings.username_min_length, settings.username_max_length, settings.username_scripts
+        )
         if username is not None
         else None
     )

@@ -46,7 +46,9 @@ def signup(
     given = parse_email(email) if email is not None else None
     name = None
     if username is not None:
-        name = parse_username(username, settings.username_min_length, settings.username_max_length)
+        name = parse_username(
+            username, settings.username_min_length, settings.username_max_length, settings.username_scripts
+        )
     request.host.limits.hit(request, "signup")
     step = steps.find(request, "signup", signup_token)
     sociallogin = _from_step(request, step)

@@ -388,6 +388,13 @@ class Host(Protocol):
         No `keyed_hash` is equal to it, whatever is typed.
         """
 
+    def identifier_digests(self, identifier: str) -> tuple[str, ...]:
+        """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
+
+        A stored digest of ``identifier`` is one of them, as long as the key that
+        was active then is still in the list. New in contract 1.1.
+        """
+
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
 

@@ -19,9 +19,10 @@ from authhost_hookspecs import Message
 from conftest import PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import delete, insert
+from sqlalchemy import delete, insert, update
 
 from authhost.errors import AuthError, DeliveryFailed
+from authhost.store.models import User
 from email_plugin.post import ANN, BOB, link_of, mails, outbox, passes, queue, rows
 
 
@@ -85,6 +86,14 @@ def test_an_encoded_word_in_a_subject(tmp_path, value):
     )
 
 
+def signup_as(host, run, name):
+    """Send a confirmation to a user of before, whose name a signup does not take any more."""
+    token = run(host, "signup", email="old@example.org", password=PASSWORD).session_token
+    with host.engine.begin() as connection:
+        connection.execute(update(User).values(username=name))
+    run(host, "add_email", token, email=ANN)
+
+
 def test_an_encoded_word_by_signup(make, run, tmp_path):
     """From the form to the wire: a name that anybody may choose, and somebody else's address."""
     (tmp_path / "messages").mkdir()
@@ -93,7 +102,7 @@ def test_an_encoded_word_by_signup(make, run, tmp_path):
     )
     host = make(email={"templates": str(tmp_path)})
     name = "=?utf-8?q?=0D=0AReply-To=3A_me=40evil.example=0D=0A=0D=0Aphish?= y"
-    run(host, "signup", email=ANN, password=PASSWORD, username=name)
+    signup_as(host, run, name)
     try:
         outbox(host).deliver_pending()
     except Exception as error:  # a later Python refuses to write it: HeaderWriteError, which nobody catches
@@ -115,7 +124,7 @@ def test_an_encoded_word_in_an_address(host, run, tmp_path):
 
 def test_a_stranger_cannot_put_a_link_into_a_message(host, run, tmp_path):
     """By signing up with somebody else's address, and a name that mail programs make a link of."""
-    run(host, "signup", email=ANN, password=PASSWORD, username="you won! https://evil.example/win")
+    signup_as(host, run, "you won! https://evil.example/win")
     outbox(host).deliver_pending()
     for each in mails(tmp_path):
         assert "https://evil.example" not in each.get_body(("plain",)).get_content(), each["Subject"]
@@ -306,7 +315,7 @@ def test_a_signup_with_somebody_elses_address_says_nothing_of_ones_own(make, tmp
         host = make(email_verification=mode)
         address = f"victim{number}@example.org"
         with host.request(user_agent="visit evil") as request:
-            host.account.signup(request, email=address, password=PASSWORD, username=f"You have won {number}")
+            host.account.signup(request, email=address, password=PASSWORD, username=f"won.{number}")
         with suppress(AuthError), host.request(user_agent="visit evil") as request:
             token = host.account.login(request, identifier=address, password=PASSWORD).session_token
         with suppress(AuthError), host.request(session_token=token, user_agent="visit evil") as request:

@@ -148,7 +148,7 @@ class Trial:
             life.live()
             host.close()
             of_call.extend(["stop"] * (len(watched.calls) - len(of_call)))
-            life.secrets[host.settings.secret_key] = "the secret key"
+            life.secrets |= dict.fromkeys(host.settings.secret_keys, "the secret key")
             return Lived(
                 life.steps,
                 life.ended_by,
