@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import Distribution, EntryPoint, entry_points
 from typing import Any, NamedTuple
@@ -209,6 +209,18 @@ class PluginRegistry:
                 _failed_to_load("providers", record, "register_providers", error)
                 continue
             found |= {name: each for name, each in own.items() if name not in found}
+        return found
+
+    def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
+        """The plugins' checks by plugin. A plugin whose checks fail to load has none."""
+        found = {}
+        for record in self.loaded():
+            if "register_checks" not in record.hooks:
+                continue
+            try:
+                found[record.name] = list(record.view.register_checks())
+            except FAILURES as error:
+                log.error("the checks of plugin %s failed to load: %s", record.name, type(error).__name__)
         return found
 
     def loaded(self) -> Iterator[PluginRecord]:

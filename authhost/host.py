@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -195,6 +196,26 @@ class AuthHost:
         The first one signs. What was signed with one of the others is still genuine.
         """
         return tuple(derive(key, use) for key in self.settings.secret_keys)
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the first of ``encryption_keys``, bound to ``purpose``.
+
+        For plugins' tables: what a plugin has sealed opens neither for another
+        purpose nor as something of the core. Raises ``TypeError`` for what is no text.
+        """
+        return self.encryption.seal_text(text, purpose)
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
+
+        Raises `authhost.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
+        """
+        return self.encryption.open_text(sealed, purpose)
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        path = self.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
+        return self.settings.base_url + path
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""

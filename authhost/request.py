@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Connection, Executable, Insert, NestedTransaction, Row, Table, insert
@@ -199,8 +198,15 @@ class Request:
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
-        path = self.host.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
-        return self.settings.base_url + path
+        return self.host.build_url(name, **values)
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the host's keys, bound to ``purpose``; see `AuthHost.seal`."""
+        return self.host.seal(text, purpose)
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given for ``purpose``; raises `CannotOpen`."""
+        return self.host.open(sealed, purpose)
 
     # What they write.
 

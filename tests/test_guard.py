@@ -468,14 +468,14 @@ def test_check_lists_who_can_refuse(make_host, run):
         "none": Hooked("user_logged_in", asks),
     }
     host = make_host(plugins)
-    assert [each for each in problems(host) if each.level == "note"] == [
+    assert [each for each in problems(host) if each.level == "hint"] == [
         (
-            "note",
+            "hint",
             "plugin both can refuse logins and signups (before_login, before_signup)",
             "if you do not mean it to, add both to blocked_plugins",
         ),
         (
-            "note",
+            "hint",
             "plugin login can refuse logins (before_login)",
             "if you do not mean it to, add login to blocked_plugins",
         ),

@@ -112,7 +112,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
         message = Message("password_reset_unknown_account", given.address)
     else:
         link = request.build_url("reset_password", key=key)
-        message = Message("password_reset", address.email, user.username, key, link, expires)
+        message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
     host.hooks.deliver_message(request, message)
     host.hooks.password_reset_requested(request, user)
 

@@ -77,6 +77,17 @@ def test_a_deliverer_may_deliver_into_a_file(trial):
     assert (verdict.outcome, [fault.note for fault in verdict.faults]) == ("passed", [True])
 
 
+def test_a_deliverer_is_told_to_seal_the_links_that_it_keeps(trial):
+    verdict = run("secrets", trial(sly.StoresLink()))
+    assert verdict.outcome == "passed"
+    assert [fault.note for fault in verdict.faults] == [True]
+    assert "seal it by request.seal" in str(verdict.faults[0])
+
+
+def test_a_sealed_link_is_no_secret_in_clear(trial):
+    assert run("secrets", trial(sly.SealsLink())).faults == ()
+
+
 SOURCE = """
 import logging
 from authhost_hookspecs import hookimpl
