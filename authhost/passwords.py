@@ -7,7 +7,7 @@ import unicodedata
 import warnings
 from typing import TYPE_CHECKING
 
-from authhost.errors import InvalidInput, WeakPassword
+from authhost.errors import ConfigurationError, InvalidInput, WeakPassword
 
 if TYPE_CHECKING:
     from authhost.settings import Settings
@@ -24,14 +24,21 @@ class Passwords:
             from passlib.context import CryptContext
             from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-            self._context = CryptContext(
-                schemes=list(settings.password_schemes), deprecated="auto", **settings.password_hash_options
-            )
+            try:
+                self._context = CryptContext(
+                    schemes=list(settings.password_schemes),
+                    deprecated="auto",
+                    **settings.password_hash_options,
+                )
+                self._dummy = self._context.hash("authhost: no account has this password")
+            except Exception as error:  # each scheme has errors of its own
+                raise ConfigurationError(
+                    f"password_schemes or password_hash_options do not serve: {error}; correct them"
+                ) from error
             self._free = threading.BoundedSemaphore(settings.max_concurrent_hashes)
             self._min, self._max = settings.password_min_length, settings.password_max_length
             self._site = settings.site_name
             self._common = frozenset(FREQUENCY_LISTS["passwords"])
-            self._dummy = self._context.hash("authhost: no account has this password")
 
     def normalise(self, password: object) -> str:
         """NFKC, as NIST SP 800-63B-4 asks; raises `InvalidInput` for what no form can send."""
