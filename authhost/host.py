@@ -30,7 +30,7 @@ from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
 from authhost.store import migrate
-from authhost.store.engine import make_engine
+from authhost.store.engine import make_engine, reading, shown_database
 from authhost.store.expired import delete_expired
 
 
@@ -44,7 +44,12 @@ class AuthHost:
 
     ``plugins`` are plugin objects by name, beside those that are installed;
     ``discover=False`` leaves the installed ones out. ``upgrade_database``
-    applies migrations first. Raises `ConfigurationError` with what to do.
+    applies migrations first; of several processes that do, one works and the
+    others wait. ``background=False`` starts no plugin: `host_started` and
+    `host_stopping` are not called, so that no thread runs; flows work as ever.
+    It is for commands and jobs, which look or do one thing.
+    ``check_database=False`` does not look at the database, and implies
+    ``background=False``. Raises `ConfigurationError` with what to do.
     Use it as a context manager, or call `close`.
     """
 
@@ -60,6 +65,7 @@ class AuthHost:
         clock: Callable[[], datetime] = utc_now,
         upgrade_database: bool = False,
         check_database: bool = True,
+        background: bool = True,
     ) -> None:
         self.closed = False
         """Whether `close` has been called: requests, flows and maintenance then raise `HostClosed`."""
@@ -79,13 +85,7 @@ class AuthHost:
             if record.settings_class is not None
         }
         self.engine: Engine = make_engine(settings.database_url)
-        self.reader = self.engine.execution_options(
-            **(
-                {"authhost_read": True}
-                if self.engine.dialect.name == "sqlite"
-                else {"isolation_level": "AUTOCOMMIT"}
-            )
-        )
+        self.reader = reading(self.engine)
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
         self.devices = Devices(settings.secret_keys)
@@ -101,6 +101,7 @@ class AuthHost:
                 self._check_database()
             if check_database:
                 self._check_deliverer()
+            if check_database and background:
                 self._open = True
                 self.hooks.host_started(self)
         except BaseException:
@@ -146,10 +147,10 @@ class AuthHost:
             if record.tables is not None
         )
 
-    def upgrade_database(self) -> None:
-        """Apply all migrations, authhost's own and the plugins'."""
+    def upgrade_database(self) -> list[migrate.Applied]:
+        """Apply all migrations, authhost's own and the plugins', and return them; see `migrate.upgrade`."""
         self._check_not_closed()
-        migrate.upgrade(self.engine, self.migrations)
+        return migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
         """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
@@ -252,12 +253,12 @@ class AuthHost:
 
     def _check_database(self) -> None:
         late = [
-            name for name, state in migrate.current(self.engine, self.migrations).items() if not state.current
+            name for name, state in migrate.current(self.reader, self.migrations).items() if not state.current
         ]
         if late:
             raise ConfigurationError(
-                f"the database is not up to date ({', '.join(late)}); run `authhost db upgrade`, "
-                "or pass upgrade_database=True"
+                f"the database {shown_database(self.settings.database_url)} is not up to date "
+                f"({', '.join(late)}); run `authhost db upgrade`"
             )
 
     def _check_deliverer(self) -> None:

@@ -29,7 +29,10 @@ class Settings:
     """All times are in seconds. Secrets stay out of the repr."""
 
     database_url: str = field(default="sqlite:///authhost.sqlite3", repr=False)
-    """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB."""
+    """An SQLAlchemy URL: SQLite (a file), PostgreSQL or MariaDB.
+
+    The path of an SQLite file in the TOML file is relative to the folder of the TOML file.
+    """
     secret_key: str | tuple[str, ...] = field(default="", repr=False)
     """Signs tokens and keys the hashes of what was typed; at least 32 random characters.
 
@@ -196,15 +199,21 @@ class Settings:
         """Read a TOML file, then the environment (``AUTHHOST_…``), then ``overrides``.
 
         ``[plugins.NAME]`` in the file, or ``AUTHHOST_PLUGINS__NAME__SETTING``,
-        is what plugin NAME is set to; likewise ``[providers.NAME]``. Raises `ConfigurationError` for a name
-        that does not exist or a value that does not fit.
+        is what plugin NAME is set to; likewise ``[providers.NAME]``. A relative path of an SQLite file
+        in ``database_url`` of the TOML file starts at the folder of the TOML file, so that every process
+        uses the same database, whichever folder it runs in. Raises `ConfigurationError` for a name that
+        does not exist or a value that does not fit.
         """
         values: dict[str, Any] = {}
         if path is not None:
             try:
                 values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-            except (OSError, ValueError) as error:
+            except OSError as error:
+                raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
+            except ValueError as error:
                 raise ConfigurationError(f"cannot read {path}: {error}") from error
+            if isinstance(values.get("database_url"), str):
+                values["database_url"] = _beside(Path(path), values["database_url"])
             tables = values.pop("plugins", {})
             if isinstance(tables, list):
                 values["plugins"] = tables
@@ -216,6 +225,30 @@ class Settings:
                 merged.setdefault(name, {})[field_name] = text
             values[setting] = merged
         return validated(cls, values | _from_environment(cls) | overrides)
+
+
+def _beside(toml: Path, url: str) -> str:
+    """``url`` with the path of an SQLite file made absolute, from the folder of the TOML file.
+
+    Raises `ConfigurationError` where the file is not there, but is in the current
+    folder, where paths started before: an empty database must not take its place.
+    """
+    scheme, slashes, name = url.partition(":///")
+    if (
+        scheme.partition("+")[0] != "sqlite"
+        or not slashes
+        or name.startswith(("/", ":", "file:"))
+        or not name
+    ):
+        return url
+    plain, folder = name.partition("?")[0], os.path.dirname(os.path.abspath(toml))
+    file, here = Path(folder, plain), Path(plain).absolute()
+    if here != file and here.exists() and not file.exists():
+        raise ConfigurationError(
+            f"database_url in {toml} means {file}, which is not there, but {here} is; "
+            "write the whole path of the database"
+        )
+    return f"{scheme}:///{folder.replace('%', '%25').replace('?', '%3F')}/{name}"
 
 
 def validated(kind: type[T], values: Mapping[str, Any], owner: str = "") -> T:

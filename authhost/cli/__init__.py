@@ -1,5 +1,10 @@
 """The command line ``authhost``: for operators, with the plugins' own commands."""
 
-from authhost.cli.main import main
+import sys
+
+try:
+    from authhost.cli.main import main
+except KeyboardInterrupt:  # importing takes a second
+    sys.exit(130)
 
 __all__ = ["main"]

@@ -31,7 +31,7 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
     """
     if name is not None and name not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
-    loaded = list(operator.plugins_only().registry.loaded())
+    loaded = list(operator.registry().loaded())
     plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in SPEC_ARGUMENTS}
     if name is None:
         rows = [_row(each, plugins[each.name]) for each in references()]

@@ -36,7 +36,7 @@ def plugins_list(operator: Operator, as_json: bool) -> None:
 
     Example: authhost plugins list --json
     """
-    emit([_row(record) for record in operator.plugins_only().registry.records], as_json, "no plugins found")
+    emit([_row(record) for record in operator.registry().records], as_json, "no plugins found")
 
 
 @plugins.command("show")
@@ -48,7 +48,7 @@ def plugins_show(operator: Operator, name: str, as_json: bool) -> None:
 
     Example: authhost plugins show audit
     """
-    records = [each for each in operator.plugins_only().registry.records if each.name == name]
+    records = [each for each in operator.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
     emit([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
@@ -76,14 +76,14 @@ def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
     """
     if hook not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
-    host = operator.plugins_only()
-    caller = getattr(host.registry.manager.hook, hook)
+    registry = operator.registry()
+    caller = getattr(registry.manager.hook, hook)
     rows = [
         {
             "call": number,
             "plugin": implementation.plugin_name,
             "why": _why(implementation),
-            "failure": _failure(hook, implementation.plugin_name in host.settings.required_plugins),
+            "failure": _failure(hook, implementation.plugin_name in registry.settings.required_plugins),
         }
         for number, implementation in enumerate(reversed(caller.get_hookimpls()), 1)
     ]
@@ -123,7 +123,7 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
 
     Example: authhost plugins time --rounds 20
     """
-    settings = operator.plugins_only().settings
+    settings = operator.settings(any_secret=True)
     chosen = {"plugins": settings.plugins, "blocked_plugins": settings.blocked_plugins}
     total: dict[tuple[str, str], list[int]] = {}
     with click.progressbar(
@@ -263,5 +263,8 @@ def plugins_new(name: str, directory: Path) -> None:
         project = write(name, directory)
     except (InvalidName, FileExistsError) as error:
         raise click.ClickException(str(error)) from None
+    except OSError as error:
+        where = error.filename or directory.absolute()
+        raise click.ClickException(f"{where} cannot be written: {error.strerror}") from None
     click.echo(f"{project} is there. Go on with:\n")
     click.echo(f"  cd {project}\n  pip install -e '.[test]'\n  pytest\n  authhost plugins check {name}")

@@ -7,22 +7,31 @@ be installed and removed without touching the others.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from authhost.errors import ConfigurationError
+from authhost.store.engine import create_sqlite_file, reading
+from authhost.store.locking import locked
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from alembic.runtime.migration import MigrationInfo
     from alembic.script import ScriptDirectory
+
+log = logging.getLogger("authhost.migrate")
 
 CORE = "core"
 CORE_MIGRATIONS = "authhost.store.migrations.versions"
+ALEMBIC_LOGGERS = ("alembic.runtime.migration", "alembic.runtime.plugins")
+_ours: ContextVar[bool] = ContextVar("alembic is at work for authhost", default=False)
 
 
 class State(NamedTuple):
@@ -52,10 +61,15 @@ def current(engine: Engine, packages: Mapping[str, str]) -> dict[str, State]:
     Raises `ConfigurationError` where the database is at a revision that the
     installed version does not know, or where the revisions are no line.
     """
-    from alembic.migration import MigrationContext
-
-    found = {}
     with engine.connect() as connection:
+        return _states(connection, packages)
+
+
+def _states(connection: Connection, packages: Mapping[str, str]) -> dict[str, State]:
+    found = {}
+    with _quiet():
+        from alembic.migration import MigrationContext
+
         for name, package in packages.items():
             context = MigrationContext.configure(connection, opts={"version_table": _version_table(name)})
             with _history(name, package) as (_, script):
@@ -70,15 +84,68 @@ def current(engine: Engine, packages: Mapping[str, str]) -> dict[str, State]:
     return found
 
 
-def upgrade(engine: Engine, packages: Mapping[str, str]) -> None:
-    """Bring every history to its newest revision; raises as `current` does, before anything is changed."""
-    from alembic import command
+class Applied(NamedTuple):
+    """One migration that was applied."""
 
-    late = [name for name, state in current(engine, packages).items() if not state.current]
-    for name in late:
-        with _history(name, packages[name]) as (config, _):
-            config.attributes.update(engine=engine, version_table=_version_table(name))
-            command.upgrade(config, "head")
+    name: str
+    """Whose history it is of: ``core``, or a plugin's name."""
+    revision: str
+    what: str
+    """The first line of the migration's docstring."""
+
+
+def _log_waiting() -> None:
+    log.warning("another process is upgrading the database, or writes to it; waiting until it has finished")
+
+
+def upgrade(
+    engine: Engine, packages: Mapping[str, str], *, waiting: Callable[[], None] = _log_waiting
+) -> list[Applied]:
+    """Bring every history to its newest revision, and return what was applied, in order.
+
+    One process at a time: the others wait (``waiting`` is called once), and find
+    nothing left to do. On SQLite and PostgreSQL all is applied or nothing; on
+    MariaDB, where DDL cannot be undone, migration by migration. An SQLite file
+    is created. Raises as `current` does, before anything is changed.
+    """
+    create_sqlite_file(engine.url)
+    if all(state.current for state in current(reading(engine), packages).values()):
+        return []
+    applied: list[Applied] = []
+    with locked(engine, waiting) as connection:
+        late = [name for name, state in _states(connection, packages).items() if not state.current]
+        for name in late:
+            with _history(name, packages[name]) as (config, _), _quiet():
+                from alembic import command
+
+                config.attributes.update(
+                    connection=connection,
+                    version_table=_version_table(name),
+                    applied=lambda step, name=name: applied.append(_applied(name, step)),
+                )
+                command.upgrade(config, "head")
+    return applied
+
+
+def _applied(name: str, step: MigrationInfo) -> Applied:
+    script: Any = step.up_revision  # None where it is no upgrade
+    return Applied(name, script.revision, script.doc)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Alembic's own lines out of the application's log: what it logs as INFO is told otherwise here."""
+    token = _ours.set(True)
+    for name in ALEMBIC_LOGGERS:
+        logging.getLogger(name).addFilter(_drop_info)  # added once: adding it again does nothing
+    try:
+        yield
+    finally:
+        _ours.reset(token)
+
+
+def _drop_info(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.INFO or not _ours.get()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from authhost.host import AuthHost
 from authhost.settings import Settings
+from authhost.store.migrate import Applied
 
 PASSWORD = "green teapots sing at dawn"
 OTHER_PASSWORD = "seven quiet harbours in may"
@@ -48,7 +49,7 @@ class StagedHost(AuthHost):
 
     _upgraded: ClassVar[dict[Hashable, bytes]] = {}
 
-    def upgrade_database(self) -> None:
+    def upgrade_database(self) -> list[Applied]:
         """Apply all migrations, or what they came to the last time."""
         file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
         if file is None or file.exists():
@@ -60,6 +61,7 @@ class StagedHost(AuthHost):
                 self._upgraded[migrations] = connection.serialize()
         else:
             file.write_bytes(self._upgraded[migrations])
+        return []
 
 
 def _revisions(history: tuple[str, str]) -> Hashable:

@@ -21,6 +21,10 @@ def host_started(host: Host) -> None:
     Two hosts may live in one process, so keep state per host. A request does
     not name its host; ``plugin_settings`` of both return the same object.
 
+    Start background work here alone: a host that was opened with
+    ``background=False``, as each command of ``authhost`` opens one, does not
+    call this hook, and `host_stopping` neither.
+
     .. versionadded:: 1.0
 
     Example::
@@ -371,7 +375,10 @@ def register_providers() -> list[Provider]:
 def register_commands() -> list[Any]:
     """The ``authhost`` command line wants to know the plugin's commands: return `click.Command` objects.
 
-    ``ctx.obj`` is a callable that returns the `Host`, opened on first use.
+    ``ctx.obj`` is a callable that returns the `Host`, opened on first use and
+    closed when the command ends. `host_started` is not called for it, so that no
+    command does background work by the way; a command whose purpose that is
+    calls ``ctx.obj(background=True)``.
 
     .. versionadded:: 1.0
 

@@ -1,11 +1,31 @@
-"""Run by Alembic: applies one history on the engine that `authhost.store.migrate` hands over."""
+"""Run by Alembic: applies one history on the connection that `authhost.store.migrate` hands over."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationContext, MigrationInfo
 
 attributes = context.config.attributes
-with attributes["engine"].begin() as connection:
-    context.configure(
-        connection=connection, version_table=attributes["version_table"], transactional_ddl=True
-    )
-    with context.begin_transaction():
-        context.run_migrations()
+connection = attributes["connection"]
+
+
+def on_version_apply(
+    ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
+) -> None:
+    """Store the revision with its tables: MariaDB commits DDL at once, so a rollback would part the two."""
+    attributes["applied"](step)
+    if connection.dialect.name in ("mysql", "mariadb"):
+        connection.commit()
+
+
+if not connection.in_transaction():
+    connection.begin()  # else Alembic begins one of its own, which must not be committed in between
+context.configure(
+    connection=connection,
+    version_table=attributes["version_table"],
+    transactional_ddl=True,
+    on_version_apply=on_version_apply,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -13,7 +13,7 @@ from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from authhost_analytics.discretion import discreet
 from authhost_analytics.figures import Figures, as_document
@@ -93,6 +93,8 @@ def _rolled_up(host: Host) -> None:
             pass
     except Busy:
         click.echo("another process rolls up; the newest events may be missing", err=True)
+    except DBAPIError:
+        click.echo("the database may only be read; events since the last roll-up are missing", err=True)
 
 
 def _figures(

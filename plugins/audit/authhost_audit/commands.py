@@ -18,6 +18,7 @@ from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
+from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import keeping, reading
 from authhost_audit.reading import Query, Record
@@ -231,7 +232,10 @@ def export(get_host: GetHost, /, form: str, output: str | None, **wanted: Any) -
         opened = click.open_file(output or "-", "w", encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
-    keeping.note(host, "audit_exported", format=form, filters=asked)
+    try:
+        keeping.note(host, "audit_exported", format=form, filters=asked)
+    except DBAPIError:
+        click.echo("this export is not recorded: the database may only be read", err=True)
     with opened as file:
         if form == "csv":
             file.write(reading.csv_header() + "\n")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
+    Finding,
     Host,
     PluginTables,
     Request,
@@ -179,6 +181,12 @@ class AuditPlugin:
     @hookimpl
     def host_started(self, host: Host) -> None:
         note_switch(host, host.plugin_settings(NAME))
+
+    @hookimpl
+    def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+        from authhost_audit.checking import check_trail
+
+        return [check_trail]
 
     @hookimpl
     def register_settings(self) -> type[AuditSettings]:
