@@ -92,10 +92,6 @@ class RateLimits:
         device = request.known_device(user)
         self._try(request, (action, key) if device is None else ("known_device", device))
 
-    def attempt(self, request: Request, action: str, key: str) -> None:
-        """The same, for an action that is counted by ``key``."""
-        self._take(request, (action, key))
-
     def allows(self, request: Request, *actions: tuple[str, str]) -> bool:
         """Count each (action, key), or none where one of them is too many: False then.
 

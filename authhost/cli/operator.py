@@ -43,7 +43,7 @@ class Operator:
     def __init__(self, config: str | None, **overrides: Any) -> None:
         self.config = Path(config) if config else Path(CONFIG) if Path(CONFIG).is_file() else None
         self._overrides = overrides
-        self._hosts: dict[tuple[str, bool, bool], AuthHost] = {}
+        self._hosts: dict[tuple[tuple[str, ...], bool, bool], AuthHost] = {}
         self._registry: PluginRegistry | None = None
 
     def __call__(self, *, background: bool = False) -> AuthHost:
@@ -88,7 +88,7 @@ class Operator:
             self._hosts.popitem()[1].close()
 
     def _opened(self, settings: Settings, *, check_database: bool, background: bool) -> AuthHost:
-        key = (settings.secret_key, check_database, background)
+        key = (settings.secret_keys, check_database, background)
         if key not in self._hosts:
             host = AuthHost(settings, check_database=check_database, background=background)
             self._hosts[key] = host
