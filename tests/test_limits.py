@@ -393,6 +393,15 @@ def test_a_reset_is_sent_once_in_a_while_and_answered_alike(host, run, recorder)
         assert len(recorder.messages) == before + 5
 
 
+def test_a_reset_can_be_asked_for_again_once_its_links_are_void(host, run, recorder):
+    token = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    run(host, "request_password_reset", email=ANN)
+    run(host, "change_password", token, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    before = len(recorder.messages)
+    run(host, "request_password_reset", email=ANN)
+    assert len(recorder.messages) == before + 1
+
+
 def test_a_stranger_does_not_hold_up_the_confirmation_of_another(make_host, recorder):
     host = make_host(rate_limits=True, email_verification="mandatory")
     at(host, "203.0.113.66", "signup", email=ANN, password=PASSWORD)

@@ -156,3 +156,4 @@ def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
     request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    request.host.limits.forget_mails(request, [email_key(user.email)] if user.email else [])
