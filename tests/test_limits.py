@@ -471,6 +471,14 @@ def test_keys_and_wrong_input_are_limited(host, run):
     assert ends == ["invalid_email"] * 30 + ["rate_limited"] * 2
 
 
+def test_returns_from_no_provider_are_limited(host):
+    def come_back():
+        with host.request(ip_address="203.0.113.7") as request:
+            host.socialaccount.complete(request, "nope", params={}, state_token=None)
+
+    assert [code(come_back) for _ in range(32)] == ["provider_not_found"] * 30 + ["rate_limited"] * 2
+
+
 def test_it_is_said_once_that_there_is_no_address(host, caplog):
     for _ in range(3):
         with host.request() as request:
