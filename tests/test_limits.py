@@ -387,6 +387,15 @@ def test_a_reset_is_sent_once_in_a_while_and_answered_alike(host, run, recorder)
         assert len(recorder.messages) == before + 5
 
 
+def test_a_reset_can_be_asked_for_again_once_its_links_are_void(host, run, recorder):
+    token = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    run(host, "request_password_reset", email=ANN)
+    run(host, "change_password", token, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    before = len(recorder.messages)
+    run(host, "request_password_reset", email=ANN)
+    assert len(recorder.messages) == before + 1
+
+
 def test_a_stranger_does_not_hold_up_the_confirmation_of_another(make_host, recorder):
     host = make_host(rate_limits=True, email_verification="mandatory")
     at(host, "203.0.113.66", "signup", email=ANN, password=PASSWORD)
@@ -455,6 +464,14 @@ def test_keys_and_wrong_input_are_limited(host, run):
     assert [code(run, host, "confirm_email", key="x") for _ in range(22)][-1] == "rate_limited"
     ends = [code(run, host, "signup", email="no address", password=PASSWORD) for _ in range(32)]
     assert ends == ["invalid_email"] * 30 + ["rate_limited"] * 2
+
+
+def test_returns_from_no_provider_are_limited(host):
+    def come_back():
+        with host.request(ip_address="203.0.113.7") as request:
+            host.socialaccount.complete(request, "nope", params={}, state_token=None)
+
+    assert [code(come_back) for _ in range(32)] == ["provider_not_found"] * 30 + ["rate_limited"] * 2
 
 
 def test_it_is_said_once_that_there_is_no_address(host, caplog):

@@ -185,3 +185,4 @@ def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
     cancel_pending_changes(request, user)
+    request.host.limits.forget_mails(request, [email_key(user.email)] if user.email else [])
