@@ -421,7 +421,13 @@ class Request:
                 raise
             if any(row.must_store for row in rows):
                 raise RequiredPluginFailed(name, "insert") from error
-            log.error("rows of plugin %s were not stored: %s", name, type(error).__name__)
+            log.error(
+                "rows of plugin %s were not stored: %s (tables %s, request %s)",
+                name,
+                type(error).__name__,
+                ", ".join(sorted({row.table.name for row in rows})),
+                self.id,
+            )
 
     def _insert_undoably(self, rows: list[QueuedRow]) -> None:
         """All rows or none. One row needs no savepoint where a statement that fails undoes itself."""
