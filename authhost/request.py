@@ -103,6 +103,8 @@ class Request:
         """How many calls of hooks are under way, one within the other."""
         self.savepoints: list[int] = []
         """The depths of those that have written, so that there is a savepoint to go back to."""
+        self._before: list[tuple[Any, ...]] = []
+        """What each of these calls goes back to: who was logged in, and what the flow was about."""
         self._phase = Phase.NEW
         self._token = session_token
         self._loaded = False
@@ -220,6 +222,8 @@ class Request:
         if not self.savepoints or self.savepoints[-1] != self.depth or self._connection is None:
             return
         self.savepoints.pop()
+        state, self.identifier_digest, self.provider = self._before.pop()
+        self.restore(state)
         if self._db is not None:
             self._db.rollback()
         if not was_ended(self._connection):
@@ -238,6 +242,7 @@ class Request:
         self._settle_db()
         self.connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
         self.savepoints.pop()
+        self._before.pop()
 
     def savepoint(self) -> NestedTransaction:
         """Begin what a flow undoes when it fails."""
@@ -278,6 +283,7 @@ class Request:
             self._settle_db()
             self._connection.exec_driver_sql(f"SAVEPOINT {self._savepoint}")
             self.savepoints.append(self.depth)
+            self._before.append((self.state(), self.identifier_digest, self.provider))
         return self._connection
 
     @property
@@ -396,6 +402,7 @@ class Request:
 
     def _close(self) -> None:
         self.savepoints.clear()
+        self._before.clear()
         if self._db is not None:
             self._db.close()
             self._db = None
