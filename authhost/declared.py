@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import authhost_hookspecs as contract
 
-from authhost.guard import FAILURES
+from authhost.guard import FAILURES, check_ran
 
 T = TypeVar("T")
 Implementations = Mapping[str, Callable[[], Any]]
@@ -86,6 +86,7 @@ def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind:
         return None
     try:
         declared = implementations[hook]()
+        check_ran(declared)
     except FAILURES as error:
         raise PluginRefused(
             f"{hook} failed ({type(error).__name__}: {error}); repair or uninstall it, or block it"

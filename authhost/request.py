@@ -116,6 +116,8 @@ class Request:
         """How many calls of hooks are under way, one within the other."""
         self.savepoints: list[int] = []
         """The depths of those that have written, so that there is a savepoint to go back to."""
+        self._before: list[tuple[Any, ...]] = []
+        """What each of these calls goes back to: who was logged in, and what the flow was about."""
         self._phase = Phase.NEW
         self._token = session_token
         self._device_token = device_token
@@ -245,6 +247,8 @@ class Request:
         if not self.savepoints or self.savepoints[-1] != self.depth or self._connection is None:
             return
         self.savepoints.pop()
+        state, self.identifier_digest, self.provider = self._before.pop()
+        self.restore(state)
         if self._db is not None:
             self._db.rollback()
         if not was_ended(self._connection):
@@ -263,6 +267,7 @@ class Request:
         self._settle_db()
         self.connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
         self.savepoints.pop()
+        self._before.pop()
 
     def savepoint(self) -> NestedTransaction:
         """Begin what a flow undoes when it fails."""
@@ -303,6 +308,7 @@ class Request:
             self._settle_db()
             self._connection.exec_driver_sql(f"SAVEPOINT {self._savepoint}")
             self.savepoints.append(self.depth)
+            self._before.append((self.state(), self.identifier_digest, self.provider))
         return self._connection
 
     @property
@@ -451,6 +457,7 @@ class Request:
 
     def _close(self) -> None:
         self.savepoints.clear()
+        self._before.clear()
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -476,7 +483,13 @@ class Request:
                 raise
             if any(row.must_store for row in rows):
                 raise RequiredPluginFailed(name, "insert") from error
-            log.error("rows of plugin %s were not stored: %s", name, type(error).__name__)
+            log.error(
+                "rows of plugin %s were not stored: %s (tables %s, request %s)",
+                name,
+                type(error).__name__,
+                ", ".join(sorted({row.table.name for row in rows})),
+                self.id,
+            )
 
     def _insert_undoably(self, rows: list[QueuedRow]) -> None:
         """All rows or none. One row needs no savepoint where a statement that fails undoes itself."""

@@ -399,6 +399,36 @@ def test_a_flow_inside_a_hook_is_undone_when_the_hook_fails(make_host, run):
     assert stored(host) == ["ready ann"]
 
 
+@pytest.mark.parametrize("then", ["login", "logout"])
+def test_who_is_logged_in_is_undone_with_a_flow_inside_a_hook(make_host, run, then):
+    seen = []
+
+    def first(request, user):
+        if seen:
+            return
+        seen.append(request.user.email)
+        request.host.account.logout(request)
+        if then == "login":
+            request.host.account.login(request, identifier="bob@example.org", password=PASSWORD)
+        seen.append(request.user and request.user.email)
+        fails()
+
+    def second(request, user):
+        seen.append(request.user.email)
+
+    host = make_host({"a": Hooked("user_logged_in", first), "b": Hooked("user_logged_in", second)})
+    seen.append("not yet")
+    run(host, "signup", email="bob@example.org", password=PASSWORD)
+    seen.clear()
+    with host.request() as request:
+        result = host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        assert request.user.email == "ann@example.org"
+    inside = ["bob@example.org"] * 2 if then == "login" else [None]
+    assert seen == ["ann@example.org", *inside, "ann@example.org"]
+    with host.request(session_token=result.session_token) as request:
+        assert request.user.email == "ann@example.org"
+
+
 def test_a_flow_inside_a_hook_is_kept_when_the_hook_ends_well(make_host, run, caplog):
     host = make_host({"inner": Inner(), "outer": outer(lambda request: None)}, email_verification="none")
     notes.create(host.engine)

@@ -760,6 +760,15 @@ def seen_by_pluggy(plugin):
     return len(manager.hook.before_login.get_hookimpls())
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("hook", ["register_settings", "register_tables"])
+def test_a_declaration_that_never_ran_is_refused(hook):
+    async def later(): ...
+
+    plugin = module(declares=hookimpl(lambda: later(), specname=hook))
+    assert f"{hook} failed (UnusableResult: it returned a coroutine" in refusal_of(plugin)
+
+
 @given(shapes())
 def test_whatever_pluggy_calls_is_called_or_refused(plugin):
     with warnings.catch_warnings():
