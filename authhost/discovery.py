@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
-from importlib.metadata import EntryPoint, entry_points
-from types import SimpleNamespace
-from typing import Any, NamedTuple, TypeVar
+from importlib.metadata import Distribution, EntryPoint, entry_points
+from typing import Any, NamedTuple
 
 import authhost_hookspecs as contract
 import pluggy
@@ -22,44 +19,24 @@ from authhost.guard import (
     HookStats,
     guard,
     guard_delivery,
+    guard_delivery_wrapper,
     guard_lifecycle,
     guard_veto,
     guard_wrapper,
     timed,
-    timed_wrapper,
 )
+from authhost.implementations import GUARDED as GUARDED
+from authhost.implementations import LIFECYCLE as LIFECYCLE
+from authhost.implementations import NOTIFICATIONS as NOTIFICATIONS
+from authhost.implementations import SPEC_ARGUMENTS as SPEC_ARGUMENTS
+from authhost.implementations import SPEC_MODULES as SPEC_MODULES
+from authhost.implementations import VETOES as VETOES
+from authhost.implementations import WRAPPABLE as WRAPPABLE
+from authhost.implementations import Implementation, implementations_of
 from authhost.settings import Settings
 from authhost.trace import Trace
 
 log = logging.getLogger("authhost.plugins")
-T = TypeVar("T")
-
-NOTIFICATIONS = frozenset(
-    name
-    for module in (contract.account, contract.socialaccount)
-    for name, value in vars(module).items()
-    if inspect.isfunction(value)
-)
-"""The fifteen documented signals."""
-VETOES = frozenset({"before_signup", "before_login"})
-LIFECYCLE = frozenset({"host_started", "host_stopping"})
-GUARDED = NOTIFICATIONS | {
-    "account_ready",
-    "flow_refused",
-    "password_reset_requested",
-    "session_ended",
-    "social_login_begun",
-    "user_deactivated",
-    "user_reauthenticated",
-}
-WRAPPABLE = GUARDED | {"deliver_message"}
-SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
-SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
-    name: tuple(inspect.signature(value).parameters)
-    for module in SPEC_MODULES
-    for name, value in vars(module).items()
-    if inspect.isfunction(value) and value.__module__ == module.__name__
-}
 
 
 class Installed(NamedTuple):
@@ -90,11 +67,17 @@ class PluginRecord:
     guarded: GuardedPlugin | None = None
     view: Any = None
     """What pluggy knows of the plugin: its functions under the guard."""
+    unknown_hooks: tuple[str, ...] = ()
+    """Hooks that it implements with ``optionalhook=True`` and that this contract does not have."""
 
     @property
     def stats(self) -> Mapping[str, HookStats]:
         """Calls, failures and time so far, by hook."""
         return self.guarded.stats if self.guarded is not None else {}
+
+
+class PluginView:
+    """What is registered with pluggy in a plugin's place: its functions under the guard, by hook."""
 
 
 class PluginRegistry:
@@ -114,56 +97,73 @@ class PluginRegistry:
             self.records.append(self._accept(name, source))
         # pluggy calls the last one registered first: this makes the order that of the names.
         for record in reversed(list(self.loaded())):
-            record.view = self._view(record)
             self.manager.register(record.view, record.name)
         self._check_required()
 
     def _accept(self, name: str, source: object) -> PluginRecord:
         record = PluginRecord(name, "blocked")
-        distribution = source.entry_point.dist if isinstance(source, Installed) else None
+        entry_point = _entry_point(source)
+        distribution = entry_point.dist if entry_point is not None else None
         if distribution is not None:
             record.distribution, record.version = distribution.name, distribution.version
-        if isinstance(source, Installed):
-            record.entry_point = source.entry_point.value
+        if entry_point is not None:
+            record.entry_point = entry_point.value
         allowed = self.settings.plugins
         if name in self.settings.blocked_plugins or (allowed is not None and name not in allowed):
             record.reason = "blocked by the settings"
             return record
         try:
-            if any(each.name == name for each in self.loaded()):
-                raise PluginRefused(
-                    f"another plugin is named {name!r}; rename its entry point or uninstall one of them"
-                )
-            check_contract(distribution)
-            record.plugin = _load(source)
-            implementations = {hook: function for hook, function, _ in _implementations(record.plugin)}
-            record.hooks = tuple(implementations)
-            record.settings_class = declared_settings(implementations)
-            record.tables = declared_tables(implementations)
-        except PluginRefused as refusal:
-            record.status, record.reason, record.hooks = "refused", str(refusal), ()
-            log.warning("plugin %s was refused: %s", name, refusal)
+            self._inspect(record, source, distribution)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever its attributes do when they are looked at
+            record.status, record.reason, record.hooks = "refused", _reason(error), ()
+            record.settings_class = record.tables = record.view = record.guarded = None
+            log.warning("plugin %s was refused: %s", name, record.reason)
             if self.settings.strict:
-                raise ConfigurationError(f"plugin {name} was refused: {refusal}") from refusal
+                raise ConfigurationError(f"plugin {name} was refused: {record.reason}") from error
         else:
             record.status = "loaded"
+            if record.unknown_hooks:
+                unknown = ", ".join(record.unknown_hooks)
+                log.info("plugin %s implements %s, which this contract does not have", name, unknown)
         return record
 
-    def _view(self, record: PluginRecord) -> object:
+    def _inspect(self, record: PluginRecord, source: object, distribution: Distribution | None) -> None:
+        """Fill ``record``; raise `PluginRefused`, or whatever the plugin's code raises."""
+        if any(each.name == record.name for each in self.loaded()):
+            raise PluginRefused(
+                f"another plugin is named {record.name!r}; rename its entry point or uninstall one of them"
+            )
+        check_contract(distribution)
+        record.plugin = plugin = _load(source)
+        same = next((each.name for each in self.loaded() if each.plugin is plugin), None)
+        if same is not None:
+            raise PluginRefused(
+                f"it is the same object as plugin {same!r}, and would be called twice; "
+                "take one of the two names away"
+            )
+        found, unknown = implementations_of(plugin)
+        record.hooks, record.unknown_hooks = tuple(each.hook for each in found), tuple(unknown)
+        functions = {each.hook: each.function for each in found}
+        record.settings_class = declared_settings(functions)
+        record.tables = declared_tables(functions)
+        record.view = self._view(record, found)
+
+    def _view(self, record: PluginRecord, implementations: list[Implementation]) -> PluginView:
         plugin = record.guarded = GuardedPlugin(
             record.name,
             record.name in self.settings.required_plugins,
             round(self.settings.slow_hook * 1e9),
         )
-        view = SimpleNamespace()
-        for hook, function, options in _implementations(record.plugin):
+        view = PluginView()
+        for each in implementations:
+            function = each.function
             if self.trace is not None:
-                function = self.trace.watched(record.name, hook, function)
-            guarded = _guard_of(hook, wrapper=options["wrapper"])(plugin, hook, function)
-            contract.hookimpl(
-                wrapper=options["wrapper"], tryfirst=options["tryfirst"], trylast=options["trylast"]
-            )(guarded)
-            setattr(view, hook, guarded)
+                function = self.trace.watched(record.name, each.hook, function)
+            guarded = _guard_of(each.hook, wrapper=each.wrapper)(plugin, each.hook, function)
+            marked = contract.hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
+            setattr(view, each.hook, marked(guarded))
         return view
 
     def _check_required(self) -> None:
@@ -187,7 +187,7 @@ class PluginRegistry:
                 commands = record.view.register_commands()
                 named = {command.name: command for command in commands}
             except FAILURES as error:
-                log.error("the commands of plugin %s failed to load: %s", record.name, type(error).__name__)
+                _failed_to_load("commands", record, "register_commands", error)
                 continue
             found |= {name: command for name, command in named.items() if name not in found}
         return found
@@ -198,21 +198,39 @@ class PluginRegistry:
         for record in self.loaded():
             if "register_providers" not in record.hooks:
                 continue
+            own: dict[str, contract.Provider] = {}
             try:
-                declared = list(record.view.register_providers())
+                for each in record.view.register_providers():
+                    if isinstance(each, contract.Provider):
+                        own.setdefault(each.id, each)
+                    else:
+                        log.error("plugin %s declares a %s as provider", record.name, type(each).__name__)
             except FAILURES as error:
-                log.error("the providers of plugin %s failed to load: %s", record.name, type(error).__name__)
+                _failed_to_load("providers", record, "register_providers", error)
                 continue
-            for each in declared:
-                if isinstance(each, contract.Provider):
-                    found.setdefault(each.id, each)
-                else:
-                    log.error("plugin %s declares a %s as provider", record.name, type(each).__name__)
+            found |= {name: each for name, each in own.items() if name not in found}
+        return found
+
+    def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
+        """The plugins' checks by plugin. A plugin whose checks fail to load has none."""
+        found = {}
+        for record in self.loaded():
+            if "register_checks" not in record.hooks:
+                continue
+            try:
+                found[record.name] = list(record.view.register_checks())
+            except FAILURES as error:
+                log.error("the checks of plugin %s failed to load: %s", record.name, type(error).__name__)
         return found
 
     def loaded(self) -> Iterator[PluginRecord]:
         """The accepted plugins, in the order in which they are called."""
         return (record for record in self.records if record.status == "loaded")
+
+
+def _failed_to_load(what: str, record: PluginRecord, hook: str, error: BaseException) -> None:
+    at = record.guarded.place(hook, error) if record.guarded is not None else "?"
+    log.error("the %s of plugin %s failed to load: %s at %s", what, record.name, type(error).__name__, at)
 
 
 def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
@@ -224,7 +242,7 @@ def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
     if hook in LIFECYCLE:
         return guard_lifecycle
     if hook == "deliver_message":
-        return timed_wrapper if wrapper else guard_delivery
+        return guard_delivery_wrapper if wrapper else guard_delivery
     return timed
 
 
@@ -233,78 +251,36 @@ def _installed() -> Iterator[tuple[str, Installed]]:
         yield entry_point.name, Installed(entry_point)
 
 
+def _entry_point(source: object) -> EntryPoint | None:
+    """By the real type: an object may raise when it is asked for its class."""
+    return source.entry_point if type(source) is Installed else None
+
+
 def _load(source: object) -> object:
-    if not isinstance(source, Installed):
+    entry_point = _entry_point(source)
+    if entry_point is None:
         return source
     try:
-        return source.entry_point.load()
-    except (Exception, SystemExit) as error:
+        return entry_point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # pytest.skip and its like, too
         raise PluginRefused(
-            f"{source.entry_point.value} does not import ({type(error).__name__}: {error}); "
+            f"{entry_point.value} does not import ({type(error).__name__}: {_text(error)}); "
             "repair or uninstall it, or block it"
         ) from error
 
 
-def _implementations(plugin: object) -> list[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
-    """List a plugin's hooks, or raise `PluginRefused` for what would go wrong later."""
-    if inspect.isclass(plugin):
-        raise PluginRefused(
-            f"it is the class {plugin.__name__}; the entry point must name an instance or a module"
-        )
-    found: list[tuple[str, Callable[..., Any], Mapping[str, Any]]] = []
-    for name in dir(plugin):
-        if name.startswith("__"):
-            continue
-        function = inspect.getattr_static(plugin, name)
-        options = getattr(function, f"{contract.PROJECT_NAME}_impl", None)
-        if options is None:
-            _check_undecorated(plugin, name, function)
-            continue
-        hook = options.get("specname") or name
-        _check_signature(hook, function, options)
-        if any(hook == other for other, _, _ in found):
-            raise PluginRefused(f"{hook} is implemented twice; one of the two would never be called")
-        found.append((hook, getattr(plugin, name), options))
-    if not found:
-        raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
-    return found
+def _reason(error: BaseException) -> str:
+    """Why a plugin is refused, as a sentence."""
+    if isinstance(error, PluginRefused):
+        return str(error)
+    kind = type(error).__name__
+    return f"it cannot be inspected ({kind}: {_text(error)}); repair or uninstall it, or block it"
 
 
-def _check_undecorated(plugin: object, name: str, function: object) -> None:
-    if not inspect.isroutine(function):
-        return
-    for attribute in getattr(function, "__dict__", ()):
-        if attribute.endswith("_impl") and name in SPEC_ARGUMENTS:
-            raise PluginRefused(
-                f"{name} bears the marker of project {attribute[:-5]!r}; use authhost_hookspecs.hookimpl"
-            )
-    own_module = getattr(plugin, "__name__", None) or type(plugin).__module__
-    if name in SPEC_ARGUMENTS and getattr(function, "__module__", None) == own_module:
-        raise PluginRefused(f"{name} bears a hook's name but is not decorated; add @hookimpl")
-
-
-def _check_signature(hook: str, function: Callable[..., Any], options: Mapping[str, Any]) -> None:
-    spec = SPEC_ARGUMENTS.get(hook)
-    if spec is None:
-        near = get_close_matches(hook, SPEC_ARGUMENTS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; see `authhost hooks`"
-        raise PluginRefused(f"there is no hook {hook!r}{hint}")
-    if options.get("hookwrapper"):
-        raise PluginRefused(f"{hook} is an old-style hookwrapper; use @hookimpl(wrapper=True)")
-    if options.get("wrapper") and hook in VETOES:
-        raise PluginRefused(f"{hook} may not be wrapped, since a wrapper could hide another plugin's refusal")
-    if options.get("wrapper") and hook not in WRAPPABLE:
-        raise PluginRefused(f"{hook} may not be wrapped, since it is about each plugin by itself")
-    if inspect.iscoroutinefunction(function):
-        raise PluginRefused(f"{hook} is an async def, which would never run; make it a plain function")
-    parameters = [p for p in inspect.signature(function).parameters.values() if p.name != "self"]
-    for parameter in parameters:
-        if parameter.name not in spec or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            near = get_close_matches(parameter.name, spec, 1)
-            hint = f"; did you mean {near[0]!r}?" if near and near[0] != parameter.name else ""
-            raise PluginRefused(
-                f"{hook} asks for {parameter} in a way the contract does not offer{hint}; "
-                f"its arguments are ({', '.join(spec)}), each a plain positional one"
-            )
-        if parameter.default is not parameter.empty:
-            raise PluginRefused(f"{hook} gives {parameter.name} a default; remove it")
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:
+        return "an error without a text"

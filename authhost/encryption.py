@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from authhost_hookspecs import CannotOpen
+
 from authhost.errors import AuthHostError
 
 if TYPE_CHECKING:
@@ -15,8 +17,12 @@ if TYPE_CHECKING:
 
     from authhost.settings import Settings
 
+CORE, PLUGINS = b"authhost.encryption", b"authhost.encryption.plugins"
+"""Each use has keys of its own: what one has sealed, the other cannot open."""
+NO_KEY = "encryption_keys has no key that opens this; was one removed?"
 
-class Undecipherable(AuthHostError):
+
+class Undecipherable(AuthHostError, CannotOpen):
     """What is stored was encrypted with a key that the settings do not have any more."""
 
 
@@ -28,9 +34,16 @@ class Encryption:
 
     @cached_property
     def _fernet(self) -> MultiFernet:
+        return self._keys_for(CORE)
+
+    @cached_property
+    def _plugins(self) -> MultiFernet:
+        return self._keys_for(PLUGINS)
+
+    def _keys_for(self, use: bytes) -> MultiFernet:
         from cryptography.fernet import MultiFernet
 
-        return MultiFernet([_fernet(key) for key in self._keys])
+        return MultiFernet([_fernet(key, use) for key in self._keys])
 
     def seal(self, value: Mapping[str, Any]) -> bytes:
         """``value``, which JSON can express, so that only the holder of the key can read it."""
@@ -43,19 +56,37 @@ class Encryption:
         try:
             opened: dict[str, Any] = json.loads(self._fernet.decrypt(sealed))
         except InvalidToken as error:
-            raise Undecipherable("encryption_keys has no key that opens this; was one removed?") from error
+            raise Undecipherable(NO_KEY) from error
         return opened
 
     def rotate(self, sealed: bytes) -> bytes:
         """The same under the first key; raises `Undecipherable`."""
         return self.seal(self.open(sealed))
 
+    def seal_text(self, text: str, purpose: str) -> str:
+        """Encrypt a plugin's text, together with what it is for. The result is ASCII."""
+        if not isinstance(text, str):
+            raise TypeError(f"only text can be sealed, not {type(text).__name__}")
+        return self._plugins.encrypt(json.dumps([purpose, text]).encode()).decode("ascii")
 
-def _fernet(key: str) -> Fernet:
+    def open_text(self, sealed: str, purpose: str) -> str:
+        """Return the text that `seal_text` was given; raises `Undecipherable`."""
+        from cryptography.fernet import InvalidToken
+
+        try:
+            sealed_for, text = json.loads(self._plugins.decrypt(sealed.encode()))
+        except (InvalidToken, UnicodeEncodeError, AttributeError) as error:
+            raise Undecipherable(NO_KEY) from error
+        if sealed_for != purpose:
+            raise Undecipherable("this was sealed for another purpose; was it moved to another row or table?")
+        return str(text)
+
+
+def _fernet(key: str, use: bytes) -> Fernet:
     """A key of any text: HKDF-SHA256 (RFC 5869) makes the 256 bits that Fernet wants."""
     from cryptography.fernet import Fernet
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-    derived = HKDF(SHA256(), 32, salt=None, info=b"authhost.encryption").derive(key.encode())
+    derived = HKDF(SHA256(), 32, salt=None, info=use).derive(key.encode())
     return Fernet(base64.urlsafe_b64encode(derived))

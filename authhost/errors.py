@@ -14,6 +14,17 @@ class ConfigurationError(AuthHostError):
     """The settings, the plugins or the database do not fit; the message says what to do."""
 
 
+class UnitOfWorkClosed(AuthHostError, RuntimeError):
+    """A request was used outside its ``with`` block; the message says what to do."""
+
+
+class HostClosed(AuthHostError, RuntimeError):
+    """A host was used after `AuthHost.close`."""
+
+    def __init__(self) -> None:
+        super().__init__("this host is closed; make a new AuthHost, and close it when the application ends")
+
+
 class RequiredPluginFailed(AuthHostError):
     """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
+from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Engine
@@ -16,13 +17,15 @@ from authhost.devices import Devices
 from authhost.discovery import PluginRegistry
 from authhost.dispatch import Hooks
 from authhost.encryption import Encryption
-from authhost.errors import ConfigurationError
+from authhost.errors import ConfigurationError, HostClosed
 from authhost.guard import HookStats
 from authhost.ids import Identifiers
+from authhost.inputs import identifier_key
 from authhost.keys import derive
 from authhost.passwords import Passwords
 from authhost.providers.registry import Providers
 from authhost.ratelimits import RateLimits
+from authhost.refusals import Refusals
 from authhost.request import Request
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
@@ -58,6 +61,8 @@ class AuthHost:
         upgrade_database: bool = False,
         check_database: bool = True,
     ) -> None:
+        self.closed = False
+        """Whether `close` has been called: requests, flows and maintenance then raise `HostClosed`."""
         self.settings = settings
         self.clock = clock
         self._identifiers = Identifiers(clock)
@@ -84,6 +89,7 @@ class AuthHost:
         self.passwords = Passwords(settings)
         self.limits = RateLimits(settings)
         self.devices = Devices(settings.secret_keys)
+        self.refusals = Refusals()
         self.encryption = Encryption(settings)
         self.providers = Providers(settings, self.registry.providers, clock)
         self._hash_keys = {use: self.signing_keys(use) for use in ("identifier", "plugins")}
@@ -116,8 +122,10 @@ class AuthHost:
 
         ``session_token``, ``pending_token`` and ``device_token`` are those of
         this browser's cookies. ``language`` is what the user has chosen, or the
-        browser's Accept-Language.
+        browser's Accept-Language. A request that is used outside its block raises
+        `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
+        self._check_not_closed()
         return Request(
             self,
             ip_address=ip_address,
@@ -140,10 +148,12 @@ class AuthHost:
 
     def upgrade_database(self) -> None:
         """Apply all migrations, authhost's own and the plugins'."""
+        self._check_not_closed()
         migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
         """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
+        self._check_not_closed()
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
 
     @property
@@ -160,19 +170,25 @@ class AuthHost:
         return _hashed(self._hash_keys["plugins"][0], value)
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed.
+        """What ``request.identifier_digest`` is where ``identifier`` was typed, an address or a username.
 
-        It has a key of its own: nobody gets at a plugin's `keyed_hash` by
-        typing at a login what that plugin hashes.
+        It is brought into the form in which a login looks it up first. It has a
+        key of its own: nobody gets at a plugin's `keyed_hash` by typing at a login
+        what that plugin hashes.
         """
-        return _hashed(self._hash_keys["identifier"][0], identifier)
+        return self.key_digest(identifier_key(identifier))
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
         """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
 
         A record that was written under a former key is found by one of the others.
         """
-        return tuple(_hashed(key, identifier) for key in self._hash_keys["identifier"])
+        typed = identifier_key(identifier)
+        return tuple(_hashed(key, typed) for key in self._hash_keys["identifier"])
+
+    def key_digest(self, key: str) -> str:
+        """Return the `identifier_digest` of what `inputs.identifier_key` has returned."""
+        return _hashed(self._hash_keys["identifier"][0], key)
 
     def signing_keys(self, use: str) -> tuple[bytes, ...]:
         """Return the keys of one ``use``, derived from each key of ``secret_key`` (256 bits each).
@@ -180,6 +196,26 @@ class AuthHost:
         The first one signs. What was signed with one of the others is still genuine.
         """
         return tuple(derive(key, use) for key in self.settings.secret_keys)
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the first of ``encryption_keys``, bound to ``purpose``.
+
+        For plugins' tables: what a plugin has sealed opens neither for another
+        purpose nor as something of the core. Raises ``TypeError`` for what is no text.
+        """
+        return self.encryption.seal_text(text, purpose)
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
+
+        Raises `authhost.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
+        """
+        return self.encryption.open_text(sealed, purpose)
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        path = self.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
+        return self.settings.base_url + path
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""
@@ -198,14 +234,21 @@ class AuthHost:
         """Let the plugins stop, and close the connections. May be called twice."""
         if self._open:
             self._open = False
+            self.refusals.record_overdue(self, all_windows=True)
             self.hooks.host_stopping(self)
+        self.closed = True
         self.engine.dispose()
 
     def __enter__(self) -> Self:
+        self._check_not_closed()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _check_not_closed(self) -> None:
+        if self.closed:
+            raise HostClosed
 
     def _check_database(self) -> None:
         late = [

@@ -10,10 +10,15 @@ from uuid import UUID
 
 COUNTER_BITS = 74
 STEP_BITS = 32
+SET_BACK_MS = 30 * 60 * 1000
+"""A clock that goes back by more milliseconds than this was wrong before, and is followed."""
 
 
 class Identifiers:
     """Each is later than the one before, within this process (section 6.2, method 2).
+
+    A clock that is set back by more than half an hour is the exception: else a
+    process that was a day ahead would go on making identifiers of tomorrow.
 
     A library would take the time from the machine, and a test that moves the
     host's clock would have records whose identifiers and times disagree.
@@ -28,7 +33,7 @@ class Identifiers:
         """The next one."""
         now = int(self._clock().timestamp() * 1000) << COUNTER_BITS
         with self._lock:
-            if now > self._last:
+            if now > self._last or now < self._last - (SET_BACK_MS << COUNTER_BITS):
                 # The first bit is left free, so that counting does not run into the time.
                 value = now | randbits(COUNTER_BITS - 1)
             else:

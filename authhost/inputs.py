@@ -137,3 +137,11 @@ def username(value: object, shortest: int, longest: int, scripts: Iterable[str] 
             "username may have letters, digits, and the characters . _ - alone.", field="username"
         )
     return name
+
+
+def identifier_key(typed: str) -> str:
+    """Return the key of `identifier`; of what a login refuses unread, the form of a name."""
+    try:
+        return identifier(typed).key
+    except InvalidInput:
+        return key_of(typed)

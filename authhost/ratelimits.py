@@ -26,7 +26,8 @@ DEFAULTS: Mapping[str, str] = {
     "signup": "20/minute/ip, 60/hour/ip",
     "login": "30/minute/ip",
     "login_failed": "10/minute/ip, 5/5 minute/key+ip, 100/30 day/key",
-    "known_device": "5/5 minute/key, 100/30 day/key",
+    "known_device": "20/minute/key",
+    "known_device_failed": "5/5 minute/key, 100/30 day/key",
     "reset_password": "20/minute/ip, 60/hour/ip",
     "reset_password_mail": "1/3 minute/key+ip, 5/15 minute/key",
     "reset_password_from_key": "20/minute/ip",
@@ -80,8 +81,16 @@ class RateLimits:
 
         It is not counted in the end where the flow is refused as `Busy`: nothing was tried.
         """
-        counted = self._take(request, (action, key))
-        request.tries.append(lambda: self._give_back(counted))
+        self._try(request, (action, key))
+
+    def hit_for(self, request: Request, user: User | None, action: str, key: str = "") -> None:
+        """Count one ``action`` that concerns ``user``; raises `RateLimited`.
+
+        A browser that has logged in to the account before has a counter of its
+        own, so that others in its network do not lock it out.
+        """
+        device = request.known_device(user)
+        self._try(request, (action, key) if device is None else ("known_device", device))
 
     def attempt(self, request: Request, action: str, key: str) -> None:
         """The same, for an action that is counted by ``key``."""
@@ -122,6 +131,10 @@ class RateLimits:
         """Let a reset be asked for again: the links that were sent before work no longer."""
         for key in email_keys:
             self._clear(request, ("reset_password_mail", key), {"key", "key+ip"})
+
+    def _try(self, request: Request, action: tuple[str, str]) -> None:
+        counted = self._take(request, action)
+        request.tries.append(lambda: self._give_back(counted))
 
     def _take(self, request: Request, *actions: tuple[str, str]) -> Counted:
         """Count all or nothing."""
@@ -183,7 +196,7 @@ class PasswordCheck:
         self._knows = device is not None or _is_logged_in(request, user)
         self._action = ("login_failed", _account(user) if user else f"name {name}")
         if device is not None:
-            self._action = ("known_device", device)
+            self._action = ("known_device_failed", device)
         self._counted: Counted = []
         self._clears, self._failed = True, False
 

@@ -209,10 +209,15 @@ class SocialToken:
 
 @dataclass(frozen=True, slots=True)
 class SocialRedirect:
-    """Where the browser is sent. ``state_token`` belongs in a cookie of this browser until it is back."""
+    """Where the browser is sent. ``state_token`` belongs in a cookie of this browser until it is back.
+
+    ``cookie_name`` is a name for that cookie that no other redirect has:
+    `authhost.socialaccount.cookie_name` finds it for the parameters of the callback.
+    """
 
     url: str
     state_token: str = field(repr=False)
+    cookie_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
+from enum import Enum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
+from sqlalchemy import Connection, Executable, Insert, NestedTransaction, Row, Table, insert
 from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import AuthError, Conflict, InvalidInput, RequiredPluginFailed
+from authhost.errors import (
+    AuthError,
+    Conflict,
+    HostClosed,
+    InvalidInput,
+    RequiredPluginFailed,
+    UnitOfWorkClosed,
+)
 from authhost.guard import FAILURES, GuardedPlugin
 from authhost.inputs import email as parse_email
 from authhost.inputs import ip_address as parse_ip_address
@@ -34,6 +42,22 @@ log = logging.getLogger("authhost")
 
 USER_AGENT_LENGTH = 512
 LANGUAGE_LENGTH = 512
+
+
+class Phase(Enum):
+    """Where a unit of work is in its life."""
+
+    NEW = "has not been entered; use it as `with host.request(…) as request:`"
+    OPEN = ""
+    ENDING = "has been committed, so nothing can be written any more; ask host.request() for another one"
+    ENDED = "has ended with its `with` block; ask host.request() for another one"
+
+
+class Callback(NamedTuple):
+    """What is called after the commit, and the plugin that asked for it, if any."""
+
+    plugin: GuardedPlugin | None
+    run: Callable[[], None]
 
 
 class QueuedRow(NamedTuple):
@@ -84,10 +108,15 @@ class Request:
         self.native = native
         self.caller: GuardedPlugin | None = None
         self.identifier_digest: str | None = None
+        self.repeated = 1
         self.provider: str | None = None
         self.must_store = False
-        self.db_touched = False
         self.pending_token = pending_token
+        self.depth = 0
+        """How many calls of hooks are under way, one within the other."""
+        self.savepoints: list[int] = []
+        """The depths of those that have written, so that there is a savepoint to go back to."""
+        self._phase = Phase.NEW
         self._token = session_token
         self._device_token = device_token
         self._loaded = False
@@ -96,12 +125,12 @@ class Request:
         self._connection: Connection | None = None
         self._db: DatabaseSession | None = None
         self.queued: list[QueuedRow] = []
-        self.callbacks: list[Callable[[], None]] = []
+        self.callbacks: list[Callback] = []
         self.counted: list[Callable[[], None]] = []
         """Each takes back what a rate limit has counted; called where the flow is undone."""
         self.tries: list[Callable[[], None]] = []
         """The same for what the present flow tries; called where it is refused as busy."""
-        self._refusals: list[tuple[str, AuthError, User | None]] = []
+        self._refusals: list[tuple[str, AuthError, User | None, int]] = []
 
     # What plugins and applications read.
 
@@ -145,6 +174,7 @@ class Request:
 
     def user_by_email(self, email: str) -> User | None:
         """The account that owns ``email`` and has verified it, or None."""
+        self.check_open()
         try:
             address = queries.claimed_address(self, parse_email(email).key)
         except InvalidInput:
@@ -168,26 +198,31 @@ class Request:
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
-        path = self.host.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
-        return self.settings.base_url + path
+        return self.host.build_url(name, **values)
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the host's keys, bound to ``purpose``; see `AuthHost.seal`."""
+        return self.host.seal(text, purpose)
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given for ``purpose``; raises `CannotOpen`."""
+        return self.host.open(sealed, purpose)
 
     # What they write.
 
     @property
     def db(self) -> DatabaseSession:
         """The SQLAlchemy session of this unit; a plugin's failed call undoes what it did here."""
+        connection = self.connection
         if self._db is None:
             from sqlalchemy.orm import Session as DatabaseSession
 
-            self._db = DatabaseSession(self.connection, join_transaction_mode="create_savepoint")
-        if self.caller is not None and not self.db_touched:
-            self.db_touched = True
-            if self._db.in_transaction():
-                self._db.commit()
+            self._db = DatabaseSession(connection, join_transaction_mode="create_savepoint")
         return self._db
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         """Queue one row, written just before the commit with all others."""
+        self.check_open(writing=True)
         _insert_into(table, tuple(values))  # a wrong column is named here, where the mistake is
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
@@ -195,27 +230,64 @@ class Request:
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` once this unit has been committed."""
-        self.callbacks.append(callback)
+        self.check_open(writing=True)
+        self.callbacks.append(Callback(self.caller, callback))
 
     # What the guard uses.
 
-    def mark(self) -> tuple[int, int, int]:
+    def mark(self) -> tuple[int, int]:
         """Where the queues stand, for `undo`."""
-        return len(self.queued), len(self.callbacks), len(self.counted)
+        return len(self.queued), len(self.callbacks)
 
-    def undo(self, mark: tuple[int, int, int]) -> None:
-        """Drop what was queued since ``mark``, and what the caller wrote through `db`."""
-        del self.queued[mark[0] :], self.callbacks[mark[1] :]
-        self._uncount(mark[2])
-        if self.db_touched and self._db is not None:
-            self._db.rollback()
-            self.db_touched = False
-
-    def release_db(self) -> None:
-        """Keep what the caller wrote through `db`."""
+    def undo(self, mark: tuple[int, int]) -> None:
+        """Drop what was queued since ``mark``, and what this call of a hook wrote, by whatever way."""
+        self.drop(mark)
+        if not self.savepoints or self.savepoints[-1] != self.depth or self._connection is None:
+            return
+        self.savepoints.pop()
         if self._db is not None:
+            self._db.rollback()
+        if not was_ended(self._connection):
+            with suppress(DBAPIError):  # a plugin may have ended the transaction, savepoint and all
+                self._connection.exec_driver_sql(f"ROLLBACK TO SAVEPOINT {self._savepoint}")
+                self._connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
+
+    def drop(self, mark: tuple[int, int]) -> None:
+        """Drop what was queued since ``mark``."""
+        del self.queued[mark[0] :], self.callbacks[mark[1] :]
+
+    def release_call(self) -> None:
+        """Keep what this call of a hook wrote."""
+        if self.savepoints[-1] != self.depth:
+            return
+        self._settle_db()
+        self.connection.exec_driver_sql(f"RELEASE SAVEPOINT {self._savepoint}")
+        self.savepoints.pop()
+
+    def savepoint(self) -> NestedTransaction:
+        """Begin what a flow undoes when it fails."""
+        connection = self.connection
+        self._settle_db()
+        return connection.begin_nested()
+
+    def _settle_db(self) -> None:
+        """End the savepoint of `db`: released later, it would take those with it that were set since."""
+        if self._db is not None and self._db.in_transaction():
             self._db.commit()
-        self.db_touched = False
+
+    @property
+    def _savepoint(self) -> str:
+        return f"authhost_call_{self.depth}"
+
+    def check_open(self, *, writing: bool = False) -> None:
+        """Raise `UnitOfWorkClosed` outside the ``with`` block, and `HostClosed` for a closed host.
+
+        The callbacks of `on_commit` may read; they may not write, since nothing would commit that.
+        """
+        if self._phase is not Phase.OPEN and (writing or self._phase is not Phase.ENDING):
+            raise UnitOfWorkClosed(f"this request {self._phase.value}")
+        if self.host.closed:
+            raise HostClosed
 
     # What the flows use.
 
@@ -223,8 +295,14 @@ class Request:
     def connection(self) -> Connection:
         """The connection of the transaction; opens it."""
         if self._connection is None:
+            self.check_open(writing=True)
             self._connection = self.host.engine.connect()
             self._connection.begin()
+        if self.depth and (not self.savepoints or self.savepoints[-1] != self.depth):
+            # The first write of a call of a hook, be it by a flow that the plugin calls.
+            self._settle_db()
+            self._connection.exec_driver_sql(f"SAVEPOINT {self._savepoint}")
+            self.savepoints.append(self.depth)
         return self._connection
 
     @property
@@ -239,6 +317,7 @@ class Request:
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
         """All rows of ``statement``: within the transaction if one is open, else by itself."""
+        self.check_open()
         if self._connection is not None:
             return self._connection.execute(statement, values).all()
         with self.host.reader.connect() as connection:
@@ -248,9 +327,9 @@ class Request:
         """Run a writing statement; return the number of rows that it met."""
         return self.connection.execute(statement, values).rowcount
 
-    def meant(self, identifier: str) -> None:
-        """Tell the plugins which name or address was typed, as a keyed hash alone."""
-        self.identifier_digest = self.host.identifier_digest(identifier)
+    def meant(self, key: str) -> None:
+        """Tell the plugins which name or address was typed, as a keyed hash of its key alone."""
+        self.identifier_digest = self.host.key_digest(key)
 
     def known_device(self, user: User | None) -> str | None:
         """The identifier of this browser if it has logged in to ``user``'s account before, else None."""
@@ -281,12 +360,20 @@ class Request:
         """Undo what `log_in` and `log_out` did."""
         self._loaded, self._session, self._user, self._token, self.pending_token = state
 
-    def refused(self, flow: str, error: AuthError, user: User | None) -> None:
-        """Tell the plugins of a refusal. It is stored though the flow is not."""
-        self._refusals.append((flow, error, user))
-        self.host.hooks.flow_refused(self, flow, error, user)
+    def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
+        """Tell the plugins of a refusal, or of so many at once. It is stored though the flow is not."""
+        self._refusals.append((flow, error, user, repeated))
+        self._tell(flow, error, user, repeated)
+
+    def _tell(self, flow: str, error: AuthError, user: User | None, repeated: int) -> None:
+        self.repeated = repeated
+        try:
+            self.host.hooks.flow_refused(self, flow, error, user)
+        finally:
+            self.repeated = 1
 
     def _load(self) -> None:
+        self.check_open()
         if self._loaded:
             return
         self._loaded = True
@@ -309,8 +396,12 @@ class Request:
 
     def commit(self) -> None:
         """Store everything, then run the callbacks. The unit can go on with a new transaction."""
-        if self._db is not None and self._db.in_transaction():
-            self._db.commit()
+        self.check_open(writing=True)
+        self._store()
+        self._call_back()
+
+    def _store(self) -> None:
+        self._settle_db()
         if self.queued:
             self._store_queued()
         if self._connection is not None:
@@ -320,8 +411,13 @@ class Request:
         self._close()
         self._refusals.clear()
         self.counted.clear()
+
+    def _call_back(self) -> None:
         callbacks, self.callbacks = self.callbacks, []
-        for callback in callbacks:
+        for plugin, callback in callbacks:
+            if plugin is not None:
+                plugin.after_commit(self, callback)
+                continue
             try:
                 callback()
             except FAILURES as error:
@@ -329,9 +425,13 @@ class Request:
 
     def rollback(self) -> None:
         """Undo everything that was not committed."""
+        self.check_open(writing=True)
+        self._undo_all()
+
+    def _undo_all(self) -> None:
         self.queued.clear()
         self.callbacks.clear()
-        self._uncount(0)
+        self.uncount(0)
         if self._connection is not None:
             self._connection.rollback()
         self._close()
@@ -342,13 +442,15 @@ class Request:
             give_back()
         self.tries.clear()
 
-    def _uncount(self, since: int) -> None:
+    def uncount(self, since: int) -> None:
+        """Take back what rate limits have counted since there were so many."""
         counted = self.counted[since:]
         del self.counted[since:]
         for give_back in counted:
             give_back()
 
     def _close(self) -> None:
+        self.savepoints.clear()
         if self._db is not None:
             self._db.close()
             self._db = None
@@ -400,6 +502,14 @@ class Request:
             self.connection.execute(_insert_into(table, names), values)
 
     def __enter__(self) -> Request:
+        if self._phase is not Phase.NEW:
+            raise UnitOfWorkClosed(
+                "this request has been entered already, and serves one `with` block; "
+                "ask host.request() for another one"
+            )
+        if self.host.closed:
+            raise HostClosed
+        self._phase = Phase.OPEN
         return self
 
     def __exit__(
@@ -408,22 +518,32 @@ class Request:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        try:
+            self._end(error)
+        finally:
+            self._phase = Phase.ENDED
+            self._undo_all()  # nothing keeps a transaction open
+
+    def _end(self, error: BaseException | None) -> None:
         if error is None or isinstance(error, AuthError):
             try:
-                self.commit()
+                self._store()
             except BaseException as failure:
-                self.rollback()
+                self._undo_all()
                 if isinstance(failure, DBAPIError) and is_deadlock(failure):
                     raise Conflict from failure
                 raise
-            return
-        refusals, self._refusals = self._refusals, []
-        self.rollback()
-        if refusals:
+        else:
+            refusals, self._refusals = self._refusals, []
+            self._undo_all()
+            if not refusals:
+                return
             # An earlier flow of this unit refused: that much is stored all the same.
             for refusal in refusals:
-                self.host.hooks.flow_refused(self, *refusal)
-            self.commit()
+                self._tell(*refusal)
+            self._store()
+        self._phase = Phase.ENDING
+        self._call_back()
 
 
 @lru_cache(maxsize=256)

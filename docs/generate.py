@@ -182,7 +182,10 @@ def providers() -> str:
     for each in BUILT_IN:
         app = App(each.id, each, ProviderSettings(client_id="x"))
         needs = ", ".join(f"`{name}`" for name in app.needs()) or ""
-        trusted = "yes" if each.trusts_emails else "when set"
+        elsewhere = App(each.id, each, ProviderSettings(client_id="x", server="https://other.example"))
+        trusted = (
+            "yes" if elsewhere.trusts_emails else "at its own server" if app.trusts_emails else "when set"
+        )
         built_in.append(
             f"| `{each.id}` | [{each.name}]({each.docs}) | {kind_of(each)} | {needs} | {trusted} |"
         )
@@ -206,7 +209,9 @@ def providers() -> str:
             "## Built in",
             "",
             f'{len(BUILT_IN)} are built in. "Trusted" says whether the provider\'s word that an address is',
-            "verified counts; it is `trust_emails` that decides.",
+            "verified counts where `trust_emails` is not set. Many providers never say that an address is",
+            "verified; their addresses are confirmed by mail. A server that is not the provider's own is",
+            "trusted only where `trust_emails` is set.",
             "",
             "| provider | who | protocol | needs also | trusted |",
             "| --- | --- | --- | --- | --- |",
@@ -236,7 +241,9 @@ def setting_table() -> str:
             *table_of(settings.Settings),
             "## Rate limits",
             "",
-            "Amount / period / what it is counted by: `ip`, `user`, or `key`, which is what was submitted.",
+            "Amount / period / what it is counted by: `ip` (an IPv4 address, or the /64 of an IPv6 address),",
+            "`user` (who is logged in), `key` (the account, name or address that the action concerns), or",
+            "`key+ip` (both together). A period may be a number of units, such as `5/30 minute/key`.",
             "",
             "| action | default |",
             "| --- | --- |",

@@ -146,11 +146,13 @@ def check(url: str, name: str, finished: Counter[str]) -> None:
     for flow, signal_name in (
         ("login", "user_logged_in"),
         ("change_password", "password_changed"),
+        ("request_password_reset", "password_reset_requested"),
         ("reset_password", "password_reset"),
     ):
         assert finished[flow] <= audit[signal_name] <= 1, signal_name
         expected[signal_name] = audit[signal_name]
     expected["account_ready"] = audit["account_ready"]
+    expected["session_ended"] = audit["password_reset"]
     assert audit == +expected, (audit, expected)
     assert bool(sessions) == bool(audit["user_logged_in"] and not audit["password_reset"])
     asked = bool(resets) or bool(audit["password_reset"])

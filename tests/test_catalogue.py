@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +13,13 @@ from urllib.parse import urlsplit
 import pytest
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Profile, Provider
 from authhost_hookspecs.providers import claims_profile
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from authhost.errors import ProviderFailed
+from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
+from authhost.providers.client import read_profile
 from authhost.providers.registry import ID
 
 PROFILES = Path(__file__).parent / "profiles"
@@ -85,6 +92,91 @@ def test_defaults_are_of_places_in_the_addresses(provider: Provider) -> None:
     if isinstance(provider, OAuth2Provider):
         for name in provider.defaults:
             assert any(f"{{{name}}}" in address for address in addresses(provider))
+
+
+ODD = (None, [], [None, 7, ["x"], {}], {}, 7, -1.5, True, "", "x" * 100_000, "\x00\u202e\ud800")
+"""What a provider may send in place of a value: null first of all."""
+FLAGS = ("verified", "email_verified", "is_confirmed", "confirmed", "is_email_verified", "is_email_valid")
+
+
+def places(value: Any, *path: Any) -> Iterator[tuple[Any, ...]]:
+    """The path to each value inside ``value``, those of objects and lists included."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, each in inside:
+        yield (*path, key)
+        yield from places(each, *path, key)
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    changed = deepcopy(document)
+    holder = changed
+    for key in path[:-1]:
+        holder = holder[key]
+    holder[path[-1]] = value
+    return changed
+
+
+def app_of(provider: Provider) -> App:
+    return App(provider.id, provider, ProviderSettings(client_id="x"))
+
+
+@EACH
+def test_any_value_may_be_of_any_type(provider: Provider) -> None:
+    """The login works, perhaps without what was replaced, or it ends in a typed refusal."""
+    documents = recorded(provider)["documents"]
+    before = read_profile(app_of(provider), documents)
+    bears_uid = {
+        path
+        for path in places(documents)
+        if any(
+            fails_or_changes(provider, replaced(documents, path, value), before.uid)
+            for value in ("another", True)
+        )
+    }
+    for path in places(documents):
+        for value in ODD:
+            try:
+                profile = read_profile(app_of(provider), replaced(documents, path, value))
+            except ProviderFailed as error:
+                assert error.fields["reason"] == "profile_malformed"
+                assert path in bears_uid, f"the login is lost with {value!r:.40} at {path}"
+                continue
+            assert path in bears_uid or profile.uid == before.uid
+            assert all(isinstance(each.email, str) for each in profile.emails)
+            verified = [each.email for each in before.emails if each.verified]
+            if path[-1] not in FLAGS:
+                assert all(each.email in [*verified, value] for each in profile.emails if each.verified)
+            for shown in (profile.username, profile.name, profile.picture):
+                assert shown is None or (
+                    isinstance(shown, str) and len(shown) <= 2048 and shown.isprintable()
+                )
+
+
+def fails_or_changes(provider: Provider, documents: Any, uid: str) -> bool:
+    try:
+        return read_profile(app_of(provider), documents).uid != uid
+    except ProviderFailed:
+        return True
+
+
+@EACH
+@settings(max_examples=15, deadline=None)
+@given(data=st.data())
+def test_any_json_in_any_place(provider: Provider, data: st.DataObject) -> None:
+    documents = recorded(provider)["documents"]
+    leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+    json_values = st.recursive(
+        leaves,
+        lambda inside: (
+            st.lists(inside, max_size=3) | st.dictionaries(st.text(max_size=4), inside, max_size=3)
+        ),
+    )
+    for _ in range(data.draw(st.integers(1, 3))):
+        path = data.draw(st.sampled_from(list(places(documents))))
+        documents = replaced(documents, path, data.draw(json_values))
+    with suppress(ProviderFailed):
+        profile = read_profile(app_of(provider), documents)
+        assert 0 < len(profile.uid) <= 255
 
 
 @EACH

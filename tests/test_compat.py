@@ -240,23 +240,61 @@ def test_the_document(tmp_path):
     assert document["axes"]["pluggy"] == [{"label": "1.7.0", "why": ["oldest", "newest"]}]
 
 
+def test_the_pre_release_of_pluggy_is_one_more_environment_that_may_fail(tmp_path):
+    today = axes_of()
+    assert axes.preview(today, "pluggy==1.7.0") is None
+    found = axes.preview(today, "pluggy==1.8.0rc1")
+    assert {axis: choice.label for axis, choice in found.items()} == {
+        "Python": "3.13",
+        "pluggy": "1.8.0rc1",
+        "SQLAlchemy": "2.1.9",
+        "contract": "1.0.0",
+        "passlib": "passlib 1.7.4",
+    }
+    labels = {axis: choice.label for axis, choice in found.items()}
+    cell = driver.Cell(tmp_path / "cell", load(RECIPES[0]), found, tools.Pip())
+    assert cell.result.may_fail
+    failed = Result("audit", labels, failed=["tests: exit 1"], ran=["install"], may_fail=True)
+    [line] = report.previews([*made_up(tmp_path), failed])
+    assert line == (
+        "PRE-RELEASE pluggy 1.8.0rc1, audit: FAILED (tests: exit 1); the run does not fail with it, "
+        "but the next release of pluggy will"
+    )
+    assert "FAILED" not in report.table(today, [failed], [])
+    assert report.document(today, [failed], [], 1)["passed"]
+
+
+@pytest.mark.parametrize("newest", ["pluggy==1.7.0", "pluggy==1.8.0rc1", None])
 @pytest.mark.parametrize(("failed", "code"), [(False, 0), (True, 1)])
-def test_it_ends_with_1_where_a_cell_failed(tmp_path, monkeypatch, capsys, failed, code):
+def test_it_ends_with_1_where_a_cell_failed(tmp_path, monkeypatch, capsys, failed, code, newest):
     def run(cells, pythons, wheels, jobs):
         for cell in cells:
             cell.result.ran = ["install", "conformance"]
         cells[0].result.failed = ["tests: exit 1"] if failed else []
+        for cell in cells:
+            if cell.result.may_fail:
+                cell.result.failed = ["tests: exit 1"]
         return [cell.result for cell in cells]
 
     wheels = driver.Wheels(tmp_path / "authhost_hookspecs-1.1.0-py3-none-any.whl", tmp_path / "host.whl", {})
     monkeypatch.setattr(driver, "run", run)
     monkeypatch.setattr(driver, "_wheels", lambda *given: wheels)
+
+    def prerelease_of(name):
+        if newest is None:
+            raise LookupError("no index answers")
+        return newest
+
     monkeypatch.setattr(driver, "release_of", TODAY.__getitem__)
+    monkeypatch.setattr(driver, "prerelease_of", prerelease_of)
     monkeypatch.setattr(driver, "interpreter", lambda version: None if version == "3.12" else version)
     written = tmp_path / "compat.json"
-    options = ["--home", str(tmp_path), "--only", "audit", "--json", str(written), "--sqlalchemy", "2.0"]
+    options = ["--home", str(tmp_path), "--only", "audit", "--json", str(written), "--sqlalchemy", "newest"]
     assert driver.main(options) == code
     told = capsys.readouterr().out
     assert "LEFT OUT: 2 cells of Python 3.12" in told
-    assert re.search(rf"4 cells in \d+ s, {int(failed)} failed, 1 Pythons left out", told)
+    previews = newest == "pluggy==1.8.0rc1"
+    assert re.search(rf"{4 + previews} cells in \d+ s, {int(failed)} failed, 1 Pythons left out", told)
+    assert ("PRE-RELEASE pluggy 1.8.0rc1, audit: FAILED" in told) is previews
+    assert ("LEFT OUT: the pre-release of pluggy: " in told) is not previews
     assert json.loads(written.read_text())["passed"] is not failed

@@ -216,7 +216,7 @@ class Doubling:
         def ask(request):
             request.insert(notes, {"id": 1, "text": "twice"})
             request.insert(notes, {"id": 1, "text": "twice"})
-            return True
+            return True if hook == "deliver_message" else None
 
         setattr(self, hook, hookimpl(ask, specname=hook))
 

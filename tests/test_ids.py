@@ -8,7 +8,7 @@ from threading import Thread
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authhost.ids import Identifiers
+from authhost.ids import SET_BACK_MS, Identifiers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -23,6 +23,18 @@ def test_each_is_later_than_the_one_before(steps):
         made.append(identifiers.new())
     assert made == sorted(set(made))
     assert {(each.version, each.variant) for each in made} == {(7, "specified in RFC 4122")}
+
+
+@given(st.lists(st.integers(-200_000_000, 200_000_000), max_size=30))
+def test_a_clock_that_is_set_right_is_followed(steps):
+    now = [START]
+    identifiers = Identifiers(lambda: now[0])
+    made = [identifiers.new()]
+    for step in steps:
+        now[0] += timedelta(milliseconds=step)
+        made.append(identifiers.new())
+        assert abs((made[-1].int >> 80) - int(now[0].timestamp() * 1000)) <= SET_BACK_MS
+    assert len(set(made)) == len(made)
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(9000, 1, 1)))

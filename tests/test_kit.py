@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
-from authhost.errors import InvalidCredentials
+from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.errors import InvalidCredentials, InvalidState
 from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing.conformance.behaviour import _bare
 
 
 class Doorbell:
@@ -48,6 +50,35 @@ def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell
     assert doorbell.rings == [("ann@example.org", "127.0.0.1")]
     with pytest.raises(InvalidCredentials):
         run_flow("login", identifier="ann@example.org", password=PASSWORD)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_two_tabs_finish_social_in_any_order(run_flow, order):
+    tabs = [run_flow.start_social(), run_flow.start_social(next="/inbox")]
+    assert len(run_flow.cookies) == 2
+    people = {}
+    for tab in order:
+        sub = f"tab{tab}"
+        result = run_flow.finish_social(tabs[tab], sub=sub, email=f"{sub}@example.org", email_verified=True)
+        people[tab] = result.login.user.email
+        assert result.next == (None, "/inbox")[tab]
+    assert people == {0: "tab0@example.org", 1: "tab1@example.org"}
+    assert run_flow.cookies == {}
+
+
+def test_a_tab_comes_back_once(run_flow):
+    tab, other = run_flow.start_social(), run_flow.start_social()
+    run_flow.finish_social(tab, sub="bob", email="bob@example.org", email_verified=True)
+    with pytest.raises(InvalidState):
+        run_flow.finish_social(tab)
+    assert run_flow.finish_social(other).login
+
+
+def test_a_tab_of_another_browser(run_flow):
+    tab = run_flow.start_social()
+    run_flow.forget()
+    with pytest.raises(InvalidState):
+        run_flow.finish_social(tab)
 
 
 def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):
@@ -96,3 +127,13 @@ class TestFailing:
         shown = capsys.readouterr().err
         assert "a plugin failed in user_logged_in" in shown
         assert "RuntimeError: what the author has to see" in shown
+
+
+def test_the_edges_have_a_value_for_each_argument(make_host, run):
+    """A new hook whose argument is missing there fails every plugin that implements it."""
+    host = make_host()
+    user = run(host, "signup", email="eve@example.org", password=PASSWORD).user
+    with host.request() as request:
+        given = set(_bare(request, user)) | {"request"}
+    wanted = {name for hook in GUARDED | VETOES | {"deliver_message"} for name in SPEC_ARGUMENTS[hook]}
+    assert wanted - given == set()

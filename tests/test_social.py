@@ -31,6 +31,7 @@ from authhost.errors import (
     SocialAccountTaken,
     Vetoed,
 )
+from authhost.socialaccount import cookie_name
 from authhost.socialaccount.begin import own_page
 from authhost.store.tables import addresses, sessions, social_accounts, social_steps, users
 
@@ -638,6 +639,53 @@ def test_unknown_provider_and_process(make, come, ann):
         host.socialaccount.begin(request, "corpse")
     with pytest.raises(InvalidInput):
         come(host, ann, process="steal")
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("kind", ["openid", "oauth1"])
+def test_several_tabs_have_a_cookie_each(make_host, scripted, oauth1, clock, kind, order):
+    clock.now = datetime.now(UTC)
+    settings = {
+        "openid": {"provider": "openid_connect", "server": scripted.url, "client_id": "site"},
+        "oauth1": {"client_id": oauth1.client, "client_secret": oauth1.secret},
+    }
+    host = make_host({"declares": Declares(oauth1.declaration())}, providers={kind: settings[kind]})
+    agree = {"openid": scripted.agree, "oauth1": oauth1.agree}[kind]
+    cookies, tabs = {}, []
+    for target in ("/one", "/two"):
+        with host.request() as request:
+            redirect = host.socialaccount.begin(request, kind, process="redirect", next=target)
+        cookies[redirect.cookie_name] = redirect.state_token
+        tabs.append((agree(redirect.url), target))
+    assert len(cookies) == 2
+    for tab in order:
+        params, target = tabs[tab]
+        with host.request() as request:
+            state_token = cookies.pop(cookie_name(params))
+            result = host.socialaccount.complete(request, kind, params=params, state_token=state_token)
+        assert result.next == target
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"state": ""}, {"state": None}, {"state": "\udc80"}, {"state": ["x"]}, {"state": "x" * 10**6}],
+)
+def test_any_callback_names_a_cookie(params):
+    name = cookie_name(params)
+    assert re.fullmatch(r"__Host-authhost-social-[0-9a-f]{16}", name)
+
+
+def test_the_name_of_the_cookie_tells_nothing(make_host, scripted, clock):
+    clock.now = datetime.now(UTC)
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site"}
+    host = make_host(providers={"corp": app})
+    with host.request() as request:
+        redirect = host.socialaccount.begin(request, "corp")
+    state = parse_qs(urlsplit(redirect.url).query)["state"][0]
+    assert state not in redirect.cookie_name
+    assert redirect.state_token not in redirect.cookie_name + repr(redirect)
+    denied = cookie_name({"state": state, "error": "access_denied"})
+    assert denied == redirect.cookie_name
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ import json
 import logging
 import socket
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import jwt
 import pytest
@@ -17,6 +19,7 @@ from providers import as_json, returned
 from sqlalchemy import func, select
 
 from authhost.errors import (
+    AuthError,
     InvalidIdToken,
     InvalidInput,
     InvalidState,
@@ -24,8 +27,13 @@ from authhost.errors import (
     RateLimited,
 )
 from authhost.providers import http
+from authhost.providers import openid as openid_client
+from authhost.providers.app import App, ProviderSettings
+from authhost.providers.catalogue import BUILT_IN
+from authhost.records import SocialToken
 from authhost.store.tables import metadata, social_steps
 
+PROFILES = Path(__file__).parent / "profiles"
 SECRET = "the-secret-of-the-client"
 
 
@@ -319,6 +327,116 @@ def test_userinfo_does_not_lend_its_address_the_flag_of_another(host, arrive, sc
     assert "email_confirmation_sent" in recorder.names
 
 
+@pytest.mark.parametrize(
+    ("of_token", "of_userinfo", "verified"),
+    [
+        ({"email": "ann@example.org", "email_verified": True}, {"email": None}, True),
+        ({"email": "ann@example.org", "email_verified": True}, {"email": None, "email_verified": None}, True),
+        ({"email": "ann@example.org", "email_verified": True}, {}, True),
+        ({"email": "ann@example.org", "email_verified": True}, {"email": "ann@example.org"}, True),
+        ({"email": "ann@example.org", "email_verified": True}, {"email": "eve@example.org"}, False),
+        ({"email": "ann@example.org", "email_verified": True}, {"email": "ANN@example.org"}, False),
+        (
+            {"email": "ann@example.org", "email_verified": True},
+            {"email": "ann@example.org", "email_verified": False},
+            False,
+        ),
+        ({"email": "ann@example.org"}, {"email_verified": True}, False),
+        ({"email": "ann@example.org"}, {"email": None, "email_verified": True}, False),
+        ({"email": None}, {"email": "ann@example.org", "email_verified": True}, True),
+    ],
+)
+def test_whose_flag_an_address_has(host, arrive, scripted, recorder, of_token, of_userinfo, verified):
+    """A null stands for a claim that is not returned (OpenID Connect Core 1.0, section 5.3.2)."""
+    signed = scripted.signed
+    scripted.id_token = lambda claims: signed({**claims, **of_token})
+    scripted.userinfo = {"sub": scripted.sub, **of_userinfo}
+    assert arrive(host, "bad", scripted.agree).login.user.email in ("ann@example.org", "eve@example.org")
+    assert ("email_confirmation_sent" not in recorder.names) is verified
+
+
+def test_a_provider_without_userinfo(host, arrive, scripted):
+    scripted.metadata["userinfo_endpoint"] = None
+    signed = scripted.signed
+    scripted.id_token = lambda claims: signed({**claims, "email": "ann@example.org", "email_verified": True})
+    assert arrive(host, "bad", scripted.agree).login.authenticated
+    assert "/userinfo" not in scripted.asked
+
+
+def jwt_userinfo(scripted, claims, **header):
+    token = scripted.signed(claims, **header).encode()
+    return lambda handler: (200, {"Content-Type": "application/jwt; charset=utf-8"}, token)
+
+
+def test_signed_userinfo(host, arrive, scripted):
+    claims = {"sub": scripted.sub, "email": "jwt@example.org", "iss": scripted.url, "aud": "site"}
+    scripted.instead["/userinfo"] = jwt_userinfo(scripted, claims)
+    assert arrive(host, "bad", scripted.agree).login.user.email == "jwt@example.org"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"sub": "victim"}, "sub"),
+        ({"iss": "https://evil.example"}, "issuer_mismatch"),
+        ({"aud": "other"}, "audience"),
+    ],
+)
+def test_signed_userinfo_that_cannot_be_trusted(refused, scripted, change, reason):
+    claims = {"sub": scripted.sub, "iss": scripted.url, "aud": "site", **change}
+    scripted.instead["/userinfo"] = jwt_userinfo(scripted, claims)
+    assert refused(InvalidIdToken) == reason
+
+
+def test_signed_userinfo_by_another_key(refused, scripted):
+    other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    token = jwt.encode({"sub": scripted.sub}, other, "RS256", {"kid": scripted.kid}).encode()
+    scripted.instead["/userinfo"] = lambda handler: (200, {"Content-Type": "application/jwt"}, token)
+    assert refused(InvalidIdToken) == "signature"
+
+
+def test_tokens_of_another_type(refused, scripted):
+    signed = scripted.signed
+    scripted.id_token = lambda claims: signed(claims, typ="at+jwt")
+    assert refused(InvalidIdToken) == "type"
+
+
+# A provider that is down.
+
+
+@pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/jwks"])
+def test_a_failure_is_remembered_for_some_seconds(host, arrive, scripted, clock, path):
+    scripted.instead[path] = lambda handler: (500, {}, b"down")
+    for _ in range(3):
+        with pytest.raises(ProviderFailed) as caught:
+            arrive(host, "bad", scripted.agree)
+        assert caught.value.fields == {"reason": "http_error", "status": 500}
+    assert scripted.asked.count(path) == 1
+    scripted.instead.clear()
+    clock.forward(seconds=9)
+    with pytest.raises(ProviderFailed):
+        arrive(host, "bad", scripted.agree)
+    clock.forward(seconds=1)
+    assert arrive(host, "bad", scripted.agree).login.authenticated
+    assert scripted.asked.count(path) == 2
+
+
+def test_a_clock_that_was_set_back_remembers_no_failure(host, arrive, scripted, clock):
+    scripted.instead["/.well-known/openid-configuration"] = lambda handler: (500, {}, b"down")
+    with pytest.raises(ProviderFailed):
+        begun(host)
+    scripted.instead.clear()
+    clock.forward(seconds=-30)
+    assert begun(host).url
+
+
+def test_a_failure_of_one_provider_is_its_own(host, scripted, openid):
+    scripted.instead["/.well-known/openid-configuration"] = lambda handler: (500, {}, b"down")
+    with pytest.raises(ProviderFailed):
+        begun(host)
+    assert begun(host, "good").url
+
+
 def test_keys_are_kept_and_fetched_anew_when_they_change(host, arrive, scripted, monkeypatch):
     arrive(host, "bad", scripted.agree)
     arrive(host, "bad", scripted.agree)
@@ -354,6 +472,29 @@ def bomb(handler):
 
     content = gzip.compress(b'{"a": "' + b"x" * 10_000_000 + b'"}')
     return 200, {"Content-Type": "application/json", "Content-Encoding": "gzip"}, content
+
+
+def bomb_of_bombs(handler):
+    import gzip
+
+    content = gzip.compress(gzip.compress(b'{"a": "' + b"x" * 50_000_000 + b'"}'))
+    return 200, {"Content-Type": "application/json", "Content-Encoding": "gzip, gzip"}, content
+
+
+def half_a_gzip(handler):
+    import gzip
+
+    return 200, {"Content-Encoding": "gzip"}, gzip.compress(b'{"sub": "scripted-1"}')[:-4]
+
+
+def two_gzips(handler):
+    import gzip
+
+    return 200, {"Content-Encoding": "gzip"}, gzip.compress(b'{"sub": "scripted-1"}') * 2
+
+
+def brotli(handler):
+    return 200, {"Content-Encoding": "br"}, b"{}"
 
 
 def redirected(handler):
@@ -394,6 +535,10 @@ def a_list(handler):
         (garbage, "not_json"),
         (ten_megabytes, "too_large"),
         (bomb, "too_large"),
+        (bomb_of_bombs, "encoding"),
+        (half_a_gzip, "encoding"),
+        (two_gzips, "encoding"),
+        (brotli, "encoding"),
         (redirected, "redirected"),
         (redirected_to_http, "redirected"),
         (server_error, "http_error"),
@@ -416,6 +561,149 @@ def test_answers_of_the_profile(refused, scripted, reply, reason):
 def test_answers_of_every_other_address(refused, scripted, reply, path):
     scripted.instead[path] = reply
     assert refused((ProviderFailed, InvalidIdToken))
+
+
+def test_no_encoding_is_asked_for_and_gzip_is_read_all_the_same(host, arrive, scripted):
+    import gzip
+
+    def compressed(handler):
+        content = gzip.compress(json.dumps({"sub": scripted.sub, "email": "gzip@example.org"}).encode())
+        return 200, {"Content-Encoding": "gzip"}, content
+
+    scripted.instead["/userinfo"] = compressed
+    assert arrive(host, "bad", scripted.agree).login.user.email == "gzip@example.org"
+    assert {seen.headers.get("Accept-Encoding") for seen in scripted.seen} == {"identity"}
+
+
+# Where a provider may lead us.
+
+HERE = [
+    "localhost",
+    "localhost.",
+    "LOCALHOST",
+    "idp.localhost",
+    "127.0.0.1",
+    "127.1",
+    "127.0.0.1.",
+    "127.255.255.254",
+    "2130706433",
+    "0x7f.1",
+    "0x7f000001",
+    "0177.0.0.1",
+    "0",
+    "0.0.0.0",
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[::ffff:0.0.0.0]",
+    "[64:ff9b::7f00:1]",
+    "[2002:7f00:1::]",
+]
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_names_of_this_machine(name):
+    assert http.leads_here(f"https://{name}/token")
+    assert http.leads_here(f"https://{name}:8443/token")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "idp.example",
+        "localhost.example",
+        "notlocalhost",
+        "8.8.8.8",
+        "10.0.0.1",
+        "[2001:4860::1]",
+        "",
+        "1.2.3.4.5",
+    ],
+)
+def test_names_of_other_machines(name):
+    assert not http.leads_here(f"https://{name}/token")
+
+
+@pytest.mark.parametrize(
+    ("address", "zone"),
+    [
+        ("127.9.9.9", http.Zone.HERE),
+        ("::ffff:127.0.0.1", http.Zone.HERE),
+        ("0.0.0.0", http.Zone.HERE),
+        ("10.1.2.3", http.Zone.PRIVATE),
+        ("192.168.0.1", http.Zone.PRIVATE),
+        ("169.254.169.254", http.Zone.PRIVATE),
+        ("100.64.0.1", http.Zone.PRIVATE),
+        ("::ffff:10.0.0.1", http.Zone.PRIVATE),
+        ("64:ff9b::a00:1", http.Zone.PRIVATE),
+        ("fe80::1%eth0", http.Zone.PRIVATE),
+        ("fd00::1", http.Zone.PRIVATE),
+        ("8.8.8.8", http.Zone.PUBLIC),
+        ("2001:4860:4860::8888", http.Zone.PUBLIC),
+    ],
+)
+def test_zones(address, zone):
+    assert http.zone_of(address) is zone
+
+
+@pytest.mark.parametrize("name", HERE)
+@pytest.mark.parametrize(
+    "endpoint", ["token_endpoint", "jwks_uri", "userinfo_endpoint", "authorization_endpoint"]
+)
+def test_discovery_that_leads_to_this_machine(make_host, monkeypatch, name, endpoint):
+    issuer = "https://evil.example"
+    found = {"issuer": issuer, endpoint: f"https://{name}/x"}
+    for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
+        found.setdefault(each, f"{issuer}/{each}")
+    monkeypatch.setattr(openid_client, "published", lambda *_: found)
+    app = {"provider": "openid_connect", "server": issuer, "client_id": "site"}
+    with pytest.raises(ProviderFailed) as caught:
+        begun(make_host(providers={"bad": app}))
+    assert caught.value.fields["reason"] == "discovery_malformed"
+
+
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "10.0.0.1", "169.254.169.254", "::1", "fd00::1", "::ffff:10.0.0.1"]
+)
+@pytest.mark.parametrize("endpoint", ["token_endpoint", "jwks_uri", "userinfo_endpoint"])
+def test_discovery_that_leads_to_a_name_inside(monkeypatch, address, endpoint):
+    issuer = "https://evil.example"
+    found = {"issuer": issuer, endpoint: "https://inside.evil.example/x"}
+    for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
+        found.setdefault(each, f"{issuer}/{each}")
+    answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in ("8.8.8.8", address)]
+    monkeypatch.setattr(openid_client, "published", lambda *_: found)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
+    declaration = next(each for each in BUILT_IN if each.id == "openid_connect")
+    app = App("bad", declaration, ProviderSettings(client_id="site", server=issuer))
+    client = openid_client.OpenIDClient(app, declaration, lambda: datetime.now(UTC))
+    with pytest.raises(ProviderFailed) as caught:
+        client.metadata()
+    assert caught.value.fields["reason"] == "private_address"
+
+
+@pytest.mark.parametrize("path", ["/token", "/jwks", "/userinfo"])
+def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripted, path):
+    """Its owner may answer in one way when we look, and in another when we connect."""
+    client = host.providers.client(host.providers.app("bad"))
+    client.metadata()
+    client._zone = http.Zone.PUBLIC  # as if the issuer were not on this machine
+    scripted.asked.clear()
+    ask = {
+        "/token": lambda: client.probe("https://site.example/callback"),
+        "/jwks": client.keys,
+        "/userinfo": lambda: client._userinfo(SocialToken("x"), "ann"),
+    }[path]
+    with pytest.raises(ProviderFailed) as caught:
+        ask()
+    assert caught.value.fields["reason"] == "private_address"
+    assert scripted.asked == []
+
+
+def test_an_issuer_on_this_machine_may_lead_here(host, arrive, scripted):
+    assert arrive(host, "bad", scripted.agree).login.authenticated
+    assert host.providers.client(host.providers.app("bad"))._zone is http.Zone.HERE
 
 
 def test_a_slow_drip_ends(refused, scripted, monkeypatch):
@@ -525,10 +813,44 @@ def test_addresses_of_any_kind(host, arrive, scripted):
     scripted.claims = {"email": "not an address", "email_verified": True}
     assert arrive(host, "bad", scripted.agree).missing == ("email",)
     scripted.claims = {"email": 7, "email_verified": True}
-    with pytest.raises(ProviderFailed):
-        arrive(host, "bad", scripted.agree)
+    assert arrive(host, "bad", scripted.agree).missing == ("email",)
     scripted.claims = {"email": "ann@example.org", "email_verified": "yes"}
     assert arrive(host, "bad", scripted.agree).login.user.email == "ann@example.org"
+
+
+ODD = (None, [], [None, {}], {}, 7, 2**80, -1.5, True, "", "x" * 100_000, "a\x00b", "Ann\u202e")
+
+
+@pytest.mark.parametrize("name", ["facebook", "github", "gitlab", "patreon", "openid_connect", "apple"])
+def test_profiles_with_any_value_in_any_place(make_host, arrive, scripted, clock, name):
+    """From the provider to the database: a login, a form, or a typed refusal."""
+    clock.now = datetime.now(UTC)
+    declared = next(each for each in BUILT_IN if each.id == name)
+    urls = {"authorize_url": "/authorize", "token_url": "/token", "profile_url": "/userinfo"}
+    if isinstance(declared, OAuth2Provider):
+        more = {key: f"{scripted.url}/{key}" for key in declared.more_urls}
+        changed = {key: scripted.url + path for key, path in urls.items()} | {"more_urls": more}
+    else:
+        changed = {"issuer": scripted.url, "userinfo": True, "signed_secret": False}
+    values = {each: getattr(declared, each) for each in declared.__slots__}
+    host = make_host(
+        {"declares": Declares(type(declared)(**{**values, **changed}))},
+        providers={name: {"client_id": "site", "server": scripted.url, "trust_emails": True}},
+    )
+    documents = json.loads((PROFILES / f"{name}.json").read_text())["documents"]
+    documents["sub"] = scripted.sub = documents.get("sub", "scripted-1")
+    documents.pop("iss", None)
+    scripted.instead["/emails"] = lambda handler: as_json(scripted.userinfo["emails"])
+    scripted.userinfo, logins = documents, 0
+    arrive(host, name, scripted.agree)
+    for key in documents:
+        for value in ODD:
+            scripted.userinfo = {**documents, key: value}
+            with suppress(AuthError):
+                result = arrive(host, name, scripted.agree)
+                assert result.login or result.missing
+                logins += bool(result.login and result.login.authenticated)
+    assert logins > len(documents)
 
 
 def test_many_begins_are_too_many(make_host, openid):

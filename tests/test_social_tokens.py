@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -118,6 +118,137 @@ def test_a_refresh_that_is_refused(make, arrive, scripted, clock, recorder):
         token_of(host, result)
     assert (caught.value.fields["reason"], caught.value.fields["error"]) == ("token_refused", "invalid_grant")
     assert recorder.calls[-1][1]["flow"] == "social_token"
+
+
+def test_a_token_without_a_lifetime_is_refreshed_on_demand(make, arrive, scripted, clock):
+    """Salesforce never says when a token ends."""
+    host = make()
+    scripted.token_fields = {"refresh_token": "first", "expires_in": None, "access_token": "old"}
+    result = arrive(host, "corp", scripted.agree)
+    clock.forward(seconds=10**6)
+    assert token_of(host, result).reveal() == "old"
+    scripted.token_fields = {"expires_in": None, "access_token": "new"}
+    assert token_of(host, result, refresh=True).reveal() == "new"
+    assert token_of(host, result).reveal() == "new"
+    assert token_of(host, result).reveal_refresh() == "first"
+    assert scripted.asked.count("/token") == 2
+
+
+def test_a_refresh_on_demand_before_the_end(make, arrive, scripted):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first", "access_token": "old"}
+    result = arrive(host, "corp", scripted.agree)
+    scripted.token_fields = {"access_token": "new", "refresh_token": None}
+    assert token_of(host, result).reveal() == "old"
+    assert token_of(host, result, refresh=True).reveal() == "new"
+    assert token_of(host, result).reveal_refresh() == "first"
+
+
+def test_a_refresh_on_demand_without_a_refresh_token(make, arrive, scripted):
+    host = make()
+    result = arrive(host, "corp", scripted.agree)
+    with pytest.raises(ProviderFailed) as caught:
+        token_of(host, result, refresh=True)
+    assert caught.value.fields["reason"] == "no_refresh_token"
+    assert token_of(host, result).reveal()
+
+
+@pytest.mark.parametrize(
+    ("reply", "fields", "says"),
+    [
+        ((503, {}, b"down"), {"reason": "http_error", "status": 503}, "later"),
+        (
+            (503, {}, b'{"error": "temporarily_unavailable"}'),
+            {"reason": "http_error", "status": 503},
+            "later",
+        ),
+        ((500, {}, b'{"error": "invalid_grant"}'), {"reason": "http_error", "status": 500}, "later"),
+        ((429, {}, b"{}"), {"reason": "http_error", "status": 429}, "later"),
+        ((404, {}, b"<html>"), {"reason": "http_error", "status": 404}, "later"),
+        ((400, {}, b'{"error": "server_error"}'), {"reason": "http_error", "status": 400}, "later"),
+        (
+            (401, {}, b'{"error": "invalid_client"}'),
+            {"reason": "token_refused", "error": "invalid_client"},
+            "later",
+        ),
+        ((401, {}, b"[]"), {"reason": "http_error", "status": 401}, "later"),
+        (
+            (400, {}, b'{"error": "invalid_grant"}'),
+            {"reason": "token_refused", "error": "invalid_grant"},
+            "log in there again",
+        ),
+        (
+            (400, {}, b"error=invalid_grant"),
+            {"reason": "token_refused", "error": "invalid_grant"},
+            "log in there again",
+        ),
+        (
+            (200, {}, b'{"error": "bad_refresh_token"}'),
+            {"reason": "token_refused", "error": "bad_refresh_token"},
+            "log in there again",
+        ),
+    ],
+)
+def test_a_provider_that_is_down_is_told_from_one_that_refuses(
+    make, arrive, scripted, clock, reply, fields, says
+):
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    result = arrive(host, "corp", scripted.agree)
+    clock.forward(seconds=4000)
+    scripted.instead["/token"] = lambda handler: reply
+    with pytest.raises(ProviderFailed) as caught:
+        token_of(host, result)
+    assert caught.value.fields == fields
+    assert says in str(caught.value)
+    scripted.instead.clear()
+    assert token_of(host, result).reveal()  # the refresh token was not lost
+
+
+@pytest.mark.parametrize(
+    ("given", "lasts"),
+    [
+        (3600, 3600),
+        ("3600", 3600),
+        (3600.5, 3600),
+        ("3600.0", 3600),
+        ("", None),
+        ("soon", None),
+        ([], None),
+        ({}, None),
+        (True, None),
+        (10**30, None),
+        ("1e400", None),
+        ("nan", None),
+        (-5, -5),
+    ],
+)
+def test_lifetimes_of_any_kind(make, arrive, scripted, recorder, given, lasts, clock):
+    host = make()
+    scripted.token_fields = {"expires_in": given, "expires_at": given}
+    assert arrive(host, "corp", scripted.agree).login.authenticated
+    token = recorder.calls[0][1]["sociallogin"].token
+    assert token.expires_at == (None if lasts is None else clock.now + timedelta(seconds=lasts))
+
+
+@pytest.mark.parametrize(
+    ("given", "scopes"),
+    [
+        ("repo,user:email", ("repo", "user:email")),
+        ("repo user:email", ("repo", "user:email")),
+        ("repo, user:email", ("repo", "user:email")),
+        (["repo", "user:email"], ("repo", "user:email")),
+        ("", ()),
+        (None, ()),
+        (7, ()),
+        ({}, ()),
+    ],
+)
+def test_scopes_of_any_kind(make, arrive, scripted, recorder, given, scopes):
+    host = make()
+    scripted.token_fields = {"scope": given}
+    assert arrive(host, "corp", scripted.agree).login.authenticated
+    assert recorder.calls[0][1]["sociallogin"].token.scopes == scopes
 
 
 def test_two_refreshes_at_once_end_with_one_token(make, arrive, scripted, clock):

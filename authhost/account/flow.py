@@ -42,10 +42,12 @@ def _run_as(
 ) -> Callable[Concatenate[Request, P], R]:
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        request.check_open(writing=True)
         clean, mark, state = request.clean, request.mark(), request.state()
         request.identifier_digest = request.provider = None
         request.tries.clear()
-        savepoint = None if clean else request.connection.begin_nested()
+        savepoint = None if clean else request.savepoint()
+        counted = len(request.counted)
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
@@ -53,7 +55,8 @@ def _run_as(
                 request.rollback()
             else:
                 savepoint.rollback()
-                request.undo(mark)
+                request.drop(mark)
+                request.uncount(counted)
             request.restore(state)
             refusal = _refusal(error, clean)
             if refusal is None:
@@ -62,9 +65,14 @@ def _run_as(
                 request.take_back_tries()
             refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
-            request.refused(name, refusal, user)
+            repeated = request.host.refusals.count(request, name, refusal, user)
+            if repeated:
+                request.refused(name, refusal, user, repeated)
             if clean:
                 request.commit()
+                request.host.refusals.record_overdue(request.host)
+            else:
+                request.on_commit(lambda: request.host.refusals.record_overdue(request.host))
             if refusal is error:
                 raise
             raise refusal from error

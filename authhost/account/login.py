@@ -10,7 +10,7 @@ from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
 from authhost.account.verification import send_confirmation_mail
-from authhost.errors import Conflict, InvalidCredentials
+from authhost.errors import Conflict, InvalidCredentials, Vetoed
 from authhost.inputs import Identifier, email_key
 from authhost.inputs import identifier as parse_identifier
 from authhost.keys import digest, new_key
@@ -31,11 +31,11 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     name = parse_identifier(identifier)
     secret = host.passwords.normalise(password)
     request.meant(name.key)
-    host.limits.hit(request, "login")
 
     candidates = _candidates(request, name)
-    counted = next((each.user for each in candidates if each is not None), None)
-    with host.limits.password_check(request, counted, name.key) as check:
+    user = next((each.user for each in candidates if each is not None), None)
+    host.limits.hit_for(request, user, "login")
+    with host.limits.password_check(request, user, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
             check.failed()
@@ -161,7 +161,11 @@ def start_session(
     Whoever was logged in before is logged out.
     """
     now, settings = request.now, request.settings
-    request.host.hooks.before_login(request, user)
+    try:
+        request.host.hooks.before_login(request, user)
+    except Vetoed as refusal:
+        about(refusal, user)
+        raise
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
         met = request.write(statements.LOG_IN, values)

@@ -89,12 +89,12 @@ def request_password_reset(request: Request, *, email: str) -> None:
     host, now = request.host, request.now
     given = parse_email(email)
     request.meant(given.key)
-    host.limits.hit(request, "reset_password", given.key)
-    if not host.limits.allows(request, ("reset_password_mail", given.key)):
-        return
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
+    host.limits.hit_for(request, user, "reset_password", given.key)
+    if not host.limits.allows(request, ("reset_password_mail", given.key)):
+        return
     key = new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
     request.write(
@@ -112,7 +112,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
         message = Message("password_reset_unknown_account", given.address)
     else:
         link = request.build_url("reset_password", key=key)
-        message = Message("password_reset", address.email, user.username, key, link, expires)
+        message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
     host.hooks.deliver_message(request, message)
     host.hooks.password_reset_requested(request, user)
 

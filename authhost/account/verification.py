@@ -47,7 +47,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
         request.host.hooks.deliver_message(request, message)
         return True
     link = request.build_url("confirm_email", key=key)
-    message = Message("email_confirmation", address.email, user.username, key, link, expires)
+    message = Message("email_confirmation", address.email, user.username, key, link, expires, user.id)
     request.host.hooks.deliver_message(request, message)
     request.host.hooks.email_confirmation_sent(request, confirmation, signup)
     return True

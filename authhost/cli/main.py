@@ -7,7 +7,7 @@ import sys
 import click
 from sqlalchemy.exc import OperationalError
 
-from authhost.check import Problem, problems
+from authhost.check import Problem, environment_problems, problems
 from authhost.cli.hooks import hooks
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
@@ -107,9 +107,9 @@ def check(operator: Operator, as_json: bool) -> None:
     Example: authhost --config authhost.toml check
     """
     try:
-        found = problems(operator.host(check=True))
+        found = problems(operator.host(check=False))
     except ConfigurationError as error:
-        found = [Problem("error", "the host does not start", str(error))]
+        found = [Problem("error", "the host does not start", str(error)), *environment_problems()]
     rows = [each._asdict() for each in found]
     emit(rows, as_json, "all is well")
     if any(row["level"] == "error" for row in rows):

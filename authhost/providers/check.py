@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -23,12 +24,16 @@ REASONS: Mapping[str, str] = {
     "http_error": "there is no discovery document; is server the issuer, with its path?",
     "not_json": "what it answers is no JSON; is server the issuer, with its path?",
     "too_large": "its answer is larger than 1 MiB",
+    "encoding": "its answer is compressed in a way that was not asked for",
+    "private_address": "an address in its discovery document leads into a private network or to this machine",
     "discovery_malformed": "its discovery document lacks an endpoint, or one is not HTTPS",
     "keys_malformed": "what it publishes as keys is no key set",
     "issuer_mismatch": "its discovery document names another issuer; set server to exactly that one",
     "private_key": "private_key is no PEM of an EC key; copy the whole .p8 file",
     "callback_not_confirmed": "it does not know the callback; register the redirect URI there",
 }
+PLACEHOLDER = re.compile(r"\{[^}]*\}")
+"""In the issuer of Microsoft's ``common`` and ``organizations``, the tenant is left open."""
 KNOWN_CLIENT = ("invalid_grant", "bad_verification_code", "invalid_code", "invalid_request")
 """Answers to a code that nobody was given, by a token endpoint that knows the client."""
 UNKNOWN_CLIENT = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
@@ -78,7 +83,7 @@ def _discovery(client: OpenIDClient, app: App) -> Generator[Finding, None, bool]
         yield Finding("PKCE", "error", ", ".join(map(str, methods)), "it must support S256 (RFC 9700)")
     offered = metadata.get("id_token_signing_alg_values_supported")
     offered = offered if isinstance(offered, list) else []
-    usable = [each for each in offered if each in ALGORITHMS]
+    usable = [each for each in offered if isinstance(each, str) and each in ALGORITHMS]
     if usable:
         yield Finding("ID token", "ok", f"{', '.join(usable)}; keys: {len(keys)}")
     else:
@@ -100,6 +105,9 @@ def _credentials(client: Client, app: App, redirect_uri: str) -> Finding:
         ):
             do = "compare client_id and client_secret with the provider's console"
             return Finding("credentials", "error", said or "refused", do)
+        if reason == "http_error":
+            status = f"HTTP {error.fields.get('status')}"
+            return Finding("credentials", "unclear", status, "its token endpoint is down; try again later")
         if reason in REASONS:
             return Finding("credentials", "error", str(reason), REASONS[str(reason)])
         return Finding("credentials", "unclear", said or str(reason), "try a login")
@@ -107,7 +115,13 @@ def _credentials(client: Client, app: App, redirect_uri: str) -> Finding:
 
 
 def _explained(error: AuthError) -> str:
-    reason = str(error.fields.get("reason"))
+    reason, issuer = str(error.fields.get("reason")), error.fields.get("found")
+    if issuer and PLACEHOLDER.search(issuer):
+        return (
+            f"its issuer {issuer} names no tenant; use the provider microsoft, or set server to one tenant's"
+        )
+    if issuer:
+        return f"its discovery document names another issuer, {issuer}; set server to exactly that"
     return REASONS.get(reason, reason)
 
 

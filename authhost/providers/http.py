@@ -13,8 +13,10 @@ import os
 import re
 import socket
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from enum import IntEnum
 from time import monotonic
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -39,6 +41,8 @@ DEEPEST = 24
 BUSY = (502, 503, 504)
 """Statuses of a provider that may answer a moment later."""
 HOST = re.compile(r"[\w:][\w.:-]*")
+NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses as a translator names them (RFC 6052, section 2.1)."""
 SECURE, PLAIN = "https://", "http://"
 LOGGERS = (
     "oauthlib.oauth1.rfc5849",
@@ -86,6 +90,58 @@ def host_of(url: str) -> str:
         return ""
 
 
+class Zone(IntEnum):
+    """Where an address leads, the nearest first."""
+
+    HERE = 0
+    """This machine."""
+    PRIVATE = 1
+    """A private network: RFC 1918, link-local, shared, reserved."""
+    PUBLIC = 2
+
+
+def zone_of(address: str) -> Zone:
+    """The zone of an IP address; raises ``ValueError``."""
+    found = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(found, ipaddress.IPv6Address):
+        inside = found.ipv4_mapped or found.sixtofour
+        if inside is None and found in NAT64:
+            inside = ipaddress.IPv4Address(found.packed[-4:])
+        if inside is not None:
+            return zone_of(str(inside))
+    if found.is_loopback or found.is_unspecified:
+        return Zone.HERE
+    return Zone.PUBLIC if found.is_global else Zone.PRIVATE
+
+
+def zone_of_name(url: str) -> Zone:
+    """The nearest zone that the host of ``url`` resolves to; `Zone.PUBLIC` where it does not resolve."""
+    try:
+        found = socket.getaddrinfo(host_of(url).strip("[]"), None, type=socket.SOCK_STREAM)
+        return min((zone_of(str(each[4][0])) for each in found), default=Zone.PUBLIC)
+    except (OSError, ValueError):
+        return Zone.PUBLIC
+
+
+def leads_here(url: str) -> bool:
+    """Whether the host of ``url`` names this machine, in any form that a resolver takes.
+
+    Wider than `is_loopback`, which says where plain HTTP may be spoken. Where a
+    name leads is seen when it is connected to (`Transport`).
+    """
+    host = host_of(url).rstrip(".")
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return zone_of(host) is Zone.HERE
+    except ValueError:
+        pass
+    try:
+        return zone_of(socket.inet_ntoa(socket.inet_aton(host))) is Zone.HERE  # such as 127.1
+    except (OSError, ValueError):
+        return False
+
+
 def is_loopback(url: str) -> bool:
     """Whether ``url`` leads to this machine (RFC 8252, section 8.3)."""
     host = host_of(url)
@@ -110,14 +166,24 @@ def shown_to_oauthlib(url: str) -> str:
 class _Deadline:
     """Ends a request that takes too long as a whole: a time-out alone starts anew with each byte."""
 
-    def __init__(self) -> None:
+    def __init__(self, nearest: Zone) -> None:
         self.over = threading.Event()
+        self._nearest = nearest
         self._sockets: list[socket.socket] = []
         self._timer = threading.Timer(DEADLINE, self._end)
         self._timer.daemon = True
 
     def watch(self, sock: socket.socket) -> None:
-        """Through a descriptor of our own, since TLS takes the other one over."""
+        """Through a descriptor of our own, since TLS takes the other one over.
+
+        Raises `ProviderFailed` where the other end is nearer than it may be,
+        before a byte is sent. The name is not resolved again, so its owner cannot
+        answer in two ways.
+        """
+        _here.zone = zone = zone_of(sock.getpeername()[0])
+        if zone < self._nearest:
+            sock.close()
+            raise ProviderFailed(reason="private_address")
         self._sockets.append(socket.socket(fileno=os.dup(sock.fileno())))
         if self.over.is_set():
             self._end()
@@ -168,8 +234,10 @@ class _SecurePool(HTTPSConnectionPool):
 class Transport(HTTPAdapter):
     """Sends one request; raises `ProviderFailed` with a ``reason``."""
 
-    def __init__(self, plain: frozenset[str] = frozenset(), **options: Any) -> None:
-        self._plain = plain
+    def __init__(
+        self, plain: frozenset[str] = frozenset(), nearest: Zone = Zone.HERE, **options: Any
+    ) -> None:
+        self._plain, self._nearest = plain, nearest
         super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
@@ -182,7 +250,7 @@ class Transport(HTTPAdapter):
             request.url = url = PLAIN + url.removeprefix(SECURE)
         if not is_secure(url):
             raise ProviderFailed(reason="not_https")
-        with _Deadline() as deadline:
+        with _Deadline(self._nearest) as deadline:
             try:
                 response = super().send(request, stream=True, timeout=TIMEOUT)
                 try:
@@ -204,28 +272,59 @@ class Transport(HTTPAdapter):
 
 
 def _body(response: requests.Response) -> bytes:
+    """The content, of which no more than `LONGEST` bytes are ever in memory, however it is encoded."""
     chunks, size = [], 0
-    while chunk := response.raw.read1(65536, decode_content=True):
+    while chunk := response.raw.read1(65536, decode_content=False):
         size += len(chunk)
         if size > LONGEST:
             raise ProviderFailed(reason="too_large")
         chunks.append(chunk)
-    return b"".join(chunks)
+    encoding = response.headers.get("Content-Encoding", "").strip().lower()
+    return _decoded(b"".join(chunks), encoding)
 
 
-def prepare(session: requests.Session, *urls: str) -> None:
-    """Let ``session`` send through `Transport` alone; ``urls`` are those that it will ask."""
+def _decoded(content: bytes, encoding: str) -> bytes:
+    """The content without its encoding (RFC 9110, section 8.4); some send gzip though none was asked for."""
+    if encoding in ("", "identity"):
+        return content
+    if encoding not in ("gzip", "x-gzip"):
+        raise ProviderFailed(reason="encoding")
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = unpacker.decompress(content, LONGEST + 1)
+    except zlib.error:
+        raise ProviderFailed(reason="encoding") from None
+    if len(found) > LONGEST:
+        raise ProviderFailed(reason="too_large")
+    if not unpacker.eof or unpacker.unused_data:
+        raise ProviderFailed(reason="encoding")
+    return found
+
+
+def prepare(session: requests.Session, *urls: str, nearest: Zone = Zone.HERE) -> None:
+    """Let ``session`` send through `Transport` alone; ``urls`` are those that it will ask.
+
+    ``nearest`` is the nearest zone that it may reach.
+    """
     plain = frozenset(urlsplit(url).netloc for url in urls if url.startswith(PLAIN) and is_loopback(url))
     session.trust_env = False
-    session.headers.update({"User-Agent": "authhost", "Accept": "application/json", "Connection": "close"})
+    session.headers.update(
+        {
+            "User-Agent": "authhost",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+        }
+    )
+    transport = Transport(plain, nearest)
     for prefix in (SECURE, PLAIN):
-        session.mount(prefix, Transport(plain))
+        session.mount(prefix, transport)
 
 
-def ask(method: str, url: str, **options: Any) -> requests.Response:
+def ask(method: str, url: str, *, nearest: Zone = Zone.HERE, **options: Any) -> requests.Response:
     """One request; raises `ProviderFailed`."""
     with requests.Session() as session:
-        prepare(session, url)
+        prepare(session, url, nearest=nearest)
         return asked(session, method, url, **options)
 
 
@@ -238,16 +337,25 @@ def asked(session: requests.Session, method: str, url: str, **options: Any) -> r
         raise ProviderFailed(reason="unreachable") from None
 
 
-def published(url: str) -> Any:
+def zone_reached(*, forget: bool = False) -> Zone:
+    """Where the last request of this thread went; `Zone.PUBLIC` before the first, or after ``forget``."""
+    if forget:
+        _here.zone = Zone.PUBLIC
+    return getattr(_here, "zone", Zone.PUBLIC)
+
+
+def published(url: str, nearest: Zone = Zone.HERE) -> Any:
     """The JSON of what a provider publishes: tried three times where it is busy, within the time of one."""
     if not is_secure(url):
         raise ProviderFailed(reason="not_https")
     until = monotonic() + DEADLINE
-    for pause in (0.1, 0.2, None):
-        response = ask("GET", url)
-        if response.status_code not in BUSY or pause is None or monotonic() + pause > until:
-            break
-        threading.Event().wait(pause)
+    with requests.Session() as session:
+        prepare(session, url, nearest=nearest)
+        for pause in (0.1, 0.2, None):
+            response = asked(session, "GET", url)
+            if response.status_code not in BUSY or pause is None or monotonic() + pause > until:
+                break
+            threading.Event().wait(pause)
     return as_json(response)
 
 

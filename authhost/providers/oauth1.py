@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 from authhost_hookspecs import OAuth1Provider
 from requests_oauthlib import OAuth1Session
+from requests_oauthlib.oauth1_session import TokenRequestDenied
 
 from authhost.errors import ProviderFailed
 from authhost.providers.app import App
-from authhost.providers.client import TOKEN, Answer, Begun, read_profile
+from authhost.providers.client import NONE, TOKEN, Answer, Begun, read_profile, with_params
+from authhost.providers.failures import RecentFailures, is_busy, is_down
 from authhost.providers.http import as_json, asked, is_secure, prepare, quietly
 from authhost.records import SocialToken
 
@@ -18,22 +22,34 @@ from authhost.records import SocialToken
 class OAuth1Client:
     """Three legs: a request token, the person's consent, an access token."""
 
-    def __init__(self, app: App, declaration: OAuth1Provider) -> None:
+    def __init__(self, app: App, declaration: OAuth1Provider, clock: Callable[[], datetime]) -> None:
         self._app, self._declaration = app, declaration
+        self._failures = RecentFailures(clock)
 
-    def begin(self, redirect_uri: str, state: str) -> Begun:
+    def begin(
+        self,
+        redirect_uri: str,
+        state: str,
+        params: Mapping[str, str] = NONE,
+        hosted_domain: str | None = None,
+    ) -> Begun:
         """Fetch a request token and prepare the redirect (RFC 5849, sections 2.1 and 2.2)."""
         declaration = self._declaration
         session = self._session(declaration.request_token_url, callback_uri=redirect_uri)
-        fields = _fetched(lambda: session.fetch_request_token(declaration.request_token_url))
+        fetch = partial(session.fetch_request_token, declaration.request_token_url)
+        fields = self._failures.ask("request token", lambda: _fetched(fetch), is_down)
         if fields.get("oauth_callback_confirmed") != "true":
             raise ProviderFailed(reason="callback_not_confirmed")
         token, secret = _pair(fields)
         if not is_secure(declaration.authorize_url):
             raise ProviderFailed(reason="not_https")
         with quietly():
-            url = session.authorization_url(declaration.authorize_url, token, **declaration.authorize_params)
-        return Begun(url, token, {"token": token, "secret": secret})
+            url = session.authorization_url(declaration.authorize_url, token)
+        return Begun(
+            with_params(url, {**self._app.authorize_params, **params}),
+            token,
+            {"token": token, "secret": secret},
+        )
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
         """The request token belongs to this provider alone."""
@@ -83,6 +99,10 @@ def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
             fields: Mapping[str, Any] = fetch()
     except ProviderFailed:
         raise
+    except TokenRequestDenied as error:
+        if is_busy(error.status_code):
+            raise ProviderFailed(reason="http_error", status=error.status_code) from None
+        raise ProviderFailed(reason="token_refused") from None
     except Exception:
         raise ProviderFailed(reason="token_refused") from None
     return fields

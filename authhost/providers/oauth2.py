@@ -14,7 +14,7 @@ from requests_oauthlib import OAuth2Session
 from authhost.errors import ProviderFailed
 from authhost.keys import new_key
 from authhost.providers.app import App
-from authhost.providers.client import MADE_UP_CODE, Answer, Begun, make_token, read_profile
+from authhost.providers.client import MADE_UP_CODE, NONE, Answer, Begun, make_token, read_profile, with_params
 from authhost.providers.http import PLAIN, SECURE, as_json, ask, is_secure, shown_to_oauthlib
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
@@ -26,10 +26,16 @@ class OAuth2Client:
     def __init__(self, app: App, declaration: OAuth2Provider, clock: Callable[[], datetime]) -> None:
         self._app, self._declaration, self._clock = app, declaration, clock
 
-    def begin(self, redirect_uri: str, state: str) -> Begun:
+    def begin(
+        self,
+        redirect_uri: str,
+        state: str,
+        params: Mapping[str, str] = NONE,
+        hosted_domain: str | None = None,
+    ) -> Begun:
         """Prepare the redirect."""
         app, declaration = self._app, self._declaration
-        params = dict(declaration.authorize_params)
+        params = {**app.authorize_params, **params}
         if declaration.client_id_name != "client_id":
             params[declaration.client_id_name] = app.settings.client_id
         scope = declaration.scope_separator.join(app.scopes)
@@ -58,7 +64,7 @@ class OAuth2Client:
             raise ProviderFailed(reason="profile_malformed")
         for name, url in more_urls.items():
             response = self._ask(url, token, {}, "GET")
-            data[name] = [] if response.status_code == 404 else as_json(response)
+            data[name] = [] if _is_withheld(response) else as_json(response)
         return Answer(read_profile(app, {**data, "token": said}), data, token)
 
     def probe(self, redirect_uri: str) -> None:
@@ -73,11 +79,12 @@ class OAuth2Client:
 
     def _endpoint(self, url: str) -> TokenEndpoint:
         settings, declaration = self._app.settings, self._declaration
+        chosen = self._app.sends_secret_by_basic
         return TokenEndpoint(
             self._app.url(url),
             settings.client_id,
             settings.client_secret,
-            basic=declaration.credentials == "basic",
+            basic=declaration.credentials == "basic" if chosen is None else chosen,
             id_name=declaration.client_id_name,
             secret_name=declaration.client_secret_name,
             method=declaration.token_method,
@@ -112,17 +119,24 @@ def authorization(
     if not is_secure(url):
         raise ProviderFailed(reason="not_https")
     client = WebApplicationClient(app.settings.client_id)
-    params, secrets = dict(params), dict[str, str]()
+    ours, secrets = dict[str, str](), dict[str, str]()
     if pkce:
         verifier = secrets["verifier"] = new_key() + new_key()
-        params["code_challenge"] = client.create_code_challenge(verifier, "S256")
-        params["code_challenge_method"] = "S256"
+        ours["code_challenge"] = client.create_code_challenge(verifier, "S256")
+        ours["code_challenge_method"] = "S256"
     session = OAuth2Session(client=client, redirect_uri=redirect_uri, scope=scope or None)
     shown = shown_to_oauthlib(url)
-    found, _ = session.authorization_url(shown, state=state, **params)
+    found, _ = session.authorization_url(shown, state=state, **ours)
+    found = with_params(found, {name: value for name, value in params.items() if name not in ours})
     if shown != url:
         found = PLAIN + found.removeprefix(SECURE)
     return Begun(found, state, secrets)
+
+
+def _is_withheld(response: Response) -> bool:
+    """Whether the provider does not let us have a document, such as a GitHub App without the permission."""
+    limited = response.headers.get("X-RateLimit-Remaining") == "0" or "Retry-After" in response.headers
+    return response.status_code == 404 or (response.status_code == 403 and not limited)
 
 
 def _may_be_kept(name: str, value: object) -> bool:

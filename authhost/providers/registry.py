@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, Provider
 
 from authhost.errors import ConfigurationError, ProviderNotFound
+from authhost.providers import authorize
 from authhost.providers.app import App, ProviderSettings
 from authhost.settings import Settings, validated
 
@@ -71,6 +73,9 @@ def _app(name: str, values: Mapping[str, Any], declarations: Mapping[str, Provid
     scopes = values.get("scopes")
     if isinstance(scopes, str):
         values = {**values, "scopes": tuple(scopes.replace(",", " ").split())}
+    params = values.get("authorize_params")
+    if isinstance(params, str):  # from the environment
+        values = {**values, "authorize_params": dict(parse_qsl(params, keep_blank_values=True))}
     settings = validated(ProviderSettings, values, f"providers.{name}")
     settings_of = settings.provider or name
     declaration = declarations.get(settings_of)
@@ -81,6 +86,10 @@ def _app(name: str, values: Mapping[str, Any], declarations: Mapping[str, Provid
             + (f"did you mean {near[0]!r}?" if near else "see `authhost providers list --all`")
         )
     app = App(name, declaration, settings)
+    try:
+        authorize.checked(app, settings.authorize_params)
+    except ValueError as error:
+        raise ConfigurationError(f"providers.{name}: authorize_params: {error}") from None
     missing = list(app.needs())
     if missing:
         raise ConfigurationError(f"providers.{name} needs the setting {' and '.join(missing)}")
@@ -92,7 +101,7 @@ def _client(app: App, clock: Callable[[], datetime]) -> Client:
     if isinstance(app.declaration, OAuth1Provider):
         from authhost.providers.oauth1 import OAuth1Client
 
-        return OAuth1Client(app, app.declaration)
+        return OAuth1Client(app, app.declaration, clock)
     if isinstance(app.declaration, OAuth2Provider):
         from authhost.providers.oauth2 import OAuth2Client
 

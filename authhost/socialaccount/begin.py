@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
 from authhost.inputs import text
 from authhost.keys import new_key
+from authhost.providers.app import App
+from authhost.providers.authorize import HOSTED_DOMAIN, VALUE_LENGTH, checked, hosted_domain
 from authhost.records import SocialRedirect
 from authhost.request import Request
 from authhost.settings import Settings
@@ -19,13 +22,29 @@ NEXT_LENGTH = 2048
 
 @social_flow
 def begin(
-    request: Request, provider: str, *, process: str = "login", next: str | None = None
+    request: Request,
+    provider: str,
+    *,
+    process: str = "login",
+    next: str | None = None,
+    prompt: str | None = None,
+    login_hint: str | None = None,
+    hd: str | None = None,
+    authorize_params: Mapping[str, str] | None = None,
 ) -> SocialRedirect:
     """Prepare the redirect to a provider. A page does this by POST alone (RFC 9700, section 4.7.1).
 
     ``process`` is ``login`` (or signup), ``connect`` (to the logged-in user) or
     ``redirect`` (only prove who it is). ``next`` is where the person goes in
     the end: a path, or an address of ``base_url`` or ``allowed_next_hosts``.
+
+    ``prompt`` (such as ``select_account``) and ``login_hint`` (an address or a
+    subject) go to the provider as they are (OpenID Connect Core 1.0, section
+    3.1.2.1), and so do ``authorize_params``, over those of the settings. None of
+    them can replace what binds the answer to this browser, such as ``state``.
+    ``hd`` is the domain of an organisation at Google, or ``*`` for any:
+    `complete` raises `InvalidIdToken` where the ID token does not name it.
+
     Raises `ProviderNotFound`, `InvalidInput`, `RateLimited`, `ProviderFailed`,
     and for ``connect`` `LoginRequired`, `ReauthenticationRequired`;
     ``RuntimeError`` where the unit has written something before.
@@ -37,12 +56,14 @@ def begin(
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
     target = None if next is None else own_page(request.settings, next)
+    given = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
+    params, domain = _params(app, authorize_params, given)
     host.limits.hit(request, "social")
     session_id = None
     if process == "connect":
         _, session = require_recent_login(request)
         session_id = str(session.id)
-    begun = host.providers.client(app).begin(callback_of(request, app.id), new_key())
+    begun = host.providers.client(app).begin(callback_of(request, app.id), new_key(), params, domain)
     state_token = steps.keep(
         request,
         "redirect",
@@ -56,7 +77,22 @@ def begin(
         },
     )
     host.hooks.social_login_begun(request, app.id, process)
-    return SocialRedirect(begun.url, state_token)
+    return SocialRedirect(begun.url, state_token, steps.cookie_of(begun.state))
+
+
+def _params(
+    app: App, params: Mapping[str, str] | None, given: Mapping[str, str | None]
+) -> tuple[dict[str, str], str | None]:
+    """What is added to the authorization request, and the hosted domain; raises `InvalidInput`."""
+    for name, value in given.items():
+        if value is not None:
+            text(value, name, VALUE_LENGTH)
+    try:
+        found = checked(app, {} if params is None else params)
+        found |= checked(app, {name: value for name, value in given.items() if value is not None})
+        return found, hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
+    except ValueError as error:
+        raise InvalidInput(f"authorize_params: {error}.", field="authorize_params") from None
 
 
 def callback_of(request: Request, provider: str) -> str:

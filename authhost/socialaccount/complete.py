@@ -22,6 +22,7 @@ from authhost.errors import (
 )
 from authhost.inputs import text
 from authhost.keys import same
+from authhost.providers.client import with_earlier_user
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
 from authhost.socialaccount import steps
@@ -81,6 +82,8 @@ def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]
     sociallogin = _sociallogin(request, app, answer, process)
     taken = process == "connect" and sociallogin.is_existing and not _is_own(request, sociallogin)
     existed = sociallogin.is_existing
+    if existed:
+        answer = with_earlier_user(app, answer, sociallogin.account.extra_data)
     if existed and not taken:
         refresh(request, sociallogin, answer.data)
         hooks.social_account_updated(request, sociallogin)

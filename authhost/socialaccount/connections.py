@@ -13,6 +13,9 @@ from authhost.request import Request
 from authhost.socialaccount import tokens
 from authhost.store import queries, statements
 
+OPERATORS_FAULTS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+"""Errors of the token endpoint that a login by the provider would not mend."""
+ENDED = "This connection has ended. Please log in there again."
 EARLY = timedelta(seconds=60)
 """A token that ends so soon is refreshed: the call it is for takes time, and clocks differ."""
 
@@ -46,14 +49,23 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
 
 
 @social_flow
-def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) -> SocialToken:
+def token(
+    request: Request, *, account_id: UUID, user_id: UUID | None = None, refresh: bool = False
+) -> SocialToken:
     """The provider's token of an account, refreshed where it has ended.
 
     Of the logged-in user, unless a job names ``user_id``. Kept only where
-    ``store_social_tokens`` is on. Raises `LoginRequired`, `InvalidInput`,
-    `SocialAccountNotFound`, `ProviderNotFound`, `ProviderFailed` (the person
-    has to log in by the provider again), `InvalidIdToken`; ``RuntimeError``
-    where the unit has written something before.
+    ``store_social_tokens`` is on. ``refresh=True`` refreshes it even if it seems
+    valid: for a provider that has answered 401, since a token may end early, and
+    some providers never say when theirs end (RFC 6749, section 5.1).
+
+    Raises `LoginRequired`, `InvalidInput`, `SocialAccountNotFound`,
+    `ProviderNotFound`, `InvalidIdToken` and `ProviderFailed`. Its field
+    ``reason`` says what to do: at ``token_expired``, ``no_refresh_token`` and
+    ``token_refused`` the person has to log in by the provider again (unless
+    ``error`` is ``invalid_client``: compare the settings with the provider's); at any other,
+    such as ``timeout`` or ``http_error`` with its ``status``, try again later.
+    ``RuntimeError`` where the unit has written something before.
     """
     request.alone("socialaccount.token")
     owner = require_login(request)[0].id if user_id is None else _uuid(user_id, "user_id")
@@ -62,20 +74,26 @@ def token(request: Request, *, account_id: UUID, user_id: UUID | None = None) ->
     if account is None:
         raise SocialAccountNotFound
     kept = _kept(request, identifier)
-    if kept.token.expires_at is None or kept.token.expires_at - EARLY > request.now:
+    ended = kept.token.expires_at is not None and kept.token.expires_at - EARLY <= request.now
+    if not (ended or refresh):
         return kept.token
     if kept.token.reveal_refresh() is None:
-        raise ProviderFailed("This connection has ended. Please log in there again.", reason="token_expired")
+        raise ProviderFailed(ENDED, reason="token_expired" if ended else "no_refresh_token")
     host = request.host
     app = host.providers.app(kept.provider)
     try:
         fresh = host.providers.client(app).refresh(kept.token, account.extra_data.get("sub"))
-    except ProviderFailed:
+    except ProviderFailed as error:
         # Another process may have refreshed it, and the provider may take a refresh token but once.
         now = _kept(request, identifier)
-        if now.sealed == kept.sealed:
-            raise
-        return now.token
+        if now.sealed != kept.sealed:
+            return now.token
+        if (
+            error.fields.get("reason") == "token_refused"
+            and error.fields.get("error") not in OPERATORS_FAULTS
+        ):
+            raise ProviderFailed(ENDED, **error.fields) from None
+        raise
     values = {
         "of_id": identifier,
         "new_provider": app.id,

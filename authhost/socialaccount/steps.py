@@ -16,6 +16,25 @@ from authhost.request import Request
 from authhost.store import statements
 
 TOKEN_LENGTH = 1024
+COOKIE_PREFIX = "__Host-authhost-social-"
+STATES = ("state", "oauth_token", "denied")
+"""The parameters of a callback that carry the state; OAuth 1.0a has the request token in its place."""
+
+
+def cookie_name(params: Mapping[str, str]) -> str:
+    """The name of the cookie with the state token of the redirect that came back with ``params``.
+
+    It is `SocialRedirect.cookie_name` again: each redirect has a cookie of its
+    own, so that several tabs can be at a provider at once. ``params`` is the
+    query of the callback (for Apple its form). Any mapping gets a name.
+    """
+    found = (params.get(name) for name in STATES)
+    return cookie_of(next((each for each in found if isinstance(each, str) and each), ""))
+
+
+def cookie_of(state: str) -> str:
+    """The name of the cookie for ``state``. It tells nothing of the state, which is random."""
+    return COOKIE_PREFIX + digest(state).hex()[:16]
 
 
 def keep(

@@ -2,8 +2,8 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Message, MessageKind, PluginTables
-from authhost_hookspecs.errors import Refused, StopFlow
+from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
+from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Authentication,
     EmailAddress,
@@ -33,8 +33,11 @@ __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
     "Authentication",
+    "CannotOpen",
     "EmailAddress",
     "EmailConfirmation",
+    "Finding",
+    "FindingLevel",
     "Host",
     "Message",
     "MessageKind",

@@ -17,6 +17,15 @@ class Refused(Exception):
         self.message = message
 
 
+class CannotOpen(Exception):
+    """Raised by ``request.open`` and ``host.open``: none of the host's keys opens the text for this purpose.
+
+    The key was removed from the settings, the text was changed, or it was
+    sealed for another purpose. The message says what the operator can do and
+    holds nothing of the text.
+    """
+
+
 class StopFlow(Exception):
     """Raised by `pre_social_login` to end the flow with an answer of the plugin's own.
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from authhost_hookspecs._markers import hookspec
-from authhost_hookspecs.declarations import Message, PluginTables
+from authhost_hookspecs.declarations import Finding, Message, PluginTables
 from authhost_hookspecs.protocols import Host, Request, Session, User
 from authhost_hookspecs.providers import Provider
 
@@ -322,7 +323,8 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
 
     ``error`` has a stable ``code``; ``user`` is None where it is not known whom
     it is about. ``request.identifier_digest`` tells whether two refusals were
-    about the same name.
+    about the same name. Repeated refusals come together in one call:
+    ``request.repeated`` is how many.
 
     Stored: nothing of the flow, whose writes are undone; what is written here is kept.
 
@@ -395,6 +397,43 @@ def register_commands() -> list[Any]:
             @hookimpl
             def register_commands(self) -> list[click.Command]:
                 return [count_events]
+    """
+
+
+@hookspec
+def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
+    """``authhost check`` wants to know what the plugin looks at: return functions that yield findings.
+
+    Each function gets the `Host` and yields a `Finding` for each problem. No
+    plugin has been started (`host_started` is not called), and the database may
+    be missing or out of date: yield what follows from the settings first, and
+    what needs the database last. What a function has yielded before it fails is
+    kept. A function only reads.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Finding, Host, hookimpl
+        from sqlalchemy import select
+
+        from authhost_doorbell.tables import events
+
+
+        def check_events(host: Host) -> Iterator[Finding]:
+            if host.settings.site_name == "authhost":
+                yield Finding("warning", "the bell rings for authhost", "set site_name")
+            with host.reader.connect() as connection:
+                if connection.execute(select(events.c.id)).first() is None:
+                    yield Finding("hint", "the bell has never rung", "log in, and look again")
+
+
+        class Checks:
+            @hookimpl
+            def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+                return [check_events]
     """
 
 

@@ -274,6 +274,16 @@ class Request(Protocol):
         """
 
     @property
+    def repeated(self) -> int:
+        """How many refusals this call of `flow_refused` stands for; 1 in any other hook.
+
+        Of one network, flow, code and user the first 5 refusals of a minute come
+        one by one, the others together: 5, then 10, 20 and so on, and what is left
+        when the minute is over. The sum is exact. Each `invalid_credentials` comes
+        by itself. Details such as `identifier_digest` are those of the latest one.
+        """
+
+    @property
     def provider(self) -> str | None:
         """The id of the provider that this flow of social login is about; None in any other flow."""
 
@@ -333,6 +343,23 @@ class Request(Protocol):
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
 
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
+
+        The result is ASCII and about 1.4 times as long as the text plus 120
+        characters; two calls never give the same. ``purpose`` is sealed with
+        it, and `open` needs the same: begin it with the plugin's name and
+        continue with the table, and the row where rows must not be exchanged.
+        Since 1.1.
+        """
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given. A former key of the settings opens, too.
+
+        Raises `CannotOpen` where the key is not there any more, the text was
+        changed, or it was sealed for another purpose. Since 1.1.
+        """
+
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of one of the application's pages, such as ``confirm_email``."""
 
@@ -366,9 +393,10 @@ class Host(Protocol):
         """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed, in small letters.
+        """What ``request.identifier_digest`` is where ``identifier`` was typed: an address or a username.
 
-        No `keyed_hash` is equal to it, whatever is typed.
+        The host brings it into the form in which a login looks it up, so it may
+        be given as people write it. No `keyed_hash` is equal to it, whatever is typed.
         """
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
@@ -377,6 +405,26 @@ class Host(Protocol):
         A stored digest of ``identifier`` is one of them, as long as the key that
         was active then is still in the list. New in contract 1.1.
         """
+
+    def seal(self, text: str, purpose: str = "") -> str:
+        """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
+
+        The result is ASCII and about 1.4 times as long as the text plus 120
+        characters; two calls never give the same. ``purpose`` is sealed with
+        it, and `open` needs the same: begin it with the plugin's name and
+        continue with the table, and the row where rows must not be exchanged.
+        Since 1.1.
+        """
+
+    def open(self, sealed: str, purpose: str = "") -> str:
+        """Return the text that `seal` was given. A former key of the settings opens, too.
+
+        Raises `CannotOpen` where the key is not there any more, the text was
+        changed, or it was sealed for another purpose. Since 1.1.
+        """
+
+    def build_url(self, name: str, **values: str) -> str:
+        """The absolute address of one of the application's pages, such as ``confirm_email``. Since 1.1."""
 
     @property
     def now(self) -> datetime:

@@ -46,16 +46,24 @@ ReadProfile = Callable[[Mapping[str, Any]], Profile]
 
 
 def claims_profile(claims: Mapping[str, Any]) -> Profile:
-    """Read OpenID Connect's standard claims (OpenID Connect Core 1.0, section 5.1)."""
-    email = claims.get("email")
+    """Read OpenID Connect's standard claims (OpenID Connect Core 1.0, section 5.1).
+
+    A claim of another type than the standard's is read as if it were missing.
+    """
+    email = _text(claims, "email")
     verified = claims.get("email_verified") in (True, "true")
     return Profile(
         uid=claims["sub"],
         emails=(ProviderEmail(email, verified, primary=True),) if email else (),
-        username=claims.get("preferred_username"),
-        name=claims.get("name"),
-        picture=claims.get("picture"),
+        username=_text(claims, "preferred_username"),
+        name=_text(claims, "name"),
+        picture=_text(claims, "picture"),
     )
+
+
+def _text(claims: Mapping[str, Any], name: str) -> str | None:
+    value = claims.get(name)
+    return value if isinstance(value, str) and value else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +85,13 @@ class OAuth2Provider:
     scopes: tuple[str, ...] = ()
     """What is asked for unless the operator sets something else: no more than a login needs."""
     more_urls: Mapping[str, str] = field(default_factory=dict)
-    """Further documents that ``read_profile`` wants, by name; a 404 is read as an empty list."""
+    """Further documents that ``read_profile`` wants, by name. Where the provider answers 403 or 404,
+    it is an empty list."""
     defaults: Mapping[str, str] = field(default_factory=dict)
     """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
+    uids_span_tenants: bool = False
+    """True where a uid is unique over all tenants. Otherwise a uid counts within its tenant only.
+    Since contract 1.1."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
     """Sent to the authorization endpoint, too."""
     scope_separator: str = " "
@@ -107,7 +119,8 @@ class OAuth2Provider:
     profile_headers: Mapping[str, str] = field(default_factory=dict)
     """Sent with the token's and the profile's request; ``{client_id}`` is filled in."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise."""
+    """Whether its word that an address is verified counts, unless the operator says otherwise.
+    It never counts for a ``{server}`` that is not the default one, unless the operator says so."""
     docs: str = ""
     """Where an operator gets a client id."""
 
@@ -132,8 +145,13 @@ class OpenIDConnectProvider:
     """Whether the userinfo endpoint is asked, where there is one."""
     signed_secret: bool = False
     """The client's secret is a JWT signed by a key of the operator's (Apple)."""
+    posts_user: bool = False
+    """True where the first answer brings a form field ``user`` with the person's name (Apple). It is
+    not signed. ``read_profile`` finds the name under ``user``, and so do later logins.
+    Since contract 1.1."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise."""
+    """Whether its word that an address is verified counts, unless the operator says otherwise.
+    It never counts where ``issuer`` has ``{server}`` in it, unless the operator says so."""
     docs: str = ""
     """Where an operator gets a client id."""
 

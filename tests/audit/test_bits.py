@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
+from uuid import UUID
 
 import pytest
+from authhost_audit import keeping
 from authhost_audit.plugin import AuditPlugin
+from authhost_audit.reading import Query, search
 from authhost_audit.sealing import seal
 from conftest import CHEAP, PASSWORD
 from hypothesis import HealthCheck, example, given
@@ -20,7 +23,7 @@ from authhost.errors import AuthError
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A sealed trail in an SQLite file, to flip bits in copies of."""
+    """A sealed trail in an SQLite file, to flip bits in copies of; Ann was forgotten, which is not sealed."""
     file = tmp_path_factory.mktemp("trail") / "trail.sqlite3"
     settings = Settings(
         secret_key="k" * 48,
@@ -35,6 +38,19 @@ def template(tmp_path_factory):
                 host.account.signup(request, email=email, password=PASSWORD)
         with pytest.raises(AuthError), host.request(ip_address="192.0.2.1") as request:
             host.account.login(request, identifier="émile", password="x")
+        list(seal(host, settings_of(host)))
+        ann = next(search(host, Query(event="user_signed_up")))
+        keeping.forget(host, settings_of(host), UUID(ann["user_id"]), "émile")
+    with sqlite3.connect(file) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
+@pytest.fixture(scope="module")
+def sealed_template(template, tmp_path_factory):
+    """The same with the erasure sealed, too."""
+    file = copied(template, tmp_path_factory.mktemp("sealed"))
+    with opened(file) as host:
         list(seal(host, settings_of(host)))
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -55,11 +71,8 @@ SEALED_TABLES = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_
     bit=st.integers(0, 2000),
 )
 @example("authhost_audit_event", 1, 0, 5)  # the case of a hexadecimal digit
-def test_each_bit_counts(template, tmp_path, table, row, column, bit):
-    file = tmp_path / "copy.sqlite3"
-    for each in tmp_path.glob("copy.sqlite3*"):
-        each.unlink(missing_ok=True)
-    shutil.copy(template, file)
+def test_each_bit_counts(sealed_template, tmp_path, table, row, column, bit):
+    file = copied(sealed_template, tmp_path)
     with sqlite3.connect(file) as connection:
         keys = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid").fetchall()
         names = [each[1] for each in connection.execute(f"PRAGMA table_info({table})")]
@@ -69,14 +82,47 @@ def test_each_bit_counts(template, tmp_path, table, row, column, bit):
             connection.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (flipped(value, bit), key))
         except sqlite3.IntegrityError:  # the database itself refuses two of a kind
             return
+    with opened(file) as host:
+        assert breaks(host), f"{table}.{name} of row {key}: bit {bit} of {value!r}"
+
+
+@pytest.mark.long
+@hypothesis_settings(
+    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=st.sampled_from(["id", "event", "data"]), bit=st.integers(0, 10_000))
+def test_each_bit_of_an_erasure_counts_before_it_is_sealed(template, tmp_path, name, bit):
+    """It is signed for itself, so that nobody lengthens the list of what it erased."""
+    file = copied(template, tmp_path)
+    with opened(file) as host:
+        assert breaks(host) == []
+    with sqlite3.connect(file) as connection:
+        [key, value] = connection.execute(
+            f'SELECT rowid, "{name}" FROM authhost_audit_event WHERE event = ?', ("audit_forgotten",)
+        ).fetchone()
+        connection.execute(
+            f'UPDATE authhost_audit_event SET "{name}" = ? WHERE rowid = ?', (flipped(value, bit), key)
+        )
+    with opened(file) as host:
+        assert breaks(host), f"{name}: bit {bit} of {value!r}"
+
+
+def copied(template, folder):
+    file = folder / "copy.sqlite3"
+    for each in folder.glob("copy.sqlite3*"):
+        each.unlink(missing_ok=True)
+    shutil.copy(template, file)
+    return file
+
+
+def opened(file):
     settings = Settings(
         secret_key="k" * 48,
         database_url=f"sqlite:///{file}",
         email_verification="none",
         plugin_settings={"audit": {"signing_key": SIGNING}},
     )
-    with AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, check_database=False) as host:
-        assert breaks(host), f"{table}.{name} of row {key}: bit {bit} of {value!r}"
+    return AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, check_database=False)
 
 
 def flipped(value, bit):

@@ -10,10 +10,17 @@ import subprocess
 import sys
 
 import pytest
+from authhost_audit.commands import audit as command
+from authhost_audit.keeping import note
+from authhost_audit.tables import event_table
+from authhost_audit.vocabulary import REASONS
+from click.testing import CliRunner
 from conftest import PASSWORD
+from sqlalchemy import update
 
-from audit.trail import ANN
-from authhost import AuthHost, Settings
+from audit.trail import ANN, BOB, records, tamper
+from authhost import AuthHost, Settings, errors
+from authhost.errors import AuthError
 
 
 def audit(file, *arguments, code=0, **environment):
@@ -58,6 +65,9 @@ def test_the_command_line(tmp_path):
             check=False,
         ).stderr
     )
+    assert "nothing is sealed" in audit(file, "verify", code=1, **environment)
+    line = json.loads(audit(file, "verify", "--json", code=1, **environment))
+    assert (line["unsealed"], line["intact"], line["record"]) == (4, False, None)
     assert "batch 1: 5 records" in audit(file, "seal", **environment)
     assert "5 sealed records are as they were sealed" in audit(file, "verify", **environment)
     [line] = audit(file, "search", "--event", "user_logged_in", "--json", **environment).splitlines()
@@ -65,6 +75,9 @@ def test_the_command_line(tmp_path):
     assert json.loads(audit(file, "proof", record["id"], **environment))["record"]["id"] == record["id"]
     output = tmp_path / "export.csv"
     audit(file, "export", "--format", "csv", "-o", str(output), **environment)
+    assert "1 records are not sealed yet, the oldest of 20" in audit(file, "verify", **environment)
+    summary = json.loads(audit(file, "verify", "--json", **environment))
+    assert (summary["intact"], summary["unsealed"], summary["notes"]) == (True, 1, [])
     assert len(output.read_text().splitlines()) == 1 + 6
     assert "0 records were deleted" in audit(file, "prune", **environment)
     assert "3 records have no personal part" in audit(
@@ -120,3 +133,101 @@ def test_ctrl_c_is_the_end_and_no_failure(tmp_path, command):
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=60)[1] == ""
     assert process.returncode == 0
+
+
+def told(host, *arguments, code=0):
+    """A command on this host: what it prints, what it complains of."""
+    result = CliRunner().invoke(command, arguments, obj=lambda: host, env={"COLUMNS": "200"})
+    assert result.exit_code == code, result.output
+    return result.stdout, result.stderr
+
+
+def test_what_tail_shows_of_a_user_is_taken_by_search(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    run(host, "signup", email=BOB, password=PASSWORD)
+    part = str(user.id)[-12:]
+    assert part in told(host, "tail")[0]
+    for given in (part, part.upper(), str(user.id), user.id.hex, str(user.id)[-17:]):
+        lines = told(host, "search", "--user", given, "--json")[0].splitlines()
+        assert {json.loads(each)["user_id"] for each in lines} == {str(user.id)}
+        assert len(lines) == 4
+
+
+def test_a_part_that_several_users_share_is_refused_with_their_names(host, run):
+    users = [run(host, "signup", email=email, password=PASSWORD).user for email in (ANN, BOB)]
+    _, complaint = told(host, "search", "--user", str(users[0].id)[:8], code=2)
+    assert all(str(user.id) in complaint for user in users)
+
+
+def test_search_says_how_many_more_there_are(host, run):
+    for number in range(3):
+        run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
+    out, more = told(host, "search", "-n", "5", "--json")
+    assert len(out.splitlines()) == 5
+    assert more == "8 older records are not shown; -n 13 shows all\n"
+    assert told(host, "search", "-n", "13")[1] == ""
+    assert told(host, "search", "-n", "1", "--event", "user_signed_up")[1].startswith("2 older")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--event", "user_loged_in"], "did you mean user_logged_in?"),
+        (["--event", "nonsense"], "there are: account_ready"),
+        (["--reason", "invalid_credential"], "did you mean invalid_credentials?"),
+        (["--reason", "nonsense"], "no record has the reason 'nonsense'"),
+        (["--ip", "999.1.1.1"], "is no IP address"),
+        (["--since", "2026-02-01", "--until", "2026-01-01"], "--since must be before --until"),
+        (["--user", "ann"], "is no identifier"),
+        (["--user", "0123456789ab"], "no record is by or about a user"),
+        (["--request", "1"], "is no identifier"),
+    ],
+)
+@pytest.mark.parametrize("command", ["search", "export"])
+def test_what_can_find_nothing_is_refused(host, command, options, sentence):
+    assert sentence in " ".join(told(host, command, *options, code=2)[1].split())
+    assert records(host, event="audit_exported") == []
+
+
+def test_a_reason_of_a_plugin_is_found(make, run, host):
+    note(host, "audit_exported")
+    tamper(host, update(event_table).values(reason="members_only"))
+    assert "members_only" in told(host, "search", "--reason", "members_only", "--json")[0]
+
+
+def test_attempts_are_found_by_what_was_typed(host, run):
+    for typed in ("Straße", "ann@bücher.example", "x"):
+        with pytest.raises(AuthError):
+            run(host, "login", identifier=typed, password="wrong")
+    for address in ("STRASSE", "ann@xn--bcher-kva.example"):
+        assert len(told(host, "search", "--address", address, "--json")[0].splitlines()) == 1
+
+
+def test_ipv6_is_found_however_it_is_written(host):
+    with pytest.raises(AuthError), host.request(ip_address="2001:db8::7") as request:
+        host.account.login(request, identifier=ANN, password="wrong")
+    out, _ = told(host, "search", "--ip", "2001:DB8:0:0:0:0:0:7", "--json")
+    assert len(out.splitlines()) == 1
+
+
+def test_each_code_is_a_reason():
+    """A code that is missing here makes `search --reason` take it for a slip of the pen."""
+    codes, kinds = set(), [errors.AuthError]
+    while kinds:
+        kinds += (kind := kinds.pop()).__subclasses__()
+        if kind is not errors.AuthError and kind.__module__ == errors.__name__:
+            codes.add(kind.code)
+    assert codes - REASONS == set()
+
+
+def test_seal_warns_of_a_clock_that_was_ahead(host, run, clock):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    clock.forward(hours=24)
+    told(host, "seal")
+    clock.forward(hours=-24)
+    run(host, "login", identifier=ANN, password=PASSWORD)
+    out, warning = told(host, "seal")
+    assert "warning: seal 1 says that it was sealed at 2026-01-02 00:00:00 UTC" in warning
+    assert "batch 2" in out
+    assert "note: seal 1 says that it was sealed at 2026-01-02 00:00:00 UTC" in told(host, "verify")[1]
+    assert len(json.loads(told(host, "verify", "--json")[0])["notes"]) == 1

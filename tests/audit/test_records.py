@@ -163,3 +163,57 @@ def test_no_secret_is_ever_written_down(host, run, recorder, secret, flow):
     with host.engine.connect() as connection:
         everything = str(connection.execute(select(event_table)).all())
     assert not [each for each in (secret, token, *keys) if each in everything]
+
+
+class NoLogins:
+    @hookimpl
+    def before_login(self):
+        raise Refused("maintenance", "Come back later.")
+
+
+def test_a_vetoed_login_names_its_user(make, run):
+    user = run(make(), "signup", email=ANN, password=PASSWORD).user
+    host = make({"doorkeeper": NoLogins()})
+    with pytest.raises(Vetoed):
+        run(host, "login", identifier=ANN, password=PASSWORD)
+    assert named(host, "flow_refused")["user_id"] == str(user.id)
+
+
+def test_reset_requests_are_recorded(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    run(host, "request_password_reset", email=ANN)
+    run(host, "request_password_reset", email="nobody@example.org")
+    known, unknown = records(host, event="password_reset_requested")
+    assert (known["user_id"], unknown["user_id"]) == (str(user.id), None)
+    assert (known["identifier"], unknown["identifier"]) == (
+        host.identifier_digest(ANN),
+        host.identifier_digest("nobody@example.org"),
+    )
+    assert known["ip_address"] == unknown["ip_address"] == "127.0.0.1"
+
+
+def test_ended_sessions_are_recorded_with_who_ended_them_and_why(host, run):
+    signup = run(host, "signup", email=ANN, password=PASSWORD)
+    login = run(host, "login", identifier=ANN, password=PASSWORD)
+    run(host, "end_other_sessions", login.session_token)
+    record = named(host, "session_ended")
+    logins = [each["session_ref"] for each in records(host, event="user_logged_in")]
+    assert (record["user_id"], record["actor_id"]) == (str(signup.user.id),) * 2
+    assert record["reason"] == "ended"
+    assert [record["data"]["session"], record["session_ref"]] == logins
+
+
+def test_a_logout_is_one_record(host, run):
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "logout", token)
+    assert records(host, event="session_ended") == []
+    assert named(host, "user_logged_out")
+
+
+def test_closed_accounts_and_reauthentications_are_recorded(host, run):
+    result = run(host, "signup", email=ANN, password=PASSWORD)
+    token = run(host, "reauthenticate", result.session_token, password=PASSWORD).session_token
+    run(host, "deactivate", token)
+    for event in ("user_reauthenticated", "user_deactivated"):
+        assert named(host, event)["user_id"] == str(result.user.id)
+    assert named(host, "session_ended")["reason"] == "deactivated"

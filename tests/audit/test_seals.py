@@ -13,7 +13,7 @@ from authhost_audit.checkpoints import checkpoint_of, seal_and_push
 from authhost_audit.sealing import seal
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import batch_table, event_table, leaf_table
-from authhost_audit.verifying import verify
+from authhost_audit.verifying import unsealed, verify
 from conftest import CHEAP, PASSWORD
 from sqlalchemy import delete, func, insert, select, update
 
@@ -290,3 +290,24 @@ def test_sixteen_processes_lose_nothing(host, database_url):
     with host.engine.connect() as connection:
         leaves = connection.execute(select(func.count()).select_from(leaf_table)).scalar_one()
     assert leaves == len(records(host))
+
+
+def test_nothing_sealed_is_not_intact(make, run):
+    host = make(audit={"signing_key": ""})
+    run(host, "signup", email=ANN, password=PASSWORD)
+    [found] = breaks(host)
+    count, since = unsealed(host)
+    assert count == len(records(host)) == 5
+    assert since is not None
+    assert (found.what, f"the {count} records" in found.why, "signing_key" in found.why) == (
+        "seal",
+        True,
+        True,
+    )
+
+
+def test_what_is_not_sealed_yet_is_counted(trail):
+    assert unsealed(trail)[0] == 4
+    assert breaks(trail) == []
+    sealed(trail)
+    assert unsealed(trail) == (0, None)

@@ -61,8 +61,8 @@ def _calls(count: int, repeats: int, calls: int) -> list[float]:
     with (
         databases(None, "guard") as (url,),
         make_host(url, plugins=False, extra=plugins, email_verification="none") as host,
+        host.request() as request,
     ):
-        request = host.request()
         user = User(request.new_id(), None, None, True, True, request.now, None)
         bare = bare_manager(count).hook.user_logged_in
         guarded = host.registry.manager.hook.user_logged_in

@@ -15,7 +15,7 @@ from pathlib import Path
 from compat import axes, report
 from compat.cell import Cell, Result, Wheels
 from compat.recipe import OWN_RECIPES, Recipe, RecipeError, load
-from compat.tools import Tool, interpreter, release_of, tool
+from compat.tools import Tool, interpreter, prerelease_of, release_of, tool
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -38,9 +38,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     environments = axes.chosen(environments, filters)
     if not environments:
         sys.exit("no environment fits; leave out --python, --sqlalchemy or --passlib")
+    preview, why_not = _preview(today, filters)
+    environments += preview
 
     pythons = {each: interpreter(each) for each in dict.fromkeys(env["Python"].label for env in environments)}
     missing = missing_pythons(pythons, environments, len(recipes))
+    missing += why_not
     for each in missing:
         print(each, flush=True)
     cells = [
@@ -53,8 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = run(cells, pythons, wheels, given.jobs)
     seconds = time.monotonic() - started
     print("\n" + report.table(today, results, missing))
-    failed = sum(not each.passed for each in results)
-    print(f"\n{len(results)} cells in {seconds:.0f} s, {failed} failed, {len(missing)} Pythons left out")
+    print("\n".join(report.previews(results)))
+    failed = sum(not each.passed and not each.may_fail for each in results)
+    left_out = sum(path is None for path in pythons.values())
+    print(f"\n{len(results)} cells in {seconds:.0f} s, {failed} failed, {left_out} Pythons left out")
     if given.json:
         text = json.dumps(report.document(today, results, missing, seconds), indent=2)
         given.json.write_text(f"{text}\n", encoding="utf-8")
@@ -78,6 +83,19 @@ def run(cells: Sequence[Cell], pythons: dict[str, str | None], wheels: Wheels, j
             pool.shutdown(cancel_futures=True)
             raise
     return [cell.result for cell in cells]
+
+
+def _preview(today: axes.Axes, filters: axes.Filters) -> tuple[list[axes.Environment], list[str]]:
+    """The environment with pluggy's newest pre-release; without one, why."""
+    try:
+        pinned = prerelease_of("pluggy")
+    except LookupError as error:
+        return [], [f"LEFT OUT: the pre-release of pluggy: {error}"]
+    found = axes.preview(today, pinned)
+    if found is None:
+        return [], [f"LEFT OUT: the pre-release of pluggy: there is none newer than {pinned}"]
+    chosen = axes.chosen([found], filters)
+    return chosen, [] if chosen else ["LEFT OUT: the pre-release of pluggy: it was not asked for"]
 
 
 def missing_pythons(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, product
 
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -14,6 +14,8 @@ WANTED: Mapping[str, Mapping[str, str]] = {
     "passlib": {"passlib": "passlib==1.7.4", "libpass": "libpass"},
 }
 """What is asked of the index, by axis and by what the value is for."""
+PRE_RELEASE = "pre-release"
+"""What a value stands for that may fail without failing the run."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,7 @@ class Choice:
 Environment = Mapping[str, Choice]
 """A choice by axis."""
 Axes = Mapping[str, Sequence[Choice]]
+Filters = Mapping[str, Sequence[str]]
 
 
 def axes_of(pythons: Iterable[str], release_of: Callable[[str], str], contract: Choice) -> Axes:
@@ -57,6 +60,15 @@ def _choice(requirement: str, release_of: Callable[[str], str], contract: Choice
     pinned = release_of(requirement)
     name, _, version = pinned.partition("==")
     return Choice(f"{name} {version}" if name in WANTED["passlib"] else version, pinned)
+
+
+def preview(axes: Axes, pinned: str) -> Environment | None:
+    """The newest of everything with a pre-release of pluggy; None where it is the newest release itself."""
+    choice = _choice(pinned, lambda requirement: requirement, None)
+    if any(choice.label == each.label for each in axes["pluggy"]):
+        return None
+    newest = {axis: choices[-1] for axis, choices in axes.items()}
+    return {**newest, "passlib": axes["passlib"][0], "pluggy": replace(choice, why=(PRE_RELEASE,))}
 
 
 def all_of(axes: Axes) -> list[Environment]:

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from compat.axes import Environment
+from compat.axes import PRE_RELEASE, Environment
 from compat.recipe import Recipe
 from compat.tools import Argv, Tool
 
@@ -47,6 +47,8 @@ class Result:
     """Seconds of computing, also of what the steps started."""
     log: str = ""
     installed: Mapping[str, str] = field(default_factory=dict)
+    may_fail: bool = False
+    """Whether it is of a pre-release, so that the run does not fail with it."""
 
     @property
     def passed(self) -> bool:
@@ -67,7 +69,8 @@ class Cell:
         self.output = home / "output"
         self.log = home.with_suffix(".log")
         labels = {axis: choice.label for axis, choice in environment.items()}
-        self.result = Result(recipe.plugin, labels, log=str(self.log))
+        may_fail = any(PRE_RELEASE in choice.why for choice in environment.values())
+        self.result = Result(recipe.plugin, labels, log=str(self.log), may_fail=may_fail)
 
     def run(self, interpreter: str, wheels: Wheels) -> Result:
         """All steps. The environment is kept where one failed."""

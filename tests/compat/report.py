@@ -17,6 +17,8 @@ def line(result: Result, number: int, total: int) -> str:
     """One cell as it ends."""
     where = ", ".join(f"{axis} {label}" for axis, label in result.environment.items())
     outcome = "passed" if result.passed else f"FAILED ({'; '.join(result.failed)})"
+    if result.may_fail:
+        outcome += " (a pre-release, which may fail)"
     times = f"{result.seconds:.0f} s, {result.cpu:.0f} s of computing"
     return f"[{number}/{total}] {result.plugin}: {outcome}; {where}; {times}"
 
@@ -34,6 +36,8 @@ def table(axes: Axes, results: Sequence[Result], missing: Sequence[str]) -> str:
     plugins = sorted({each.plugin for each in results})
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for each in results:
+        if each.may_fail:
+            continue
         row = rows.setdefault(tuple(each.environment[axis] for axis in varied), {})
         row[each.plugin] = _cell(each)
     lines = [f"| {' | '.join([*varied, *plugins])} |", f"|{' --- |' * (len(varied) + len(plugins))}"]
@@ -41,6 +45,16 @@ def table(axes: Axes, results: Sequence[Result], missing: Sequence[str]) -> str:
         row = rows[labels]
         lines.append(f"| {' | '.join([*labels, *(row.get(plugin, 'not run') for plugin in plugins)])} |")
     return "\n".join([*lines, "", *_notes(axes), *missing])
+
+
+def previews(results: Sequence[Result]) -> list[str]:
+    """A sentence for each cell of a pre-release: its failure fails nothing, so it is said aloud."""
+    return [
+        f"PRE-RELEASE pluggy {each.environment['pluggy']}, {each.plugin}: {_cell(each)}"
+        + ("" if each.passed else "; the run does not fail with it, but the next release of pluggy will")
+        for each in results
+        if each.may_fail
+    ]
 
 
 def _cell(result: Result) -> str:
@@ -70,7 +84,7 @@ def _notes(axes: Axes) -> list[str]:
 def document(axes: Axes, results: Sequence[Result], missing: Sequence[str], seconds: float) -> dict[str, Any]:
     """The same as values of JSON."""
     return {
-        "passed": all(each.passed for each in results),
+        "passed": all(each.passed or each.may_fail for each in results),
         "seconds": round(seconds, 1),
         "axes": {
             axis: [{"label": each.label, "why": list(each.why)} for each in choices]

@@ -91,9 +91,14 @@ def tool(wanted: str | None = None) -> Tool:
     return Uv(program)
 
 
-def release_of(requirement: str) -> str:
+def prerelease_of(name: str) -> str:
+    """The newest release, or pre-release if that is newer: ``pluggy`` is ``pluggy==1.8.0rc1``."""
+    return release_of(name, "--pre")
+
+
+def release_of(requirement: str, *more: str) -> str:
     """The newest release that fits, by pip and its configuration: ``pluggy`` is ``pluggy==1.7.0``."""
-    options = ["--quiet", "--dry-run", "--no-deps", "--ignore-installed", "--report", "-"]
+    options = ["--quiet", "--dry-run", "--no-deps", "--ignore-installed", *more, "--report", "-"]
     command = [sys.executable, "-m", "pip", "install", *options, requirement]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -10,6 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 
 import pluggy
@@ -93,6 +94,35 @@ class OthersMarker:
 
     @hookimpl
     def user_logged_in(self, user): ...
+
+
+class GeneratorVeto:
+    @hookimpl
+    def before_login(self, user):
+        raise Refused("no", "No.")
+        yield
+
+
+def decorated(function):
+    @wraps(function)
+    def inner(*arguments):
+        return function(*arguments)
+
+    return inner
+
+
+class DecoratedAsynchronous:
+    @hookimpl
+    @decorated
+    async def before_login(self, user):
+        raise Refused("no", "No.")
+
+
+class StaticVeto:
+    @staticmethod
+    @hookimpl(specname="before_login")
+    def gate(user):
+        raise KeyError("planted")
 
 
 class VetoWrapper:

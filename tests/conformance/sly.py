@@ -216,6 +216,18 @@ class MailsToFile:
         request.on_commit(lambda: FILE.write_text(str(message.key)))
 
 
+class StoresLink(Tabled):
+    @hookimpl
+    def deliver_message(self, request, message):
+        request.insert(notes, {"user_id": None, "text": str(message.link)})
+
+
+class SealsLink(Tabled):
+    @hookimpl
+    def deliver_message(self, request, message):
+        request.insert(notes, {"user_id": None, "text": request.seal(str(message.link), "sly")})
+
+
 class LogsPart:
     @hookimpl
     def deliver_message(self, message):

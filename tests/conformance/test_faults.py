@@ -7,6 +7,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from authhost_hookspecs import hookimpl
+from test_loading import REFUSED
 
 from authhost.testing.conformance import CHECKS, NoSuchPlugin, Subject, subject_of
 from authhost.testing.conformance import run as suite
@@ -21,6 +23,9 @@ PLANTED = [
     (faulty.Defaulted, "accepted", "user_logged_in gives user a default"),
     (faulty.Undecorated, "accepted", "user_logged_out bears a hook's name but is not decorated"),
     (faulty.OthersMarker, "accepted", "the marker of project 'pytest'"),
+    (faulty.GeneratorVeto, "accepted", "before_login is a generator, whose body would never run"),
+    (faulty.DecoratedAsynchronous, "accepted", "before_login decorates an async def"),
+    (faulty.StaticVeto, "failures", "before_login: raised KeyError: 'planted'"),
     (faulty.VetoWrapper, "accepted", "before_login may not be wrapped"),
     (faulty.UnusableSettings, "accepted", "token"),
     (faulty.ForeignTable, "declarations", "table note may be somebody else's"),
@@ -30,7 +35,7 @@ PLANTED = [
     (
         faulty.Raises,
         "failures",
-        "email_changed: raised ZeroDivisionError: planted in 'Make an address primary'",
+        "email_changed: raised ZeroDivisionError: planted in 'Change the address that waits'",
     ),
     (faulty.Exits, "failures", "user_logged_in: raised SystemExit"),
     (faulty.FailsLater, "failures", "a callback of request.on_commit raised ZeroDivisionError"),
@@ -155,3 +160,25 @@ def test_a_fault_of_a_distribution_is_named(install, provider, tmp_path, source,
 def test_a_plugin_that_is_not_there():
     with pytest.raises(NoSuchPlugin, match="no installed plugin is named 'nobody'"):
         subject_of("nobody")
+
+
+@pytest.mark.parametrize("number", range(len(REFUSED)))
+def test_what_the_loader_refuses_is_found(trial, number):
+    make, sentence = REFUSED[number]
+    verdict = run("accepted", trial(make()))
+    assert verdict.outcome == "failed"
+    assert any(sentence in str(fault) for fault in verdict.faults), verdict
+
+
+def test_an_optional_hook_of_another_contract_is_noted(trial):
+    class Newer:
+        @hookimpl
+        def user_logged_in(self): ...
+
+        @hookimpl(optionalhook=True)
+        def of_next_year(self): ...
+
+    verdict = run("accepted", trial(Newer()))
+    assert verdict.outcome == "passed"
+    (fault,) = verdict.faults
+    assert str(fault).startswith("of_next_year: is left out")

@@ -27,8 +27,8 @@ SLY = [
     (sly.EndsProcess, "failures", "email_changed: raised SystemExit: os._exit(0) ends the whole process"),
     (sly.LateAndSlow, "times", "user_logged_in: a callback of request.on_commit takes 1"),
     (sly.FailsLateForNobody, "edges", "flow_refused: a callback of request.on_commit raised AttributeError"),
-    (sly.ReturnsVeto, "outcomes", "before_login: returns False, which nobody reads; raise Refused"),
-    (sly.ReturnsCoroutine, "outcomes", "user_logged_in: returns a coroutine, which nobody awaits"),
+    (sly.ReturnsVeto, "outcomes", "before_login: it returned a bool; a veto raises Refused"),
+    (sly.ReturnsCoroutine, "outcomes", "user_logged_in: it returned a coroutine, whose body does not run"),
     (sly.MarksRequest, "arguments", "user_logged_in: changes its argument request"),
     (sly.WritesToHost, "outcomes", "user_logged_in: writes to the host's own table authhost_user"),
     (sly.BelievesAddress, "outcomes", "pre_social_login: gives the account of an address"),
@@ -75,6 +75,17 @@ def test_a_sly_fault_is_named(trial, kind, check, message, capsys):
 def test_a_deliverer_may_deliver_into_a_file(trial):
     verdict = run("secrets", trial(sly.MailsToFile()))
     assert (verdict.outcome, [fault.note for fault in verdict.faults]) == ("passed", [True])
+
+
+def test_a_deliverer_is_told_to_seal_the_links_that_it_keeps(trial):
+    verdict = run("secrets", trial(sly.StoresLink()))
+    assert verdict.outcome == "passed"
+    assert [fault.note for fault in verdict.faults] == [True]
+    assert "seal it by request.seal" in str(verdict.faults[0])
+
+
+def test_a_sealed_link_is_no_secret_in_clear(trial):
+    assert run("secrets", trial(sly.SealsLink())).faults == ()
 
 
 SOURCE = """

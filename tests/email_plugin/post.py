@@ -20,7 +20,7 @@ from authhost_email.outbox import Outbox
 from authhost_email.rendering import compose, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import outbox_table
+from authhost_email.tables import outbox_table, purpose_of_link
 from sqlalchemy import select
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -47,6 +47,12 @@ def rows(host, *columns):
 
 def kinds(host):
     return [kind for (kind,) in rows(host, "kind")]
+
+
+def link_of(host, number=0):
+    """The link of a message that waits, as the worker reads it."""
+    identifier, recipient, sealed = rows(host, "id", "recipient", "sealed_link")[number]
+    return host.open(sealed, purpose_of_link(identifier, recipient))
 
 
 def key_in(message):
@@ -154,7 +160,7 @@ class Lines:
             try:
                 connection.sendall(self._greeting)
                 for line in lines:
-                    for piece in self._answer(line.split()[0].upper()):
+                    for piece in self._answer((line.split() or [b""])[0].upper()):
                         connection.sendall(piece)
                         self.written += len(piece)
             except OSError:

@@ -13,16 +13,19 @@ from urllib.request import urlopen
 import pytest
 from authhost_email import commands
 from authhost_email.languages import SHIPPED
+from authhost_email.leases import Leases
 from authhost_email.outbox import Outbox
+from authhost_email.preview import page as preview_page
 from authhost_email.preview import server as preview_server
 from authhost_email.rendering import KINDS
+from authhost_email.samples import sample_of
 from authhost_email.settings import EmailSettings
 from click.testing import CliRunner
 from conftest import CHEAP, PASSWORD
 from sqlalchemy.exc import OperationalError
 
 from authhost import AuthHost, Settings
-from email_plugin.post import ANN, outbox
+from email_plugin.post import ANN, BOB, outbox, queue, rows
 
 
 def email(file, *arguments, code=0):
@@ -92,7 +95,8 @@ def test_a_worker_outlives_its_database(make, monkeypatch):
     monkeypatch.setattr(Outbox, "deliver_pending", deliver)
     monkeypatch.setattr(commands, "NEVER", Now())
     done = CliRunner().invoke(commands.email, ["worker"], obj=lambda: host)
-    assert (done.exit_code, done.output) == (0, "")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "delivering by console every 1 s, until Ctrl-C\n"
     assert len(calls) == 2
 
 
@@ -168,3 +172,139 @@ def test_the_preview_shows_all():
             urlopen(f"{address}/html?kind=nothing")
         running.shutdown()
         thread.join()
+
+
+def invoke(host, *arguments, code=0, **options):
+    done = CliRunner(**options).invoke(commands.email, list(arguments), obj=lambda: host)
+    assert done.exit_code == code, done.output + repr(done.exception)
+    return done
+
+
+def test_deliver_says_what_became_of_each_message(make, fake):
+    host = make(email={"transport": "fake", "max_per_hour": 1})
+    fake.script[BOB] = [ConnectionError("mail.example.org:25: later")]
+    queue(host, ANN, "password_reset_unknown_account")
+    assert invoke(host, "deliver").output == "1 sent, 0 failed, 0 deferred\n"
+    queue(host, ANN, "password_reset_unknown_account")
+    queue(host, BOB, "password_changed")
+    queue(host, "eve@example.org", "password_changed", count=3)
+    done = invoke(host, "deliver", code=1)
+    said = ["1 sent, 1 failed, 1 deferred", "2 not to be sent any more", "2 wait for a later try"]
+    assert done.stdout.splitlines() == said
+    assert "authhost email outbox" in done.stderr
+
+
+def test_deliver_says_so_to_programs(make, fake):
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    counts = {"sent": 1, "failed": 0, "deferred": 0, "dropped": 0, "waiting": 0, "with_another_worker": 0}
+    assert json.loads(invoke(host, "deliver", "--json").output) == counts
+    queue(host, BOB)
+    fake.script[BOB] = [ConnectionError("later")]
+    found = json.loads(invoke(host, "deliver", "--json", code=1).output)
+    assert (found["sent"], found["failed"], found["waiting"]) == (0, 1, 1)
+
+
+def test_deliver_says_what_another_worker_has(make, fake):
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    assert len(Leases(host, 300.0).claim()) == 1  # by a process that has died
+    done = invoke(host, "deliver")
+    assert "0 sent" in done.output
+    assert "1 are with another worker; one that died loses them after 300 s" in done.output
+
+
+def test_deliver_delivers_all_that_is_due(make, fake):
+    host = make(email={"transport": "fake"})
+    for number in range(120):
+        queue(host, f"u{number}@example.org")
+    assert invoke(host, "deliver").output == "120 sent, 0 failed, 0 deferred\n"
+
+
+@pytest.mark.parametrize("columns", [40, 80, 200])
+def test_identifiers_can_be_copied_from_the_outbox(make, monkeypatch, columns):
+    host = make()
+    queue(host, f"{'a' * 60}@example.org", "password_reset_unknown_account", count=2)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = invoke(host, "outbox").output
+    for identifier, recipient in rows(host, "id", "recipient"):
+        assert str(identifier) in said
+        assert recipient in said
+    assert "created_at" not in said
+
+
+def test_a_pipe_is_as_wide_as_it_needs(make, monkeypatch):
+    host = make()
+    queue(host, f"{'a' * 60}@example.org", "password_reset_unknown_account")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    [line] = [each for each in invoke(host, "outbox").output.splitlines() if "@" in each]
+    [(identifier, recipient)] = rows(host, "id", "recipient")
+    assert str(identifier) in line
+    assert recipient in line
+
+
+def test_json_has_times_with_their_zone_and_the_columns(make):
+    host = make()
+    queue(host, ANN)
+    [line] = invoke(host, "outbox", "--json").output.splitlines()
+    found = json.loads(line)
+    assert found["created_at"] == "2026-01-01T00:00:00+00:00"
+    assert set(found) == {
+        *("id", "created_at", "kind", "recipient", "language", "status", "attempts", "last_error")
+    }
+
+
+def test_an_empty_outbox_is_a_sentence(make):
+    host = make()
+    assert invoke(host, "outbox").output == "the outbox is empty\n"
+    assert invoke(host, "outbox", "--status", "dead").output == "there are no such messages\n"
+    assert invoke(host, "suppressed").output == "no address is suppressed\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (
+            {"transport": "smtp", "smtp_host": "no such host"},
+            "no such host:25: the host name cannot be resolved",
+        ),
+        ({"transport": "smtp", "smtp_host": "127.0.0.1", "smtp_port": 9}, "127.0.0.1:9: no connection"),
+        ({"transport": "file", "directory": "/dev/null/mail"}, "cannot write to the folder /dev/null/mail"),
+        (
+            {"transport": "sendmail", "sendmail": "/nowhere/sendmail"},
+            "cannot run /nowhere/sendmail: No such file",
+        ),
+    ],
+)
+def test_send_test_names_what_did_not_answer(make, settings, said):
+    host = make(email=settings)
+    done = invoke(host, "send-test", ANN, code=1)
+    [line] = done.stderr.splitlines()
+    assert said in line
+    queue(host, ANN)
+    outbox(host).deliver_pending()
+    assert said in rows(host, "last_error")[0][0]
+
+
+@pytest.mark.parametrize(
+    "given", ["foo", "foo@", "@bar", "Ann <ann@example.org>", "a\nb@example.org", "a@b\n"]
+)
+def test_send_test_takes_an_address_alone(make, given):
+    done = invoke(make(), "send-test", given, code=2)
+    assert "is no e-mail address" in done.stderr
+
+
+def test_the_preview_shows_ones_own_site(make):
+    host = make(
+        site_name="Doorbell & Co", base_url="https://bell.example", urls={"reset_password": "/new/{key}"}
+    )
+    for kind, path in (
+        ("password_reset", "/new/"),
+        ("email_confirmation", "/account/confirm-email/"),
+        ("signup_existing_account", "/account/login"),
+    ):
+        said = invoke(host, "preview", kind).output
+        assert "Doorbell & Co" in said
+        assert f"https://bell.example{path}" in said
+    status, _, body = preview_page(EmailSettings(), "/html?kind=password_reset&language=en", sample_of(host))
+    assert (status, "https://bell.example/new/" in body) == (200, True)

@@ -60,6 +60,7 @@ def test_a_life(host, run, tmp_path):
             (ANN, "Your primary e-mail address changed"): 1,
             ("second@example.org", "Your primary e-mail address changed"): 1,
             ("second@example.org", "An e-mail address was removed"): 1,
+            (ANN, "An e-mail address was removed"): 1,
             ("second@example.org", "Reset your password"): 1,
             ("nobody@example.org", "No account with this address"): 1,
         }
@@ -266,3 +267,36 @@ def test_a_notice_of_a_new_device_goes_inline(make, run, tmp_path):
     with host.request(user_agent="evil") as request:
         host.account.login(request, identifier=ANN, password=PASSWORD)
     assert "A login from a new device" in [each["Subject"] for each in mails(tmp_path)]
+
+
+def test_a_closed_account_is_told(host, run, tmp_path):
+    token = run(host, "signup", email=ANN, password=PASSWORD, username="ann").session_token
+    outbox(host).deliver_pending()
+    run(host, "confirm_email", token, key=key_in(mails(tmp_path)[0]))
+    run(host, "deactivate", token)
+    outbox(host).deliver_pending()
+    [notice] = [each for each in mails(tmp_path) if each["Subject"] == "Your account was closed"]
+    text = notice.get_body(("plain",)).get_content()
+    assert notice["To"] == ANN
+    assert "write to the operators of authhost" in text
+    assert "change your password" not in text
+
+
+def test_a_removed_address_is_told_what_it_can_do(host, run, tmp_path):
+    """Its owner cannot change the password of an account that is not theirs any more."""
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    outbox(host).deliver_pending()
+    run(host, "confirm_email", token, key=key_in(mails(tmp_path)[0]))
+    run(host, "add_email", token, email=BOB)
+    outbox(host).deliver_pending()
+    run(host, "confirm_email", token, key=next(key_in(each) for each in mails(tmp_path) if each["To"] == BOB))
+    run(host, "remove_email", token, email=BOB)
+    run(host, "add_email", token, email="eve@example.org")
+    run(host, "remove_email", token, email="eve@example.org")  # which nobody has confirmed
+    outbox(host).deliver_pending()
+    told = [each for each in mails(tmp_path) if each["Subject"] == "An e-mail address was removed"]
+    assert Counter(each["To"] for each in told) == {ANN: 2, BOB: 1}
+    for each in told:
+        text = each.get_body(("plain",)).get_content()
+        assert ("change your password" in text) == (each["To"] == ANN)
+        assert ("write to the operators" in text) == (each["To"] == BOB)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.policy import default as default_policy
 from uuid import UUID
 
 import pytest
-from authhost_email.details import unlinked
-from authhost_email.rendering import compose, render
+from authhost_email.details import described, unlinked
+from authhost_email.languages import SHIPPED
+from authhost_email.rendering import KINDS, ON_REQUEST, compose, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import suppression_table
+from authhost_email.tables import outbox_table, suppression_table
 from authhost_hookspecs import Message
 from conftest import PASSWORD
-from sqlalchemy import insert, update
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import delete, insert, update
 
-from authhost.errors import DeliveryFailed
+from authhost.errors import AuthError, DeliveryFailed
 from authhost.store.models import User
-from email_plugin.post import ANN, BOB, mails, outbox, passes, queue, rows
+from email_plugin.post import ANN, BOB, link_of, mails, outbox, passes, queue, rows
 
 
 def test_links_lead_home_alone(make, run):
@@ -148,27 +152,45 @@ def test_settings_that_cannot_serve(wrong):
 
 def test_so_much_for_one_recipient_on_request_and_no_more(make, fake, clock):
     host = make(email={"transport": "fake", "max_per_hour": 2})
-    queue(host, ANN, "password_reset_unknown_account", count=3)
-    queue(host, ANN, "password_changed", count=3)
+    for _ in range(3):
+        queue(host, ANN, "password_reset_unknown_account")
+        outbox(host).deliver_pending()
+    queue(host, ANN, "password_changed", verified=True, count=3)
     queue(host, BOB, "password_reset_unknown_account")
-    assert outbox(host).deliver_pending() == 6
-    assert rows(host, "status", "context")[2] == ("limited", None)
+    assert outbox(host).deliver_pending() == 4
+    assert [status for (status,) in rows(host, "status")][:3] == ["sent", "superseded", "pending"]
+    assert rows(host, "attempts")[2] == (0,)
     clock.forward(minutes=61)
-    queue(host, ANN, "password_reset_unknown_account")
     assert outbox(host).deliver_pending() == 1
+    assert rows(host, "status")[2] == ("sent",)
+
+
+def test_so_many_notices_to_an_address_that_nobody_has_confirmed(make, fake, clock):
+    """It may be a stranger's, whose mailbox somebody would fill."""
+    host = make(email={"transport": "fake", "max_per_hour": 2})
+    queue(host, ANN, "password_changed", count=3)
+    queue(host, ANN, "password_reset_unknown_account")
+    assert outbox(host).deliver_pending() == 3
+    assert rows(host, "status", "context")[2] == ("limited", None)
 
 
 def test_a_key_is_in_no_log(make, fake, run, clock, caplog):
     caplog.set_level("DEBUG", logger="authhost")
     host = make(email={"transport": "fake", "max_attempts": 3})
     run(host, "signup", email=ANN, password=PASSWORD)
-    [(context,), *_] = rows(host, "context")
-    fake.script[ANN] = [ConnectionError("busy"), RuntimeError(context["link"]), ValueError(context["link"])]
-    passes(host, clock, 4)
+    with host.engine.begin() as connection:
+        connection.execute(delete(outbox_table).where(outbox_table.c.kind != "email_confirmation"))
+    link = link_of(host)
+    fake.script[ANN] = [OSError(f"quota for {link}"), RuntimeError(link), ValueError(link)]
+    found = []
+    for _ in range(4):
+        passes(host, clock, 1)
+        found += rows(host, "last_error")
     assert rows(host, "kind", "status")[0] == ("email_confirmation", "dead")
     assert "is given up: ValueError" in caplog.text
-    assert context["link"] not in caplog.text
-    assert context["link"] not in str(rows(host, "last_error"))
+    assert "quota for [link]" in str(found)
+    for part in (link, link[-43:]):
+        assert part not in caplog.text + str(found)
 
 
 def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):
@@ -215,11 +237,92 @@ def test_a_suppressed_address_however_it_is_written(make, fake, clock):
     ("given", "said"),
     [
         ("go to evil.example", "go to evil example"),
-        ("https://192.0.2.1/x", "https 192.0.2.1/x"),
+        ("https://192.0.2.1/x", "https 192 0 2 1/x"),
         ("x2。example", "x2 example"),
         ("J. R. R. Tolkien", "J. R. R. Tolkien"),
         ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0)", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0)"),
+        ("Chrome/140.0.0.0 Safari/537.36", "Chrome/140 0 0 0 Safari/537.36"),
+        ("1.2.3.4/x", "1 2 3 4/x"),
+        ("😀.la", "😀 la"),
+        ("q\u0301.com", "q\u0301 com"),
+        ("localhost:8000/x", "localhost 8000/x"),
+        ("a@b", "a b"),
+        ("mailto:a", "mailto a"),
+        ("[::1]/x", "[  1]/x"),
+        ("x．com x｡com x․com x﹒com x⒈com", "x com x com x com x com x com"),
+        ("x.\u200bcom", "x \u200bcom"),
+        ("x:80.example", "x 80 example"),
     ],
 )
 def test_what_mail_programs_make_a_link_of(given, said):
     assert unlinked(given) == said
+
+
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+DOTS = ".。．｡․﹒:/@"
+
+
+@pytest.mark.parametrize(
+    ("agent", "said"),
+    [
+        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "Firefox, Linux"),
+        ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) … Version/18.1 Safari/605.1.15", "Safari, macOS"),
+        ("… (Windows NT 10.0; Win64; x64) … Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0", "Edge, Windows"),
+        ("… (iPhone; CPU iPhone OS 18_1 like Mac OS X) … CriOS/140.0 Mobile Safari/604.1", "Chrome, iPhone"),
+        (
+            "… (Linux; Android 15) … SamsungBrowser/28.0 Chrome/130.0 Safari/537.36",
+            "Samsung Internet, Android",
+        ),
+        ("you have won, visit evil.example", ""),
+        ("", ""),
+    ],
+)
+def test_what_is_said_of_a_user_agent(agent, said):
+    assert described(agent) == said
+
+
+@given(st.lists(st.one_of(WORDS, st.sampled_from(["evil", "com", "la", "1.2.3.4", "localhost", *DOTS]))))
+def test_no_dot_colon_or_at_joins_two_words(pieces):
+    """What is left of a domain name, an IP address, a port or an address cannot be one."""
+    said = unlinked("".join(pieces))
+    assert "@" not in said
+    assert "://" not in said
+    for joint in (*".:", *DOTS):
+        for place, each in enumerate(said):
+            after = said[place + 1 : place + 2]
+            if each == joint and each not in "/" and after.strip():
+                version = each == "." and said[place - 1].isdecimal() and after.isdecimal()
+                assert version or (each == ":" and said[max(0, place - 2) : place] == "rv"), (said, place)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verified", [True, False])
+def test_strangers_choose_no_word_of_a_message(kind, verified):
+    """In a message that anybody may cause, and in any that goes to an address that nobody has confirmed."""
+    chosen = {"name": "You have won", "user_agent": "call 0900 Chrome", "address": "call.0900@evil.example"}
+    context = {**sample(kind), **chosen, "verified": verified}
+    for language in SHIPPED:
+        rendered = render(EmailSettings(), kind, RECIPIENT, language, context)
+        for part in (rendered.subject, rendered.text, rendered.html):
+            if kind in ON_REQUEST or not verified:
+                assert "won" not in part
+                assert "0900" not in part
+
+
+def test_a_signup_with_somebody_elses_address_says_nothing_of_ones_own(make, tmp_path):
+    """Also where nobody confirms an address, and every message goes to it at once."""
+    for number, mode in enumerate(("none", "optional", "mandatory")):
+        host = make(email_verification=mode)
+        address = f"victim{number}@example.org"
+        with host.request(user_agent="visit evil") as request:
+            host.account.signup(request, email=address, password=PASSWORD, username=f"won.{number}")
+        with suppress(AuthError), host.request(user_agent="visit evil") as request:
+            token = host.account.login(request, identifier=address, password=PASSWORD).session_token
+        with suppress(AuthError), host.request(session_token=token, user_agent="visit evil") as request:
+            host.account.add_email(request, email="call.0900@evil.example")
+        outbox(host).deliver_pending()
+        said = [each for each in mails(tmp_path) if each["To"] == address]
+        assert said
+        for each in said:
+            text = each.get_body(("plain",)).get_content() + each["Subject"]
+            assert not {"won", "evil", "0900"} & set(text.replace(".", " ").split()), text

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
+from types import SimpleNamespace
 
 import pytest
 from authhost_email import transports
+from authhost_email.errors import NoSuchTransport
 from authhost_email.settings import EmailSettings
 from authhost_email.transports import Permanent, transport_of
+from authhost_email.worker import deliver
 from conftest import PASSWORD
+from sqlalchemy import text
 
-from email_plugin.post import Fake, one
+from email_plugin.post import Fake, one, outbox, queue
 
 
 def test_sendmail(tmp_path):
@@ -44,6 +48,18 @@ def test_console_and_other_transports(capsys, monkeypatch):
         transport_of(EmailSettings(transport="pigeon"))
 
 
+def test_a_transport_that_cannot_be_made_is_a_sentence(monkeypatch):
+    def load():
+        raise ImportError("No module named 'boto3'")
+
+    entry = SimpleNamespace(value="authhost_ses:Ses", load=load)
+    monkeypatch.setattr(transports, "entry_points", lambda group, name: [entry])
+    with pytest.raises(
+        NoSuchTransport, match=r"'ses' .authhost_ses:Ses. cannot be made: ImportError: No module"
+    ):
+        transport_of(EmailSettings(transport="ses"))
+
+
 def test_files_are_the_owners_alone(tmp_path):
     """They hold keys; the folder may have been there before."""
     folder = tmp_path / "mail"
@@ -61,3 +77,12 @@ def test_a_transport_that_there_is_not_is_named_in_the_log(make, run, caplog):
     host = make(email={"transport": "pigeon", "delivery": "inline"})
     run(host, "signup", email="ann@example.org", password=PASSWORD)
     assert "there is no transport 'pigeon'; there are smtp, file" in caplog.text
+
+
+def test_what_the_database_said_is_in_the_log(make, caplog):
+    host = make()
+    with host.engine.begin() as connection:
+        connection.execute(text("DROP TABLE authhost_email_suppression"))
+    queue(host, "ann@example.org")
+    assert deliver(outbox(host)) == 0
+    assert "authhost_email_suppression" in caplog.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from authhost_hookspecs import ProviderEmail
@@ -27,6 +27,21 @@ def full_name(*parts: object) -> str | None:
     return " ".join(part for part in parts if isinstance(part, str) and part) or None
 
 
+def inner(data: object, *names: str) -> Mapping[str, Any]:
+    """The object under ``names``, one inside the other; empty where another value is there.
+
+    Many providers send null where a person has no picture, no name or no e-mail address.
+    """
+    for name in names:
+        data = data.get(name) if isinstance(data, Mapping) else None
+    return data if isinstance(data, Mapping) else {}
+
+
+def objects(value: object) -> list[Mapping[str, Any]]:
+    """The objects of a list; empty where another value is there."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
+
+
 def is_true(value: object) -> bool:
     """Whether a flag is set: JSON's ``true``, or the 1 or text that some send in its place."""
     return value in (True, "true")
@@ -39,7 +54,7 @@ def one_email(value: object, verified: object = False) -> tuple[ProviderEmail, .
 
 
 def all_emails(
-    items: Iterable[Mapping[str, Any]],
+    items: object,
     address: str = "email",
     verified: str = "verified",
     primary: str = "primary",
@@ -47,6 +62,6 @@ def all_emails(
     """A list of addresses, each with its flags, under the provider's names for them."""
     return tuple(
         ProviderEmail(email, is_true(item.get(verified)), is_true(item.get(primary)))
-        for item in items
+        for item in objects(items)
         if (email := optional_text(item.get(address)))
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import all_emails, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import all_emails, inner, number_or_text, one_email, optional_text
 
 
 def _read_amazon(data: Mapping[str, Any]) -> Profile:
@@ -33,7 +33,7 @@ AMAZON = OAuth2Provider(
 def _read_paypal(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["user_id"]),
-        emails=all_emails(data.get("emails") or (), address="value", verified="confirmed"),
+        emails=all_emails(data.get("emails"), address="value", verified="confirmed"),
         name=optional_text(data.get("name")),
     )
 
@@ -54,8 +54,7 @@ PAYPAL = OAuth2Provider(
 
 
 def _read_stripe(data: Mapping[str, Any]) -> Profile:
-    business = data.get("business_profile") or {}
-    dashboard = (data.get("settings") or {}).get("dashboard") or {}
+    business, dashboard = inner(data, "business_profile"), inner(data, "settings", "dashboard")
     return Profile(
         uid=number_or_text(data["id"]),
         emails=one_email(data.get("email")),
@@ -101,7 +100,7 @@ COINBASE = OAuth2Provider(
 def _read_eventbrite(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["id"]),
-        emails=all_emails(data.get("emails") or ()),
+        emails=all_emails(data.get("emails")),
         name=optional_text(data.get("name")),
     )
 

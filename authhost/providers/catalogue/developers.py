@@ -7,14 +7,16 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import all_emails, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import all_emails, inner, number_or_text, one_email, optional_text
 
 GITHUB_NO_REPLY = "@users.noreply.github.com"
 """GitHub lists such an address among a person's own, but no mail arrives there."""
 
 
 def _read_github(data: Mapping[str, Any]) -> Profile:
-    emails = tuple(each for each in all_emails(data["emails"]) if not each.email.endswith(GITHUB_NO_REPLY))
+    emails = tuple(
+        each for each in all_emails(data.get("emails")) if not each.email.endswith(GITHUB_NO_REPLY)
+    )
     return Profile(
         uid=number_or_text(data["id"]),
         emails=emails or one_email(data.get("email")),
@@ -64,14 +66,14 @@ GITLAB = OAuth2Provider(
 
 
 def _read_bitbucket(data: Mapping[str, Any]) -> Profile:
-    # Without the right to read addresses there is a 404, which is read as a list.
-    emails = data["emails"]["values"] if data["emails"] else ()
+    # Without the right to read addresses, ``emails`` is an empty list.
+    emails = inner(data, "emails").get("values")
     return Profile(
         uid=number_or_text(data["uuid"]),
         emails=all_emails(emails, verified="is_confirmed", primary="is_primary"),
         username=optional_text(data.get("username"), data.get("nickname")),
         name=optional_text(data.get("display_name")),
-        picture=optional_text(data.get("links", {}).get("avatar", {}).get("href")),
+        picture=optional_text(inner(data, "links", "avatar").get("href")),
     )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider
+from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
 
 GOOGLE = OpenIDConnectProvider(
     id="google",
@@ -15,6 +16,14 @@ GOOGLE = OpenIDConnectProvider(
     issuer="https://accounts.google.com",
     docs="https://developers.google.com/identity/openid-connect/openid-connect",
 )
+
+
+def _read_apple(data: Mapping[str, Any]) -> Profile:
+    # The name is not signed. It is for show, and an address beside it is never read.
+    named = inner(data, "user", "name")
+    name = full_name(named.get("firstName"), named.get("lastName"))
+    return replace(claims_profile(data), uid=number_or_text(data["sub"]), name=name)
+
 
 APPLE = OpenIDConnectProvider(
     id="apple",
@@ -25,6 +34,8 @@ APPLE = OpenIDConnectProvider(
     authorize_params={"response_mode": "form_post"},
     userinfo=False,
     signed_secret=True,
+    posts_user=True,
+    read_profile=_read_apple,
     docs="https://developer.apple.com/documentation/signinwithapple/configuring-your-environment-for-sign-in-with-apple",
 )
 

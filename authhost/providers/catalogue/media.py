@@ -7,11 +7,11 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import inner, number_or_text, objects, one_email, optional_text
 
 
 def _read_spotify(data: Mapping[str, Any]) -> Profile:
-    images = data.get("images") or [{}]
+    images = objects(data.get("images")) or [{}]
     return Profile(
         uid=number_or_text(data["id"]),
         # Spotify documents that there is no proof that the address is the person's.
@@ -36,7 +36,7 @@ SPOTIFY = OAuth2Provider(
 
 def _read_patreon(data: Mapping[str, Any]) -> Profile:
     user = data["data"]
-    about = user["attributes"]
+    about = inner(user, "attributes")
     return Profile(
         uid=number_or_text(user["id"]),
         emails=one_email(about.get("email"), about.get("is_email_verified")),
@@ -89,7 +89,7 @@ def _read_vimeo(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(uid),
         name=optional_text(data.get("name")),
-        picture=optional_text((data.get("pictures") or {}).get("base_link")),
+        picture=optional_text(inner(data, "pictures").get("base_link")),
     )
 
 

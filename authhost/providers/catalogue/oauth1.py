@@ -7,7 +7,7 @@ from typing import Any
 
 from authhost_hookspecs import OAuth1Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import inner, number_or_text, objects, one_email, optional_text
 
 
 def _read_twitter(data: Mapping[str, Any]) -> Profile:
@@ -37,7 +37,7 @@ TWITTER_OAUTH1 = OAuth1Provider(
 def _read_tumblr(data: Mapping[str, Any]) -> Profile:
     # A person has no identifier of their own, only that of their primary blog.
     user = data["response"]["user"]
-    [primary] = [blog for blog in user["blogs"] if blog.get("primary") is True]
+    [primary] = [blog for blog in objects(user["blogs"]) if blog.get("primary") is True]
     return Profile(
         uid=number_or_text(primary["uuid"]),
         username=optional_text(user.get("name")),
@@ -86,8 +86,8 @@ def _read_flickr(data: Mapping[str, Any]) -> Profile:
     user = data["user"]
     return Profile(
         uid=number_or_text(user["id"]),
-        username=optional_text(user.get("username", {}).get("_content")),
-        name=optional_text(data["token"].get("fullname")),
+        username=optional_text(inner(user, "username").get("_content")),
+        name=optional_text(inner(data, "token").get("fullname")),
     )
 
 

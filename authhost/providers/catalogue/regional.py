@@ -9,6 +9,7 @@ from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
 from authhost.providers.catalogue._read import (
     full_name,
+    inner,
     is_true,
     number_or_text,
     one_email,
@@ -38,8 +39,7 @@ LINE = OAuth2Provider(
 
 
 def _read_kakao(data: Mapping[str, Any]) -> Profile:
-    account = data.get("kakao_account", {})
-    about = account.get("profile", {})
+    account, about = inner(data, "kakao_account"), inner(data, "kakao_account", "profile")
     # An address that is not valid any more is one that another account has claimed since.
     verified = is_true(account.get("is_email_valid")) and is_true(account.get("is_email_verified"))
     return Profile(

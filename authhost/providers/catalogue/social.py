@@ -7,7 +7,7 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import full_name, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
 
 
 def _read_facebook(data: Mapping[str, Any]) -> Profile:
@@ -15,7 +15,7 @@ def _read_facebook(data: Mapping[str, Any]) -> Profile:
         uid=number_or_text(data["id"]),
         emails=one_email(data.get("email")),
         name=optional_text(data.get("name")),
-        picture=optional_text(data.get("picture", {}).get("data", {}).get("url")),
+        picture=optional_text(inner(data, "picture", "data").get("url")),
     )
 
 

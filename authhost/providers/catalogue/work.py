@@ -7,14 +7,15 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import full_name, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
 
 
 def _read_microsoft(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["id"]),
-        # Whoever runs a directory writes any address they like into it.
-        emails=one_email(data.get("mail") or data.get("userPrincipalName")),
+        # Whoever runs a directory writes any address they like into it. The userPrincipalName is
+        # a login name: that of a guest has the form of an address, and no mail arrives there.
+        emails=one_email(data.get("mail")),
         name=optional_text(data.get("displayName")),
     )
 
@@ -25,8 +26,9 @@ MICROSOFT = OAuth2Provider(
     authorize_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/authorize",
     token_url="https://login.microsoftonline.com/{tenant}/oauth2/v2.0/token",
     profile_url="https://graph.microsoft.com/v1.0/me",
-    profile_params={"$select": "id,displayName,mail,userPrincipalName"},
+    profile_params={"$select": "id,displayName,mail"},
     defaults={"tenant": "common"},
+    uids_span_tenants=True,
     read_profile=_read_microsoft,
     scopes=("User.Read",),
     docs="https://learn.microsoft.com/en-us/entra/identity-platform/quickstart-register-app",
@@ -75,7 +77,7 @@ def _read_notion(data: Mapping[str, Any]) -> Profile:
     user = data["bot"]["owner"]["user"]
     return Profile(
         uid=number_or_text(user["id"]),
-        emails=one_email(user.get("person", {}).get("email")),
+        emails=one_email(inner(user, "person").get("email")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("avatar_url")),
     )
@@ -165,7 +167,7 @@ def _read_asana(data: Mapping[str, Any]) -> Profile:
         uid=number_or_text(user["gid"]),
         emails=one_email(user.get("email")),
         name=optional_text(user.get("name")),
-        picture=optional_text((user.get("photo") or {}).get("image_128x128")),
+        picture=optional_text(inner(user, "photo").get("image_128x128")),
     )
 
 
@@ -205,7 +207,7 @@ def _read_dropbox(data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid=number_or_text(data["account_id"]),
         emails=one_email(data.get("email"), data.get("email_verified")),
-        name=optional_text(data.get("name", {}).get("display_name")),
+        name=optional_text(inner(data, "name").get("display_name")),
         picture=optional_text(data.get("profile_photo_url")),
     )
 

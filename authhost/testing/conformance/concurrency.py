@@ -23,7 +23,7 @@ from authhost.guard import FAILURES
 from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.subject import IMPL, Subject
+from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.trial import Trial, quiet
 from authhost.testing.life import Life
 
@@ -129,10 +129,11 @@ def threads(trial: Trial) -> Iterator[Fault]:
         Life(host, mailbox, trial.provider).live()
         calls = {call.hook: call for call in watched.calls if call.hook in GUARDED | VETOES}
         tried: set[tuple[str, bool]] = set()
-        for hook, function in trial.subject.implementations.items():
-            if hook not in calls or getattr(function, IMPL)["wrapper"]:
+        for each in trial.subject.marked():
+            if each.hook not in calls or each.wrapper:
                 continue
-            yield from _interleaved(trial.subject, host, hook, function, calls[hook].arguments, tried)
+            arguments = calls[each.hook].arguments
+            yield from _interleaved(trial.subject, host, each.hook, each.function, arguments, tried)
 
 
 def _kept(trial: Trial) -> Iterator[Fault]:
@@ -156,7 +157,7 @@ def _interleaved(
     tried: set[tuple[str, bool]],
 ) -> Iterator[Fault]:
     def use(requests: ExitStack, halt_at: int = 0) -> _Use:
-        request = host.request(ip_address="127.0.0.1", user_agent="authhost.testing")
+        request = requests.enter_context(host.request(ip_address="127.0.0.1", user_agent="authhost.testing"))
         requests.callback(request.rollback)
         return _Use(subject, function, arguments, request, halt_at)
 

@@ -44,6 +44,10 @@ def accepted(trial: Trial) -> Iterator[Fault]:
             refused = next(each for each in host.registry.records if each.name == trial.subject.name)
             if refused.status != "loaded":
                 yield _refused(trial, str(refused.reason))
+            for hook in refused.unknown_hooks:
+                yield Fault(
+                    "is left out: it is optional, and this contract does not have it", hook, note=True
+                )
     except ConfigurationError as error:
         yield Fault(str(error))
     except FAILURES as error:
@@ -197,6 +201,8 @@ def declarations(trial: Trial) -> Iterator[Fault]:
             yield from _commands(brought["register_commands"])
         if "register_providers" in record.hooks:
             yield from _providers(brought["register_providers"])
+        if "register_checks" in record.hooks:
+            yield from _checks(brought["register_checks"], host)
         if record.tables is not None:
             yield from _tables(host, record.tables, trial.subject.name)
 
@@ -228,6 +234,16 @@ def _providers(register: Any) -> Iterator[Fault]:
     for each in providers:
         if not isinstance(each, contract.Provider):
             yield Fault(f"returns a {type(each).__name__} that declares no provider", "register_providers")
+
+
+def _checks(register: Any, host: Any) -> Iterator[Fault]:
+    try:
+        for function in list(register()):
+            for each in function(host):
+                if not isinstance(each, contract.Finding):
+                    yield Fault(f"finds a {type(each).__name__}, which is no Finding", "register_checks")
+    except FAILURES as error:
+        yield Fault(f"failed: {type(error).__name__}: {error}", "register_checks")
 
 
 def _tables(host: Any, tables: contract.PluginTables, name: str) -> Iterator[Fault]:

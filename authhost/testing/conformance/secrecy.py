@@ -22,8 +22,10 @@ def secrets(trial: Trial) -> Iterator[Fault]:
     delivers = "deliver_message" in trial.subject.implementations
     for table, rows in lived.rows.items():
         for column, what in sorted({found for row in rows for found in _in_row(row, lived.secrets)}):
-            if not (delivers and what == OF_MESSAGES):  # it has to keep a link until it is sent
-                yield Fault(f"{what} is stored in {table}.{column}; store a digest, or nothing")
+            # A deliverer has to keep a link until it is sent, and contract 1.0 had no way to seal it.
+            keeps = delivers and what == OF_MESSAGES
+            remedy = "seal it by request.seal" if keeps else "store a digest, or nothing"
+            yield Fault(f"{what} is stored in {table}.{column}; {remedy}", note=keeps)
     for record in lived.logged:
         if trial.subject.owns(record.pathname):
             # All that a handler may write: the text, what came by ``extra``, an exception.

@@ -14,10 +14,10 @@ from typing import Any
 import authhost_hookspecs as contract
 
 from authhost.discovery import PluginRegistry
+from authhost.guard import FAILURES
+from authhost.implementations import SPEC_ARGUMENTS, Implementation, marked
 from authhost.settings import Settings
 
-IMPL = f"{contract.PROJECT_NAME}_impl"
-"""Where `hookimpl` leaves its options."""
 SECRET = "of-the-conformance-suite-" * 2
 
 
@@ -43,12 +43,14 @@ class Subject:
     @property
     def implementations(self) -> dict[str, Callable[..., Any]]:
         """Its functions by hook."""
-        found = {}
-        for name in dir(self.plugin):
-            options = getattr(inspect.getattr_static(self.plugin, name), IMPL, None)
-            if options is not None:
-                found[options.get("specname") or name] = getattr(self.plugin, name)
-        return found
+        return {each.hook: each.function for each in self.marked()}
+
+    def marked(self) -> list[Implementation]:
+        """The same with their options; of a plugin that cannot be inspected, none."""
+        try:
+            return [each for each in marked(self.plugin) if each.hook in SPEC_ARGUMENTS]
+        except FAILURES:
+            return []
 
     @property
     def root(self) -> Path | None:
@@ -57,7 +59,8 @@ class Subject:
             # A namespace package is shared with others: the plugin's is the first that has a file.
             names = list(accumulate(self.entry_point.partition(":")[0].split("."), "{}.{}".format))
         else:
-            names = [str(getattr(self.plugin, "__name__", None) or type(self.plugin).__module__)]
+            named = issubclass(type(self.plugin), ModuleType)
+            names = [str(self.plugin.__name__ if named else type(self.plugin).__module__)]  # type: ignore[attr-defined]
         for module in map(sys.modules.get, names):
             if isinstance(module, ModuleType) and module.__file__ is not None:
                 path = Path(module.__file__).resolve()
@@ -76,7 +79,7 @@ class Subject:
 
     def begins(self, hook: str) -> str | None:
         """File and line of a function by its name, or of the one that implements a hook."""
-        function = self.implementations.get(hook) or getattr(self.plugin, hook, None)
+        function = self.implementations.get(hook) or inspect.getattr_static(self.plugin, hook, None)
         code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
         return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else None
 

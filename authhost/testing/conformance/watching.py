@@ -14,14 +14,14 @@ from time import perf_counter_ns
 from types import FrameType, SimpleNamespace
 from typing import Any
 
-from authhost_hookspecs import Refused, StopFlow
+from authhost_hookspecs import Refused, StopFlow, hookimpl
 
 from authhost.guard import FAILURES
 from authhost.host import AuthHost
-from authhost.request import Request
+from authhost.request import Callback, Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.testing.conformance.process import changes, state, written
-from authhost.testing.conformance.subject import IMPL, Subject
+from authhost.testing.conformance.subject import Subject
 
 OF_REQUEST = (
     "id",
@@ -74,14 +74,19 @@ class Watched:
         self.calls: list[Call] = []
         self.view = SimpleNamespace()
         _listen()
-        for hook, function in subject.implementations.items():
-            options = getattr(function, IMPL)
-            watch = self._wrapper if options["wrapper"] else self._plain
-            setattr(self.view, hook, watch(hook, function))
+        for each in subject.marked():
+            watch = self._wrapper if each.wrapper else self._plain
+            marked = hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
+            setattr(self.view, each.hook, marked(watch(each.hook, each.function)))
 
     def _plain(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if hook.startswith("register_"):
-            return function
+
+            @wraps(function)
+            def asked() -> Any:
+                return function()
+
+            return asked
         names = list(inspect.signature(function).parameters)
 
         @wraps(function)
@@ -151,7 +156,7 @@ class Watched:
             call.changed = (*call.changed, *changed)
             call.process = (*call.process, *changes(process, state()))
             call.kept = tuple(self._kept(call))
-            callbacks[waiting:] = [_timed(call, callback) for callback in callbacks[waiting:]]
+            callbacks[waiting:] = [each._replace(run=_timed(call, each.run)) for each in callbacks[waiting:]]
 
     def _kept(self, call: Call) -> Iterator[tuple[str, str]]:
         if "host" in call.arguments:
@@ -162,7 +167,7 @@ class Watched:
                 yield from ((argument, name) for name, each in found.items() if each is value)
 
 
-def _callbacks(call: Call) -> list[Callable[[], None]]:
+def _callbacks(call: Call) -> list[Callback]:
     request = call.arguments.get("request")
     return request.callbacks if isinstance(request, Request) else []
 

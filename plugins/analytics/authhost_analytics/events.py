@@ -43,8 +43,9 @@ def event_row(
     outcome: str = "success",
     provider: str | None = None,
     method: str = "",
+    repeated: int = 1,
 ) -> dict[str, Any]:
-    """What is stored; ``provider`` is one that the operator has set up."""
+    """What is stored of ``repeated`` events; ``provider`` is one that the operator has set up."""
     hour, second = divmod(int(now.timestamp()), HOUR)
     person = before = None
     if user_id is not None:
@@ -60,4 +61,5 @@ def event_row(
         "person": person,
         "person_before": before,
         "cohort": week_of(day_of(joined)) if joined is not None else None,
+        "repeated": repeated,
     }

@@ -128,7 +128,14 @@ class AnalyticsPlugin:
     def flow_refused(self, request: Request, flow: str, error: Exception) -> None:
         # Not who: a refused attempt is nobody's doing.
         outcome = word(getattr(error, "code", None))
-        self._count(request, "flow_refused", flow=word(flow), outcome=outcome, provider=request.provider)
+        self._count(
+            request,
+            "flow_refused",
+            flow=word(flow),
+            outcome=outcome,
+            provider=request.provider,
+            repeated=request.repeated,
+        )
 
     @hookimpl
     def host_started(self, host: Host) -> None:

@@ -67,14 +67,15 @@ def _roll_day(host: Host, owner: str, day: int, hours: list[int]) -> int:
     """Read first, then write as a whole: on SQLite logins wait while somebody writes."""
     within = event_table.c.hour.in_(hours)
     dimensions = [event_table.c[name] for name in DIMENSIONS]
-    grouped = select(event_table.c.hour, *dimensions, func.count().label("count"))
+    count, rows = func.sum(event_table.c.repeated).label("count"), func.count().label("rows")
+    grouped = select(event_table.c.hour, *dimensions, count, rows)
     with host.reader.connect() as connection:
         counts = connection.execute(grouped.where(within).group_by(event_table.c.hour, *dimensions)).all()
         crowd = crowds.read(connection, day, within)
         steps = journeys.read(connection, day, within)
     totals = dict.fromkeys(hours, 0)
     for row in counts:
-        totals[row.hour] += row.count
+        totals[row.hour] += row.rows
     with host.engine.begin() as connection:
         _hold(connection, host, owner)
         _write_counts(connection, day, hours, [row._asdict() for row in counts])
@@ -82,7 +83,7 @@ def _roll_day(host: Host, owner: str, day: int, hours: list[int]) -> int:
         connection.execute(insert(hour_table), [{"hour": hour, "events": n} for hour, n in totals.items()])
         crowds.write(connection, crowd)
         journeys.write(connection, day, steps)
-    return sum(totals.values())
+    return sum(int(row.count) for row in counts)
 
 
 def _write_counts(
@@ -93,7 +94,7 @@ def _write_counts(
     if counts:
         rows = [{**row, "grain": "hour", "start": row["hour"]} for row in counts]
         for row in rows:
-            del row["hour"]
+            del row["hour"], row["rows"]
         connection.execute(insert(count_table), rows)
     connection.execute(delete(count_table).where(table.grain == "day", table.start == day))
     dimensions = [table[name] for name in DIMENSIONS]

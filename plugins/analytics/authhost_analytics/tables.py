@@ -46,11 +46,13 @@ event_table = Table(
     Column("person_before", BigInteger()),
     # The week of the signup, as the day of its Monday.
     Column("cohort", Integer()),
+    # How many events of this kind the row stands for.
+    Column("repeated", Integer(), nullable=False, server_default="1"),
     Index("ix_authhost_analytics_event_hour", "hour"),
     **OPTIONS,
 )
 
-# How many events of an hour are in the figures.
+# How many rows of an hour are in the figures.
 hour_table = Table(
     "authhost_analytics_hour",
     metadata,

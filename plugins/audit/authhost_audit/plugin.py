@@ -10,13 +10,14 @@ from authhost_hookspecs import (
     Host,
     PluginTables,
     Request,
+    Session,
     SocialAccount,
     SocialLogin,
     User,
     hookimpl,
 )
 
-from authhost_audit.records import Said, of_request, shown_email
+from authhost_audit.records import Said, of_request, session_ref, shown_email
 from authhost_audit.settings import AuditSettings
 from authhost_audit.switch import note_switch
 from authhost_audit.tables import event_table, metadata
@@ -139,9 +140,30 @@ class AuditPlugin:
         self._record(request, said)
 
     @hookimpl
+    def password_reset_requested(self, request: Request, user: User | None) -> None:
+        self._record(request, Said("password_reset_requested", user.id if user else None))
+
+    @hookimpl
+    def session_ended(self, request: Request, session: Session, reason: str) -> None:
+        if reason == "logout":  # user_logged_out is the record of it
+            return
+        data = {"session": session_ref(session.id)}
+        self._record(request, Said("session_ended", session.user_id, reason=reason, data=data))
+
+    @hookimpl
+    def user_deactivated(self, request: Request, user: User) -> None:
+        self._record(request, Said("user_deactivated", user.id))
+
+    @hookimpl
+    def user_reauthenticated(self, request: Request, user: User) -> None:
+        self._record(request, Said("user_reauthenticated", user.id))
+
+    @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         fields = getattr(error, "fields", {})
         data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}
+        if request.repeated > 1:
+            data["repeated"] = request.repeated
         said = Said(
             "flow_refused",
             user.id if user else None,

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import ColumnElement, Select, select, union_all
+from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, union_all
 
 from authhost_audit.digests import plain
 from authhost_audit.rows import all_rows
@@ -39,6 +39,8 @@ class Query:
     request_id: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
+    identifiers: tuple[str, ...] | None = None
+    """Digests of a name or address that was typed (`Host.identifier_digests`)."""
 
     def statement(self, order: Order, limit: int, *also: ColumnElement[bool]) -> Select[Any]:
         """As SQL. Identifiers are ordered by time, so a span of time is a span of the primary key."""
@@ -65,6 +67,8 @@ class Query:
             wanted = getattr(self, name)
             if wanted is not None:
                 yield table[name] == wanted
+        if self.identifiers is not None:
+            yield table.identifier.in_(self.identifiers)
         if self.since is not None:
             yield table.id >= floor(self.since)
         if self.until is not None:
@@ -84,6 +88,35 @@ def search(host: Host, query: Query, *, newest: int | None = None) -> Iterator[R
         if len(rows) < PAGE:
             return
         after = rows[-1]["id"]
+
+
+def count(host: Host, query: Query, at_most: int) -> int:
+    """Return how many records ``query`` finds; counts no further than ``at_most``."""
+    found = query.statement("newest first", at_most).subquery()
+    with host.reader.connect() as connection:
+        number: int = connection.execute(select(func.count()).select_from(found)).scalar_one()
+    return number
+
+
+def users(host: Host, part: str, at_most: int) -> list[UUID]:
+    """Return the users of the trail whose identifier begins or ends with ``part``, hexadecimal digits.
+
+    Looks at every record, by the indexes of users.
+    """
+    found: set[UUID] = set()
+    with host.reader.connect() as connection:
+        for column in (event_table.c.user_id, event_table.c.actor_id):
+            digits = func.lower(func.replace(cast(column, String(36)), "-", ""))
+            like = or_(digits.like(f"{part}%"), digits.like(f"%{part}"))
+            found.update(connection.execute(select(column).where(like).distinct().limit(at_most)).scalars())
+    return sorted(found)[:at_most]
+
+
+def knows_reason(host: Host, reason: str) -> bool:
+    """Return whether a record has this reason."""
+    with host.reader.connect() as connection:
+        one = select(event_table.c.id).where(event_table.c.reason == reason).limit(1)
+        return connection.execute(one).first() is not None
 
 
 def _rows(host: Host, statement: Select[Any]) -> list[dict[str, Any]]:

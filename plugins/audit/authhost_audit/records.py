@@ -20,6 +20,8 @@ from authhost_audit.tables import SCHEMA
 
 TRUNCATED = {4: 24, 6: 48}
 """Bits of an address that are kept where it is truncated."""
+TYPED = frozenset({"flow_refused", "password_reset_requested"})
+"""The events whose records hold a keyed hash of the name or address that was typed."""
 
 
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -51,7 +53,7 @@ def of_request(request: Request, settings: AuditSettings, said: Said) -> dict[st
         "request_id": request.id,
         "ip_address": shown_ip(request.ip_address, settings.ip_addresses),
         "user_agent": request.user_agent or None,
-        "identifier": request.identifier_digest if said.event == "flow_refused" else None,
+        "identifier": request.identifier_digest if said.event in TYPED else None,
     }
 
 

@@ -15,11 +15,20 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import Connection, and_, insert, select
+from sqlalchemy import Connection, and_, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from authhost_audit import merkle
-from authhost_audit.digests import GENESIS, canonical, head, header, leaf_data, personal_digest, record_digest
+from authhost_audit.digests import (
+    GENESIS,
+    canonical,
+    head,
+    header,
+    leaf_data,
+    personal_digest,
+    record_digest,
+    utc,
+)
 from authhost_audit.records import of_trail
 from authhost_audit.rows import all_rows, first_row
 from authhost_audit.settings import AuditSettings
@@ -29,6 +38,12 @@ from authhost_audit.vocabulary import meaning
 
 LATE = timedelta(hours=1)
 """How long after its making a record may still be committed. One that comes later counts as inserted."""
+SKEW = timedelta(minutes=1)
+"""By how much the clocks of two sealers may differ without a word."""
+LOOK_BACK = timedelta(days=7)
+"""How far back a run of the sealer looks for records that it has passed over; `verify` looks at all."""
+LAST_MOMENT = 253_402_300_799_999
+"""The last millisecond of the year 9999, after which Python has no times."""
 TRIES = 50
 BEGINNING = UUID(int=0)
 PAUSE = threading.Event()
@@ -73,15 +88,61 @@ def floor(time: datetime) -> UUID:
 
 def made_at(identifier: UUID) -> datetime:
     """The time in an identifier, to the millisecond."""
-    return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)
+    return datetime.fromtimestamp(min(identifier.int >> 80, LAST_MOMENT) / 1000, UTC)
+
+
+def reached(connection: Connection, now: datetime) -> UUID:
+    """Return the identifier that the sealer has passed: an older record in no seal came too late.
+
+    A batch that was sealed in the future of ``now``, or that reaches into it, does
+    not count: the clock of its sealer was ahead, and honest records are older.
+    """
+    table, latest = batch_table.c, now + SKEW
+    sound = and_(table.sealed_at <= latest, table.through <= floor(latest))
+    newest = select(table.through).where(sound).order_by(table.number.desc()).limit(1)
+    return connection.execute(newest).scalar() or BEGINNING
+
+
+def complaints(host: Host) -> list[str]:
+    """Return what is wrong with the clocks of the sealers: one sentence each, none as a rule."""
+    with host.reader.connect() as connection:
+        last, limit = last_batch(connection), reached(connection, host.now)
+        since = floor(max(made_at(limit) - LOOK_BACK, made_at(BEGINNING)))
+        passed = connection.execute(
+            select(func.count())
+            .select_from(event_table.outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id))
+            .where(leaf_table.c.event_id.is_(None), event_table.c.id >= since, event_table.c.id < limit)
+        ).scalar_one()
+    found = []
+    if last is not None and last["sealed_at"] > host.now + SKEW:
+        found.append(ahead(last, host.now))
+    if passed:
+        found.append(
+            f"{passed} records were passed over: they were written after the sealer had passed their time, "
+            "so a clock was behind or they were inserted; `authhost audit verify --all` names them"
+        )
+    return found
+
+
+def stamp(time: datetime | None) -> str:
+    """Write a time for people: ``2026-11-26 21:00:00 UTC``."""
+    return f"{utc(time):%Y-%m-%d %H:%M:%S} UTC" if time is not None else "an unknown time"
+
+
+def ahead(batch: Batch, now: datetime) -> str:
+    """Say that a batch was sealed in the future of ``now``."""
+    return (
+        f"seal {batch['number']} says that it was sealed at {stamp(batch['sealed_at'])}, "
+        f"and it is {stamp(now)}: the clock of its sealer was ahead, or this one is behind"
+    )
 
 
 def _seal_one(
     host: Host, settings: AuditSettings, signer: Signer, connection: Connection, after: UUID | None
 ) -> tuple[Batch, UUID] | None:
     last = last_batch(connection)
-    through = last["through"] if last else BEGINNING
-    begins = through if after is None else after
+    before = reached(connection, host.now)
+    begins = before if after is None else after
     sealed = and_(leaf_table.c.event_id == event_table.c.id, leaf_table.c.event_id >= begins)
     unsealed = (
         select(event_table)
@@ -110,7 +171,7 @@ def _seal_one(
         "size": len(records),
         "total": (last["total"] if last else 0) + len(records),
         # Only whoever has come to the end knows that nothing older is left.
-        "through": through if len(rows) == settings.batch_size else max(through, floor(host.now - LATE)),
+        "through": before if len(rows) == settings.batch_size else max(before, _passed(host.now, rows)),
         "sealed_at": host.now,
         "key_id": signer.key_id,
     }
@@ -118,6 +179,12 @@ def _seal_one(
     connection.execute(insert(batch_table), batch)
     connection.execute(insert(leaf_table), leaves)
     return batch, rows[-1]["id"]
+
+
+def _passed(now: datetime, rows: Sequence[Mapping[str, Any]]) -> UUID:
+    """Up to where no record is expected any more, by the sealer's clock and by the newest record of all."""
+    newest = min(rows[-1]["id"], floor(now))
+    return floor(made_at(newest) - LATE)
 
 
 def _leaves(number: int, records: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], list[bytes]]:

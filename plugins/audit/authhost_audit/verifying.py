@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import merkle
@@ -29,7 +29,7 @@ from authhost_audit.digests import (
 )
 from authhost_audit.keeping import PRUNED, statement
 from authhost_audit.rows import all_rows, snapshot
-from authhost_audit.sealing import LATE, floor, last_batch, made_at
+from authhost_audit.sealing import BEGINNING, LATE, SKEW, ahead, floor, last_batch, made_at, reached, stamp
 from authhost_audit.settings import AuditSettings
 from authhost_audit.signing import Keyring
 from authhost_audit.tables import PERSONAL, batch_table, event_table, leaf_table
@@ -55,31 +55,61 @@ class Break:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that does not break the trail and that its owner should know."""
+
+    batch: int | None
+    why: str
+
+
+class Pruning(NamedTuple):
+    """The record of one pruning: by class the identifier before which it deleted, and up to which place."""
+
+    before: Mapping[int, int]
+    through: tuple[int, int]
+
+
 @dataclass(slots=True)
 class Licence:
     """What was taken out of the trail by right: by pruning, and by forgetting a user. Each is signed."""
 
-    pruned: list[Mapping[int, int]] = field(default_factory=list)
+    pruned: list[Pruning] = field(default_factory=list)
+    erased: set[UUID] = field(default_factory=set)
+    erased_unsigned: set[UUID] = field(default_factory=set)
+    """Erased where there was no key yet: it counts for what was sealed as erased."""
     forgotten: dict[UUID, int] = field(default_factory=dict)
+    """By records of the former form, which does not list what was erased."""
+    unbounded: int = 0
 
-    def prunes(self, event_id: UUID, kind: int) -> bool:
-        """Whether a record of that kind and age was pruned."""
-        return any(event_id.int < cutoffs.get(kind, 0) for cutoffs in self.pruned)
+    def prunes(self, event_id: UUID, kind: int, place: tuple[int, int]) -> bool:
+        """Whether a record of that kind, age and place was pruned."""
+        return any(event_id.int < each.before.get(kind, 0) and place <= each.through for each in self.pruned)
 
-    def erases(self, row: Mapping[str, Any]) -> bool:
+    def erases(self, row: Mapping[str, Any], personal: bytes) -> bool:
         """Whether the personal part was to be erased: of what was there when the user was forgotten."""
+        identifier = row["id"]
+        if identifier in self.erased:
+            return True
+        if identifier in self.erased_unsigned and personal == SEALED_WITHOUT:
+            return True
         users = (row["user_id"], row["actor_id"])
-        return any(row["id"].int < self.forgotten.get(user, 0) for user in users if user is not None) or (
-            row["id"].int < self.forgotten.get(EVERYBODY, 0) and row["user_id"] is None
+        return any(identifier.int < self.forgotten.get(user, 0) for user in users if user is not None) or (
+            identifier.int < self.forgotten.get(EVERYBODY, 0) and row["user_id"] is None
         )
 
 
 EVERYBODY = UUID(int=0)
 """In whose name attempts are erased that nobody was found for."""
+SEALED_WITHOUT = personal_digest(dict.fromkeys(("salt", *PERSONAL)))
+"""The digest of the personal part of a record that was erased before it was sealed."""
+NOWHERE_ENDS = (2**63, 0)
 
 
-def verify(host: Host, settings: AuditSettings, checkpoint: Path | None = None) -> Iterator[Break | int]:
-    """Yield how many records were looked at, batch by batch, and each `Break`."""
+def verify(
+    host: Host, settings: AuditSettings, checkpoint: Path | None = None
+) -> Iterator[Break | Note | int]:
+    """Yield how many records were looked at, batch by batch, each `Break` and each `Note`."""
     keyring = Keyring(settings)
     with snapshot(host) as connection:
         try:
@@ -91,26 +121,71 @@ def verify(host: Host, settings: AuditSettings, checkpoint: Path | None = None) 
                     yield Break(
                         "checkpoint", None, None, f"{checkpoint} has no checkpoint that can be trusted"
                     )
-            yield from _chain(connection, keyring, known)
+            yield from _chain(connection, keyring, known, host.now)
             for number in known:
                 yield Break("checkpoint", number, None, "the checkpoint knows a seal that is not there")
             yield from _orphans(connection)
-            yield from _inserted(connection)
+            yield from _inserted(connection, settings, host.now)
         except (ValueError, TypeError, RecursionError, DBAPIError):
             yield Break("seal", None, None, "a seal cannot be read any more")
 
 
-def _chain(connection: Connection, keyring: Keyring, known: dict[int, str]) -> Iterator[Break | int]:
+def _chain(
+    connection: Connection, keyring: Keyring, known: dict[int, str], now: datetime
+) -> Iterator[Break | Note | int]:
     licence = _licence(connection, keyring)
     last: Mapping[str, Any] | None = None
+    passed = False
     for batches in _pages(connection):
         records = _records(connection, batches[0]["number"], batches[-1]["number"])
         for batch in batches:
             own = records.get(batch["number"], [])
             yield from _batch(batch, last, keyring, own, licence)
             yield from _against(batch, known)
+            if last is not None:
+                yield from _clocks(last, batch, own, passed)
+            passed = batch["through"] > (last["through"] if last else BEGINNING)
             last = batch
             yield len(own)
+    if licence.unbounded:
+        yield Note(
+            None,
+            f"{licence.unbounded} records of an erasure have the former form, which does not list what was "
+            "erased: nobody can tell whether more than that was erased before "
+            f"{stamp(made_at(UUID(int=max(licence.forgotten.values()))))}",
+        )
+    if last is not None and last["sealed_at"] > now + SKEW:
+        yield Note(last["number"], ahead(last, now))
+
+
+def _clocks(
+    last: Mapping[str, Any], batch: Mapping[str, Any], records: list[Row[Any] | Break], passed: bool
+) -> Iterator[Note]:
+    """Where the clock of a sealer was ahead or behind. ``passed``: the batch before took all there was."""
+    number, before = batch["number"], last["sealed_at"]
+    if batch["sealed_at"] < before - SKEW:
+        yield Note(
+            last["number"],
+            f"seal {last['number']} says that it was sealed at {stamp(before)}, seal {number} after "
+            f"it at {stamp(batch['sealed_at'])}: the clock of the first sealer was ahead, "
+            "or that of the second behind",
+        )
+        return
+    if not passed:
+        return
+    limit = floor(before - LATE).int
+    late = [
+        row.event_id
+        for row in records
+        if not isinstance(row, Break) and row.kind != TRAIL and row.event_id.int < limit
+    ]
+    if late:
+        yield Note(
+            number,
+            f"seal {number} has {len(late)} records from as early as {stamp(made_at(late[0]))} that "
+            f"were not there when seal {last['number']} was sealed at {stamp(before)}: the clock of "
+            "its sealer was ahead, or they were written late",
+        )
 
 
 def total(host: Host) -> int:
@@ -214,7 +289,7 @@ def _record(
     elif previous is not None and identifier.int <= previous.int:
         yield Break("reordered", number, identifier, "it stands behind a later one")
     if row.its_id is None:
-        if not licence.prunes(identifier, row.kind):
+        if not licence.prunes(identifier, row.kind, (row.batch, row.position)):
             yield Break("removed", number, identifier, "it is not there, and was not pruned")
         elif row.personal != ERASED:
             yield Break(
@@ -223,7 +298,7 @@ def _record(
         return
     event = {NAMES[name]: value for name, value in row._mapping.items() if name in NAMES}
     erased = event["salt"] is None and all(event[name] is None for name in PERSONAL)
-    if erased and not licence.erases(event):
+    if erased and not licence.erases(event, row.personal):
         yield Break("changed", number, identifier, "its personal part is gone, and nobody asked for it")
     elif not erased and personal_digest(event) != row.personal:
         yield Break("changed", number, identifier, "its personal part is another")
@@ -247,18 +322,47 @@ def _orphans(connection: Connection) -> Iterator[Break]:
         yield Break("seal", number, None, "it is missing, though records say that they are in it")
 
 
-def _inserted(connection: Connection) -> Iterator[Break]:
+def unsealed(host: Host) -> tuple[int, datetime | None]:
+    """Return how many records are in no seal, and the time of the oldest of them."""
+    with snapshot(host) as connection:
+        return _unsealed(connection)
+
+
+def _unsealed(connection: Connection) -> tuple[int, datetime | None]:
+    without = event_table.outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
+    left = leaf_table.c.event_id.is_(None)
+    count = connection.execute(select(func.count()).select_from(without).where(left)).scalar_one()
+    oldest = select(event_table.c.id).select_from(without).where(left).order_by(event_table.c.id).limit(1)
+    identifier = None
+    with suppress(ValueError, TypeError, DBAPIError):
+        identifier = connection.execute(oldest).scalar()
+    return count, made_at(identifier) if identifier is not None else None
+
+
+def _inserted(connection: Connection, settings: AuditSettings, now: datetime) -> Iterator[Break]:
     """Records that came after the sealer had passed."""
     last = last_batch(connection)
     if last is None:
         told = select(event_table.c.id).where(event_table.c.event == "audit_sealed").limit(1)
         if connection.execute(told).first() is not None:
             yield Break("seal", None, None, "there was a seal once, and now there is none")
+            return
+        count, since = _unsealed(connection)
+        if count:
+            remedy = "" if settings.signing_key else "set a signing_key (`authhost audit new-key`), then "
+            yield Break(
+                "seal",
+                None,
+                None,
+                f"nothing is sealed: the database alone protects the {count} records since "
+                f"{stamp(since)}; {remedy}run `authhost audit seal --every 10` as a service",
+            )
         return
+    limit = reached(connection, now)
     late = (
         select(event_table.c.id)
         .outerjoin(leaf_table, leaf_table.c.event_id == event_table.c.id)
-        .where(leaf_table.c.event_id.is_(None), event_table.c.id < last["through"])
+        .where(leaf_table.c.event_id.is_(None), event_table.c.id < limit)
         .order_by(event_table.c.id)
     )
     try:
@@ -279,7 +383,7 @@ def _end(connection: Connection, keyring: Keyring, key_id: str) -> int:
 
 
 def _licence(connection: Connection, keyring: Keyring) -> Licence:
-    """Only what is signed counts, and only for what was there before it."""
+    """Only what is signed counts, and only for what it names."""
     table = event_table.c
     said = select(table.id, table.event, table.data).where(
         table.event.in_(("audit_pruned", "audit_forgotten"))
@@ -288,22 +392,33 @@ def _licence(connection: Connection, keyring: Keyring) -> Licence:
     for identifier, event, text in connection.execute(said):
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             data = json.loads(text)
+            if event == "audit_forgotten" and "signature" not in data:
+                licence.erased_unsigned.update(UUID(each) for each in data["erased"])
+                continue
             signature = bytes.fromhex(data.pop("signature"))
             if not keyring.verifies(data["key_id"], statement(identifier, event, data), signature):
                 continue
             if identifier.int > _end(connection, keyring, data["key_id"]):
                 continue
-            if event == "audit_forgotten":
+            if event == "audit_pruned":
+                licence.pruned.append(_pruning(data))
+            elif "erased" in data:
+                licence.erased.update(UUID(each) for each in data["erased"])
+            else:
+                licence.unbounded += 1
                 user = UUID(data["user_id"])
                 licence.forgotten[user] = max(identifier.int, licence.forgotten.get(user, 0))
                 if data["attempts"]:
                     licence.forgotten[EVERYBODY] = max(identifier.int, licence.forgotten.get(EVERYBODY, 0))
-            else:
-                before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
-                licence.pruned.append(
-                    {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}
-                )
     return licence
+
+
+def _pruning(data: Mapping[str, Any]) -> Pruning:
+    before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
+    batch, position = data.get("through", NOWHERE_ENDS)
+    return Pruning(
+        {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}, (batch, position)
+    )
 
 
 # Checkpoints.

@@ -42,6 +42,10 @@ VOCABULARY: dict[str, Meaning] = {
     "social_account_removed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "account_ready": Meaning("user_updated", ACCOUNT_CHANGE, 2, ACTIVITY),
     "social_login_begun": Meaning("authn_login_provider", AUTHENTICATION, 99, ACTIVITY),
+    "password_reset_requested": Meaning("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
+    "session_ended": Meaning("session_expired", AUTHENTICATION, 2, SECURITY),
+    "user_deactivated": Meaning("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
+    "user_reauthenticated": Meaning("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
     "audit_recording_on": Meaning("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Meaning("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Meaning("sys_key_changed", API_ACTIVITY, 3, TRAIL),
@@ -64,10 +68,50 @@ REFUSED: dict[str, str] = {
     "invalid_email": "input_validation_fail",
 }
 """Refusals by code; any other is `authz_fail`."""
+EVENTS = (*VOCABULARY, "flow_refused")
+"""All events."""
+REASONS = frozenset(
+    {
+        *REFUSED,
+        "busy",
+        "conflict",
+        "delivery_failed",
+        "email_already_added",
+        "email_not_found",
+        "email_not_verified",
+        "email_taken",
+        "last_login_method",
+        "login_required",
+        "password_already_set",
+        "primary_email_required",
+        "provider_not_found",
+        "reauthentication_required",
+        "session_not_found",
+        "signup_closed",
+        "social_account_not_found",
+        "social_account_taken",
+        "too_many_emails",
+        "unavailable",
+        "username_taken",
+        "vetoed",
+        # Why a session ended.
+        "deactivated",
+        "ended",
+        "password_changed",
+        "password_reset",
+        "password_set",
+        "recovered",
+        "replaced",
+    }
+)
+"""The codes of authhost's refusals, and why a session ended. Plugins may have others."""
+HARMLESS = frozenset({"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"})
+"""Refusals that anybody can cause in any number, and that got nowhere: they are kept as long as activity."""
 
 
 def meaning(event: str, reason: str | None) -> Meaning:
     """An event, or a refusal, in other words."""
     if event == "flow_refused":
-        return Meaning(REFUSED.get(reason or "", "authz_fail"), AUTHENTICATION, 1, SECURITY)
+        kind = ACTIVITY if reason in HARMLESS else SECURITY
+        return Meaning(REFUSED.get(reason or "", "authz_fail"), AUTHENTICATION, 1, kind)
     return VOCABULARY.get(event, Meaning(event, API_ACTIVITY, 99, SECURITY))

@@ -7,29 +7,39 @@ import threading
 from collections.abc import Callable
 from contextlib import closing
 from contextlib import suppress as passing
-from typing import Any
+from dataclasses import asdict
 from uuid import UUID
 
 import click
 from authhost_hookspecs import Host
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from authhost_email import worker as working
-from authhost_email.addresses import key
+from authhost_email.addresses import is_plain, key
+from authhost_email.console import emit, json_option
 from authhost_email.errors import NoSuchTransport
 from authhost_email.languages import SHIPPED
 from authhost_email.outbox import OPEN, Outbox, change_status, clean, in_short
 from authhost_email.rendering import KINDS, compose, render
-from authhost_email.samples import RECIPIENT, sample
+from authhost_email.samples import RECIPIENT, sample_of
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import outbox_table, suppression_table
-from authhost_email.transports import transport_of
+from authhost_email.transports import transport_of, where
 
 GetHost = Callable[[], Host]
-COLUMNS = ("id", "created_at", "kind", "recipient", "language", "status", "attempts", "last_error")
-STATUSES = (*OPEN, "sent", "dead", "cancelled", "suppressed", "limited", "expired")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+HEADERS = {
+    "id": "id",
+    "created_at": "created",
+    "kind": "message",
+    "recipient": "recipient",
+    "language": "language",
+    "status": "status",
+    "attempts": "tries",
+    "last_error": "error",
+}
+SUPPRESSED = {"recipient": "address", "reason": "reason", "created_at": "since"}
+STATUSES = (*OPEN, "sent", "dead", "cancelled", "superseded", "suppressed", "limited", "expired")
 language_option = click.option("--language", type=click.Choice(SHIPPED), default="en", show_default=True)
 NEVER = threading.Event()
 """Waiting for it is sleeping, which Ctrl-C ends."""
@@ -56,7 +66,13 @@ def _address(context: click.Context, parameter: click.Parameter, value: str) -> 
     try:
         return key(value)
     except ValueError:
-        raise click.BadParameter("this is no address") from None
+        raise click.BadParameter(f"{value!r} is no e-mail address") from None
+
+
+def _recipient(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not is_plain(value):
+        raise click.BadParameter(f"{value!r} is no e-mail address")
+    return value
 
 
 # The outbox.
@@ -74,12 +90,12 @@ def outbox(get_host: GetHost, /, status: str | None, count: int, as_json: bool) 
 
     Example: authhost email outbox --status dead --json
     """
-    newest = select(*(outbox_table.c[name] for name in COLUMNS)).order_by(outbox_table.c.id.desc())
+    newest = select(*(outbox_table.c[name] for name in HEADERS)).order_by(outbox_table.c.id.desc())
     if status:
         newest = newest.where(outbox_table.c.status == status)
     with get_host().engine.connect() as connection:
         rows = [row._asdict() for row in connection.execute(newest.limit(count))][::-1]
-    _show(rows, COLUMNS, as_json)
+    emit(rows, HEADERS, as_json, empty="there are no such messages" if status else "the outbox is empty")
 
 
 @email.command()
@@ -91,7 +107,10 @@ def retry(get_host: GetHost, /, identifier: UUID) -> None:
     Example: authhost email retry 01a2b3c4-…
     """
     if not change_status(get_host(), identifier, "pending", of=("dead", "pending")):
-        raise click.ClickException("there is no such message that could be tried again")
+        raise click.ClickException(
+            f"there is no such message that could be tried again: {identifier} is unknown, "
+            "or was sent or cancelled, or its link has ended"
+        )
     click.echo("it is due now")
 
 
@@ -104,22 +123,48 @@ def cancel(get_host: GetHost, /, identifier: UUID) -> None:
     Example: authhost email cancel 01a2b3c4-…
     """
     if not change_status(get_host(), identifier, "cancelled", of=("pending", "dead")):
-        raise click.ClickException("there is no such message that waits")
+        raise click.ClickException(
+            f"there is no such message that waits: {identifier} is unknown or done with"
+        )
     click.echo("it will not be sent")
 
 
 @email.command()
+@json_option
 @click.pass_obj
-def deliver(get_host: GetHost, /) -> None:
-    """Deliver what is due, once.
+def deliver(get_host: GetHost, /, as_json: bool) -> None:
+    """Deliver all that is due, once, and say what became of it.
+
+    Messages that failed are tried again later; those that are deferred wait
+    for their turn, since their address got max_per_hour messages. Exits 1
+    where a message failed.
 
     Example: authhost email deliver
     """
     host = get_host()
     try:
-        click.echo(f"{Outbox(host, _settings(host)).deliver_pending()} sent")
+        done = Outbox(host, _settings(host)).deliver()
     except NoSuchTransport as error:
         raise click.ClickException(str(error)) from None
+    table = outbox_table.c
+    number = select(func.count()).select_from(outbox_table)
+    with host.reader.connect() as connection:
+        elsewhere = connection.execute(number.where(table.status == "sending")).scalar_one()
+        waiting = connection.execute(number.where(table.status == "pending")).scalar_one()
+    if as_json:
+        click.echo(json.dumps({**asdict(done), "waiting": waiting, "with_another_worker": elsewhere}))
+        raise SystemExit(1 if done.failed else 0)
+    click.echo(f"{done.sent} sent, {done.failed} failed, {done.deferred} deferred")
+    if done.dropped:
+        click.echo(f"{done.dropped} not to be sent any more")
+    if waiting:
+        click.echo(f"{waiting} wait for a later try")
+    if elsewhere:
+        click.echo(
+            f"{elsewhere} are with another worker; one that died loses them after {_settings(host).lease:g} s"
+        )
+    if done.failed:
+        raise click.ClickException("some messages failed; see `authhost email outbox`")
 
 
 @email.command()
@@ -131,7 +176,9 @@ def worker(get_host: GetHost, /, every: float) -> None:
     Example: authhost email worker
     """
     host = get_host()
-    outbox = Outbox(host, _settings(host))
+    settings = _settings(host)
+    outbox = Outbox(host, settings)
+    click.echo(f"delivering by {where(settings)} every {every:g} s, until Ctrl-C", err=True)
     with passing(KeyboardInterrupt):
         while True:
             sent = working.deliver(outbox)
@@ -198,7 +245,7 @@ def suppressed(get_host: GetHost, /, as_json: bool) -> None:
     """
     with get_host().engine.connect() as connection:
         rows = [row._asdict() for row in connection.execute(select(suppression_table))]
-    _show(rows, ("recipient", "reason", "created_at"), as_json)
+    emit(rows, SUPPRESSED, as_json, empty="no address is suppressed")
 
 
 # Looking at messages.
@@ -222,12 +269,13 @@ def preview(
 
       authhost email preview --serve
     """
-    settings = _settings(get_host())
+    host = get_host()
+    settings, about = _settings(host), sample_of(host)
     if serve:
         from authhost_email.preview import server
 
         try:
-            running = server(settings, port)
+            running = server(settings, port, about)
         except OSError as error:
             raise click.ClickException(f"port {port} cannot be had: {error.strerror}") from None
         with running, passing(KeyboardInterrupt):
@@ -236,12 +284,12 @@ def preview(
         return
     if kind is None:
         raise click.UsageError(f"name a message, or use --serve; there are {', '.join(KINDS)}")
-    rendered = render(settings, kind, RECIPIENT, language, sample(kind))
+    rendered = render(settings, kind, RECIPIENT, language, about(kind))
     click.echo(rendered.html if html else f"{rendered.subject}\n\n{rendered.text}", nl=False)
 
 
 @email.command("send-test")
-@click.argument("to")
+@click.argument("to", callback=_recipient)
 @click.option("--kind", type=click.Choice(KINDS), default="email_confirmation", show_default=True)
 @language_option
 @click.pass_obj
@@ -255,28 +303,11 @@ def send_test(get_host: GetHost, /, to: str, kind: str, language: str) -> None:
     identifier = host.new_id()
     try:
         transport = transport_of(settings)
-        rendered = render(settings, kind, to, language, sample(kind))
+        rendered = render(settings, kind, to, language, sample_of(host)(kind))
         with closing(transport):
             transport.send(identifier, to, compose(settings, rendered, identifier, to, host.now))
     except NoSuchTransport as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:  # a template and a transport may do anything
         raise click.ClickException(f"{settings.transport} did not take it: {in_short(error)}") from None
-    click.echo(f"{settings.transport} took it")
-
-
-def _show(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
-    if as_json:
-        for row in rows:
-            click.echo(json.dumps(row, default=str))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table()
-    for name in columns:
-        table.add_column(name, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
-    Console().print(table)
+    click.echo(f"{settings.transport} took it ({where(settings)})")

@@ -35,10 +35,12 @@ def judge_candidates(host: Host) -> None:
 def _judge(host: Host, connection: Connection, candidate: UUID) -> None:
     here = and_(outbox_table.c.id == candidate, outbox_table.c.status == "candidate")
     try:
-        context = connection.execute(select(outbox_table.c.context).where(here)).scalar_one_or_none()
-        if context is None:
+        table = outbox_table.c
+        found = connection.execute(select(table.context, table.user_id).where(here)).one_or_none()
+        if found is None:
             return  # another worker has judged it
-        user_id = UUID(context["user_id"])
+        context, user_id = found
+        user_id = user_id or UUID(context["user_id"])  # where a former version has written it
         device = hashlib.sha256((context.get("user_agent") or "").encode()).digest()
     except (LookupError, TypeError, ValueError) as error:
         log.error("candidate %s is given up: %s", candidate, type(error).__name__)

@@ -7,5 +7,9 @@ class Permanent(Exception):
     """Raised by a transport: the message will never be taken: trying again is of no use."""
 
 
+class NoAddress(ValueError):
+    """A text is no e-mail address; the message names it."""
+
+
 class NoSuchTransport(ValueError):
     """The settings name a transport that nobody brings."""

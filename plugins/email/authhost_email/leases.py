@@ -9,8 +9,9 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import ColumnElement, and_, select, update
+from sqlalchemy import ColumnElement, and_, or_, select, update
 
+from authhost_email.rendering import ON_REQUEST
 from authhost_email.tables import outbox_table
 
 CLAIM = 50
@@ -38,17 +39,22 @@ class Leases:
         self._host, self._length = host, timedelta(seconds=seconds)
 
     def claim(self) -> list[Lease]:
-        """Take what is due, of each recipient the oldest."""
+        """Take what is due. Notices of one kind to one recipient keep their order.
+
+        Nothing waits for a message of another kind, nor what somebody asked for for an older one.
+        """
         table, now, claim = outbox_table.c, self._host.now, self._host.new_id()
         earlier = outbox_table.alias()
-        first = (
+        first = or_(
+            table.kind.in_(ON_REQUEST),
             ~select(earlier.c.id)
             .where(
                 earlier.c.recipient == table.recipient,
+                earlier.c.kind == table.kind,
                 earlier.c.status.in_(WAITING),
                 earlier.c.id < table.id,
             )
-            .exists()
+            .exists(),
         )
         due = (
             select(table.id)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
+    Finding,
     Host,
     Message,
     PluginTables,
@@ -21,7 +25,7 @@ from authhost_email.devices import NEW_DEVICE
 from authhost_email.languages import choose
 from authhost_email.outbox import Outbox
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import metadata, outbox_table
+from authhost_email.tables import metadata, outbox_table, purpose_of_link
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -40,28 +44,42 @@ class EmailPlugin:
         kind: str,
         recipient: str | None,
         *,
+        verified: bool = False,
         status: str = "pending",
         name: str | None = None,
-        **context: str | None,
+        link: str | None = None,
+        expires: datetime | None = None,
+        user_id: UUID | None = None,
+        address: str | None = None,
+        provider: str | None = None,
     ) -> None:
+        """Queue one message, due now. ``verified`` is the recipient: see `rendering.render`."""
         if recipient is None:
             return
         settings: EmailSettings = request.plugin_settings(NAME)
         now = request.now
-        about = {
+        identifier = request.new_id()
+        context = {
             "site_name": request.settings.site_name,
-            "name": name,
             "time": now.isoformat(),
             "ip_address": request.ip_address,
+            "verified": verified,
+            "name": name,
+            "address": address,
+            "provider": provider,
             "user_agent": request.user_agent or None,
+            "expires": expires.isoformat() if expires else None,
         }
         row = {
-            "id": request.new_id(),
+            "id": identifier,
             "created_at": now,
             "kind": kind,
             "recipient": recipient,
             "language": choose(request.language, settings.language),
-            "context": {**about, **context},
+            "context": context,
+            "sealed_link": request.seal(link, purpose_of_link(identifier, recipient)) if link else None,
+            "expires_at": expires,
+            "user_id": user_id,
             "status": status,
             "attempts": 0,
             "next_attempt_at": now,
@@ -79,9 +97,14 @@ class EmailPlugin:
         address: str | None = None,
         provider: str | None = None,
     ) -> None:
-        about = {"address": address, "provider": provider}
         self._queue(
-            request, kind, user.email, name=user.username, **{k: v for k, v in about.items() if v is not None}
+            request,
+            kind,
+            user.email,
+            verified=user.email_verified,
+            name=user.username,
+            address=address,
+            provider=provider,
         )
 
     def _wake(self) -> None:
@@ -102,9 +125,9 @@ class EmailPlugin:
             request,
             message.kind,
             message.recipient,
-            name=message.username,
             link=message.link,
-            expires=message.expires.isoformat() if message.expires else None,
+            expires=message.expires,
+            user_id=message.user_id,
         )
         return True
 
@@ -120,9 +143,10 @@ class EmailPlugin:
                 request,
                 NEW_DEVICE,
                 user.email,
+                verified=user.email_verified,
                 status="candidate",
                 name=user.username,
-                user_id=str(user.id),
+                user_id=user.id,
             )
 
     @hookimpl
@@ -143,7 +167,11 @@ class EmailPlugin:
 
     @hookimpl
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._tell(request, "email_removed", user, address=email_address.email)
+        """Tell the primary address, and the one that was removed: its owner may know nothing of it."""
+        removed = email_address.email
+        self._tell(request, "email_removed", user, address=removed)
+        if email_address.verified and removed != user.email:
+            self._queue(request, "email_removed", removed, verified=True, name=user.username, address=removed)
 
     @hookimpl
     def email_changed(
@@ -158,8 +186,17 @@ class EmailPlugin:
         for each in (from_email_address, to_email_address):
             if each.verified:
                 self._queue(
-                    request, "email_changed", each.email, name=user.username, address=to_email_address.email
+                    request,
+                    "email_changed",
+                    each.email,
+                    verified=True,
+                    name=user.username,
+                    address=to_email_address.email,
                 )
+
+    @hookimpl
+    def user_deactivated(self, request: Request, user: User) -> None:
+        self._tell(request, "account_closed", user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
@@ -195,6 +232,12 @@ class EmailPlugin:
     @hookimpl
     def register_settings(self) -> type[EmailSettings]:
         return EmailSettings
+
+    @hookimpl
+    def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+        from authhost_email.checks import check_outbox, check_settings
+
+        return [check_settings, check_outbox]
 
     @hookimpl
     def register_commands(self) -> list[Any]:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from authhost_email.languages import SHIPPED
-from authhost_email.rendering import KINDS, render
+from authhost_email.rendering import KINDS, Context, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
 
 
-def page(settings: EmailSettings, path: str) -> tuple[int, str, str]:
+def page(
+    settings: EmailSettings, path: str, about: Callable[[str], Context] = sample
+) -> tuple[int, str, str]:
     """Status, content type and body for an address of the preview."""
     parts = urlsplit(path)
     wanted = {name: values[0] for name, values in parse_qs(parts.query).items()}
@@ -21,18 +24,20 @@ def page(settings: EmailSettings, path: str) -> tuple[int, str, str]:
     kind, language = wanted.get("kind", ""), wanted.get("language", "en")
     if kind not in KINDS or language not in SHIPPED:
         return 404, "text/plain", "there is no such message\n"
-    rendered = render(settings, kind, RECIPIENT, language, sample(kind))
+    rendered = render(settings, kind, RECIPIENT, language, about(kind))
     if parts.path == "/text":
         return 200, "text/plain", f"{rendered.subject}\n\n{rendered.text}"
     return 200, "text/html", rendered.html
 
 
-def server(settings: EmailSettings, port: int) -> ThreadingHTTPServer:
-    """The server, on this machine alone."""
+def server(
+    settings: EmailSettings, port: int, about: Callable[[str], Context] = sample
+) -> ThreadingHTTPServer:
+    """The server, on this machine alone. ``about`` is what a message of a kind is about."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, kind, body = page(settings, self.path)
+            status, kind, body = page(settings, self.path, about)
             content = body.encode()
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
@@ -59,6 +64,7 @@ def _index() -> str:
     )
     return (
         "<!DOCTYPE html><html lang=en><meta charset=utf-8><meta name=color-scheme content='light dark'>"
+        "<meta name=viewport content='width=device-width, initial-scale=1'>"
         "<title>Messages</title><style>body{font:16px/1.6 system-ui;margin:24px}td,th{padding:4px 12px;"
         f"text-align:left}}</style><h1>Messages</h1><table>{rows}</table></html>"
     )

@@ -25,7 +25,7 @@ from jinja2 import (
 )
 
 from authhost_email.addresses import on_the_wire
-from authhost_email.details import details, unlinked
+from authhost_email.details import described, details, unlinked
 from authhost_email.languages import direction, locale, translations
 from authhost_email.settings import EmailSettings
 
@@ -43,6 +43,7 @@ KINDS = (
     "email_added",
     "email_removed",
     "email_changed",
+    "account_closed",
     "new_device_login",
     "social_account_added",
     "social_account_removed",
@@ -54,7 +55,8 @@ ON_REQUEST = (
     "signup_existing_account",
 )
 """Those that anybody may cause, who knows an address."""
-Context = Mapping[str, str | None]
+HIDDEN = "***"
+Context = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +69,21 @@ class Rendered:
 
 
 def render(settings: EmailSettings, kind: str, recipient: str, language: str, context: Context) -> Rendered:
-    """The message in a language. Raises `jinja2.TemplateError` where a template is wrong."""
+    """The message in a language. Raises `jinja2.TemplateError` where a template is wrong.
+
+    What somebody has chosen (a name, another address) is said only to a
+    recipient that is ``verified``, and never in a message `ON_REQUEST`: anybody
+    may give a stranger's address, and write in these fields what they like.
+    Of the user agent only the names of known browsers and systems are said.
+    """
     environment = _environment(settings.templates, language)
     values: dict[str, Any] = {"email": recipient, "link": None, "expires": None, **context}
-    values["name"] = unlinked(context.get("name") or "") or None
+    if kind in ON_REQUEST or not context.get("verified"):
+        values["name"] = None
+        if values.get("address") not in (None, recipient):
+            values["address"] = HIDDEN
+    values["name"] = unlinked(values.get("name") or "") or None
+    values["user_agent"] = described(values.get("user_agent") or "") or None
     said = environment.get_template(f"messages/{kind}.j2").make_module(values)
     when = _moment(context.get("time"), language)
     gettext = translations(language).ugettext
@@ -83,7 +96,8 @@ def render(settings: EmailSettings, kind: str, recipient: str, language: str, co
         "action": getattr(said, "action", None),
         "notes": list(getattr(said, "notes", ())),
         "notice": getattr(said, "notice", False),
-        "details": details(context, when, gettext),
+        "advice": getattr(said, "advice", None),
+        "details": details(values, when, gettext),
     }
     text = environment.get_template("layout.txt.j2").render(parts)
     html = environment.get_template("layout.html.j2").render(parts)

@@ -26,8 +26,10 @@ class EmailSettings:
     email worker`` or ``deliver``). ``templates`` is a folder whose messages come
     before the plugin's own; ``language`` is used where neither the request nor
     a translation says another. Links lead to the site and to ``link_hosts``,
-    separated by commas. ``max_per_hour`` is of what anybody may cause who knows an
-    address; notices do not count.
+    separated by commas. ``max_per_hour`` is the number of messages to one address
+    that anybody may cause who knows it; what is more waits for its turn. Notices
+    do not count, but to an address that nobody has confirmed there are no more of
+    them in an hour.
     """
 
     from_address: str = "noreply@localhost"

@@ -6,6 +6,7 @@ import io
 import smtplib
 import socket
 import ssl
+from base64 import b64encode
 from email.message import EmailMessage
 from time import monotonic
 from uuid import UUID
@@ -13,6 +14,7 @@ from uuid import UUID
 from authhost_email.addresses import on_the_wire
 from authhost_email.errors import Permanent
 from authhost_email.settings import EmailSettings
+from authhost_email.words import shown
 
 LONGEST_REPLY = 65_536
 
@@ -31,20 +33,22 @@ class Smtp:
         try:
             server.send_message(message, sender, [on_the_wire(recipient)])
         except smtplib.SMTPRecipientsRefused as error:
-            code = next(iter(error.recipients.values()))[0]
+            code, said = next(iter(error.recipients.values()))
             self._ended(code)
-            raise self._kind(code)(f"recipient refused, {code}") from None
+            raise self._kind(code)(self._told(f"recipient refused, {code}", said)) from None
         except smtplib.SMTPNotSupportedError as error:
-            raise Permanent("the server takes no such address (SMTPUTF8)") from error
+            raise Permanent(self._told("the server takes no such address (SMTPUTF8)")) from error
         except smtplib.SMTPSenderRefused as error:
             self._ended(error.smtp_code)
-            raise ConnectionError(f"sender refused, {error.smtp_code}") from None
+            what = f"sender refused, {error.smtp_code}"
+            raise ConnectionError(self._told(what, error.smtp_error)) from None
         except smtplib.SMTPResponseException as error:
             self._ended(error.smtp_code)
-            raise self._kind(error.smtp_code)(f"refused, {error.smtp_code}") from None
+            what = f"refused, {error.smtp_code}"
+            raise self._kind(error.smtp_code)(self._told(what, error.smtp_error)) from None
         except (OSError, smtplib.SMTPException) as error:
             self._ended(421)
-            raise ConnectionError(type(error).__name__) from None
+            raise ConnectionError(self._broken(error)) from None
 
     @staticmethod
     def _kind(code: int) -> type[Exception]:
@@ -62,10 +66,53 @@ class Smtp:
             return self._connect()
         except smtplib.SMTPAuthenticationError as error:
             self._ended(421)
-            raise ConnectionError(f"not authenticated, {error.smtp_code}") from None
-        except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: no ASCII in a password
+            said = f"not authenticated, {error.smtp_code}"
+            raise ConnectionError(self._told(said, error.smtp_error)) from None
+        except UnicodeError:
             self._ended(421)
-            raise ConnectionError(type(error).__name__) from None
+            said = "smtp_username and smtp_password must be ASCII, and the host a valid name (UnicodeError)"
+            raise ConnectionError(self._told(said)) from None
+        except (OSError, smtplib.SMTPException, ValueError) as error:
+            self._ended(421)
+            raise ConnectionError(self._broken(error)) from None
+
+    def _told(self, what: str, said: str | bytes = "") -> str:
+        """What happened, with the server's name and its own words."""
+        settings = self._settings
+        name, password = settings.smtp_username or "", settings.smtp_password or ""
+        secrets = [
+            password,
+            *(b64encode(each.encode()).decode() for each in (password, f"\0{name}\0{password}")),
+        ]
+        words = shown(said, *(secrets if password else ()))
+        return f"{settings.smtp_host}:{settings.smtp_port}: {what}{': ' if words else ''}{words}"
+
+    def _broken(self, error: Exception) -> str:
+        """What kept the connection from working, with the error's kind, by which it can be searched."""
+        settings, kind = self._settings, type(error).__name__
+        what: str
+        said: str | bytes
+        match error:
+            case socket.gaierror():
+                what, said = "the host name cannot be resolved", error.strerror or ""
+            case TimeoutError():
+                what, said = f"no answer within {settings.timeout:g} seconds", ""
+            case ssl.SSLCertVerificationError():
+                what, said = "TLS failed, certificate not accepted", error.verify_message
+            case ssl.SSLError():
+                what, said = (
+                    f"TLS failed with smtp_tls {settings.smtp_tls!r}",
+                    getattr(error, "reason", None) or str(error),
+                )
+            case smtplib.SMTPNotSupportedError():
+                what, said = "the server does not offer what the settings ask for", str(error)
+            case smtplib.SMTPResponseException():
+                what, said = f"refused, {error.smtp_code}", error.smtp_error
+            case OSError():
+                what, said = "no connection", error.strerror or str(error)
+            case _:
+                what, said = "the server does not speak SMTP as expected", str(error)
+        return f"{self._told(what, said)} ({kind})"
 
     def _connect(self) -> smtplib.SMTP:
         settings, tls = self._settings, ssl.create_default_context()

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import JSON, Column, DateTime, Index, Integer, LargeBinary, MetaData, String, Table, Uuid
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    Uuid,
+)
 from sqlalchemy.dialects import mysql
 
 metadata = MetaData()
@@ -23,7 +36,7 @@ def _time(name: str, *, nullable: bool = True) -> Column[Any]:
 
 
 # Statuses: `pending`, `sending` (until `next_attempt_at`), `candidate` (for a notice of a new device);
-# and, for good, `sent`, `dead`, `cancelled`, `suppressed`, `limited`, `expired`.
+# and, for good, `sent`, `dead`, `cancelled`, `suppressed`, `limited`, `expired`, `superseded`.
 outbox_table = Table(
     "authhost_email_outbox",
     metadata,
@@ -32,8 +45,14 @@ outbox_table = Table(
     Column("kind", String(KIND_LENGTH), nullable=False),
     Column("recipient", String(ADDRESS_LENGTH), nullable=False),
     Column("language", String(16), nullable=False),
-    # What the template needs. Emptied once it is done with: it may hold a link with a key.
+    # What the template needs, without the link. Emptied once it is done with.
     Column("context", JSON(none_as_null=True)),
+    # The link, encrypted with the host's keys for this row and this recipient.
+    Column("sealed_link", Text()),
+    # When the link ends: nothing of the message is kept any longer.
+    _time("expires_at"),
+    # The account that the link is for: a newer one for the same account takes its place.
+    Column("user_id", Uuid()),
     Column("status", String(STATUS_LENGTH), nullable=False),
     Column("attempts", Integer(), nullable=False),
     _time("next_attempt_at", nullable=False),
@@ -43,8 +62,17 @@ outbox_table = Table(
     Column("last_error", String(255)),
     Index("ix_authhost_email_outbox_due", "status", "next_attempt_at"),
     Index("ix_authhost_email_outbox_recipient", "recipient", "status", "id"),
+    Index("ix_authhost_email_outbox_expires", "expires_at"),
     **OPTIONS,
 )
+DONE_WITH: dict[str, Any] = {"context": None, "sealed_link": None, "expires_at": None}
+"""What a row keeps of the message's contents once it is done with: nothing."""
+
+
+def purpose_of_link(identifier: UUID, recipient: str) -> str:
+    """What a link is sealed for: in another row, or with another recipient, it does not open."""
+    return f"email.outbox {identifier} {recipient}"
+
 
 suppression_table = Table(
     "authhost_email_suppression",

@@ -19,6 +19,7 @@ from authhost_email.errors import NoSuchTransport
 from authhost_email.errors import Permanent as Permanent
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
+from authhost_email.words import shown
 
 TRANSPORTS = "authhost_email.transports"
 """The group of entry points by which a package brings a transport: a class, called with the settings."""
@@ -42,11 +43,14 @@ class Folder:
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
         """One file a message; a message that is sent again takes its own place."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         whole, part = self._folder / f"{identifier}.eml", self._folder / f".{identifier}.part"
-        with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
-            file.write(message.as_bytes(policy=SMTPUTF8))
-        os.replace(part, whole)
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with open(part, "wb", opener=partial(os.open, mode=0o600)) as file:
+                file.write(message.as_bytes(policy=SMTPUTF8))
+            os.replace(part, whole)
+        except OSError as error:
+            raise OSError(f"cannot write to the folder {self._folder.absolute()}: {error.strerror}") from None
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -87,11 +91,13 @@ class Sendmail:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise ConnectionError("sendmail took too long") from None
-        if done.returncode in PERMANENT_EXITS:
-            raise Permanent(f"sendmail: exit {done.returncode}")
+            raise ConnectionError(f"{self._settings.sendmail} took too long") from None
+        except OSError as error:
+            raise OSError(f"cannot run {self._settings.sendmail}: {error.strerror}") from None
         if done.returncode:
-            raise ConnectionError(f"sendmail: exit {done.returncode}")
+            kind = Permanent if done.returncode in PERMANENT_EXITS else ConnectionError
+            said = f"{self._settings.sendmail}: exit {done.returncode} {shown(done.stderr)}"
+            raise kind(said.strip())
 
     def close(self) -> None:
         """There is nothing to close."""
@@ -107,13 +113,36 @@ BUILT_IN: dict[str, Callable[[EmailSettings], Transport]] = {
 }
 
 
+def where(settings: EmailSettings) -> str:
+    """The transport and where it leads, for people."""
+    match settings.transport:
+        case "smtp":
+            return f"smtp to {settings.smtp_host}:{settings.smtp_port}"
+        case "file":
+            return f"file to the folder {Path(settings.directory).absolute()}"
+        case "sendmail":
+            return f"sendmail, {settings.sendmail}"
+    return settings.transport
+
+
+def is_known(name: str) -> bool:
+    """Whether there is a transport of that name. Loads none."""
+    return name in BUILT_IN or bool(list(entry_points(group=TRANSPORTS, name=name)))
+
+
 def transport_of(settings: EmailSettings) -> Transport:
     """The transport that is set; raises `NoSuchTransport`."""
     built_in = BUILT_IN.get(settings.transport)
     if built_in is not None:
         return built_in(settings)
     for entry in entry_points(group=TRANSPORTS, name=settings.transport):
-        brought: Transport = entry.load()(settings)
+        try:
+            brought: Transport = entry.load()(settings)
+        except Exception as error:  # a package of others may do anything
+            raise NoSuchTransport(
+                f"transport {settings.transport!r} ({entry.value}) cannot be made: "
+                f"{type(error).__name__}: {shown(str(error))}"
+            ) from error
         return brought
     raise NoSuchTransport(
         f"there is no transport {settings.transport!r}; there are {', '.join(BUILT_IN)}, "

@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
 from authhost_email.errors import NoSuchTransport
 from authhost_email.outbox import Outbox
+from authhost_email.words import shown
 
 log = logging.getLogger("authhost.email")
 
@@ -20,7 +23,11 @@ def deliver(outbox: Outbox) -> int:
     except NoSuchTransport as error:
         log.error("the outbox could not be delivered: %s", error)
         return 0
-    except Exception as error:
+    except (OperationalError, ProgrammingError) as error:
+        said, *_ = str(error.orig).splitlines() or [""]
+        log.error("the outbox could not be delivered: %s: %s", type(error).__name__, shown(said))
+        return 0
+    except Exception as error:  # its words may quote a message
         log.error("the outbox could not be delivered: %s", type(error).__name__)
         return 0
 

@@ -1,0 +1,152 @@
+"""Repeated refusals: the first of a minute are recorded one by one, the others once with a count.
+
+Each refusal is a transaction of its own. Without a bound, anybody could fill the
+database and drown the real events with requests that are refused (ASVS 5.0,
+15.2.2, 16.4.1).
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from authhost.errors import AuthError
+from authhost.guard import FAILURES
+from authhost.inputs import network
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.records import User
+    from authhost.request import Request
+
+log = logging.getLogger("authhost")
+
+WINDOW = timedelta(minutes=1)
+FIRST = 5
+"""So many of a window are recorded one by one; after so many more, and each time twice as many, one count."""
+MOST_WINDOWS = 10_000
+AT_ONCE = 5
+"""So many counts of windows that are over are recorded with one refusal."""
+ALWAYS = frozenset({"invalid_credentials"})
+"""Codes that are recorded one by one whatever happens: each is a guess at a password (ASVS 5.0, 16.3.1)."""
+
+Key = tuple[str | None, str, str, UUID | None]
+
+
+@dataclass(slots=True)
+class Refusal:
+    """The latest refusal of a window, with what its record says."""
+
+    flow: str
+    error: AuthError
+    user: User | None
+    ip_address: str | None
+    user_agent: str
+    language: str | None
+    identifier_digest: str | None
+    provider: str | None
+
+
+@dataclass(slots=True)
+class Window:
+    """Refusals with the same network, flow, code and user."""
+
+    since: datetime
+    latest: Refusal | None = None
+    recorded: int = 0
+    waiting: int = 0
+    """How many are not in any record yet."""
+    step: int = FIRST
+
+
+class Refusals:
+    """Decides of each refusal whether it is recorded now, or counted and recorded later. Loses none.
+
+    What is counted in this process is recorded once the window is over, with
+    the next refusal of any kind, or when the host is closed.
+    """
+
+    def __init__(self) -> None:
+        self._windows: OrderedDict[Key, Window] = OrderedDict()
+        self._over: list[Window] = []
+        self._lock = threading.Lock()
+
+    def count(self, request: Request, flow: str, error: AuthError, user: User | None) -> int:
+        """Count one refusal; return how many are to be recorded as one now, or 0."""
+        if error.code in ALWAYS:
+            return 1
+        place = network(request.ip_address) if request.ip_address is not None else None
+        key = (place, flow, error.code, user.id if user else None)
+        with self._lock:
+            self._sweep(request.now)
+            window = self._windows.setdefault(key, Window(request.now))
+            if window.recorded < FIRST:
+                window.recorded += 1
+                return 1
+            window.waiting += 1
+            if window.waiting < window.step:
+                window.latest = _refusal(request, flow, error, user)
+                return 0
+            count, window.waiting, window.step = window.waiting, 0, 2 * window.step
+            return count
+
+    def record_overdue(self, host: AuthHost, *, all_windows: bool = False) -> None:
+        """Record what was counted in windows that are over, a few at a time, or in all windows."""
+        with self._lock:
+            if all_windows:
+                self._over += self._windows.values()
+                self._windows.clear()
+            else:
+                self._sweep(host.now)
+            some = len(self._over) if all_windows else AT_ONCE
+            windows, self._over = self._over[:some], self._over[some:]
+        for window in windows:
+            if window.latest is not None and window.waiting:
+                _record(host, window.latest, window.waiting)
+
+    def _sweep(self, now: datetime) -> None:
+        """Take out windows that are over, or too many; the oldest stand first."""
+        while self._windows:
+            window = next(iter(self._windows.values()))
+            if now < window.since + WINDOW and len(self._windows) < MOST_WINDOWS:
+                return
+            self._windows.popitem(last=False)
+            if window.waiting:
+                self._over.append(window)
+
+
+def _refusal(request: Request, flow: str, error: AuthError, user: User | None) -> Refusal:
+    # A copy has no traceback, which would keep the passwords in the frames of the flow.
+    return Refusal(
+        flow,
+        copy.copy(error),
+        user,
+        request.ip_address,
+        request.user_agent,
+        request.language,
+        request.identifier_digest,
+        request.provider,
+    )
+
+
+def _record(host: AuthHost, refusal: Refusal, count: int) -> None:
+    try:
+        with host.request(
+            ip_address=refusal.ip_address, user_agent=refusal.user_agent, language=refusal.language
+        ) as request:
+            request.identifier_digest, request.provider = refusal.identifier_digest, refusal.provider
+            request.refused(refusal.flow, refusal.error, refusal.user, count)
+    except FAILURES as error:
+        log.error(
+            "%d repeated refusals (%s: %s) were not recorded: %s",
+            count,
+            refusal.flow,
+            refusal.error.code,
+            type(error).__name__,
+        )

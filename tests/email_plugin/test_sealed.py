@@ -1,0 +1,175 @@
+"""Links lie in the outbox encrypted, and no longer than they work."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from alembic import command
+from authhost_email.outbox import change_status
+from authhost_email.tables import outbox_table
+from conftest import PASSWORD
+from sqlalchemy import select, text, update
+
+from authhost.encryption import Encryption
+from authhost.store import migrate
+from email_plugin.post import ANN, BOB, key_in, link_of, mails, outbox, queue, rows
+
+OLD, NEW = "o" * 40, "n" * 40
+LINK = "http://localhost:8000/account/reset-password/" + "k" * 43
+
+
+def stored(host):
+    """All that whoever reads the database can see of the outbox."""
+    with host.engine.connect() as connection:
+        return repr(connection.execute(select(outbox_table)).all())
+
+
+def test_no_key_of_a_link_is_in_the_outbox_in_any_status(make, fake, run, clock, monkeypatch):
+    """Waiting, failed, given up, cancelled, sent, superseded, expired, suppressed: through the flows."""
+    host = make(email={"transport": "fake", "max_attempts": 2}, email_verification="mandatory")
+    seen, keys = [], []
+    real = Encryption.seal_text
+
+    def watched(self, link, purpose):
+        keys.append(link)
+        return real(self, link, purpose)
+
+    monkeypatch.setattr(Encryption, "seal_text", watched)
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=keys[-1].rsplit("/", 1)[1])
+    run(host, "signup", email=ANN, password=PASSWORD)
+    for number in range(4):
+        run(host, "request_password_reset", email=ANN)
+        if number == 1:
+            fake.script[ANN] = [ConnectionError("down")] * 9
+        outbox(host).deliver_pending()
+        seen.append(stored(host))
+        clock.forward(seconds=70)
+        outbox(host).deliver_pending()
+        seen.append(stored(host))
+    run(host, "request_password_reset", email=ANN)
+    newest = rows(host, "id")[-1][0]
+    assert change_status(host, newest, "cancelled", of=("pending",))
+    seen.append(stored(host))
+    clock.forward(hours=5)
+    outbox(host).deliver_pending()
+    seen.append(stored(host))
+    assert len(keys) >= 7
+    statuses = {status for (status,) in rows(host, "status")}
+    assert {"sent", "dead", "cancelled"} <= statuses, statuses
+    for link in keys:
+        for part in (link, link.rsplit("/", 1)[1]):
+            assert part == "login" or all(part not in each for each in seen)
+    assert rows(host, "sealed_link") == [(None,)] * len(rows(host, "id"))
+
+
+def test_a_link_that_was_given_up_ends_with_its_time(make, fake, clock):
+    host = make(email={"transport": "fake", "max_attempts": 1})
+    fake.script[ANN] = [ConnectionError("down")]
+    ends = clock.now + timedelta(hours=1)
+    queue(host, ANN, "password_reset", link=LINK, expires=ends)
+    queue(host, BOB, "password_changed")
+    outbox(host).deliver_pending()
+    [(sealed, context), _] = rows(host, "sealed_link", "context")
+    assert sealed is not None
+    assert context is not None
+    clock.forward(hours=1)
+    outbox(host).deliver_pending()
+    kept = ("status", "sealed_link", "context", "last_error")
+    assert rows(host, *kept)[0] == ("dead", None, None, "down")
+    assert not change_status(host, rows(host, "id")[0][0], "pending", of=("dead",))
+
+
+def test_a_former_key_opens_what_waits_and_the_new_one_seals(make, tmp_path):
+    before = make(encryption_keys=(OLD,))
+    queue(before, ANN, "password_reset", link=LINK)
+    after = make(encryption_keys=(NEW, OLD))
+    assert outbox(after).deliver_pending() == 1
+    assert key_in(mails(tmp_path)[0]) == "k" * 43
+
+
+def test_a_link_that_no_key_opens_blocks_nobody_and_says_what_to_do(make, clock):
+    before = make(encryption_keys=(OLD,))
+    queue(before, ANN, "password_reset", link=LINK)
+    clock.forward(seconds=1)
+    after = make(encryption_keys=(NEW,))
+    queue(after, ANN, "password_changed")
+    queue(after, BOB, "password_reset", link=LINK)
+    assert outbox(after).deliver_pending() == 2
+    status, error = rows(after, "status", "last_error")[0]
+    assert status == "dead"
+    assert "encryption_keys" in error
+    assert "authhost email retry" in error
+    assert error.endswith("ask again")
+    assert change_status(before, rows(before, "id")[0][0], "pending", of=("dead",))
+    assert outbox(before).deliver_pending() == 1
+
+
+@pytest.mark.parametrize("changed", ["recipient", "sealed_link"])
+def test_a_link_goes_to_no_other_recipient(make, fake, changed):
+    """Who can write to the outbox cannot have somebody else's link sent to an address of their own."""
+    host = make(email={"transport": "fake"})
+    queue(host, ANN, "password_reset", link=LINK)
+    queue(host, BOB, "password_reset", link=LINK)
+    moved = {"recipient": "evil@evil.example"} if changed == "recipient" else {}
+    if changed == "sealed_link":
+        moved = {"sealed_link": rows(host, "sealed_link")[0][0]}
+    with host.engine.begin() as connection:
+        connection.execute(update(outbox_table).where(outbox_table.c.recipient == BOB).values(moved))
+    outbox(host).deliver_pending()
+    assert [to for to, _ in fake.sent] == [ANN]
+    assert rows(host, "status")[1] == ("dead",)
+
+
+def former(host, status, context):
+    """A row as version 0.1 of the plugin wrote it: the link lies in the context."""
+    queue(host, ANN, "password_reset")
+    identifier = rows(host, "id")[-1][0]
+    here = outbox_table.c.id == identifier
+    with host.engine.begin() as connection:
+        connection.execute(update(outbox_table).where(here).values(status=status, context=context))
+    return identifier
+
+
+def test_what_a_former_version_left_is_sealed_at_the_next_try(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    context = {"site_name": "Example", "name": "ann", "time": None, "link": LINK, "expires": None}
+    former(host, "pending", context)
+    fake.script[ANN] = [ConnectionError("down")]
+    outbox(host).deliver_pending()
+    assert LINK not in stored(host)
+    assert link_of(host) == LINK
+    clock.forward(minutes=1)
+    assert outbox(host).deliver_pending() == 1
+
+
+def test_the_migration_empties_what_is_done_with_and_keeps_what_waits(make, fake, clock):
+    host = make(email={"transport": "fake"})
+    expires = clock.now + timedelta(hours=1)
+    context = {"site_name": "Example", "time": None, "link": LINK, "expires": expires.isoformat()}
+    for status in ("pending", "dead", "sending"):
+        former(host, status, context)
+    former(host, "dead", {"site_name": "Example", "time": None})
+    with migrate._history("email", host.migrations["email"]) as (config, _):
+        config.attributes.update(engine=host.engine, version_table="authhost_email_version")
+        command.downgrade(config, "0001")
+        if host.engine.dialect.name == "sqlite":
+            with host.engine.begin() as connection:  # a broken row keeps nobody from upgrading
+                broken = "UPDATE authhost_email_outbox SET context = '{' WHERE context NOT LIKE '%link%'"
+                connection.execute(text(broken))
+        command.upgrade(config, "head")
+    with host.engine.connect() as connection:
+        found = connection.execute(text("SELECT context FROM authhost_email_outbox ORDER BY id")).all()
+    texts = [context if isinstance(context, str) else json.dumps(context) for (context,) in found]
+    assert [LINK in each for each in texts] == [True, False, True, False]
+    assert [each is not None for (each,) in rows(host, "expires_at")] == [True, False, True, False]
+
+
+def test_sealing_is_what_a_flow_does_and_no_delivery(make, run):
+    """The link is encrypted before it reaches the database, also where nothing is ever delivered."""
+    host = make()
+    run(host, "signup", email=ANN, password=PASSWORD)
+    assert link_of(host).startswith("http://localhost:8000/account/confirm-email/")
+    assert link_of(host)[-43:] not in stored(host)

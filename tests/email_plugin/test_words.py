@@ -1,0 +1,110 @@
+"""What a server said is shown, and no secret in it."""
+
+from __future__ import annotations
+
+import secrets
+import smtplib
+import socket
+import ssl
+
+import pytest
+from authhost_email.outbox import in_short
+from authhost_email.settings import EmailSettings
+from authhost_email.smtp import Smtp
+from authhost_email.transports import Permanent, transport_of
+from authhost_email.words import shown
+from hypothesis import given
+from hypothesis import strategies as st
+
+from email_plugin.post import Lines, one
+
+
+@given(st.one_of(st.text(), st.binary()), st.integers(1, 300))
+def test_one_printable_line_of_bounded_length(said, longest):
+    line = shown(said, longest=longest)
+    assert len(line) <= longest
+    assert line == "" or line.isprintable()
+
+
+@given(st.text(max_size=80), st.text(max_size=80))
+def test_no_key_and_no_link(before, after):
+    key = secrets.token_urlsafe(32)
+    for quoted in (key, f"http://localhost:8000/account/reset-password/{key}", f"/reset/{key}?x=1"):
+        assert key not in shown(f"{before} {quoted} {after}", longest=1000)
+
+
+def test_what_people_need_stays():
+    said = b"550-5.7.1 blocked, see RFC 5321\r\n550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
+    assert shown(said) == "550-5.7.1 blocked, see RFC 5321 550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
+    path = "cannot write to the folder /srv/01a2b3c4-1111-7222-8333-444455556666/mail: No space"
+    assert in_short(OSError(path)) == path
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "the host name cannot be resolved: Name or"),
+        (ConnectionRefusedError(111, "Connection refused"), "no connection: Connection refused"),
+        (TimeoutError(), "no answer within 10 seconds (TimeoutError)"),
+        (
+            ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"),
+            "TLS failed with smtp_tls 'tls'",
+        ),
+        (smtplib.SMTPConnectError(554, b"no service"), "refused, 554: no service"),
+        (smtplib.SMTPServerDisconnected("please run connect() first"), "no connection: please run"),
+        (
+            smtplib.SMTPNotSupportedError("STARTTLS extension not supported"),
+            "does not offer what the settings",
+        ),
+    ],
+)
+def test_errors_of_the_connection_name_the_server(error, said):
+    transport = Smtp(
+        EmailSettings(transport="smtp", smtp_host="mail.example.org", smtp_port=465, smtp_tls="tls")
+    )
+    line = transport._broken(error)
+    assert line.startswith("mail.example.org:465: ")
+    assert said in line
+    assert type(error).__name__ in line
+
+
+def test_a_server_that_repeats_the_password_and_the_link():
+    """Into no error, which lands in the outbox and in the log."""
+
+    def answer(word):
+        if word == b"EHLO":
+            yield b"250-here\r\n250 AUTH PLAIN LOGIN\r\n"
+        elif word == b"AUTH":
+            yield b"535 5.7.8 geheim AGFubgBnZWhlaW0= Z2VoZWlt is wrong for ann\r\n"
+        else:
+            yield b"250 OK\r\n"
+
+    with Lines(answer) as server:
+        settings = EmailSettings(
+            transport="smtp",
+            smtp_host="127.0.0.1",
+            smtp_port=server.port,
+            smtp_username="ann",
+            smtp_password="geheim",
+        )
+        with pytest.raises(ConnectionError, match=r"not authenticated, 535: 5\.7\.8") as raised:
+            transport_of(settings).send(*one(settings))
+    for secret in ("geheim", "AGFubgBnZWhlaW0=", "Z2VoZWlt"):
+        assert secret not in str(raised.value)
+
+
+def test_a_server_that_quotes_the_message():
+    key = secrets.token_urlsafe(32)
+
+    def answer(word):
+        if word == b"DATA":
+            yield b"354 go on\r\n"
+        elif word == b".":
+            yield f"554 5.7.1 spam: http://localhost:8000/reset/{key} is listed\r\n".encode()
+        elif word in (b"EHLO", b"MAIL", b"RCPT", b"RSET", b"QUIT"):
+            yield b"250 OK\r\n"
+
+    with Lines(answer) as server:
+        settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
+        with pytest.raises(Permanent, match=r"127.0.0.1:\d+: refused, 554: 5.7.1 spam: \[link\] is listed"):
+            transport_of(settings).send(*one(settings))
