@@ -22,8 +22,10 @@ class Passwords:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             from passlib.context import CryptContext
+            from passlib.exc import PasslibHashWarning
             from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+            warnings.simplefilter("error", PasslibHashWarning)  # a value that it would replace by another
             try:
                 self._context = CryptContext(
                     schemes=list(settings.password_schemes),
