@@ -132,6 +132,20 @@ def _hash(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def _hash_options(settings: Settings) -> Iterator[Problem]:
+    """Options of a scheme that is not in use; passlib takes them in silence."""
+    known = (*settings.password_schemes, "all")
+    for option in settings.password_hash_options:
+        *_, scheme, name = ("all", *option.split("__"))
+        if scheme not in known:
+            near = get_close_matches(scheme, known, 1)
+            yield Problem(
+                "error",
+                f"password_hash_options sets {option}, but {scheme} is not in password_schemes: it sets nothing",
+                f"did you mean {near[0]}__{name}?" if near else "remove it, or add the scheme",
+            )
+
+
 def _sqlite(settings: Settings) -> Iterator[Problem]:
     if settings.database_url.startswith("sqlite"):
         yield Problem(
@@ -356,6 +370,7 @@ def _of_plugins(host: AuthHost, *, database_serves: bool) -> Iterator[Problem]:
 SETTINGS_CHECKS: tuple[Callable[[Settings], Iterable[Problem]], ...] = (
     _settings,
     _hash,
+    _hash_options,
     _sqlite,
     _trace,
 )

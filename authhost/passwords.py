@@ -111,10 +111,11 @@ class Passwords:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             from passlib.context import CryptContext
-            from passlib.exc import MissingBackendError
+            from passlib.exc import MissingBackendError, PasslibHashWarning
             from passlib.utils import MAX_PASSWORD_SIZE
             from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
+            warnings.simplefilter("error", PasslibHashWarning)  # a value that it would replace by another
             self.missing_backend: type[Exception] = MissingBackendError
             first = settings.password_schemes[0] if settings.password_schemes else "nothing"
             try:

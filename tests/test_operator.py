@@ -240,6 +240,7 @@ def test_all_is_well(make_host, no_variables):
         ({"password_hash_options": {"argon2__memory_cost": 8192, "argon2__time_cost": 2}}, "8192 KiB"),
         ({"password_hash_options": {"argon2__memory_cost": 8192}}, "8192 KiB"),
         ({"password_hash_options": {"argon2__time_cost": 1, "argon2__memory_cost": 30000}}, "1 passes"),
+        ({"password_hash_options": {"argn2__time_cost": 2}}, "argn2 is not in password_schemes"),
         ({"rate_limits": False}, "off"),
     ],
 )

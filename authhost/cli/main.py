@@ -30,6 +30,10 @@ INTERRUPTED = 130
 """The exit code of a command that Ctrl-C has ended, as shells have it."""
 
 
+OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
+"""What writing to standard output may raise; the error itself names no file."""
+
+
 class Failed(click.ClickException):
     """What an operator can correct: a sentence, then which configuration and which database it is about."""
 
@@ -297,6 +301,8 @@ def main() -> None:
             status = end.code
         sys.stdout.flush()
     except OSError as error:
+        if error.filename is None and error.errno not in OUTPUT_ERRORS:
+            raise
         if error.errno != errno.EPIPE:
             click.echo(f"Error: {_about_file(error)}", err=True)
         # What is left in the buffer would be tried again at the very end.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import tempfile
 import threading
@@ -39,6 +40,8 @@ NEEDS_NO_HOST = frozenset({"accepted", "independent"})
 
 DEADLINE = 120.0
 """Seconds for one check."""
+REMOVALS = 1000
+"""How often it is tried to remove a folder into which something is still written."""
 
 
 def run(name: str, trial: Trial) -> Verdict:
@@ -96,8 +99,21 @@ def accepted(trial: Trial) -> tuple[Fault, ...]:
 @contextmanager
 def trial_of(subject: Subject) -> Iterator[Trial]:
     """A trial with a folder and a provider, for as long as it lasts."""
-    with tempfile.TemporaryDirectory(prefix="authhost-conformance-") as folder, LocalProvider() as provider:
-        yield Trial(subject, Path(folder), provider)
+    with _folder() as folder, LocalProvider() as provider:
+        yield Trial(subject, folder, provider)
+
+
+@contextmanager
+def _folder() -> Iterator[Path]:
+    """A temporary folder that is removed, whatever the thread of a check that Ctrl-C ended still writes."""
+    folder = Path(tempfile.mkdtemp(prefix="authhost-conformance-"))
+    try:
+        yield folder
+    finally:
+        for _ in range(REMOVALS):
+            shutil.rmtree(folder, ignore_errors=True)
+            if not folder.exists():
+                break
 
 
 def check(subject: Subject, *, told: Callable[[Verdict], None] = lambda verdict: None) -> Report:
