@@ -134,14 +134,14 @@ def _hash(settings: Settings) -> Iterator[Problem]:
 
 def _hash_options(settings: Settings) -> Iterator[Problem]:
     """Options of a scheme that is not in use; passlib takes them in silence."""
-    known = (*settings.password_schemes, "all")
+    known = (*settings.password_schemes, "argon2", "all")  # the default options are those of argon2
     for option in settings.password_hash_options:
         *_, scheme, name = ("all", *option.split("__"))
         if scheme not in known:
             near = get_close_matches(scheme, known, 1)
             yield Problem(
                 "error",
-                f"password_hash_options sets {option}, but {scheme} is not in password_schemes: it sets nothing",
+                f"password_hash_options has {option}, but {scheme} is not in password_schemes: it is idle",
                 f"did you mean {near[0]}__{name}?" if near else "remove it, or add the scheme",
             )
 
