@@ -185,7 +185,7 @@ def _plugin_names(host: AuthHost) -> Iterator[Problem]:
 
 
 def _passwords(host: AuthHost) -> Iterator[Problem]:
-    """Schemes that do not work, and what the stored hashes say about the accounts."""
+    """Schemes that do not work."""
     faults = host.passwords.faults()
     for scheme, error in faults.items():
         if not isinstance(error, host.passwords.missing_backend):
@@ -196,6 +196,11 @@ def _passwords(host: AuthHost) -> Iterator[Problem]:
                 if "bcrypt" in scheme
                 else "install a version that works with passlib",
             )
+
+
+def _stored_passwords(host: AuthHost) -> Iterator[Problem]:
+    """What the stored hashes say about the accounts."""
+    faults = host.passwords.faults()
     if host.settings.password_schemes[0] in faults:
         return
     try:
@@ -382,4 +387,4 @@ HOST_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
     _providers,
     _limits,
 )
-DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = ()
+DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (_stored_passwords,)

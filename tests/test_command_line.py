@@ -328,7 +328,8 @@ NEEDS_A_DATABASE = [
 
 def all_work(found):
     for done in found:
-        assert done.returncode == 0, done
+        # Nothing is sealed here, and that is no success.
+        assert done.returncode == (1 if done.command == "audit verify" else 0), done
         assert "readonly" not in done.stderr, done
         assert "Traceback" not in done.stderr, done
         if done.command == "audit export":
@@ -499,7 +500,7 @@ def test_output_that_cannot_be_written(command):
 )
 def test_output_that_has_no_such_characters(run, site, how):
     for done in run.many([*READING, "hooks user_logged_in", "db upgrade --help"], **site[0], **how):
-        assert done.returncode == 0, done
+        assert done.returncode == (1 if done.command == "audit verify" else 0), done
         assert "Traceback" not in done.stderr, done
 
 

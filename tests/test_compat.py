@@ -248,7 +248,7 @@ def test_the_pre_release_of_pluggy_is_one_more_environment_that_may_fail(tmp_pat
         "Python": "3.13",
         "pluggy": "1.8.0rc1",
         "SQLAlchemy": "2.1.9",
-        "contract": "1.0.0",
+        "contract": "1.1.0",
         "passlib": "passlib 1.7.4",
     }
     labels = {axis: choice.label for axis, choice in found.items()}

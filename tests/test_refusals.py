@@ -203,7 +203,8 @@ def test_the_figures_count_each_of_them(make_host):
     host = make_host({"analytics": analytics})
     for _ in range(77):
         refuse(host)
-    host.account.logout(host.request())
+    with host.request() as request:
+        host.account.logout(request)
     host.close()
     rolled = sum(roll_up(host, host.plugin_settings("analytics")))
     with host.engine.connect() as connection:

@@ -37,9 +37,9 @@ def traces(host, who):
 
 def test_a_user_is_gone_and_the_figures_stay(make, run, clock, recorder):
     host = make(email_verification="mandatory")
-    run(host, "signup", email=ANN, password=PASSWORD)
+    token = run(host, "signup", email=ANN, password=PASSWORD).pending_token
     clock.forward(minutes=3)
-    ann = run(host, "confirm_email", key=recorder.key()).email_address.user_id
+    ann = run(host, "confirm_email", token, key=recorder.key()).email_address.user_id
     run(host, "signup", email=BOB, password=PASSWORD)
     clock.forward(days=31)
     run(host, "login", identifier=ANN, password=PASSWORD)

@@ -26,9 +26,9 @@ def times(host):
 
 def test_a_signup_by_its_flows(make, run, recorder, clock):
     host = make(email_verification="mandatory")
-    run(host, "signup", email=ANN, password=PASSWORD)
+    token = run(host, "signup", email=ANN, password=PASSWORD).pending_token
     clock.forward(minutes=4)
-    run(host, "confirm_email", key=recorder.key())
+    run(host, "confirm_email", token, key=recorder.key())
     run(host, "login", identifier=ANN, password=PASSWORD)
     rolled(host)
     assert steps(host) == {"signed_up": 1, "sent": 1, "confirmed": 1, "logged_in": 1}

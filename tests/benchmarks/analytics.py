@@ -37,7 +37,7 @@ from authhost_analytics.tables import event_table, metadata
 from sqlalchemy import insert
 
 from authhost.ids import Identifiers
-from authhost.store.engine import make_engine
+from authhost.store.engine import create_sqlite_file, make_engine
 
 FIRST, DAYS = date(2025, 1, 1), 365
 CHUNK = 20_000
@@ -338,6 +338,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     engine = make_engine(options.database)
+    create_sqlite_file(engine.url)
     metadata.drop_all(engine)
     metadata.create_all(engine)
     key = b"benchmark" * 4

@@ -28,7 +28,7 @@ from authhost_audit.verifying import Break, verify
 from sqlalchemy import func, insert, select
 
 from authhost.ids import Identifiers
-from authhost.store.engine import make_engine
+from authhost.store.engine import create_sqlite_file, make_engine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS = 100_000
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--search", action="store_true", help="only search what an earlier run has left")
     options = parser.parse_args()
     engine = make_engine(options.database)
+    create_sqlite_file(engine.url)
     if not options.search:
         metadata.drop_all(engine)
         metadata.create_all(engine)

@@ -63,6 +63,9 @@ by_option = click.option(
 )
 
 
+READ_ONLY = frozenset({"25006", "42501", 1044, 1142, 1290, 1792})
+
+
 def _span(host: Host, since: datetime | None, until: datetime | None, grain: Grain) -> Span:
     last = until.date() if until else host.now.date()
     first = since.date() if since else date.fromordinal(max(1, last.toordinal() - DAYS + 1))
@@ -93,8 +96,19 @@ def _rolled_up(host: Host) -> None:
             pass
     except Busy:
         click.echo("another process rolls up; the newest events may be missing", err=True)
-    except DBAPIError:
+    except DBAPIError as error:
+        if not _may_only_read(error):
+            raise
         click.echo("the database may only be read; events since the last roll-up are missing", err=True)
+
+
+def _may_only_read(error: DBAPIError) -> bool:
+    """Whether a write was refused because this role, or this file, may only be read.
+
+    By SQLite's words, PostgreSQL's SQLSTATE and MariaDB's number.
+    """
+    codes = {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
+    return "readonly" in str(error.orig) or not codes.isdisjoint(READ_ONLY)
 
 
 def _figures(
