@@ -153,7 +153,10 @@ class AuthHost:
         return migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
-        """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
+        """Delete what has expired: keys, sessions, logins that wait and unconfirmed accounts. Call it once a day.
+
+        Returns how many, by table.
+        """
         self._check_not_closed()
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
 
