@@ -124,7 +124,7 @@ class Settings:
     reauthentication_timeout: float = 300
     """Sensitive changes need a login, or a confirmed password, this recent."""
     pending_login_timeout: float = 900
-    """How long a login waits for the confirmation of its address."""
+    """How long after a login a confirmation in the same browser completes it; later it only confirms."""
     unverified_account_timeout: float = 7 * 86400
     """With mandatory verification an account whose address was not confirmed is deleted after so long.
 
