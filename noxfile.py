@@ -1,12 +1,13 @@
-"""``nox`` runs what must be green; ``nox -l`` lists the rest."""
+"""``nox`` runs what must be green, ``nox -t all`` the full matrix; ``nox -l`` lists the sessions."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import socket
+import sys
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 
@@ -20,6 +21,7 @@ nox.options.sessions = [
     "lint",
     "typing",
     "tests",
+    "versions",
     "databases",
     "parity",
     "builds",
@@ -51,6 +53,29 @@ TEST_TOOLS = [
     "flask>=3",
     "httpx2>=2",
 ]
+PYTHONS = ["3.11", "3.12", "3.13"]
+VERSION_DEPENDENT = [
+    f"tests/test_{name}.py"
+    for name in (
+        "catalogue",
+        "command_line",
+        "devices",
+        "examples",
+        "guard",
+        "host",
+        "hook_examples",
+        "inputs",
+        "kit",
+        "loading",
+        "misuse",
+        "order",
+        "passwords",
+        "secrets",
+        "social",
+        "usernames",
+    )
+]
+"""What uses modules of the standard library that change: imports, signatures, Unicode, sockets, threads."""
 SERVERS = {
     "postgresql": (
         "AUTHHOST_POSTGRESQL_URL",
@@ -69,7 +94,7 @@ GROUPS = nox.project.load_toml("pyproject.toml")
 MERMAID = "11.12.1"
 
 
-@nox.session
+@nox.session(tags=["all"])
 def lint(session: nox.Session) -> None:
     """Style of all code."""
     session.install("ruff>=0.12")
@@ -77,7 +102,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
 
 
-@nox.session
+@nox.session(tags=["all"])
 def typing(session: nox.Session) -> None:
     """Strict types of all that ships."""
     session.install("mypy>=1.17", "pytest>=8", *DISTRIBUTIONS)
@@ -85,15 +110,35 @@ def typing(session: nox.Session) -> None:
     session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
 
 
-@nox.session(python=["3.11", "3.12", "3.13"])
+@nox.session(tags=["all"])
 def tests(session: nox.Session) -> None:
-    """All tests, on SQLite; the long ones on one version of Python."""
+    """All tests, on SQLite and on the version of Python that nox runs on."""
     session.install(*DISTRIBUTIONS, *TEST_TOOLS)
-    chosen = [] if session.python == "3.11" else ["-m", "not long"]
-    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *chosen, *session.posargs)
+    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *session.posargs)
 
 
-@nox.session(python="3.11")
+@nox.session(python=PYTHONS)
+def versions(session: nox.Session) -> None:
+    """Those tests that depend on the version of Python, on the other versions."""
+    _skip_own_version(session)
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS)
+    session.run("pytest", "-n", "auto", "-m", "not long", *VERSION_DEPENDENT, *session.posargs)
+
+
+@nox.session(python=PYTHONS, tags=["all"])
+def tests_everywhere(session: nox.Session) -> None:
+    """All tests but the long ones, on the other versions of Python."""
+    _skip_own_version(session)
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS)
+    session.run("pytest", "-n", "auto", "--ignore=tests/parity", "-m", "not long", *session.posargs)
+
+
+def _skip_own_version(session: nox.Session) -> None:
+    if session.python == f"{sys.version_info.major}.{sys.version_info.minor}":
+        session.skip(f"the session tests runs all tests on Python {session.python}")
+
+
+@nox.session(python="3.11", tags=["all"])
 def lowest(session: nox.Session) -> None:
     """The tests with exactly the lower bounds of all that the distributions depend on."""
     constraints = Path(session.create_tmp()) / "lowest.txt"
@@ -127,10 +172,21 @@ def lower_bounds(folders: Iterable[str]) -> list[str]:
 @nox.session
 @nox.parametrize("server", sorted(SERVERS))
 def databases(session: nox.Session, server: str) -> None:
-    """Those tests that touch a database, on a server; the long ones on PostgreSQL alone.
+    """Those tests that depend on the database, on a server. Databases beside its own are made and emptied."""
+    _on_server(session, server, "-m", "not long")
 
-    Databases beside its own are made and emptied.
-    """
+
+@nox.session(tags=["all"])
+@nox.parametrize("server", sorted(SERVERS))
+def databases_everywhere(session: nox.Session, server: str) -> None:
+    """All tests that touch a database, on a server; the long ones on PostgreSQL alone."""
+    chosen = ["-m", "not long"] if server == "mariadb" else []
+    _on_server(session, server, *chosen, env={"AUTHHOST_TEST_EVERYWHERE": "1"})
+
+
+def _on_server(
+    session: nox.Session, server: str, *options: str, env: Mapping[str, str] | None = None
+) -> None:
     variable, default, port, driver = SERVERS[server]
     url = os.environ.get(variable)
     if url is None:
@@ -138,15 +194,8 @@ def databases(session: nox.Session, server: str) -> None:
             session.skip(f"LEFT OUT: no {server} at 127.0.0.1:{port}; set {variable} to run this")
         url = default
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
-    session.run(
-        "pytest",
-        "-n",
-        "auto",
-        "--ignore=tests/parity",
-        *(["-m", "not long"] if server == "mariadb" else []),
-        *session.posargs,
-        env={"AUTHHOST_TEST_DATABASE_URL": url},
-    )
+    chosen = {"AUTHHOST_TEST_DATABASE_URL": url, **(env or {})}
+    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *options, *session.posargs, env=chosen)
 
 
 def _answers(port: int) -> bool:
@@ -157,14 +206,14 @@ def _answers(port: int) -> bool:
     return True
 
 
-@nox.session
+@nox.session(tags=["all"])
 def parity(session: nox.Session) -> None:
     """The same scenarios through django-allauth and through authhost."""
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, "django>=5.2,<6", "django-allauth>=65.21,<66")
     session.run("pytest", "-n", "auto", "tests/parity", *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def builds(session: nox.Session) -> None:
     """Each distribution as a wheel; the contract by itself, and the host without any plugin."""
     session.install("build")
@@ -196,7 +245,7 @@ def builds(session: nox.Session) -> None:
         session.run(*strict, external=True)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def plugin_compat(session: nox.Session) -> None:
     """Every plugin on every combination of versions; `nox -s plugin_compat -- --help` has filters."""
     _compat(session)
@@ -234,7 +283,7 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/benchmarks/run.py", *arguments, *session.posargs)
 
 
-@nox.session
+@nox.session(tags=["all"])
 def docs(session: nox.Session) -> None:
     """The documentation as a site, where a warning is an error."""
     session.install(*nox.project.dependency_groups(GROUPS, "docs"))

@@ -134,7 +134,7 @@ def _hash(settings: Settings) -> Iterator[Problem]:
 
 def _hash_options(settings: Settings) -> Iterator[Problem]:
     """Options of a scheme that is not in use; passlib takes them in silence."""
-    known = (*settings.password_schemes, "all")
+    known = (*settings.password_schemes, "argon2", "all")  # the default options are those of argon2
     for option in settings.password_hash_options:
         *_, scheme, name = ("all", *option.split("__"))
         if scheme not in known:

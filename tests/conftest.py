@@ -33,15 +33,52 @@ class Recorder(RecordedHooks, Mailbox):
         Mailbox.__init__(self)
 
 
+DEPENDS_ON_DATABASE = frozenset(
+    {
+        # The core: statements, locks, transactions, migrations, collations.
+        "test_command_line",
+        "test_concurrency",
+        "test_crash",
+        "test_enumeration",
+        "test_guard",
+        "test_host",
+        "test_misuse",
+        "test_order",
+        "test_pending_logins",
+        "test_recovery",
+        "test_sessions",
+        "test_social_tokens",
+        "test_upgrade",
+        # The plugins.
+        "test_bits",
+        "test_clocks",
+        "test_events",
+        "test_forgetting",
+        "test_keeping",
+        "test_outbox",
+        "test_processes",
+        "test_records",
+        "test_rolling",
+        "test_sealed",
+        "test_seals",
+    }
+)
+"""The modules that run on a server, too. ``nox -t all`` runs all others that touch a database."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On a server's database only the tests run that touch it: the others have been run on SQLite."""
+    """On a server's database only the tests run that depend on it: the others have been run on SQLite."""
     if not os.environ.get("AUTHHOST_TEST_DATABASE_URL"):
         return
-    touching = [
-        item for item in items if {"database_url", "auth_host"} & set(getattr(item, "fixturenames", ()))
+    everywhere = os.environ.get("AUTHHOST_TEST_EVERYWHERE")
+    chosen = [
+        item
+        for item in items
+        if {"database_url", "auth_host"} & set(getattr(item, "fixturenames", ()))
+        and (everywhere or item.path.stem in DEPENDS_ON_DATABASE)
     ]
-    config.hook.pytest_deselected(items=[item for item in items if item not in touching])
-    items[:] = touching
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
 
 
 @pytest.fixture

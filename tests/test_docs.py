@@ -128,3 +128,14 @@ def test_each_test_that_a_page_names_exists():
 
 def test_each_check_is_on_the_authors_page():
     assert generator().check_table() in (DOCS / "how-to" / "plugin-author.md").read_text(encoding="utf-8")
+
+
+def test_the_modules_that_run_elsewhere_are_there():
+    """A module that was renamed would be left out on servers and on other versions of Python."""
+    from conftest import DEPENDS_ON_DATABASE
+
+    there = {page.stem for page in Path(__file__).parent.rglob("test_*.py")}
+    assert there >= DEPENDS_ON_DATABASE
+    noxfile = (DOCS.parent / "noxfile.py").read_text(encoding="utf-8")
+    named = re.search(r"VERSION_DEPENDENT = \[.*?\((.*?)\)", noxfile, re.DOTALL).group(1)
+    assert there >= {f"test_{name}" for name in re.findall(r'"(\w+)"', named)}

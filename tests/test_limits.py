@@ -445,6 +445,17 @@ def test_a_mail_that_could_not_be_handed_over_is_not_counted(make_host, recorder
     assert len(recorder.messages) == 2
 
 
+def test_a_mail_of_a_unit_that_was_rolled_back_is_not_counted(host, run, recorder):
+    token = run(host, "signup", email="dora@example.org", password=PASSWORD).session_token
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), host.request(session_token=token) as request:
+            host.account.add_email(request, email="carl@example.org")
+            raise ZeroDivisionError
+    before = len(recorder.messages)
+    run(host, "add_email", token, email="carl@example.org")
+    assert len(recorder.messages) == before + 1
+
+
 def test_one_network_mails_few_strangers(host, run, recorder, monkeypatch):
     now = [time.time()]
     monkeypatch.setattr(time, "time", lambda: now[0])

@@ -255,6 +255,8 @@ def _cancel_links(request: Request, user: User) -> None:
     """Invalidate what was mailed before the addresses changed: whoever asked for it may not be the owner."""
     request.write(statements.DELETE_RESETS, {"of_user": user.id})
     request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
+    keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
+    request.host.limits.forget_mails(request, keys)
 
 
 def _prove_password(request: Request, key: str, password: str) -> str | None:

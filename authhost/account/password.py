@@ -86,16 +86,21 @@ def request_password_reset(request: Request, *, email: str) -> None:
     address a few minutes ago, or too many networks did: the mailbox has links that
     work then. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
     """
-    host, now = request.host, request.now
+    host = request.host
     given = parse_email(email)
     request.meant(given.key)
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
     host.limits.hit_for(request, user, "reset_password", given.key)
-    if not host.limits.allows(request, ("reset_password_mail", given.key)):
-        return
-    key = new_key()
+    if host.limits.allows(request, ("reset_password_mail", given.key)):
+        _send_reset(request, given.address, user, address)
+    host.hooks.password_reset_requested(request, user)
+
+
+def _send_reset(request: Request, given: str, user: User | None, address: EmailAddress | None) -> None:
+    """Store a key, and hand over its link or a message that no account has the address, at the same cost."""
+    now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
     request.write(
         statements.INSERT_RESET,
@@ -109,12 +114,11 @@ def request_password_reset(request: Request, *, email: str) -> None:
         },
     )
     if user is None or address is None:
-        message = Message("password_reset_unknown_account", given.address)
+        message = Message("password_reset_unknown_account", given)
     else:
         link = request.build_url("reset_password", key=key)
         message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
-    host.hooks.deliver_message(request, message)
-    host.hooks.password_reset_requested(request, user)
+    request.host.hooks.deliver_message(request, message)
 
 
 @flow

@@ -219,13 +219,14 @@ def social_login_begun(request: Request, provider: str, process: str) -> None:
 
 @hookspec
 def password_reset_requested(request: Request, user: User | None) -> None:
-    """Somebody asked for a password reset, and a message about it was handed over for delivery.
+    """Somebody asked for a password reset.
 
     ``user`` is None where no active account has the address. Anybody may ask,
     so this says nothing about who did; ``request.identifier_digest`` tells
-    whether two requests were about the same address.
+    whether two requests were about the same address. A message was handed over
+    for delivery, unless one was sent a few minutes before.
 
-    Stored: the digest of the link's key.
+    Stored: the digest of the link's key, where a message is sent.
 
     .. versionadded:: 1.1
 
