@@ -141,7 +141,7 @@ def _hash_options(settings: Settings) -> Iterator[Problem]:
             near = get_close_matches(scheme, known, 1)
             yield Problem(
                 "error",
-                f"password_hash_options has {option}, but {scheme} is not in password_schemes: it is idle",
+                f"password_hash_options has {option}, but {scheme} is not in password_schemes: no effect",
                 f"did you mean {near[0]}__{name}?" if near else "remove it, or add the scheme",
             )
 
@@ -313,7 +313,7 @@ def _providers(host: AuthHost) -> Iterator[Problem]:
     if settings.store_social_tokens and not settings.encryption_keys:
         yield Problem(
             "warning",
-            "tokens of providers are encrypted by secret_key, which then cannot be changed",
+            "tokens of providers are encrypted by secret_key: after a change of it they must be rotated, too",
             "set encryption_keys",
         )
     for app in host.providers:

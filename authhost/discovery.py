@@ -220,7 +220,7 @@ class PluginRegistry:
             try:
                 found[record.name] = list(record.view.register_checks())
             except FAILURES as error:
-                log.error("the checks of plugin %s failed to load: %s", record.name, type(error).__name__)
+                _failed_to_load("checks", record, "register_checks", error)
         return found
 
     def loaded(self) -> Iterator[PluginRecord]:

@@ -153,7 +153,10 @@ class AuthHost:
         return migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
-        """Delete keys and sessions that have expired; return how many, by table. Call it once a day."""
+        """Delete what has expired; return how many rows, by table. Call it once a day.
+
+        That is keys, sessions, logins that wait, and accounts that were not confirmed in time.
+        """
         self._check_not_closed()
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
 

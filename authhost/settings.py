@@ -34,15 +34,16 @@ class Settings:
     The path of an SQLite file in the TOML file is relative to the folder of the TOML file.
     """
     secret_key: str | tuple[str, ...] = field(default="", repr=False)
-    """Signs tokens and keys the hashes of what was typed; at least 32 random characters.
+    """Signs device tokens and keys the hashes of what was typed; at least 32 random characters.
 
     The same in all processes of a site, and another one for each site. A list
     changes the key: the first is active, the former ones still verify.
     """
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
-    """Encrypt what providers of social login hand over; the first is used, the others still open.
+    """Encrypt what providers of social login hand over, and what plugins seal, such as links of mails.
 
-    At least 32 random characters each. ``secret_key`` serves where there is none.
+    The first is used, the others still open. At least 32 random characters each.
+    ``secret_key`` serves where there is none.
     """
     site_name: str = "authhost"
     """What the site is called in e-mails."""
@@ -123,7 +124,7 @@ class Settings:
     reauthentication_timeout: float = 300
     """Sensitive changes need a login, or a confirmed password, this recent."""
     pending_login_timeout: float = 900
-    """How long a login waits for the confirmation of its address."""
+    """How long after a login a confirmation in the same browser completes it; later it only confirms."""
     unverified_account_timeout: float = 7 * 86400
     """With mandatory verification an account whose address was not confirmed is deleted after so long.
 

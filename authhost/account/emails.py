@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
+from authhost.account.create import insert_address
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
 from authhost.account.login import start_session
 from authhost.account.pending import PendingLogin, pending_login, wait_again
@@ -187,17 +188,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
         request.write(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
     elif len(existing) >= settings.max_email_addresses:
         raise TooManyEmails(limit=settings.max_email_addresses)
-    address = EmailAddress(request.new_id(), user.id, given.address, False, False)
-    request.write(
-        statements.INSERT_ADDRESS,
-        {
-            "id": address.id,
-            "user_id": user.id,
-            "email": given.address,
-            "email_key": given.key,
-            "verified": False,
-        },
-    )
+    address = insert_address(request, user, given, verified=False, primary=False, claims=False)
     send_confirmation_mail(request, user, address, signup=False)
     request.host.hooks.email_added(request, user, address)
     return address

@@ -28,8 +28,6 @@ from authhost.store.engine import shown_database
 FIRST_PARTY = ("analytics", "audit", "email")
 INTERRUPTED = 130
 """The exit code of a command that Ctrl-C has ended, as shells have it."""
-
-
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
 """What writing to standard output may raise; the error itself names no file."""
 
@@ -202,7 +200,7 @@ def db_current(operator: Operator, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def db_clean(operator: Operator, as_json: bool) -> None:
-    """Delete expired keys and sessions. Run it once a day.
+    """Delete expired keys, sessions and unconfirmed accounts. Run it once a day.
 
     Example: authhost db clean
     """

@@ -13,7 +13,7 @@ from authhost.request import Request
 from authhost.socialaccount import tokens
 from authhost.store import queries, statements
 
-OPERATORS_FAULTS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+CLIENT_ERRORS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
 """Errors of the token endpoint that a login by the provider would not mend."""
 ENDED = "This connection has ended. Please log in there again."
 EARLY = timedelta(seconds=60)
@@ -88,10 +88,7 @@ def token(
         now = _kept(request, identifier)
         if now.sealed != kept.sealed:
             return now.token
-        if (
-            error.fields.get("reason") == "token_refused"
-            and error.fields.get("error") not in OPERATORS_FAULTS
-        ):
+        if error.fields.get("reason") == "token_refused" and error.fields.get("error") not in CLIENT_ERRORS:
             raise ProviderFailed(ENDED, **error.fields) from None
         raise
     values = {

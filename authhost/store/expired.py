@@ -1,4 +1,4 @@
-"""Rows that serve nothing any more."""
+"""Rows that have expired."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from authhost.store.tables import confirmations, pending_logins, resets, session
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
-    """Delete keys, sessions and signups that have expired; return how many of each table, by its name.
+    """Delete keys, sessions, logins that wait and accounts that have expired; return how many, by table.
 
-    A signup expires where its address had to be confirmed, and was not in time.
+    An account expires where its address had to be confirmed, and was not in time.
     """
     unused_since = now - timedelta(seconds=session_idle)
     too_old = {

@@ -213,7 +213,5 @@ STEP = select(social_steps.c.sealed).where(
 )
 DELETE_STEP = delete(social_steps).where(social_steps.c.key_digest == of_digest)
 
-# An account whose address somebody else has proved to own: all ways in that were there before go.
-
-DELETE_SOCIAL_ACCOUNTS = delete(social_accounts).where(social_accounts.c.user_id == of_user)
+# For an account that is given to the owner of its mailbox: what somebody else has set does not stay.
 WIPE_PASSWORD = update(users).where(users.c.id == of_user).values(password=None)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from authhost_audit.plugin import AuditPlugin
 from authhost_audit.records import of_trail
-from authhost_audit.sealing import complaints, made_at
+from authhost_audit.sealing import clock_warnings, made_at
 from authhost_audit.tables import event_table, leaf_table
 from authhost_audit.verifying import Break, Note, verify
 from conftest import PASSWORD
@@ -62,8 +62,8 @@ def test_a_sealer_that_was_a_day_ahead_passes_nothing_over(host, run, clock, els
     assert made_at(batch["through"]) <= clock.now
     clock.forward(seconds=10)
     run(host, "signup", email=BOB, password=PASSWORD)
-    assert "clock of its sealer was ahead" in complaints(host)[0]
-    assert str(ahead.now)[:19] in complaints(host)[0]
+    assert "clock of its sealer was ahead" in clock_warnings(host)[0]
+    assert str(ahead.now)[:19] in clock_warnings(host)[0]
     assert len(sealed(host)) == 1
     assert (left(host), breaks(host)) == (0, [])
     [note] = notes(host)
@@ -139,8 +139,8 @@ def test_records_that_are_passed_over_are_told(host, run, clock, elsewhere):
     sealed(host)
     run(elsewhere(hours=-3), "login", identifier=ANN, password=PASSWORD)
     sealed(host)
-    [complaint] = complaints(host)
-    assert complaint.startswith("1 records were passed over")
+    [warning] = clock_warnings(host)
+    assert warning.startswith("1 records were passed over")
     assert [each.what for each in breaks(host)] == ["inserted"]
 
 
@@ -178,7 +178,7 @@ def test_small_differences_of_clocks_are_no_news(host, run, clock, elsewhere):
         run(host, "login" if wrong < 20 else "signup", **who(wrong))
         sealed(elsewhere(seconds=wrong))
         clock.forward(seconds=1)
-    assert (complaints(host), notes(host), breaks(host), left(host)) == ([], [], [], 0)
+    assert (clock_warnings(host), notes(host), breaks(host), left(host)) == ([], [], [], 0)
 
 
 def who(wrong):

@@ -317,7 +317,7 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
     settings = _settings(host)
     looked: datetime | None = None
     while True:
-        looked = _complain(host, looked)
+        looked = _warn_about_clocks(host, looked)
         for batch, failed in seal_and_push(host, settings):
             if as_json:
                 click.echo(json.dumps({**checkpoint_of(batch), "not_pushed_to": failed}))
@@ -329,13 +329,13 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
         NEVER.wait(every)
 
 
-def _complain(host: Host, looked: datetime | None) -> datetime:
+def _warn_about_clocks(host: Host, looked: datetime | None) -> datetime:
     """Say what is wrong with the sealers' clocks, once an hour; return when it was looked at last."""
-    from authhost_audit.sealing import complaints
+    from authhost_audit.sealing import clock_warnings
 
     if looked is not None and looked <= host.now < looked + LOOK_EVERY:
         return looked
-    for each in complaints(host):
+    for each in clock_warnings(host):
         click.echo(f"warning: {each}", err=True)
     return host.now
 
@@ -445,7 +445,7 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
     tries = {each.name: forwarding.waits() for each in receivers}
     looked: datetime | None = None
     while True:
-        looked = _complain(host, looked)
+        looked = _warn_about_clocks(host, looked)
         for _ in seal_and_push(host, settings):
             pass
         wait, refused = every or 0.0, False

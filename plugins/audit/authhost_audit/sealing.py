@@ -103,7 +103,7 @@ def reached(connection: Connection, now: datetime) -> UUID:
     return connection.execute(newest).scalar() or BEGINNING
 
 
-def complaints(host: Host) -> list[str]:
+def clock_warnings(host: Host) -> list[str]:
     """Return what is wrong with the clocks of the sealers: one sentence each, none as a rule."""
     with host.reader.connect() as connection:
         last, limit = last_batch(connection), reached(connection, host.now)

@@ -103,7 +103,7 @@ EVERYBODY = UUID(int=0)
 """In whose name attempts are erased that nobody was found for."""
 SEALED_WITHOUT = personal_digest(dict.fromkeys(("salt", *PERSONAL)))
 """The digest of the personal part of a record that was erased before it was sealed."""
-NOWHERE_ENDS = (2**63, 0)
+UNBOUNDED = (2**63, 0)
 
 
 def verify(
@@ -415,7 +415,7 @@ def _licence(connection: Connection, keyring: Keyring) -> Licence:
 
 def _pruning(data: Mapping[str, Any]) -> Pruning:
     before = {int(kind): datetime.fromisoformat(each) for kind, each in data["before"].items()}
-    batch, position = data.get("through", NOWHERE_ENDS)
+    batch, position = data.get("through", UNBOUNDED)
     return Pruning(
         {kind: floor(each).int for kind, each in before.items() if kind in PRUNED}, (batch, position)
     )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import click
+
+from authhost_email.tables import utc
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 UNBOUNDED = 10_000
@@ -54,15 +56,10 @@ def emit(rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str], as_json:
 
 
 def _plain(value: Any) -> Any:
-    return _utc(value).isoformat() if isinstance(value, datetime) else value
+    return utc(value).isoformat() if isinstance(value, datetime) else value
 
 
 def _text(value: Any) -> str:
     if isinstance(value, datetime):
-        return f"{_utc(value):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{utc(value):%Y-%m-%dT%H:%M:%SZ}"
     return "" if value is None else str(value)
-
-
-def _utc(time: datetime) -> datetime:
-    """What a database without time zones hands back was stored in UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 NUMBERS = re.compile(r"\d+(?:\.\d+)+")
-JOINTS = re.compile(r"://|@|(?<!\brv):(?=\S)|。|\.(?=\S)(?!(?<=\d\.)\d)")
+LINK_MARKS = re.compile(r"://|@|(?<!\brv):(?=\S)|。|\.(?=\S)(?!(?<=\d\.)\d)")
 """What mail programs see a link by: a scheme, a port, an address, and the dot of a domain name.
 
 The dot of a version such as 5.0 is none, nor the ``rv:`` of Firefox.
@@ -38,14 +38,14 @@ SYSTEMS = (
 
 def unlinked(text: str) -> str:
     """Return the words, with a space wherever a mail program might see a link."""
-    plain = "".join(" " if _stands_for_a_joint(each) else each for each in text)
-    return JOINTS.sub(" ", NUMBERS.sub(_version, plain))
+    plain = "".join(" " if _stands_for_a_link_mark(each) else each for each in text)
+    return LINK_MARKS.sub(" ", NUMBERS.sub(_version, plain))
 
 
-def _stands_for_a_joint(character: str) -> bool:
+def _stands_for_a_link_mark(character: str) -> bool:
     """Whether it is another way to write a dot, a colon or the like: browsers take it for that (UTS 46)."""
     meant = unicodedata.normalize("NFKC", character)
-    return meant != character and any(joint in meant for joint in ".:/@。")
+    return meant != character and any(mark in meant for mark in ".:/@。")
 
 
 def _version(numbers: re.Match[str]) -> str:

@@ -61,9 +61,9 @@ def supersede(host: Host) -> None:
             found = connection.execute(older).scalars().all()
         if found:
             waiting = and_(table.id.in_(found), table.status == "pending")
-            given_way = {**DONE_WITH, "status": "superseded", "last_error": None}
+            superseded = {**DONE_WITH, "status": "superseded", "last_error": None}
             with host.engine.begin() as connection:
-                connection.execute(update(outbox_table).where(waiting).values(given_way))
+                connection.execute(update(outbox_table).where(waiting).values(superseded))
         if len(found) < BATCH:
             return
 

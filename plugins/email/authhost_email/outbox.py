@@ -9,7 +9,7 @@ import logging
 import random
 from collections import Counter
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
@@ -25,7 +25,7 @@ from authhost_email.leases import WAITING, Lease, Leases, Row
 from authhost_email.on_request import HOUR, has_precedence, next_turn, supersede
 from authhost_email.rendering import ON_REQUEST, compose, render
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import DONE_WITH, outbox_table, purpose_of_link, suppression_table
+from authhost_email.tables import DONE_WITH, outbox_table, purpose_of_link, suppression_table, utc
 from authhost_email.transports import Permanent, Transport, transport_of
 from authhost_email.words import shown
 
@@ -243,11 +243,6 @@ def in_short(error: Exception) -> str:
 def backoff(attempts: int) -> float:
     """Seconds until the next try: 2, 4, 8 … an hour, give or take a quarter, so that not all come at once."""
     return min(LONGEST_WAIT, 2.0**attempts) * random.uniform(0.75, 1.25)  # noqa: S311
-
-
-def utc(time: datetime) -> datetime:
-    """What a database without time zones hands back, which was stored in UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def clean(host: Host, settings: EmailSettings) -> int:

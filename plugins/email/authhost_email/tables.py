@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -95,3 +96,8 @@ device_table = Table(
     _time("seen_at", nullable=False),
     **OPTIONS,
 )
+
+
+def utc(time: datetime) -> datetime:
+    """What a database without time zones hands back, which was stored in UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
