@@ -144,7 +144,7 @@ def test_why_tells_of_places_and_wrappers(monkeypatch, make_host):
             return (yield)
 
     host = make_host({"a_last": Last(), "b_around": Around(), "c_first": First()})
-    monkeypatch.setattr(plugins.Operator, "plugins_only", lambda self: host)
+    monkeypatch.setattr(plugins.Operator, "registry", lambda self: host.registry)
     result = CliRunner().invoke(cli, ["plugins", "why", "user_logged_in", "--json"])
     rows = [json.loads(line) for line in result.output.splitlines()]
     assert [(row["plugin"], row["why"]) for row in rows] == [
