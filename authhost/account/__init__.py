@@ -1,14 +1,7 @@
 """The account flows: ``host.account.signup(request, …)`` and its like."""
 
-from authhost.account.emails import (
-    add_email,
-    change_pending_email,
-    confirm_email,
-    list_emails,
-    make_primary,
-    remove_email,
-    send_confirmation,
-)
+from authhost.account.confirmation import change_pending_email, confirm_email, send_confirmation
+from authhost.account.emails import add_email, list_emails, make_primary, remove_email
 from authhost.account.login import deactivate, login, reauthenticate
 from authhost.account.password import change_password, request_password_reset, reset_password, set_password
 from authhost.account.sessions import end_other_sessions, end_session, list_sessions, logout

@@ -161,11 +161,9 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     old = account.password
     if proved is not None and not proved.verified:
         user, old = _recover(request, user, proved), None
-        addresses = queries.addresses(request, user.id)
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")
     host.limits.forget_failures(request, user)
-    host.limits.forget_mails(request, [email_key(each.email) for each in addresses])
     user = replace(user, has_usable_password=True)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
@@ -189,4 +187,5 @@ def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     if not request.write(statements.CHANGE_PASSWORD, values):
         raise Conflict
     cancel_pending_changes(request, user)
-    request.host.limits.forget_mails(request, [email_key(user.email)] if user.email else [])
+    keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
+    request.host.limits.forget_mails(request, keys)
