@@ -236,9 +236,10 @@ class AuthHost:
 
     def close(self) -> None:
         """Let the plugins stop, and close the connections. May be called twice."""
+        if not self.closed:
+            self.refusals.record_overdue(self, all_windows=True)
         if self._open:
             self._open = False
-            self.refusals.record_overdue(self, all_windows=True)
             self.hooks.host_stopping(self)
         self.closed = True
         self.engine.dispose()

@@ -109,6 +109,10 @@ def ip_address(value: object) -> str | None:
     raise InvalidInput("This is not an IP address.", field="ip_address")
 
 
+TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 clients behind a translator (RFC 6052, section 2.1)."""
+
+
 def network(address: str) -> str:
     """What a limit by IP address counts: an IPv4 address, or the /64 of an IPv6 address.
 
@@ -118,6 +122,9 @@ def network(address: str) -> str:
     canonical = ip_address(address) or ""
     if ":" not in canonical:
         return canonical
+    found = ipaddress.IPv6Address(canonical)
+    if found in TRANSLATED:
+        return str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
     return str(ipaddress.IPv6Network((canonical, 64), strict=False))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Self
 
@@ -33,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
     "reset_password_from_key": "20/minute/ip",
     "confirm_email": "1/3 minute/key",
     "confirm_email_mail": "20/hour/key",
+    "signup_notice": "1/3 minute/key+ip, 20/hour/key",
     "confirm_email_from_key": "20/minute/ip",
     "change_password": "5/minute/user",
     "manage_email": "10/minute/user, 30/hour/user",
@@ -50,6 +51,7 @@ the most that NIST SP 800-63B-4, 3.2.2, allows.
 """
 
 KINDS = frozenset({"ip", "user", "key", "key+ip"})
+BY_KEY = frozenset({"key", "key+ip"})
 Counted = list[tuple[Rate, str]]
 
 
@@ -105,11 +107,13 @@ class RateLimits:
         request.counted.append(lambda: self._give_back(counted))
         return True
 
-    def password_check(self, request: Request, user: User | None, name: str) -> PasswordCheck:
-        """Count a check of a password: ``with limits.password_check(request, user, name): …``.
+    def password_check(self, request: Request, users: Sequence[User], name: str = "") -> PasswordCheck:
+        """Count a check of a password: ``with limits.password_check(request, users, name) as check: …``.
 
-        All flows that check a password share the counters of the account; those
-        of an unknown account are the ones of its ``name``. A browser that has
+        All flows that check a password share the counters of an account. A login
+        also counts by the ``name`` that was typed, and for each of the ``users``
+        that it may mean: so an unknown name is limited like a known one, and
+        stays limited when an account of that name is made. A browser that has
         logged in to the account before has counters of its own, so that the
         failures of others do not lock it out. Entering raises `RateLimited`. The
         check is counted before it is made, so that a hundred at once are no more
@@ -117,26 +121,29 @@ class RateLimits:
         `InvalidCredentials` or calls `PasswordCheck.failed`; any other error takes
         it back, and success also deletes the failures before it.
         """
-        return PasswordCheck(self, request, user, name)
+        return PasswordCheck(self, request, users, name)
 
-    def forget_failures(self, request: Request, user: User) -> None:
-        """Delete the failures of an account, of this network and of all networks together."""
-        self._clear(request, ("login_failed", _account(user)), {"key", "key+ip"})
+    def forget_failures(self, request: Request, user: User, names: Iterable[str] = ()) -> None:
+        """Delete the failures of an account and of its names, of this network and of all together."""
+        for key in (_account(user), *map(_name, names)):
+            self._clear(request, ("login_failed", key), BY_KEY)
 
     def forget_mails(self, request: Request, email_keys: Iterable[str]) -> None:
         """Let a reset be asked for again: the links that were sent before work no longer."""
         for key in email_keys:
-            self._clear(request, ("reset_password_mail", key), {"key", "key+ip"})
+            self._clear(request, ("reset_password_mail", key), BY_KEY)
 
     def _try(self, request: Request, action: tuple[str, str]) -> None:
         counted = self._take(request, action)
         request.tries.append(lambda: self._give_back(counted))
 
-    def _take(self, request: Request, *actions: tuple[str, str]) -> Counted:
-        """Count all or nothing."""
+    def _take(self, request: Request, *actions: tuple[str, str], kinds: Collection[str] = KINDS) -> Counted:
+        """Count all or nothing, by those ``kinds`` alone."""
         counted: Counted = []
         for action, key in actions:
             for rate, who in self._counted_by(request, action, key):
+                if rate.per not in kinds:
+                    continue
                 if not self._counters.take(rate, who):
                     self._give_back(counted)
                     wait = math.ceil(self._counters.wait(rate, who))
@@ -186,27 +193,40 @@ class RateLimits:
 class PasswordCheck:
     """One check of a password, of `RateLimits.password_check`."""
 
-    def __init__(self, limits: RateLimits, request: Request, user: User | None, name: str) -> None:
-        self._limits, self._request, self._user = limits, request, user
-        device = request.known_device(user)
-        self._knows = device is not None or _is_logged_in(request, user)
-        self._action = ("login_failed", _account(user) if user else f"name {name}")
-        if device is not None:
-            self._action = ("known_device_failed", device)
+    def __init__(self, limits: RateLimits, request: Request, users: Sequence[User], name: str) -> None:
+        self._limits, self._request, self._users, self._name = limits, request, users, name
         self._counted: Counted = []
-        self._clears, self._failed = True, False
+        self._passed: User | None = None
+        self._failed = False
 
     def __enter__(self) -> Self:
-        self._counted = self._limits._take(self._request, self._action)
+        first, *others = self._actions()
+        self._counted = self._limits._take(self._request, first)
+        for action in others:
+            try:
+                self._counted += self._limits._take(self._request, action, kinds=BY_KEY)
+            except RateLimited:
+                self._limits._give_back(self._counted)
+                raise
         return self
+
+    def _actions(self) -> list[tuple[str, str]]:
+        for user in self._users:
+            device = self._request.known_device(user)
+            if device is not None:
+                return [("known_device_failed", device)]
+        keys = [_account(user) for user in self._users]
+        if self._name or not keys:
+            keys.append(_name(self._name))
+        return [("login_failed", key) for key in keys]
 
     def failed(self) -> None:
         """Say that the password was wrong, whatever error tells it: the check stays counted."""
         self._failed = True
 
     def passed(self, user: User) -> None:
-        """Say whose password was right: another account than the one that is counted clears nothing."""
-        self._clears = self._user is not None and user.id == self._user.id
+        """Say whose password was right: only the failures of that account are deleted."""
+        self._passed = user
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -214,12 +234,18 @@ class PasswordCheck:
         if self._failed or isinstance(error, InvalidCredentials):
             return
         self._limits._give_back(self._counted)
-        if error is not None or not self._clears:
+        user = self._passed or next(iter(self._users), None)
+        if error is not None or user is None:
+            return
+        device = self._request.known_device(user)
+        if device is not None:
+            self._limits._clear(self._request, ("known_device_failed", device), BY_KEY)
+        if device is not None or _is_logged_in(self._request, user):
+            self._limits.forget_failures(self._request, user, [self._name] if self._name else [])
             return
         # Elsewhere somebody may be guessing: a login from an unknown browser says nothing about that.
-        self._limits._clear(self._request, self._action, {"key", "key+ip"} if self._knows else {"key+ip"})
-        if self._knows and self._user is not None:
-            self._limits.forget_failures(self._request, self._user)
+        for key in (_account(user), _name(self._name)):
+            self._limits._clear(self._request, ("login_failed", key), {"key+ip"})
 
 
 def _is_logged_in(request: Request, user: User | None) -> bool:
@@ -228,6 +254,10 @@ def _is_logged_in(request: Request, user: User | None) -> bool:
 
 def _account(user: User) -> str:
     return f"user {user.id}"
+
+
+def _name(name: str) -> str:
+    return f"name {name}"
 
 
 def _parsed(action: str, rates: str) -> list[Rate]:

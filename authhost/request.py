@@ -120,7 +120,8 @@ class Request:
         """What each of these calls goes back to: who was logged in, and what the flow was about."""
         self._phase = Phase.NEW
         self._token = session_token
-        self._device_token = device_token
+        self.device_token = device_token
+        """The token that the browser sent, or that a flow of this unit gave it: keep it in its cookie."""
         self._loaded = False
         self._session: Session | None = None
         self._user: User | None = None
@@ -339,11 +340,12 @@ class Request:
 
     def known_device(self, user: User | None) -> str | None:
         """The identifier of this browser if it has logged in to ``user``'s account before, else None."""
-        return self.host.devices.find(self._device_token, user.id, self.now) if user else None
+        return self.host.devices.find(self.device_token, user.id, self.now) if user else None
 
-    def device_token_for(self, user: User) -> str:
-        """By this token `known_device` knows the browser from now on."""
-        return self.host.devices.token(user.id, self.now, self._device_token)
+    def remember_device(self, user: User) -> str:
+        """Give this browser a token by which `known_device` knows it from now on; return it."""
+        self.device_token = self.host.devices.token(user.id, self.now, self.device_token)
+        return self.device_token
 
     def log_in(self, session: Session, user: User, token: str) -> None:
         """From here on this unit is ``user``'s."""

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from authhost.errors import AuthError
+from authhost.store.tables import users
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.browser import Browser
 from authhost.testing.openid import LocalProvider
@@ -97,6 +98,29 @@ def by_form(browser, email):
     yield told(browser, "signup", email=OTHER, password=PASSWORD, username="probe")
 
 
+def again(browser):
+    """Another browser of the same network."""
+    other = Browser(browser.host)
+    other.ip_address = browser.ip_address
+    return other
+
+
+def by_failures(browser, email):
+    """What is counted before a signup counts after it, too."""
+    for _ in range(5):
+        yield told(again(browser), "login", identifier=email, password="a wrong password for both")
+    yield told(browser, "signup", email=email, password=PASSWORD, username="probe")
+    yield told(again(browser), "login", identifier=email, password=PASSWORD)
+    yield told(again(browser), "login", identifier="probe", password=PASSWORD)
+
+
+def by_failures_of_the_name(browser, email):
+    yield told(browser, "signup", email=email, password=PASSWORD, username="probe")
+    for _ in range(5):
+        yield told(again(browser), "login", identifier="probe", password="a wrong password for both")
+    yield told(again(browser), "login", identifier=email, password=PASSWORD)
+
+
 PROBES = [by_password, twice_by_password, by_change, by_provider, by_form]
 
 
@@ -137,6 +161,22 @@ def counted(host):
         return sorted(seen)
 
     return count
+
+
+@pytest.mark.parametrize("probe", [by_failures, by_failures_of_the_name])
+def test_failures_are_counted_alike(make_host, recorder, probe):
+    host = make_host(email_verification="mandatory", rate_limits={"login_failed": "5/5 minute/key+ip"})
+    owner = Browser(host)
+    owner("signup", email=TAKEN, password=OTHER_PASSWORD, username="owner")
+    owner("confirm_email", key=recorder.key())
+    seen = []
+    for number, email in enumerate((TAKEN, FREE)):
+        browser = Browser(host)
+        browser.ip_address = f"203.0.113.{number}"
+        seen.append(list(probe(browser, email)))
+        with host.engine.begin() as connection:
+            connection.execute(users.delete().where(users.c.username == "probe"))
+    assert seen[0] == seen[1]
 
 
 def test_a_signup_costs_the_same_statements(host, counted):

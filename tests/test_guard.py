@@ -78,6 +78,7 @@ def place_of(comment):
     return f"{HERE}:{line}"
 
 
+LOOP = asyncio.new_event_loop()
 RESULTS = {
     "False": lambda: False,
     "True": lambda: True,
@@ -87,7 +88,7 @@ RESULTS = {
     "a coroutine": coroutine,
     "a generator": lambda: (each for each in ()),
     "an async generator": _asynchronous_generator,
-    "a future": lambda: asyncio.Future(loop=asyncio.new_event_loop()),
+    "a future": lambda: asyncio.Future(loop=LOOP),
 }
 
 

@@ -182,7 +182,7 @@ def test_one_customer_is_one_address(host, places):
 
 @given(st.ip_addresses(v=6), st.integers(0, 2**64 - 1))
 def test_a_network_is_the_64_bits_that_a_customer_has(address, interface):
-    if address.ipv4_mapped is None:
+    if address.ipv4_mapped is None and address not in ipaddress.IPv6Network("64:ff9b::/64"):
         other = ipaddress.IPv6Address((int(address) >> 64 << 64) | interface)
         if other.ipv4_mapped is None:
             assert network(str(address)) == network(str(other))

@@ -68,7 +68,7 @@ def test_it_works_once(host, browser, recorder):
     browser("confirm_email", key=recorder.key())
     browser("add_email", email=BOB)
     key = recorder.key()
-    with host.request(pending_token=token) as request:
+    with host.request(pending_token=token, session_token=browser.token) as request:
         assert host.account.confirm_email(request, key=key).login is None
     assert waiting(host) == 0
 

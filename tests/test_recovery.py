@@ -210,8 +210,29 @@ def test_a_later_confirmation_in_another_browser_removes_nothing(browsers, recor
     laptop("signup", email=OWNER, password=PASSWORD)
     laptop("confirm_email", key=recorder.key())
     laptop("add_email", email=SECOND)
-    assert phone("confirm_email", key=recorder.key()).recovered is False
+    link = recorder.key()
+    with pytest.raises(LoginRequired):
+        phone("confirm_email", key=link)
+    assert phone("confirm_email", key=link, password=PASSWORD).recovered is False
     assert laptop("login", identifier=SECOND, password=PASSWORD).authenticated
+
+
+@only_optional
+@pytest.mark.parametrize("change_email", [False, True])
+def test_a_click_on_a_link_of_somebody_else_gives_the_address_away_to_nobody(
+    make, mode, recorder, change_email
+):
+    """The planter adds the owner's address to an account of their own, and waits for the click."""
+    host = make(mode, change_email=change_email)
+    planter, owner = Browser(host), Browser(host)
+    planter("signup", email=PLANTER, password=PASSWORD)
+    planter("confirm_email", key=recorder.key())
+    planter("add_email", email=OWNER)
+    with pytest.raises(LoginRequired):
+        owner("confirm_email", key=recorder.key())
+    owner("signup", email=OWNER, password=OTHER_PASSWORD)
+    owner("confirm_email", key=recorder.key())
+    owns(owner)
 
 
 @pytest.fixture
@@ -422,3 +443,77 @@ def test_a_signup_that_was_never_confirmed_is_deleted(browsers, recorder, clock)
     assert count(owner.host, users) == 1
     owner.forget()
     owner("signup", email=SECOND, password=PASSWORD, username="wanted")
+
+
+@only_mandatory
+def test_a_link_to_a_former_address_proves_nothing_of_the_next(make, mode, recorder, monkeypatch):
+    """The planter asks for a reset of the own address, and changes it to the owner's in that moment."""
+    host = make(mode)
+    planter, other = Browser(host), Browser(host)
+    planter("signup", email=PLANTER, password=PASSWORD)
+    allows = host.limits.allows
+
+    def meanwhile(request, *actions):
+        if actions[0][0] == "reset_password_mail":
+            planter("change_pending_email", email=OWNER)
+        return allows(request, *actions)
+
+    monkeypatch.setattr(host.limits, "allows", meanwhile)
+    other("request_password_reset", email=PLANTER)
+    assert recorder.messages[-1].kind == "password_reset_unknown_account"
+
+
+@only_mandatory
+def test_an_account_that_is_used_is_not_deleted(make, mode, recorder, clock):
+    """It logs in by another address, which a provider has verified."""
+    host = make(mode)
+    browser = Browser(host)
+    browser("signup", email=OWNER, password=PASSWORD)
+    with host.engine.begin() as connection:
+        user = connection.execute(select(addresses.c.user_id)).scalar_one()
+        row = {"id": host.new_id(), "user_id": user, "email": SECOND, "email_key": SECOND}
+        connection.execute(addresses.insert().values(**row, verified=True, claim_key=SECOND))
+    assert browser("login", identifier=SECOND, password=PASSWORD).authenticated
+    clock.forward(days=8)
+    assert host.delete_expired()["authhost_user"] == 0
+
+
+@only_mandatory
+def test_an_account_is_not_deleted_while_its_link_works(make, mode, recorder, clock):
+    host = make(mode)
+    browser = Browser(host)
+    browser("signup", email=OWNER, password=PASSWORD)
+    clock.forward(days=6, hours=20)
+    browser("login", identifier=OWNER, password=PASSWORD)
+    clock.forward(days=1)
+    assert host.delete_expired()["authhost_user"] == 0
+    assert browser("confirm_email", key=recorder.key()).email_address.verified
+
+
+@only_optional
+def test_a_claim_of_an_account_in_use_stays(browsers, recorder, clock):
+    """Used, though it does not log in anew: its session lasts for 30 days."""
+    owner, stranger = browsers
+    owner("signup", email=OWNER, password=PASSWORD)
+    for _ in range(8):
+        clock.forward(days=1)
+        with owner.request() as request:
+            assert request.user is not None
+    assert refused(stranger, "signup", email=OWNER, password=OTHER_PASSWORD) == "email_taken"
+
+
+@not_mandatory
+def test_a_claim_of_a_closed_account_yields(browsers, recorder):
+    planter, owner = browsers
+    planter("signup", email=OWNER, password=PASSWORD)
+    planter("deactivate")
+    assert owner("signup", email=OWNER, password=OTHER_PASSWORD).authenticated
+
+
+def test_a_reset_makes_the_browser_known(browsers, recorder, mode):
+    owner, _ = browsers
+    owner("signup", email=OWNER, password=PASSWORD)
+    owner.forget()
+    reset(owner, recorder)
+    with owner.request() as request:
+        assert request.known_device(request.user_by_email(OWNER)) is not None

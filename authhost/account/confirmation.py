@@ -13,6 +13,7 @@ from authhost.account.pending import PendingLogin, pending_login, wait_again
 from authhost.account.recovery import recover_account
 from authhost.account.sessions import leave
 from authhost.account.verification import (
+    TRIES,
     mark_ready,
     may_claim,
     send_confirmation_mail,
@@ -20,17 +21,26 @@ from authhost.account.verification import (
     store_verified,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
+from authhost.inputs import Email, email_key, text
 from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, text
 from authhost.keys import digest
 from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
 from authhost.store import queries, statements
 
+NO_PENDING_LOGIN = (
+    "No login waits in this browser. Log in first; whoever is logged in adds an address instead."
+)
+ADDED_ELSEWHERE = "Please log in to the account that the address was added to, and open the link again."
+
 
 @flow
 def confirm_email(request: Request, *, key: str, password: str | None = None) -> ConfirmResult:
     """Confirm an address by the key of the mail; a page does this by POST alone.
+
+    An address that was added later is confirmed by whoever is logged in to the
+    account, or knows its password: somebody else's click must not make the
+    address part of an account that is not theirs.
 
     The first confirmation of an account gives it to the owner of the mailbox.
     Its credentials stay where they are proved to be the owner's: the browser is
@@ -43,7 +53,8 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     browser waits for the address. Raises `InvalidInput`, `InvalidKey` (unknown,
     used, expired), `InvalidCredentials` (``password`` is wrong; the key still
     works), `RateLimited`, `Busy`, `Unavailable`, and `EmailTaken` (another
-    account has verified it meanwhile).
+    account has verified it meanwhile), `LoginRequired` (an address that was
+    added, in a browser that is not the account's; the key still works).
     """
     given = text(key, "key", 128)
     request.host.limits.hit(request, "confirm_email_from_key")
@@ -56,7 +67,10 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     if pending is not None and pending.user.id != account.user.id:
         pending = None
     proves = _is_browser_of(request, account.user, pending) or proved == (account.password or "")
-    recovered = _is_first(request, found) and not proves
+    first = _is_first(request, found)
+    if not (first or proves):
+        raise LoginRequired(ADDED_ELSEWHERE)
+    recovered = first and not proves
     if recovered:
         recover_account(request, account.user, found)
         previous, address = None, replace(found, verified=True, primary=True)
@@ -118,23 +132,22 @@ def _confirmed(
 def send_confirmation(request: Request, *, email: str | None = None) -> bool:
     """Send a confirmation again: of an address of the logged-in user, or of the login that waits here.
 
-    ``email`` may be left out for the latter. Returns False where nothing was
+    ``email`` may be left out for the latter, which comes first. Returns False where nothing was
     sent: the address is verified, or one was sent within the cool-down. Raises
     `LoginRequired`, `InvalidEmail`, `EmailNotFound`, `DeliveryFailed`.
     """
     key = parse_email(email).key if email is not None else None
-    pending = pending_login(request) if request.user is None else None
-    if pending is None:
-        user = lock_login(request)
-        address = queries.address_of(request, user.id, key) if key is not None else None
-    else:
-        user, address = pending.user, _awaited(request, pending)
-        if address is not None and key not in (None, email_key(address.email)):
-            address = None
+    pending = pending_login(request)
+    awaited = _awaited(request, pending) if pending is not None else None
+    if pending is not None and awaited is not None and key in (None, email_key(awaited.email)):
+        return send_confirmation_mail(request, pending.user, awaited, signup=True)
+    if pending is not None and request.user is None:
+        raise EmailNotFound(field="email")
+    user = lock_login(request)
+    address = queries.address_of(request, user.id, key) if key is not None else None
     if address is None:
         raise EmailNotFound(field="email")
-    signup = pending is not None
-    return False if address.verified else send_confirmation_mail(request, user, address, signup=signup)
+    return False if address.verified else send_confirmation_mail(request, user, address, signup=False)
 
 
 @flow
@@ -149,33 +162,41 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     given = parse_email(email)
     pending = pending_login(request)
     if pending is None:
-        raise LoginRequired
+        raise LoginRequired(NO_PENDING_LOGIN)
     request.host.limits.hit(request, "manage_email")
     user, former = pending.user, _awaited(request, pending)
     addresses = queries.addresses(request, user.id)
     if former is None or any(each.verified for each in addresses):
-        raise LoginRequired
+        raise LoginRequired(NO_PENDING_LOGIN)
     if email_key(former.email) != given.key:
+        request.host.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:
                 request.write(statements.DELETE_ADDRESS, {"of_id": other.id})
                 request.host.hooks.email_removed(request, user, other)
-        claims = given.key if former.primary and may_claim(request, given.key, verified=False) else None
-        request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
-        request.write(statements.DELETE_RESETS, {"of_user": user.id})
-        values = {"new_email": given.address, "new_key": given.key, "new_claim_key": claims}
-        try:
-            request.write(statements.CHANGE_ADDRESS, {"of_id": former.id, **values})
-        except IntegrityError as error:
-            # Another signup claimed the address in this moment.
-            raise Conflict from error
-        address = replace(former, email=given.address)
+        address = _replace_address(request, former, given)
         if former.primary:
             user = replace(user, email=given.address)
         request.host.hooks.email_changed(request, user, former, address)
         former = address
     send_confirmation_mail(request, user, former, signup=True)
     return wait_again(request)
+
+
+def _replace_address(request: Request, former: EmailAddress, given: Email) -> EmailAddress:
+    """Put an address in the place of one that was never verified. No link to the former one works then."""
+    request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": former.user_id})
+    request.write(statements.DELETE_RESETS, {"of_user": former.user_id})
+    values = {"of_id": former.id, "new_email": given.address, "new_key": given.key}
+    for _ in range(TRIES):
+        claims = given.key if former.primary and may_claim(request, given.key, verified=False) else None
+        try:
+            with request.connection.begin_nested():
+                request.write(statements.CHANGE_ADDRESS, {**values, "new_claim_key": claims})
+        except IntegrityError:
+            continue  # Another signup has claimed the address meanwhile: look again.
+        return replace(former, email=given.address)
+    raise Conflict
 
 
 def _prove_password(request: Request, key: str, password: str) -> str | None:
@@ -189,7 +210,7 @@ def _prove_password(request: Request, key: str, password: str) -> str | None:
     account = queries.account_by_id(request, rows[0].user_id) if rows else None
     if account is None:
         raise InvalidKey
-    with host.limits.password_check(request, account.user, ""):
+    with host.limits.password_check(request, [account.user]):
         right, _ = host.passwords.verify(secret, account.password)
         if not right:
             raise InvalidCredentials("The password is not right.", field="password")

@@ -6,14 +6,12 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.verification import may_claim
+from authhost.account.verification import TRIES, may_claim
 from authhost.errors import Conflict, UsernameTaken
 from authhost.inputs import Email, key_of
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.store import queries, statements
-
-TRIES = 5
 
 
 def store_account(

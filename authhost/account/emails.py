@@ -62,7 +62,7 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
     if address.primary:
         raise PrimaryEmailRequired(field="email")
     request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
-    _cancel_links(request, user)
+    _cancel_links(request, user, address)
     request.host.hooks.email_removed(request, user, address)
     return address
 
@@ -82,7 +82,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
         raise EmailNotVerified(field="email")
     previous = next((each for each in others if each.primary), None)
     store_primary(request, address)
-    _cancel_links(request, user)
+    _cancel_links(request, user, address)
     address = replace(address, primary=True)
     fresh = queries.account_by_id(request, user.id)
     assert fresh is not None
@@ -108,9 +108,13 @@ def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
     return user, address
 
 
-def _cancel_links(request: Request, user: User) -> None:
-    """Invalidate what was mailed before the addresses changed: whoever asked for it may not be the owner."""
+def _cancel_links(request: Request, user: User, address: EmailAddress) -> None:
+    """Invalidate what was mailed before the addresses changed: whoever asked for it may not be the owner.
+
+    But for the confirmation of ``address``, the one that is changed now.
+    """
     request.write(statements.DELETE_RESETS, {"of_user": user.id})
-    request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
+    values = {"of_user": user.id, "of_id": address.id}
+    request.write(statements.DELETE_OTHER_CONFIRMATIONS, values)
     keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
     request.host.limits.forget_mails(request, keys)

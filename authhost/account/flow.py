@@ -40,12 +40,8 @@ def social_flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Conc
 def _run_as(
     name: str, function: Callable[Concatenate[Request, P], R]
 ) -> Callable[Concatenate[Request, P], R]:
-    @wraps(function)
-    def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        request.check_open(writing=True)
+    def attempt(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         clean, mark, state = request.clean, request.mark(), request.state()
-        request.identifier_digest = request.provider = None
-        request.tries.clear()
         savepoint = None if clean else request.savepoint()
         counted = len(request.counted)
         try:
@@ -79,6 +75,17 @@ def _run_as(
         if savepoint is not None:
             savepoint.commit()
         return result
+
+    @wraps(function)
+    def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        request.check_open(writing=True)
+        outer = request.identifier_digest, request.provider, request.tries
+        request.identifier_digest, request.provider, request.tries = None, None, []
+        try:
+            return attempt(request, *args, **kwargs)
+        finally:
+            if request.depth:  # a hook of another flow has called this one
+                request.identifier_digest, request.provider, request.tries = outer
 
     return run
 

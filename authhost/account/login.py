@@ -33,9 +33,9 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     request.meant(name.key)
 
     candidates = _candidates(request, name)
-    user = next((each.user for each in candidates if each is not None), None)
-    host.limits.hit_for(request, user, "login")
-    with host.limits.password_check(request, user, name.key) as check:
+    users = [each.user for each in candidates if each is not None]
+    host.limits.hit_for(request, next(iter(users), None), "login")
+    with host.limits.password_check(request, users, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
             check.failed()
@@ -58,7 +58,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     secret = request.host.passwords.normalise(password)
     request.host.limits.hit(request, "reauthenticate")
     account = queries.account_by_id(request, user.id)
-    with request.host.limits.password_check(request, user, ""):
+    with request.host.limits.password_check(request, [user]):
         right, _ = request.host.passwords.verify(secret, account.password if account else None)
         if not right:
             raise InvalidCredentials("The password is not right.")
@@ -198,4 +198,4 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token)
     request.host.hooks.user_logged_in(request, user)
-    return LoginResult(token, user, device_token=request.device_token_for(user))
+    return LoginResult(token, user, device_token=request.remember_device(user))

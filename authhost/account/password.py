@@ -12,6 +12,7 @@ from authhost.account.flow import flow, lock_login, require_login, require_recen
 from authhost.account.login import start_session_or_wait
 from authhost.account.recovery import cancel_pending_changes, recover_account
 from authhost.account.sessions import end_sessions, leave, rotate_token
+from authhost.account.verification import mark_ready
 from authhost.errors import (
     Conflict,
     EmailTaken,
@@ -20,7 +21,7 @@ from authhost.errors import (
     PasswordAlreadySet,
 )
 from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, text
+from authhost.inputs import email_key, key_of, text
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -65,7 +66,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     account = queries.account_by_id(request, user.id)
     old = account.password if account else None
     with passwords.turn():
-        with request.host.limits.password_check(request, user, ""):
+        with request.host.limits.password_check(request, [user]):
             right, _ = passwords.verify(current, old)
             if not right:
                 raise InvalidCredentials("The current password is not right.", field="current_password")
@@ -94,6 +95,11 @@ def request_password_reset(request: Request, *, email: str) -> None:
     user = account.user if account and account.user.is_active else None
     host.limits.hit_for(request, user, "reset_password", given.key)
     if host.limits.allows(request, ("reset_password_mail", given.key)):
+        # The address may belong to another account by now, or to none: look again, with the account locked.
+        queries.lock_account(request, user.id if user else request.new_id())
+        address = queries.claimed_address(request, given.key)
+        if user is not None and (address is None or address.user_id != user.id):
+            user = None
         _send_reset(request, given.address, user, address)
     host.hooks.password_reset_requested(request, user)
 
@@ -156,15 +162,17 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     addresses = queries.addresses(request, user.id)
     proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)
     if proved is None:
-        # A link of before version 0.2 does not say where it was sent to.
-        proved = next((each for each in addresses if each.primary), None)
+        # The address is gone, or the link is of before version 0.2 and does not say which mailbox it proves.
+        raise InvalidKey
     old = account.password
-    if proved is not None and not proved.verified:
+    if not proved.verified:
         user, old = _recover(request, user, proved), None
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")
-    host.limits.forget_failures(request, user)
+    names = [email_key(each.email) for each in addresses]
+    host.limits.forget_failures(request, user, [*names, key_of(user.username or "")])
     user = replace(user, has_usable_password=True)
+    request.remember_device(user)
     host.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
@@ -178,6 +186,7 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
     request.host.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
+    mark_ready(request, user)
     return user
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from authhost.account.sessions import end_sessions
-from authhost.account.verification import mark_ready, store_primary, store_verified
+from authhost.account.verification import store_primary, store_verified
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.store import queries, statements
@@ -32,7 +32,8 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     The caller has proved who owns the mailbox, and has locked the account.
     Somebody else may have prepared the account: its password, its sessions, its
     other addresses and its connections to providers are removed before the
-    address counts as verified. Returns the user as it is now.
+    address counts as verified. The caller calls `mark_ready`. Returns the user as
+    it is now.
     """
     request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
     user = replace(user, has_usable_password=False)
@@ -47,7 +48,6 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     store_primary(request, store_verified(request, user, address))
     found = queries.account_by_id(request, user.id)
     assert found is not None
-    mark_ready(request, found.user)
     return found.user
 
 

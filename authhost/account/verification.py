@@ -8,12 +8,14 @@ from authhost_hookspecs import Message
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about
-from authhost.errors import EmailNotVerified, EmailTaken
-from authhost.inputs import email_key, network
+from authhost.errors import Conflict, EmailNotVerified, EmailTaken
+from authhost.inputs import email_key
 from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
 from authhost.store import queries, statements
+
+TRIES = 5
 
 
 def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
@@ -68,11 +70,12 @@ def may_send_confirmation(request: Request, user: User, address: EmailAddress, *
 
 
 def may_send_notice(request: Request, key: str) -> bool:
-    """Count a message to an address that has an account; what other networks caused does not count."""
-    place = network(request.ip_address) if request.ip_address else ""
-    return request.host.limits.allows(
-        request, ("confirm_email", f"{place} {key}"), ("confirm_email_mail", key)
-    )
+    """Count a message to an address that has an account; it has limits of its own.
+
+    If it counted as a confirmation, a member who has added the address could
+    tell by a confirmation that is not sent that the address has an account.
+    """
+    return request.host.limits.allows(request, ("signup_notice", key))
 
 
 def mark_ready(request: Request, user: User) -> None:
@@ -94,7 +97,8 @@ def may_claim(request: Request, key: str, *, verified: bool) -> bool:
     claim = queries.claim(request, key)
     if claim is None:
         return True
-    if not verified and mode != "mandatory" and (mode == "none" or claim.last_seen > unused_since):
+    in_use = claim.active and (mode == "none" or claim.last_seen > unused_since)
+    if not verified and mode != "mandatory" and in_use:
         return False
     return _displace(request, claim, verified=verified)
 
@@ -107,6 +111,7 @@ def _displace(request: Request, claim: queries.Claim, *, verified: bool) -> bool
     """
     if claim.address.verified:
         return False
+    queries.lock_account(request, claim.address.user_id)
     of_address = {"of_id": claim.address.id}
     if not (verified and claim.ready):
         return bool(request.write(statements.YIELD_CLAIM, of_address))
@@ -124,18 +129,20 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
     Raises `EmailTaken` where another account has verified it.
     """
     key = email_key(address.email)
-    claim = queries.claim(request, key)
-    if (
-        claim is not None
-        and claim.address.user_id != user.id
-        and not _displace(request, claim, verified=True)
-    ):
-        raise about(EmailTaken(field="email"), user)
-    try:
-        with request.connection.begin_nested():
-            request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
-    except IntegrityError as error:
-        raise about(EmailTaken(field="email"), user) from error
+    for _ in range(TRIES):
+        claim = queries.claim(request, key)
+        if claim is not None and claim.address.user_id != user.id:
+            if claim.address.verified:
+                raise about(EmailTaken(field="email"), user)
+            _displace(request, claim, verified=True)
+        try:
+            with request.connection.begin_nested():
+                request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+            break
+        except IntegrityError:
+            continue  # A signup has claimed the address meanwhile: look again.
+    else:
+        raise Conflict
     request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 

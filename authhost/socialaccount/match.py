@@ -7,6 +7,7 @@ and only for addresses that the provider has verified and is trusted about.
 from __future__ import annotations
 
 from authhost.account.recovery import recover_account
+from authhost.account.verification import mark_ready
 from authhost.inputs import email_key
 from authhost.records import SocialEmail, User
 from authhost.request import Request
@@ -39,7 +40,7 @@ def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> Use
     if not claimed:
         raise Overtaken
     if not any(each.verified for each in claimed):
-        recover_account(request, user, claimed[0])
+        mark_ready(request, recover_account(request, user, claimed[0]))
     account = queries.account_by_id(request, user.id)
     if account is None:
         raise Overtaken

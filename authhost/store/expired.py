@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Engine, delete, or_
+from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_
 
-from authhost.store.tables import confirmations, pending_logins, resets, sessions, social_steps, users
+from authhost.store.tables import (
+    addresses,
+    confirmations,
+    pending_logins,
+    resets,
+    sessions,
+    social_steps,
+    users,
+)
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
@@ -20,7 +28,7 @@ def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[s
         resets: resets.c.expires <= now,
         social_steps: social_steps.c.expires <= now,
         pending_logins: pending_logins.c.expires <= now,
-        users: users.c.signup_expires <= now,
+        users: and_(users.c.signup_expires <= now, ~_has_a_link(now)),
         sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     with engine.begin() as connection:
@@ -28,3 +36,9 @@ def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[s
             table.name: connection.execute(delete(table).where(old)).rowcount
             for table, old in too_old.items()
         }
+
+
+def _has_a_link(now: datetime) -> ColumnElement[bool]:
+    """Whether the account has been sent a confirmation that still works."""
+    sent = confirmations.c.email_address_id == addresses.c.id
+    return exists().where(addresses.c.user_id == users.c.id, sent, confirmations.c.expires > now)

@@ -98,8 +98,9 @@ class Claim(NamedTuple):
 
     address: records.EmailAddress
     ready: bool
+    active: bool
     last_seen: datetime
-    """The last login, or else the signup."""
+    """The last use of a session, or else the last login, or the signup."""
 
 
 def claim(request: Request, key: str) -> Claim | None:
@@ -108,7 +109,8 @@ def claim(request: Request, key: str) -> Claim | None:
     if not rows:
         return None
     row = rows[0]
-    return Claim(make_address(row), row.ready_at is not None, row.last_login or row.date_joined)
+    seen = max(filter(None, (row.session_seen, row.last_login, row.date_joined)))
+    return Claim(make_address(row), row.ready_at is not None, row.is_active, seen)
 
 
 def address_of(request: Request, user_id: UUID, key: str) -> records.EmailAddress | None:

@@ -79,7 +79,7 @@ LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update(key_
 INSERT_USER = insert(users)
 _unchanged = users.c.password.is_not_distinct_from(bindparam("old_password"))
 LOG_IN = update(users).where(users.c.id == of_user, users.c.is_active, _unchanged)
-LOG_IN = LOG_IN.values(last_login=now)
+LOG_IN = LOG_IN.values(last_login=now, signup_expires=None)
 LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
 CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
 CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
@@ -103,7 +103,17 @@ DELETE_WAITING_ADDRESSES = delete(addresses).where(
     addresses.c.user_id == of_user, addresses.c.verified.is_(False), addresses.c.primary_of.is_(None)
 )
 CLAIM = (
-    select(addresses, users.c.ready_at, users.c.date_joined, users.c.last_login)
+    select(
+        addresses,
+        users.c.ready_at,
+        users.c.is_active,
+        users.c.date_joined,
+        users.c.last_login,
+        select(func.max(sessions.c.last_seen_at))
+        .where(sessions.c.user_id == addresses.c.user_id)
+        .scalar_subquery()
+        .label("session_seen"),
+    )
     .join(users, users.c.id == addresses.c.user_id)
     .where(_is_key(addresses.c.claim_key))
 )
@@ -138,6 +148,7 @@ DELETE_CONFIRMATIONS = delete(confirmations).where(confirmations.c.email_address
 DELETE_CONFIRMATIONS_OF_USER = delete(confirmations).where(
     confirmations.c.email_address_id.in_(select(addresses.c.id).where(addresses.c.user_id == of_user))
 )
+DELETE_OTHER_CONFIRMATIONS = DELETE_CONFIRMATIONS_OF_USER.where(confirmations.c.email_address_id != of_id)
 RESET = select(resets.c.user_id, resets.c.email_address_id).where(
     resets.c.key_digest == of_digest, resets.c.expires > now
 )

@@ -51,6 +51,7 @@ class Browser:
         with self.request() as request:
             result = getattr(group, flow)(request, **values)
             left, self.pending = request.session_token is None, request.pending_token
+            self.device_token = request.device_token
         self._keep(result, left=left)
         return result
 
@@ -90,5 +91,3 @@ class Browser:
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or (None if left else self.token)
-        device = getattr(result, "device_token", None) or getattr(login, "device_token", None)
-        self.device_token = device or self.device_token

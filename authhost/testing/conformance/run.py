@@ -50,7 +50,7 @@ def run(name: str, trial: Trial) -> Verdict:
     asks = (check.__doc__ or "").strip()
     if trial.hangs:
         return Verdict(name, asks, "skipped", (Fault("it hangs in an earlier check", note=True),))
-    if name not in NEEDS_NO_HOST and any(accepted(trial)):
+    if name not in NEEDS_NO_HOST and any(not fault.note for fault in accepted(trial)):
         return Verdict(name, asks, "skipped", (Fault("it is not accepted", note=True),))
     faults = accepted(trial) if check is packaging.accepted else _ended(check, trial)
     faults = tuple(_placed(fault, trial.subject) for fault in faults)
