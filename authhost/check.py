@@ -164,9 +164,11 @@ def _trace(settings: Settings) -> Iterator[Problem]:
 
 
 def _plugin_names(host: AuthHost) -> Iterator[Problem]:
-    """Names in the settings that no installed plugin has. The application may bring some of its own."""
-    settings = host.settings
-    known = [record.name for record in host.registry.records]
+    return name_problems(host.settings, [record.name for record in host.registry.records])
+
+
+def name_problems(settings: Settings, known: list[str]) -> Iterator[Problem]:
+    """Yield names in the settings that no installed plugin has. The application may bring some of its own."""
     for where, names, ignored in (
         ("blocked_plugins names", settings.blocked_plugins, "nothing is blocked by it"),
         ("plugins names", settings.plugins or (), "nothing is loaded by it"),

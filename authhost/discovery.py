@@ -92,7 +92,7 @@ class PluginRegistry:
         if self.trace is not None:
             self.manager.add_hookcall_monitoring(self.trace.before, self.trace.after)
         self.records: list[PluginRecord] = []
-        found = [*sorted(extra.items()), *(_installed() if discover else ())]
+        found = [*sorted(extra.items()), *(installed() if discover else ())]
         for name, source in sorted(found, key=lambda pair: pair[0]):
             self.records.append(self._accept(name, source))
         # pluggy calls the last one registered first: this makes the order that of the names.
@@ -246,7 +246,8 @@ def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
     return timed
 
 
-def _installed() -> Iterator[tuple[str, Installed]]:
+def installed() -> Iterator[tuple[str, Installed]]:
+    """Yield the plugins of the installed distributions by name; nothing is imported."""
     for entry_point in entry_points(group=contract.PROJECT_NAME):
         yield entry_point.name, Installed(entry_point)
 

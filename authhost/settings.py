@@ -212,7 +212,8 @@ class Settings:
             except OSError as error:
                 raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
             except ValueError as error:
-                raise ConfigurationError(f"cannot read {path}: {error}") from error
+                hint = "; set the list of plugins by AUTHHOST_PLUGINS" if "('plugins'," in str(error) else ""
+                raise ConfigurationError(f"cannot read {path}: {error}{hint}") from error
             if isinstance(values.get("database_url"), str):
                 values["database_url"] = _beside(Path(path), values["database_url"])
             tables = values.pop("plugins", {})

@@ -93,7 +93,11 @@ def test_flask(folder):
     assert client.get("/me", **at).json == {"email": "ann@example.org"}
     [path] = re.findall(r"/account/confirm-email/[\w-]+", mails(folder)[0].replace("=\n", ""))[:1]
     assert b"<button>" in client.get(path, **at).data
-    assert client.post(path, **at).json == {"email": "ann@example.org", "verified": True}
+    elsewhere = module.app.test_client()
+    wrong = elsewhere.post(path, data={"password": "not hers"}, **at)
+    assert (wrong.status_code, wrong.json["code"]) == (400, "invalid_credentials")
+    confirmed = elsewhere.post(path, data={"password": GIVEN["password"]}, **at).json
+    assert confirmed == {"email": "ann@example.org", "recovered": False}
     assert client.post(path, **at).json["code"] == "invalid_key"
     assert client.post("/logout", **at).status_code == 204
     assert client.get("/me", **at).json == {"email": None}

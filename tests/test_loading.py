@@ -616,7 +616,7 @@ def test_a_plugin_that_does_not_import_is_refused(monkeypatch, raised):
             raise raised("why")
 
     found = [("odd", discovery.Installed(Broken()))]
-    monkeypatch.setattr(discovery, "_installed", lambda: iter(found))
+    monkeypatch.setattr(discovery, "installed", lambda: iter(found))
     (record,) = discovery.PluginRegistry(Settings(**SETTINGS), {}).records
     assert record.status == "refused"
     assert "authhost_odd:plugin does not import" in record.reason
@@ -632,7 +632,7 @@ def test_a_module_of_an_entry_point_with_sqlalchemy_s_names(monkeypatch):
     exec(source, vars(plugin))
     monkeypatch.setitem(sys.modules, "authhost_door", plugin)
     found = [("door", discovery.Installed(EntryPoint("door", "authhost_door", "authhost")))]
-    monkeypatch.setattr(discovery, "_installed", lambda: iter(found))
+    monkeypatch.setattr(discovery, "installed", lambda: iter(found))
     (record,) = discovery.PluginRegistry(Settings(**SETTINGS), {}).records
     assert (record.status, record.hooks) == ("loaded", ("user_logged_in",))
 

@@ -15,12 +15,13 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from authhost.check import Problem, environment_problems, problems, settings_problems
+from authhost.check import Problem, environment_problems, name_problems, problems, settings_problems
 from authhost.cli.hooks import hooks
 from authhost.cli.operator import CONFIG, Operator
 from authhost.cli.output import emit, json_option
 from authhost.cli.plugins import plugins
 from authhost.cli.providers import providers
+from authhost.discovery import installed
 from authhost.errors import ConfigurationError
 from authhost.store import migrate
 from authhost.store.engine import shown_database
@@ -252,7 +253,9 @@ def _found(operator: Operator) -> list[Problem]:
     try:
         return [*found, *problems(operator.plugins_only())]
     except ConfigurationError as error:
-        return [*found, _as_problem(error), *environment_problems(), *settings_problems(settings)]
+        names = [name for name, _ in installed()]
+        rest = [*environment_problems(), *settings_problems(settings), *name_problems(settings, names)]
+        return [*found, _as_problem(error), *rest]
 
 
 def _as_problem(error: ConfigurationError) -> Problem:

@@ -348,15 +348,14 @@ def _inserted(connection: Connection, settings: AuditSettings, now: datetime) ->
             yield Break("seal", None, None, "there was a seal once, and now there is none")
             return
         count, since = _unsealed(connection)
-        if count:
-            remedy = "" if settings.signing_key else "set a signing_key (`authhost audit new-key`), then "
-            yield Break(
-                "seal",
-                None,
-                None,
-                f"nothing is sealed: the database alone protects the {count} records since "
-                f"{stamp(since)}; {remedy}run `authhost audit seal --every 10` as a service",
-            )
+        left = (
+            f"the database alone protects the {count} records since {stamp(since)}"
+            if count
+            else "no record is there"
+        )
+        remedy = "" if settings.signing_key else "set a signing_key (`authhost audit new-key`), then "
+        told = f"nothing is sealed: {left}; {remedy}run `authhost audit seal --every 10` as a service"
+        yield Break("seal", None, None, told)
         return
     limit = reached(connection, now)
     late = (
