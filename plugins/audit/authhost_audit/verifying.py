@@ -348,14 +348,12 @@ def _inserted(connection: Connection, settings: AuditSettings, now: datetime) ->
             yield Break("seal", None, None, "there was a seal once, and now there is none")
             return
         count, since = _unsealed(connection)
-        left = (
-            f"the database alone protects the {count} records since {stamp(since)}"
-            if count
-            else "no record is there"
-        )
+        left = "no record is there"
+        if count:
+            left = f"the database alone protects the {count} records since {stamp(since)}"
         remedy = "" if settings.signing_key else "set a signing_key (`authhost audit new-key`), then "
-        told = f"nothing is sealed: {left}; {remedy}run `authhost audit seal --every 10` as a service"
-        yield Break("seal", None, None, told)
+        problem = f"nothing is sealed: {left}; {remedy}run `authhost audit seal --every 10` as a service"
+        yield Break("seal", None, None, problem)
         return
     limit = reached(connection, now)
     late = (
