@@ -32,7 +32,7 @@ DEFAULTS: Mapping[str, str] = {
     "reset_password_mail": "1/3 minute/key+ip, 5/15 minute/key",
     "reset_password_from_key": "20/minute/ip",
     "confirm_email": "1/3 minute/key",
-    "confirm_email_mail": "20/hour/key",
+    "confirm_email_mail": "20/hour/key+ip",
     "signup_notice": "1/3 minute/key+ip, 20/hour/key",
     "confirm_email_from_key": "20/minute/ip",
     "change_password": "5/minute/user",

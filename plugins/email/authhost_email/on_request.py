@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv6Network
 from ipaddress import ip_address as ip_address_of
 from typing import Any
+from uuid import UUID
 
 from authhost_hookspecs import Host
 from sqlalchemy import and_, or_, select, update
@@ -71,9 +72,10 @@ def supersede(host: Host) -> None:
 def has_precedence(host: Host, row: Row) -> bool:
     """Whether the message takes the next turn, and not another one of its kind to the same person.
 
-    Only confirmations compete, since each account has its own. Those from a
-    network that asked for fewer go first, then the older ones: whoever signs up
-    again and again with somebody's address waits behind its owner.
+    Only confirmations compete, since each account has its own. Those from a site
+    that asked for fewer go first, then those from such a network, then the older
+    ones: whoever signs up again and again with somebody's address waits behind
+    its owner.
     """
     table = outbox_table.c
     due = or_(table.status == "sending", and_(table.status == "pending", table.next_attempt_at <= host.now))
@@ -85,8 +87,13 @@ def has_precedence(host: Host, row: Row) -> bool:
     except ValueError:  # a row that cannot be read; its own try will set it aside
         return True
     asked = Counter(networks.values())
-    next_one = min(networks, key=lambda each: (asked[networks[each]], each), default=row["id"])
-    return bool(next_one == row["id"])
+    by_site = Counter(site(each) for each in networks.values())
+
+    def rank(identifier: UUID) -> tuple[int, int, UUID]:
+        place = networks[identifier]
+        return by_site[site(place)], asked[place], identifier
+
+    return bool(min(networks, key=rank, default=row["id"]) == row["id"])
 
 
 def _network_of(context: Any) -> str | None:
@@ -103,6 +110,13 @@ def network(ip_address: str | None) -> str | None:
     if address.ipv4_mapped is not None:
         return str(address.ipv4_mapped)
     return str(IPv6Network((address, 64), strict=False))
+
+
+def site(network: str | None) -> str | None:
+    """The /48 of an IPv6 network, which one site may have (RFC 6177); an IPv4 address as it is."""
+    if network is None or ":" not in network:
+        return network
+    return str(IPv6Network(network).supernet(new_prefix=48))
 
 
 def next_turn(now: datetime, kind: str, sent: Sequence[tuple[str, datetime]], per_hour: int) -> datetime:
