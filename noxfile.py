@@ -58,7 +58,6 @@ VERSION_DEPENDENT = [
     f"tests/test_{name}.py"
     for name in (
         "catalogue",
-        "command_line",
         "devices",
         "examples",
         "guard",
@@ -71,7 +70,6 @@ VERSION_DEPENDENT = [
         "order",
         "passwords",
         "secrets",
-        "social",
         "usernames",
     )
 ]
