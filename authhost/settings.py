@@ -250,7 +250,9 @@ def _beside(toml: Path, url: str) -> str:
             f"database_url in {toml} means {file}, which is not there, but {here} is; "
             "write the whole path of the database"
         )
-    return f"{scheme}:///{folder.replace('%', '%25').replace('?', '%3F')}/{name}"
+    from sqlalchemy import make_url  # it quotes the path as its own version reads it again
+
+    return make_url(url).set(database=f"{folder}/{plain}").render_as_string(hide_password=False)
 
 
 def validated(kind: type[T], values: Mapping[str, Any], owner: str = "") -> T:
