@@ -267,6 +267,28 @@ def test_two_refreshes_at_once_end_with_one_token(make, arrive, scripted, clock)
     assert token_of(host, result).reveal() == token_of(host, result).reveal() == "theirs"
 
 
+def test_a_session_that_ends_meanwhile_gets_no_token_and_none_is_lost(make, arrive, scripted, monkeypatch):
+    """The provider takes a refresh token once: what it has answered is stored all the same."""
+    host = make()
+    scripted.token_fields = {"refresh_token": "first"}
+    result = arrive(host, "corp", scripted.agree)
+    scripted.token_fields = {"refresh_token": "second"}
+    client = host.providers.client(host.providers.app("corp"))
+    refresh = client.refresh
+
+    def meanwhile(*arguments):
+        with host.request(session_token=result.login.session_token) as request:
+            host.account.logout(request)
+        return refresh(*arguments)
+
+    monkeypatch.setattr(client, "refresh", meanwhile)
+    with pytest.raises(LoginRequired):
+        token_of(host, result, refresh=True)
+    with host.request() as request:
+        owner = {"account_id": result.account.id, "user_id": result.login.user.id}
+        assert host.socialaccount.token(request, **owner).reveal_refresh() == "second"
+
+
 def test_whose_token(make, arrive, scripted, run):
     host = make()
     result = arrive(host, "corp", scripted.agree)

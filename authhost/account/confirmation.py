@@ -52,9 +52,9 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     Logs in where ``login_on_email_confirmation`` is on and the login of this
     browser waits for the address. Raises `InvalidInput`, `InvalidKey` (unknown,
     used, expired), `InvalidCredentials` (``password`` is wrong; the key still
-    works), `RateLimited`, `Busy`, `Unavailable`, and `EmailTaken` (another
-    account has verified it meanwhile), `LoginRequired` (an address that was
-    added, in a browser that is not the account's; the key still works).
+    works), `LoginRequired` (an address that was added, in a browser that is not
+    the account's; the key still works), `EmailTaken` (another account has verified
+    it meanwhile), `RateLimited`, `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
     given = text(key, "key", 128)
     request.host.limits.hit(request, "confirm_email_from_key")
@@ -132,9 +132,10 @@ def _confirmed(
 def send_confirmation(request: Request, *, email: str | None = None) -> bool:
     """Send a confirmation again: of an address of the logged-in user, or of the login that waits here.
 
-    ``email`` may be left out for the latter, which comes first. Returns False where nothing was
-    sent: the address is verified, or one was sent within the cool-down. Raises
-    `LoginRequired`, `InvalidEmail`, `EmailNotFound`, `DeliveryFailed`.
+    ``email`` may be left out for the latter, which comes first. Returns False
+    where nothing was sent: the address is verified, or one was sent within the
+    cool-down. Raises `LoginRequired`, `InvalidEmail`, `EmailNotFound`,
+    `DeliveryFailed`.
     """
     key = parse_email(email).key if email is not None else None
     pending = pending_login(request)
@@ -155,9 +156,10 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     """Replace the unconfirmed address of the login that waits in this browser, such as a mistyped one.
 
     Only while the account has never verified an address. The links to the
-    former address stop working. Raises `InvalidEmail`, `RateLimited`,
-    `LoginRequired` (no such login waits here), `DeliveryFailed`; `EmailTaken`
-    never: a taken address is treated like a free one.
+    former address stop working. A plugin's `before_signup` is asked about the new
+    one. Raises `InvalidEmail`, `RateLimited`, `LoginRequired` (no such login waits
+    here), `Vetoed`, `Conflict`, `DeliveryFailed`. A taken address is treated like
+    a free one.
     """
     given = parse_email(email)
     pending = pending_login(request)

@@ -98,9 +98,12 @@ def token(
         "old_sealed": kept.sealed,
         "now": request.now,
     }
-    if request.write(statements.REPLACE_SOCIAL_TOKEN, values):
-        return fresh
-    return _kept(request, identifier).token
+    with host.engine.begin() as connection:
+        # The provider refuses the former refresh token now: the new one must outlive this unit.
+        stored = connection.execute(statements.REPLACE_SOCIAL_TOKEN, values).rowcount
+    if user_id is None:
+        lock_login(request)  # the session may have ended while the provider was asked
+    return fresh if stored else _kept(request, identifier).token
 
 
 class _Kept(NamedTuple):
