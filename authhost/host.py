@@ -13,20 +13,20 @@ from uuid import UUID
 from sqlalchemy import Engine
 
 from authhost.account import Account
-from authhost.devices import Devices
-from authhost.discovery import PluginRegistry
-from authhost.dispatch import Hooks
-from authhost.encryption import Encryption
 from authhost.errors import ConfigurationError, HostClosed
-from authhost.guard import HookStats
-from authhost.ids import Identifiers
-from authhost.inputs import identifier_key
-from authhost.keys import derive
-from authhost.passwords import Passwords
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.dispatch import Hooks
+from authhost.pluginhost.guard import HookStats
 from authhost.providers.registry import Providers
-from authhost.ratelimits import RateLimits
-from authhost.refusals import Refusals
 from authhost.request import Request
+from authhost.security.devices import Devices
+from authhost.security.encryption import Encryption
+from authhost.security.ids import Identifiers
+from authhost.security.inputs import identifier_key
+from authhost.security.keys import derive
+from authhost.security.passwords import Passwords
+from authhost.security.ratelimits import RateLimits
+from authhost.security.refusals import Refusals
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
 from authhost.store import migrate
@@ -212,7 +212,7 @@ class AuthHost:
     def open(self, sealed: str, purpose: str = "") -> str:
         """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
 
-        Raises `authhost.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
+        Raises `authhost.security.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
         """
         return self.encryption.open_text(sealed, purpose)
 

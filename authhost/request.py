@@ -22,11 +22,11 @@ from authhost.errors import (
     RequiredPluginFailed,
     UnitOfWorkClosed,
 )
-from authhost.guard import FAILURES, GuardedPlugin
-from authhost.inputs import email as parse_email
-from authhost.inputs import ip_address as parse_ip_address
-from authhost.keys import digest
+from authhost.pluginhost.guard import FAILURES, GuardedPlugin
 from authhost.records import Authentication, Session, User
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import ip_address as parse_ip_address
+from authhost.security.keys import digest
 from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock, was_ended
 

@@ -10,8 +10,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
-from authhost.characters import SCRIPTS
 from authhost.errors import ConfigurationError
+from authhost.security.characters import SCRIPTS
 
 ENV_PREFIX = "AUTHHOST_"
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from conftest import OTHER_PASSWORD, PASSWORD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.errors import (
     AuthError,
     ConfigurationError,
@@ -22,8 +22,8 @@ from authhost.errors import (
     InvalidCredentials,
     RateLimited,
 )
-from authhost.inputs import identifier, network
-from authhost.inputs import ip_address as parse_ip_address
+from authhost.security.inputs import identifier, network
+from authhost.security.inputs import ip_address as parse_ip_address
 from authhost.store import queries
 
 ANN = "ann@example.org"

@@ -17,7 +17,7 @@ from conftest import PASSWORD, Recorder
 from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.cli.output import emit
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
@@ -648,7 +648,7 @@ def test_providers_check(tmp_path, openid, oauth1):
 
 
 def test_providers_check_knows_a_wrong_secret(make_host, scripted):
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     app = {"provider": "openid_connect", "server": scripted.url, "client_id": "x"}
     host = make_host(base_url="http://site.example", providers={"corp": app})
@@ -670,7 +670,7 @@ def test_providers_check_knows_a_wrong_secret(make_host, scripted):
 def test_providers_check_of_oauth1(make_host, oauth1):
     from conftest import Declares
 
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     declares = {"d": Declares(oauth1.declaration())}
     for secret, result in ((oauth1.secret, "ok"), ("wrong" * 9, "error")):

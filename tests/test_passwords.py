@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from passlib.context import CryptContext
 from sqlalchemy import select, update
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.errors import (
     AuthError,
     Busy,
@@ -24,7 +24,7 @@ from authhost.errors import (
     Unavailable,
     WeakPassword,
 )
-from authhost.passwords import Turns
+from authhost.security.passwords import Turns
 from authhost.settings import Settings
 from authhost.store.models import User
 
@@ -462,7 +462,7 @@ def test_the_limit_holds_for_what_is_hashed(passwords, text, times):
 
 @pytest.fixture(scope="module")
 def passwords():
-    from authhost.passwords import Passwords
+    from authhost.security.passwords import Passwords
 
     return Passwords(Settings(secret_key=KEY, password_hash_options=CHEAP))
 

@@ -27,11 +27,11 @@ from hypothesis import strategies as st
 from providers import as_json, returned
 
 from authhost import ConfigurationError
+from authhost.cli.provider_check import findings
 from authhost.errors import InvalidIdToken, InvalidInput, InvalidState, ProviderDenied, ProviderFailed
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.authorize import checked
 from authhost.providers.catalogue import BUILT_IN
-from authhost.providers.check import findings
 from authhost.providers.client import read_profile as read_as_app
 from authhost.providers.http import asked, prepare
 from authhost.providers.oauth2 import OAuth2Client

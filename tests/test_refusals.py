@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from authhost import refusals
 from authhost.errors import AuthError, InvalidInput
+from authhost.security import refusals
 
 NOBODY = "nobody@example.org"
 

@@ -39,7 +39,7 @@ def statements(host, action):
 def hashes(monkeypatch):
     """How often a password is hashed or compared, and with how many connections out of the pool."""
     found = []
-    from authhost.passwords import Passwords
+    from authhost.security.passwords import Passwords
 
     for name in ("hash", "verify"):
         real = getattr(Passwords, name)

@@ -23,8 +23,8 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountNotFound,
 )
-from authhost.inputs import email_key
 from authhost.providers import http, openid
+from authhost.security.inputs import email_key
 from authhost.store.tables import addresses, sessions, social_accounts, users
 
 ANN, BOB, MALLORY = "ann@example.org", "bob@example.org", "mallory@example.org"

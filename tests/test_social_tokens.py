@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from authhost import ConfigurationError, Settings
-from authhost.encryption import Encryption, Undecipherable
 from authhost.errors import InvalidIdToken, InvalidInput, LoginRequired, ProviderFailed, SocialAccountNotFound
+from authhost.security.encryption import Encryption, Undecipherable
 from authhost.socialaccount import tokens
 from authhost.store.tables import social_tokens
 

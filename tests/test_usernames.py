@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from authhost.characters import INVISIBLE, SCRIPTS, _script, is_username
 from authhost.errors import AuthError, ConfigurationError, InvalidEmail, InvalidInput
-from authhost.inputs import email, key_of, username
+from authhost.security.characters import INVISIBLE, SCRIPTS, _script, is_username
+from authhost.security.inputs import email, key_of, username
 from authhost.settings import Settings
 from authhost.store.models import User
 

@@ -21,11 +21,11 @@ from authhost.account.verification import (
     store_verified,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
-from authhost.inputs import Email, email_key, text
-from authhost.inputs import email as parse_email
-from authhost.keys import digest
 from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
+from authhost.security.inputs import Email, email_key, text
+from authhost.security.inputs import email as parse_email
+from authhost.security.keys import digest
 from authhost.store import queries, statements
 
 NO_PENDING_LOGIN = (

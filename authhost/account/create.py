@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.verification import TRIES, may_claim
 from authhost.errors import Conflict, UsernameTaken
-from authhost.inputs import Email, key_of
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import Email, key_of
 from authhost.store import queries, statements
 
 

@@ -17,10 +17,10 @@ from authhost.errors import (
     PrimaryEmailRequired,
     TooManyEmails,
 )
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key
 from authhost.store import queries, statements
 
 

@@ -17,9 +17,9 @@ from authhost.errors import (
     RateLimited,
     ReauthenticationRequired,
 )
-from authhost.keys import digest
 from authhost.records import Session, User
 from authhost.request import Request
+from authhost.security.keys import digest
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
 

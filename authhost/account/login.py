@@ -11,11 +11,11 @@ from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, InvalidCredentials, Vetoed
-from authhost.inputs import Identifier, email_key
-from authhost.inputs import identifier as parse_identifier
-from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
+from authhost.security.inputs import Identifier, email_key
+from authhost.security.inputs import identifier as parse_identifier
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 

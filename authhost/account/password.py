@@ -20,11 +20,11 @@ from authhost.errors import (
     InvalidKey,
     PasswordAlreadySet,
 )
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
-from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key, key_of, text
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 

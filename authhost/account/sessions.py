@@ -11,9 +11,9 @@ from sqlalchemy import Executable
 from authhost.account.flow import flow, lock_login, require_login
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
-from authhost.keys import digest, new_key
 from authhost.records import Session, TokenResult, User
 from authhost.request import Request
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 

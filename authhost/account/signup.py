@@ -8,11 +8,11 @@ from authhost.account.login import start_session
 from authhost.account.pending import wait_for_verification
 from authhost.account.verification import mark_ready, send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
-from authhost.inputs import email as parse_email
-from authhost.inputs import key_of
-from authhost.inputs import username as parse_username
 from authhost.records import LoginResult
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import key_of
+from authhost.security.inputs import username as parse_username
 from authhost.store import queries
 
 

@@ -9,10 +9,10 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import about
 from authhost.errors import Conflict, EmailNotVerified, EmailTaken
-from authhost.inputs import email_key
-from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
+from authhost.security.inputs import email_key
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 TRIES = 5

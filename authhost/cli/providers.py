@@ -26,7 +26,7 @@ def providers_list(operator: Operator, everything: bool, as_json: bool) -> None:
 
     Example: authhost providers list --all --json
     """
-    from authhost.providers.check import kind_of
+    from authhost.cli.provider_check import kind_of
     from authhost.providers.registry import all_declarations
 
     host = operator.plugins_only()
@@ -70,7 +70,7 @@ def providers_check(operator: Operator, name: str, as_json: bool) -> None:
 
     Example: authhost --config authhost.toml providers check google
     """
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     host = operator.host(check=False)
     try:
@@ -92,7 +92,7 @@ def providers_rotate(operator: Operator) -> None:
 
     Example: authhost --config authhost.toml providers rotate
     """
-    from authhost.encryption import Undecipherable
+    from authhost.security.encryption import Undecipherable
     from authhost.socialaccount.tokens import count, rotate
 
     host = operator()

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
-from authhost.inputs import text
-from authhost.keys import new_key
 from authhost.providers.app import App
 from authhost.providers.authorize import HOSTED_DOMAIN, VALUE_LENGTH, checked, hosted_domain
 from authhost.records import SocialRedirect
 from authhost.request import Request
+from authhost.security.inputs import text
+from authhost.security.keys import new_key
 from authhost.settings import Settings
 from authhost.socialaccount import steps
 

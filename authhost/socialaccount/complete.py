@@ -20,11 +20,11 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountTaken,
 )
-from authhost.inputs import text
-from authhost.keys import same
 from authhost.providers.client import with_earlier_user
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
+from authhost.security.inputs import text
+from authhost.security.keys import same
 from authhost.socialaccount import steps
 from authhost.socialaccount.accounts import Overtaken, insert, refresh, store_token
 from authhost.socialaccount.begin import callback_of

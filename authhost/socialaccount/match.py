@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from authhost.account.recovery import recover_account
 from authhost.account.verification import mark_ready
-from authhost.inputs import email_key
 from authhost.records import SocialEmail, User
 from authhost.request import Request
+from authhost.security.inputs import email_key
 from authhost.socialaccount.accounts import Overtaken
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries

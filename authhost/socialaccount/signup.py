@@ -16,12 +16,12 @@ from authhost.account.pending import wait_for_verification
 from authhost.account.sessions import leave
 from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of
-from authhost.inputs import username as parse_username
-from authhost.keys import digest
 from authhost.records import LoginResult, SocialAccount, SocialEmail, SocialResult, User, frozen
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key, key_of
+from authhost.security.inputs import username as parse_username
+from authhost.security.keys import digest
 from authhost.settings import Settings
 from authhost.socialaccount import steps, tokens
 from authhost.socialaccount.accounts import Overtaken, insert

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from authhost.encryption import Undecipherable
 from authhost.errors import InvalidState
-from authhost.keys import digest, new_key
 from authhost.request import Request
+from authhost.security.encryption import Undecipherable
+from authhost.security.keys import digest, new_key
 from authhost.store import statements
 
 TOKEN_LENGTH = 1024

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from authhost.encryption import Undecipherable
 from authhost.records import SocialToken
+from authhost.security.encryption import Undecipherable
 from authhost.store import statements
 from authhost.store.tables import social_tokens
 
@@ -76,7 +76,7 @@ def rotate(host: AuthHost) -> Iterator[int]:
     """Encrypt all tokens anew with the first key; yield how many of each batch. It may be run again.
 
     A token that another process replaces meanwhile is left to it. Raises
-    `authhost.encryption.Undecipherable` where a key is missing.
+    `authhost.security.encryption.Undecipherable` where a key is missing.
     """
     columns = (social_tokens.c.account_id, social_tokens.c.provider, social_tokens.c.sealed)
     page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH)

@@ -195,7 +195,7 @@ social_accounts = Table(
     **TABLE_OPTIONS,
 )
 
-# `sealed` is encrypted, see `authhost.encryption`.
+# `sealed` is encrypted, see `authhost.security.encryption`.
 social_tokens = Table(
     "authhost_social_token",
     metadata,

@@ -15,7 +15,7 @@ from peers.measure import PASSWORD
 from sqlalchemy import URL, create_engine, insert, make_url, text
 
 from authhost import AuthHost, Settings
-from authhost.ids import Identifiers
+from authhost.security.ids import Identifiers
 from authhost.store import tables
 
 NEW_ID = Identifiers(lambda: datetime.now(UTC)).new

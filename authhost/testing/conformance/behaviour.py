@@ -13,9 +13,9 @@ from uuid import UUID
 
 from authhost_hookspecs import Message, Refused, StopFlow
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.errors import InvalidCredentials
-from authhost.guard import (
+from authhost.pluginhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.guard import (
     AFTER_COMMIT,
     FAILURES,
     UnusableResult,

@@ -18,9 +18,9 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.discovery import GUARDED, VETOES
-from authhost.guard import FAILURES
 from authhost.host import AuthHost
+from authhost.pluginhost.discovery import GUARDED, VETOES
+from authhost.pluginhost.guard import FAILURES
 from authhost.request import Request
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.subject import Subject

@@ -17,7 +17,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES
+from authhost.pluginhost.guard import FAILURES
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.trial import Trial, quiet

@@ -13,9 +13,9 @@ from typing import Any
 
 import authhost_hookspecs as contract
 
-from authhost.discovery import PluginRegistry
-from authhost.guard import FAILURES
-from authhost.implementations import SPEC_ARGUMENTS, Implementation, marked
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.guard import FAILURES
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS, Implementation, marked
 from authhost.settings import Settings
 
 SECRET = "of-the-conformance-suite-" * 2

@@ -16,8 +16,8 @@ from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 
-from authhost.guard import FAILURES
 from authhost.host import AuthHost
+from authhost.pluginhost.guard import FAILURES
 from authhost.request import Callback, Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.testing.conformance.process import changes, state, written

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import authhost_hookspecs as contract
 
 from authhost.errors import DeliveryFailed, RequiredPluginFailed
-from authhost.guard import FAILURES
+from authhost.pluginhost.guard import FAILURES
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from authhost.errors import AuthError
-from authhost.guard import FAILURES
-from authhost.inputs import network
+from authhost.pluginhost.guard import FAILURES
+from authhost.security.inputs import network
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost

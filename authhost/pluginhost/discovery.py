@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import authhost_hookspecs as contract
 import pluggy
 
-from authhost.declared import PluginRefused, check_contract, declared_settings, declared_tables
 from authhost.errors import ConfigurationError
-from authhost.guard import (
+from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
+from authhost.pluginhost.guard import (
     FAILURES,
     GuardedPlugin,
     HookStats,
@@ -25,16 +25,16 @@ from authhost.guard import (
     guard_wrapper,
     timed,
 )
-from authhost.implementations import GUARDED as GUARDED
-from authhost.implementations import LIFECYCLE as LIFECYCLE
-from authhost.implementations import NOTIFICATIONS as NOTIFICATIONS
-from authhost.implementations import SPEC_ARGUMENTS as SPEC_ARGUMENTS
-from authhost.implementations import SPEC_MODULES as SPEC_MODULES
-from authhost.implementations import VETOES as VETOES
-from authhost.implementations import WRAPPABLE as WRAPPABLE
-from authhost.implementations import Implementation, implementations_of
+from authhost.pluginhost.implementations import GUARDED as GUARDED
+from authhost.pluginhost.implementations import LIFECYCLE as LIFECYCLE
+from authhost.pluginhost.implementations import NOTIFICATIONS as NOTIFICATIONS
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS as SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import SPEC_MODULES as SPEC_MODULES
+from authhost.pluginhost.implementations import VETOES as VETOES
+from authhost.pluginhost.implementations import WRAPPABLE as WRAPPABLE
+from authhost.pluginhost.implementations import Implementation, implementations_of
+from authhost.pluginhost.trace import Trace
 from authhost.settings import Settings
-from authhost.trace import Trace
 
 log = logging.getLogger("authhost.plugins")
 

@@ -11,7 +11,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import authhost_hookspecs as contract
 
-from authhost.guard import FAILURES, check_ran
+from authhost.pluginhost.guard import FAILURES, check_ran
 
 T = TypeVar("T")
 Implementations = Mapping[str, Callable[[], Any]]

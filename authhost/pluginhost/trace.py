@@ -16,7 +16,7 @@ from typing import Any
 
 from authhost_hookspecs import Message, Refused, StopFlow
 
-from authhost.guard import FAILURES
+from authhost.pluginhost.guard import FAILURES
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 NOT_SHOWN = frozenset({"request", "host"})

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Self
 
-from authhost.counters import Counters, MemoryCounters, Rate, RedisCounters
 from authhost.errors import ConfigurationError, InvalidCredentials, RateLimited
-from authhost.inputs import network
+from authhost.security.counters import Counters, MemoryCounters, Rate, RedisCounters
+from authhost.security.inputs import network
 
 if TYPE_CHECKING:
     from types import TracebackType

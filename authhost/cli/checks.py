@@ -19,8 +19,8 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES
-from authhost.implementations import VETOES
+from authhost.pluginhost.guard import FAILURES
+from authhost.pluginhost.implementations import VETOES
 from authhost.settings import Settings, unknown_variables
 from authhost.store import migrate
 from authhost.store.tables import users
