@@ -14,7 +14,8 @@ from sqlalchemy import select
 
 from authhost import Settings
 from authhost.errors import ConfigurationError
-from authhost.pluginhost.discovery import SPEC_ARGUMENTS, PluginRegistry
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
 from authhost.testing.life import SETTINGS, Life

@@ -6,7 +6,7 @@ import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
 from authhost.errors import InvalidCredentials, InvalidState
-from authhost.pluginhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.conformance.behaviour import _bare
 

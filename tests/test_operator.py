@@ -655,7 +655,7 @@ def test_providers_check_knows_a_wrong_secret(make_host, scripted):
     scripted.metadata["id_token_signing_alg_values_supported"] = ["HS256"]
     scripted.metadata["code_challenge_methods_supported"] = ["plain"]
     scripted.instead["/token"] = lambda handler: (401, {}, b'{"error": "invalid_client"}')
-    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    found = {each.check: each for each in findings(host, host.services.providers.app("corp"))}
     assert {name: each.result for name, each in found.items()} == {
         "redirect URI": "error",
         "client secret": "unclear",
@@ -676,7 +676,7 @@ def test_providers_check_of_oauth1(make_host, oauth1):
     for secret, result in ((oauth1.secret, "ok"), ("wrong" * 9, "error")):
         app = {"client_id": oauth1.client, "client_secret": secret}
         host = make_host(declares, providers={"oauth1": app})
-        assert list(findings(host, host.providers.app("oauth1")))[-1].result == result
+        assert list(findings(host, host.services.providers.app("oauth1")))[-1].result == result
 
 
 def test_providers_rotate(tmp_path, openid, arrive):

@@ -84,13 +84,13 @@ def test_no_connection_is_held_while_hashing(make_host, run, monkeypatch):
     host = make_host(email_verification="mandatory", login_on_password_reset=True)
     held = []
     for name in ("hash", "verify"):
-        real = getattr(host.passwords, name)
+        real = getattr(host.services.passwords, name)
 
         def watched(*values, _real=real):
             held.append(host.engine.pool.checkedout())
             return _real(*values)
 
-        monkeypatch.setattr(host.passwords, name, watched)
+        monkeypatch.setattr(host.services.passwords, name, watched)
     recorder = host.registry.records[0].plugin
     token = run(host, "signup", email=ANN, password=PASSWORD).session_token
     run(host, "confirm_email", token, key=recorder.key())

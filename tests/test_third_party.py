@@ -14,7 +14,7 @@ from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
-from authhost.pluginhost.discovery import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
 
 ANN, BOB, SECOND, THIRD = "ann@example.org", "bob@example.org", "ann@work.example.org", "ann@home.example.org"
 

@@ -37,7 +37,7 @@ def store_account(
         if not claims and not mandatory:
             return None
         try:
-            with request.connection.begin_nested():
+            with request.savepoint():
                 return _insert_account(
                     request,
                     address,

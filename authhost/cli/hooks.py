@@ -10,7 +10,7 @@ import click
 
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
-from authhost.pluginhost.discovery import SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, HookReference, places, reference, references
 
 

@@ -20,7 +20,7 @@ import click
 
 from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
-from authhost.pluginhost.discovery import NOTIFICATIONS
+from authhost.pluginhost.implementations import NOTIFICATIONS
 from authhost.pluginhost.trace import TracedHook
 from authhost.request import Request
 from authhost.settings import Settings

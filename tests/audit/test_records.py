@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from audit.trail import ANN, BOB, named, records
 from authhost.errors import AuthError, RequiredPluginFailed, Vetoed
-from authhost.pluginhost.discovery import NOTIFICATIONS
+from authhost.pluginhost.implementations import NOTIFICATIONS
 from authhost.store.tables import users
 
 

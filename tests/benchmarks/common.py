@@ -120,7 +120,7 @@ def address(number: int) -> str:
 
 def insert_users(host: AuthHost, count: int) -> None:
     """Store ``count`` accounts that share a password, past the flows."""
-    password, now = host.passwords.hash(PASSWORD), host.clock()
+    password, now = host.services.passwords.hash(PASSWORD), host.clock()
     for start in range(0, count, CHUNK):
         users = [
             {

@@ -25,14 +25,14 @@ def measure(options: Options) -> Report:
         laps = Laps()
         with databases(server, "argon2") as (url,), make_host(url) as host:
             insert_users(host, rounds + warm_up)
-            stored = host.passwords.hash(PASSWORD)
+            stored = host.services.passwords.hash(PASSWORD)
             for number in range(rounds + warm_up):
                 if number == warm_up:
                     laps.clear()
                 with laps.lap("login"):
                     log_in(host, number)
                 with laps.lap("hash"):
-                    host.passwords.verify(PASSWORD, stored)
+                    host.services.passwords.verify(PASSWORD, stored)
         pairs = zip(laps.times("login"), laps.times("hash"), strict=True)
         rows.append(
             {
@@ -52,7 +52,7 @@ def measure_threads(options: Options) -> Report:
     for database, server in options.servers.items():
         with databases(server, "threads") as (url,), make_host(url) as host:
             insert_users(host, total)
-            verify, stored = _bare(host), host.passwords.hash(PASSWORD)
+            verify, stored = _bare(host), host.services.passwords.hash(PASSWORD)
             work: tuple[Callable[[int], object], ...] = (
                 lambda number, host=host: log_in(host, number),  # type: ignore[misc]
                 lambda _, verify=verify, stored=stored: verify(PASSWORD, stored),  # type: ignore[misc]

@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 
 from authhost import AuthHost, Settings
 from authhost.errors import AuthError
-from authhost.pluginhost.discovery import NOTIFICATIONS, SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import NOTIFICATIONS, SPEC_ARGUMENTS
 
 PASSWORD = "green teapots sing at dawn"
 NEW_PASSWORD = "seven quiet harbours in may"
