@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
+from authhost.records import EMAIL_LENGTH
 from authhost.security.characters import INVISIBLE, SHRINKS, is_username
-from authhost.store.tables import EMAIL_LENGTH
 
 
 class Email(NamedTuple):

@@ -30,7 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-EMAIL_LENGTH = 254
+from authhost.records import EMAIL_LENGTH
+
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
