@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -21,7 +23,7 @@ from authhost.store import tables
 NEW_ID = Identifiers(lambda: datetime.now(UTC)).new
 PLUGINS = ("analytics", "audit", "email")
 CHEAP_HASH: Mapping[str, Any] = {"password_schemes": ("ldap_salted_sha1",), "password_hash_options": {}}
-DATABASE = "authhost_bench"
+DATABASE = f"authhost_bench_{os.getpid()}"
 CHUNK = 10_000
 
 
@@ -51,6 +53,18 @@ class Report:
     title: str
     note: str
     rows: list[dict[str, Any]]
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is being measured."""
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def verdict(value: float | None, goal: float | None) -> str:
+    """Whether a value is within its goal; nothing where either is missing."""
+    if value is None or goal is None:
+        return ""
+    return "met" if value <= goal else "missed"
 
 
 class Deliverer:
@@ -91,9 +105,17 @@ def _execute(url: URL, *statements: str) -> None:
 
 
 def make_host(
-    url: str, *, plugins: bool = True, extra: Mapping[str, object] | None = None, **settings: Any
+    url: str,
+    *,
+    plugins: bool = True,
+    extra: Mapping[str, object] | None = None,
+    background: bool = True,
+    **settings: Any,
 ) -> AuthHost:
-    """A host on an empty database, with the three plugins or with ``extra`` ones alone."""
+    """A host on an empty database, with the three plugins or with ``extra`` ones alone.
+
+    ``background=False`` starts no thread of a plugin.
+    """
     given: dict[str, Any] = {
         "secret_key": "k" * 48,
         "database_url": url,
@@ -106,7 +128,9 @@ def make_host(
         "plugins": (*PLUGINS, *(extra or ())),
         **settings,
     }
-    host = AuthHost(Settings(**given), plugins=extra, discover=plugins, upgrade_database=True)
+    host = AuthHost(
+        Settings(**given), plugins=extra, discover=plugins, upgrade_database=True, background=background
+    )
     loaded = {record.name for record in host.registry.loaded()}
     if plugins and not loaded.issuperset(PLUGINS):
         raise SystemExit(f"install authhost-audit, authhost-email and authhost-analytics; found {loaded}")
@@ -151,7 +175,9 @@ def insert_users(host: AuthHost, count: int) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def log_in(host: AuthHost, number: int) -> None:
-    """One login by address, in a unit of its own."""
+def log_in(host: AuthHost, number: int) -> str:
+    """One login by address, in a unit of its own; return the token of its session."""
     with host.request(ip_address="203.0.113.7", user_agent="benchmark") as request:
-        host.account.login(request, identifier=address(number), password=PASSWORD)
+        done = host.account.login(request, identifier=address(number), password=PASSWORD)
+    assert done.session_token is not None
+    return done.session_token

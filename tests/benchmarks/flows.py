@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from common import CHEAP_HASH, Deliverer, Options, Report, databases, make_host
-from peers.measure import FLOWS, OTHER_PASSWORD, PASSWORD, Laps, run
+from peers.measure import FLOWS, OTHER_PASSWORD, PASSWORD, SESSION_CHECK, Laps, run
 
 from authhost import AuthHost
 
 PEERS = ("allauth", "flask-security", "fastapi-users")
 
 
-def life(host: AuthHost, laps: Laps, email: str) -> None:
+def all_flows(host: AuthHost, laps: Laps, email: str) -> None:
     """Take an account through all flows, each in a unit of its own."""
     account, unit = host.account, partial(host.request, ip_address="203.0.113.7", user_agent="benchmark")
     with laps.lap("signup"), unit() as request:
@@ -25,6 +25,8 @@ def life(host: AuthHost, laps: Laps, email: str) -> None:
         account.logout(request)
     with laps.lap("login"), unit() as request:
         token = account.login(request, identifier=email, password=PASSWORD).session_token
+    with laps.lap(SESSION_CHECK), unit(session_token=token) as request:
+        assert request.user is not None
     with laps.lap("change_password"), unit(session_token=token) as request:
         changed = account.change_password(request, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     with laps.lap("add_email"), unit(session_token=changed.session_token) as request:
@@ -79,8 +81,8 @@ def _authhost(server: str | None, rounds: int, warm_up: int) -> tuple[Laps, Laps
     ):
 
         def both(laps: Laps, email: str) -> None:
-            life(bare_host, bare, email)
-            life(full_host, full, email)
+            all_flows(bare_host, bare, email)
+            all_flows(full_host, full, email)
 
         run(both, Laps(), 0, warm_up)
         bare.clear()

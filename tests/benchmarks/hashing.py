@@ -33,7 +33,7 @@ def measure(options: Options) -> Report:
                     log_in(host, number)
                 with laps.lap("hash"):
                     host.passwords.verify(PASSWORD, stored)
-        pairs = zip(laps.times("login"), laps.times("hash"), strict=True)
+        pairs = zip(laps.values("login"), laps.values("hash"), strict=True)
         rows.append(
             {
                 "database": database,

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 from common import CHEAP_HASH, PLUGINS, Deliverer, Options, Report, databases, make_host
-from flows import life
+from flows import all_flows
 from peers.measure import FLOWS, Laps, run
 
 NONE = "none"
@@ -28,7 +28,7 @@ def measure(options: Options) -> Report:
 
             def each(_: Laps, email: str, hosts: Any = hosts, laps: Any = laps) -> None:
                 for name, host in hosts.items():
-                    life(host, laps[name], email)
+                    all_flows(host, laps[name], email)
 
             run(each, Laps(), 0, warm_up)
             for lap in laps.values():

@@ -15,7 +15,9 @@ import flows
 import guard
 import hashing
 import imports
+import round_trips
 import scale
+import session
 import table
 from common import Options, Report
 from rich.console import Console
@@ -23,6 +25,8 @@ from rich.console import Console
 import plugins
 
 GROUPS: dict[str, Callable[[Options], Report]] = {
+    "round_trips": round_trips.measure,
+    "session": session.measure,
     "guard": guard.measure,
     "flows": flows.measure,
     "plugins": plugins.measure,
