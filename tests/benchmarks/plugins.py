@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
-from common import CHEAP_HASH, PLUGINS, Deliverer, Options, Report, databases, make_host
+from common import CHEAP_HASH, PLUGINS, Deliverer, Options, Report, databases, make_host, progress
 from flows import all_flows
 from peers.measure import FLOWS, Laps, run
 
@@ -18,6 +18,7 @@ def measure(options: Options) -> Report:
     rounds, warm_up = options.rounds(300, 30), options.rounds(30, 5)
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
+        progress(f"plugins: {database}")
         laps = {name: Laps() for name in (NONE, *PLUGINS)}
         with ExitStack() as stack:
             urls = stack.enter_context(databases(server, *laps))
