@@ -9,7 +9,7 @@ from typing import Any
 
 import authhost_hookspecs as contract
 import pluggy
-from common import Options, Report, databases, make_host
+from common import Options, Report, databases, make_host, progress
 
 from authhost import User
 
@@ -38,6 +38,7 @@ def measure(options: Options) -> Report:
     repeats, calls = options.rounds(200, 20), options.rounds(1000, 200)
     rows: list[dict[str, Any]] = []
     for count in COUNTS:
+        progress(f"guard: {count} implementations")
         bare, guarded, typed = _calls(count, repeats, calls)
         rows.append(
             {
