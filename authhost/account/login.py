@@ -8,7 +8,13 @@ from datetime import timedelta
 from authhost.account.flow import concerning, flow, lock_login, require_login, require_recent_login
 from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
-from authhost.account.sessions import end_own_session, end_sessions, log_out_current_user, rotate_token
+from authhost.account.sessions import (
+    delete_own_session,
+    end_sessions,
+    log_out_current_user,
+    rotate_token,
+    tell_ended,
+)
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, InvalidCredentials, Vetoed
 from authhost.records import LoginResult, Session, TokenResult, User
@@ -62,7 +68,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
         if not right:
             raise InvalidCredentials("The password is not right.")
     user = lock_login(request)
-    result = rotate_token(request, authenticated=True)
+    result = rotate_token(request, authenticated=True).result()
     request.services.hooks.user_reauthenticated(request, user)
     return result
 
@@ -76,7 +82,7 @@ def deactivate(request: Request) -> None:
     require_recent_login(request)
     user = lock_login(request)
     cancel_pending_changes(request, user)
-    request.write(statements.DEACTIVATE, {"of_user": user.id})
+    request.send(statements.DEACTIVATE, {"of_user": user.id})
     request.services.hooks.user_logged_out(request, user)
     end_sessions(request, user, "deactivated")
     request.services.hooks.user_deactivated(request, replace(user, is_active=False))
@@ -165,18 +171,17 @@ def start_session(
     except Vetoed as refusal:
         concerning(refusal, user)
         raise
+    current = request.user
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
-        met = request.write(statements.LOG_IN, values)
+        logged_in = request.send(statements.LOG_IN, values)
     else:
-        met = request.write(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
-    if not met:
-        raise Conflict
-    if request.user is not None and request.session is not None:
-        if request.user.id != user.id:
-            log_out_current_user(request)
-        else:
-            end_own_session(request, user, "replaced")
+        logged_in = request.send(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
+    ended = delete_own_session(request, user) if current is not None and current.id == user.id else []
+    if current is not None and current.id != user.id:
+        if not logged_in.rowcount:
+            raise Conflict
+        log_out_current_user(request)
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -190,10 +195,13 @@ def start_session(
         ip_address=request.ip_address,
         user_agent=request.user_agent,
     )
-    request.write(
+    request.send(
         statements.INSERT_SESSION,
         {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)},
     )
+    if not logged_in.rowcount:
+        raise Conflict
+    tell_ended(request, ended, "replaced")
     user = replace(user, last_login=now)
     request.log_in(session, user, token, rehashed or if_password)
     request.services.hooks.user_logged_in(request, user)

@@ -10,7 +10,7 @@ from authhost_hookspecs import Message
 
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
 from authhost.account.login import start_session_or_wait
-from authhost.account.recovery import cancel_pending_changes, recover_account
+from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
 from authhost.account.verification import mark_ready
 from authhost.errors import (
@@ -42,9 +42,10 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     request.services.limits.hit(request, "change_password")
     hashed = request.services.passwords.hash(secret)
     lock_login(request)
+    rotation = rotate_token(request)
     _store(request, user, old=None, new=hashed)
+    result = rotation.result()
     end_sessions(request, user, "password_set", but=session)
-    result = rotate_token(request)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
     request.services.hooks.password_set(request, user)
@@ -71,9 +72,10 @@ def change_password(request: Request, *, current_password: str, new_password: st
                 raise InvalidCredentials("The current password is not right.", field="current_password")
         hashed = passwords.hash(secret)
     lock_login(request)
+    rotation = rotate_token(request, authenticated=True)
     _store(request, user, old=old, new=hashed)
+    result = rotation.result()
     end_sessions(request, user, "password_changed", but=session)
-    result = rotate_token(request, authenticated=True)
     request.services.hooks.password_changed(request, user)
     return result
 
@@ -107,7 +109,7 @@ def _send_reset(request: Request, given: str, user: User | None, address: EmailA
     """Store a key, and hand over its link or a message that no account has the address, at the same cost."""
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
-    request.write(
+    request.send(
         statements.INSERT_RESET,
         {
             "id": request.new_id(),
@@ -192,9 +194,11 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     """Store the hash if the old one still stands, and cancel what was begun under it."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
-    if not request.write(statements.CHANGE_PASSWORD, values):
+    changed = request.send(statements.CHANGE_PASSWORD, values)
+    delete_links(request, user)
+    addresses = queries.addresses(request, user.id)
+    if not changed.rowcount:
         raise Conflict
     request.set_stored_password(user, new)
-    cancel_pending_changes(request, user)
-    keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
-    request.services.limits.forget_mails(request, keys)
+    remaining = remove_unconfirmed(request, user, addresses)
+    request.services.limits.forget_mails(request, [email_key(each.email) for each in remaining])

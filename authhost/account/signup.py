@@ -6,7 +6,7 @@ from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session
 from authhost.account.pending import wait_for_verification
-from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.records import LoginResult
 from authhost.request import Request
@@ -45,15 +45,16 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
 
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:
         raise UsernameTaken(field="username")
-    created = store_account(request, address, name=name, password=hashed)
+    waits = settings.email_verification == "mandatory"
+    created = store_account(request, address, name=name, password=hashed, ready=not waits)
     if created is None:
         raise EmailTaken(field="email")
-    user, email_address = created
+    user, email_address, claims = created
     assert email_address is not None
     services.hooks.user_signed_up(request, user)
     if settings.email_verification != "none":
-        send_confirmation_mail(request, user, email_address, signup=True)
-    if settings.email_verification == "mandatory":
+        send_confirmation_mail(request, user, email_address, signup=True, claims=claims)
+    if waits:
         return wait_for_verification(request, user, email_address, password=hashed)
-    mark_ready(request, user)
+    services.hooks.account_ready(request, user)
     return start_session(request, user, "password", if_password=hashed)

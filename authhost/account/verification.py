@@ -18,8 +18,13 @@ from authhost.store import queries, statements
 TRIES = 5
 
 
-def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
+def send_confirmation_mail(
+    request: Request, user: User, address: EmailAddress, *, signup: bool, claims: bool = False
+) -> bool:
     """Store a confirmation, hand its key over for delivery, tell the plugins.
+
+    ``claims`` says that the account is known to claim the address, so that no
+    other account has verified it.
 
     Where another account has verified the address, its owner is told that
     somebody tried to sign up with it. For the one who tried nothing differs.
@@ -29,7 +34,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
     confirmation = EmailConfirmation(request.new_id(), address, now, expires)
-    request.write(
+    request.send(
         statements.INSERT_CONFIRMATION,
         {
             "id": confirmation.id,
@@ -39,7 +44,8 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
             "expires": expires,
         },
     )
-    claim = queries.claimed_address(request, email_key(address.email)) if address.primary else None
+    looks = address.primary and not claims
+    claim = queries.claimed_address(request, email_key(address.email)) if looks else None
     if claim is not None and claim.verified and claim.user_id != user.id:
         if not may_send_notice(request, email_key(address.email)):
             return True
@@ -137,23 +143,23 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
             _displace(request, claim, verified=True)
         try:
             with request.savepoint():
-                request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+                request.send(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
             break
         except IntegrityError:
             continue  # A signup has claimed the address meanwhile: look again.
     else:
         raise Conflict
-    request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
+    request.send(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 
 
 def store_primary(request: Request, address: EmailAddress) -> None:
     """Move the primary flag. An unverified one gives up its claim with it."""
-    request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
-    request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
+    request.send(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
+    request.send(statements.UNSET_PRIMARY, {"of_user": address.user_id})
     values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": email_key(address.email)}
     try:
         with request.savepoint():
-            request.write(statements.SET_PRIMARY, values)
+            request.send(statements.SET_PRIMARY, values)
     except IntegrityError as error:
         raise EmailNotVerified(field="email") from error

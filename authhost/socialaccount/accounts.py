@@ -46,7 +46,7 @@ def insert(request: Request, sociallogin: SocialLogin, user: User) -> None:
     account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
     try:
         with request.savepoint():
-            request.write(statements.INSERT_SOCIAL_ACCOUNT, account.values())
+            request.send(statements.INSERT_SOCIAL_ACCOUNT, account.values())
     except IntegrityError as error:
         raise ConnectedMeanwhile from error
     sociallogin.becomes(account, user)

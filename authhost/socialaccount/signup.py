@@ -107,7 +107,7 @@ def _create(
         if queries.social_account(request, account.issuer, account.uid) is not None:
             raise ConnectedMeanwhile
         return None
-    user, email_address = created
+    user, email_address, _ = created
     verified = email_address is not None and email_address.verified
     waits = not verified and settings.email_verification == "mandatory"
     if not waits:

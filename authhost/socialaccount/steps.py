@@ -55,8 +55,8 @@ def store(
         timedelta(days=days) if days is not None else timedelta(seconds=request.settings.social_step_timeout)
     )
     if key is not None:
-        request.write(statements.DELETE_STEP, {"of_digest": digest(key)})
-    request.write(
+        request.send(statements.DELETE_STEP, {"of_digest": digest(key)})
+    request.send(
         statements.INSERT_STEP,
         {
             "id": request.new_id(),
