@@ -254,5 +254,5 @@ def test_plugins_see_who_was_meant_as_a_keyed_hash_alone(make_host, run, recorde
     assert other == host.identifier_digest("ann@example.org")
     assert other != host.keyed_hash("ann@example.org")  # else who types what a plugin hashes has its hash
     with make_host(secret_key="j" * 48).request() as request:
-        request.meant(PASSWORD)
+        request.set_identifier(PASSWORD)
         assert request.identifier_digest != one

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from authhost.store.unit_of_work import UnitOfWork
 
 USER_COLUMNS = 8
+PASSWORD_COLUMN = 4
 
 
 class Account(NamedTuple):
@@ -24,10 +26,9 @@ class Account(NamedTuple):
     password: str | None
 
 
-def make_user(row: Row[Any]) -> records.User:
+def make_user(row: Sequence[Any]) -> records.User:
     """The record of a row of `statements.USER`."""
-    values = tuple[Any, ...](row)[:USER_COLUMNS]
-    identifier, username, email, is_active, password, joined, last_login, verified = values
+    identifier, username, email, is_active, password, joined, last_login, verified = row[:USER_COLUMNS]
     usable = password is not None
     return records.User(identifier, username, email, is_active, usable, joined, last_login, bool(verified))
 
@@ -125,11 +126,10 @@ def addresses(unit: UnitOfWork, user_id: UUID) -> list[records.EmailAddress]:
 
 def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Session, Account] | None:
     """The session and its account, or None."""
-    rows = unit.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
-    if not rows:
+    row = unit.first(statements.SESSION_AND_USER, {"of_digest": token_digest})
+    if row is None:
         return None
-    row = rows[0]
-    return records.Session(*tuple(row)[USER_COLUMNS:]), Account(make_user(row), row.password)
+    return records.Session(*row[USER_COLUMNS:]), Account(make_user(row), row[PASSWORD_COLUMN])
 
 
 def user_of_session(unit: UnitOfWork, session_id: UUID, token_digest: bytes) -> records.User | None:

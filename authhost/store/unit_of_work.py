@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Insert, Row, Table, insert
+from sqlalchemy import Connection, Executable, Insert, Row, Select, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import PLUGIN_FAILURES, AuthError, Conflict, HostClosed, UnitOfWorkClosed
@@ -173,6 +173,12 @@ class UnitOfWork:
         if self._transaction is None:
             return self.database.read(statement, values)
         return self._transaction.execute(statement, values).all()
+
+    def first(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any] | None:
+        """The first row of a SELECT that every request runs, or None."""
+        if self._transaction is None:
+            return self.database.first(statement, values)
+        return self._transaction.execute(statement, values).first()
 
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run a writing statement; return the number of rows that it met."""
