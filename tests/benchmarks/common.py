@@ -35,6 +35,8 @@ class Options:
     postgresql: str | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
     """The Python interpreter of each peer's environment, by the peer's name."""
+    statements: bool = False
+    """Whether to print the SQL of each round trip, where they are counted."""
 
     @property
     def servers(self) -> dict[str, str | None]:
