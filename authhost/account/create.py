@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.verification import TRIES, may_claim
 from authhost.errors import Conflict, UsernameTaken
-from authhost.inputs import Email, key_of
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import Email, key_of
 from authhost.store import queries, statements
 
 
@@ -37,7 +37,7 @@ def store_account(
         if not claims and not mandatory:
             return None
         try:
-            with request.connection.begin_nested():
+            with request.savepoint():
                 return _insert_account(
                     request,
                     address,

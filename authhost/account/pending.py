@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from authhost.keys import digest, new_key, same_digest
 from authhost.records import EmailAddress, LoginResult, User
 from authhost.request import Request
+from authhost.security.keys import digest, new_key, same_digest
 from authhost.store import queries, statements
 
 WAITS_FOR_EMAIL = "email_verification"

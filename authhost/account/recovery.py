@@ -44,7 +44,7 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     cancel_pending_changes(request, user)
     for account in queries.social_accounts(request, user.id):
         request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
-        request.host.hooks.social_account_removed(request, account)
+        request.services.hooks.social_account_removed(request, account)
     store_primary(request, store_verified(request, user, address))
     found = queries.account_by_id(request, user.id)
     assert found is not None
@@ -53,4 +53,4 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
 
 def _remove_address(request: Request, user: User, address: EmailAddress) -> None:
     request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
-    request.host.hooks.email_removed(request, user, address)
+    request.services.hooks.email_removed(request, user, address)

@@ -11,9 +11,9 @@ from sqlalchemy import Executable
 from authhost.account.flow import flow, lock_login, require_login
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
-from authhost.keys import digest, new_key
 from authhost.records import Session, TokenResult, User
 from authhost.request import Request
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 
@@ -24,7 +24,7 @@ def logout(request: Request) -> None:
     Nothing happens when nobody is logged in.
     """
     end_pending_login(request)
-    leave(request)
+    log_out_current_user(request)
 
 
 def list_sessions(request: Request) -> list[Session]:
@@ -43,7 +43,7 @@ def end_session(request: Request, session_id: UUID) -> None:
     if not isinstance(session_id, UUID):
         raise InvalidInput("session_id must be a UUID.", field="session_id")
     if session_id == session.id:
-        leave(request)
+        log_out_current_user(request)
         return
     user = lock_login(request)
     if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
@@ -60,12 +60,12 @@ def end_other_sessions(request: Request) -> int:
     return end_sessions(request, user, "ended", but=request.session)
 
 
-def leave(request: Request) -> None:
+def log_out_current_user(request: Request) -> None:
     """Log out whoever is logged in."""
     user = request.user
     if user is None:
         return
-    request.host.hooks.user_logged_out(request, user)
+    request.services.hooks.user_logged_out(request, user)
     end_own_session(request, user, "logout")
     request.log_out()
 
@@ -96,7 +96,7 @@ def _end(request: Request, user: User, reason: str, statement: Executable, **val
         if session.expires_at > now and now - session.last_seen_at <= idle
     ]
     for session in ended:
-        request.host.hooks.session_ended(request, session, reason)
+        request.services.hooks.session_ended(request, session, reason)
     return len(ended)
 
 
@@ -115,5 +115,5 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
     if not request.write(statements.CHANGE_TOKEN, values):
         request.log_out()
         raise LoginRequired
-    request.log_in(session, user, token)
+    request.log_in(session, user, token, request.stored_password)
     return TokenResult(token)

@@ -52,7 +52,7 @@ def measure(options: Options) -> Report:
         )
     return Report(
         "The dispatch guard, user_logged_in with implementations that do nothing",
-        "'guarded' calls pluggy with the host's guarded plugins; 'typed' is host.hooks, which flows call.",
+        "'guarded' calls pluggy with the host's guarded plugins; 'typed' is Hooks, which flows call.",
         rows,
     )
 
@@ -71,7 +71,7 @@ def _calls(count: int, repeats: int, calls: int) -> list[float]:
             (
                 lambda: bare(request=request, user=user),
                 lambda: guarded(request=request, user=user),
-                lambda: host.hooks.user_logged_in(request, user),
+                lambda: host.services.hooks.user_logged_in(request, user),
             ),
             repeats,
             calls,

@@ -1,0 +1,66 @@
+"""The database of one host: its engine, and what opens transactions and reads on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Executable, Row
+from sqlalchemy.exc import DBAPIError
+
+from authhost.store.engine import make_engine, reading
+from authhost.store.transaction import (
+    PipelinedTransaction,
+    Transaction,
+    can_pipeline,
+    pipeline_statements,
+)
+
+
+class Database:
+    """The connections to one database. ``url`` is a SQLAlchemy URL; raises `ConfigurationError`."""
+
+    def __init__(self, url: str) -> None:
+        self.engine: Engine = make_engine(url)
+        self.reader = reading(self.engine)
+        self.closed = False
+        """Whether the host was closed: units of work then raise `HostClosed`."""
+        self._transaction: type[Transaction] = Transaction
+        if can_pipeline(self.engine):
+            pipeline_statements(self.engine)
+            self._transaction = PipelinedTransaction
+
+    def transaction(self) -> Transaction:
+        """Begin a transaction on a connection of its own."""
+        connection = self.engine.connect()
+        try:
+            return self._transaction(connection)
+        except BaseException:
+            connection.close()
+            raise
+
+    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        """All rows of a statement that reads, outside a transaction.
+
+        It is run once more on a new connection where the server has closed the first one.
+        """
+        try:
+            return self._read(statement, values)
+        except DBAPIError as error:
+            if not error.connection_invalidated:
+                raise
+        return self._read(statement, values)
+
+    def _read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        with self.reader.connect() as connection:
+            return connection.execute(statement, values).all()
+
+    def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """Run one writing statement, stored at once; return the number of rows that it met."""
+        with self.reader.connect() as connection:
+            return connection.execute(statement, values).rowcount
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.closed = True
+        self.engine.dispose()
