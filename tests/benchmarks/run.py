@@ -104,7 +104,7 @@ def main() -> None:
     )
     console = Console()
     if not console.is_terminal:
-        console = Console(width=140)
+        console = Console(width=160)
     reports: dict[str, Report] = {}
     for name in given.only or GROUPS:
         reports[name] = GROUPS[name][0](options)
