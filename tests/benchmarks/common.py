@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -35,6 +36,8 @@ class Options:
     postgresql: str | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
     """The Python interpreter of each peer's environment, by the peer's name."""
+    statements: bool = False
+    """Whether to print the SQL of each round trip, where they are counted."""
 
     @property
     def servers(self) -> dict[str, str | None]:
@@ -65,6 +68,16 @@ def verdict(value: float | None, goal: float | None) -> str:
     if value is None or goal is None:
         return ""
     return "met" if value <= goal else "missed"
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of what was measured in the same round."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def undisturbed_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The ratio of the first deciles: what else the machine does adds time, and never takes any away."""
+    return quantiles(ours, n=10)[0] / quantiles(theirs, n=10)[0]
 
 
 class Deliverer:

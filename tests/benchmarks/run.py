@@ -41,6 +41,7 @@ GROUPS: dict[str, tuple[Callable[[Options], Report], str]] = {
 LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
 EXAMPLES = """examples:
   python tests/benchmarks/run.py --only session --only login
+  python tests/benchmarks/run.py --only round_trips --statements
   python tests/benchmarks/run.py --quick --json bench.json
   python tests/benchmarks/run.py --only flows --peer allauth=/path/to/venv/bin/python
   nox -s bench -- --only round_trips      (makes the peers' environments first)
@@ -93,12 +94,17 @@ def main() -> None:
         metavar="NAME=PYTHON",
         help=f"the interpreter where a peer is installed: {', '.join(flows.PEERS)}",
     )
+    parser.add_argument(
+        "--statements", action="store_true", help="of round_trips, print the SQL of each round trip, too"
+    )
     given = parser.parse_args()
     server = given.postgresql or find_postgresql()
-    options = Options(quick=given.quick, postgresql=server, peers=dict(given.peer))
+    options = Options(
+        quick=given.quick, postgresql=server, peers=dict(given.peer), statements=given.statements
+    )
     console = Console()
     if not console.is_terminal:
-        console = Console(width=140)
+        console = Console(width=160)
     reports: dict[str, Report] = {}
     for name in given.only or GROUPS:
         reports[name] = GROUPS[name][0](options)

@@ -20,7 +20,7 @@ def measure(options: Options) -> Report:
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
         progress(f"threads: {database}")
-        with databases(server, "threads") as (url,), make_host(url) as host:
+        with databases(server, "threads") as (url,), make_host(url, password_hash_wait=60) as host:
             insert_users(host, total)
             passwords = hasher(host)
             verify, stored = passwords.verify, passwords.hash(PASSWORD)
