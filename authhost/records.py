@@ -156,7 +156,7 @@ class SocialAccount:
     @classmethod
     def of_row(cls, row: Any) -> Self:
         """The record of a row of `statements.SOCIAL_COLUMNS`."""
-        values: dict[str, Any] = dict(row._mapping)
+        values: dict[str, Any] = row._asdict()
         return cls(**{**values, "extra_data": frozen(values["extra_data"])})
 
     def values(self) -> dict[str, Any]:

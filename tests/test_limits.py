@@ -136,7 +136,7 @@ def test_a_redis_that_does_not_answer_lets_nobody_in(make_host, run):
 def test_a_redis_that_is_silent_is_not_waited_for_for_ever(make_host):
     pytest.importorskip("redis")
     for scheme in ("redis", "rediss"):
-        limits = make_host(rate_limits=True, redis_url=f"{scheme}://127.0.0.1:1/0").limits
+        limits = make_host(rate_limits=True, redis_url=f"{scheme}://127.0.0.1:1/0").services.limits
         given = limits._counters._storage.storage.connection_pool.connection_kwargs
         assert (given["socket_timeout"], given["socket_connect_timeout"]) == (2, 2)
 

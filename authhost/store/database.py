@@ -1,21 +1,15 @@
-"""The database of one host: its engine, and what opens transactions and reads on it."""
+"""The database of one host: its engines, and what reads and begins transactions on them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Executable, Row, Select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Engine, Executable, PoolProxiedConnection
 
-from authhost.store.engine import make_reader, transactional
-from authhost.store.prepared import PreparedSelect
-from authhost.store.transaction import (
-    PipelinedTransaction,
-    Transaction,
-    can_pipeline,
-    pipeline_statements,
-)
+from authhost.store.engine import is_new_statement, make_reader, transactional
+from authhost.store.prepared import Row, Statements
+from authhost.store.transaction import PipelinedTransaction, Transaction, can_pipeline, watch_statements
 
 
 class Database:
@@ -24,55 +18,49 @@ class Database:
     def __init__(self, url: str) -> None:
         self.reader: Engine = make_reader(url)
         """For reading only: its connections begin no transaction and take no lock."""
-        self.engine = transactional(self.reader)
+        self.engine: Engine = transactional(self.reader)
         self.closed = False
         """Whether the host was closed: units of work then raise `HostClosed`."""
-        self._prepared: dict[Select[Any], PreparedSelect] = {}
-        self._transaction: type[Transaction] = Transaction
-        if can_pipeline(self.engine):
-            pipeline_statements(self.engine)
-            self._transaction = PipelinedTransaction
+        self._statements = Statements(self.engine)
+        self._pipelines = can_pipeline(self.engine)
+        self._transaction = PipelinedTransaction if self._pipelines else Transaction
+        watch_statements(self.reader)
 
     def transaction(self) -> Transaction:
         """Begin a transaction on a connection of its own."""
-        connection = self.engine.connect()
-        try:
-            return self._transaction(connection)
-        except BaseException:
-            connection.close()
-            raise
+        return self._transaction(self.engine, self._statements)
 
-    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        """All rows of a statement that reads, outside a transaction.
-
-        It is run once more on a new connection where the server has closed the first one.
-        """
-        try:
-            return self._read(statement, values)
-        except DBAPIError as error:
-            if not error.connection_invalidated:
-                raise
-        return self._read(statement, values)
-
-    def _read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        with self.reader.connect() as connection:
-            return connection.execute(statement, values).all()
-
-    def first(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The first row of a SELECT that every request runs, or None; outside a transaction."""
-        prepared = self._prepared.get(statement)
+    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
+        """All rows of a statement that reads, outside a transaction."""
+        prepared = self._statements.get(statement, values)
         if prepared is None:
-            prepared = self._prepared[statement] = PreparedSelect(statement, self.engine.dialect)
+            return self._read(statement, values)
+        connection = self.engine.raw_connection()
         try:
-            connection = self.engine.raw_connection()
+            cursor = connection.cursor()
             try:
-                return prepared.first(connection, values)
+                self._run(connection, cursor, prepared.sql, prepared.bind(values))
+                return prepared.result(cursor).rows
             finally:
-                connection.close()
+                cursor.close()
         except self.engine.dialect.loaded_dbapi.Error:
             pass
-        # SQLAlchemy tells a dead connection from a wrong statement, and raises its own errors.
-        return next(iter(self.read(statement, values)), None)
+        finally:
+            connection.close()
+        # SQLAlchemy recognises a dead connection, replaces it, and raises its own errors.
+        return self._read(statement, values)
+
+    def _run(self, connection: PoolProxiedConnection, cursor: Any, sql: str, parameters: Any) -> None:
+        if not self._pipelines or not is_new_statement(connection, sql):
+            cursor.execute(sql, parameters)
+            return
+        driver: Any = connection.driver_connection
+        with driver.pipeline():
+            cursor.execute(sql, parameters, prepare=True)
+
+    def _read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
+        with self.reader.connect() as connection:
+            return connection.execute(statement, values).all()
 
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run one writing statement, stored at once; return the number of rows that it met."""

@@ -24,11 +24,13 @@ ENDING = 1213
 """MariaDB's code of a deadlock; unlike a lock that was waited for too long it ends the whole transaction."""
 ENDED = "authhost_ended"
 LAST_USED = "authhost_last_used"
+PREPARED = "authhost_prepared"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
 TRANSACTIONAL = "authhost_transactional"
 READ_ONLY = "authhost_read"
-"""Execution options of connections that begin each transaction with a statement, or none."""
+TRANSACTION = "authhost_transaction"
+"""Execution options of connections: they begin transactions, none, or are those of a `Transaction`."""
 BEGIN = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -113,7 +115,8 @@ def transactional(engine: Engine) -> Engine:
 
     @event.listens_for(writing, "begin")
     def on_begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(READ_ONLY):
+        options = connection.get_execution_options()
+        if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
             connection.exec_driver_sql(begin)
 
     return writing
@@ -151,6 +154,21 @@ def _test_idle_connections(engine: Engine) -> None:
             engine.dialect.do_ping(connection)
         except engine.dialect.loaded_dbapi.Error as error:
             raise DisconnectionError("the server has closed the connection") from error
+
+
+def is_new_statement(connection: Any, sql: str) -> bool:
+    """Whether a pooled connection of psycopg has not prepared a statement for the server yet; it will have.
+
+    psycopg prepares a statement on its own, in a round trip of its own, unless
+    it runs in a pipeline.
+    """
+    if connection.driver_connection.prepare_threshold is None:
+        return False
+    known: set[str] = connection.info.setdefault(PREPARED, set())
+    if sql in known:
+        return False
+    known.add(sql)
+    return True
 
 
 def _has_input(connection: Any) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, Row, Select
+from sqlalchemy import Executable, Select
 
 from authhost import records
 from authhost.store import statements
+from authhost.store.prepared import Row
 
 if TYPE_CHECKING:
     from authhost.store.unit_of_work import UnitOfWork
@@ -26,7 +26,7 @@ class Account(NamedTuple):
     password: str | None
 
 
-def make_user(row: Sequence[Any]) -> records.User:
+def make_user(row: Row) -> records.User:
     """The record of a row of `statements.USER`."""
     identifier, username, email, is_active, password, joined, last_login, verified = row[:USER_COLUMNS]
     usable = password is not None
@@ -79,7 +79,7 @@ def lock_account(unit: UnitOfWork, user_id: UUID) -> None:
     unit.send(statements.LOCK_USER, {"of_user": user_id})
 
 
-def make_address(row: Row[Any]) -> records.EmailAddress:
+def make_address(row: Row) -> records.EmailAddress:
     """The record of an address."""
     return records.EmailAddress(row.id, row.user_id, row.email, row.verified, row.primary_of is not None)
 
@@ -126,9 +126,10 @@ def addresses(unit: UnitOfWork, user_id: UUID) -> list[records.EmailAddress]:
 
 def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Session, Account] | None:
     """The session and its account, or None."""
-    row = unit.first(statements.SESSION_AND_USER, {"of_digest": token_digest})
-    if row is None:
+    rows = unit.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
+    if not rows:
         return None
+    row = rows[0]
     return records.Session(*row[USER_COLUMNS:]), Account(make_user(row), row[PASSWORD_COLUMN])
 
 
@@ -141,7 +142,7 @@ def user_of_session(unit: UnitOfWork, session_id: UUID, token_digest: bytes) -> 
 
 def sessions(unit: UnitOfWork, user_id: UUID) -> list[records.Session]:
     """All sessions of a user, the newest first."""
-    return [records.Session(*tuple(row)) for row in unit.read(statements.SESSIONS, {"of_user": user_id})]
+    return [records.Session(*row) for row in unit.read(statements.SESSIONS, {"of_user": user_id})]
 
 
 def delete_sessions(
@@ -149,7 +150,7 @@ def delete_sessions(
 ) -> list[records.Session]:
     """Delete sessions of a user by one of the statements for it; return what they were."""
     rows = unit.write_returning(statement, {"of_user": user_id, **values})
-    return [records.Session(*tuple(row)) for row in rows]
+    return [records.Session(*row) for row in rows]
 
 
 def social_account(unit: UnitOfWork, issuer: str, uid: str) -> records.SocialAccount | None:

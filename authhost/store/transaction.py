@@ -7,22 +7,18 @@ takes them together (psycopg's pipeline mode); other drivers run each at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Engine, Executable, event
+from sqlalchemy import Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 
-from authhost.store.engine import was_ended
+from authhost.store.engine import BEGIN, TRANSACTION, is_new_statement, was_ended
+from authhost.store.prepared import PreparedStatement, Result, Statements
 
 if TYPE_CHECKING:
-    from sqlalchemy import CursorResult
     from sqlalchemy.engine.interfaces import ExecutionContext
-
-PIPELINE = "authhost_pipeline"
-"""The execution option with the pipeline of a connection."""
 
 
 class Sent:
@@ -43,17 +39,29 @@ class Sent:
 
 
 class Transaction:
-    """A transaction on one connection. Every statement runs at once."""
+    """A transaction on one connection. Every statement runs at once.
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    Statements run on the driver's cursor. An error of the driver is raised by
+    SQLAlchemy, as if it had run the statement: so it has SQLAlchemy's class,
+    and a dead connection is noticed.
+    """
+
+    def __init__(self, engine: Engine, statements: Statements) -> None:
+        self.connection = engine.connect().execution_options(**{TRANSACTION: self})
+        self._statements = statements
+        self._driver: Any = self.connection.connection
+        self._errors: Any = engine.dialect.loaded_dbapi.Error
         self._savepoints: list[str] = []
         """Those that the database has set, the innermost last."""
         self._names = 0
-        self._begin()
-
-    def _begin(self) -> None:
-        self.connection.begin()
+        self._error: Exception | None = None
+        """What SQLAlchemy is to raise."""
+        try:
+            self.connection.begin()
+            self._command(BEGIN.get(engine.dialect.name, "BEGIN"))
+        except BaseException:
+            self.connection.close()
+            raise
 
     @property
     def ended(self) -> bool:
@@ -65,19 +73,33 @@ class Transaction:
         """Whether a statement that fails undoes itself alone, so that one row needs no savepoint."""
         return self.connection.dialect.name != "postgresql"
 
-    def execute(self, statement: Executable, values: Mapping[str, Any]) -> CursorResult[Any]:
+    def execute(self, statement: Executable, values: Mapping[str, Any]) -> Result:
         """Run a statement, after all that were sent before it, and wait for its result."""
-        return self.connection.execute(statement, values)
+        prepared = self._statements.get(statement, values)
+        if prepared is None:
+            result = self.connection.execute(statement, values)
+            return Result(result.all() if result.returns_rows else (), result.rowcount)
+        return self._execute(prepared, prepared.bind(values))
+
+    def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
+        cursor = self._driver.cursor()
+        try:
+            cursor.execute(prepared.sql, parameters)
+            return prepared.result(cursor)
+        except self._errors as error:
+            self._raise(error, prepared.sql, parameters)
+            raise
+        finally:
+            cursor.close()
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
         """Run a statement whose result nobody waits for; its errors may be raised by a later statement."""
-        result = self.connection.execute(statement, values)
-        result.close()
-        return Sent(self, result.rowcount)
+        return Sent(self, self.execute(statement, values).rowcount)
 
     def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Send a statement once for each of the ``rows``."""
-        self.connection.execute(statement, rows)
+        for values in rows:
+            self.send(statement, values)
 
     def flush(self) -> None:
         """Wait until the database has done all that was sent."""
@@ -111,8 +133,22 @@ class Transaction:
         return True
 
     def _command(self, sql: str) -> None:
-        # SQLAlchemy's begin_nested takes three times as long, and this is on the path of every flow.
-        self.connection.exec_driver_sql(sql)
+        cursor = self._driver.cursor()
+        try:
+            cursor.execute(sql)
+        except self._errors as error:
+            self._raise(error, sql, ())
+            raise
+        finally:
+            cursor.close()
+
+    def _raise(self, error: Exception, sql: str, parameters: Any) -> None:
+        """Let SQLAlchemy raise an error of the driver."""
+        self._error = error
+        try:
+            self.connection.exec_driver_sql(sql, parameters)
+        finally:
+            self._error = None
 
     def commit(self) -> None:
         """Store everything."""
@@ -126,20 +162,31 @@ class Transaction:
         finally:
             self.connection.close()
 
+    def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
+        """Called before SQLAlchemy runs a statement; return True if this has run it."""
+        if self._error is not None:
+            raise self._error
+        return False
+
 
 @dataclass(slots=True)
 class _Waiting:
     """A statement as the driver takes it, and the savepoints that are set when it runs."""
 
-    sent: Sent
     sql: str
     parameters: Any
     savepoints: tuple[str, ...]
+    sent: Sent | None = None
     cursor: Any = None
+    many: bool = False
 
-    def start(self, driver: Any) -> None:
-        self.cursor = driver.cursor()
-        self.cursor.execute(self.sql, self.parameters)
+    def start(self, driver: Any, *, prepare: bool) -> None:
+        if self.cursor is None:
+            self.cursor = driver.cursor()
+        if self.many:
+            self.cursor.executemany(self.sql, self.parameters)
+        else:
+            self.cursor.execute(self.sql, self.parameters, prepare=prepare or None)
 
     @property
     def done(self) -> bool:
@@ -147,56 +194,43 @@ class _Waiting:
 
 
 class PipelinedTransaction(Transaction):
-    """A transaction on PostgreSQL through psycopg: what is sent waits for the next statement.
+    """A transaction on PostgreSQL through psycopg: what is sent waits for the next statement."""
 
-    SQLAlchemy compiles all statements. `take` is called in the place of the
-    driver's ``execute``: it keeps what is sent, and runs it before the next
-    statement, in one round trip.
-    """
-
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, engine: Engine, statements: Statements) -> None:
         self._waiting: list[_Waiting] = []
-        self._sending: Sent | None = None
-        self._last: _Waiting | None = None
-        """The sent statement that `flush` lets SQLAlchemy execute."""
         self._failure: Exception | None = None
         """The error of a sent statement, whose caller has gone on. All that follow fail with it."""
-        super().__init__(connection.execution_options(**{PIPELINE: self}))
+        super().__init__(engine, statements)
 
-    def _begin(self) -> None:
-        self._sending = Sent(self)
+    def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
+        last = self._wait_for(_Waiting(prepared.sql, parameters, tuple(self._savepoints)))
         try:
-            self.connection.begin()
+            return prepared.result(last.cursor)
         finally:
-            self._sending = None
+            last.cursor.close()
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
-        self._sending = sent = Sent(self)
-        try:
-            self.connection.execute(statement, values)
-        finally:
-            self._sending = None
+        prepared = self._statements.get(statement, values)
+        if prepared is None:
+            return super().send(statement, values)
+        sent = Sent(self)
+        self._send(_Waiting(prepared.sql, prepared.bind(values), tuple(self._savepoints), sent))
         return sent
 
-    def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
-        for values in rows:
-            self.send(statement, values)
-
     def _command(self, sql: str) -> None:
+        self._send(_Waiting(sql, None, tuple(self._savepoints)))
+
+    def _send(self, statement: _Waiting) -> None:
         if self._failure is not None:
-            raise self._failure
-        self._waiting.append(_Waiting(Sent(self), sql, None, tuple(self._savepoints)))
+            self._raise(self._failure, statement.sql, ())
+        self._waiting.append(statement)
 
     def flush(self) -> None:
         if self._failure is not None:
-            raise self._failure
+            self._raise(self._failure, "", ())
         if self._waiting:
-            # SQLAlchemy executes the last one: it wraps errors, and notices a dead connection.
-            self._last = last = self._waiting.pop()
-            try:
-                last.sent._rowcount = self.connection.exec_driver_sql(last.sql, last.parameters).rowcount
-            finally:
-                self._last = None
+            last = self._wait_for(self._waiting.pop(), sent=True)
+            last.cursor.close()
 
     def roll_back_to(self, name: str) -> bool:
         if name in self._savepoints:
@@ -214,60 +248,76 @@ class PipelinedTransaction(Transaction):
         super().close()
 
     def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
-        """Keep or run a statement in the place of SQLAlchemy; return False to let SQLAlchemy run it."""
-        if self._failure is not None:
-            raise self._failure
-        if self._sending is not None:
-            self._waiting.append(_Waiting(self._sending, sql, parameters, tuple(self._savepoints)))
-            return True
-        if not self._waiting:
-            return False
-        waiting, self._waiting = self._waiting, []
-        self._run(waiting, cursor, partial(cursor.executemany if many else cursor.execute, sql, parameters))
-        return True
+        error = self._error or self._failure
+        if error is None and self._waiting:
+            error = self._run(_Waiting(sql, parameters, tuple(self._savepoints), cursor=cursor, many=many))
+            if error is None:
+                return True
+        if error is not None:
+            raise error
+        return False
 
-    def _run(self, waiting: list[_Waiting], cursor: Any, last: Callable[[], Any]) -> None:
-        """Run what waits, and then the ``last`` one, in one round trip."""
-        driver, failures = cursor.connection, list[Exception]()
+    def _wait_for(self, last: _Waiting, *, sent: bool = False) -> _Waiting:
+        """Run what waits and then ``last``, in one round trip; return ``last``.
+
+        ``sent`` says that the caller of ``last`` has gone on, too.
+        """
+        error = self._failure or self._run(last, sent=sent)
+        if error is not None:
+            self._raise(error, last.sql, ())
+        return last
+
+    def _run(self, last: _Waiting, *, sent: bool = False) -> Exception | None:
+        batch, self._waiting = [*self._waiting, last], []
+        errors = self._errors_of(batch)
+        for each in batch:
+            if each.done and each.sent is not None:
+                each.sent._rowcount = each.cursor.rowcount
+            if each is not last and each.cursor is not None:
+                each.cursor.close()
+        if not errors:
+            return None
+        failed = next((each for each in batch if not each.done), last)
+        if failed is not last or sent:
+            self._failure = errors[0]
+        self._savepoints = list(failed.savepoints)
+        return errors[0]
+
+    def _errors_of(self, batch: list[_Waiting]) -> list[Exception]:
+        """Run statements in one round trip; return the errors, the first of which causes the others."""
+        driver, errors = self._driver.driver_connection, list[Exception]()
+        new = [is_new_statement(self._driver, each.sql) for each in batch]
         try:
+            if len(batch) == 1 and not new[0]:
+                batch[0].start(driver, prepare=False)
+                return errors
             with driver.pipeline():
                 try:
-                    for each in waiting:
-                        each.start(driver)
-                    last()
-                except Exception as error:  # an answer that came early, or a value that cannot be sent
-                    failures.append(error)
-        except Exception as error:
-            failures.append(error)
-        failed = next((each for each in waiting if not each.done), self._last if failures else None)
-        for each in waiting:
-            if each.done:
-                each.sent._rowcount = each.cursor.rowcount
-            if each.cursor is not None:
-                each.cursor.close()
-        if failures:
-            if failed is not None:
-                self._failure = failures[0]
-                self._savepoints = list(failed.savepoints)
-            raise failures[0]
+                    for each, prepare in zip(batch, new, strict=True):
+                        each.start(driver, prepare=prepare)
+                except self._errors as error:  # an answer that came early
+                    errors.append(error)
+        except self._errors as error:
+            errors.append(error)
+        return errors
 
 
-def pipeline_statements(engine: Engine) -> None:
-    """Let `PipelinedTransaction` take over the statements of its connections."""
+def watch_statements(engine: Engine) -> None:
+    """Let the transactions of an engine see the statements that SQLAlchemy runs on their connections."""
 
     @event.listens_for(engine, "do_execute")
     def on_execute(cursor: Any, sql: str, parameters: Any, context: ExecutionContext) -> bool:
-        transaction = context.execution_options.get(PIPELINE)
+        transaction = context.execution_options.get(TRANSACTION)
         return transaction is not None and transaction.take(cursor, sql, parameters)
 
     @event.listens_for(engine, "do_executemany")
     def on_executemany(cursor: Any, sql: str, parameters: Any, context: ExecutionContext) -> bool:
-        transaction = context.execution_options.get(PIPELINE)
+        transaction = context.execution_options.get(TRANSACTION)
         return transaction is not None and transaction.take(cursor, sql, parameters, many=True)
 
     @event.listens_for(engine, "do_execute_no_params")
     def on_execute_no_params(cursor: Any, sql: str, context: ExecutionContext) -> bool:
-        transaction = context.execution_options.get(PIPELINE)
+        transaction = context.execution_options.get(TRANSACTION)
         return transaction is not None and transaction.take(cursor, sql, None)
 
 

@@ -10,11 +10,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Insert, Row, Select, Table, insert
+from sqlalchemy import Connection, Executable, Insert, Table, insert
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import PLUGIN_FAILURES, AuthError, Conflict, HostClosed, UnitOfWorkClosed
 from authhost.store.engine import is_deadlock
+from authhost.store.prepared import Row
 from authhost.store.transaction import Sent, Transaction
 
 if TYPE_CHECKING:
@@ -167,26 +168,20 @@ class UnitOfWork:
         """Whether nothing was written or queued in this unit so far."""
         return self._transaction is None and not self.queued and not self.callbacks
 
-    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
         """All rows of a statement: within the transaction if one is open, else by itself."""
         self.check_open()
         if self._transaction is None:
             return self.database.read(statement, values)
-        return self._transaction.execute(statement, values).all()
-
-    def first(self, statement: Select[Any], values: Mapping[str, Any]) -> Sequence[Any] | None:
-        """The first row of a SELECT that every request runs, or None."""
-        if self._transaction is None:
-            return self.database.first(statement, values)
-        return self._transaction.execute(statement, values).first()
+        return self._transaction.execute(statement, values).rows
 
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
         """Run a writing statement; return the number of rows that it met."""
         return self.transaction.execute(statement, values).rowcount
 
-    def write_returning(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row[Any]]:
+    def write_returning(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
         """Run a writing statement; return the rows that it returns."""
-        return self.transaction.execute(statement, values).all()
+        return self.transaction.execute(statement, values).rows
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
         """Run a writing statement without waiting for its result, which the returned object fetches.
