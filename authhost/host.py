@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -32,6 +33,10 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+
+MOVED_TO_SERVICES = frozenset(
+    {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
+)
 
 
 def utc_now() -> datetime:
@@ -154,6 +159,13 @@ class AuthHost:
     def reader(self) -> Engine:
         """The same engine for reading only: its connections begin no transaction."""
         return self.services.database.reader
+
+    def __getattr__(self, name: str) -> Any:
+        """The former places of the parts of a host, until version 0.4."""
+        if name in MOVED_TO_SERVICES:
+            warnings.warn(f"host.{name} is host.services.{name} now", DeprecationWarning, stacklevel=2)
+            return getattr(self.services, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @cached_property
     def migrations(self) -> dict[str, str]:
