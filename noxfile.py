@@ -94,10 +94,11 @@ MERMAID = "11.12.1"
 
 @nox.session(tags=["all"])
 def lint(session: nox.Session) -> None:
-    """Style of all code."""
-    session.install("ruff>=0.12")
+    """Style of all code, and which module may import which (`tool.importlinter` in pyproject.toml)."""
+    session.install("ruff>=0.12", "import-linter>=2.17", *DISTRIBUTIONS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo")
 
 
 @nox.session(tags=["all"])

@@ -9,6 +9,9 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
+EMAIL_LENGTH = 254
+"""The most characters of an e-mail address (RFC 5321, section 4.5.3.1, less the angle brackets)."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:

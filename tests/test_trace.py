@@ -8,10 +8,10 @@ import pytest
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 
 from authhost.errors import Vetoed
+from authhost.pluginhost.trace import TracedHook
 from authhost.testing import PASSWORD, Browser
 from authhost.testing.life import Life
 from authhost.testing.sequences import diagram, sequences
-from authhost.trace import TracedHook
 
 
 class Failing:

@@ -12,7 +12,7 @@ from authhost.cli.output import emit, json_option
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from authhost.check import Problem
+    from authhost.cli.checks import Problem
 
 LEVELS = ("error", "warning", "hint")
 
@@ -46,8 +46,8 @@ def check(operator: Operator, as_json: bool) -> None:
 
 def _found(operator: Operator) -> list[Problem]:
     """All findings, as far as one can get."""
-    from authhost.check import environment_problems, name_problems, problems, settings_problems
-    from authhost.discovery import installed
+    from authhost.cli.checks import environment_problems, name_problems, problems, settings_problems
+    from authhost.pluginhost.discovery import installed
 
     found: list[Problem] = []
     try:
@@ -68,7 +68,7 @@ def _found(operator: Operator) -> list[Problem]:
 
 def _as_problem(error: ConfigurationError) -> Problem:
     """The host does not start: what is wrong, and behind the semicolon what to do."""
-    from authhost.check import Problem
+    from authhost.cli.checks import Problem
 
     problem, _, do = str(error).partition("; ")
     return Problem("error", problem, do or "correct it; until then no host starts")

@@ -12,7 +12,7 @@ from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
 
 if TYPE_CHECKING:
-    from authhost.reference import HookReference
+    from authhost.pluginhost.reference import HookReference
 
 
 @click.command("hooks")
@@ -30,8 +30,8 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
       authhost hooks user_logged_in --json | jq -r .example
     """
-    from authhost.discovery import SPEC_ARGUMENTS
-    from authhost.reference import places, reference, references
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+    from authhost.pluginhost.reference import places, reference, references
 
     if name is not None and name not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
@@ -48,7 +48,7 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
 
 def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
-    from authhost.discovery import SPEC_ARGUMENTS
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 
     return {
         "hook": each.name,
@@ -81,7 +81,7 @@ def _show(each: HookReference, plugins: list[str]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from authhost.reference import IN_FLOWS, places
+    from authhost.pluginhost.reference import IN_FLOWS, places
 
     def code(text: str) -> Syntax:
         return Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True)

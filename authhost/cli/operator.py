@@ -12,8 +12,8 @@ import click
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from authhost.discovery import PluginRecord, PluginRegistry
     from authhost.host import AuthHost
+    from authhost.pluginhost.discovery import PluginRecord, PluginRegistry
     from authhost.settings import Settings
 
 CONFIG = "authhost.toml"
@@ -63,7 +63,7 @@ class Operator:
     def registry(self) -> PluginRegistry:
         """The plugins alone."""
         if self._registry is None:
-            from authhost.discovery import PluginRegistry
+            from authhost.pluginhost.discovery import PluginRegistry
 
             self._registry = PluginRegistry(self.settings(any_secret=True), {})
             self._warn_of_names(self._registry.records)

@@ -15,7 +15,7 @@ from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
 
 if TYPE_CHECKING:
-    from authhost.discovery import PluginRecord
+    from authhost.pluginhost.discovery import PluginRecord
     from authhost.testing.conformance import Report, Verdict
 
 FIRST_RESULT = frozenset({"deliver_message"})
@@ -72,7 +72,7 @@ def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
 
     Example: authhost plugins why user_logged_in
     """
-    from authhost.discovery import SPEC_ARGUMENTS
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 
     if hook not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
@@ -100,7 +100,7 @@ def _why(implementation: Any) -> str:
 
 
 def _failure(hook: str, required: bool) -> str:
-    from authhost.discovery import GUARDED, VETOES
+    from authhost.pluginhost.implementations import GUARDED, VETOES
 
     if hook in VETOES:
         return "refuses the flow"

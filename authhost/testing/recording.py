@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from authhost_hookspecs import Message, hookimpl
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
 
 MAILBOX = "authhost-mailbox"
 """The name of the mailbox among the plugins of the kit's own hosts."""

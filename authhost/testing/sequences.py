@@ -9,11 +9,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import NamedTuple
 
+from authhost.pluginhost.trace import TracedHook
 from authhost.testing.life import SETTINGS, Life, Step
 from authhost.testing.openid import LocalProvider
 from authhost.testing.recording import MAILBOX, Mailbox
 from authhost.testing.stage import Clock, open_host
-from authhost.trace import TracedHook
 
 LEAVING = ": leave"
 

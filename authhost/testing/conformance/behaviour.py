@@ -13,16 +13,9 @@ from uuid import UUID
 
 from authhost_hookspecs import Message, Refused, StopFlow
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
-from authhost.errors import InvalidCredentials
-from authhost.guard import (
-    AFTER_COMMIT,
-    FAILURES,
-    UnusableResult,
-    check_delivered,
-    check_nothing,
-    check_ran,
-)
+from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
+from authhost.pluginhost.guard import AFTER_COMMIT, UnusableResult, check_delivered, check_nothing, check_ran
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -249,8 +242,8 @@ def _at(trial: Trial, hours: int) -> Iterator[Fault]:
                     values["user"] = None
                 given = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
                 try:
-                    getattr(host.hooks, hook)(request, **given)
-                except (Refused, StopFlow, *FAILURES):
+                    getattr(host.services.hooks, hook)(request, **given)
+                except (Refused, StopFlow, *PLUGIN_FAILURES):
                     pass  # a veto, or seen below
             for call in watched.calls:
                 for fault in _later(call, trial):

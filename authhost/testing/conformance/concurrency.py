@@ -18,9 +18,9 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.discovery import GUARDED, VETOES
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES
 from authhost.host import AuthHost
+from authhost.pluginhost.implementations import GUARDED, VETOES
 from authhost.request import Request
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.subject import Subject
@@ -71,7 +71,7 @@ class _Use:
         sys.settrace(self._trace)
         try:
             self.function(*given.values())
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             self.error = error
         finally:
             sys.settrace(None)

@@ -16,8 +16,7 @@ import authhost_hookspecs as contract
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.subject import Subject
 from authhost.testing.conformance.trial import Trial, quiet
@@ -50,7 +49,7 @@ def accepted(trial: Trial) -> Iterator[Fault]:
                 )
     except ConfigurationError as error:
         yield Fault(str(error))
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield Fault(f"the host does not start with it: {type(error).__name__}: {error}")
 
 
@@ -212,7 +211,7 @@ def _commands(register: Any) -> Iterator[Fault]:
 
     try:
         commands = register()
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield Fault(f"failed: {type(error).__name__}: {error}", "register_commands")
         return
     if not isinstance(commands, list | tuple):
@@ -228,7 +227,7 @@ def _commands(register: Any) -> Iterator[Fault]:
 def _providers(register: Any) -> Iterator[Fault]:
     try:
         providers = list(register())
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield Fault(f"failed: {type(error).__name__}: {error}", "register_providers")
         return
     for each in providers:
@@ -242,7 +241,7 @@ def _checks(register: Any, host: Any) -> Iterator[Fault]:
             for each in function(host):
                 if not isinstance(each, contract.Finding):
                     yield Fault(f"finds a {type(each).__name__}, which is no Finding", "register_checks")
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield Fault(f"failed: {type(error).__name__}: {error}", "register_checks")
 
 

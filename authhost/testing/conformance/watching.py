@@ -16,10 +16,11 @@ from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES
 from authhost.host import AuthHost
-from authhost.request import Callback, Request
+from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.store.unit_of_work import Callback
 from authhost.testing.conformance.process import changes, state, written
 from authhost.testing.conformance.subject import Subject
 
@@ -123,10 +124,10 @@ class Watched:
             if not returned:
                 try:
                     result = yield
-                except FAILURES as error:
+                except PLUGIN_FAILURES as error:
                     try:
                         step(generator.throw, error)
-                    except FAILURES as same:
+                    except PLUGIN_FAILURES as same:
                         call.error = None if same is error else call.error  # not its own
                         raise
                 else:
@@ -146,7 +147,7 @@ class Watched:
         started = perf_counter_ns()
         try:
             yield
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             call.error = None if isinstance(error, Refused | StopFlow) else error
             raise
         finally:
@@ -177,7 +178,7 @@ def _timed(call: Call, callback: Callable[[], None]) -> Callable[[], None]:
         started = perf_counter_ns()
         try:
             callback()
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             call.later_error = error
             raise
         finally:
