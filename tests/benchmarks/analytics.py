@@ -25,11 +25,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from authhost_analytics.events import TIMED
-from authhost_analytics.figures import as_document
-from authhost_analytics.persons import pseudonyms
-from authhost_analytics.reading import figures
-from authhost_analytics.rolling import roll_up
+from authhost_analytics.events import EXACT_SECOND_EVENTS
+from authhost_analytics.pseudonyms import pseudonym_pair
+from authhost_analytics.queries import read_report
+from authhost_analytics.report import as_document
+from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.sketches import COHORT_STANDARD_ERROR, STANDARD_ERROR
 from authhost_analytics.spans import Span
@@ -230,7 +230,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             person = before = cohort = None
             if user is not None:
                 if user not in known:
-                    known[user] = pseudonyms(host.keyed_hash, month, UUID(int=user))
+                    known[user] = pseudonym_pair(host.keyed_hash, month, UUID(int=user))
                 person, before = known[user]
                 if event in ("user_logged_in", "user_signed_up"):
                     cohort = monday[_week(year.joined[user])]
@@ -238,7 +238,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             rows.append(
                 {
                     "hour": hour,
-                    "second": rest if event in TIMED else 0,
+                    "second": rest if event in EXACT_SECOND_EVENTS else 0,
                     "event": event,
                     "flow": flow,
                     "outcome": outcome,
@@ -357,14 +357,14 @@ def main() -> None:
         ("roll up", float(seconds["roll up"]), "day by day"),
     ]
     last = DATES[-1]
-    took, found = timed(lambda: as_document(figures(host, Span(FIRST, last))))
+    took, found = timed(lambda: as_document(read_report(host, Span(FIRST, last))))
     rows.append(("report of the year, by day", took, ""))
     for label, span, by in (
         ("report of the year, by week and provider", Span(FIRST, last, "week"), ("provider",)),
         ("report of the last month, by hour", Span(last - timedelta(days=29), last, "hour"), ("event",)),
         ("report of the last week, by day", Span(last - timedelta(days=6), last), ("event",)),
     ):
-        took, _ = timed(lambda span=span, by=by: figures(host, span, by))
+        took, _ = timed(lambda span=span, by=by: read_report(host, span, by))
         rows.append((label, took, ""))
     wrong, off = check(found, year.truth)
     engine.dispose()
