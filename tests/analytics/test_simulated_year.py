@@ -26,9 +26,9 @@ def test_all_counts_of_a_simulated_year_are_correct(database_url):
     assert found["wrong"] == []
     assert found["events"] >= 12000
     assert {what for what, numbers, _ in found["off"] if numbers > 10} == {
-        "people by day",
-        "people by week",
-        "people by month",
+        "unique users by day",
+        "unique users by week",
+        "unique users by month",
         "cohorts",
     }
     assert "12,000 of 12,000" in done.stderr
