@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 from authhost_analytics.sketches import (
@@ -57,6 +60,33 @@ def test_a_sketch_holds_no_pseudonym_and_salts_differ():
     assert person.to_bytes(8, "big") not in first
     assert person.to_bytes(8, "little") not in first
     assert add_to_sketch(None, LOG2_REGISTERS, b"t" * 16, [person])[0] != first
+
+
+@pytest.mark.parametrize(
+    ("count", "digest"),
+    [
+        (5, "c9a9e20ae982e22b"),
+        (500, "4091920f7dcc54cb"),
+        (20_000, "e1634939aea1d66b"),
+    ],
+)
+def test_stored_sketches_can_be_continued(count, digest):
+    """A change of the library's hash or format would make stored sketches useless."""
+    sketch, _ = add_to_sketch(None, COHORT_LOG2_REGISTERS, SALT, range(count))
+    assert hashlib.sha256(sketch).hexdigest()[:16] == digest
+
+
+def test_numpy_is_not_needed():
+    code = """
+import sys
+sys.modules["numpy"] = None
+from authhost_analytics.sketches import add_to_sketch
+sketch, _ = add_to_sketch(None, 12, b"s" * 16, range(1000))
+print(add_to_sketch(sketch, 12, b"s" * 16, range(500, 2000))[1])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    sketch, _ = add_to_sketch(None, 12, SALT, range(1000))
+    assert int(done.stdout) == add_to_sketch(sketch, 12, SALT, range(500, 2000))[1]
 
 
 def test_a_week_across_two_months(host, clock):

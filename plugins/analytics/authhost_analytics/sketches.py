@@ -11,8 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from datasketches import hll_sketch, tgt_hll_type
-
 LOG2_REGISTERS, COHORT_LOG2_REGISTERS = 14, 12
 """The binary logarithm of the number of registers."""
 STANDARD_ERROR, COHORT_STANDARD_ERROR = 0.0065, 0.013
@@ -27,6 +25,10 @@ def add_to_sketch(
 
     ``None`` stands for an empty sketch. Adding a user twice changes nothing.
     """
+    # The package `datasketches` imports numpy for features that are not used here; its extension module
+    # does not. The import is inside the function because reports read counts only.
+    from _datasketches import hll_sketch, tgt_hll_type  # type: ignore[import-not-found]
+
     new = hll_sketch(log2_registers, tgt_hll_type.HLL_4) if sketch is None else hll_sketch.deserialize(sketch)
     for pseudonym in pseudonyms:
         new.update(_salted(salt, pseudonym))
