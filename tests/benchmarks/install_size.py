@@ -68,7 +68,7 @@ def _pip(command: str, *arguments: str) -> None:
 
 
 def rows() -> list[dict[str, Any]]:
-    """A row for each distribution, with MB as floats and the largest dependencies as text."""
+    """Return a row for each distribution: MB as floats, and the largest dependencies with their MB."""
     made = []
     with TemporaryDirectory() as temporary:
         wheels = Path(temporary) / "wheels"
@@ -82,19 +82,23 @@ def rows() -> list[dict[str, Any]]:
                     "distribution": name,
                     "MB own": round(own / MEGABYTE, 2),
                     "MB with dependencies": round((own + sum(found.values())) / MEGABYTE, 1),
-                    "largest dependencies": ", ".join(
-                        f"{each} {found[each] / MEGABYTE:.1f}" for each in largest
-                    ),
+                    "largest dependencies": {each: round(found[each] / MEGABYTE, 1) for each in largest},
                 }
             )
     return made
+
+
+def as_text(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row of a table: the largest dependencies as one text."""
+    largest = row["largest dependencies"]
+    return {**row, "largest dependencies": ", ".join(f"{name} {size}" for name, size in largest.items())}
 
 
 def measure(options: Options) -> Report:
     """The same as a group of ``run.py``. ``options`` change nothing: there is one round."""
     from common import Report
 
-    return Report("Install size", NOTE, rows())
+    return Report("Install size", NOTE, [as_text(row) for row in rows()])
 
 
 def main() -> None:
@@ -110,7 +114,7 @@ def main() -> None:
     print("| " + " | ".join(found[0]) + " |")
     print("| " + " | ".join("---" for _ in found[0]) + " |")
     for row in found:
-        print("| " + " | ".join(str(value) for value in row.values()) + " |")
+        print("| " + " | ".join(str(value) for value in as_text(row).values()) + " |")
 
 
 if __name__ == "__main__":
