@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Self
 from uuid import UUID
 
@@ -37,6 +38,10 @@ from authhost.store.expired import delete_expired
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
 )
+
+
+def _runs_in_flows(hooks: Iterable[str]) -> bool:
+    return any(not hook.startswith("register_") for hook in hooks)
 
 
 def utc_now() -> datetime:
@@ -73,6 +78,8 @@ class AuthHost:
         background: bool = True,
     ) -> None:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
+        if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
+            import_module("sqlalchemy.orm")  # for `Request.db`: no plugin's hook shall wait for the import
         self.services = Services(
             host=self,
             settings=settings,
