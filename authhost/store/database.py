@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection
 
-from authhost.store.engine import is_new_statement, make_reader, transactional
+from authhost.store.engine import is_prepared_now, make_reader, transactional
 from authhost.store.prepared import Row, Statements
 from authhost.store.transaction import PipelinedTransaction, Transaction, can_pipeline, watch_statements
 
@@ -51,12 +51,12 @@ class Database:
         return self._read(statement, values)
 
     def _run(self, connection: PoolProxiedConnection, cursor: Any, sql: str, parameters: Any) -> None:
-        if not self._pipelines or not is_new_statement(connection, sql):
+        if not self._pipelines or not is_prepared_now(connection, sql):
             cursor.execute(sql, parameters)
             return
         driver: Any = connection.driver_connection
         with driver.pipeline():
-            cursor.execute(sql, parameters, prepare=True)
+            cursor.execute(sql, parameters)
 
     def _read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
         with self.reader.connect() as connection:

@@ -24,7 +24,7 @@ ENDING = 1213
 """MariaDB's code of a deadlock; unlike a lock that was waited for too long it ends the whole transaction."""
 ENDED = "authhost_ended"
 LAST_USED = "authhost_last_used"
-PREPARED = "authhost_prepared"
+COUNTS = "authhost_counts"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
 TRANSACTIONAL = "authhost_transactional"
@@ -156,19 +156,23 @@ def _test_idle_connections(engine: Engine) -> None:
             raise DisconnectionError("the server has closed the connection") from error
 
 
-def is_new_statement(connection: Any, sql: str) -> bool:
-    """Whether a pooled connection of psycopg has not prepared a statement for the server yet; it will have.
+def is_prepared_now(connection: Any, sql: str) -> bool:
+    """Count a statement of a pooled connection of psycopg; return whether psycopg prepares it this time.
 
-    psycopg prepares a statement on its own, in a round trip of its own, unless
-    it runs in a pipeline.
+    It does so once the statement has run ``prepare_threshold`` times, and spends
+    a round trip on it unless the statement runs in a pipeline.
     """
-    if connection.driver_connection.prepare_threshold is None:
+    threshold = connection.driver_connection.prepare_threshold
+    if threshold is None:
         return False
-    known: set[str] = connection.info.setdefault(PREPARED, set())
-    if sql in known:
-        return False
-    known.add(sql)
-    return True
+    counts: dict[str, int] = connection.info.setdefault(COUNTS, {})
+    counts[sql] = count = counts.get(sql, 0) + 1
+    return bool(count == threshold + 1)
+
+
+def forget_counts(connection: Any) -> None:
+    """Begin to count anew: psycopg drops its prepared statements with a rollback."""
+    connection.info.pop(COUNTS, None)
 
 
 def _has_input(connection: Any) -> bool:

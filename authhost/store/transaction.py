@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 
-from authhost.store.engine import BEGIN, TRANSACTION, is_new_statement, was_ended
+from authhost.store.engine import BEGIN, TRANSACTION, forget_counts, is_prepared_now, was_ended
 from authhost.store.prepared import PreparedStatement, Result, Statements
 
 if TYPE_CHECKING:
@@ -183,13 +183,18 @@ class _Waiting:
     cursor: Any = None
     many: bool = False
 
-    def start(self, driver: Any, *, prepare: bool) -> None:
+    def start(self, driver: Any) -> None:
         if self.cursor is None:
             self.cursor = driver.cursor()
         if self.many:
             self.cursor.executemany(self.sql, self.parameters)
         else:
-            self.cursor.execute(self.sql, self.parameters, prepare=prepare or None)
+            self.cursor.execute(self.sql, self.parameters, prepare=None if self.may_be_prepared else False)
+
+    @property
+    def may_be_prepared(self) -> bool:
+        """A command such as SAVEPOINT gains nothing, and may be needed when psycopg's cache is wrong."""
+        return self.parameters is not None
 
     @property
     def done(self) -> bool:
@@ -238,7 +243,16 @@ class PipelinedTransaction(Transaction):
     def roll_back_to(self, name: str) -> bool:
         if name in self._savepoints:
             self._failure = None
-        return super().roll_back_to(name)
+        if not super().roll_back_to(name):
+            return False
+        # psycopg may think that statements of the failed batch are prepared, which never reached the server.
+        # It forgets them when it reads the answer to a rollback, so nothing else may be sent along.
+        forget_counts(self._driver)
+        try:
+            self.flush()
+        except DBAPIError:
+            return False
+        return True
 
     def commit(self) -> None:
         self._command("COMMIT")
@@ -248,6 +262,8 @@ class PipelinedTransaction(Transaction):
     def close(self) -> None:
         self._waiting.clear()
         self._failure = None
+        if self.connection.in_transaction() and not self.connection.invalidated:
+            forget_counts(self._driver)
         super().close()
 
     def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
@@ -273,6 +289,7 @@ class PipelinedTransaction(Transaction):
     def _run(self, last: _Waiting, *, sent: bool = False) -> Exception | None:
         batch, self._waiting = [*self._waiting, last], []
         errors = self._errors_of(batch)
+        failed = next((each for each in batch if not each.done), last)
         for each in batch:
             if each.done and each.sent is not None:
                 each.sent._rowcount = each.cursor.rowcount
@@ -280,7 +297,6 @@ class PipelinedTransaction(Transaction):
                 each.cursor.close()
         if not errors:
             return None
-        failed = next((each for each in batch if not each.done), last)
         if failed is not last or sent:
             self._failure = errors[0]
         self._savepoints = list(failed.savepoints)
@@ -289,15 +305,15 @@ class PipelinedTransaction(Transaction):
     def _errors_of(self, batch: list[_Waiting]) -> list[Exception]:
         """Run statements in one round trip; return the errors, the first of which causes the others."""
         driver, errors = self._driver.driver_connection, list[Exception]()
-        new = [is_new_statement(self._driver, each.sql) for each in batch]
+        prepared = [each.may_be_prepared and is_prepared_now(self._driver, each.sql) for each in batch]
         try:
-            if len(batch) == 1 and not new[0]:
-                batch[0].start(driver, prepare=False)
+            if len(batch) == 1 and not prepared[0]:
+                batch[0].start(driver)
                 return errors
             with driver.pipeline():
                 try:
-                    for each, prepare in zip(batch, new, strict=True):
-                        each.start(driver, prepare=prepare)
+                    for each in batch:
+                        each.start(driver)
                 except self._errors as error:  # an answer that came early
                     errors.append(error)
         except self._errors as error:
