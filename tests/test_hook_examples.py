@@ -17,7 +17,7 @@ from authhost.discovery import SPEC_ARGUMENTS, PluginRegistry
 from authhost.errors import ConfigurationError
 from authhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
-from authhost.testing.life import SETTINGS, Life
+from authhost.testing.scenario import SETTINGS, Scenario
 
 PACKAGE = "authhost_doorbell"
 REVISION = f"""
@@ -91,11 +91,11 @@ def host(examples, database_url):
 
 def test_all_examples_live_through_every_flow(examples, host, caplog):
     host, mailbox, provider = host
-    life = Life(host, mailbox, provider)
-    life.live()
+    scenario = Scenario(host, mailbox, provider)
+    scenario.run()
     host.close()
-    assert life.ended_by is None
-    assert not any(step.decided for step in life.steps)
+    assert scenario.stopped_after is None
+    assert not any(step.ended_by_plugin for step in scenario.steps)
     assert "failed" not in caplog.text
     assert "not stored" not in caplog.text
     stats = host.plugin_stats()

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from authhost.cli.main import cli
-from authhost.testing.conformance.packaging import OWN_COMMANDS
+from authhost.testing.conformance.checks.declarations import HOST_COMMANDS
 
 COMMAND = [sys.executable, "-m", "authhost.cli", "plugins"]
 
@@ -166,4 +166,4 @@ def test_time():
 
 
 def test_the_suite_knows_the_hosts_own_commands():
-    assert set(cli.commands) == OWN_COMMANDS
+    assert set(cli.commands) == HOST_COMMANDS

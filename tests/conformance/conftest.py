@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from authhost.testing import LocalProvider
-from authhost.testing.conformance import Subject
-from authhost.testing.conformance.trial import Trial
+from authhost.testing.conformance import PluginUnderTest
+from authhost.testing.conformance.context import CheckContext
 
 
 @pytest.fixture(scope="module")
@@ -20,14 +20,16 @@ def provider():
 @pytest.fixture(scope="module")
 def without(provider, tmp_path_factory):
     """A life without any plugin is the same for all."""
-    return Trial(Subject("faulty", None), tmp_path_factory.mktemp("without"), provider).without
+    return CheckContext(
+        PluginUnderTest("faulty", None), tmp_path_factory.mktemp("without"), provider
+    ).without_plugin
 
 
 @pytest.fixture
 def trial(provider, without, tmp_path):
     def make(plugin):
-        made = Trial(Subject("faulty", plugin), tmp_path, provider)
-        made._without = without
+        made = CheckContext(PluginUnderTest("faulty", plugin), tmp_path, provider)
+        made._without_plugin = without
         return made
 
     return make

@@ -25,7 +25,7 @@ class WrapperWrites:
     @hookimpl(wrapper=True)
     def user_logged_in(self):
         yield
-        (Path(tempfile.gettempdir()) / "authhost-hidden.txt").write_text("in")
+        (Path(tempfile.gettempdir()) / f"authhost-hidden-{os.getpid()}.txt").write_text("in")
 
 
 class WrapperChanges:
@@ -65,7 +65,7 @@ class Cancels:
 class OpensByNumber:
     @hookimpl
     def user_logged_in(self, user):
-        path = Path(tempfile.gettempdir()) / "authhost-hidden.txt"
+        path = Path(tempfile.gettempdir()) / f"authhost-hidden-{os.getpid()}.txt"
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY))
 
 

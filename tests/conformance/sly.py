@@ -17,7 +17,7 @@ from sqlalchemy import text
 from conformance.faulty import Tabled, notes
 
 log = logging.getLogger(__name__)
-FILE = Path(tempfile.gettempdir()) / "authhost-sly.txt"
+FILE = Path(tempfile.gettempdir()) / f"authhost-sly-{os.getpid()}.txt"
 
 
 # The process.

@@ -11,9 +11,9 @@ import sys
 import pytest
 
 from authhost import AuthHost
-from authhost.testing.conformance import subject_of
-from authhost.testing.conformance.run import run
-from authhost.testing.conformance.trial import Trial
+from authhost.testing.conformance import find_plugin
+from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.runner import run_check
 from conformance import sly
 
 LOCK = "user_logged_in: holds a lock while it uses the request"
@@ -22,23 +22,23 @@ SLY = [
     (sly.ChangesFolder, "process", "user_logged_in: changes the working folder"),
     (sly.SetsLevel, "process", "host_started: changes the logger root"),
     (sly.Silences, "process", "user_logged_in: changes the logger authhost.plugins"),
-    (sly.Patches, "process", "changes authhost.testing.stage.StagedHost.request"),
-    (sly.LeavesThread, "process", "runs on after the host; end it in host_stopping"),
+    (sly.Patches, "process", "changes authhost.testing.host.TemplateDatabaseHost.request"),
+    (sly.LeavesThread, "process", "still runs after the host has closed; end it in host_stopping"),
     (sly.EndsProcess, "failures", "email_changed: raised SystemExit: os._exit(0) ends the whole process"),
-    (sly.LateAndSlow, "times", "user_logged_in: a callback of request.on_commit takes 1"),
+    (sly.LateAndSlow, "times", "user_logged_in: a callback of request.on_commit takes at least 1"),
     (sly.FailsLateForNobody, "edges", "flow_refused: a callback of request.on_commit raised AttributeError"),
     (sly.ReturnsVeto, "outcomes", "before_login: it returned a bool; a veto raises Refused"),
     (sly.ReturnsCoroutine, "outcomes", "user_logged_in: it returned a coroutine, whose body does not run"),
     (sly.MarksRequest, "arguments", "user_logged_in: changes its argument request"),
     (sly.WritesToHost, "outcomes", "user_logged_in: writes to the host's own table authhost_user"),
-    (sly.BelievesAddress, "outcomes", "pre_social_login: gives the account of an address"),
-    (sly.ChangesOutside, "rollback", "what is written to authhost_faulty_note.text survives a rollback"),
+    (sly.BelievesAddress, "outcomes", "pre_social_login: logs in to the account that owns an address"),
+    (sly.ChangesOutside, "rollback", "values written to authhost_faulty_note.text survive a rollback"),
     (sly.ReadsOtherHost, "hosts", "user_signed_up: uses the database of another host"),
     (sly.LocksInOneLine, "threads", LOCK),
-    (sly.LosesCounts, "threads", "user_logged_in: loses counts of logins where two calls overlap"),
+    (sly.LosesCounts, "threads", "user_logged_in: loses counts of logins when two calls overlap"),
     (sly.Iterates, "threads", "user_logged_in: raised RuntimeError: dictionary changed size"),
-    (sly.KeepsUser, "threads", "before_login: keeps its argument user as current"),
-    (sly.KeepsNumbers, "threads", "begun still has id(request)"),
+    (sly.KeepsUser, "threads", "before_login: stores its argument user as current"),
+    (sly.KeepsNumbers, "threads", "begun still holds id(request)"),
     (sly.WritesToken, "secrets", f"a provider's token is written to {sly.FILE}"),
     (sly.LogsPart, "secrets", "the key of a message is logged"),
     (sly.LogsExtra, "secrets", "a provider's token is logged"),
@@ -63,7 +63,7 @@ def process(monkeypatch):
     ("kind", "check", "message"), SLY, ids=[f"{kind.__name__}-{check}" for kind, check, _ in SLY]
 )
 def test_a_sly_fault_is_named(trial, kind, check, message, capsys):
-    verdict = run(check, trial(kind()))
+    verdict = run_check(check, trial(kind()))
     assert verdict.outcome == "failed", verdict
     found = [fault for fault in verdict.faults if message in str(fault)]
     assert found, verdict
@@ -73,19 +73,19 @@ def test_a_sly_fault_is_named(trial, kind, check, message, capsys):
 
 
 def test_a_deliverer_may_deliver_into_a_file(trial):
-    verdict = run("secrets", trial(sly.MailsToFile()))
+    verdict = run_check("secrets", trial(sly.MailsToFile()))
     assert (verdict.outcome, [fault.note for fault in verdict.faults]) == ("passed", [True])
 
 
 def test_a_deliverer_is_told_to_seal_the_links_that_it_keeps(trial):
-    verdict = run("secrets", trial(sly.StoresLink()))
+    verdict = run_check("secrets", trial(sly.StoresLink()))
     assert verdict.outcome == "passed"
     assert [fault.note for fault in verdict.faults] == [True]
-    assert "seal it by request.seal" in str(verdict.faults[0])
+    assert "seal it with request.seal" in str(verdict.faults[0])
 
 
 def test_a_sealed_link_is_no_secret_in_clear(trial):
-    assert run("secrets", trial(sly.SealsLink())).faults == ()
+    assert run_check("secrets", trial(sly.SealsLink())).faults == ()
 
 
 SOURCE = """
@@ -114,7 +114,7 @@ LEVEL = "logging.getLogger().setLevel(logging.DEBUG)\n"
 def test_a_fault_of_an_import_is_named(install, provider, tmp_path, source, message, capsys, monkeypatch):
     monkeypatch.setattr(logging.root, "level", logging.root.level)
     install(source, "authhost-hookspecs>=1.0,<2")
-    verdict = run("independent", Trial(subject_of("planted"), tmp_path, provider))
+    verdict = run_check("independent", CheckContext(find_plugin("planted"), tmp_path, provider))
     assert verdict.outcome == "failed"
     assert any(message in str(fault) for fault in verdict.faults), verdict
 
@@ -124,7 +124,9 @@ def test_what_may_be_missing_need_not_be_declared(install, provider, tmp_path):
         "import click", "try:\n                import click\n            except ImportError: ..."
     )
     install(source, "authhost-hookspecs>=1.0,<2")
-    assert run("independent", Trial(subject_of("planted"), tmp_path, provider)).outcome == "passed"
+    assert (
+        run_check("independent", CheckContext(find_plugin("planted"), tmp_path, provider)).outcome == "passed"
+    )
 
 
 def test_a_print_on_import_leaves_the_document_whole(install):

@@ -1,4 +1,4 @@
-"""A host to try a plugin on: a clock that is moved by hand, a cheap hash, no rate limits."""
+"""Hosts for tests: a clock that a test sets, a fast password hash and no rate limits."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ CHEAP_HASH: Mapping[str, Any] = {
     "argon2__memory_cost": 8,
     "argon2__parallelism": 1,
 }
-"""passlib's options: argon2id as fast as it goes. For tests alone."""
+"""Options of passlib for the fastest argon2id hash. Only for tests, since it protects no password."""
 
 
 class Clock:
-    """The host's clock. It stands still until it is told otherwise.
+    """A clock for a host. Its time changes only when a test changes it.
 
-    It starts now by default, since a provider's tokens bear the time of its own clock.
+    It starts at the current time by default, since the tokens of a provider
+    contain the time of the provider's own clock.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -37,35 +38,36 @@ class Clock:
         return self.now
 
     def forward(self, **by: float) -> None:
-        """Go forward, such as by ``minutes=5`` (the arguments of `datetime.timedelta`)."""
+        """Move the clock forward by the arguments of `datetime.timedelta`, such as ``minutes=5``."""
         self.now += timedelta(**by)
 
 
-class StagedHost(AuthHost):
-    """A host that copies a new SQLite file from one that was upgraded before, by the same migrations.
+class TemplateDatabaseHost(AuthHost):
+    """A host that creates a new SQLite file as a copy of one that the same migrations have upgraded.
 
-    Upgrading is most of what opening a host takes, and tests open hundreds.
+    Migrations take most of the time that opening a host takes, and tests open
+    hundreds of hosts.
     """
 
-    _upgraded: ClassVar[dict[Hashable, bytes]] = {}
+    _templates: ClassVar[dict[Hashable, bytes]] = {}
 
     def upgrade_database(self) -> list[Applied]:
-        """Apply all migrations, or what they came to the last time."""
+        """Apply all migrations. Copies the template, if there is one, and then returns an empty list."""
         file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
         if file is None or file.exists():
             return super().upgrade_database()
-        migrations = tuple(map(_revisions, self.migrations.items()))
-        if migrations not in self._upgraded:
+        migrations = tuple(map(_migration_files, self.migrations.items()))
+        if migrations not in self._templates:
             super().upgrade_database()
             with closing(sqlite3.connect(file)) as connection:
-                self._upgraded[migrations] = connection.serialize()
+                self._templates[migrations] = connection.serialize()
         else:
-            file.write_bytes(self._upgraded[migrations])
+            file.write_bytes(self._templates[migrations])
         return []
 
 
-def _revisions(history: tuple[str, str]) -> Hashable:
-    """The files of a history as they are now: an author may change them between two hosts."""
+def _migration_files(history: tuple[str, str]) -> Hashable:
+    """The files of a migration history with their times, since an author may edit them between two hosts."""
     name, package = history
     with as_file(files(package)) as folder:
         return name, tuple(sorted((str(each), each.stat().st_mtime_ns) for each in folder.glob("*.py")))
@@ -80,17 +82,19 @@ def open_host(
     discover: bool = False,
     **settings: Any,
 ) -> AuthHost:
-    """A host over ``database_url`` with its migrations applied. ``settings`` are those of `Settings`.
+    """Open a host on ``database_url`` and apply its migrations.
 
-    ``plugins`` are plugin objects by name; ``discover`` adds those that are installed.
+    ``plugins`` are plugin objects by name; ``discover`` adds the installed
+    plugins. ``settings`` are fields of `Settings`; they override the defaults
+    for tests. Raises `ConfigurationError`.
     """
-    given = {
+    values = {
         "secret_key": "of-the-tests-" * 4,
         "database_url": database_url,
         "rate_limits": False,
         "password_hash_options": CHEAP_HASH,
         **settings,
     }
-    return StagedHost(
-        Settings(**given), plugins=plugins, discover=discover, clock=clock, upgrade_database=True
+    return TemplateDatabaseHost(
+        Settings(**values), plugins=plugins, discover=discover, clock=clock, upgrade_database=True
     )

@@ -1,4 +1,4 @@
-"""The plugin that is examined, and where its code is."""
+"""The plugin that the suite checks, and which files belong to it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class NoSuchPlugin(LookupError):
 
 
 @dataclass(eq=False)
-class Subject:
-    """A plugin by its name, with what an operator has set for it."""
+class PluginUnderTest:
+    """A plugin with its name and the settings that an operator would set for it."""
 
     name: str
     plugin: object
@@ -38,15 +38,15 @@ class Subject:
     version: str | None = None
     entry_point: str | None = None
     _owned: dict[str, bool] = field(default_factory=dict)
-    """The files that were asked for; it is asked at each line."""
+    """A cache of `owns`, which is called for each line that runs."""
 
     @property
     def implementations(self) -> dict[str, Callable[..., Any]]:
-        """Its functions by hook."""
+        """Its hook implementations by the name of the hook."""
         return {each.hook: each.function for each in self.marked()}
 
     def marked(self) -> list[Implementation]:
-        """The same with their options; of a plugin that cannot be inspected, none."""
+        """Its hook implementations with their options. Empty if the plugin cannot be inspected."""
         try:
             return [each for each in marked(self.plugin) if each.hook in SPEC_ARGUMENTS]
         except FAILURES:
@@ -56,7 +56,8 @@ class Subject:
     def root(self) -> Path | None:
         """The folder of its package, or the file of its module."""
         if self.entry_point is not None:
-            # A namespace package is shared with others: the plugin's is the first that has a file.
+            # Several distributions may share a namespace package, which has no file of its own.
+            # The plugin's own package is the first one that has a file.
             names = list(accumulate(self.entry_point.partition(":")[0].split("."), "{}.{}".format))
         else:
             named = issubclass(type(self.plugin), ModuleType)
@@ -67,8 +68,8 @@ class Subject:
                 return path.parent if path.name == "__init__.py" else path
         return None
 
-    def memory(self) -> dict[str, Any]:
-        """What the plugin keeps on itself, on its class or in its module, by name."""
+    def attributes(self) -> dict[str, Any]:
+        """The attributes of the plugin, of its class and of its module, by name."""
         kind = self.plugin if isinstance(self.plugin, ModuleType) else type(self.plugin)
         module = sys.modules.get(getattr(kind, "__module__", ""), kind)
         return {
@@ -77,14 +78,14 @@ class Subject:
             for name, value in getattr(holder, "__dict__", {}).items()
         }
 
-    def begins(self, hook: str) -> str | None:
-        """File and line of a function by its name, or of the one that implements a hook."""
+    def definition(self, hook: str) -> str | None:
+        """File and line of the function that implements a hook, or of the function with this name."""
         function = self.implementations.get(hook) or inspect.getattr_static(self.plugin, hook, None)
         code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
         return f"{Path(code.co_filename).name}:{code.co_firstlineno}" if code is not None else None
 
     def owns(self, filename: str) -> bool:
-        """Whether a file is the plugin's."""
+        """Whether a file belongs to the plugin."""
         if filename not in self._owned:
             root, path = self.root, Path(filename)
             if root is None or not path.is_absolute():
@@ -93,8 +94,8 @@ class Subject:
             self._owned[filename] = path == root or root in path.parents
         return self._owned[filename]
 
-    def place(self, at: TracebackType | FrameType | None) -> str | None:
-        """The innermost place of the plugin's own code in a traceback, or the nearest in a stack."""
+    def location(self, at: TracebackType | FrameType | None) -> str | None:
+        """File and line of the innermost frame of the plugin's own code, in a traceback or in a stack."""
         found = None
         while at is not None:
             frame = at.tb_frame if isinstance(at, TracebackType) else at
@@ -107,18 +108,18 @@ class Subject:
         return found
 
 
-def subject_of(name: str, settings: Mapping[str, Any] | None = None) -> Subject:
-    """An installed plugin by the name of its entry point; raises `NoSuchPlugin`."""
+def find_plugin(name: str, settings: Mapping[str, Any] | None = None) -> PluginUnderTest:
+    """The installed plugin whose entry point has this name. Raises `NoSuchPlugin`."""
     registry = PluginRegistry(Settings(secret_key=SECRET, plugins=(name,)), {})
     records = [record for record in registry.records if record.name == name]
     if not records:
-        there = ", ".join(sorted(record.name for record in registry.records)) or "none"
+        installed = ", ".join(sorted(record.name for record in registry.records)) or "none"
         raise NoSuchPlugin(
-            f"no installed plugin is named {name!r} (there are: {there}); "
+            f"no installed plugin is named {name!r} (installed plugins: {installed}); "
             f"`pip install` its wheel, which needs an entry point {name!r} in group {contract.PROJECT_NAME!r}"
         )
     record = next((each for each in records if each.status == "refused"), records[0])
-    return Subject(
+    return PluginUnderTest(
         name,
         record.plugin,
         settings or {},
