@@ -1,4 +1,4 @@
-"""The notes of the faulty plugins."""
+"""The table of the plugins under test."""
 
 import sqlalchemy as sa
 from alembic import op
