@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from authhost.testing import LocalProvider
-from authhost.testing.conformance import PluginUnderTest
+from authhost.testing.conformance import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.runner import run_check
 
@@ -24,7 +24,7 @@ def provider():
 def without_plugin(provider, tmp_path_factory):
     """The scenario without a plugin, which is the same for all plugins."""
     folder = tmp_path_factory.mktemp("without")
-    return CheckContext(PluginUnderTest("faulty", None), folder, provider).without_plugin
+    return CheckContext(CheckedPlugin("faulty", None), folder, provider).without_plugin
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def new_context(provider, without_plugin, tmp_path):
     """Makes the context of a plugin object, whose name is ``faulty``."""
 
     def new_context(plugin):
-        context = CheckContext(PluginUnderTest("faulty", plugin), tmp_path, provider)
+        context = CheckContext(CheckedPlugin("faulty", plugin), tmp_path, provider)
         context._without_plugin = without_plugin
         return context
 

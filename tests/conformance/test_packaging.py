@@ -16,7 +16,7 @@ import pytest
 from authhost_hookspecs import Refused, hookimpl
 from test_loading import REFUSED
 
-from authhost.testing.conformance import PluginUnderTest, find_plugin
+from authhost.testing.conformance import CheckedPlugin, find_plugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.runner import run_check
 from conformance.plugins import CONTRACT, FaultlessPlugin, UnknownHook, ids_of
@@ -122,7 +122,7 @@ def test_what_the_host_refuses_is_reported(new_context, number):
 
 
 def test_name_that_no_table_can_have(provider, tmp_path):
-    plugin = PluginUnderTest("new-device", FaultlessPlugin())
+    plugin = CheckedPlugin("new-device", FaultlessPlugin())
     verdict = run_check("accepted", CheckContext(plugin, tmp_path, provider))
     assert "its name 'new-device' cannot be part of" in str(verdict.faults[0])
 
@@ -247,6 +247,6 @@ def test_location_in_a_namespace_package(provider, tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(tmp_path))
     import planted_space.part
 
-    plugin = PluginUnderTest("part", planted_space.part.plugin, entry_point="planted_space.part:plugin")
+    plugin = CheckedPlugin("part", planted_space.part.plugin, entry_point="planted_space.part:plugin")
     (fault, *_) = run_check("independent", CheckContext(plugin, tmp_path, provider)).faults
     assert (fault.where, plugin.root) == ("__init__.py:1", package)

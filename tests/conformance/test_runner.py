@@ -10,8 +10,8 @@ import pytest
 from authhost.testing import conformance
 from authhost.testing.conformance import (
     CHECKS,
+    CheckedPlugin,
     NoSuchPlugin,
-    PluginUnderTest,
     check,
     find_plugin,
     runner,
@@ -52,7 +52,7 @@ def test_check_that_raises_is_a_fault(new_context, monkeypatch):
 def test_check_that_hangs_does_not_stop_the_suite(plugin, monkeypatch):
     monkeypatch.setattr(runner, "DEADLINE", 3.0)
     verdicts = []
-    report = check(PluginUnderTest("faulty", plugin()), on_verdict=verdicts.append)
+    report = check(CheckedPlugin("faulty", plugin()), on_verdict=verdicts.append)
     assert tuple(verdicts) == report.verdicts
     (failed,) = (each for each in report.verdicts if each.outcome == "failed")
     assert "does not return within 3 seconds" in str(failed.faults[0])
@@ -73,7 +73,7 @@ def test_note_does_not_fail_where_warnings_are_errors(new_context, monkeypatch):
     assert [str(each.message) for each in caught] == ["faulty: counts early"]
 
 
-@pytest.mark.parametrize(("former", "name"), [("Subject", "PluginUnderTest"), ("subject_of", "find_plugin")])
+@pytest.mark.parametrize(("former", "name"), [("Subject", "CheckedPlugin"), ("subject_of", "find_plugin")])
 def test_former_names_warn(former, name):
     with pytest.warns(DeprecationWarning, match=f"{former} is now {name}"):
         assert getattr(conformance, former) is getattr(conformance, name)

@@ -5,22 +5,22 @@ A fault can harm a site. A note is something that the plugin's author should kno
 
 from typing import Any
 
-from authhost.testing.conformance.plugin_under_test import NoSuchPlugin, PluginUnderTest, find_plugin
+from authhost.testing.conformance.checked_plugin import CheckedPlugin, NoSuchPlugin, find_plugin
 from authhost.testing.conformance.report import Fault, Report, Verdict
 from authhost.testing.conformance.runner import CHECKS, check
 
 __all__ = [
     "CHECKS",
+    "CheckedPlugin",
     "Fault",
     "NoSuchPlugin",
-    "PluginUnderTest",
     "Report",
     "Verdict",
     "check",
     "find_plugin",
 ]
 
-_RENAMED = {"Subject": "PluginUnderTest", "subject_of": "find_plugin"}
+_RENAMED = {"Subject": "CheckedPlugin", "subject_of": "find_plugin"}
 """Former names, until the next minor version."""
 
 

@@ -16,8 +16,8 @@ from authhost_hookspecs import Refused, StopFlow, hookimpl
 from authhost.guard import FAILURES
 from authhost.request import Callback, Request
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import HookCall, entered
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.process_state import changed_state, process_state
 from authhost.testing.conformance.side_effects import install_audit_hook
 
@@ -43,12 +43,12 @@ class CallRecorder:
     It has the same hooks with the same order options, and passes each call on.
     """
 
-    def __init__(self, tested: PluginUnderTest) -> None:
-        self.tested = tested
+    def __init__(self, checked: CheckedPlugin) -> None:
+        self.checked = checked
         self.calls: list[HookCall] = []
         self.plugin = SimpleNamespace()
         install_audit_hook()
-        for each in tested.marked():
+        for each in checked.marked():
             record = self._recorded_wrapper if each.wrapper else self._recorded
             marked = hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
             setattr(self.plugin, each.hook, marked(record(each.hook, each.function)))
@@ -116,7 +116,7 @@ class CallRecorder:
         state, callbacks = process_state(), _callbacks(call)
         queued = len(callbacks)
         try:
-            with entered(self.tested, call):
+            with entered(self.checked, call):
                 started = perf_counter_ns()
                 try:
                     yield
@@ -135,7 +135,7 @@ class CallRecorder:
     def _stored_arguments(self, call: HookCall) -> Iterator[tuple[str, str]]:
         if "host" in call.arguments:
             return
-        attributes = self.tested.attributes()
+        attributes = self.checked.attributes()
         for argument, value in call.arguments.items():
             if value is not None and not isinstance(value, str | bool):
                 yield from ((argument, name) for name, each in attributes.items() if each is value)

@@ -15,10 +15,10 @@ from sqlalchemy import Engine, event
 from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.testing.conformance.call_recorder import CallRecorder
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.output import captured_logs, captured_print, silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.process_state import process_state
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.side_effects import files_written_by, record_statement
@@ -55,8 +55,8 @@ class ScenarioRun:
 class CheckContext:
     """The plugin that is checked, with a folder and an OpenID provider for its hosts."""
 
-    def __init__(self, tested: PluginUnderTest, folder: Path, provider: LocalProvider) -> None:
-        self.tested, self.folder, self.provider = tested, folder, provider
+    def __init__(self, checked: CheckedPlugin, folder: Path, provider: LocalProvider) -> None:
+        self.checked, self.folder, self.provider = checked, folder, provider
         self.state_at_start = process_state()
         self.known_faults: dict[str, tuple[Fault, ...]] = {}
         """The faults of checks whose result others need, by the name of the check."""
@@ -72,13 +72,13 @@ class CheckContext:
         self, plugins: Mapping[str, object], *, hours: float = 0, **settings: Any
     ) -> Iterator[tuple[AuthHost, Mailbox]]:
         """Open a host with some plugins on a new SQLite file. Its clock is ``hours`` ahead."""
-        mailbox, name = Mailbox(), self.tested.name
+        mailbox, name = Mailbox(), self.checked.name
         clock = Clock()
         clock.forward(hours=hours)
         values = {
             **SETTINGS,
             "providers": self.provider.settings,
-            "plugin_settings": {name: self.tested.settings} if name in plugins else {},
+            "plugin_settings": {name: self.checked.settings} if name in plugins else {},
             **settings,
         }
         url = f"sqlite:///{self.folder / f'{len(self.hosts) + 1}.sqlite3'}"
@@ -90,8 +90,8 @@ class CheckContext:
     @contextmanager
     def recorded_host(self, **settings: Any) -> Iterator[tuple[AuthHost, Mailbox, CallRecorder]]:
         """Open a host with the plugin, whose calls are recorded."""
-        recorder = CallRecorder(self.tested)
-        with self.host({self.tested.name: recorder.plugin}, **settings) as (host, mailbox):
+        recorder = CallRecorder(self.checked)
+        with self.host({self.checked.name: recorder.plugin}, **settings) as (host, mailbox):
             for engine in {host.engine, host.reader}:
                 event.listen(
                     engine, "before_cursor_execute", lambda *values: record_statement(host, values[2])
@@ -132,7 +132,7 @@ class CheckContext:
         with (
             captured_logs() as logged,
             captured_print() as text,
-            files_written_by(self.tested) as files,
+            files_written_by(self.checked) as files,
             self.recorded_host() as (host, mailbox, recorder),
         ):
             step_of_call.extend(["start"] * len(recorder.calls))
@@ -158,7 +158,7 @@ class CheckContext:
                 logged,
                 text.getvalue(),
                 {path: (location, _content(Path(path))) for path, location in files.items()},
-                _stored_requests(self.tested, recorder.calls),
+                _stored_requests(self.checked, recorder.calls),
                 step_of_call,
             )
 
@@ -169,11 +169,11 @@ def _shorten_lock_timeout(engine: Engine) -> None:
     engine.dispose()
 
 
-def _stored_requests(tested: PluginUnderTest, calls: list[HookCall]) -> dict[str, str]:
+def _stored_requests(checked: CheckedPlugin, calls: list[HookCall]) -> dict[str, str]:
     """The attributes of the plugin that still hold a request, or the ``id()`` of one."""
     requests = [call.arguments["request"] for call in calls if "request" in call.arguments]
     numbers, found = {id(each) for each in requests}, {}
-    for name, value in tested.attributes().items():
+    for name, value in checked.attributes().items():
         items = [value]
         if isinstance(value, list | dict | set | frozenset | tuple | deque):
             items = [*value, *(value.values() if isinstance(value, dict) else ())]

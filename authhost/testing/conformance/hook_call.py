@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
 
 @dataclass(slots=True)
 class HookCall:
-    """One call of one hook of the plugin under test."""
+    """One call of one hook of the plugin."""
 
     hook: str
     arguments: dict[str, Any]
@@ -42,14 +42,14 @@ class HookCall:
 _current = threading.local()
 
 
-def current_call() -> tuple[PluginUnderTest, HookCall] | None:
+def current_call() -> tuple[CheckedPlugin, HookCall] | None:
     """The innermost call that the current thread is in, with its plugin."""
-    found: tuple[PluginUnderTest, HookCall] | None = getattr(_current, "call", None)
+    found: tuple[CheckedPlugin, HookCall] | None = getattr(_current, "call", None)
     return found
 
 
 @contextmanager
-def entered(plugin: PluginUnderTest, call: HookCall) -> Iterator[None]:
+def entered(plugin: CheckedPlugin, call: HookCall) -> Iterator[None]:
     """Make ``call`` the current one of this thread."""
     outer = current_call()
     _current.call = plugin, call

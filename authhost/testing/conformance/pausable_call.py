@@ -12,7 +12,7 @@ from typing import Any
 
 from authhost.guard import FAILURES
 from authhost.request import Request
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
 MAX_PAUSE = 10.0
 """Seconds after which a paused call continues by itself."""
@@ -26,7 +26,7 @@ class PausableCall:
     the request within a line.
     """
 
-    tested: PluginUnderTest
+    checked: CheckedPlugin
     function: Callable[..., Any]
     arguments: dict[str, Any]
     request: Request
@@ -68,7 +68,7 @@ class PausableCall:
             self.paused.set()
 
     def _trace(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not self.tested.owns(frame.f_code.co_filename):
+        if not self.checked.owns(frame.f_code.co_filename):
             return None
         frame.f_trace = self._trace_line
         return self._trace_line
@@ -87,7 +87,7 @@ class PausableCall:
 
     def record_use(self, attribute: str) -> None:
         """Note that an attribute of the request was used."""
-        location = self.tested.location(sys._getframe()) or "?"
+        location = self.checked.location(sys._getframe()) or "?"
         self.request_used_at.add(len(self.positions))
         if threading.current_thread() is self.thread:
             self._reach(location, uses_request=True)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.checks import (
     declarations,
     edges,
@@ -25,7 +26,6 @@ from authhost.testing.conformance.checks import (
 )
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import output_restored
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.process_state import exit_prevented
 from authhost.testing.conformance.report import Fault, Report, Verdict
 from authhost.testing.openid import LocalProvider
@@ -57,7 +57,7 @@ MAX_REMOVALS = 1000
 """How often the suite tries to remove a folder into which a thread still writes."""
 
 
-def check(plugin: PluginUnderTest, *, on_verdict: Callable[[Verdict], None] = lambda verdict: None) -> Report:
+def check(plugin: CheckedPlugin, *, on_verdict: Callable[[Verdict], None] = lambda verdict: None) -> Report:
     """Run all checks. ``on_verdict`` is called with the result of each check when it ends."""
     verdicts = []
     with new_context(plugin) as context:
@@ -71,7 +71,7 @@ def check(plugin: PluginUnderTest, *, on_verdict: Callable[[Verdict], None] = la
 
 
 @contextmanager
-def new_context(plugin: PluginUnderTest) -> Iterator[CheckContext]:
+def new_context(plugin: CheckedPlugin) -> Iterator[CheckContext]:
     """A context with a temporary folder and a local OpenID provider. Both are removed at the end."""
     with _temporary_folder() as folder, LocalProvider() as provider:
         yield CheckContext(plugin, folder, provider)
@@ -101,7 +101,7 @@ def run_check(name: str, context: CheckContext) -> Verdict:
         reason = Fault("not run, since the host does not accept the plugin", note=True)
         return Verdict(name, asks, "skipped", (reason,))
     faults = _acceptance_faults(context) if name == "accepted" else _faults(function, context)
-    faults = tuple(_with_location(fault, context.tested) for fault in faults)
+    faults = tuple(_with_location(fault, context.checked) for fault in faults)
     if context.finished_run is not None:
         known = context.finished_run.secrets
         faults = tuple(secrets.redacted(fault, known) for fault in faults)
@@ -109,7 +109,7 @@ def run_check(name: str, context: CheckContext) -> Verdict:
     return Verdict(name, asks, "failed" if failed else "passed", faults)
 
 
-def _with_location(fault: Fault, plugin: PluginUnderTest) -> Fault:
+def _with_location(fault: Fault, plugin: CheckedPlugin) -> Fault:
     """A fault of a hook without a location gets that of the hook's definition."""
     if fault.where is None and fault.hook is not None:
         return replace(fault, where=plugin.definition(fault.hook))
@@ -131,7 +131,7 @@ def _faults(function: Check, context: CheckContext) -> tuple[Fault, ...]:
         try:
             faults.extend(function(context))
         except BaseException as error:  # otherwise the thread would end as if nothing was found
-            location = context.tested.location(error.__traceback__)
+            location = context.checked.location(error.__traceback__)
             text = f"the check ended with {type(error).__name__}: {str(error)[:300]}"
             faults.append(Fault(text, where=location))
 
@@ -141,6 +141,6 @@ def _faults(function: Check, context: CheckContext) -> tuple[Fault, ...]:
         thread.join(DEADLINE)
         if thread.is_alive():
             context.hangs = True
-            location = context.tested.location(sys._current_frames().get(thread.ident or 0))
+            location = context.checked.location(sys._current_frames().get(thread.ident or 0))
             faults.append(Fault(f"does not return within {DEADLINE:.0f} seconds", where=location))
     return tuple(faults)

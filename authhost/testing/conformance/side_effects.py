@@ -16,13 +16,13 @@ from typing import Any
 
 from authhost.host import AuthHost
 from authhost.request import Request
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import current_call
 from authhost.testing.conformance.plugin_tables import written_host_table
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
-_written_files: dict[PluginUnderTest, dict[str, str]] = {}
+_written_files: dict[CheckedPlugin, dict[str, str]] = {}
 _installed = False
 
 
@@ -35,7 +35,7 @@ def install_audit_hook() -> None:
 
 
 @contextmanager
-def files_written_by(plugin: PluginUnderTest) -> Iterator[dict[str, str]]:
+def files_written_by(plugin: CheckedPlugin) -> Iterator[dict[str, str]]:
     """Collect the files that a plugin writes, in any thread, before and after a commit.
 
     The dictionary has the plugin's file and line by absolute path.

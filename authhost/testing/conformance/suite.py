@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from authhost.testing.conformance.checked_plugin import NoSuchPlugin, find_plugin
 from authhost.testing.conformance.context import CheckContext
-from authhost.testing.conformance.plugin_under_test import NoSuchPlugin, find_plugin
 from authhost.testing.conformance.runner import CHECKS, new_context, run_check
 
 
@@ -31,10 +31,10 @@ def context(request: pytest.FixtureRequest) -> Iterator[CheckContext]:
         if plugin == name:
             settings[setting] = value
     try:
-        tested = find_plugin(name, settings)
+        checked = find_plugin(name, settings)
     except NoSuchPlugin as error:
         pytest.fail(str(error), pytrace=False)
-    with new_context(tested) as made:
+    with new_context(checked) as made:
         yield made
 
 
@@ -45,7 +45,7 @@ def test_conformance(context: CheckContext, check: str) -> None:
         warnings.simplefilter("always")  # a note does not fail, even under `filterwarnings = error`
         for fault in verdict.faults:
             if fault.note:
-                warnings.warn(f"{context.tested.name}: {fault}", stacklevel=1)
+                warnings.warn(f"{context.checked.name}: {fault}", stacklevel=1)
     if verdict.outcome == "skipped":
         pytest.skip(str(verdict.faults[0]))
     if verdict.outcome == "failed":

@@ -18,10 +18,10 @@ HOST_COMMANDS = frozenset({"check", "db", "hooks", "plugins", "providers", "tour
 
 def declarations(context: CheckContext) -> Iterator[Fault]:
     """Its commands, providers, checks, tables and migrations have the right type and match each other."""
-    tested = context.tested
-    with silenced(), context.host({tested.name: tested.plugin}) as (host, _):
-        (record,) = (each for each in host.registry.loaded() if each.name == tested.name)
-        hooks = tested.implementations
+    checked = context.checked
+    with silenced(), context.host({checked.name: checked.plugin}) as (host, _):
+        (record,) = (each for each in host.registry.loaded() if each.name == checked.name)
+        hooks = checked.implementations
         if "register_commands" in record.hooks:
             yield from _commands(hooks["register_commands"])
         if "register_providers" in record.hooks:
@@ -29,7 +29,7 @@ def declarations(context: CheckContext) -> Iterator[Fault]:
         if "register_checks" in record.hooks:
             yield from _checks(hooks["register_checks"], host)
         if record.tables is not None:
-            yield from _tables(host, record.tables, tested.name)
+            yield from _tables(host, record.tables, checked.name)
 
 
 def _commands(register: Any) -> Iterator[Fault]:

@@ -50,7 +50,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
             now = request.now
         assert signed_up.user is not None
         user = User(signed_up.user.id, None, None, True, False, now, None)
-        for hook in context.tested.implementations:
+        for hook in context.checked.implementations:
             if hook not in GUARDED | VETOES | {"deliver_message"}:
                 continue
             recorder.calls.clear()
@@ -68,11 +68,11 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
                 for fault in callback_faults(call, context):
                     yield replace(fault, message=f"{fault.message}, {EMPTY}")
                 if call.error is not None:
-                    location = context.tested.location(call.error.__traceback__)
+                    location = context.checked.location(call.error.__traceback__)
                     shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
                     error = error_text(call.error)
                     yield Fault(f"raised {error} for {shown or 'an anonymous request'}", hook, location)
-    for fault in unstored_row_faults(logged, context.tested.name):
+    for fault in unstored_row_faults(logged, context.checked.name):
         yield Fault(f"{fault.message}, {EMPTY}")
 
 

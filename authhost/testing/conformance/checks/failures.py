@@ -20,14 +20,14 @@ def failures(context: CheckContext) -> Iterator[Fault]:
     for call, step in zip(run.calls, run.step_of_call, strict=True):
         if call.error is None:
             continue
-        location = context.tested.location(call.error.__traceback__)
+        location = context.checked.location(call.error.__traceback__)
         if (call.hook, type(call.error), location) not in seen:
             seen.add((call.hook, type(call.error), location))
             yield Fault(f"raised {error_text(call.error)} in {step!r}", call.hook, location)
     yield from dict.fromkeys(fault for call in run.calls for fault in callback_faults(call, context))
     raised = {(hook, kind.__name__) for hook, kind, _ in seen}
-    yield from _broken_sessions(run.logged, context.tested.name, raised)
-    yield from unstored_row_faults(run.logged, context.tested.name)
+    yield from _broken_sessions(run.logged, context.checked.name, raised)
+    yield from unstored_row_faults(run.logged, context.checked.name)
 
 
 def error_text(error: BaseException) -> str:
@@ -41,7 +41,7 @@ def error_text(error: BaseException) -> str:
 def callback_faults(call: HookCall, context: CheckContext) -> Iterator[Fault]:
     """What a callback that the call registered has raised."""
     if call.callback_error is not None:
-        location = context.tested.location(call.callback_error.__traceback__)
+        location = context.checked.location(call.callback_error.__traceback__)
         error = error_text(call.callback_error)
         yield Fault(f"a callback of request.on_commit raised {error}", call.hook, location)
 

@@ -37,7 +37,7 @@ def outcomes(context: CheckContext) -> Iterator[Fault]:
             "that it accepts the test accounts",
             note=decided,
         )
-    if "pre_social_login" in context.tested.implementations:
+    if "pre_social_login" in context.checked.implementations:
         yield from _account_takeover(context)
     yield from dict.fromkeys(fault for call in run.calls for fault in _unusable_result(call))
     yield from dict.fromkeys(

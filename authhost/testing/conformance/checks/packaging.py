@@ -16,9 +16,9 @@ from packaging.utils import canonicalize_name
 
 from authhost.errors import ConfigurationError
 from authhost.guard import FAILURES
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.report import Fault
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -28,20 +28,20 @@ IMPORT_TIMEOUT = 60
 
 def accepted(context: CheckContext) -> Iterator[Fault]:
     """The host accepts it: it can be imported, and its hooks and their arguments exist in the contract."""
-    tested = context.tested
-    if not NAME.fullmatch(tested.name):
+    checked = context.checked
+    if not NAME.fullmatch(checked.name):
         yield Fault(
-            f"its name {tested.name!r} cannot be part of a table's or an environment variable's name; "
+            f"its name {checked.name!r} cannot be part of a table's or an environment variable's name; "
             "use lower-case letters, digits and _ in the entry point's name"
         )
-    if tested.refusal is not None:
-        yield _refused(tested, tested.refusal)
+    if checked.refusal is not None:
+        yield _refused(checked, checked.refusal)
         return
     try:
-        with silenced(), context.host({tested.name: tested.plugin}) as (host, _):
-            record = next(each for each in host.registry.records if each.name == tested.name)
+        with silenced(), context.host({checked.name: checked.plugin}) as (host, _):
+            record = next(each for each in host.registry.records if each.name == checked.name)
             if record.status != "loaded":
-                yield _refused(tested, str(record.reason))
+                yield _refused(checked, str(record.reason))
             for hook in record.unknown_hooks:
                 yield Fault(
                     "is not called: it is an optional hook that this contract does not have", hook, note=True
@@ -52,10 +52,10 @@ def accepted(context: CheckContext) -> Iterator[Fault]:
         yield Fault(f"the host does not start with the plugin: {type(error).__name__}: {error}")
 
 
-def _refused(tested: PluginUnderTest, reason: str) -> Fault:
+def _refused(checked: CheckedPlugin, reason: str) -> Fault:
     """A refusal, with the file and line of the hook that it names."""
     names = re.findall(r"\w+", reason.replace("its setting", "register_settings"))
-    return Fault(reason, where=next(filter(None, map(tested.definition, names)), None))
+    return Fault(reason, where=next(filter(None, map(checked.definition, names)), None))
 
 
 IMPORT_PROGRAM = """
@@ -91,29 +91,29 @@ print("\\n" + json.dumps([name for name in before if after[name] != before[name]
 
 def independent(context: CheckContext) -> Iterator[Fault]:
     """It can be imported with only the contract and its declared dependencies, and never imports authhost."""
-    tested = context.tested
-    for path, line, name in _imports(tested.root):
+    checked = context.checked
+    for path, line, name in _imports(checked.root):
         if name.partition(".")[0] == "authhost":
             yield Fault(
                 f"imports {name}; import only the contract (authhost_hookspecs)",
                 where=f"{path.name}:{line}",
             )
-    for path, line, name in _undeclared_imports(tested):
+    for path, line, name in _undeclared_imports(checked):
         yield Fault(
-            f"imports {name}, which {tested.distribution} does not declare; add it to the dependencies",
+            f"imports {name}, which {checked.distribution} does not declare; add it to the dependencies",
             where=f"{path.name}:{line}",
         )
-    if tested.distribution is None or tested.entry_point is None:
+    if checked.distribution is None or checked.entry_point is None:
         return
-    declared = _closure(tested.distribution)
+    declared = _closure(checked.distribution)
     if "authhost" in declared:
-        yield Fault(f"{tested.distribution} depends on authhost; depend on authhost-hookspecs instead")
+        yield Fault(f"{checked.distribution} depends on authhost; depend on authhost-hookspecs instead")
     if "authhost-hookspecs" not in declared:
         yield Fault(
-            f"{tested.distribution} does not declare authhost-hookspecs; add it to the dependencies, "
+            f"{checked.distribution} does not declare authhost-hookspecs; add it to the dependencies, "
             "for example >=1.0,<2"
         )
-    yield from _import_faults(tested.entry_point, declared)
+    yield from _import_faults(checked.entry_point, declared)
 
 
 def _import_faults(entry_point: str, declared: set[str]) -> Iterator[Fault]:
@@ -167,12 +167,12 @@ def _is_optional_block(node: ast.AST) -> bool:
     return isinstance(node, ast.Try) or (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test))
 
 
-def _undeclared_imports(tested: PluginUnderTest) -> Iterator[tuple[Path, int, str]]:
+def _undeclared_imports(checked: CheckedPlugin) -> Iterator[tuple[Path, int, str]]:
     """Imports of installed distributions that are neither a dependency nor an extra of the plugin."""
-    if tested.distribution is None:
+    if checked.distribution is None:
         return
-    declared, owners = _closure(tested.distribution, extras=True), packages_distributions()
-    for path, line, name in _imports(tested.root, required=True):
+    declared, owners = _closure(checked.distribution, extras=True), packages_distributions()
+    for path, line, name in _imports(checked.root, required=True):
         of = {canonicalize_name(each) for each in owners.get(name.partition(".")[0], ())}
         if of and not of & declared and "authhost" not in of:
             yield path, line, name

@@ -43,7 +43,7 @@ def _running_threads(context: CheckContext) -> Iterator[Fault]:
     for thread in set(threading.enumerate()) - before:
         thread.join(THREAD_TIMEOUT)
         if thread.is_alive():
-            location = context.tested.location(sys._current_frames().get(thread.ident or 0))
+            location = context.checked.location(sys._current_frames().get(thread.ident or 0))
             yield Fault(
                 f"thread {thread.name} still runs after the host has closed; end it in host_stopping",
                 where=location,

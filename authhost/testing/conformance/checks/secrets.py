@@ -23,7 +23,7 @@ COMMON_PREFIXES = ("eyJ", "gAAAA")
 def secrets(context: CheckContext) -> Iterator[Fault]:
     """No password, key or token is in its tables, its files, its log records or its output."""
     run = context.with_plugin
-    delivers = "deliver_message" in context.tested.implementations
+    delivers = "deliver_message" in context.checked.implementations
     for table, rows in run.rows.items():
         for column, kind in sorted({found for row in rows for found in _in_row(row, run.secrets)}):
             # A plugin that delivers must keep a link until it is sent. Contract 1.0 had no way to seal it.
@@ -31,13 +31,13 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
             remedy = "seal it with request.seal" if queued else "store a digest, or do not store it"
             yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", note=queued)
     for record in run.logged:
-        if context.tested.owns(record.pathname):
+        if context.checked.owns(record.pathname):
             # A handler may write the text, values of ``extra`` and the exception.
             for kind in _in(record.getMessage() + str(vars(record)), run.secrets):
                 yield Fault(f"{kind} is logged", where=f"{record.filename}:{record.lineno}")
     for call in run.calls:
         for kind in _in(str(call.error or ""), run.secrets):
-            location = context.tested.location(call.error.__traceback__) if call.error else None
+            location = context.checked.location(call.error.__traceback__) if call.error else None
             yield Fault(f"{kind} is in the text of an error, which others may log", call.hook, location)
     for kind in _in(run.printed, run.secrets):
         yield Fault(f"{kind} is printed")

@@ -17,10 +17,10 @@ from sqlalchemy.exc import DBAPIError
 
 from authhost.discovery import GUARDED, VETOES
 from authhost.host import AuthHost
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.pausable_call import PausableCall
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.report import Fault
 from authhost.testing.scenario import Scenario
 
@@ -38,11 +38,11 @@ def threads(context: CheckContext) -> Iterator[Fault]:
         Scenario(host, mailbox, context.provider).run()
         calls = {call.hook: call for call in recorder.calls if call.hook in GUARDED | VETOES}
         tried: set[tuple[str, bool]] = set()
-        for each in context.tested.marked():
+        for each in context.checked.marked():
             if each.hook not in calls or each.wrapper:
                 continue
             arguments = calls[each.hook].arguments
-            overlap = _Overlap(context.tested, host, each.hook, each.function, arguments, tried)
+            overlap = _Overlap(context.checked, host, each.hook, each.function, arguments, tried)
             yield from overlap.faults()
 
 
@@ -64,14 +64,14 @@ class _Overlap:
 
     def __init__(
         self,
-        tested: PluginUnderTest,
+        checked: CheckedPlugin,
         host: AuthHost,
         hook: str,
         function: Callable[..., Any],
         arguments: dict[str, Any],
         tried: set[tuple[str, bool]],
     ) -> None:
-        self.tested, self.host, self.hook = tested, host, hook
+        self.checked, self.host, self.hook = checked, host, hook
         self.function, self.arguments, self.tried = function, arguments, tried
         self.foreign_uses: set[str] = set()
         """Where a thread used the request of another thread."""
@@ -112,24 +112,24 @@ class _Overlap:
             self.host.request(ip_address="127.0.0.1", user_agent="authhost.testing")
         )
         requests.callback(request.rollback)
-        return PausableCall(self.tested, self.function, self.arguments, request, pause_at)
+        return PausableCall(self.checked, self.function, self.arguments, request, pause_at)
 
     def _run_singly(self) -> PausableCall | Fault:
         """Run two calls, one after the other, and note what is usual. Returns the first one."""
         with ExitStack() as requests:
-            numbers = [_numbers(self.tested)]
+            numbers = [_numbers(self.checked)]
             single = self._call(requests)
             before = set(threading.enumerate())
             if _hangs(single.start()):
                 return Fault("does not return", self.hook)
             for thread in set(threading.enumerate()) - before:
                 thread.join(BLOCKED)  # a thread that the hook has started may still use the request
-            numbers.append(_numbers(self.tested))
+            numbers.append(_numbers(self.checked))
             second = self._call(requests)
             if _hangs(second.start()):
                 text = "does not return in a second thread, since it does not release a lock"
                 return Fault(text, self.hook)
-            numbers.append(_numbers(self.tested))
+            numbers.append(_numbers(self.checked))
             self.foreign_uses = single.foreign_uses | second.foreign_uses
             self.usual_errors = {type(single.error), type(second.error)}
         self.counters = _counters(*numbers)
@@ -138,7 +138,7 @@ class _Overlap:
     def _run_overlapping(self, number: int, blocked: dict[int, str]) -> Generator[Fault, None, bool]:
         """Pause one call at its position ``number`` while another runs. Returns whether both hang."""
         with ExitStack() as requests:
-            count = _numbers(self.tested)
+            count = _numbers(self.checked)
             first, second = self._call(requests, number), self._call(requests)
             first_thread = first.start()
             first.paused.wait(HUNG)
@@ -163,11 +163,11 @@ class _Overlap:
             if error is not None and type(error) not in self.usual_errors and _is_own_error(error):
                 self.usual_errors.add(type(error))
                 text = traceback.format_exception_only(error)[-1].strip()
-                location = self.tested.location(error.__traceback__)
+                location = self.checked.location(error.__traceback__)
                 yield Fault(f"raised {text} when two calls overlap", self.hook, location)
 
     def _lost_counts(self, before: dict[str, int], location: str) -> Iterator[Fault]:
-        after = _numbers(self.tested)
+        after = _numbers(self.checked)
         for name in [name for name, both in self.counters.items() if after[name] - before[name] < both]:
             del self.counters[name]
             yield Fault(
@@ -175,8 +175,8 @@ class _Overlap:
             )
 
 
-def _numbers(tested: PluginUnderTest) -> dict[str, int]:
-    return {name: value for name, value in tested.attributes().items() if type(value) is int}
+def _numbers(checked: CheckedPlugin) -> dict[str, int]:
+    return {name: value for name, value in checked.attributes().items() if type(value) is int}
 
 
 def _counters(first: dict[str, int], second: dict[str, int], third: dict[str, int]) -> dict[str, int]:

@@ -13,10 +13,10 @@ from sqlalchemy.exc import OperationalError
 from authhost.errors import AuthError
 from authhost.host import AuthHost
 from authhost.request import Request
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
-from authhost.testing.conformance.plugin_under_test import PluginUnderTest
 from authhost.testing.conformance.report import Fault
 from authhost.testing.host import OTHER_PASSWORD, PASSWORD
 from authhost.testing.mailbox import Mailbox
@@ -79,7 +79,7 @@ def _rows_after(context: CheckContext, *, rolled_back: bool) -> tuple[Rows, set[
         with host.request() as request:
             token = host.account.signup(request, email=EVE, password=PASSWORD).session_token
             host.account.confirm_email(request, key=mailbox.key())
-        before, running = _numbers_and_sizes(context.tested), set(threading.enumerate())
+        before, running = _numbers_and_sizes(context.checked), set(threading.enumerate())
         recorder.calls.clear()
         for flow in _flows(host) if rolled_back else ():
             with (
@@ -89,7 +89,7 @@ def _rows_after(context: CheckContext, *, rolled_back: bool) -> tuple[Rows, set[
                 flow(request)
                 raise _RolledBack
         called = {call.hook for call in recorder.calls}
-        after = _numbers_and_sizes(context.tested)
+        after = _numbers_and_sizes(context.checked)
         for thread in set(threading.enumerate()) - running:
             thread.join(THREAD_TIMEOUT)
         host.close()  # a plugin that queues rows in memory writes them now
@@ -107,10 +107,10 @@ def _flows(host: AuthHost) -> Iterator[Callable[[Request], Any]]:
     yield account.logout
 
 
-def _numbers_and_sizes(tested: PluginUnderTest) -> dict[str, Any]:
+def _numbers_and_sizes(checked: CheckedPlugin) -> dict[str, Any]:
     """The numbers among a plugin's attributes, and the sizes of its collections."""
     found: dict[str, Any] = {}
-    for name, value in tested.attributes().items():
+    for name, value in checked.attributes().items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             found[name] = value
         elif isinstance(value, list | dict | set):

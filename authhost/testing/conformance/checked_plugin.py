@@ -26,7 +26,7 @@ class NoSuchPlugin(LookupError):
 
 
 @dataclass(eq=False)
-class PluginUnderTest:
+class CheckedPlugin:
     """A plugin with its name and the settings that an operator would set for it."""
 
     name: str
@@ -108,7 +108,7 @@ class PluginUnderTest:
         return found
 
 
-def find_plugin(name: str, settings: Mapping[str, Any] | None = None) -> PluginUnderTest:
+def find_plugin(name: str, settings: Mapping[str, Any] | None = None) -> CheckedPlugin:
     """The installed plugin whose entry point has this name. Raises `NoSuchPlugin`."""
     registry = PluginRegistry(Settings(secret_key=SECRET, plugins=(name,)), {})
     records = [record for record in registry.records if record.name == name]
@@ -119,7 +119,7 @@ def find_plugin(name: str, settings: Mapping[str, Any] | None = None) -> PluginU
             f"`pip install` its wheel, which needs an entry point {name!r} in group {contract.PROJECT_NAME!r}"
         )
     record = next((each for each in records if each.status == "refused"), records[0])
-    return PluginUnderTest(
+    return CheckedPlugin(
         name,
         record.plugin,
         settings or {},
