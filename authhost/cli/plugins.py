@@ -257,10 +257,10 @@ def plugins_new(name: str, directory: Path) -> None:
 
     Example: authhost plugins new doorbell
     """
-    from authhost.cli.scaffold import InvalidName, write
+    from authhost.cli.scaffold import InvalidName, write_project
 
     try:
-        project = write(name, directory)
+        project = write_project(name, directory)
     except (InvalidName, FileExistsError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:
