@@ -26,7 +26,8 @@ def write_project(name: str, directory: Path) -> Path:
     """
     if not NAME.fullmatch(name):
         raise InvalidName(
-            f"{name!r} cannot be the name of a plugin; use lower-case letters, digits and single _, such as doorbell"
+            f"{name!r} cannot be the name of a plugin; use lower-case letters, digits and single _, "
+            "such as doorbell"
         )
     project = directory / f"authhost-{name.replace('_', '-')}"
     if project.exists():

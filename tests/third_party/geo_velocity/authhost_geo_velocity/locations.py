@@ -1,4 +1,4 @@
-"""Where a network is, by an operator's file."""
+"""The locations of networks, from a file of the operator."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ EARTH_KM = 6371.0
 
 
 class Place(NamedTuple):
-    """A point on Earth, in degrees."""
+    """A point on Earth. Latitude and longitude are in degrees."""
 
     latitude: float
     longitude: float
 
     def km_to(self, other: Place) -> float:
-        """The distance over the ground (haversine)."""
+        """The great-circle distance in kilometres (haversine formula)."""
         lat, other_lat = radians(self.latitude), radians(other.latitude)
         half = sin((other_lat - lat) / 2) ** 2
         half += cos(lat) * cos(other_lat) * sin(radians(other.longitude - self.longitude) / 2) ** 2
         return 2 * EARTH_KM * asin(sqrt(min(1.0, half)))
 
 
-class Atlas:
-    """Networks and their places; of several that hold an address the smallest counts."""
+class NetworkLocations:
+    """Networks and their places. If several networks contain an address, the smallest one counts."""
 
     def __init__(self, places: Mapping[IPv4Network | IPv6Network, Place]) -> None:
         self._places = places
@@ -37,8 +37,8 @@ class Atlas:
         }
 
     @classmethod
-    def read(cls, path: Path) -> Atlas:
-        """A CSV file with the columns network, latitude and longitude; raises ``ValueError``."""
+    def read(cls, path: Path) -> NetworkLocations:
+        """Read a CSV file with the columns network, latitude and longitude. Raises ``ValueError``."""
         places = {}
         try:
             with path.open(encoding="utf-8", newline="") as file:
@@ -52,7 +52,7 @@ class Atlas:
         return cls(places)
 
     def find(self, address: str | None) -> Place | None:
-        """The place of an address, or None: there is none, it is private, or its network is not known."""
+        """The place of an IP address. None if there is no address or its network is not in the file."""
         if address is None:
             return None
         parsed = ip_address(address)
