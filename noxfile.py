@@ -88,16 +88,20 @@ PEERS = {
     "flask-security": ["Flask-Security[common,fsqla]>=5.6", "Flask-Mail"],
     "fastapi-users": ["fastapi-users[sqlalchemy]>=14", "aiosqlite", "httpx"],
 }
+"""What each is installed with, beside the driver of PostgreSQL, in an environment of its own."""
+WITH_PEERS = {"round_trips", "flows"}
+"""The groups of benchmarks that measure the peers, too; the others need no environments of theirs."""
 GROUPS = nox.project.load_toml("pyproject.toml")
 MERMAID = "11.12.1"
 
 
 @nox.session(tags=["all"])
 def lint(session: nox.Session) -> None:
-    """Style of all code."""
-    session.install("ruff>=0.12")
+    """Style of all code, and which module may import which (`tool.importlinter` in pyproject.toml)."""
+    session.install("ruff>=0.12", "import-linter>=2.17", *DISTRIBUTIONS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", "--no-logo")
 
 
 @nox.session(tags=["all"])
@@ -264,20 +268,21 @@ def _compat(session: nox.Session, *options: str) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks, also against peers: tables, and bench.json. `nox -s bench -- --quick` is shorter."""
-    session.install(*DISTRIBUTIONS, "psycopg[binary]")
+    """Benchmarks, also against peers: tables, and bench.json. `nox -s bench -- --help` lists the groups.
+
+    PostgreSQL is measured where AUTHHOST_POSTGRESQL_URL names a server or the local one answers.
+    """
+    _, _, _, driver = SERVERS["postgresql"]
+    session.install(*DISTRIBUTIONS, driver)
     arguments = ["--json", "bench.json"]
-    _, url, port, driver = SERVERS["postgresql"]
-    if _answers(port):
-        arguments += ["--postgresql", url]
-    else:
-        session.warn(f"LEFT OUT: no postgresql at 127.0.0.1:{port}")
-    for name, needs in PEERS.items():
-        home = Path(session.create_tmp()) / name
-        session.run("python", "-m", "venv", str(home))
-        python = str(home / "bin" / "python")
-        session.run(python, "-m", "pip", "install", "-q", *needs, driver, external=True)
-        arguments += ["--peer", f"{name}={python}"]
+    given = set(session.posargs)
+    if WITH_PEERS & given or not {"--only", "--help", "-h"} & given:
+        for name, needs in PEERS.items():
+            home = Path(session.create_tmp()) / name
+            session.run("python", "-m", "venv", str(home))
+            python = str(home / "bin" / "python")
+            session.run(python, "-m", "pip", "install", "-q", *needs, driver, external=True)
+            arguments += ["--peer", f"{name}={python}"]
     session.run("python", "tests/benchmarks/run.py", *arguments, *session.posargs)
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+PLUGIN_FAILURES = (Exception, SystemExit)
+"""What is caught of plugins: a plugin must not end the process; Ctrl-C must."""
+
 
 class AuthHostError(Exception):
     """The root of all errors of this package."""

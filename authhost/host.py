@@ -2,35 +2,35 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
-from urllib.parse import quote
 from uuid import UUID
 
 from sqlalchemy import Engine
 
 from authhost.account import Account
-from authhost.devices import Devices
-from authhost.discovery import PluginRegistry
-from authhost.dispatch import Hooks
-from authhost.encryption import Encryption
+from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed
-from authhost.guard import HookStats
-from authhost.ids import Identifiers
-from authhost.inputs import identifier_key
-from authhost.keys import derive
-from authhost.passwords import Passwords
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.dispatch import Hooks
+from authhost.pluginhost.guard import HookStats
 from authhost.providers.registry import Providers
-from authhost.ratelimits import RateLimits
-from authhost.refusals import Refusals
 from authhost.request import Request
+from authhost.security.devices import Devices
+from authhost.security.encryption import Encryption
+from authhost.security.ids import Identifiers
+from authhost.security.keys import derive
+from authhost.security.passwords import Passwords
+from authhost.security.ratelimits import RateLimits
+from authhost.security.refusals import Refusals
+from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
 from authhost.store import migrate
-from authhost.store.engine import make_engine, reading, shown_database
+from authhost.store.database import Database
+from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
 
 
@@ -67,32 +67,24 @@ class AuthHost:
         check_database: bool = True,
         background: bool = True,
     ) -> None:
-        self.closed = False
-        """Whether `close` has been called: requests, flows and maintenance then raise `HostClosed`."""
-        self.settings = settings
-        self.clock = clock
-        self._identifiers = Identifiers(clock)
-        self.urls = {**DEFAULT_URLS, **settings.urls}
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
-        self.hooks = Hooks(self.registry.manager)
-        self._plugin_settings = {
-            record.name: validated(
-                record.settings_class,
-                settings.plugin_settings.get(record.name, {}),
-                f"plugin {record.name}",
-            )
-            for record in self.registry.loaded()
-            if record.settings_class is not None
-        }
-        self.engine: Engine = make_engine(settings.database_url)
-        self.reader = reading(self.engine)
-        self.passwords = Passwords(settings)
-        self.limits = RateLimits(settings)
-        self.devices = Devices(settings.secret_keys)
-        self.refusals = Refusals()
-        self.encryption = Encryption(settings)
-        self.providers = Providers(settings, self.registry.providers, clock)
-        self._hash_keys = {use: self.signing_keys(use) for use in ("identifier", "plugins")}
+        self.services = Services(
+            host=self,
+            settings=settings,
+            clock=clock,
+            database=Database(settings.database_url),
+            hooks=Hooks(self.registry.manager),
+            plugin_settings=self._plugin_settings(settings),
+            passwords=Passwords(settings),
+            limits=RateLimits(settings),
+            devices=Devices(settings.secret_keys),
+            refusals=Refusals(),
+            encryption=Encryption(settings),
+            digests=Digests(settings),
+            identifiers=Identifiers(clock),
+            urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
+            providers=Providers(settings, self.registry.providers, clock),
+        )
         self._open = False
         try:
             if upgrade_database:
@@ -103,7 +95,7 @@ class AuthHost:
                 self._check_deliverer()
             if check_database and background:
                 self._open = True
-                self.hooks.host_started(self)
+                self.services.hooks.host_started(self)
         except BaseException:
             self.close()
             raise
@@ -128,7 +120,7 @@ class AuthHost:
         """
         self._check_not_closed()
         return Request(
-            self,
+            self.services,
             ip_address=ip_address,
             user_agent=user_agent,
             session_token=session_token,
@@ -137,6 +129,31 @@ class AuthHost:
             native=native,
             device_token=device_token,
         )
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` has been called: requests, flows and maintenance then raise `HostClosed`."""
+        return self.services.database.closed
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self.services.settings
+
+    @property
+    def clock(self) -> Callable[[], datetime]:
+        """What tells the time, in UTC."""
+        return self.services.clock
+
+    @property
+    def engine(self) -> Engine:
+        """The SQLAlchemy engine."""
+        return self.services.database.engine
+
+    @property
+    def reader(self) -> Engine:
+        """The same engine for reading only: its connections begin no transaction."""
+        return self.services.database.reader
 
     @cached_property
     def migrations(self) -> dict[str, str]:
@@ -167,11 +184,11 @@ class AuthHost:
 
     def new_id(self) -> UUID:
         """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
-        return self._identifiers.new()
+        return self.services.identifiers.new()
 
     def keyed_hash(self, value: str) -> str:
         """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""
-        return _hashed(self._hash_keys["plugins"][0], value)
+        return self.services.digests.of_plugin(value)
 
     def identifier_digest(self, identifier: str) -> str:
         """What ``request.identifier_digest`` is where ``identifier`` was typed, an address or a username.
@@ -180,19 +197,14 @@ class AuthHost:
         key of its own: nobody gets at a plugin's `keyed_hash` by typing at a login
         what that plugin hashes.
         """
-        return self.key_digest(identifier_key(identifier))
+        return self.services.digests.of_identifier(identifier)[0]
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
         """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
 
         A record that was written under a former key is found by one of the others.
         """
-        typed = identifier_key(identifier)
-        return tuple(_hashed(key, typed) for key in self._hash_keys["identifier"])
-
-    def key_digest(self, key: str) -> str:
-        """Return the `identifier_digest` of what `inputs.identifier_key` has returned."""
-        return _hashed(self._hash_keys["identifier"][0], key)
+        return self.services.digests.of_identifier(identifier)
 
     def signing_keys(self, use: str) -> tuple[bytes, ...]:
         """Return the keys of one ``use``, derived from each key of ``secret_key`` (256 bits each).
@@ -207,19 +219,18 @@ class AuthHost:
         For plugins' tables: what a plugin has sealed opens neither for another
         purpose nor as something of the core. Raises ``TypeError`` for what is no text.
         """
-        return self.encryption.seal_text(text, purpose)
+        return self.services.encryption.seal_text(text, purpose)
 
     def open(self, sealed: str, purpose: str = "") -> str:
         """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
 
-        Raises `authhost.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
+        Raises `authhost.security.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
         """
-        return self.encryption.open_text(sealed, purpose)
+        return self.services.encryption.open_text(sealed, purpose)
 
     def build_url(self, name: str, **values: str) -> str:
         """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
-        path = self.urls[name].format(**{key: quote(value, safe="") for key, value in values.items()})
-        return self.settings.base_url + path
+        return self.services.urls.build(name, **values)
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
         """Calls, failures and time so far, by plugin and hook."""
@@ -232,17 +243,16 @@ class AuthHost:
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """What the operator set for a plugin; raises `KeyError` where it registers no settings."""
-        return self._plugin_settings[plugin_name]
+        return self.services.plugin_settings[plugin_name]
 
     def close(self) -> None:
         """Let the plugins stop, and close the connections. May be called twice."""
         if not self.closed:
-            self.refusals.record_overdue(self, all_windows=True)
+            record_all(self.services)
         if self._open:
             self._open = False
-            self.hooks.host_stopping(self)
-        self.closed = True
-        self.engine.dispose()
+            self.services.hooks.host_stopping(self)
+        self.services.database.close()
 
     def __enter__(self) -> Self:
         self._check_not_closed()
@@ -250,6 +260,17 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _plugin_settings(self, settings: Settings) -> dict[str, Any]:
+        return {
+            record.name: validated(
+                record.settings_class,
+                settings.plugin_settings.get(record.name, {}),
+                f"plugin {record.name}",
+            )
+            for record in self.registry.loaded()
+            if record.settings_class is not None
+        }
 
     def _check_not_closed(self) -> None:
         if self.closed:
@@ -272,7 +293,3 @@ class AuthHost:
                 f"email_verification is {self.settings.email_verification}, but no plugin delivers e-mail; "
                 "`pip install authhost-email`, or set email_verification to none"
             )
-
-
-def _hashed(key: bytes, value: str) -> str:
-    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()

@@ -9,6 +9,9 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
+EMAIL_LENGTH = 254
+"""The most characters of an e-mail address (RFC 5321, section 4.5.3.1, less the angle brackets)."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -153,7 +156,7 @@ class SocialAccount:
     @classmethod
     def of_row(cls, row: Any) -> Self:
         """The record of a row of `statements.SOCIAL_COLUMNS`."""
-        values: dict[str, Any] = dict(row._mapping)
+        values: dict[str, Any] = row._asdict()
         return cls(**{**values, "extra_data": frozen(values["extra_data"])})
 
     def values(self) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, get_args, get_origin, get_type_hints
 
-from authhost.characters import SCRIPTS
 from authhost.errors import ConfigurationError
 
 ENV_PREFIX = "AUTHHOST_"
@@ -22,6 +21,37 @@ DEFAULT_URLS: Mapping[str, str] = {
     "login": "/account/login",
     "social_callback": "/account/social/{provider}/callback",
 }
+
+USERNAME_SCRIPTS = (
+    "arabic",
+    "armenian",
+    "bengali",
+    "bopomofo",
+    "cjk",
+    "cyrillic",
+    "devanagari",
+    "ethiopic",
+    "georgian",
+    "greek",
+    "gujarati",
+    "gurmukhi",
+    "hangul",
+    "hebrew",
+    "hiragana",
+    "kannada",
+    "katakana",
+    "khmer",
+    "lao",
+    "latin",
+    "malayalam",
+    "myanmar",
+    "sinhala",
+    "tamil",
+    "telugu",
+    "thai",
+    "tibetan",
+)
+"""The scripts of usernames, as the names of their characters in Unicode begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,11 +209,11 @@ class Settings:
             raise ConfigurationError(
                 "username_min_length and username_max_length must be 1 to 150, in this order"
             )
-        unknown = sorted(set(self.username_scripts) - set(SCRIPTS))
+        unknown = sorted(set(self.username_scripts) - set(USERNAME_SCRIPTS))
         if unknown or not self.username_scripts:
             raise ConfigurationError(
                 f"username_scripts has {', '.join(map(repr, unknown)) or 'nothing'}; there are "
-                + ", ".join(SCRIPTS)
+                + ", ".join(USERNAME_SCRIPTS)
             )
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")

@@ -10,11 +10,13 @@ from types import ModuleType
 
 import authhost_hookspecs as contract
 
-from authhost import errors, ratelimits, reference, settings
-from authhost.discovery import SPEC_ARGUMENTS
+from authhost import errors, settings
+from authhost.cli.provider_check import kind_of
+from authhost.pluginhost import reference
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
-from authhost.providers.check import kind_of
+from authhost.security import ratelimits
 from authhost.testing import hook_order as recorded
 
 HERE = Path(__file__).parent
@@ -29,7 +31,7 @@ def paragraphs(documentation: str | None) -> str:
 
 
 def hook_order() -> str:
-    """What each flow calls, as JSON: `authhost.reference` reads it."""
+    """What each flow calls, as JSON: `authhost.pluginhost.reference` reads it."""
     return "[\n" + ",\n".join(map(json.dumps, recorded.hook_order())) + "\n]\n"
 
 
@@ -315,7 +317,7 @@ def sequence_pages() -> str:
 
 PAGES = {
     "flows/sequences.md": sequence_pages,
-    "../authhost/hook_order.json": hook_order,
+    "../authhost/pluginhost/hook_order.json": hook_order,
     "hooks.md": hooks,
     "providers.md": providers,
     "settings.md": setting_table,

@@ -46,6 +46,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_order",
         "test_pending_logins",
         "test_recovery",
+        "test_round_trips",
         "test_sessions",
         "test_social_tokens",
         "test_upgrade",

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limits.storage import storage_from_string
 
-from authhost import counters
-from authhost.counters import MOST_KEYS, SWEPT, MemoryCounters, Rate, RedisCounters
+from authhost.security import counters
+from authhost.security.counters import MOST_KEYS, SWEPT, MemoryCounters, Rate, RedisCounters
 
 FIVE = Rate("login", 5, 300, "ip")
 

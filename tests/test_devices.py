@@ -10,7 +10,7 @@ from conftest import PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authhost.devices import LIFETIME, Devices
+from authhost.security.devices import LIFETIME, Devices
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ANN, BOB = uuid4(), uuid4()

@@ -29,7 +29,7 @@ def generator():
 @pytest.mark.parametrize(
     "name",
     [
-        "../authhost/hook_order.json",
+        "../authhost/pluginhost/hook_order.json",
         "flows/sequences.md",
         "hooks.md",
         "providers.md",

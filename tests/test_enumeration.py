@@ -141,13 +141,13 @@ def test_a_taken_and_a_free_address_behave_alike(host, provider, make_host, prob
 def counted(host):
     """Counts the hashes and the statements of a flow."""
     seen = []
-    verify = host.passwords.verify
+    verify = host.services.passwords.verify
 
     def watched(*arguments):
         seen.append("hash")
         return verify(*arguments)
 
-    host.passwords.verify = watched
+    host.services.passwords.verify = watched
 
     def statement(connection, cursor, text, *others):
         if text.split()[0] in ("INSERT", "UPDATE", "DELETE", "SELECT"):

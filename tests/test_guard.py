@@ -12,7 +12,7 @@ from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.errors import DeliveryFailed, EmailTaken, RequiredPluginFailed, Vetoed
 from authhost.store.tables import addresses
 

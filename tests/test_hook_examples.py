@@ -13,9 +13,10 @@ from click.testing import CliRunner
 from sqlalchemy import select
 
 from authhost import Settings
-from authhost.discovery import SPEC_ARGUMENTS, PluginRegistry
 from authhost.errors import ConfigurationError
-from authhost.reference import IN_FLOWS, reference
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+from authhost.pluginhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
 from authhost.testing.scenario import SETTINGS, Scenario
 

@@ -8,7 +8,7 @@ from threading import Thread
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authhost.ids import SET_BACK_MS, Identifiers
+from authhost.security.ids import SET_BACK_MS, Identifiers
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import sys
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.errors import InvalidCredentials, InvalidState
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.conformance.checks.edges import minimal_arguments
 

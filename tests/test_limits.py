@@ -13,7 +13,7 @@ from conftest import OTHER_PASSWORD, PASSWORD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.errors import (
     AuthError,
     ConfigurationError,
@@ -22,8 +22,8 @@ from authhost.errors import (
     InvalidCredentials,
     RateLimited,
 )
-from authhost.inputs import identifier, network
-from authhost.inputs import ip_address as parse_ip_address
+from authhost.security.inputs import identifier, network
+from authhost.security.inputs import ip_address as parse_ip_address
 from authhost.store import queries
 
 ANN = "ann@example.org"
@@ -114,7 +114,7 @@ def test_a_rate_of_no_action_is_named(make_host):
 
 def test_two_processes_count_together_in_redis(make_host, run, redis_url):
     hosts = [make_host(rate_limits=True, redis_url=redis_url) for _ in range(2)]
-    assert all(host.limits.reachable() for host in hosts)
+    assert all(host.services.limits.reachable() for host in hosts)
     for number in range(5):
         fail(hosts[number % 2], run, 1)
     for host in hosts:
@@ -127,7 +127,7 @@ def test_a_redis_that_does_not_answer_lets_nobody_in(make_host, run):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     host = make_host(rate_limits=True, redis_url=f"redis://127.0.0.1:{port}/0")
-    assert not host.limits.reachable()
+    assert not host.services.limits.reachable()
     assert any("Redis" in each.problem for each in problems(host))
     with pytest.raises(redis.ConnectionError):
         run(host, "login", identifier=ANN, password=PASSWORD)
@@ -136,7 +136,7 @@ def test_a_redis_that_does_not_answer_lets_nobody_in(make_host, run):
 def test_a_redis_that_is_silent_is_not_waited_for_for_ever(make_host):
     pytest.importorskip("redis")
     for scheme in ("redis", "rediss"):
-        limits = make_host(rate_limits=True, redis_url=f"{scheme}://127.0.0.1:1/0").limits
+        limits = make_host(rate_limits=True, redis_url=f"{scheme}://127.0.0.1:1/0").services.limits
         given = limits._counters._storage.storage.connection_pool.connection_kwargs
         assert (given["socket_timeout"], given["socket_connect_timeout"]) == (2, 2)
 
@@ -367,7 +367,7 @@ def test_a_check_that_could_not_be_made_is_not_counted(host, run, monkeypatch):
 
     for _ in range(20):
         with monkeypatch.context() as patch:
-            patch.setattr(host.passwords, "verify", busy)
+            patch.setattr(host.services.passwords, "verify", busy)
             assert code(run, host, "login", identifier=ANN, password="wrong") == "conflict"
     fail(host, run, 5)
 

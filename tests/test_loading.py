@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import func
 
-from authhost import AuthHost, Settings, discovery
+from authhost import AuthHost, Settings
 from authhost.errors import ConfigurationError, Vetoed
-from authhost.implementations import MARKS, implementations_of
+from authhost.pluginhost import discovery
+from authhost.pluginhost.implementations import MARKS, implementations_of
 from authhost.testing import CHEAP_HASH
 
 NO = Refused("no", "No.")

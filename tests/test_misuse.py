@@ -145,7 +145,7 @@ def test_plain_values_can_be_read_at_any_time(host):
                 pass
             break
     assert request.ip_address == "127.0.0.1"
-    host.limits.hit(host.request(ip_address="127.0.0.1"), "login")
+    host.services.limits.hit(host.request(ip_address="127.0.0.1"), "login")
 
 
 def test_a_session_of_the_database_that_was_kept(host):

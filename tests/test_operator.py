@@ -17,7 +17,7 @@ from conftest import PASSWORD, Recorder
 from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.cli.output import emit
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
@@ -648,14 +648,14 @@ def test_providers_check(tmp_path, openid, oauth1):
 
 
 def test_providers_check_knows_a_wrong_secret(make_host, scripted):
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     app = {"provider": "openid_connect", "server": scripted.url, "client_id": "x"}
     host = make_host(base_url="http://site.example", providers={"corp": app})
     scripted.metadata["id_token_signing_alg_values_supported"] = ["HS256"]
     scripted.metadata["code_challenge_methods_supported"] = ["plain"]
     scripted.instead["/token"] = lambda handler: (401, {}, b'{"error": "invalid_client"}')
-    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    found = {each.check: each for each in findings(host, host.services.providers.app("corp"))}
     assert {name: each.result for name, each in found.items()} == {
         "redirect URI": "error",
         "client secret": "unclear",
@@ -670,13 +670,13 @@ def test_providers_check_knows_a_wrong_secret(make_host, scripted):
 def test_providers_check_of_oauth1(make_host, oauth1):
     from conftest import Declares
 
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     declares = {"d": Declares(oauth1.declaration())}
     for secret, result in ((oauth1.secret, "ok"), ("wrong" * 9, "error")):
         app = {"client_id": oauth1.client, "client_secret": secret}
         host = make_host(declares, providers={"oauth1": app})
-        assert list(findings(host, host.providers.app("oauth1")))[-1].result == result
+        assert list(findings(host, host.services.providers.app("oauth1")))[-1].result == result
 
 
 def test_providers_rotate(tmp_path, openid, arrive):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from passlib.context import CryptContext
 from sqlalchemy import select, update
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from authhost.errors import (
     AuthError,
     Busy,
@@ -24,7 +24,7 @@ from authhost.errors import (
     Unavailable,
     WeakPassword,
 )
-from authhost.passwords import Turns
+from authhost.security.passwords import Turns
 from authhost.settings import Settings
 from authhost.store.models import User
 
@@ -77,7 +77,7 @@ def test_three_hundred_open_logins_are_refused_within_the_wait(make_host, run):
     )
     run(host, "signup", email=ANN, password=PASSWORD)
     answers = []
-    with occupied(host.passwords._turns):
+    with occupied(host.services.passwords._turns):
         threads = [
             threading.Thread(
                 target=lambda k=k: answers.append(
@@ -116,7 +116,7 @@ def test_a_busy_host_counts_and_stores_nothing(make_host, run, recorder, flow):
         "signup": {"email": BOB, "password": PASSWORD},
         "reset_password": {"key": recorder.key(), "password": OTHER_PASSWORD},
     }[flow]
-    with occupied(host.passwords._turns):
+    with occupied(host.services.passwords._turns):
         assert {code_of(run, host, flow, token, **values) for _ in range(12)} == {"busy"}
     assert code_of(run, host, flow, token, **values) == "ok"
 
@@ -126,7 +126,7 @@ def test_what_is_limited_does_not_queue(make_host, run):
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             run(host, "login", identifier=ANN, password="wrong")
-    with occupied(host.passwords._turns), pytest.raises(RateLimited):
+    with occupied(host.services.passwords._turns), pytest.raises(RateLimited):
         run(host, "login", identifier=ANN, password="wrong")
 
 
@@ -312,7 +312,9 @@ def test_an_error_of_the_library_does_not_travel_with_the_refusal(make_host, bro
     host = make_host()
     broken["value"]()
     with pytest.raises(Unavailable) as caught:
-        host.passwords.verify(PASSWORD, "$2b$04$f9xYXhycK.PdIke.pz3rqOUbUq5DK3/TCC18rtznSMOz1QLWMKZ3C")
+        host.services.passwords.verify(
+            PASSWORD, "$2b$04$f9xYXhycK.PdIke.pz3rqOUbUq5DK3/TCC18rtznSMOz1QLWMKZ3C"
+        )
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
@@ -339,14 +341,14 @@ def test_a_hash_that_cannot_be_read_answers_like_an_unknown_account_and_is_logge
     store_hash(host, stored)
     spent = []
     for name in ("verify", "verify_and_update"):
-        real = getattr(host.passwords._context, name)
+        real = getattr(host.services.passwords._context, name)
         monkeypatch.setattr(
-            host.passwords._context,
+            host.services.passwords._context,
             name,
             lambda password, hashed, _real=real: spent.append(hashed) or _real(password, hashed),
         )
     assert code_of(run, host, "login", identifier=ANN, password=PASSWORD) == "invalid_credentials"
-    assert host.passwords._dummy in spent
+    assert host.services.passwords._dummy in spent
     assert code_of(run, host, "login", identifier=BOB, password=PASSWORD) == "invalid_credentials"
     said = [each.getMessage() for each in caplog.records if each.levelno == logging.ERROR]
     assert len(said) == 1
@@ -462,7 +464,7 @@ def test_the_limit_holds_for_what_is_hashed(passwords, text, times):
 
 @pytest.fixture(scope="module")
 def passwords():
-    from authhost.passwords import Passwords
+    from authhost.security.passwords import Passwords
 
     return Passwords(Settings(secret_key=KEY, password_hash_options=CHEAP))
 

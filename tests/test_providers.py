@@ -27,11 +27,11 @@ from hypothesis import strategies as st
 from providers import as_json, returned
 
 from authhost import ConfigurationError
+from authhost.cli.provider_check import findings
 from authhost.errors import InvalidIdToken, InvalidInput, InvalidState, ProviderDenied, ProviderFailed
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.authorize import checked
 from authhost.providers.catalogue import BUILT_IN
-from authhost.providers.check import findings
 from authhost.providers.client import read_profile as read_as_app
 from authhost.providers.http import asked, prepare
 from authhost.providers.oauth2 import OAuth2Client
@@ -406,10 +406,10 @@ def test_several_apps_of_one_provider(make_host):
             "theirs": {**APP, "provider": "github", "client_id": "other"},
         }
     )
-    ours, theirs = host.providers
+    ours, theirs = host.services.providers
     assert (ours.namespace, theirs.namespace) == ("github", "github")
     assert ours.scopes == ("user:email", "read:org")
-    assert "s&cret" not in repr(list(host.providers)) + repr(host.settings)
+    assert "s&cret" not in repr(list(host.services.providers)) + repr(host.settings)
 
 
 # Parameters of the authorization request.
@@ -675,14 +675,14 @@ def test_the_operator_chooses_for_oauth2_as_well(make_host, scripted, arrive, me
 def test_check_shows_the_issuer_that_was_found(corp, scripted, issuer, says):
     scripted.metadata["issuer"] = issuer
     host = corp()
-    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    found = {each.check: each for each in findings(host, host.services.providers.app("corp"))}
     assert says in found["discovery"].do
 
 
 def test_check_of_a_token_endpoint_that_is_down(corp, scripted):
     scripted.instead["/token"] = lambda handler: (503, {}, b"")
     host = corp()
-    found = {each.check: each for each in findings(host, host.providers.app("corp"))}
+    found = {each.check: each for each in findings(host, host.services.providers.app("corp"))}
     assert (found["credentials"].result, found["credentials"].found) == ("unclear", "HTTP 503")
 
 
@@ -840,7 +840,7 @@ def test_a_plugin_whose_providers_fail_costs_its_providers_alone(make_host, open
     host = make_host(
         {"broken": Broken(), "odd": Declares("no declaration", openid.plain())}, providers={"plain": APP}
     )
-    assert [each.id for each in host.providers] == ["plain"]
+    assert [each.id for each in host.services.providers] == ["plain"]
     assert "providers of plugin broken failed" in caplog.text
 
 

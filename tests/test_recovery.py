@@ -309,7 +309,7 @@ def test_a_token_that_was_replaced_connects_nothing(verified, provider, recorder
     provider.set_user("thief")
     begun = thief("social_begin", provider="corp", process="connect")
     params = provider.visit(begun, "thief")
-    client = owner.host.providers.client(owner.host.providers.app("corp"))
+    client = owner.host.services.providers.client(owner.host.services.providers.app("corp"))
     complete = client.complete
 
     def meanwhile(*arguments):
@@ -451,14 +451,14 @@ def test_a_link_to_a_former_address_proves_nothing_of_the_next(make, mode, recor
     host = make(mode)
     planter, other = Browser(host), Browser(host)
     planter("signup", email=PLANTER, password=PASSWORD)
-    allows = host.limits.allows
+    allows = host.services.limits.allows
 
     def meanwhile(request, *actions):
         if actions[0][0] == "reset_password_mail":
             planter("change_pending_email", email=OWNER)
         return allows(request, *actions)
 
-    monkeypatch.setattr(host.limits, "allows", meanwhile)
+    monkeypatch.setattr(host.services.limits, "allows", meanwhile)
     other("request_password_reset", email=PLANTER)
     assert recorder.messages[-1].kind == "password_reset_unknown_account"
 

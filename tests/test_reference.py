@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from authhost.account import Account
 from authhost.cli.main import cli
-from authhost.discovery import SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
-from authhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
+from authhost.pluginhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
 from authhost.socialaccount import SocialAccounts
 
 PAGE = (Path(__file__).parents[1] / "docs" / "hooks.md").read_text(encoding="utf-8")

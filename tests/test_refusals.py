@@ -20,8 +20,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from authhost import refusals
 from authhost.errors import AuthError, InvalidInput
+from authhost.security import refusals
 
 NOBODY = "nobody@example.org"
 
@@ -137,8 +137,8 @@ def test_memory_is_bounded(host, refused, monkeypatch):
     for number in range(40):
         for _ in range(7):
             refuse(host, place=f"203.0.113.{number}")
-    assert len(host.refusals._windows) <= 10
-    assert not host.refusals._over
+    assert len(host.services.refusals._windows) <= 10
+    assert not host.services.refusals._over
     host.close()
     assert Counter(each[2] for each in refused.calls for _ in range(each[-1])) == {
         f"203.0.113.{number}": 7 for number in range(40)

@@ -7,7 +7,7 @@ from authhost_hookspecs import CannotOpen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authhost.encryption import Encryption, Undecipherable
+from authhost.security.encryption import Encryption, Undecipherable
 from authhost.settings import Settings
 
 OLD, NEW = "o" * 40, "n" * 40

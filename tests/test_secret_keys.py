@@ -10,9 +10,9 @@ from conftest import PASSWORD
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authhost.check import problems
-from authhost.encryption import Encryption, Undecipherable
+from authhost.cli.checks import problems
 from authhost.errors import ConfigurationError
+from authhost.security.encryption import Encryption, Undecipherable
 from authhost.settings import Settings
 
 OLD, NEW = "the former key of 32 characters!", "the new key of at least 32 chars"

@@ -39,7 +39,7 @@ def statements(host, action):
 def hashes(monkeypatch):
     """How often a password is hashed or compared, and with how many connections out of the pool."""
     found = []
-    from authhost.passwords import Passwords
+    from authhost.security.passwords import Passwords
 
     for name in ("hash", "verify"):
         real = getattr(Passwords, name)
@@ -84,13 +84,13 @@ def test_no_connection_is_held_while_hashing(make_host, run, monkeypatch):
     host = make_host(email_verification="mandatory", login_on_password_reset=True)
     held = []
     for name in ("hash", "verify"):
-        real = getattr(host.passwords, name)
+        real = getattr(host.services.passwords, name)
 
         def watched(*values, _real=real):
             held.append(host.engine.pool.checkedout())
             return _real(*values)
 
-        monkeypatch.setattr(host.passwords, name, watched)
+        monkeypatch.setattr(host.services.passwords, name, watched)
     recorder = host.registry.records[0].plugin
     token = run(host, "signup", email=ANN, password=PASSWORD).session_token
     run(host, "confirm_email", token, key=recorder.key())
@@ -254,5 +254,5 @@ def test_plugins_see_who_was_meant_as_a_keyed_hash_alone(make_host, run, recorde
     assert other == host.identifier_digest("ann@example.org")
     assert other != host.keyed_hash("ann@example.org")  # else who types what a plugin hashes has its hash
     with make_host(secret_key="j" * 48).request() as request:
-        request.meant(PASSWORD)
+        request.set_identifier(PASSWORD)
         assert request.identifier_digest != one

@@ -32,7 +32,7 @@ from authhost.errors import (
     Vetoed,
 )
 from authhost.socialaccount import cookie_name
-from authhost.socialaccount.begin import own_page
+from authhost.socialaccount.begin import validate_next
 from authhost.store.tables import addresses, sessions, social_accounts, social_steps, users
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -726,7 +726,7 @@ def test_whatever_next_is_taken_stays_here(target):
     """As a browser reads it: white space dropped, backslashes turned, the rest resolved (WHATWG URL)."""
     own = Settings(secret_key="k" * 48, base_url="https://site.example")
     try:
-        taken = own_page(own, target)
+        taken = validate_next(own, target)
     except InvalidInput:
         return
     read = "".join(each for each in taken.strip() if each not in "\t\n\r").replace("\\", "/")

@@ -23,8 +23,8 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountNotFound,
 )
-from authhost.inputs import email_key
 from authhost.providers import http, openid
+from authhost.security.inputs import email_key
 from authhost.store.tables import addresses, sessions, social_accounts, users
 
 ANN, BOB, MALLORY = "ann@example.org", "bob@example.org", "mallory@example.org"
@@ -127,14 +127,14 @@ def test_a_first_password_does_not_outlive_the_session(make, arrive, scripted, o
     stands(scripted, "mallory", ANN)
     planted = arrive(host, "corp", scripted.agree)
     openid.person("ann3", email=ANN, email_verified=True)
-    original = host.passwords.hash
+    original = host.services.passwords.hash
 
     def slow(secret):
-        monkeypatch.setattr(host.passwords, "hash", original)
+        monkeypatch.setattr(host.services.passwords, "hash", original)
         arrive(host, "other", lambda url: openid.agree(url, "ann3"))
         return original(secret)
 
-    monkeypatch.setattr(host.passwords, "hash", slow)
+    monkeypatch.setattr(host.services.passwords, "hash", slow)
     with pytest.raises(LoginRequired):
         run(host, "set_password", planted.login.session_token, password=PASSWORD)
     with pytest.raises(AuthError):
@@ -370,7 +370,7 @@ def test_discovery_from_elsewhere_does_not_name_this_machine(make_host, monkeypa
     }
     monkeypatch.setattr(openid, "_published", lambda url: found)
     with pytest.raises(ProviderFailed):
-        host.providers.client(host.providers.app("corp")).metadata()
+        host.services.providers.client(host.services.providers.app("corp")).metadata()
 
 
 def endless(head, piece):
@@ -496,7 +496,7 @@ FUZZED = ["/token", "/userinfo", "/jwks", "/.well-known/openid-configuration"]
 def test_whatever_a_provider_answers_is_a_login_or_a_refusal(make, arrive, scripted, path, fields, whole):
     if not hasattr(scripted, "host"):
         scripted.host = make()
-    scripted.host.providers._clients.clear()
+    scripted.host.services.providers._clients.clear()
     scripted.instead.clear()
     scripted.metadata, scripted.token_fields = {}, {}
     if whole:

@@ -444,7 +444,7 @@ def test_keys_are_kept_and_fetched_anew_when_they_change(host, arrive, scripted,
     scripted.key, scripted.kid = rsa.generate_private_key(public_exponent=65537, key_size=2048), "second"
     with pytest.raises(InvalidIdToken):  # not more than once a minute: nobody makes us ask and ask
         arrive(host, "bad", scripted.agree)
-    client = host.providers.client(host.providers.app("bad"))
+    client = host.services.providers.client(host.services.providers.app("bad"))
     monkeypatch.setattr(client, "_keys_at", client._keys_at - 61)
     assert arrive(host, "bad", scripted.agree).login.authenticated
     assert scripted.asked.count("/jwks") == 2
@@ -686,7 +686,7 @@ def test_discovery_that_leads_to_a_name_inside(monkeypatch, address, endpoint):
 @pytest.mark.parametrize("path", ["/token", "/jwks", "/userinfo"])
 def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripted, path):
     """Its owner may answer in one way when we look, and in another when we connect."""
-    client = host.providers.client(host.providers.app("bad"))
+    client = host.services.providers.client(host.services.providers.app("bad"))
     client.metadata()
     client._zone = http.Zone.PUBLIC  # as if the issuer were not on this machine
     scripted.asked.clear()
@@ -703,7 +703,7 @@ def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripte
 
 def test_an_issuer_on_this_machine_may_lead_here(host, arrive, scripted):
     assert arrive(host, "bad", scripted.agree).login.authenticated
-    assert host.providers.client(host.providers.app("bad"))._zone is http.Zone.HERE
+    assert host.services.providers.client(host.services.providers.app("bad"))._zone is http.Zone.HERE
 
 
 def test_a_slow_drip_ends(refused, scripted, monkeypatch):
@@ -904,7 +904,7 @@ def test_no_secret_in_logs_reprs_or_tables(make_host, arrive, openid, oauth1, cl
         result = arrive(host, provider, lambda url, agree=agree: collect(url, agree))
         sociallogin = recorder.calls[-1][1].get("sociallogin") or recorder.calls[0][1]["sociallogin"]
         secrets.update({sociallogin.token.reveal(), sociallogin.token.reveal_secret() or SECRET})
-        shown = repr((result, sociallogin, sociallogin.token, host.settings, list(host.providers)))
+        shown = repr((result, sociallogin, sociallogin.token, host.settings, list(host.services.providers)))
         assert not [each for each in secrets if each in shown]
     logged = "\n".join(f"{record.getMessage()} {record.__dict__}" for record in caplog.records)
     assert not [each for each in secrets if each in logged]

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, select
 
 from authhost import ConfigurationError, Settings
-from authhost.encryption import Encryption, Undecipherable
 from authhost.errors import InvalidIdToken, InvalidInput, LoginRequired, ProviderFailed, SocialAccountNotFound
+from authhost.security.encryption import Encryption, Undecipherable
 from authhost.socialaccount import tokens
 from authhost.store.tables import social_tokens
 
@@ -273,7 +273,7 @@ def test_a_session_that_ends_meanwhile_gets_no_token_and_none_is_lost(make, arri
     scripted.token_fields = {"refresh_token": "first"}
     result = arrive(host, "corp", scripted.agree)
     scripted.token_fields = {"refresh_token": "second"}
-    client = host.providers.client(host.providers.app("corp"))
+    client = host.services.providers.client(host.services.providers.app("corp"))
     refresh = client.refresh
 
     def meanwhile(*arguments):
@@ -312,7 +312,7 @@ def test_rotation(make, arrive, scripted, database_url):
     value, [before] = token_of(host, result).reveal(), sealed(host)
     both = make(encryption_keys=(NEW, OLD))
     assert token_of(both, result).reveal() == value
-    assert list(tokens.rotate(both)) == [1]
+    assert list(tokens.rotate(both.services)) == [1]
     assert sealed(both) != [before]
     assert token_of(make(encryption_keys=(NEW,)), result).reveal() == value
     with pytest.raises(Undecipherable, match="encryption_keys"):

@@ -14,7 +14,7 @@ from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
 
 ANN, BOB, SECOND, THIRD = "ann@example.org", "bob@example.org", "ann@work.example.org", "ann@home.example.org"
 
@@ -237,7 +237,7 @@ def test_plugins_are_found_beside_the_backport_of_importlib_metadata():
     pytest.importorskip("importlib_metadata")
     code = (
         "import importlib_metadata\n"
-        "from authhost.discovery import PluginRegistry\n"
+        "from authhost.pluginhost.discovery import PluginRegistry\n"
         "from authhost import Settings\n"
         "found = PluginRegistry(Settings(secret_key='k' * 48), {})\n"
         "print({record.name: record.status for record in found.records})"

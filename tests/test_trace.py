@@ -8,11 +8,11 @@ import pytest
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 
 from authhost.errors import Vetoed
+from authhost.pluginhost.trace import TracedHook
 from authhost.testing import PASSWORD, Browser
 from authhost.testing.hook_order import traced_flows
 from authhost.testing.scenario import Scenario
 from authhost.testing.sequence_diagrams import sequence_diagram
-from authhost.trace import TracedHook
 
 
 class Failing:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import update
 
-from authhost.characters import INVISIBLE, SCRIPTS, _script, is_username
 from authhost.errors import AuthError, ConfigurationError, InvalidEmail, InvalidInput
-from authhost.inputs import email, key_of, username
-from authhost.settings import Settings
+from authhost.security.characters import INVISIBLE, _script, is_username
+from authhost.security.inputs import email, key_of, username
+from authhost.settings import USERNAME_SCRIPTS, Settings
 from authhost.store.models import User
 
 KEY = "k" * 20 + "0123456789abcdefghij"
@@ -139,14 +139,16 @@ def test_other_scripts_are_a_choice(name, scripts):
     ["ивanov", "\u0430dmin", "李ming", "김ann", "2محمد", "محمد_", "مح\u0640مد", "\u1100\u1100", "かカ\u0430"],
 )
 def test_scripts_do_not_mix_though_all_are_allowed(name):
-    assert refused(name, scripts=SCRIPTS)
+    assert refused(name, scripts=USERNAME_SCRIPTS)
 
 
 def test_every_character_of_a_name_is_allowed_by_rfc_8264():
     """Its identifier class has ASCII and what IDNA calls PVALID (RFC 8264, 4.2; RFC 5892)."""
     allowed = idna.idnadata.codepoint_classes["PVALID"]
     taken = [
-        each for each in map(chr, range(128, sys.maxunicode)) if is_username(each, key_of(each), SCRIPTS)
+        each
+        for each in map(chr, range(128, sys.maxunicode))
+        if is_username(each, key_of(each), USERNAME_SCRIPTS)
     ]
     assert len(taken) > 10_000
     for each in taken:

@@ -11,7 +11,7 @@ from authhost.account.flow import flow, lock_login
 from authhost.account.login import start_session
 from authhost.account.pending import PendingLogin, pending_login, wait_again
 from authhost.account.recovery import recover_account
-from authhost.account.sessions import leave
+from authhost.account.sessions import log_out_current_user
 from authhost.account.verification import (
     TRIES,
     mark_ready,
@@ -21,11 +21,11 @@ from authhost.account.verification import (
     store_verified,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
-from authhost.inputs import Email, email_key, text
-from authhost.inputs import email as parse_email
-from authhost.keys import digest
 from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
+from authhost.security.inputs import Email, email_key, text
+from authhost.security.inputs import email as parse_email
+from authhost.security.keys import digest
 from authhost.store import queries, statements
 
 NO_PENDING_LOGIN = (
@@ -57,7 +57,7 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     it meanwhile), `RateLimited`, `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
     given = text(key, "key", 128)
-    request.host.limits.hit(request, "confirm_email_from_key")
+    request.services.limits.hit(request, "confirm_email_from_key")
     proved = _prove_password(request, given, password) if password is not None else None
     found = _take_key(request, given)
     account = queries.account_by_id(request, found.user_id)
@@ -114,17 +114,17 @@ def _confirmed(
     request: Request, address: EmailAddress, previous: EmailAddress | None
 ) -> tuple[User, str | None]:
     """Delete what the confirmation ends, and call the hooks; return the user and the stored hash."""
-    request.write(statements.DELETE_RESETS, {"of_user": address.user_id})
-    request.write(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
+    request.send(statements.DELETE_RESETS, {"of_user": address.user_id})
+    request.send(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
     fresh = queries.account_by_id(request, address.user_id)
     assert fresh is not None
     request.refresh(fresh.user)
-    request.host.hooks.email_confirmed(request, address)
+    request.services.hooks.email_confirmed(request, address)
     if request.settings.change_email:
-        request.host.hooks.email_changed(request, fresh.user, previous, address)
+        request.services.hooks.email_changed(request, fresh.user, previous, address)
     mark_ready(request, fresh.user)
     if request.user is not None and request.user.id != address.user_id:
-        leave(request)
+        log_out_current_user(request)
     return fresh.user, fresh.password
 
 
@@ -165,21 +165,21 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     pending = pending_login(request)
     if pending is None:
         raise LoginRequired(NO_PENDING_LOGIN)
-    request.host.limits.hit(request, "manage_email")
+    request.services.limits.hit(request, "manage_email")
     user, former = pending.user, _awaited(request, pending)
     addresses = queries.addresses(request, user.id)
     if former is None or any(each.verified for each in addresses):
         raise LoginRequired(NO_PENDING_LOGIN)
     if email_key(former.email) != given.key:
-        request.host.hooks.before_signup(request, given.address)
+        request.services.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:
-                request.write(statements.DELETE_ADDRESS, {"of_id": other.id})
-                request.host.hooks.email_removed(request, user, other)
+                request.send(statements.DELETE_ADDRESS, {"of_id": other.id})
+                request.services.hooks.email_removed(request, user, other)
         address = _replace_address(request, former, given)
         if former.primary:
             user = replace(user, email=given.address)
-        request.host.hooks.email_changed(request, user, former, address)
+        request.services.hooks.email_changed(request, user, former, address)
         former = address
     send_confirmation_mail(request, user, former, signup=True)
     return wait_again(request)
@@ -187,14 +187,14 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
 
 def _replace_address(request: Request, former: EmailAddress, given: Email) -> EmailAddress:
     """Put an address in the place of one that was never verified. No link to the former one works then."""
-    request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": former.user_id})
-    request.write(statements.DELETE_RESETS, {"of_user": former.user_id})
+    request.send(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": former.user_id})
+    request.send(statements.DELETE_RESETS, {"of_user": former.user_id})
     values = {"of_id": former.id, "new_email": given.address, "new_key": given.key}
     for _ in range(TRIES):
         claims = given.key if former.primary and may_claim(request, given.key, verified=False) else None
         try:
-            with request.connection.begin_nested():
-                request.write(statements.CHANGE_ADDRESS, {**values, "new_claim_key": claims})
+            with request.savepoint():
+                request.send(statements.CHANGE_ADDRESS, {**values, "new_claim_key": claims})
         except IntegrityError:
             continue  # Another signup has claimed the address meanwhile: look again.
         return replace(former, email=given.address)
@@ -206,14 +206,14 @@ def _prove_password(request: Request, key: str, password: str) -> str | None:
 
     Before the account is locked: no transaction waits for a password to be hashed.
     """
-    host = request.host
-    secret = host.passwords.normalise(password)
+    services = request.services
+    secret = services.passwords.normalise(password)
     rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(key), "now": request.now})
     account = queries.account_by_id(request, rows[0].user_id) if rows else None
     if account is None:
         raise InvalidKey
-    with host.limits.password_check(request, [account.user]):
-        right, _ = host.passwords.verify(secret, account.password)
+    with services.limits.password_check(request, [account.user]):
+        right, _ = services.passwords.verify(secret, account.password)
         if not right:
             raise InvalidCredentials("The password is not right.", field="password")
     return account.password
@@ -245,5 +245,5 @@ def _take_key(request: Request, key: str) -> EmailAddress:
 def _drop_others(request: Request, address: EmailAddress) -> EmailAddress | None:
     """Change-email mode keeps one address; return the primary one that goes."""
     others = [each for each in queries.addresses(request, address.user_id) if each.id != address.id]
-    request.write(statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id})
+    request.send(statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id})
     return next((each for each in others if each.primary), None)

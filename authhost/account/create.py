@@ -8,9 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.verification import TRIES, may_claim
 from authhost.errors import Conflict, UsernameTaken
-from authhost.inputs import Email, key_of
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import Email, key_of
 from authhost.store import queries, statements
 
 
@@ -21,8 +21,12 @@ def store_account(
     name: str | None,
     password: str | None,
     verified: bool = False,
-) -> tuple[User, EmailAddress | None] | None:
-    """Store the account, or return None where the address is taken: the database decides.
+    ready: bool = False,
+) -> tuple[User, EmailAddress | None, bool] | None:
+    """Store the account; return it, its address, and whether the account claims the address.
+
+    Returns None where the address is taken: the database decides. ``ready``
+    stores that `account_ready` is called, which the caller does.
 
     With mandatory verification the account is stored all the same: its address
     claims nothing and cannot be confirmed, so that a taken address behaves like
@@ -37,15 +41,17 @@ def store_account(
         if not claims and not mandatory:
             return None
         try:
-            with request.connection.begin_nested():
-                return _insert_account(
+            with request.savepoint():
+                user, record = _insert_account(
                     request,
                     address,
                     name=name,
                     password=password,
                     verified=verified and claims,
                     claims=claims,
+                    ready=ready,
                 )
+            return user, record, claims
         except IntegrityError as error:
             if name is not None and queries.account_by_username(request, key_of(name)) is not None:
                 raise UsernameTaken(field="username") from error
@@ -63,6 +69,7 @@ def _insert_account(
     password: str | None,
     verified: bool,
     claims: bool,
+    ready: bool,
 ) -> tuple[User, EmailAddress | None]:
     now, settings = request.now, request.settings
     expires = None
@@ -70,7 +77,7 @@ def _insert_account(
         expires = now + timedelta(seconds=settings.unverified_account_timeout)
     email = address.address if address else None
     user = User(request.new_id(), name, email, True, password is not None, now, None, verified)
-    request.write(
+    request.send(
         statements.INSERT_USER,
         {
             "id": user.id,
@@ -79,6 +86,7 @@ def _insert_account(
             "password": password,
             "is_active": True,
             "date_joined": now,
+            "ready_at": now if ready else None,
             "signup_expires": expires,
         },
     )
@@ -92,7 +100,7 @@ def insert_address(
 ) -> EmailAddress:
     """Store an address; `IntegrityError` where it claims a key that is taken."""
     record = EmailAddress(request.new_id(), user.id, address.address, verified, primary)
-    request.write(
+    request.send(
         statements.INSERT_ADDRESS,
         {
             "id": record.id,

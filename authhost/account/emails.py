@@ -17,10 +17,10 @@ from authhost.errors import (
     PrimaryEmailRequired,
     TooManyEmails,
 )
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key
 from authhost.store import queries, statements
 
 
@@ -36,18 +36,18 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     settings = request.settings
     given = parse_email(email)
     require_recent_login(request)
-    request.host.limits.hit(request, "manage_email")
+    request.services.limits.hit(request, "manage_email")
     user = lock_login(request)
     existing = queries.addresses(request, user.id)
     if any(email_key(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
     if settings.change_email:
-        request.write(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
+        request.send(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
     elif len(existing) >= settings.max_email_addresses:
         raise TooManyEmails(limit=settings.max_email_addresses)
     address = insert_address(request, user, given, verified=False, primary=False, claims=False)
     send_confirmation_mail(request, user, address, signup=False)
-    request.host.hooks.email_added(request, user, address)
+    request.services.hooks.email_added(request, user, address)
     return address
 
 
@@ -61,9 +61,9 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
     user, address = _own_address(request, email)
     if address.primary:
         raise PrimaryEmailRequired(field="email")
-    request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.send(statements.DELETE_ADDRESS, {"of_id": address.id})
     _cancel_links(request, user, address)
-    request.host.hooks.email_removed(request, user, address)
+    request.services.hooks.email_removed(request, user, address)
     return address
 
 
@@ -87,7 +87,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
     fresh = queries.account_by_id(request, user.id)
     assert fresh is not None
     request.refresh(fresh.user)
-    request.host.hooks.email_changed(request, fresh.user, previous, address)
+    request.services.hooks.email_changed(request, fresh.user, previous, address)
     return address
 
 
@@ -100,7 +100,7 @@ def list_emails(request: Request) -> list[EmailAddress]:
 def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
     given = parse_email(email)
     require_recent_login(request)
-    request.host.limits.hit(request, "manage_email")
+    request.services.limits.hit(request, "manage_email")
     user = lock_login(request)
     address = queries.address_of(request, user.id, given.key)
     if address is None:
@@ -113,8 +113,8 @@ def _cancel_links(request: Request, user: User, address: EmailAddress) -> None:
 
     But for the confirmation of ``address``, the one that is changed now.
     """
-    request.write(statements.DELETE_RESETS, {"of_user": user.id})
+    request.send(statements.DELETE_RESETS, {"of_user": user.id})
     values = {"of_user": user.id, "of_id": address.id}
-    request.write(statements.DELETE_OTHER_CONFIRMATIONS, values)
+    request.send(statements.DELETE_OTHER_CONFIRMATIONS, values)
     keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
-    request.host.limits.forget_mails(request, keys)
+    request.services.limits.forget_mails(request, keys)

@@ -8,6 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from authhost.account.refusals import record_overdue
 from authhost.errors import (
     AuthError,
     Busy,
@@ -17,9 +18,9 @@ from authhost.errors import (
     RateLimited,
     ReauthenticationRequired,
 )
-from authhost.keys import digest
 from authhost.records import Session, User
 from authhost.request import Request
+from authhost.security.keys import digest
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
 
@@ -41,8 +42,8 @@ def _run_as(
     name: str, function: Callable[Concatenate[Request, P], R]
 ) -> Callable[Concatenate[Request, P], R]:
     def attempt(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        clean, mark, state = request.clean, request.mark(), request.state()
-        savepoint = None if clean else request.savepoint()
+        clean, mark, state = request.clean, request.mark(), request.browser_state()
+        savepoint = None if clean else request.begin_savepoint()
         counted = len(request.counted)
         try:
             result = function(request, *args, **kwargs)
@@ -50,10 +51,9 @@ def _run_as(
             if savepoint is None:
                 request.rollback()
             else:
-                savepoint.rollback()
-                request.drop(mark)
+                request.undo_to(savepoint, mark)
                 request.uncount(counted)
-            request.restore(state)
+            request.restore_browser(state)
             refusal = _refusal(error, clean)
             if refusal is None:
                 raise
@@ -61,19 +61,19 @@ def _run_as(
                 request.take_back_tries()
             refusal = _limited(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
-            repeated = request.host.refusals.count(request, name, refusal, user)
+            repeated = request.services.refusals.count(request, name, refusal, user)
             if repeated:
                 request.refused(name, refusal, user, repeated)
             if clean:
                 request.commit()
-                request.host.refusals.record_overdue(request.host)
+                record_overdue(request.services)
             else:
-                request.on_commit(lambda: request.host.refusals.record_overdue(request.host))
+                request.on_commit(lambda: record_overdue(request.services))
             if refusal is error:
                 raise
             raise refusal from error
         if savepoint is not None:
-            savepoint.commit()
+            request.release_savepoint(savepoint)
         return result
 
     @wraps(function)
@@ -103,13 +103,13 @@ def _limited(request: Request, refusal: AuthError) -> AuthError:
     """Input that is refused is limited, too; other limits are only asked once the input is right."""
     if isinstance(refusal, InvalidInput):
         try:
-            request.host.limits.hit(request, "invalid_input")
+            request.services.limits.hit(request, "invalid_input")
         except RateLimited as limited:
             return limited
     return refusal
 
 
-def about(error: AuthError, user: User | None) -> AuthError:
+def concerning(error: AuthError, user: User | None) -> AuthError:
     """Say for the plugins alone whom a refusal is about; the caller never sees it."""
     error.__dict__["user"] = user
     return error

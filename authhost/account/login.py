@@ -5,17 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from authhost.account.flow import about, flow, lock_login, require_login, require_recent_login
+from authhost.account.flow import concerning, flow, lock_login, require_login, require_recent_login
 from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
-from authhost.account.sessions import end_own_session, end_sessions, leave, rotate_token
+from authhost.account.sessions import (
+    delete_own_session,
+    end_sessions,
+    log_out_current_user,
+    rotate_token,
+    tell_ended,
+)
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, InvalidCredentials, Vetoed
-from authhost.inputs import Identifier, email_key
-from authhost.inputs import identifier as parse_identifier
-from authhost.keys import digest, new_key
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
+from authhost.security.inputs import Identifier, email_key
+from authhost.security.inputs import identifier as parse_identifier
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 
@@ -27,19 +33,19 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     one cost, for an unknown account, a wrong password and a deactivated
     account; ASVS 5.0, 6.3.8), `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
     """
-    host = request.host
+    services = request.services
     name = parse_identifier(identifier)
-    secret = host.passwords.normalise(password)
-    request.meant(name.key)
+    secret = services.passwords.normalise(password)
+    request.set_identifier(name.key)
 
     candidates = _candidates(request, name)
     users = [each.user for each in candidates if each is not None]
-    host.limits.hit_for(request, next(iter(users), None), "login")
-    with host.limits.password_check(request, users, name.key) as check:
+    services.limits.hit_for(request, next(iter(users), None), "login")
+    with services.limits.password_check(request, users, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
             check.failed()
-            raise about(host.passwords.refusal(), account.user if account else None)
+            raise concerning(services.passwords.refusal(), account.user if account else None)
         check.passed(account.user)
     by_address = name.key if name.is_email else None
     return start_session_or_wait(
@@ -55,16 +61,15 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     `Busy`, `Unavailable`.
     """
     user, _ = require_login(request)
-    secret = request.host.passwords.normalise(password)
-    request.host.limits.hit(request, "reauthenticate")
-    account = queries.account_by_id(request, user.id)
-    with request.host.limits.password_check(request, [user]):
-        right, _ = request.host.passwords.verify(secret, account.password if account else None)
+    secret = request.services.passwords.normalise(password)
+    request.services.limits.hit(request, "reauthenticate")
+    with request.services.limits.password_check(request, [user]):
+        right, _ = request.services.passwords.verify(secret, request.stored_password)
         if not right:
             raise InvalidCredentials("The password is not right.")
     user = lock_login(request)
-    result = rotate_token(request, authenticated=True)
-    request.host.hooks.user_reauthenticated(request, user)
+    result = rotate_token(request, authenticated=True).result()
+    request.services.hooks.user_reauthenticated(request, user)
     return result
 
 
@@ -77,10 +82,10 @@ def deactivate(request: Request) -> None:
     require_recent_login(request)
     user = lock_login(request)
     cancel_pending_changes(request, user)
-    request.write(statements.DEACTIVATE, {"of_user": user.id})
-    request.host.hooks.user_logged_out(request, user)
+    request.send(statements.DEACTIVATE, {"of_user": user.id})
+    request.services.hooks.user_logged_out(request, user)
     end_sessions(request, user, "deactivated")
-    request.host.hooks.user_deactivated(request, replace(user, is_active=False))
+    request.services.hooks.user_deactivated(request, replace(user, is_active=False))
     request.log_out()
 
 
@@ -102,7 +107,7 @@ def _verify(
     request: Request, candidates: tuple[queries.Account | None, ...], secret: str
 ) -> tuple[queries.Account | None, bool, str | None]:
     """The candidate whose password it is, or the first one; whether it is right; a newer hash to store."""
-    passwords = request.host.passwords
+    passwords = request.services.passwords
     with passwords.turn():
         for account in candidates:
             right, newer = passwords.verify(secret, account.password if account else None)
@@ -131,7 +136,7 @@ def start_session_or_wait(
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
             return _wait(request, user, by_address, if_password)
     if provider is not None:
-        leave(request)
+        log_out_current_user(request)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
 
 
@@ -162,22 +167,21 @@ def start_session(
     """
     now, settings = request.now, request.settings
     try:
-        request.host.hooks.before_login(request, user)
+        request.services.hooks.before_login(request, user)
     except Vetoed as refusal:
-        about(refusal, user)
+        concerning(refusal, user)
         raise
+    current = request.user
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
-        met = request.write(statements.LOG_IN, values)
+        logged_in = request.send(statements.LOG_IN, values)
     else:
-        met = request.write(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
-    if not met:
-        raise Conflict
-    if request.user is not None and request.session is not None:
-        if request.user.id != user.id:
-            leave(request)
-        else:
-            end_own_session(request, user, "replaced")
+        logged_in = request.send(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
+    ended = delete_own_session(request, user) if current is not None and current.id == user.id else []
+    if current is not None and current.id != user.id:
+        if not logged_in.rowcount:
+            raise Conflict
+        log_out_current_user(request)
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -191,11 +195,14 @@ def start_session(
         ip_address=request.ip_address,
         user_agent=request.user_agent,
     )
-    request.write(
+    request.send(
         statements.INSERT_SESSION,
         {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)},
     )
+    if not logged_in.rowcount:
+        raise Conflict
+    tell_ended(request, ended, "replaced")
     user = replace(user, last_login=now)
-    request.log_in(session, user, token)
-    request.host.hooks.user_logged_in(request, user)
+    request.log_in(session, user, token, rehashed or if_password)
+    request.services.hooks.user_logged_in(request, user)
     return LoginResult(token, user, device_token=request.remember_device(user))

@@ -10,8 +10,8 @@ from authhost_hookspecs import Message
 
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
 from authhost.account.login import start_session_or_wait
-from authhost.account.recovery import cancel_pending_changes, recover_account
-from authhost.account.sessions import end_sessions, leave, rotate_token
+from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
+from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
 from authhost.account.verification import mark_ready
 from authhost.errors import (
     Conflict,
@@ -20,11 +20,11 @@ from authhost.errors import (
     InvalidKey,
     PasswordAlreadySet,
 )
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of, text
-from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key, key_of, text
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 
@@ -38,16 +38,17 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     user, session = require_recent_login(request)
     if user.has_usable_password:
         raise PasswordAlreadySet
-    secret = request.host.passwords.accept(password, user.email, user.username)
-    request.host.limits.hit(request, "change_password")
-    hashed = request.host.passwords.hash(secret)
+    secret = request.services.passwords.accept(password, user.email, user.username)
+    request.services.limits.hit(request, "change_password")
+    hashed = request.services.passwords.hash(secret)
     lock_login(request)
+    rotation = rotate_token(request)
     _store(request, user, old=None, new=hashed)
+    result = rotation.result()
     end_sessions(request, user, "password_set", but=session)
-    result = rotate_token(request)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
-    request.host.hooks.password_set(request, user)
+    request.services.hooks.password_set(request, user)
     return result
 
 
@@ -58,24 +59,24 @@ def change_password(request: Request, *, current_password: str, new_password: st
     Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
     `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
     """
-    passwords = request.host.passwords
+    passwords = request.services.passwords
     user, session = require_login(request)
     secret = passwords.accept(new_password, user.email, user.username)
     current = passwords.normalise(current_password)
-    request.host.limits.hit(request, "change_password")
-    account = queries.account_by_id(request, user.id)
-    old = account.password if account else None
+    request.services.limits.hit(request, "change_password")
+    old = request.stored_password
     with passwords.turn():
-        with request.host.limits.password_check(request, [user]):
+        with request.services.limits.password_check(request, [user]):
             right, _ = passwords.verify(current, old)
             if not right:
                 raise InvalidCredentials("The current password is not right.", field="current_password")
         hashed = passwords.hash(secret)
     lock_login(request)
+    rotation = rotate_token(request, authenticated=True)
     _store(request, user, old=old, new=hashed)
+    result = rotation.result()
     end_sessions(request, user, "password_changed", but=session)
-    result = rotate_token(request, authenticated=True)
-    request.host.hooks.password_changed(request, user)
+    request.services.hooks.password_changed(request, user)
     return result
 
 
@@ -87,28 +88,28 @@ def request_password_reset(request: Request, *, email: str) -> None:
     address a few minutes ago, or too many networks did: the mailbox has links that
     work then. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
     """
-    host = request.host
+    services = request.services
     given = parse_email(email)
-    request.meant(given.key)
+    request.set_identifier(given.key)
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
     user = account.user if account and account.user.is_active else None
-    host.limits.hit_for(request, user, "reset_password", given.key)
-    if host.limits.allows(request, ("reset_password_mail", given.key)):
+    services.limits.hit_for(request, user, "reset_password", given.key)
+    if services.limits.allows(request, ("reset_password_mail", given.key)):
         # The address may belong to another account by now, or to none: look again, with the account locked.
         queries.lock_account(request, user.id if user else request.new_id())
         address = queries.claimed_address(request, given.key)
         if user is not None and (address is None or address.user_id != user.id):
             user = None
         _send_reset(request, given.address, user, address)
-    host.hooks.password_reset_requested(request, user)
+    services.hooks.password_reset_requested(request, user)
 
 
 def _send_reset(request: Request, given: str, user: User | None, address: EmailAddress | None) -> None:
     """Store a key, and hand over its link or a message that no account has the address, at the same cost."""
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
-    request.write(
+    request.send(
         statements.INSERT_RESET,
         {
             "id": request.new_id(),
@@ -124,7 +125,7 @@ def _send_reset(request: Request, given: str, user: User | None, address: EmailA
     else:
         link = request.build_url("reset_password", key=key)
         message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
-    request.host.hooks.deliver_message(request, message)
+    request.services.hooks.deliver_message(request, message)
 
 
 @flow
@@ -140,24 +141,24 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
     `Unavailable`, `Conflict`.
     """
-    host, settings = request.host, request.settings
+    services, settings = request.services, request.settings
     given = text(key, "key", 128)
-    secret = host.passwords.normalise(password)
-    host.limits.hit(request, "reset_password_from_key")
+    secret = services.passwords.normalise(password)
+    services.limits.hit(request, "reset_password_from_key")
     rows = request.read(statements.RESET, {"of_digest": digest(given), "now": request.now})
     user_id: UUID | None = rows[0].user_id if rows else None
     account = queries.account_by_id(request, user_id) if user_id else None
     if account is None or not account.user.is_active:
         raise InvalidKey
     user = account.user
-    host.passwords.accept(secret, user.email, user.username)
-    hashed = host.passwords.hash(secret)
+    services.passwords.accept(secret, user.email, user.username)
+    hashed = services.passwords.hash(secret)
 
     queries.lock_account(request, user.id)
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
     if request.user is not None and request.user.id != user.id:
-        leave(request)
+        log_out_current_user(request)
     request.log_out()
     addresses = queries.addresses(request, user.id)
     proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)
@@ -170,10 +171,10 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")
     names = [email_key(each.email) for each in addresses]
-    host.limits.forget_failures(request, user, [*names, key_of(user.username or "")])
+    services.limits.forget_failures(request, user, [*names, key_of(user.username or "")])
     user = replace(user, has_usable_password=True)
     request.remember_device(user)
-    host.hooks.password_reset(request, user)
+    services.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
     return start_session_or_wait(request, user, "password_reset", None, if_password=hashed)
@@ -185,7 +186,7 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
     except EmailTaken as error:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
-    request.host.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
+    request.services.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
     mark_ready(request, user)
     return user
 
@@ -193,8 +194,11 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     """Store the hash if the old one still stands, and cancel what was begun under it."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
-    if not request.write(statements.CHANGE_PASSWORD, values):
+    changed = request.send(statements.CHANGE_PASSWORD, values)
+    delete_links(request, user)
+    addresses = queries.addresses(request, user.id)
+    if not changed.rowcount:
         raise Conflict
-    cancel_pending_changes(request, user)
-    keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
-    request.host.limits.forget_mails(request, keys)
+    request.set_stored_password(user, new)
+    remaining = remove_unconfirmed(request, user, addresses)
+    request.services.limits.forget_mails(request, [email_key(each.email) for each in remaining])

@@ -10,9 +10,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from authhost.keys import digest, new_key, same_digest
 from authhost.records import EmailAddress, LoginResult, User
 from authhost.request import Request
+from authhost.security.keys import digest, new_key, same_digest
 from authhost.store import queries, statements
 
 WAITS_FOR_EMAIL = "email_verification"
@@ -33,7 +33,7 @@ def wait_for_verification(
     """Let a login of ``user`` wait until ``address`` is confirmed. ``password`` is the stored hash."""
     settings, now, token = request.settings, request.now, new_key()
     lasts = max(settings.email_confirmation_timeout, settings.pending_login_timeout)
-    request.write(
+    request.send(
         statements.INSERT_PENDING_LOGIN,
         {
             "id": request.new_id(),
@@ -80,5 +80,5 @@ def end_pending_login(request: Request) -> None:
     """Forget the login that waits in this browser."""
     pending = pending_login(request)
     if pending is not None:
-        request.write(statements.DELETE_PENDING_LOGIN, {"of_id": pending.id})
+        request.send(statements.DELETE_PENDING_LOGIN, {"of_id": pending.id})
     request.pending_token = None

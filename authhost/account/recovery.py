@@ -18,12 +18,26 @@ def cancel_pending_changes(request: Request, user: User) -> None:
     (Sudhodanan and Paverd, Pre-hijacked accounts, 2022, section 6.2; ASVS 5.0, 7.4.3).
     The primary address stays, without its links.
     """
-    request.write(statements.DELETE_RESETS, {"of_user": user.id})
-    request.write(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
-    request.write(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
-    for address in queries.addresses(request, user.id):
-        if not address.verified and not address.primary:
+    delete_links(request, user)
+    remove_unconfirmed(request, user, queries.addresses(request, user.id))
+
+
+def delete_links(request: Request, user: User) -> None:
+    """Delete the keys of all links of the account, and the logins that wait."""
+    request.send(statements.DELETE_RESETS, {"of_user": user.id})
+    request.send(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
+    request.send(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
+
+
+def remove_unconfirmed(request: Request, user: User, addresses: list[EmailAddress]) -> list[EmailAddress]:
+    """Remove the ``addresses`` that are neither verified nor primary; return the others."""
+    remaining = []
+    for address in addresses:
+        if address.verified or address.primary:
+            remaining.append(address)
+        else:
             _remove_address(request, user, address)
+    return remaining
 
 
 def recover_account(request: Request, user: User, address: EmailAddress) -> User:
@@ -35,7 +49,7 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     address counts as verified. The caller calls `mark_ready`. Returns the user as
     it is now.
     """
-    request.write(statements.WIPE_PASSWORD, {"of_user": user.id})
+    request.send(statements.WIPE_PASSWORD, {"of_user": user.id})
     user = replace(user, has_usable_password=False)
     end_sessions(request, user, "recovered")
     for other in queries.addresses(request, user.id):
@@ -43,8 +57,8 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
             _remove_address(request, user, other)
     cancel_pending_changes(request, user)
     for account in queries.social_accounts(request, user.id):
-        request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
-        request.host.hooks.social_account_removed(request, account)
+        request.send(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
+        request.services.hooks.social_account_removed(request, account)
     store_primary(request, store_verified(request, user, address))
     found = queries.account_by_id(request, user.id)
     assert found is not None
@@ -52,5 +66,5 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
 
 
 def _remove_address(request: Request, user: User, address: EmailAddress) -> None:
-    request.write(statements.DELETE_ADDRESS, {"of_id": address.id})
-    request.host.hooks.email_removed(request, user, address)
+    request.send(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.services.hooks.email_removed(request, user, address)

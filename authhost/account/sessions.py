@@ -11,10 +11,11 @@ from sqlalchemy import Executable
 from authhost.account.flow import flow, lock_login, require_login
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
-from authhost.keys import digest, new_key
 from authhost.records import Session, TokenResult, User
 from authhost.request import Request
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
+from authhost.store.transaction import Sent
 
 
 @flow
@@ -24,7 +25,7 @@ def logout(request: Request) -> None:
     Nothing happens when nobody is logged in.
     """
     end_pending_login(request)
-    leave(request)
+    log_out_current_user(request)
 
 
 def list_sessions(request: Request) -> list[Session]:
@@ -43,7 +44,7 @@ def end_session(request: Request, session_id: UUID) -> None:
     if not isinstance(session_id, UUID):
         raise InvalidInput("session_id must be a UUID.", field="session_id")
     if session_id == session.id:
-        leave(request)
+        log_out_current_user(request)
         return
     user = lock_login(request)
     if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
@@ -60,13 +61,13 @@ def end_other_sessions(request: Request) -> int:
     return end_sessions(request, user, "ended", but=request.session)
 
 
-def leave(request: Request) -> None:
+def log_out_current_user(request: Request) -> None:
     """Log out whoever is logged in."""
     user = request.user
     if user is None:
         return
-    request.host.hooks.user_logged_out(request, user)
-    end_own_session(request, user, "logout")
+    request.services.hooks.user_logged_out(request, user)
+    tell_ended(request, delete_own_session(request, user), "logout")
     request.log_out()
 
 
@@ -80,28 +81,58 @@ def end_sessions(request: Request, user: User, reason: str, *, but: Session | No
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=but.id)
 
 
-def end_own_session(request: Request, user: User, reason: str) -> None:
-    """End the session of this unit of work, if its token is still the one that opened the unit."""
+def delete_own_session(request: Request, user: User) -> list[Session]:
+    """Delete the session of this unit of work, if its token is still the one that opened the unit.
+
+    Returns it for `tell_ended`, unless it had expired.
+    """
     session, token = request.session, request.session_token
-    if session is not None and token is not None:
-        own = statements.DELETE_OWN_SESSION
-        _end(request, user, reason, own, of_id=session.id, of_digest=digest(token))
+    if session is None or token is None:
+        return []
+    return _delete(request, user, statements.DELETE_OWN_SESSION, of_id=session.id, of_digest=digest(token))
+
+
+def tell_ended(request: Request, sessions: list[Session], reason: str) -> None:
+    """Call `session_ended` for sessions that were deleted."""
+    for session in sessions:
+        request.services.hooks.session_ended(request, session, reason)
 
 
 def _end(request: Request, user: User, reason: str, statement: Executable, **values: object) -> int:
+    ended = _delete(request, user, statement, **values)
+    tell_ended(request, ended, reason)
+    return len(ended)
+
+
+def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
+    """Delete sessions; return those that had not expired."""
     now, idle = request.now, timedelta(seconds=request.settings.session_idle)
-    ended = [
+    return [
         session
         for session in queries.delete_sessions(request, statement, user.id, **values)
         if session.expires_at > now and now - session.last_seen_at <= idle
     ]
-    for session in ended:
-        request.host.hooks.session_ended(request, session, reason)
-    return len(ended)
 
 
-def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResult:
-    """Give the session a new token (ASVS 5.0, 7.2.4). Raises `LoginRequired` where it has another already."""
+class Rotation:
+    """A new token for a session, on its way to the database."""
+
+    def __init__(self, request: Request, session: Session, user: User, token: str, sent: Sent) -> None:
+        self._request, self._session, self._user = request, session, user
+        self._token, self._sent = token, sent
+
+    def result(self) -> TokenResult:
+        """The token; raises `LoginRequired` where the session has another one by now."""
+        request = self._request
+        if not self._sent.rowcount:
+            request.log_out()
+            raise LoginRequired
+        request.log_in(self._session, self._user, self._token, request.stored_password)
+        return TokenResult(self._token)
+
+
+def rotate_token(request: Request, *, authenticated: bool = False) -> Rotation:
+    """Give the session a new token (ASVS 5.0, 7.2.4). ``authenticated`` says that a password was right."""
     user, session = require_login(request)
     token = new_key()
     if authenticated:
@@ -112,8 +143,4 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> TokenResul
         "new_digest": digest(token),
         "new_authenticated_at": session.authenticated_at,
     }
-    if not request.write(statements.CHANGE_TOKEN, values):
-        request.log_out()
-        raise LoginRequired
-    request.log_in(session, user, token)
-    return TokenResult(token)
+    return Rotation(request, session, user, token, request.send(statements.CHANGE_TOKEN, values))

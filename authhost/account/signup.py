@@ -6,13 +6,13 @@ from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session
 from authhost.account.pending import wait_for_verification
-from authhost.account.verification import mark_ready, send_confirmation_mail
+from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
-from authhost.inputs import email as parse_email
-from authhost.inputs import key_of
-from authhost.inputs import username as parse_username
 from authhost.records import LoginResult
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import key_of
+from authhost.security.inputs import username as parse_username
 from authhost.store import queries
 
 
@@ -26,11 +26,11 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent;
     `Busy`, `Unavailable`.
     """
-    host, settings = request.host, request.settings
+    services, settings = request.services, request.settings
     if not settings.signup_open:
         raise SignupClosed
     address = parse_email(email)
-    request.meant(address.key)
+    request.set_identifier(address.key)
     name = (
         parse_username(
             username, settings.username_min_length, settings.username_max_length, settings.username_scripts
@@ -38,22 +38,23 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
         if username is not None
         else None
     )
-    secret = host.passwords.accept(password, address.address, name)
-    host.limits.hit(request, "signup")
-    hashed = host.passwords.hash(secret)
-    host.hooks.before_signup(request, address.address)
+    secret = services.passwords.accept(password, address.address, name)
+    services.limits.hit(request, "signup")
+    hashed = services.passwords.hash(secret)
+    services.hooks.before_signup(request, address.address)
 
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:
         raise UsernameTaken(field="username")
-    created = store_account(request, address, name=name, password=hashed)
+    waits = settings.email_verification == "mandatory"
+    created = store_account(request, address, name=name, password=hashed, ready=not waits)
     if created is None:
         raise EmailTaken(field="email")
-    user, email_address = created
+    user, email_address, claims = created
     assert email_address is not None
-    host.hooks.user_signed_up(request, user)
+    services.hooks.user_signed_up(request, user)
     if settings.email_verification != "none":
-        send_confirmation_mail(request, user, email_address, signup=True)
-    if settings.email_verification == "mandatory":
+        send_confirmation_mail(request, user, email_address, signup=True, claims=claims)
+    if waits:
         return wait_for_verification(request, user, email_address, password=hashed)
-    mark_ready(request, user)
+    services.hooks.account_ready(request, user)
     return start_session(request, user, "password", if_password=hashed)

@@ -7,19 +7,24 @@ from datetime import timedelta
 from authhost_hookspecs import Message
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.flow import about
+from authhost.account.flow import concerning
 from authhost.errors import Conflict, EmailNotVerified, EmailTaken
-from authhost.inputs import email_key
-from authhost.keys import digest, new_key
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
+from authhost.security.inputs import email_key
+from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
 TRIES = 5
 
 
-def send_confirmation_mail(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
+def send_confirmation_mail(
+    request: Request, user: User, address: EmailAddress, *, signup: bool, claims: bool = False
+) -> bool:
     """Store a confirmation, hand its key over for delivery, tell the plugins.
+
+    ``claims`` says that the account is known to claim the address, so that no
+    other account has verified it.
 
     Where another account has verified the address, its owner is told that
     somebody tried to sign up with it. For the one who tried nothing differs.
@@ -29,7 +34,7 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
     confirmation = EmailConfirmation(request.new_id(), address, now, expires)
-    request.write(
+    request.send(
         statements.INSERT_CONFIRMATION,
         {
             "id": confirmation.id,
@@ -39,19 +44,20 @@ def send_confirmation_mail(request: Request, user: User, address: EmailAddress, 
             "expires": expires,
         },
     )
-    claim = queries.claimed_address(request, email_key(address.email)) if address.primary else None
+    looks = address.primary and not claims
+    claim = queries.claimed_address(request, email_key(address.email)) if looks else None
     if claim is not None and claim.verified and claim.user_id != user.id:
         if not may_send_notice(request, email_key(address.email)):
             return True
         owner = queries.account_by_id(request, claim.user_id)
         name, link = owner.user.username if owner else None, request.build_url("login")
         message = Message("signup_existing_account", address.email, name, link=link)
-        request.host.hooks.deliver_message(request, message)
+        request.services.hooks.deliver_message(request, message)
         return True
     link = request.build_url("confirm_email", key=key)
     message = Message("email_confirmation", address.email, user.username, key, link, expires, user.id)
-    request.host.hooks.deliver_message(request, message)
-    request.host.hooks.email_confirmation_sent(request, confirmation, signup)
+    request.services.hooks.deliver_message(request, message)
+    request.services.hooks.email_confirmation_sent(request, confirmation, signup)
     return True
 
 
@@ -66,7 +72,7 @@ def may_send_confirmation(request: Request, user: User, address: EmailAddress, *
     actions = [("confirm_email", f"{user.id} {key}")]
     if not signup:
         actions.append(("confirm_email_mail", key))
-    return request.host.limits.allows(request, *actions)
+    return request.services.limits.allows(request, *actions)
 
 
 def may_send_notice(request: Request, key: str) -> bool:
@@ -75,13 +81,13 @@ def may_send_notice(request: Request, key: str) -> bool:
     If it counted as a confirmation, a member who has added the address could
     tell by a confirmation that is not sent that the address has an account.
     """
-    return request.host.limits.allows(request, ("signup_notice", key))
+    return request.services.limits.allows(request, ("signup_notice", key))
 
 
 def mark_ready(request: Request, user: User) -> None:
     """Call `account_ready`, once in the life of an account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
-        request.host.hooks.account_ready(request, user)
+        request.services.hooks.account_ready(request, user)
 
 
 def may_claim(request: Request, key: str, *, verified: bool) -> bool:
@@ -119,7 +125,7 @@ def _displace(request: Request, claim: queries.Claim, *, verified: bool) -> bool
         return False
     account = queries.account_by_id(request, claim.address.user_id)
     if account is not None:
-        request.host.hooks.email_removed(request, account.user, claim.address)
+        request.services.hooks.email_removed(request, account.user, claim.address)
     return True
 
 
@@ -133,27 +139,27 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
         claim = queries.claim(request, key)
         if claim is not None and claim.address.user_id != user.id:
             if claim.address.verified:
-                raise about(EmailTaken(field="email"), user)
+                raise concerning(EmailTaken(field="email"), user)
             _displace(request, claim, verified=True)
         try:
-            with request.connection.begin_nested():
-                request.write(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+            with request.savepoint():
+                request.send(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
             break
         except IntegrityError:
             continue  # A signup has claimed the address meanwhile: look again.
     else:
         raise Conflict
-    request.write(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
+    request.send(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 
 
 def store_primary(request: Request, address: EmailAddress) -> None:
     """Move the primary flag. An unverified one gives up its claim with it."""
-    request.write(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
-    request.write(statements.UNSET_PRIMARY, {"of_user": address.user_id})
+    request.send(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
+    request.send(statements.UNSET_PRIMARY, {"of_user": address.user_id})
     values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": email_key(address.email)}
     try:
-        with request.connection.begin_nested():
-            request.write(statements.SET_PRIMARY, values)
+        with request.savepoint():
+            request.send(statements.SET_PRIMARY, values)
     except IntegrityError as error:
         raise EmailNotVerified(field="email") from error

@@ -10,8 +10,8 @@ import click
 
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
-from authhost.discovery import SPEC_ARGUMENTS
-from authhost.reference import IN_FLOWS, HookReference, places, reference, references
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+from authhost.pluginhost.reference import IN_FLOWS, HookReference, places, reference, references
 
 
 @click.command("hooks")

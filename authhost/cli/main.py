@@ -15,14 +15,14 @@ from typing import Any
 import click
 from sqlalchemy.exc import DBAPIError
 
-from authhost.check import Problem, environment_problems, name_problems, problems, settings_problems
+from authhost.cli.checks import Problem, environment_problems, name_problems, problems, settings_problems
 from authhost.cli.hooks import hooks
 from authhost.cli.operator import CONFIG, Operator
 from authhost.cli.output import emit, json_option
 from authhost.cli.plugins import plugins
 from authhost.cli.providers import providers
-from authhost.discovery import installed
 from authhost.errors import ConfigurationError
+from authhost.pluginhost.discovery import installed
 from authhost.store import migrate
 from authhost.store.engine import shown_database
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from authhost.discovery import PluginRecord, PluginRegistry
 from authhost.errors import ConfigurationError
 from authhost.host import AuthHost
+from authhost.pluginhost.discovery import PluginRecord, PluginRegistry
 from authhost.settings import Settings
 from authhost.store.engine import shown_database
 

@@ -15,7 +15,8 @@ import click
 
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES, PluginRecord
+from authhost.pluginhost.discovery import PluginRecord
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 
 if TYPE_CHECKING:
     from authhost.testing.conformance import Report, Verdict

@@ -26,12 +26,12 @@ def providers_list(operator: Operator, everything: bool, as_json: bool) -> None:
 
     Example: authhost providers list --all --json
     """
-    from authhost.providers.check import kind_of
+    from authhost.cli.provider_check import kind_of
     from authhost.providers.registry import all_declarations
 
     host = operator.plugins_only()
     rows: list[dict[str, Any]] = []
-    for app in host.providers:
+    for app in host.services.providers:
         with host.request() as request:
             uri = request.build_url("social_callback", provider=app.id)
         rows.append(
@@ -44,7 +44,7 @@ def providers_list(operator: Operator, everything: bool, as_json: bool) -> None:
             }
         )
     if everything:
-        used = {app.id for app in host.providers}
+        used = {app.id for app in host.services.providers}
         rows += [
             {
                 "name": None,
@@ -70,11 +70,11 @@ def providers_check(operator: Operator, name: str, as_json: bool) -> None:
 
     Example: authhost --config authhost.toml providers check google
     """
-    from authhost.providers.check import findings
+    from authhost.cli.provider_check import findings
 
     host = operator.host(check=False)
     try:
-        app = host.providers.app(name)
+        app = host.services.providers.app(name)
     except ProviderNotFound:
         raise click.ClickException(f"{name!r} is not set up; see `authhost providers list`") from None
     rows = [finding._asdict() for finding in findings(host, app)]
@@ -92,14 +92,14 @@ def providers_rotate(operator: Operator) -> None:
 
     Example: authhost --config authhost.toml providers rotate
     """
-    from authhost.encryption import Undecipherable
+    from authhost.security.encryption import Undecipherable
     from authhost.socialaccount.tokens import count, rotate
 
-    host = operator()
-    done, total = 0, count(host)
+    services = operator().services
+    done, total = 0, count(services)
     try:
         with click.progressbar(length=total, label="tokens", file=sys.stderr) as bar:
-            for batch in rotate(host):
+            for batch in rotate(services):
                 done += batch
                 bar.update(batch)
     except Undecipherable as error:

@@ -14,9 +14,9 @@ from urllib.parse import urlencode, urlsplit, urlunsplit
 from authhost_hookspecs import OpenIDConnectProvider, Profile
 
 from authhost.errors import InvalidInput, ProviderFailed
-from authhost.inputs import text
 from authhost.providers.app import App
 from authhost.records import SocialToken, thawed
+from authhost.security.inputs import text
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import jwt
 from jwt.algorithms import OKPAlgorithm
 
 from authhost.errors import InvalidIdToken
-from authhost.keys import same
+from authhost.security.keys import same
 
 
 class Fit(NamedTuple):

@@ -12,12 +12,12 @@ from requests import Response
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
-from authhost.keys import new_key
 from authhost.providers.app import App
 from authhost.providers.client import MADE_UP_CODE, NONE, Answer, Begun, make_token, read_profile, with_params
 from authhost.providers.http import PLAIN, SECURE, as_json, ask, is_secure, shown_to_oauthlib
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
+from authhost.security.keys import new_key
 
 
 class OAuth2Client:

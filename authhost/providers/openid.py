@@ -11,7 +11,6 @@ import jwt
 from authhost_hookspecs import OpenIDConnectProvider
 
 from authhost.errors import InvalidIdToken, ProviderFailed
-from authhost.keys import new_key, same
 from authhost.providers.app import App
 from authhost.providers.authorize import ANY_DOMAIN, HOSTED_DOMAIN
 from authhost.providers.client import (
@@ -41,6 +40,7 @@ from authhost.providers.idtoken import verify, verify_userinfo
 from authhost.providers.oauth2 import authorization
 from authhost.providers.token_endpoint import TokenEndpoint
 from authhost.records import SocialToken
+from authhost.security.keys import new_key, same
 
 Keys = list[Mapping[str, Any]]
 

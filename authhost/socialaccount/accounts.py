@@ -16,7 +16,7 @@ from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries, statements
 
 
-class Overtaken(AuthHostError):
+class ConnectedMeanwhile(AuthHostError):
     """Another request has connected the same person meanwhile: begin again, with what is stored now."""
 
 
@@ -24,7 +24,7 @@ def refresh(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any])
     """Store what the provider says now of somebody who is connected."""
     account, user = sociallogin.account, sociallogin.user
     if account.id is None or user is None:
-        raise Overtaken
+        raise ConnectedMeanwhile
     queries.lock_account(request, user.id)
     values = {
         "of_id": account.id,
@@ -33,11 +33,11 @@ def refresh(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any])
         "now": request.now,
     }
     if not request.write(statements.UPDATE_SOCIAL_ACCOUNT, values):
-        raise Overtaken
+        raise ConnectedMeanwhile
     store_token(request, sociallogin)
     fresh = queries.social_account(request, account.issuer, account.uid)
     if fresh is None:
-        raise Overtaken
+        raise ConnectedMeanwhile
     sociallogin.becomes(fresh, user)
 
 
@@ -45,10 +45,10 @@ def insert(request: Request, sociallogin: SocialLogin, user: User) -> None:
     """Connect the person to ``user``, whose account the caller has locked."""
     account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
     try:
-        with request.connection.begin_nested():
-            request.write(statements.INSERT_SOCIAL_ACCOUNT, account.values())
+        with request.savepoint():
+            request.send(statements.INSERT_SOCIAL_ACCOUNT, account.values())
     except IntegrityError as error:
-        raise Overtaken from error
+        raise ConnectedMeanwhile from error
     sociallogin.becomes(account, user)
     store_token(request, sociallogin)
 

@@ -7,12 +7,12 @@ from urllib.parse import urlsplit
 
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
-from authhost.inputs import text
-from authhost.keys import new_key
 from authhost.providers.app import App
 from authhost.providers.authorize import HOSTED_DOMAIN, VALUE_LENGTH, checked, hosted_domain
 from authhost.records import SocialRedirect
 from authhost.request import Request
+from authhost.security.inputs import text
+from authhost.security.keys import new_key
 from authhost.settings import Settings
 from authhost.socialaccount import steps
 
@@ -49,22 +49,22 @@ def begin(
     and for ``connect`` `LoginRequired`, `ReauthenticationRequired`;
     ``RuntimeError`` where the unit has written something before.
     """
-    request.alone("socialaccount.begin")
-    host = request.host
-    app = host.providers.app(provider)
+    request.require_clean("socialaccount.begin")
+    services = request.services
+    app = services.providers.app(provider)
     request.provider = app.id
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
-    target = None if next is None else own_page(request.settings, next)
+    target = None if next is None else validate_next(request.settings, next)
     given = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
     params, domain = _params(app, authorize_params, given)
-    host.limits.hit(request, "social")
+    services.limits.hit(request, "social")
     session_id = None
     if process == "connect":
         _, session = require_recent_login(request)
         session_id = str(session.id)
-    begun = host.providers.client(app).begin(callback_of(request, app.id), new_key(), params, domain)
-    state_token = steps.keep(
+    begun = services.providers.client(app).begin(callback_of(request, app.id), new_key(), params, domain)
+    state_token = steps.store(
         request,
         "redirect",
         {
@@ -76,7 +76,7 @@ def begin(
             "secrets": begun.secrets,
         },
     )
-    host.hooks.social_login_begun(request, app.id, process)
+    services.hooks.social_login_begun(request, app.id, process)
     return SocialRedirect(begun.url, state_token, steps.cookie_of(begun.state))
 
 
@@ -100,7 +100,7 @@ def callback_of(request: Request, provider: str) -> str:
     return request.build_url("social_callback", provider=provider)
 
 
-def own_page(settings: Settings, target: object) -> str:
+def validate_next(settings: Settings, target: object) -> str:
     """``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
     found = text(target, "next", NEXT_LENGTH)
     try:

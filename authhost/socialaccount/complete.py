@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
-from authhost.account.flow import about, lock_login, social_flow
+from authhost.account.flow import concerning, lock_login, social_flow
 from authhost.account.login import start_session_or_wait
-from authhost.account.sessions import leave
+from authhost.account.sessions import log_out_current_user
 from authhost.errors import (
     AccountInactive,
     Conflict,
@@ -20,13 +20,13 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountTaken,
 )
-from authhost.inputs import text
-from authhost.keys import same
 from authhost.providers.client import with_earlier_user
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
+from authhost.security.inputs import text
+from authhost.security.keys import same
 from authhost.socialaccount import steps
-from authhost.socialaccount.accounts import Overtaken, insert, refresh, store_token
+from authhost.socialaccount.accounts import ConnectedMeanwhile, insert, refresh, store_token
 from authhost.socialaccount.begin import callback_of
 from authhost.socialaccount.match import connect_match, match_by_email
 from authhost.socialaccount.signup import sign_up, waiting_or_done
@@ -57,28 +57,28 @@ def complete(
     `AccountInactive`, `SignupClosed`, `Vetoed`, `Conflict`, `DeliveryFailed`;
     ``RuntimeError`` where the unit has written something before.
     """
-    request.alone("socialaccount.complete")
-    host = request.host
-    host.limits.hit(request, "social_complete")
-    app = host.providers.app(provider)
+    request.require_clean("socialaccount.complete")
+    services = request.services
+    services.limits.hit(request, "social_complete")
+    app = services.providers.app(provider)
     request.provider = app.id
     given = _checked(params)
     step = steps.find(request, "redirect", state_token)
     if step["provider"] != app.id or not same(step["state"], _state(app, given)):
         raise InvalidState
-    steps.use_up(request, str(state_token))
+    steps.consume(request, str(state_token))
     if step["process"] == "connect" and not _same_session(request, step["session"]):
         raise InvalidState
-    client = host.providers.client(app)
+    client = services.providers.client(app)
     client.check_issuer(given)
     _check_error(given)
     answer = client.complete(callback_of(request, app.id), given, step["secrets"])
-    return _again_if_overtaken(request, lambda: _process(request, app, answer, step))
+    return _retry_if_connected_meanwhile(request, lambda: _process(request, app, answer, step))
 
 
 def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]) -> SocialResult:
     """The rows of the design's table, from here on in one transaction."""
-    hooks, process = request.host.hooks, step["process"]
+    hooks, process = request.services.hooks, step["process"]
     sociallogin = _sociallogin(request, app, answer, process)
     taken = process == "connect" and sociallogin.is_existing and not _is_own(request, sociallogin)
     existed = sociallogin.is_existing
@@ -109,7 +109,7 @@ def _connect(request: Request, sociallogin: SocialLogin, target: str | None) -> 
     user = lock_login(request)
     if not sociallogin.is_existing:
         insert(request, sociallogin, user)
-        request.host.hooks.social_account_added(request, sociallogin)
+        request.services.hooks.social_account_added(request, sociallogin)
     elif not _is_own(request, sociallogin):
         raise SocialAccountTaken
     return SocialResult("connect", sociallogin.account, target)
@@ -119,18 +119,18 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
     if not sociallogin.is_existing:
         if sociallogin.user is None:
             return sign_up(request, sociallogin, target)
-        leave(request)
+        log_out_current_user(request)
         user = connect_match(request, sociallogin, sociallogin.user)
         insert(request, sociallogin, user)
-        request.host.hooks.social_account_added(request, sociallogin)
+        request.services.hooks.social_account_added(request, sociallogin)
     account = sociallogin.account
     assert account.user_id is not None
     queries.lock_account(request, account.user_id)
     local = queries.account_by_id(request, account.user_id)
     if local is None:
-        raise Overtaken
+        raise ConnectedMeanwhile
     if not local.user.is_active:
-        raise about(AccountInactive(), local.user)
+        raise concerning(AccountInactive(), local.user)
     login = start_session_or_wait(
         request,
         local.user,
@@ -167,8 +167,8 @@ def _yields(request: Request, account: SocialAccount) -> bool:
         return False
     values = {"of_id": account.id, "of_user": account.user_id}
     if not request.write(statements.DELETE_SOCIAL_ACCOUNT, values):
-        raise Overtaken
-    request.host.hooks.social_account_removed(request, account)
+        raise ConnectedMeanwhile
+    request.services.hooks.social_account_removed(request, account)
     return True
 
 
@@ -213,20 +213,20 @@ def _check_error(params: Mapping[str, str]) -> None:
     raise ProviderFailed("The provider answered with an error.", reason="error", error=shown)
 
 
-def _again_if_overtaken(request: Request, process: Callable[[], SocialResult]) -> SocialResult:
+def _retry_if_connected_meanwhile(request: Request, process: Callable[[], SocialResult]) -> SocialResult:
     """Two first logins of one person at once: one creates the account, the other finds it.
 
     Whoever is overtaken undoes all that it did, its plugins' rows included.
     """
-    state = request.state()
+    state = request.browser_state()
     for _ in range(TRIES):
         try:
             return process()
-        except Overtaken:
+        except ConnectedMeanwhile:
             pass
         except DBAPIError as error:
             if not is_deadlock(error):
                 raise
         request.rollback()
-        request.restore(state)
+        request.restore_browser(state)
     raise Conflict

@@ -43,8 +43,8 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     others = [each for each in accounts if each.id != identifier]
     if not _can_log_in(request, user, others):
         raise LastLoginMethod
-    request.write(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
-    request.host.hooks.social_account_removed(request, account)
+    request.send(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
+    request.services.hooks.social_account_removed(request, account)
     return account
 
 
@@ -67,7 +67,7 @@ def token(
     such as ``timeout`` or ``http_error`` with its ``status``, try again later.
     ``RuntimeError`` where the unit has written something before.
     """
-    request.alone("socialaccount.token")
+    request.require_clean("socialaccount.token")
     owner = require_login(request)[0].id if user_id is None else _uuid(user_id, "user_id")
     identifier = _uuid(account_id, "account_id")
     account = next((each for each in queries.social_accounts(request, owner) if each.id == identifier), None)
@@ -79,10 +79,10 @@ def token(
         return kept.token
     if kept.token.reveal_refresh() is None:
         raise ProviderFailed(ENDED, reason="token_expired" if ended else "no_refresh_token")
-    host = request.host
-    app = host.providers.app(kept.provider)
+    services = request.services
+    app = services.providers.app(kept.provider)
     try:
-        fresh = host.providers.client(app).refresh(kept.token, account.extra_data.get("sub"))
+        fresh = services.providers.client(app).refresh(kept.token, account.extra_data.get("sub"))
     except ProviderFailed as error:
         # Another process may have refreshed it, and the provider may take a refresh token but once.
         now = _kept(request, identifier)
@@ -94,11 +94,11 @@ def token(
     values = {
         "of_id": identifier,
         "new_provider": app.id,
-        "new_sealed": host.encryption.seal(tokens.as_values(fresh)),
+        "new_sealed": services.encryption.seal(tokens.as_values(fresh)),
         "old_sealed": kept.sealed,
         "now": request.now,
     }
-    with host.engine.begin() as connection:
+    with services.database.engine.begin() as connection:
         # The provider refuses the former refresh token now: the new one must outlive this unit.
         stored = connection.execute(statements.REPLACE_SOCIAL_TOKEN, values).rowcount
     if user_id is None:
@@ -118,12 +118,12 @@ def _kept(request: Request, identifier: UUID) -> _Kept:
     if not rows:
         raise SocialAccountNotFound
     sealed, provider = rows[0].sealed, rows[0].provider
-    return _Kept(tokens.from_values(request.host.encryption.open(sealed)), sealed, provider)
+    return _Kept(tokens.from_values(request.services.encryption.open(sealed)), sealed, provider)
 
 
 def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> bool:
     """By a provider that is set up, or by password and a name or address that a login takes."""
-    if any(each.provider in request.host.providers for each in accounts):
+    if any(each.provider in request.services.providers for each in accounts):
         return True
     if not user.has_usable_password:
         return False

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from authhost.account.recovery import recover_account
 from authhost.account.verification import mark_ready
-from authhost.inputs import email_key
 from authhost.records import SocialEmail, User
 from authhost.request import Request
-from authhost.socialaccount.accounts import Overtaken
+from authhost.security.inputs import email_key
+from authhost.socialaccount.accounts import ConnectedMeanwhile
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries
 
@@ -38,10 +38,10 @@ def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> Use
     local = [each for each in queries.addresses(request, user.id) if email_key(each.email) in keys]
     claimed = [each for each in local if each.verified or each.primary]
     if not claimed:
-        raise Overtaken
+        raise ConnectedMeanwhile
     if not any(each.verified for each in claimed):
         mark_ready(request, recover_account(request, user, claimed[0]))
     account = queries.account_by_id(request, user.id)
     if account is None:
-        raise Overtaken
+        raise ConnectedMeanwhile
     return account.user

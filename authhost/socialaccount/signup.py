@@ -13,18 +13,18 @@ from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
 from authhost.account.login import start_session
 from authhost.account.pending import wait_for_verification
-from authhost.account.sessions import leave
+from authhost.account.sessions import log_out_current_user
 from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
-from authhost.inputs import email as parse_email
-from authhost.inputs import email_key, key_of
-from authhost.inputs import username as parse_username
-from authhost.keys import digest
 from authhost.records import LoginResult, SocialAccount, SocialEmail, SocialResult, User, frozen
 from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key, key_of
+from authhost.security.inputs import username as parse_username
+from authhost.security.keys import digest
 from authhost.settings import Settings
 from authhost.socialaccount import steps, tokens
-from authhost.socialaccount.accounts import Overtaken, insert
+from authhost.socialaccount.accounts import ConnectedMeanwhile, insert
 from authhost.socialaccount.sociallogin import SocialLogin, usable_email
 from authhost.store import queries, statements
 
@@ -49,7 +49,7 @@ def signup(
         name = parse_username(
             username, settings.username_min_length, settings.username_max_length, settings.username_scripts
         )
-    request.host.limits.hit(request, "signup")
+    request.services.limits.hit(request, "signup")
     step = steps.find(request, "signup", signup_token)
     sociallogin = _from_step(request, step)
     request.provider = sociallogin.app.id
@@ -67,7 +67,7 @@ def signup(
         raise InvalidState
     try:
         login = _create(request, sociallogin, address, name)
-    except Overtaken:
+    except ConnectedMeanwhile:
         raise InvalidState from None
     if login is None:
         raise EmailTaken(field="email")
@@ -77,7 +77,7 @@ def signup(
 def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
     """The signup of somebody who comes from a provider for the first time.
 
-    Raises `SignupClosed`, `Vetoed`, `DeliveryFailed`, `Overtaken`.
+    Raises `SignupClosed`, `Vetoed`, `DeliveryFailed`, `ConnectedMeanwhile`.
     """
     settings = request.settings
     if not settings.signup_open:
@@ -97,7 +97,7 @@ def _create(
     request: Request, sociallogin: SocialLogin, address: SocialEmail | None, name: str | None
 ) -> LoginResult | None:
     """Store the account and log in, or return None where the address is taken."""
-    hooks, settings = request.host.hooks, request.settings
+    hooks, settings = request.services.hooks, request.settings
     hooks.before_signup(request, address.email if address else None)
     given = parse_email(address.email) if address else None
     verified = address is not None and address.verified
@@ -105,13 +105,13 @@ def _create(
     if created is None:
         account = sociallogin.account
         if queries.social_account(request, account.issuer, account.uid) is not None:
-            raise Overtaken
+            raise ConnectedMeanwhile
         return None
-    user, email_address = created
+    user, email_address, _ = created
     verified = email_address is not None and email_address.verified
     waits = not verified and settings.email_verification == "mandatory"
     if not waits:
-        leave(request)
+        log_out_current_user(request)
     _insert_others(request, user, sociallogin, but=address)
     insert(request, sociallogin, user)
     hooks.user_signed_up(request, user)
@@ -135,7 +135,7 @@ def _insert_others(
             try:
                 if not may_claim(request, email_key(each.email), verified=True):
                     continue
-                with request.connection.begin_nested():
+                with request.savepoint():
                     insert_address(request, user, parse_email(each.email), verified=True, primary=False)
                     left -= 1
             except IntegrityError:
@@ -163,7 +163,7 @@ def waiting_or_done(
 def _ask(request: Request, sociallogin: SocialLogin, target: str | None, *missing: str) -> SocialResult:
     account, token = sociallogin.account, sociallogin.token
     keeps_token = token is not None and request.settings.store_social_tokens
-    signup_token = steps.keep(
+    signup_token = steps.store(
         request,
         "signup",
         {
@@ -180,7 +180,7 @@ def _ask(request: Request, sociallogin: SocialLogin, target: str | None, *missin
 
 
 def _from_step(request: Request, step: Mapping[str, Any]) -> SocialLogin:
-    app = request.host.providers.app(step["provider"])
+    app = request.services.providers.app(step["provider"])
     if queries.social_account(request, app.namespace, step["uid"]) is not None:
         raise InvalidState
     time = datetime.fromisoformat(step["time"])

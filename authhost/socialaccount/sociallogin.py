@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import IntegrityError
 
 from authhost.errors import InvalidInput, SocialAccountTaken
-from authhost.inputs import email as parse_email
 from authhost.records import SocialAccount, SocialEmail, SocialToken, User
+from authhost.security.inputs import email as parse_email
 from authhost.store import queries, statements
 
 if TYPE_CHECKING:

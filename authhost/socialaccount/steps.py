@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from authhost.encryption import Undecipherable
 from authhost.errors import InvalidState
-from authhost.keys import digest, new_key
 from authhost.request import Request
+from authhost.security.encryption import Undecipherable
+from authhost.security.keys import digest, new_key
 from authhost.store import statements
 
 TOKEN_LENGTH = 1024
@@ -37,7 +37,7 @@ def cookie_of(state: str) -> str:
     return COOKIE_PREFIX + digest(state).hex()[:16]
 
 
-def keep(
+def store(
     request: Request,
     kind: str,
     values: Mapping[str, Any],
@@ -55,13 +55,13 @@ def keep(
         timedelta(days=days) if days is not None else timedelta(seconds=request.settings.social_step_timeout)
     )
     if key is not None:
-        request.write(statements.DELETE_STEP, {"of_digest": digest(key)})
-    request.write(
+        request.send(statements.DELETE_STEP, {"of_digest": digest(key)})
+    request.send(
         statements.INSERT_STEP,
         {
             "id": request.new_id(),
             "key_digest": digest(token),
-            "sealed": request.host.encryption.seal({**values, "kind": kind}),
+            "sealed": request.services.encryption.seal({**values, "kind": kind}),
             "sent": now,
             "expires": now + lasts,
         },
@@ -77,7 +77,7 @@ def find(request: Request, kind: str, token: object) -> dict[str, Any]:
     if not rows:
         raise InvalidState
     try:
-        values = request.host.encryption.open(rows[0].sealed)
+        values = request.services.encryption.open(rows[0].sealed)
     except Undecipherable:
         raise InvalidState from None
     if values["kind"] != kind:
@@ -85,9 +85,9 @@ def find(request: Request, kind: str, token: object) -> dict[str, Any]:
     return values
 
 
-def use_up(request: Request, token: str) -> None:
+def consume(request: Request, token: str) -> None:
     """It works this once, even if this unit fails later on: it is deleted in a transaction of its own."""
-    with request.host.engine.begin() as connection:
+    with request.services.database.engine.begin() as connection:
         deleted = connection.execute(statements.DELETE_STEP, {"of_digest": digest(token)}).rowcount
     if not deleted:
         raise InvalidState

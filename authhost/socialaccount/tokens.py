@@ -10,14 +10,14 @@ from uuid import UUID
 
 from sqlalchemy import func, select
 
-from authhost.encryption import Undecipherable
 from authhost.records import SocialToken
+from authhost.security.encryption import Undecipherable
 from authhost.store import statements
 from authhost.store.tables import social_tokens
 
 if TYPE_CHECKING:
-    from authhost.host import AuthHost
     from authhost.request import Request
+    from authhost.services import Services
 
 BATCH = 500
 
@@ -49,40 +49,40 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
     """Keep ``token`` in place of an older one, whose refresh token stays where none came with this."""
     if token is None or not request.settings.store_social_tokens:
         return
-    encryption, values = request.host.encryption, as_values(token)
+    encryption, values = request.services.encryption, as_values(token)
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
     if rows and rows[0].provider == provider and values["refresh"] is None:
         with suppress(Undecipherable):
             values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
     sealed = encryption.seal(values)
     if rows:
-        request.write(
+        request.send(
             statements.UPDATE_SOCIAL_TOKEN,
             {"of_id": account_id, "new_provider": provider, "new_sealed": sealed, "now": request.now},
         )
         return
     row = {"account_id": account_id, "provider": provider, "sealed": sealed, "updated_at": request.now}
-    request.write(statements.INSERT_SOCIAL_TOKEN, row)
+    request.send(statements.INSERT_SOCIAL_TOKEN, row)
 
 
-def count(host: AuthHost) -> int:
+def count(services: Services) -> int:
     """How many tokens are kept."""
-    with host.engine.connect() as connection:
+    with services.database.engine.connect() as connection:
         found: int = connection.execute(select(func.count()).select_from(social_tokens)).scalar_one()
     return found
 
 
-def rotate(host: AuthHost) -> Iterator[int]:
+def rotate(services: Services) -> Iterator[int]:
     """Encrypt all tokens anew with the first key; yield how many of each batch. It may be run again.
 
     A token that another process replaces meanwhile is left to it. Raises
-    `authhost.encryption.Undecipherable` where a key is missing.
+    `authhost.security.encryption.Undecipherable` where a key is missing.
     """
     columns = (social_tokens.c.account_id, social_tokens.c.provider, social_tokens.c.sealed)
     page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH)
     last: UUID | None = None
     while True:
-        with host.engine.begin() as connection:
+        with services.database.engine.begin() as connection:
             rows = connection.execute(
                 page if last is None else page.where(social_tokens.c.account_id > last)
             ).all()
@@ -90,9 +90,9 @@ def rotate(host: AuthHost) -> Iterator[int]:
                 values = {
                     "of_id": row.account_id,
                     "new_provider": row.provider,
-                    "new_sealed": host.encryption.rotate(row.sealed),
+                    "new_sealed": services.encryption.rotate(row.sealed),
                     "old_sealed": row.sealed,
-                    "now": host.clock(),
+                    "now": services.clock(),
                 }
                 connection.execute(statements.REPLACE_SOCIAL_TOKEN, values)
         if not rows:

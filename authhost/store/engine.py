@@ -1,16 +1,18 @@
-"""The engine, set up so that each database keeps what the flows count on."""
+"""The engine, set up so that each database gives the guarantees that the flows rely on."""
 
 from __future__ import annotations
 
 import os
+import select
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from time import monotonic
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import URL, Connection, Dialect, Engine, ExceptionContext, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, NoSuchModuleError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from authhost.errors import ConfigurationError
@@ -21,16 +23,37 @@ DEADLOCKS = frozenset({"40P01", "40001", 1213, 1205})
 ENDING = 1213
 """MariaDB's code of a deadlock; unlike a lock that was waited for too long it ends the whole transaction."""
 ENDED = "authhost_ended"
+LAST_USED = "authhost_last_used"
+PREPARED = "authhost_prepared"
+TRUSTED_SECONDS = 2.0
+"""A connection that was used so recently is not tested before it is used again."""
+TRANSACTIONAL = "authhost_transactional"
+READ_ONLY = "authhost_read"
+TRANSACTION = "authhost_transaction"
+"""Execution options of connections: they begin transactions, none, or are those of a `Transaction`."""
+BEGIN = {
+    "sqlite": "BEGIN IMMEDIATE",
+    "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
+    "mysql": "START TRANSACTION",
+    "mariadb": "START TRANSACTION",
+}
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine for ``url``.
+    """Return an engine for ``url`` whose connections begin transactions; see `make_reader`."""
+    return transactional(make_reader(url))
+
+
+def make_reader(url: str) -> Engine:
+    """Return an engine for ``url``, for reading: its connections begin no transaction.
 
     SQLite: WAL, foreign keys, a busy time-out, and a write lock taken at the
     start of a transaction (a read transaction that turns into a write would
     fail at once when another write came between). Elsewhere READ COMMITTED, so
-    that a conditional UPDATE sees what has been committed. Raises
-    `ConfigurationError` for a URL that cannot serve.
+    that a conditional UPDATE sees what has been committed.
+
+    The connections are in autocommit mode, so that a read is one round trip;
+    `transactional` makes the engine for writing. Raises `ConfigurationError` for a URL that cannot serve.
 
     No connection creates an SQLite file: it raises `ConfigurationError` where
     there is none. `create_sqlite_file` makes it. A file that may only be read
@@ -44,15 +67,16 @@ def make_engine(url: str) -> Engine:
         ) from error
     if parsed.get_backend_name() != "sqlite":
         try:
-            server = create_engine(
-                url, isolation_level="READ COMMITTED", pool_pre_ping=True, pool_size=20, hide_parameters=True
-            )
+            server = create_engine(url, isolation_level="AUTOCOMMIT", pool_size=20, hide_parameters=True)
         except (ModuleNotFoundError, NoSuchModuleError) as error:
             raise ConfigurationError(
                 f"database_url: the driver of {parsed.drivername} is not installed; "
                 "`pip install authhost[postgresql]` brings that of postgresql+psycopg, "
                 "`pip install authhost[mariadb]` that of mariadb+pymysql"
             ) from error
+        if server.dialect.name != "postgresql":
+            _read_what_is_committed(server)
+        _test_idle_connections(server)
         _watch_deadlocks(server)
         return server
     if parsed.database in (None, "", ":memory:") or parsed.query.get("mode") == "memory":
@@ -77,19 +101,87 @@ def make_engine(url: str) -> Engine:
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get("authhost_read"):
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-
     return engine
 
 
+def transactional(engine: Engine) -> Engine:
+    """The same engine, whose connections begin each transaction with a statement.
+
+    It states the isolation level that the flows rely on; on SQLite it takes the
+    write lock. The engine itself begins none: it is for reading.
+    """
+    writing = engine.execution_options(**{TRANSACTIONAL: True})
+    begin = BEGIN.get(engine.dialect.name, "BEGIN")
+
+    @event.listens_for(writing, "begin")
+    def on_begin(connection: Connection) -> None:
+        options = connection.get_execution_options()
+        if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
+            connection.exec_driver_sql(begin)
+
+    return writing
+
+
 def reading(engine: Engine) -> Engine:
-    """The same engine for reading alone: no write lock on SQLite, no transaction elsewhere."""
-    if engine.dialect.name == "sqlite":
-        return engine.execution_options(authhost_read=True)
-    return engine.execution_options(isolation_level="AUTOCOMMIT")
+    """Return a transactional engine for reading only: its connections begin no transaction."""
+    return engine.execution_options(**{READ_ONLY: True})
+
+
+def _read_what_is_committed(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: object) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+
+def _test_idle_connections(engine: Engine) -> None:
+    """Test a connection before use if it was idle, or if its server has closed it or said something.
+
+    A test costs a round trip, so SQLAlchemy's ``pool_pre_ping``, which tests at
+    every checkout, would double the price of a read.
+    """
+
+    @event.listens_for(engine, "checkin")
+    def on_checkin(connection: object, record: ConnectionPoolEntry) -> None:
+        record.info[LAST_USED] = monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+        used = record.info.get(LAST_USED)
+        if used is None or (monotonic() - used < TRUSTED_SECONDS and not _has_input(connection)):
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server has closed the connection") from error
+
+
+def is_new_statement(connection: Any, sql: str) -> bool:
+    """Whether a pooled connection of psycopg has not prepared a statement for the server yet; it will have.
+
+    psycopg prepares a statement on its own, in a round trip of its own, unless
+    it runs in a pipeline.
+    """
+    if connection.driver_connection.prepare_threshold is None:
+        return False
+    known: set[str] = connection.info.setdefault(PREPARED, set())
+    if sql in known:
+        return False
+    known.add(sql)
+    return True
+
+
+def _has_input(connection: Any) -> bool:
+    """Whether the server has sent something unasked, such as the end of the connection."""
+    fileno = getattr(connection, "fileno", None)
+    if fileno is None or not hasattr(select, "poll"):
+        return False
+    poll = select.poll()
+    try:
+        poll.register(fileno(), select.POLLIN)
+    except Exception:  # a connection that is closed has no descriptor
+        return True
+    return bool(poll.poll(0))
 
 
 def shown_database(url: str) -> str:

@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Executable, Row, Select
+from sqlalchemy import Executable, Select
 
 from authhost import records
 from authhost.store import statements
+from authhost.store.prepared import Row
 
 if TYPE_CHECKING:
-    from authhost.request import Request
+    from authhost.store.unit_of_work import UnitOfWork
 
 USER_COLUMNS = 8
+PASSWORD_COLUMN = 4
 
 
 class Account(NamedTuple):
@@ -24,38 +26,37 @@ class Account(NamedTuple):
     password: str | None
 
 
-def make_user(row: Row[Any]) -> records.User:
+def make_user(row: Row) -> records.User:
     """The record of a row of `statements.USER`."""
-    values = tuple[Any, ...](row)[:USER_COLUMNS]
-    identifier, username, email, is_active, password, joined, last_login, verified = values
+    identifier, username, email, is_active, password, joined, last_login, verified = row[:USER_COLUMNS]
     usable = password is not None
     return records.User(identifier, username, email, is_active, usable, joined, last_login, bool(verified))
 
 
-def _account(request: Request, statement: Select[Any], **values: Any) -> Account | None:
-    rows = request.read(statement, values)
+def _account(unit: UnitOfWork, statement: Select[Any], **values: Any) -> Account | None:
+    rows = unit.read(statement, values)
     return Account(make_user(rows[0]), rows[0].password) if rows else None
 
 
-def account_by_id(request: Request, user_id: UUID) -> Account | None:
+def account_by_id(unit: UnitOfWork, user_id: UUID) -> Account | None:
     """The account, or None."""
-    return _account(request, statements.USER_BY_ID, of_user=user_id)
+    return _account(unit, statements.USER_BY_ID, of_user=user_id)
 
 
-def is_unconfirmed_signup(request: Request, user_id: UUID) -> bool:
+def is_unconfirmed_signup(unit: UnitOfWork, user_id: UUID) -> bool:
     """Whether the account waits for the first confirmation of its address, and expires without it."""
-    return bool(request.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))
+    return bool(unit.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))
 
 
-def account_by_email(request: Request, key: str) -> Account | None:
+def account_by_email(unit: UnitOfWork, key: str) -> Account | None:
     """The account that claims the address: its verified owner, or the one that signed up with it."""
-    return _account(request, statements.USER_BY_ADDRESS, of_key=key)
+    return _account(unit, statements.USER_BY_ADDRESS, of_key=key)
 
 
-def accounts_by_email(request: Request, key: str) -> tuple[Account | None, Account | None]:
+def accounts_by_email(unit: UnitOfWork, key: str) -> tuple[Account | None, Account | None]:
     """The account that has verified the address, and the latest one that signed up with it and has not."""
     verified = unverified = None
-    for row in request.read(statements.USERS_BY_ADDRESS, {"of_key": key}):
+    for row in unit.read(statements.USERS_BY_ADDRESS, {"of_key": key}):
         account = Account(make_user(row), row.password)
         if row.address_verified:
             verified = account
@@ -64,33 +65,33 @@ def accounts_by_email(request: Request, key: str) -> tuple[Account | None, Accou
     return verified, unverified
 
 
-def account_by_username(request: Request, key: str) -> Account | None:
+def account_by_username(unit: UnitOfWork, key: str) -> Account | None:
     """The account of that name, or None."""
-    return _account(request, statements.USER_BY_NAME, of_key=key)
+    return _account(unit, statements.USER_BY_NAME, of_key=key)
 
 
-def lock_account(request: Request, user_id: UUID) -> None:
+def lock_account(unit: UnitOfWork, user_id: UUID) -> None:
     """Until this unit ends, other units that lock the account wait.
 
     A flow locks the account before it writes any other row of it: flows that
     took the same rows in different orders would wait for each other.
     """
-    request.connection.execute(statements.LOCK_USER, {"of_user": user_id})
+    unit.send(statements.LOCK_USER, {"of_user": user_id})
 
 
-def make_address(row: Row[Any]) -> records.EmailAddress:
+def make_address(row: Row) -> records.EmailAddress:
     """The record of an address."""
     return records.EmailAddress(row.id, row.user_id, row.email, row.verified, row.primary_of is not None)
 
 
-def _address(request: Request, statement: Select[Any], **values: Any) -> records.EmailAddress | None:
-    rows = request.read(statement, values)
+def _address(unit: UnitOfWork, statement: Select[Any], **values: Any) -> records.EmailAddress | None:
+    rows = unit.read(statement, values)
     return make_address(rows[0]) if rows else None
 
 
-def claimed_address(request: Request, key: str) -> records.EmailAddress | None:
+def claimed_address(unit: UnitOfWork, key: str) -> records.EmailAddress | None:
     """The address as its account has it: verified, or the one that the account signed up with."""
-    return _address(request, statements.CLAIMED_ADDRESS, of_key=key)
+    return _address(unit, statements.CLAIMED_ADDRESS, of_key=key)
 
 
 class Claim(NamedTuple):
@@ -103,9 +104,9 @@ class Claim(NamedTuple):
     """The last use of a session, or else the last login, or the signup."""
 
 
-def claim(request: Request, key: str) -> Claim | None:
+def claim(unit: UnitOfWork, key: str) -> Claim | None:
     """Who claims the address, or None."""
-    rows = request.read(statements.CLAIM, {"of_key": key})
+    rows = unit.read(statements.CLAIM, {"of_key": key})
     if not rows:
         return None
     row = rows[0]
@@ -113,49 +114,52 @@ def claim(request: Request, key: str) -> Claim | None:
     return Claim(make_address(row), row.ready_at is not None, row.is_active, seen)
 
 
-def address_of(request: Request, user_id: UUID, key: str) -> records.EmailAddress | None:
+def address_of(unit: UnitOfWork, user_id: UUID, key: str) -> records.EmailAddress | None:
     """The user's address with that key, or None."""
-    return _address(request, statements.ADDRESS_OF_USER, of_user=user_id, of_key=key)
+    return _address(unit, statements.ADDRESS_OF_USER, of_user=user_id, of_key=key)
 
 
-def addresses(request: Request, user_id: UUID) -> list[records.EmailAddress]:
+def addresses(unit: UnitOfWork, user_id: UUID) -> list[records.EmailAddress]:
     """All addresses of a user, the oldest first."""
-    return [make_address(row) for row in request.read(statements.ADDRESSES, {"of_user": user_id})]
+    return [make_address(row) for row in unit.read(statements.ADDRESSES, {"of_user": user_id})]
 
 
-def session_by_digest(request: Request, token_digest: bytes) -> tuple[records.Session, records.User] | None:
-    """The session and its user, or None."""
-    rows = request.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
-    return (records.Session(*tuple(rows[0])[USER_COLUMNS:]), make_user(rows[0])) if rows else None
+def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Session, Account] | None:
+    """The session and its account, or None."""
+    rows = unit.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
+    if not rows:
+        return None
+    row = rows[0]
+    return records.Session(*row[USER_COLUMNS:]), Account(make_user(row), row[PASSWORD_COLUMN])
 
 
-def user_of_session(request: Request, session_id: UUID, token_digest: bytes) -> records.User | None:
+def user_of_session(unit: UnitOfWork, session_id: UUID, token_digest: bytes) -> records.User | None:
     """Who is logged in by that session and token as it is now, or None where either has been replaced."""
     values = {"of_id": session_id, "of_digest": token_digest}
-    rows = request.read(statements.USER_OF_SESSION, values)
+    rows = unit.read(statements.USER_OF_SESSION, values)
     return make_user(rows[0]) if rows else None
 
 
-def sessions(request: Request, user_id: UUID) -> list[records.Session]:
+def sessions(unit: UnitOfWork, user_id: UUID) -> list[records.Session]:
     """All sessions of a user, the newest first."""
-    return [records.Session(*tuple(row)) for row in request.read(statements.SESSIONS, {"of_user": user_id})]
+    return [records.Session(*row) for row in unit.read(statements.SESSIONS, {"of_user": user_id})]
 
 
 def delete_sessions(
-    request: Request, statement: Executable, user_id: UUID, **values: Any
+    unit: UnitOfWork, statement: Executable, user_id: UUID, **values: Any
 ) -> list[records.Session]:
     """Delete sessions of a user by one of the statements for it; return what they were."""
-    rows = request.connection.execute(statement, {"of_user": user_id, **values}).all()
-    return [records.Session(*tuple(row)) for row in rows]
+    rows = unit.write_returning(statement, {"of_user": user_id, **values})
+    return [records.Session(*row) for row in rows]
 
 
-def social_account(request: Request, issuer: str, uid: str) -> records.SocialAccount | None:
+def social_account(unit: UnitOfWork, issuer: str, uid: str) -> records.SocialAccount | None:
     """The person at the provider, if connected."""
-    rows = request.read(statements.SOCIAL_ACCOUNT, {"of_issuer": issuer, "of_uid": uid})
+    rows = unit.read(statements.SOCIAL_ACCOUNT, {"of_issuer": issuer, "of_uid": uid})
     return records.SocialAccount.of_row(rows[0]) if rows else None
 
 
-def social_accounts(request: Request, user_id: UUID) -> list[records.SocialAccount]:
+def social_accounts(unit: UnitOfWork, user_id: UUID) -> list[records.SocialAccount]:
     """All accounts at providers of a user, the oldest first."""
-    rows = request.read(statements.SOCIAL_ACCOUNTS, {"of_user": user_id})
+    rows = unit.read(statements.SOCIAL_ACCOUNTS, {"of_user": user_id})
     return [records.SocialAccount.of_row(row) for row in rows]

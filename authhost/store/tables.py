@@ -30,7 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-EMAIL_LENGTH = 254
+from authhost.records import EMAIL_LENGTH
+
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
@@ -195,7 +196,7 @@ social_accounts = Table(
     **TABLE_OPTIONS,
 )
 
-# `sealed` is encrypted, see `authhost.encryption`.
+# `sealed` is encrypted, see `authhost.security.encryption`.
 social_tokens = Table(
     "authhost_social_token",
     metadata,

@@ -9,11 +9,11 @@ from contextlib import redirect_stderr
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from authhost.pluginhost.trace import TracedHook
 from authhost.testing.host import Clock, open_host
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import SETTINGS, Scenario, Step
-from authhost.trace import TracedHook
 
 
 class TracedFlow(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from authhost_hookspecs import hookimpl
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
 
 
 class RecordedHook(NamedTuple):

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 
 from audit.trail import ANN, BOB, named, records
-from authhost.discovery import NOTIFICATIONS
 from authhost.errors import AuthError, RequiredPluginFailed, Vetoed
+from authhost.pluginhost.implementations import NOTIFICATIONS
 from authhost.store.tables import users
 
 

@@ -36,7 +36,7 @@ from authhost_analytics.spans import Span
 from authhost_analytics.tables import event_table, metadata
 from sqlalchemy import insert
 
-from authhost.ids import Identifiers
+from authhost.security.ids import Identifiers
 from authhost.store.engine import create_sqlite_file, make_engine
 
 FIRST, DAYS = date(2025, 1, 1), 365

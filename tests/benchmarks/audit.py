@@ -27,7 +27,7 @@ from authhost_audit.tables import event_table, metadata
 from authhost_audit.verifying import Break, verify
 from sqlalchemy import func, insert, select
 
-from authhost.ids import Identifiers
+from authhost.security.ids import Identifiers
 from authhost.store.engine import create_sqlite_file, make_engine
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

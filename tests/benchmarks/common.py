@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
+from importlib.util import find_spec
 from pathlib import Path
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from authhost_hookspecs import Message, hookimpl
+from passlib.context import CryptContext
 from peers.measure import PASSWORD
 from sqlalchemy import URL, create_engine, insert, make_url, text
 
 from authhost import AuthHost, Settings
-from authhost.ids import Identifiers
 from authhost.store import tables
 
-NEW_ID = Identifiers(lambda: datetime.now(UTC)).new
 PLUGINS = ("analytics", "audit", "email")
 CHEAP_HASH: Mapping[str, Any] = {"password_schemes": ("ldap_salted_sha1",), "password_hash_options": {}}
-DATABASE = "authhost_bench"
+DATABASE = f"authhost_bench_{os.getpid()}"
 CHUNK = 10_000
 
 
@@ -33,6 +36,8 @@ class Options:
     postgresql: str | None = None
     peers: Mapping[str, str] = field(default_factory=dict)
     """The Python interpreter of each peer's environment, by the peer's name."""
+    statements: bool = False
+    """Whether to print the SQL of each round trip, where they are counted."""
 
     @property
     def servers(self) -> dict[str, str | None]:
@@ -51,6 +56,28 @@ class Report:
     title: str
     note: str
     rows: list[dict[str, Any]]
+
+
+def progress(text: str) -> None:
+    """Say on stderr what is being measured."""
+    print(f"{datetime.now():%H:%M:%S} {text}", file=sys.stderr, flush=True)
+
+
+def verdict(value: float | None, goal: float | None) -> str:
+    """Whether a value is within its goal; nothing where either is missing."""
+    if value is None or goal is None:
+        return ""
+    return "met" if value <= goal else "missed"
+
+
+def paired_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The median of the ratios of what was measured in the same round."""
+    return median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def undisturbed_ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The ratio of the first deciles: what else the machine does adds time, and never takes any away."""
+    return quantiles(ours, n=10)[0] / quantiles(theirs, n=10)[0]
 
 
 class Deliverer:
@@ -91,9 +118,17 @@ def _execute(url: URL, *statements: str) -> None:
 
 
 def make_host(
-    url: str, *, plugins: bool = True, extra: Mapping[str, object] | None = None, **settings: Any
+    url: str,
+    *,
+    plugins: bool = True,
+    extra: Mapping[str, object] | None = None,
+    background: bool = True,
+    **settings: Any,
 ) -> AuthHost:
-    """A host on an empty database, with the three plugins or with ``extra`` ones alone."""
+    """A host on an empty database, with the three plugins or with ``extra`` ones alone.
+
+    ``background=False`` starts no thread of a plugin.
+    """
     given: dict[str, Any] = {
         "secret_key": "k" * 48,
         "database_url": url,
@@ -106,11 +141,20 @@ def make_host(
         "plugins": (*PLUGINS, *(extra or ())),
         **settings,
     }
-    host = AuthHost(Settings(**given), plugins=extra, discover=plugins, upgrade_database=True)
-    loaded = {record.name for record in host.registry.loaded()}
-    if plugins and not loaded.issuperset(PLUGINS):
-        raise SystemExit(f"install authhost-audit, authhost-email and authhost-analytics; found {loaded}")
-    return host
+    missing = [f"authhost-{name}" for name in PLUGINS if plugins and find_spec(f"authhost_{name}") is None]
+    if missing:
+        raise SystemExit(f"not installed: {', '.join(missing)}; `nox -s bench` installs what is needed")
+    return AuthHost(
+        Settings(**given), plugins=extra, discover=plugins, upgrade_database=True, background=background
+    )
+
+
+def hasher(host: AuthHost) -> CryptContext:
+    """passlib by itself with a host's schemes and options, without the limit on hashes at once."""
+    settings = host.settings
+    return CryptContext(
+        schemes=list(settings.password_schemes), deprecated="auto", **settings.password_hash_options
+    )
 
 
 def address(number: int) -> str:
@@ -120,11 +164,11 @@ def address(number: int) -> str:
 
 def insert_users(host: AuthHost, count: int) -> None:
     """Store ``count`` accounts that share a password, past the flows."""
-    password, now = host.passwords.hash(PASSWORD), host.clock()
+    password, now = hasher(host).hash(PASSWORD), host.now
     for start in range(0, count, CHUNK):
         users = [
             {
-                "id": NEW_ID(),
+                "id": host.new_id(),
                 "password": password,
                 "is_active": True,
                 "ready_at": now,
@@ -134,7 +178,7 @@ def insert_users(host: AuthHost, count: int) -> None:
         ]
         emails = [
             {
-                "id": NEW_ID(),
+                "id": host.new_id(),
                 "user_id": user["id"],
                 "email": address(number),
                 "email_key": address(number),
@@ -151,7 +195,9 @@ def insert_users(host: AuthHost, count: int) -> None:
         connection.execute(text("ANALYZE"))
 
 
-def log_in(host: AuthHost, number: int) -> None:
-    """One login by address, in a unit of its own."""
+def log_in(host: AuthHost, number: int) -> str:
+    """One login by address, in a unit of its own; return the token of its session."""
     with host.request(ip_address="203.0.113.7", user_agent="benchmark") as request:
-        host.account.login(request, identifier=address(number), password=PASSWORD)
+        done = host.account.login(request, identifier=address(number), password=PASSWORD)
+    assert done.session_token is not None
+    return done.session_token

@@ -6,17 +6,22 @@ import json
 import subprocess
 from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from common import CHEAP_HASH, Deliverer, Options, Report, databases, make_host
-from peers.measure import FLOWS, OTHER_PASSWORD, PASSWORD, Laps, run
+from common import CHEAP_HASH, Deliverer, Options, Report, databases, make_host, progress, verdict
+from peers.measure import FLOWS, OTHER_PASSWORD, PASSWORD, SESSION_CHECK, Laps, run
 
 from authhost import AuthHost
 
-PEERS = ("allauth", "flask-security", "fastapi-users")
+REFERENCE = "allauth"
+PEERS = (REFERENCE, "flask-security", "fastapi-users")
+GOALS = {"SQLite": 1 / 5, "PostgreSQL": 1 / 4}
+"""The most of django-allauth's time that a flow with three plugins takes."""
+NONE, ALL = "no plugin", "three plugins"
 
 
-def life(host: AuthHost, laps: Laps, email: str) -> None:
+def all_flows(host: AuthHost, laps: Laps, email: str) -> None:
     """Take an account through all flows, each in a unit of its own."""
     account, unit = host.account, partial(host.request, ip_address="203.0.113.7", user_agent="benchmark")
     with laps.lap("signup"), unit() as request:
@@ -25,6 +30,8 @@ def life(host: AuthHost, laps: Laps, email: str) -> None:
         account.logout(request)
     with laps.lap("login"), unit() as request:
         token = account.login(request, identifier=email, password=PASSWORD).session_token
+    with laps.lap(SESSION_CHECK), unit(session_token=token) as request:
+        assert request.user is not None
     with laps.lap("change_password"), unit(session_token=token) as request:
         changed = account.change_password(request, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     with laps.lap("add_email"), unit(session_token=changed.session_token) as request:
@@ -34,30 +41,47 @@ def life(host: AuthHost, laps: Laps, email: str) -> None:
 
 
 def measure(options: Options) -> Report:
-    """Medians in ms, and authhost's as ratios to each peer's on the same database."""
-    rounds, warm_up = options.rounds(200, 30), options.rounds(20, 5)
+    """Medians in ms, and authhost's as ratios to each peer's on the same database.
+
+    authhost and the peers take turns, so that all see the same machine.
+    """
+    turns, rounds, warm_up = options.rounds(3, 1), options.rounds(80, 30), options.rounds(20, 8)
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
-        bare, full = _authhost(server, rounds, warm_up)
-        peers = {name: _peer(name, python, server, rounds, warm_up) for name, python in options.peers.items()}
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in (NONE, ALL, *options.peers)}
+        for turn in range(1, turns + 1):
+            progress(f"flows: {database}, authhost ({turn} of {turns})")
+            for name, laps in zip((NONE, ALL), _authhost(server, rounds, warm_up), strict=True):
+                runs[name].append({flow: laps.median(flow) for flow in FLOWS})
+            for name, python in options.peers.items():
+                progress(f"flows: {database}, {name} ({turn} of {turns})")
+                runs[name].append(_peer(name, python, server, rounds, warm_up))
         for flow in FLOWS:
-            ours = {"no plugin ms": bare.median(flow), "three plugins ms": full.median(flow)}
-            about = {"database": database, "flow": flow, **ours}
-            for name, medians in peers.items():
-                theirs = medians[flow]
-                ratios = {
-                    key.replace("ms", "/ peer"): theirs and ms and ms / theirs for key, ms in ours.items()
-                }
-                rows.append({**about, "peer": name, "peer ms": theirs, **ratios})
-            if not peers:
+            about = {"database": database, "flow": flow}
+            about |= {f"{name} ms": _median(runs[name], flow) for name in (NONE, ALL)}
+            for name in options.peers:
+                goal = GOALS[database] if name == REFERENCE and flow != SESSION_CHECK else None
+                ratio = _ratio(runs[ALL], runs[name], flow)
+                rows.append(
+                    {
+                        **about,
+                        "peer": name,
+                        "peer ms": _median(runs[name], flow),
+                        f"{NONE} / peer": _ratio(runs[NONE], runs[name], flow),
+                        f"{ALL} / peer": ratio,
+                        "goal": goal,
+                        "": verdict(ratio, goal),
+                    }
+                )
+            if not options.peers:
                 rows.append(about)
-        for name, medians in peers.items():
+        for name in options.peers:
             rows.append(
                 {
                     "database": database,
                     "flow": "empty request",
-                    "peer": f"{name} {medians['version']}",
-                    "peer ms": medians["empty_request"],
+                    "peer": f"{name} {runs[name][0]['version']}",
+                    "peer ms": _median(runs[name], "empty_request"),
                 }
             )
     return Report(
@@ -67,6 +91,17 @@ def measure(options: Options) -> Report:
         "authhost-email when it delivers, which is not in its time. SQLite has the same pragmas everywhere.",
         rows,
     )
+
+
+def _median(runs: list[dict[str, Any]], flow: str) -> float | None:
+    values = [run[flow] for run in runs]
+    return None if None in values else median(values)
+
+
+def _ratio(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], flow: str) -> float | None:
+    if None in (run[flow] for run in theirs):
+        return None
+    return median(one[flow] / other[flow] for one, other in zip(ours, theirs, strict=True))
 
 
 def _authhost(server: str | None, rounds: int, warm_up: int) -> tuple[Laps, Laps]:
@@ -79,8 +114,8 @@ def _authhost(server: str | None, rounds: int, warm_up: int) -> tuple[Laps, Laps
     ):
 
         def both(laps: Laps, email: str) -> None:
-            life(bare_host, bare, email)
-            life(full_host, full, email)
+            all_flows(bare_host, bare, email)
+            all_flows(full_host, full, email)
 
         run(both, Laps(), 0, warm_up)
         bare.clear()

@@ -9,7 +9,7 @@ from typing import Any
 
 import authhost_hookspecs as contract
 import pluggy
-from common import Options, Report, databases, make_host
+from common import Options, Report, databases, make_host, progress
 
 from authhost import User
 
@@ -38,6 +38,7 @@ def measure(options: Options) -> Report:
     repeats, calls = options.rounds(200, 20), options.rounds(1000, 200)
     rows: list[dict[str, Any]] = []
     for count in COUNTS:
+        progress(f"guard: {count} implementations")
         bare, guarded, typed = _calls(count, repeats, calls)
         rows.append(
             {
@@ -51,7 +52,7 @@ def measure(options: Options) -> Report:
         )
     return Report(
         "The dispatch guard, user_logged_in with implementations that do nothing",
-        "'guarded' calls pluggy with the host's guarded plugins; 'typed' is host.hooks, which flows call.",
+        "'guarded' calls pluggy with the host's guarded plugins; 'typed' is Hooks, which flows call.",
         rows,
     )
 
@@ -70,7 +71,7 @@ def _calls(count: int, repeats: int, calls: int) -> list[float]:
             (
                 lambda: bare(request=request, user=user),
                 lambda: guarded(request=request, user=user),
-                lambda: host.hooks.user_logged_in(request, user),
+                lambda: host.services.hooks.user_logged_in(request, user),
             ),
             repeats,
             calls,

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from importlib import import_module
 from typing import Any
 
-from common import CHEAP_HASH, PLUGINS, Deliverer, Options, Report, databases, make_host
-from flows import life
+from common import CHEAP_HASH, PLUGINS, Deliverer, Options, Report, databases, make_host, progress
+from flows import all_flows
 from peers.measure import FLOWS, Laps, run
 
 NONE = "none"
@@ -18,6 +18,7 @@ def measure(options: Options) -> Report:
     rounds, warm_up = options.rounds(300, 30), options.rounds(30, 5)
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
+        progress(f"plugins: {database}")
         laps = {name: Laps() for name in (NONE, *PLUGINS)}
         with ExitStack() as stack:
             urls = stack.enter_context(databases(server, *laps))
@@ -28,7 +29,7 @@ def measure(options: Options) -> Report:
 
             def each(_: Laps, email: str, hosts: Any = hosts, laps: Any = laps) -> None:
                 for name, host in hosts.items():
-                    life(host, laps[name], email)
+                    all_flows(host, laps[name], email)
 
             run(each, Laps(), 0, warm_up)
             for lap in laps.values():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from common import CHEAP_HASH, Options, Report, databases, insert_users, log_in, make_host
+from common import CHEAP_HASH, Options, Report, databases, insert_users, log_in, make_host, progress
 from peers.measure import Laps
 
 FEW = 1_000
@@ -16,6 +16,7 @@ def measure(options: Options) -> Report:
     many, rounds = options.rounds(1_000_000, 100_000), options.rounds(400, 100)
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
+        progress(f"scale: {database}, {many:,} users")
         laps = Laps()
         with (
             databases(server, "few", "many") as urls,

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from authhost_email.checks import check_outbox, check_settings
 
-from authhost.check import problems
+from authhost.cli.checks import problems
 from email_plugin.post import ANN, outbox, queue
 
 GOOD = {

@@ -162,7 +162,7 @@ def test_workers_at_once_send_each_message_once(make, fake):
 def test_a_link_that_has_expired_is_not_sent(make, fake, clock):
     host = make(email={"transport": "fake"})
     with host.request() as request:
-        host.hooks.deliver_message(
+        host.services.hooks.deliver_message(
             request,
             Message(
                 "password_reset", ANN, link="http://localhost:8000/x", expires=clock.now + timedelta(hours=1)

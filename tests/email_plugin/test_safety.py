@@ -198,7 +198,7 @@ def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):
     host = make(email={"transport": "fake"})
     for _ in range(60):  # twelve minutes of an attack, by whoever knows the address
         with host.request() as request:
-            host.hooks.deliver_message(
+            host.services.hooks.deliver_message(
                 request,
                 Message(
                     "password_reset",
@@ -229,7 +229,9 @@ def test_a_suppressed_address_however_it_is_written(make, fake, clock):
         row = {"recipient": ANN, "reason": "bounced", "created_at": clock.now}
         connection.execute(insert(suppression_table).values(row))
     with host.request() as request:
-        host.hooks.deliver_message(request, Message("password_reset_unknown_account", "Ann@Example.ORG"))
+        host.services.hooks.deliver_message(
+            request, Message("password_reset_unknown_account", "Ann@Example.ORG")
+        )
     assert outbox(host).deliver_pending() == 0
 
 

@@ -12,7 +12,7 @@ from authhost_email.tables import outbox_table
 from conftest import PASSWORD
 from sqlalchemy import select, text, update
 
-from authhost.encryption import Encryption
+from authhost.security.encryption import Encryption
 from authhost.store import migrate
 from email_plugin.post import ANN, BOB, key_in, link_of, mails, outbox, queue, rows
 

@@ -12,8 +12,8 @@ from authhost_hookspecs import Message, Request, SocialLogin, StopFlow, hookimpl
 from django.conf import settings as django_settings
 
 from authhost import AuthHost, Settings
-from authhost.discovery import NOTIFICATIONS, SPEC_ARGUMENTS
 from authhost.errors import AuthError
+from authhost.pluginhost.implementations import NOTIFICATIONS, SPEC_ARGUMENTS
 
 PASSWORD = "green teapots sing at dawn"
 NEW_PASSWORD = "seven quiet harbours in may"

@@ -13,12 +13,12 @@ from typing import Any
 
 import click
 
-from authhost.discovery import NOTIFICATIONS
 from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
+from authhost.pluginhost.implementations import NOTIFICATIONS
+from authhost.pluginhost.trace import TracedHook
 from authhost.request import Request
 from authhost.settings import Settings
-from authhost.trace import TracedHook
 
 SHOWN_HOOKS = NOTIFICATIONS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
 EXPECTED_HOOKS = NOTIFICATIONS | {"flow_refused"}

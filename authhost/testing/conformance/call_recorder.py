@@ -13,9 +13,10 @@ from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 
-from authhost.guard import FAILURES
-from authhost.request import Callback, Request
+from authhost.errors import PLUGIN_FAILURES
+from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.store.unit_of_work import Callback
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import HookCall, entered
 from authhost.testing.conformance.process_state import changed_state, process_state
@@ -96,10 +97,10 @@ class CallRecorder:
             if not returned:
                 try:
                     result = yield
-                except FAILURES as error:
+                except PLUGIN_FAILURES as error:
                     try:
                         step(generator.throw, error)
-                    except FAILURES as same:
+                    except PLUGIN_FAILURES as same:
                         call.error = None if same is error else call.error  # another plugin raised it
                         raise
                 else:
@@ -120,7 +121,7 @@ class CallRecorder:
                 started = perf_counter_ns()
                 try:
                     yield
-                except FAILURES as error:
+                except PLUGIN_FAILURES as error:
                     call.error = None if isinstance(error, Refused | StopFlow) else error
                     raise
                 finally:
@@ -151,7 +152,7 @@ def _timed(call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
         started = perf_counter_ns()
         try:
             callback()
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             call.callback_error = error
             raise
         finally:
@@ -163,7 +164,9 @@ def _timed(call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
 def _snapshot(value: Any) -> Any:
     """A copy of a value, all the way down, for comparison."""
     if isinstance(value, Request):
-        return [*vars(value), *(_snapshot(getattr(value, name)) for name in REQUEST_ATTRIBUTES)]
+        # The request sets private attributes of its own when it loads something on first use.
+        added = sorted(name for name in vars(value) if not name.startswith("_"))
+        return [added, *(_snapshot(getattr(value, name)) for name in REQUEST_ATTRIBUTES)]
     if isinstance(value, SocialLogin):
         return [_snapshot(getattr(value, name)) for name in SOCIALLOGIN_ATTRIBUTES]
     if is_dataclass(value) and not isinstance(value, type):

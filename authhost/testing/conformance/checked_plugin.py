@@ -13,9 +13,9 @@ from typing import Any
 
 import authhost_hookspecs as contract
 
-from authhost.discovery import PluginRegistry
-from authhost.guard import FAILURES
-from authhost.implementations import SPEC_ARGUMENTS, Implementation, marked
+from authhost.errors import PLUGIN_FAILURES
+from authhost.pluginhost.discovery import PluginRegistry
+from authhost.pluginhost.implementations import SPEC_ARGUMENTS, Implementation, marked
 from authhost.settings import Settings
 
 SECRET = "of-the-conformance-suite-" * 2
@@ -49,7 +49,7 @@ class CheckedPlugin:
         """Its hook implementations with their options. Empty if the plugin cannot be inspected."""
         try:
             return [each for each in marked(self.plugin) if each.hook in SPEC_ARGUMENTS]
-        except FAILURES:
+        except PLUGIN_FAILURES:
             return []
 
     @property

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES
 from authhost.request import Request
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
@@ -61,7 +61,7 @@ class PausableCall:
         sys.settrace(self._trace)
         try:
             self.function(*values.values())
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             self.error = error
         finally:
             sys.settrace(None)

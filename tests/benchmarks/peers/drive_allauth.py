@@ -10,12 +10,17 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, include, path
-from measure import OTHER_PASSWORD, PASSWORD, SQLITE_PRAGMAS, Laps, Life, main
+from measure import OTHER_PASSWORD, PASSWORD, SESSION_CHECK, SQLITE_PRAGMAS, Flows, Laps, main
 
 
 def empty(request: HttpRequest) -> HttpResponse:
     """Do nothing."""
     return HttpResponse(status=204)
+
+
+def me(request: HttpRequest) -> HttpResponse:
+    """Answer who is logged in."""
+    return HttpResponse(request.user.email)
 
 
 urlpatterns: list[URLPattern | URLResolver] = []
@@ -38,7 +43,7 @@ def database(url: str) -> dict[str, Any]:
     }
 
 
-def prepare(url: str) -> Life:
+def prepare(url: str) -> Flows:
     """A project with the account app alone."""
     settings.configure(
         SECRET_KEY="k" * 48,
@@ -85,12 +90,12 @@ def prepare(url: str) -> Life:
     django.setup()
     from django.core.management import call_command
 
-    urlpatterns.extend((path("empty", empty), path("", include("allauth.urls"))))
+    urlpatterns.extend((path("empty", empty), path("me", me), path("", include("allauth.urls"))))
     call_command("migrate", verbosity=0)
-    return life
+    return all_flows
 
 
-def life(laps: Laps, email: str) -> None:
+def all_flows(laps: Laps, email: str) -> None:
     """Take an account through all flows, in one browser."""
     client = Client()
 
@@ -105,6 +110,8 @@ def life(laps: Laps, email: str) -> None:
     post("/logout/")
     with laps.lap("login"):
         post("/login/", login=email, password=PASSWORD)
+    with laps.lap(SESSION_CHECK):
+        assert client.get("/me").content.decode() == email
     with laps.lap("change_password"):
         post("/password/change/", oldpassword=PASSWORD, password1=OTHER_PASSWORD, password2=OTHER_PASSWORD)
     with laps.lap("add_email"):

@@ -24,7 +24,7 @@ from fastapi_users_db_sqlalchemy.access_token import (
     SQLAlchemyBaseAccessTokenTableUUID,
 )
 from httpx import ASGITransport, AsyncClient
-from measure import OTHER_PASSWORD, PASSWORD, SQLITE_PRAGMAS, Laps, Life, main
+from measure import OTHER_PASSWORD, PASSWORD, SESSION_CHECK, SQLITE_PRAGMAS, Flows, Laps, main
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
@@ -97,7 +97,7 @@ def make_app(engine: AsyncEngine) -> FastAPI:
     return app
 
 
-def prepare(url: str) -> Life:
+def prepare(url: str) -> Flows:
     """An application on its own event loop."""
     engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
     if engine.dialect.name == "sqlite":
@@ -110,7 +110,7 @@ def prepare(url: str) -> Life:
 
     runner.run(create_tables())
     client = AsyncClient(transport=ASGITransport(make_app(engine)), base_url="http://localhost")
-    return lambda laps, email: runner.run(life(client, laps, email))
+    return lambda laps, email: runner.run(all_flows(client, laps, email))
 
 
 def set_pragmas(connection: Any, record: object) -> None:
@@ -121,7 +121,7 @@ def set_pragmas(connection: Any, record: object) -> None:
     cursor.close()
 
 
-async def life(client: AsyncClient, laps: Laps, email: str) -> None:
+async def all_flows(client: AsyncClient, laps: Laps, email: str) -> None:
     """Take an account through all flows."""
 
     async def send(method: str, to: str, token: str = "", **content: Any) -> Any:
@@ -137,6 +137,8 @@ async def life(client: AsyncClient, laps: Laps, email: str) -> None:
     with laps.lap("login"):
         found = await send("POST", "/login", data={"username": email, "password": PASSWORD})
     token = found["access_token"]
+    with laps.lap(SESSION_CHECK):
+        assert (await send("GET", "/users/me", token))["email"] == email
     with laps.lap("change_password"):
         await send("PATCH", "/users/me", token, json={"password": OTHER_PASSWORD})
     with laps.lap("logout"):

@@ -7,14 +7,14 @@ from typing import Any
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_mail import Mail
-from flask_security import Security, SQLAlchemyUserDatastore
+from flask_security import Security, SQLAlchemyUserDatastore, auth_required, current_user
 from flask_security.models import fsqla_v3
 from flask_sqlalchemy import SQLAlchemy
-from measure import OTHER_PASSWORD, PASSWORD, SQLITE_PRAGMAS, Laps, Life, main
+from measure import OTHER_PASSWORD, PASSWORD, SESSION_CHECK, SQLITE_PRAGMAS, Flows, Laps, main
 from sqlalchemy import event
 
 
-def prepare(url: str) -> Life:
+def prepare(url: str) -> Flows:
     """An application with registration, confirmation by mail, password change and tracking."""
     app = Flask(__name__)
     app.config.update(
@@ -44,11 +44,12 @@ def prepare(url: str) -> Life:
     Mail(app)
     Security(app, SQLAlchemyUserDatastore(db, user, role))
     app.add_url_rule("/empty", "empty", lambda: ("", 204), methods=["POST"])
+    app.add_url_rule("/me", "me", auth_required("session")(lambda: current_user.email))
     with app.app_context():
         if db.engine.dialect.name == "sqlite":
             event.listen(db.engine, "connect", set_pragmas)
         db.create_all()
-    return lambda laps, email: life(app.test_client(), laps, email)
+    return lambda laps, email: all_flows(app.test_client(), laps, email)
 
 
 def set_pragmas(connection: Any, record: object) -> None:
@@ -57,7 +58,7 @@ def set_pragmas(connection: Any, record: object) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def life(client: FlaskClient, laps: Laps, email: str) -> None:
+def all_flows(client: FlaskClient, laps: Laps, email: str) -> None:
     """Take an account through all flows, in one browser."""
 
     def post(to: str, **data: str) -> None:
@@ -71,6 +72,8 @@ def life(client: FlaskClient, laps: Laps, email: str) -> None:
     post("/logout")
     with laps.lap("login"):
         post("/login", email=email, password=PASSWORD)
+    with laps.lap(SESSION_CHECK):
+        assert client.get("/me").text == email
     with laps.lap("change_password"):
         post("/change", password=PASSWORD, new_password=OTHER_PASSWORD, new_password_confirm=OTHER_PASSWORD)
     with laps.lap("logout"):

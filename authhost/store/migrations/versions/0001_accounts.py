@@ -4,7 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from authhost.store.tables import EMAIL_LENGTH, TABLE_OPTIONS, UtcDateTime
+from authhost.records import EMAIL_LENGTH
+from authhost.store.tables import TABLE_OPTIONS, UtcDateTime
 
 revision = "0001"
 down_revision = None

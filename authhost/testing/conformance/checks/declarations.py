@@ -7,7 +7,7 @@ from typing import Any
 
 import authhost_hookspecs as contract
 
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.report import Fault
@@ -37,7 +37,7 @@ def _commands(register: Any) -> Iterator[Fault]:
 
     try:
         commands = register()
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield _failed(error, "register_commands")
         return
     if not isinstance(commands, list | tuple):
@@ -56,7 +56,7 @@ def _commands(register: Any) -> Iterator[Fault]:
 def _providers(register: Any) -> Iterator[Fault]:
     try:
         providers = list(register())
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield _failed(error, "register_providers")
         return
     for each in providers:
@@ -73,7 +73,7 @@ def _checks(register: Any, host: Any) -> Iterator[Fault]:
                 if not isinstance(each, contract.Finding):
                     kind = type(each).__name__
                     yield Fault(f"a check returns a {kind}, which is not a Finding", "register_checks")
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield _failed(error, "register_checks")
 
 

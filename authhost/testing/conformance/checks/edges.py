@@ -10,9 +10,8 @@ from uuid import UUID
 
 from authhost_hookspecs import Message, Refused, StopFlow
 
-from authhost.discovery import GUARDED, SPEC_ARGUMENTS, VETOES
-from authhost.errors import InvalidCredentials
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -61,8 +60,8 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
                     values["user"] = None
                 arguments = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
                 try:
-                    getattr(host.hooks, hook)(request, **arguments)
-                except (Refused, StopFlow, *FAILURES):
+                    getattr(host.services.hooks, hook)(request, **arguments)
+                except (Refused, StopFlow, *PLUGIN_FAILURES):
                     pass  # the plugin refuses, or the recorder has the error
             for call in recorder.calls:
                 for fault in callback_faults(call, context):

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from authhost.discovery import GUARDED, VETOES
-from authhost.guard import UnusableResult, check_delivered, check_nothing, check_ran
+from authhost.pluginhost.guard import UnusableResult, check_delivered, check_nothing, check_ran
+from authhost.pluginhost.implementations import GUARDED, VETOES
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.output import silenced

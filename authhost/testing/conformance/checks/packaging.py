@@ -14,8 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
@@ -48,7 +47,7 @@ def accepted(context: CheckContext) -> Iterator[Fault]:
                 )
     except ConfigurationError as error:
         yield Fault(str(error))
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         yield Fault(f"the host does not start with the plugin: {type(error).__name__}: {error}")
 
 

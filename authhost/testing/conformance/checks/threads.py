@@ -15,8 +15,8 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.discovery import GUARDED, VETOES
 from authhost.host import AuthHost
+from authhost.pluginhost.implementations import GUARDED, VETOES
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from authhost.discovery import GUARDED, VETOES
+from authhost.pluginhost.implementations import GUARDED, VETOES
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.report import Fault, HookTime

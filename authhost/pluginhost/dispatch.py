@@ -6,16 +6,22 @@ from typing import TYPE_CHECKING
 
 import authhost_hookspecs as contract
 
-from authhost.errors import DeliveryFailed, RequiredPluginFailed
-from authhost.guard import FAILURES
-from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
+from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, RequiredPluginFailed
 
 if TYPE_CHECKING:
     import pluggy
+    from authhost_hookspecs import (
+        EmailAddress,
+        EmailConfirmation,
+        Host,
+        Request,
+        Session,
+        SocialAccount,
+        SocialLogin,
+        User,
+    )
 
-    from authhost.host import AuthHost
-    from authhost.request import Request
-    from authhost.socialaccount.sociallogin import SocialLogin
+    from authhost.store.unit_of_work import UnitOfWork
 
 
 class Hooks:
@@ -24,10 +30,10 @@ class Hooks:
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._hook = manager.hook
 
-    def host_started(self, host: AuthHost) -> None:
+    def host_started(self, host: Host) -> None:
         self._hook.host_started(host=host)
 
-    def host_stopping(self, host: AuthHost) -> None:
+    def host_stopping(self, host: Host) -> None:
         self._hook.host_stopping(host=host)
 
     def user_logged_in(self, request: Request, user: User) -> None:
@@ -115,7 +121,7 @@ class Hooks:
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
 
-    def deliver_message(self, request: Request, message: contract.Message) -> None:
+    def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Hand ``message`` to the first plugin that takes it; raise `DeliveryFailed` where none does.
 
         Rows that the deliverer queues must be stored: a failure to write them fails the unit.
@@ -125,7 +131,7 @@ class Hooks:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:
             raise
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             raise DeliveryFailed from error
         finally:
             request.must_store = False

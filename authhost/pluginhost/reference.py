@@ -17,8 +17,8 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from authhost.discovery import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, VETOES
-from authhost.guard import STOPS
+from authhost.pluginhost.guard import STOPS
+from authhost.pluginhost.implementations import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, VETOES
 
 IN_FLOWS = frozenset({"notification", "veto", "delivery"})
 """The kinds of hooks that flows call."""
@@ -132,8 +132,8 @@ def kind_of(name: str) -> tuple[str, str]:
 @cache
 def called_flows() -> tuple[CalledFlow, ...]:
     """Every flow of `authhost.testing.scenario`, and the hooks that it calls with the settings there."""
-    recorded = json.loads(files("authhost").joinpath("hook_order.json").read_text(encoding="utf-8"))
-    return tuple(CalledFlow(each["title"], each["flow"], tuple(each["hooks"])) for each in recorded)
+    text = files("authhost.pluginhost").joinpath("hook_order.json").read_text(encoding="utf-8")
+    return tuple(CalledFlow(each["title"], each["flow"], tuple(each["hooks"])) for each in json.loads(text))
 
 
 def places(name: str) -> list[Place]:

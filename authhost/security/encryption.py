@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from authhost.settings import Settings
 
-CORE, PLUGINS = b"authhost.encryption", b"authhost.encryption.plugins"
+CORE, PLUGINS = b"authhost.security.encryption", b"authhost.security.encryption.plugins"
 """Each use has keys of its own: what one has sealed, the other cannot open."""
 NO_KEY = "encryption_keys has no key that opens this; was one removed?"
 

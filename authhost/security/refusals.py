@@ -1,31 +1,26 @@
-"""Repeated refusals: the first of a minute are recorded one by one, the others once with a count.
+"""Repeated refusals: the first of a minute are recorded one by one, the others as one record with a count.
 
-Each refusal is a transaction of its own. Without a bound, anybody could fill the
-database and drown the real events with requests that are refused (ASVS 5.0,
-15.2.2, 16.4.1).
+Each record of a refusal is a transaction of its own. Without a bound, anybody
+could fill the database, and drown the real events, with requests that are
+refused (ASVS 5.0, 15.2.2, 16.4.1).
 """
 
 from __future__ import annotations
 
 import copy
-import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from authhost.errors import AuthError
-from authhost.guard import FAILURES
-from authhost.inputs import network
+from authhost.security.inputs import network
 
 if TYPE_CHECKING:
-    from authhost.host import AuthHost
     from authhost.records import User
-    from authhost.request import Request
-
-log = logging.getLogger("authhost")
 
 WINDOW = timedelta(minutes=1)
 FIRST = 5
@@ -37,6 +32,25 @@ ALWAYS = frozenset({"invalid_credentials"})
 """Codes that are recorded one by one whatever happens: each is a guess at a password (ASVS 5.0, 16.3.1)."""
 
 Key = tuple[str | None, str, str, UUID | None]
+
+
+class Client(Protocol):
+    """Whose flow is refused: what a unit of work knows of the caller."""
+
+    identifier_digest: str | None
+    provider: str | None
+
+    @property
+    def ip_address(self) -> str | None: ...
+
+    @property
+    def user_agent(self) -> str: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+    @property
+    def now(self) -> datetime: ...
 
 
 @dataclass(slots=True)
@@ -77,38 +91,39 @@ class Refusals:
         self._over: list[Window] = []
         self._lock = threading.Lock()
 
-    def count(self, request: Request, flow: str, error: AuthError, user: User | None) -> int:
+    def count(self, client: Client, flow: str, error: AuthError, user: User | None) -> int:
         """Count one refusal; return how many are to be recorded as one now, or 0."""
         if error.code in ALWAYS:
             return 1
-        place = network(request.ip_address) if request.ip_address is not None else None
+        place = network(client.ip_address) if client.ip_address is not None else None
         key = (place, flow, error.code, user.id if user else None)
         with self._lock:
-            self._sweep(request.now)
-            window = self._windows.setdefault(key, Window(request.now))
+            self._sweep(client.now)
+            window = self._windows.setdefault(key, Window(client.now))
             if window.recorded < FIRST:
                 window.recorded += 1
                 return 1
             window.waiting += 1
             if window.waiting < window.step:
-                window.latest = _refusal(request, flow, error, user)
+                window.latest = _refusal(client, flow, error, user)
                 return 0
             count, window.waiting, window.step = window.waiting, 0, 2 * window.step
             return count
 
-    def record_overdue(self, host: AuthHost, *, all_windows: bool = False) -> None:
-        """Record what was counted in windows that are over, a few at a time, or in all windows."""
+    def overdue(self, now: datetime) -> Iterator[tuple[Refusal, int]]:
+        """Take out what was counted in windows that are over, a few at a time, with how often it was."""
         with self._lock:
-            if all_windows:
-                self._over += self._windows.values()
-                self._windows.clear()
-            else:
-                self._sweep(host.now)
-            some = len(self._over) if all_windows else AT_ONCE
-            windows, self._over = self._over[:some], self._over[some:]
-        for window in windows:
-            if window.latest is not None and window.waiting:
-                _record(host, window.latest, window.waiting)
+            self._sweep(now)
+            windows, self._over = self._over[:AT_ONCE], self._over[AT_ONCE:]
+        return _counts(windows)
+
+    def all(self) -> Iterator[tuple[Refusal, int]]:
+        """Take out all that was counted and is in no record yet."""
+        with self._lock:
+            windows = [*self._over, *self._windows.values()]
+            self._over.clear()
+            self._windows.clear()
+        return _counts(windows)
 
     def _sweep(self, now: datetime) -> None:
         """Take out windows that are over, or too many; the oldest stand first."""
@@ -121,32 +136,19 @@ class Refusals:
                 self._over.append(window)
 
 
-def _refusal(request: Request, flow: str, error: AuthError, user: User | None) -> Refusal:
+def _counts(windows: list[Window]) -> Iterator[tuple[Refusal, int]]:
+    return ((each.latest, each.waiting) for each in windows if each.latest is not None and each.waiting)
+
+
+def _refusal(client: Client, flow: str, error: AuthError, user: User | None) -> Refusal:
     # A copy has no traceback, which would keep the passwords in the frames of the flow.
     return Refusal(
         flow,
         copy.copy(error),
         user,
-        request.ip_address,
-        request.user_agent,
-        request.language,
-        request.identifier_digest,
-        request.provider,
+        client.ip_address,
+        client.user_agent,
+        client.language,
+        client.identifier_digest,
+        client.provider,
     )
-
-
-def _record(host: AuthHost, refusal: Refusal, count: int) -> None:
-    try:
-        with host.request(
-            ip_address=refusal.ip_address, user_agent=refusal.user_agent, language=refusal.language
-        ) as request:
-            request.identifier_digest, request.provider = refusal.identifier_digest, refusal.provider
-            request.refused(refusal.flow, refusal.error, refusal.user, count)
-    except FAILURES as error:
-        log.error(
-            "%d repeated refusals (%s: %s) were not recorded: %s",
-            count,
-            refusal.flow,
-            refusal.error.code,
-            type(error).__name__,
-        )

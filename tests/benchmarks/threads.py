@@ -1,4 +1,4 @@
-"""Logins with argon2id against the bare hash: one after the other, and on many threads."""
+"""Logins with argon2id on many threads, against the bare hash."""
 
 from __future__ import annotations
 
@@ -8,51 +8,22 @@ from statistics import median
 from time import perf_counter
 from typing import Any
 
-from common import Options, Report, databases, insert_users, log_in, make_host
-from passlib.context import CryptContext
-from peers.measure import PASSWORD, Laps
-
-from authhost import AuthHost
+from common import Options, Report, databases, hasher, insert_users, log_in, make_host, progress
+from peers.measure import PASSWORD
 
 THREADS = (1, 2, 4, 8, 16, 32)
 
 
 def measure(options: Options) -> Report:
-    """Medians in ms, a login and a bare verification in turn."""
-    rounds, warm_up = options.rounds(200, 30), 5
-    rows: list[dict[str, Any]] = []
-    for database, server in options.servers.items():
-        laps = Laps()
-        with databases(server, "argon2") as (url,), make_host(url) as host:
-            insert_users(host, rounds + warm_up)
-            stored = host.passwords.hash(PASSWORD)
-            for number in range(rounds + warm_up):
-                if number == warm_up:
-                    laps.clear()
-                with laps.lap("login"):
-                    log_in(host, number)
-                with laps.lap("hash"):
-                    host.passwords.verify(PASSWORD, stored)
-        pairs = zip(laps.times("login"), laps.times("hash"), strict=True)
-        rows.append(
-            {
-                "database": database,
-                "login ms": laps.median("login"),
-                "argon2id ms": laps.median("hash"),
-                "login / argon2id": median(login / bare for login, bare in pairs),
-            }
-        )
-    return Report("Login with argon2id", "Three plugins, the default parameters; the median of pairs.", rows)
-
-
-def measure_threads(options: Options) -> Report:
     """Logins in a second by threads, each of another user, and bare verifications."""
     total, repeats = options.rounds(256, 64), options.rounds(3, 1)
     rows: list[dict[str, Any]] = []
     for database, server in options.servers.items():
-        with databases(server, "threads") as (url,), make_host(url) as host:
+        progress(f"threads: {database}")
+        with databases(server, "threads") as (url,), make_host(url, password_hash_wait=60) as host:
             insert_users(host, total)
-            verify, stored = _bare(host), host.passwords.hash(PASSWORD)
+            passwords = hasher(host)
+            verify, stored = passwords.verify, passwords.hash(PASSWORD)
             work: tuple[Callable[[int], object], ...] = (
                 lambda number, host=host: log_in(host, number),  # type: ignore[misc]
                 lambda _, verify=verify, stored=stored: verify(PASSWORD, stored),  # type: ignore[misc]
@@ -84,12 +55,3 @@ def per_second(work: Callable[[int], object], total: int, threads: int) -> float
         for _ in pool.map(work, range(total)):
             pass
         return total / (perf_counter() - started)
-
-
-def _bare(host: AuthHost) -> Callable[[str, str], bool]:
-    settings = host.settings
-    context = CryptContext(
-        schemes=list(settings.password_schemes), deprecated="auto", **settings.password_hash_options
-    )
-    verify: Callable[[str, str], bool] = context.verify
-    return verify

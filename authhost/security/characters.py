@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from authhost.settings import USERNAME_SCRIPTS
+
 SHRINKS = 4
 """Normalised text has at least a quarter of the characters: no decomposition is longer (UAX 15)."""
 INVISIBLE = frozenset(
@@ -33,36 +35,6 @@ INVISIBLE = frozenset(
 )
 """Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and the blank pattern of braille."""
 
-SCRIPTS = (
-    "arabic",
-    "armenian",
-    "bengali",
-    "bopomofo",
-    "cjk",
-    "cyrillic",
-    "devanagari",
-    "ethiopic",
-    "georgian",
-    "greek",
-    "gujarati",
-    "gurmukhi",
-    "hangul",
-    "hebrew",
-    "hiragana",
-    "kannada",
-    "katakana",
-    "khmer",
-    "lao",
-    "latin",
-    "malayalam",
-    "myanmar",
-    "sinhala",
-    "tamil",
-    "telugu",
-    "thai",
-    "tibetan",
-)
-"""The scripts of usernames, as the names of their characters in Unicode begin."""
 WRITTEN_TOGETHER = ({"cjk", "hiragana", "katakana"}, {"cjk", "hangul"}, {"bopomofo", "cjk"})
 """Scripts that one word is written in: Japanese, Korean, Chinese (UTS 39, 5.2)."""
 LATIN = frozenset("ßæœøđðþłħŋ")
@@ -103,7 +75,7 @@ def _script(character: str) -> str:
         return script if base.isascii() or character.lower() in LATIN else ""
     if script == "hangul" and words[1] != "syllable":  # Single jamo are old, or parts of a syllable.
         return ""
-    return script if script in SCRIPTS else ""
+    return script if script in USERNAME_SCRIPTS else ""
 
 
 def _stacked(name: str) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 
 from authhost_hookspecs import Message, Refused, StopFlow
 
-from authhost.guard import FAILURES
+from authhost.errors import PLUGIN_FAILURES
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 NOT_SHOWN = frozenset({"request", "host"})
@@ -90,7 +90,7 @@ class Trace:
             started = perf_counter_ns()
             try:
                 result = function(*values)
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 ended(started, _raised(error))
                 raise
             ended(started, ("taken" if result else "passed") if hook == "deliver_message" else "ok")

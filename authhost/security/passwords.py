@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from authhost.characters import SHRINKS
 from authhost.errors import (
     AuthError,
     Busy,
@@ -23,6 +22,7 @@ from authhost.errors import (
     Unavailable,
     WeakPassword,
 )
+from authhost.security.characters import SHRINKS
 
 if TYPE_CHECKING:
     from authhost.settings import Settings

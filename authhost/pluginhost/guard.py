@@ -14,26 +14,22 @@ import functools
 import inspect
 import logging
 import sys
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import update_wrapper
 from itertools import accumulate
 from time import perf_counter_ns
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow
 
-from authhost.errors import RequiredPluginFailed, Vetoed
-
-if TYPE_CHECKING:
-    from authhost.request import Request
+from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
+from authhost.store.unit_of_work import UnitOfWork
 
 log = logging.getLogger("authhost.plugins")
 
-FAILURES = (Exception, SystemExit)
-"""A plugin must not end the process; Ctrl-C must."""
 STOPS: Mapping[str, tuple[type[StopFlow], ...]] = {"pre_social_login": (StopFlow,)}
 """What an implementation of a hook may raise on purpose."""
 AFTER_COMMIT = "on_commit"
@@ -71,7 +67,7 @@ class GuardedPlugin:
         self.functions[hook] = function
         return self.stats.setdefault(hook, HookStats())
 
-    def report(self, request: Request | None, hook: str, error: BaseException) -> None:
+    def report(self, request: UnitOfWork | None, hook: str, error: BaseException) -> None:
         """Log a failure with its class and its place.
 
         The error's text is left out of the log: it may carry anything.
@@ -88,7 +84,7 @@ class GuardedPlugin:
         if self.told is not None:
             self.told(hook, error)
 
-    def failed(self, request: Request | None, hook: str, error: BaseException) -> None:
+    def failed(self, request: UnitOfWork | None, hook: str, error: BaseException) -> None:
         """Log a failure; raise `RequiredPluginFailed` for a required plugin, unless the host stops anyway."""
         self.report(request, hook, error)
         self.end_if_required(hook, error)
@@ -113,14 +109,28 @@ class GuardedPlugin:
         """Name a slow implementation in the log."""
         log.warning("plugin %s was slow in %s: %.0f ms", self.name, hook, nanoseconds / 1e6)
 
-    def after_commit(self, request: Request, callback: Callable[[], None]) -> None:
+    def rows_failed(
+        self, unit: UnitOfWork, error: BaseException, tables: Sequence[str], *, must_store: bool
+    ) -> None:
+        """Report rows that could not be stored; raise `RequiredPluginFailed` where they had to be."""
+        if must_store:
+            raise RequiredPluginFailed(self.name, "insert") from error
+        log.error(
+            "rows of plugin %s were not stored: %s (tables %s, request %s)",
+            self.name,
+            type(error).__name__,
+            ", ".join(tables),
+            unit.id,
+        )
+
+    def run_callback(self, request: UnitOfWork, callback: Callable[[], None]) -> None:
         """Run a callback of the plugin; it can undo nothing any more, so nothing is raised."""
         if AFTER_COMMIT not in self.stats:
             self.stats = {**self.stats, AFTER_COMMIT: HookStats()}  # another thread may be reading it
         stats, started = self.stats[AFTER_COMMIT], perf_counter_ns()
         try:
             callback()
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             stats.failures += 1
             self.report(request, AFTER_COMMIT, error)
         finally:
@@ -182,18 +192,18 @@ def guarded({parameters}):
         result = function({arguments})
         if result is not None:
             check_ran(result)
-        if request.savepoints:
-            request.release_call()
+        if request.call_savepoints:
+            request.keep_call()
     except stops:
-        if request.savepoints:
-            request.release_call()
+        if request.call_savepoints:
+            request.keep_call()
         raise
-    except FAILURES as error:
-        request.undo(mark)
+    except PLUGIN_FAILURES as error:
+        request.undo_call(mark)
         stats.failures += 1
         plugin.failed(request, hook, error)
     except BaseException:
-        request.undo(mark)
+        request.undo_call(mark)
         raise
     finally:
         request.caller = caller
@@ -231,7 +241,7 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
     """The same for a generator that wraps the other implementations."""
     stats, stops = plugin.watch(hook, function), STOPS.get(hook, ())
 
-    def steps(request: Request, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
+    def steps(request: UnitOfWork, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
         run = _WrapperRun(plugin, hook, stats, stops, request, generator)
 
         def step(action: Callable[[], Any], *, ends: bool) -> bool:
@@ -239,7 +249,7 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
                 run.step(action, ends=ends)
             except stops:
                 raise
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 plugin.end_if_required(hook, error)
                 return False
             return True
@@ -272,7 +282,7 @@ class _WrapperRun:
         hook: str,
         stats: HookStats,
         stops: tuple[type[StopFlow], ...],
-        request: Request,
+        request: UnitOfWork,
         generator: Generator[None, Any, Any],
     ) -> None:
         self._plugin, self._hook, self._stats, self._stops = plugin, hook, stats, stops
@@ -296,16 +306,16 @@ class _WrapperRun:
                 self._ended, result = True, end.value
             if self._ended is not ends:
                 raise UnusableResult("it has a second yield" if ends else "it has ended without a yield")
-            if request.savepoints:
-                request.release_call()
+            if request.call_savepoints:
+                request.keep_call()
         except self._stops:
             self._ended = True
-            if request.savepoints:
-                request.release_call()
+            if request.call_savepoints:
+                request.keep_call()
             raise
         except BaseException as error:
-            request.undo(mark)
-            if isinstance(error, FAILURES) and error is not thrown:
+            request.undo_call(mark)
+            if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
                 self._stats.failures += 1
                 self._plugin.report(request, self._hook, error)
             raise
@@ -318,7 +328,7 @@ class _WrapperRun:
     def close(self) -> None:
         """End what is left of the generator, and count the call."""
         if not self._ended:
-            with suppress(*FAILURES):  # they are reported
+            with suppress(*PLUGIN_FAILURES):  # they are reported
                 self.step(self._close, ends=True)
         self._stats.calls += 1
         self._stats.nanoseconds += self._spent
@@ -336,7 +346,7 @@ def _compiled(template: str, function: Callable[..., Any], **names: Any) -> Call
     parameters = ["request", *(name for name in arguments if name != "request")]
     source = template.format(parameters=", ".join(parameters), arguments=", ".join(arguments))
     namespace = {
-        "FAILURES": FAILURES,
+        "PLUGIN_FAILURES": PLUGIN_FAILURES,
         "perf_counter_ns": perf_counter_ns,
         "check_ran": check_ran,
         "function": function,
@@ -353,21 +363,21 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
     """For what may refuse a flow: whatever it raises or returns becomes a `Vetoed` that names the plugin."""
     asked = _in_name_of(plugin, hook, function, check=check_nothing, expected=(Refused,))
 
-    def call(request: Request, *args: Any) -> None:
+    def call(request: UnitOfWork, *args: Any) -> None:
         try:
             asked(request, *args)
         except Refused as refusal:
             raise _vetoed(plugin, request, hook, refusal) from refusal
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return _compiled(CALL, function, call=call)
 
 
-def _vetoed(plugin: GuardedPlugin, request: Request, hook: str, refusal: Refused) -> Vetoed:
+def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refused) -> Vetoed:
     try:
         return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name)
-    except FAILURES as error:  # a subclass without a code or a message
+    except PLUGIN_FAILURES as error:  # a subclass without a code or a message
         plugin.stats[hook].failures += 1
         plugin.report(request, hook, error)
         return Vetoed(plugin_code="plugin_failed", plugin=plugin.name)
@@ -384,13 +394,13 @@ def guard_delivery_wrapper(
     """The same for a generator that wraps the others; what it returns is the result."""
     stats = plugin.watch(hook, function)
 
-    def steps(request: Request, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
+    def steps(request: UnitOfWork, generator: Generator[None, Any, Any]) -> Generator[None, Any, Any]:
         run = _WrapperRun(plugin, hook, stats, (), request, generator)
         try:
             run.step(lambda: next(generator), ends=False)
             try:
                 result = yield
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 thrown = error
                 return run.step(lambda: generator.throw(thrown), ends=True, thrown=thrown)
             return run.step(lambda: generator.send(result), ends=True)
@@ -414,7 +424,7 @@ def _in_name_of(
     """
     stats = plugin.watch(hook, function)
 
-    def call(request: Request, *args: Any) -> Any:
+    def call(request: UnitOfWork, *args: Any) -> Any:
         caller, request.caller = request.caller, plugin
         request.depth += 1
         mark, started = request.mark(), perf_counter_ns()
@@ -422,11 +432,11 @@ def _in_name_of(
             result = function(*args)
             if result is not None:
                 check(result)
-            if request.savepoints:
-                request.release_call()
+            if request.call_savepoints:
+                request.keep_call()
         except BaseException as error:
-            request.undo(mark)
-            if isinstance(error, FAILURES) and not isinstance(error, expected):
+            request.undo_call(mark)
+            if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
                 stats.failures += 1
                 plugin.report(request, hook, error)
             raise
@@ -450,7 +460,7 @@ def guard_lifecycle(plugin: GuardedPlugin, hook: str, function: Callable[..., An
     def guarded(*args: Any) -> None:
         try:
             counted(*args)
-        except FAILURES as error:
+        except PLUGIN_FAILURES as error:
             plugin.failed(None, hook, error)
 
     return _compiled(CALL_WITHOUT_REQUEST, function, call=guarded)
@@ -472,7 +482,7 @@ def timed(
             result = function(*args)
             check(result)
             return result
-        except FAILURES:
+        except PLUGIN_FAILURES:
             stats.failures += 1
             raise
         finally:

@@ -18,10 +18,9 @@ from authhost_hookspecs import Finding, FindingLevel
 from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from authhost.errors import ConfigurationError
-from authhost.guard import FAILURES
-from authhost.implementations import VETOES
-from authhost.settings import Settings, unknown_variables
+from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.pluginhost.implementations import VETOES
+from authhost.settings import DEFAULT_URLS, Settings, unknown_variables
 from authhost.store import migrate
 from authhost.store.tables import users
 
@@ -188,9 +187,9 @@ def name_problems(settings: Settings, known: list[str]) -> Iterator[Problem]:
 
 def _passwords(host: AuthHost) -> Iterator[Problem]:
     """Schemes that do not work."""
-    faults = host.passwords.faults()
+    faults = host.services.passwords.faults()
     for scheme, error in faults.items():
-        if not isinstance(error, host.passwords.missing_backend):
+        if not isinstance(error, host.services.passwords.missing_backend):
             yield Problem(
                 "error",
                 f"the hash library fails for {scheme} ({type(error).__name__}): such accounts cannot log in",
@@ -202,7 +201,7 @@ def _passwords(host: AuthHost) -> Iterator[Problem]:
 
 def _stored_passwords(host: AuthHost) -> Iterator[Problem]:
     """What the stored hashes say about the accounts."""
-    faults = host.passwords.faults()
+    faults = host.services.passwords.faults()
     if host.settings.password_schemes[0] in faults:
         return
     try:
@@ -210,7 +209,7 @@ def _stored_passwords(host: AuthHost) -> Iterator[Problem]:
     except SQLAlchemyError:
         return  # The database is a matter of its own.
     for scheme in [each for each in counts if each in faults]:
-        if isinstance(faults[scheme], host.passwords.missing_backend):
+        if isinstance(faults[scheme], host.services.passwords.missing_backend):
             yield Problem(
                 "error",
                 f"{counts[scheme]} accounts have a password hash of {scheme}, whose library is not installed",
@@ -244,8 +243,8 @@ def _stored_hashes(host: AuthHost) -> tuple[dict[str, int], int]:
     def begins(mark: str) -> ColumnElement[bool]:
         return func.substr(users.c.password, 1, len(mark)) == mark
 
-    marks = [(mark, scheme) for scheme, each in host.passwords.prefixes().items() for mark in each]
-    current = begins(host.passwords.current_prefix())
+    marks = [(mark, scheme) for scheme, each in host.services.passwords.prefixes().items() for mark in each]
+    current = begins(host.services.passwords.current_prefix())
     kind = case((current, ""), *((begins(mark), scheme) for mark, scheme in marks), else_="?").label("kind")
     stored = users.c.password.is_not(None)
     with host.reader.connect() as connection:
@@ -255,7 +254,7 @@ def _stored_hashes(host: AuthHost) -> tuple[dict[str, int], int]:
         if counts or unmarked:
             sample = select(users.c.password).where(stored, ~current).limit(1000)
             for hashed in connection.execute(sample).scalars():
-                scheme = host.passwords.scheme_of(hashed)
+                scheme = host.services.passwords.scheme_of(hashed)
                 named = next((name for mark, name in marks if hashed.startswith(mark)), None)
                 if scheme is None:
                     unreadable += 1
@@ -306,7 +305,7 @@ def _providers(host: AuthHost) -> Iterator[Problem]:
     settings = host.settings
     if not settings.providers:
         return
-    if "{provider}" not in host.urls["social_callback"]:
+    if "{provider}" not in {**DEFAULT_URLS, **settings.urls}["social_callback"]:
         yield Problem(
             "error",
             "all providers come back to one address, so that one can pass for another (RFC 9700, 4.4)",
@@ -318,7 +317,7 @@ def _providers(host: AuthHost) -> Iterator[Problem]:
             "tokens of providers are encrypted by secret_key: after a change of it they must be rotated, too",
             "set encryption_keys",
         )
-    for app in host.providers:
+    for app in host.services.providers:
         if app.settings.login_by_email and not app.trusts_emails:
             yield Problem(
                 "warning",
@@ -337,7 +336,7 @@ def _limits(host: AuthHost) -> Iterator[Problem]:
             "rate limits are counted in each process by itself",
             "with several processes, set redis_url",
         )
-    elif not host.limits.reachable():
+    elif not host.services.limits.reachable():
         yield Problem("error", "the Redis server of redis_url does not answer", "start it, or mend redis_url")
 
 
@@ -368,7 +367,7 @@ def _of_plugins(host: AuthHost, *, database_serves: bool) -> Iterator[Problem]:
                     if not isinstance(each, Finding):
                         raise TypeError
                     yield Problem(each.level, each.problem, each.do, plugin)
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 if database_serves:  # its text may carry anything, and stays out
                     what = f"a check of this plugin failed: {type(error).__name__}"
                     yield Problem("error", what, "tell its author, or block the plugin", plugin)

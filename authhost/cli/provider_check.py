@@ -58,7 +58,7 @@ def findings(host: AuthHost, app: App) -> Iterator[Finding]:
         yield Finding("redirect URI", "error", redirect_uri, "set base_url to https://…")
     if not (app.settings.client_secret or app.settings.private_key):
         yield Finding("client secret", "unclear", "none is set", "right only for a public client")
-    client = host.providers.client(app)
+    client = host.services.providers.client(app)
     if isinstance(client, OpenIDClient):
         trouble = yield from _discovery(client, app)
         if trouble:

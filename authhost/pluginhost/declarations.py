@@ -11,7 +11,8 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import authhost_hookspecs as contract
 
-from authhost.guard import FAILURES, check_ran
+from authhost.errors import PLUGIN_FAILURES
+from authhost.pluginhost.guard import check_ran
 
 T = TypeVar("T")
 Implementations = Mapping[str, Callable[[], Any]]
@@ -87,7 +88,7 @@ def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind:
     try:
         declared = implementations[hook]()
         check_ran(declared)
-    except FAILURES as error:
+    except PLUGIN_FAILURES as error:
         raise PluginRefused(
             f"{hook} failed ({type(error).__name__}: {error}); repair or uninstall it, or block it"
         ) from error

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import authhost_hookspecs as contract
 import pluggy
 
-from authhost.declared import PluginRefused
+from authhost.pluginhost.declarations import PluginRefused
 
 SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {

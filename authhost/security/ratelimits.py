@@ -5,19 +5,18 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from authhost.counters import Counters, MemoryCounters, Rate, RedisCounters
 from authhost.errors import ConfigurationError, InvalidCredentials, RateLimited
-from authhost.inputs import network
+from authhost.security.counters import Counters, MemoryCounters, Rate, RedisCounters
+from authhost.security.inputs import network
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from authhost.records import User
-    from authhost.request import Request
     from authhost.settings import Settings
 
 log = logging.getLogger("authhost")
@@ -55,6 +54,27 @@ BY_KEY = frozenset({"key", "key+ip"})
 Counted = list[tuple[Rate, str]]
 
 
+class Client(Protocol):
+    """Who does something, as rate limits see them: the unit of work."""
+
+    counted: list[Callable[[], None]]
+    """Each undoes a count; called where the flow is undone."""
+    tries: list[Callable[[], None]]
+    """Each undoes a count; called where the flow is refused as `Busy`."""
+
+    @property
+    def ip_address(self) -> str | None: ...
+
+    @property
+    def user(self) -> User | None:
+        """Who is logged in."""
+        ...
+
+    def known_device(self, user: User | None) -> str | None:
+        """The identifier of a browser that has logged in to the account of ``user`` before."""
+        ...
+
+
 class RateLimits:
     """Counts actions, in memory or in Redis. Of what it counts by, it stores a digest only."""
 
@@ -78,14 +98,14 @@ class RateLimits:
         """Whether the place where it counts answers."""
         return self._counters.check()
 
-    def hit(self, request: Request, action: str, key: str = "") -> None:
+    def hit(self, request: Client, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds.
 
         It is not counted in the end where the flow is refused as `Busy`: nothing was tried.
         """
         self._try(request, (action, key))
 
-    def hit_for(self, request: Request, user: User | None, action: str, key: str = "") -> None:
+    def hit_for(self, request: Client, user: User | None, action: str, key: str = "") -> None:
         """Count one ``action`` that concerns ``user``; raises `RateLimited`.
 
         A browser that has logged in to the account before has a counter of its
@@ -94,7 +114,7 @@ class RateLimits:
         device = request.known_device(user)
         self._try(request, (action, key) if device is None else ("known_device", device))
 
-    def allows(self, request: Request, *actions: tuple[str, str]) -> bool:
+    def allows(self, request: Client, *actions: tuple[str, str]) -> bool:
         """Count each (action, key), or none where one of them is too many: False then.
 
         It is not counted in the end where the flow is undone, such as by a
@@ -107,7 +127,7 @@ class RateLimits:
         request.counted.append(lambda: self._give_back(counted))
         return True
 
-    def password_check(self, request: Request, users: Sequence[User], name: str = "") -> PasswordCheck:
+    def password_check(self, request: Client, users: Sequence[User], name: str = "") -> PasswordCheck:
         """Count a check of a password: ``with limits.password_check(request, users, name) as check: …``.
 
         All flows that check a password share the counters of an account. A login
@@ -123,21 +143,21 @@ class RateLimits:
         """
         return PasswordCheck(self, request, users, name)
 
-    def forget_failures(self, request: Request, user: User, names: Iterable[str] = ()) -> None:
+    def forget_failures(self, request: Client, user: User, names: Iterable[str] = ()) -> None:
         """Delete the failures of an account and of its names, of this network and of all together."""
         for key in (_account(user), *map(_name, names)):
             self._clear(request, ("login_failed", key), BY_KEY)
 
-    def forget_mails(self, request: Request, email_keys: Iterable[str]) -> None:
+    def forget_mails(self, request: Client, email_keys: Iterable[str]) -> None:
         """Let a reset be asked for again: the links that were sent before work no longer."""
         for key in email_keys:
             self._clear(request, ("reset_password_mail", key), BY_KEY)
 
-    def _try(self, request: Request, action: tuple[str, str]) -> None:
+    def _try(self, request: Client, action: tuple[str, str]) -> None:
         counted = self._take(request, action)
         request.tries.append(lambda: self._give_back(counted))
 
-    def _take(self, request: Request, *actions: tuple[str, str], kinds: Collection[str] = KINDS) -> Counted:
+    def _take(self, request: Client, *actions: tuple[str, str], kinds: Collection[str] = KINDS) -> Counted:
         """Count all or nothing, by those ``kinds`` alone."""
         counted: Counted = []
         for action, key in actions:
@@ -155,12 +175,12 @@ class RateLimits:
         for rate, who in counted:
             self._counters.give_back(rate, who)
 
-    def _clear(self, request: Request, action: tuple[str, str], kinds: Iterable[str]) -> None:
+    def _clear(self, request: Client, action: tuple[str, str], kinds: Iterable[str]) -> None:
         for rate, who in self._counted_by(request, *action):
             if rate.per in kinds:
                 self._counters.clear(rate, who)
 
-    def _counted_by(self, request: Request, action: str, key: str) -> Counted:
+    def _counted_by(self, request: Client, action: str, key: str) -> Counted:
         found: Counted = []
         for rate in self._rates.get(action, ()):
             who = self._who(request, rate.per, key)
@@ -168,7 +188,7 @@ class RateLimits:
                 found.append((rate, _digest(who)))
         return found
 
-    def _who(self, request: Request, per: str, key: str) -> str:
+    def _who(self, request: Client, per: str, key: str) -> str:
         if per == "key":
             return key
         if per == "user" and request.user is not None:
@@ -193,7 +213,7 @@ class RateLimits:
 class PasswordCheck:
     """One check of a password, of `RateLimits.password_check`."""
 
-    def __init__(self, limits: RateLimits, request: Request, users: Sequence[User], name: str) -> None:
+    def __init__(self, limits: RateLimits, request: Client, users: Sequence[User], name: str) -> None:
         self._limits, self._request, self._users, self._name = limits, request, users, name
         self._counted: Counted = []
         self._passed: User | None = None
@@ -248,7 +268,7 @@ class PasswordCheck:
             self._limits._clear(self._request, ("login_failed", key), {"key+ip"})
 
 
-def _is_logged_in(request: Request, user: User | None) -> bool:
+def _is_logged_in(request: Client, user: User | None) -> bool:
     return user is not None and request.user is not None and request.user.id == user.id
 
 

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import authhost_hookspecs as contract
 import pluggy
 
-from authhost.declared import PluginRefused, check_contract, declared_settings, declared_tables
-from authhost.errors import ConfigurationError
-from authhost.guard import (
-    FAILURES,
+from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
+from authhost.pluginhost.guard import (
     GuardedPlugin,
     HookStats,
     guard,
@@ -25,16 +24,16 @@ from authhost.guard import (
     guard_wrapper,
     timed,
 )
-from authhost.implementations import GUARDED as GUARDED
-from authhost.implementations import LIFECYCLE as LIFECYCLE
-from authhost.implementations import NOTIFICATIONS as NOTIFICATIONS
-from authhost.implementations import SPEC_ARGUMENTS as SPEC_ARGUMENTS
-from authhost.implementations import SPEC_MODULES as SPEC_MODULES
-from authhost.implementations import VETOES as VETOES
-from authhost.implementations import WRAPPABLE as WRAPPABLE
-from authhost.implementations import Implementation, implementations_of
+from authhost.pluginhost.implementations import (
+    GUARDED,
+    LIFECYCLE,
+    SPEC_MODULES,
+    VETOES,
+    Implementation,
+    implementations_of,
+)
+from authhost.pluginhost.trace import Trace
 from authhost.settings import Settings
-from authhost.trace import Trace
 
 log = logging.getLogger("authhost.plugins")
 
@@ -186,7 +185,7 @@ class PluginRegistry:
             try:
                 commands = record.view.register_commands()
                 named = {command.name: command for command in commands}
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 _failed_to_load("commands", record, "register_commands", error)
                 continue
             found |= {name: command for name, command in named.items() if name not in found}
@@ -205,7 +204,7 @@ class PluginRegistry:
                         own.setdefault(each.id, each)
                     else:
                         log.error("plugin %s declares a %s as provider", record.name, type(each).__name__)
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 _failed_to_load("providers", record, "register_providers", error)
                 continue
             found |= {name: each for name, each in own.items() if name not in found}
@@ -219,7 +218,7 @@ class PluginRegistry:
                 continue
             try:
                 found[record.name] = list(record.view.register_checks())
-            except FAILURES as error:
+            except PLUGIN_FAILURES as error:
                 _failed_to_load("checks", record, "register_checks", error)
         return found
 

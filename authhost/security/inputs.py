@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from authhost.characters import INVISIBLE, SHRINKS, is_username
 from authhost.errors import InvalidEmail, InvalidInput
-from authhost.store.tables import EMAIL_LENGTH
+from authhost.records import EMAIL_LENGTH
+from authhost.security.characters import INVISIBLE, SHRINKS, is_username
 
 
 class Email(NamedTuple):
@@ -133,7 +133,7 @@ def username(value: object, shortest: int, longest: int, scripts: Iterable[str] 
 
     A name has ``shortest`` to ``longest`` characters, counted after NFKC: letters
     of one of ``scripts``, the digits 0 to 9, and ``.``, ``_`` and ``-``
-    (`authhost.characters.is_username`). An ``@`` is refused, since a login tells
+    (`authhost.security.characters.is_username`). An ``@`` is refused, since a login tells
     names and addresses apart by it. Names that exist are not checked again.
     """
     name = unicodedata.normalize("NFKC", text(value, "username", longest * SHRINKS))

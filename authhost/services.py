@@ -1,0 +1,87 @@
+"""What a unit of work needs of its host, as one immutable object."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from authhost.security.inputs import identifier_key
+from authhost.security.keys import derive
+
+if TYPE_CHECKING:
+    from authhost_hookspecs import Host
+
+    from authhost.pluginhost.dispatch import Hooks
+    from authhost.providers.registry import Providers
+    from authhost.security.devices import Devices
+    from authhost.security.encryption import Encryption
+    from authhost.security.ids import Identifiers
+    from authhost.security.passwords import Passwords
+    from authhost.security.ratelimits import RateLimits
+    from authhost.security.refusals import Refusals
+    from authhost.settings import Settings
+    from authhost.store.database import Database
+
+
+class Digests:
+    """Keyed hashes (HMAC-SHA256) of what people type, and of what plugins look up."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._plugins = derive(settings.secret_keys[0], "plugins")
+        self._identifiers = [derive(key, "identifier") for key in settings.secret_keys]
+
+    def of_plugin(self, value: str) -> str:
+        """The hash that plugins ask for, under the active key, as hex."""
+        return _hashed(self._plugins, value)
+
+    def of_key(self, key: str) -> str:
+        """The digest of what `inputs.identifier_key` has returned, under the active key, as hex."""
+        return _hashed(self._identifiers[0], key)
+
+    def of_identifier(self, identifier: str) -> tuple[str, ...]:
+        """The digests of an e-mail address or a username under each key, the active one first."""
+        typed = identifier_key(identifier)
+        return tuple(_hashed(key, typed) for key in self._identifiers)
+
+
+class Urls:
+    """The absolute addresses of the pages of a site, by the names of the setting ``urls``."""
+
+    def __init__(self, base_url: str, paths: Mapping[str, str]) -> None:
+        self._base_url, self._paths = base_url, paths
+
+    def build(self, name: str, **values: str) -> str:
+        """The address of page ``name``; raises `KeyError` for an unknown one."""
+        path = self._paths[name].format(**{key: quote(value, safe="") for key, value in values.items()})
+        return self._base_url + path
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class Services:
+    """The parts of one host that flows and units of work use. `AuthHost` assembles them."""
+
+    host: Host
+    """The host as plugins see it; nothing below `authhost.host` uses more of it."""
+    settings: Settings
+    clock: Callable[[], datetime]
+    database: Database
+    hooks: Hooks
+    plugin_settings: Mapping[str, Any]
+    """What the operator has set, by plugin."""
+    passwords: Passwords
+    limits: RateLimits
+    devices: Devices
+    refusals: Refusals
+    encryption: Encryption
+    digests: Digests
+    identifiers: Identifiers
+    urls: Urls
+    providers: Providers
+
+
+def _hashed(key: bytes, value: str) -> str:
+    return hmac.digest(key, value.encode("utf-8", "surrogatepass"), "sha256").hex()

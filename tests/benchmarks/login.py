@@ -1,0 +1,89 @@
+"""A login against its own verification of the password, and against one without plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
+
+from common import (
+    CHEAP_HASH,
+    Deliverer,
+    Options,
+    Report,
+    databases,
+    hasher,
+    insert_users,
+    log_in,
+    make_host,
+    paired_ratio,
+    progress,
+    undisturbed_ratio,
+    verdict,
+)
+from peers.measure import PASSWORD, Laps
+
+TO_HASH = 1.05
+SHARE = 1.10
+HASHES: Mapping[str, Mapping[str, Any]] = {"argon2id": {}, "a cheap hash": CHEAP_HASH}
+NONE, ALL, HASH = "no plugin", "three plugins", "hash"
+
+
+def measure(options: Options) -> Report:
+    """Medians in ms, and medians of the ratios of logins that took turns."""
+    rows: list[dict[str, Any]] = []
+    for database, server in options.servers.items():
+        for name, settings in HASHES.items():
+            progress(f"login: {database}, {name}")
+            laps = _logins(server, settings, options.rounds(300, 60))
+            default = name == "argon2id"
+            full, none, bare = (laps.values(each) for each in (ALL, NONE, HASH))
+            to_hash, share = paired_ratio(full, bare), paired_ratio(full, none)
+            rows.append(
+                {
+                    "database": database,
+                    "login with": name,
+                    "hash ms": laps.median(HASH),
+                    "no plugin ms": laps.median(NONE),
+                    "three plugins ms": laps.median(ALL),
+                    "/ hash": to_hash,
+                    "goal": TO_HASH if default else None,
+                    "": verdict(to_hash, TO_HASH if default else None),
+                    "undisturbed": undisturbed_ratio(full, bare),
+                    "/ no plugin": share,
+                    "goal ": SHARE if default else None,
+                    " ": verdict(share, SHARE if default else None),
+                    "undisturbed ": undisturbed_ratio(full, none),
+                }
+            )
+    return Report(
+        "Login",
+        "'hash' is one verification by passlib with the host's parameters. Each round has one of all three, "
+        "in an order that changes; 'undisturbed' is the ratio of the first deciles. "
+        "'a cheap hash' shows the plugins' share of all else: it has no goal.",
+        rows,
+    )
+
+
+def _logins(server: str | None, settings: Mapping[str, Any], rounds: int) -> Laps:
+    laps, warm_up = Laps(), 20
+    with ExitStack() as stack:
+        urls = stack.enter_context(databases(server, "none", "all"))
+        bare = make_host(urls[0], plugins=False, extra={"deliverer": Deliverer()}, **settings)
+        hosts = {NONE: stack.enter_context(bare), ALL: stack.enter_context(make_host(urls[1], **settings))}
+        for host in hosts.values():
+            insert_users(host, rounds + warm_up)
+        passwords = hasher(bare)
+        verify = partial(passwords.verify, PASSWORD, passwords.hash(PASSWORD))
+        names = (NONE, HASH, ALL)
+        for number in range(rounds + warm_up):
+            if number == warm_up:
+                laps.clear()
+            for name in (*names[number % 3 :], *names[: number % 3]):
+                with laps.lap(name):
+                    if name == HASH:
+                        verify()
+                    else:
+                        log_in(hosts[name], number)
+    return laps
