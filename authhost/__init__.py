@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from authhost import _moved
+
 if TYPE_CHECKING:
     from authhost.errors import AuthError, AuthHostError, ConfigurationError
     from authhost.host import AuthHost
     from authhost.records import ConfirmResult, EmailAddress, LoginResult, Session, TokenResult, User
     from authhost.settings import Settings
+
+_moved.install()
 
 _MODULES = {
     "AuthError": "errors",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
+from importlib import import_module
 from typing import Any, Self
 from uuid import UUID
 
@@ -32,6 +34,14 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+
+MOVED_TO_SERVICES = frozenset(
+    {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
+)
+
+
+def _runs_in_flows(hooks: Iterable[str]) -> bool:
+    return any(not hook.startswith("register_") for hook in hooks)
 
 
 def utc_now() -> datetime:
@@ -68,6 +78,8 @@ class AuthHost:
         background: bool = True,
     ) -> None:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
+        if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
+            import_module("sqlalchemy.orm")  # for `Request.db`: no plugin's hook shall wait for the import
         self.services = Services(
             host=self,
             settings=settings,
@@ -154,6 +166,13 @@ class AuthHost:
     def reader(self) -> Engine:
         """The same engine for reading only: its connections begin no transaction."""
         return self.services.database.reader
+
+    def __getattr__(self, name: str) -> Any:
+        """The former places of the parts of a host, until version 0.4."""
+        if name in MOVED_TO_SERVICES:
+            warnings.warn(f"host.{name} is host.services.{name} now", DeprecationWarning, stacklevel=2)
+            return getattr(self.services, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @cached_property
     def migrations(self) -> dict[str, str]:

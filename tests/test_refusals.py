@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from authhost_analytics.plugin import plugin as analytics
-from authhost_analytics.rolling import roll_up
+from authhost_analytics.rollup import roll_up
 from authhost_analytics.tables import count_table
 from authhost_analytics.tables import event_table as analytics_table
 from authhost_audit.plugin import plugin as audit

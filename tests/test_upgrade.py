@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -17,6 +18,7 @@ from authhost.errors import ConfigurationError
 from authhost.store import migrate
 from authhost.store.engine import make_engine
 from authhost.store.locking import locked
+from authhost.store.revisions import newest_revision
 
 SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 AT_ONCE = 4
@@ -91,6 +93,7 @@ def history(tmp_path, monkeypatch, name, *bodies):
             f"revision, down_revision = {str(number)!r}, {down!r}\ndef upgrade():\n    {body}\n"
         )
         down = str(number)
+    monkeypatch.delitem(sys.modules, package.name, raising=False)  # of another test
     monkeypatch.syspath_prepend(tmp_path)
 
     class Bell:
@@ -142,6 +145,115 @@ def test_nothing_of_alembic_is_in_the_log(database_url, caplog, tmp_path):
     assert not [each for each in caplog.records if each.name.startswith("alembic")]
     logging.getLogger("alembic.runtime.migration").info("the application's own")
     assert "the application's own" in caplog.text
+
+
+# What opening a host costs.
+
+OPEN_AND_COUNT = """
+import json, sys
+from sqlalchemy import Engine, event
+from authhost import AuthHost, Settings
+statements = []
+event.listen(Engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+with AuthHost(Settings.load(email_verification="none"), background=False):
+    pass
+print(json.dumps([statements, [name for name in sys.modules if name.partition(".")[0] == "alembic"]]))
+"""
+
+
+def test_a_current_database_is_known_by_one_statement_and_without_alembic(database_url):
+    settings = Settings(secret_key=SECRET, database_url=database_url, email_verification="none")
+    with AuthHost(settings, upgrade_database=True, background=False) as host:
+        histories = len(host.migrations)
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_AND_COUNT],
+        env={**os.environ, "AUTHHOST_SECRET_KEY": SECRET, "AUTHHOST_DATABASE_URL": database_url},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (statement,), alembic = json.loads(done.stdout)
+    assert statement.count("_version") >= histories
+    assert alembic == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["DROP TABLE {}", "DELETE FROM {}", "UPDATE {} SET version_num = '1'", "INSERT INTO {} VALUES ('1')"],
+)
+def test_what_is_not_current_is_told_as_ever(database_url, tmp_path, monkeypatch, change):
+    """What Alembic finds in the database, whatever the one statement has found before."""
+    plugins = {"bell": history(tmp_path, monkeypatch, "bell", TABLE.format("bell"), "pass")}
+    settings = Settings(secret_key=SECRET, database_url=database_url, email_verification="none")
+    with AuthHost(settings, plugins=plugins, discover=False, upgrade_database=True) as host:
+        assert migrate.current(host.reader, host.migrations)["bell"] == ("2", "2")
+        with host.engine.begin() as connection:
+            connection.exec_driver_sql(change.format("authhost_bell_version"))
+        if change.startswith("INSERT"):
+            with pytest.raises(Exception, match="more than one head"):
+                migrate.current(host.reader, host.migrations)
+            return
+        expected = "1" if change.startswith("UPDATE") else None
+        assert migrate.current(host.reader, host.migrations)["bell"] == (expected, "2")
+        assert migrate.current(host.engine, host.migrations)["core"].current
+
+
+def write_package(tmp_path, monkeypatch, name, *sources):
+    package = tmp_path / name
+    package.mkdir()
+    (package / "__init__.py").write_text("revision = 'none'\n")
+    (package / "README").write_text("revision = 'none'\n")
+    for number, source in enumerate(sources):
+        (package / f"{chr(ord('z') - number)}.py").write_text(source)
+    monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+BASE = "revision, down_revision = 'a1', None\n"
+
+
+@pytest.mark.parametrize(
+    ("sources", "newest"),
+    [
+        ((BASE,), "a1"),
+        ((BASE, "revision: str = 'b2'\ndown_revision: str | None = 'a1'\nbranch_labels = None"), "b2"),
+        ((BASE, "depends_on = ()\nrevision = 'b2'\ndown_revision = 'a1'\ndef upgrade():\n    x = 3"), "b2"),
+        ((BASE, "revision = 'c3'\ndown_revision = 'b2'", "revision = 'b2'\ndown_revision = 'a1'"), "c3"),
+        # What is left to Alembic.
+        ((), None),
+        ((BASE, "revision, down_revision = 'b2', 'a1'", "revision, down_revision = 'c3', 'a1'"), None),
+        ((BASE, "revision, down_revision = 'b2', 'zz'"), None),
+        ((BASE, "revision, down_revision = 'b2', None"), None),
+        ((BASE, "revision, down_revision = 'a1', 'a1'"), None),
+        ((BASE, "revision, down_revision = 'b2', ('a1',)"), None),
+        ((BASE, "revision = 'b' + str(2)\ndown_revision = 'a1'"), None),
+        ((BASE, "revision = 'b2'\ndown_revision = 'a1'\ndepends_on = 'a1'"), None),
+        ((BASE, "revision = 'b2'\ndown_revision = 'a1'\nbranch_labels = ('bell',)"), None),
+        ((BASE, "revision = 'b2'\ndown_revision = 'a1'\nif True:\n    revision = 'c3'"), None),
+        ((BASE, "revision = 'b2'\ndown_revision = 'a1'\nfrom os import *"), None),
+        ((BASE, "revision = 'b2'\ndown_revision = 'a1'\nfrom os import path as revision"), None),
+        ((BASE, "revision = 'b2'"), None),
+        ((BASE, "down_revision = 'a1'"), None),
+        ((BASE, "revision ="), None),
+        ((BASE, "revision, down_revision = 2, 'a1'"), None),
+    ],
+)
+def test_the_newest_revision_is_read_from_the_source(tmp_path, monkeypatch, sources, newest):
+    package = write_package(tmp_path, monkeypatch, "bell_history", *sources)
+    assert newest_revision(package) == newest
+    if newest is not None:
+        with migrate._history("bell", package) as (_, script):
+            assert script.get_current_head() == newest
+
+
+def test_the_histories_that_ship_are_read_from_the_source(database_url):
+    settings = Settings(secret_key=SECRET, database_url=database_url, email_verification="none")
+    with AuthHost(settings, check_database=False) as host:
+        assert set(host.migrations) >= {"core"}
+        for name, package in host.migrations.items():
+            with migrate._history(name, package) as (_, script):
+                assert newest_revision(package) == script.get_current_head()
 
 
 # Files.

@@ -4,7 +4,7 @@ import sys
 
 try:
     from authhost.cli.main import main
-except KeyboardInterrupt:  # importing takes a second
+except KeyboardInterrupt:  # while click is being imported
     sys.exit(130)
 
 __all__ = ["main"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS
-from authhost.pluginhost.reference import IN_FLOWS, HookReference, places, reference, references
+
+if TYPE_CHECKING:
+    from authhost.pluginhost.reference import HookReference
 
 
 @click.command("hooks")
@@ -29,6 +30,9 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
       authhost hooks user_logged_in --json | jq -r .example
     """
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+    from authhost.pluginhost.reference import places, reference, references
+
     if name is not None and name not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {name!r}; `authhost hooks` lists all hooks")
     loaded = list(operator.registry().loaded())
@@ -44,6 +48,8 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
 
 def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+
     return {
         "hook": each.name,
         "kind": each.kind,
@@ -74,6 +80,8 @@ def _print_hook(each: HookReference, plugins: list[str]) -> None:
     from rich.syntax import Syntax
     from rich.table import Table
     from rich.text import Text
+
+    from authhost.pluginhost.reference import IN_FLOWS, places
 
     def code(text: str) -> Syntax:
         return Syntax(text, "python", theme="ansi_dark", background_color="default", word_wrap=True)

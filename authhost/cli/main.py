@@ -9,22 +9,31 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
-from sqlalchemy.exc import DBAPIError
 
-from authhost.cli.checks import Problem, environment_problems, name_problems, problems, settings_problems
-from authhost.cli.hooks import hooks
-from authhost.cli.operator import CONFIG, Operator
-from authhost.cli.output import emit, json_option
-from authhost.cli.plugins import plugins
-from authhost.cli.providers import providers
+from authhost.cli.operator import CONFIG, GIVEN, Operator
+from authhost.cli.output import json_option
 from authhost.errors import ConfigurationError
-from authhost.pluginhost.discovery import installed
-from authhost.store import migrate
-from authhost.store.engine import shown_database
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+    from sqlalchemy.exc import DBAPIError
+
+LAZY = {
+    "check": "authhost.cli.check",
+    "db": "authhost.cli.database",
+    "hooks": "authhost.cli.hooks",
+    "plugins": "authhost.cli.plugins",
+    "providers": "authhost.cli.providers",
+}
+"""The modules of authhost's own commands, imported when one is asked for; each has the name of its command.
+
+They import what a command needs when it runs, so that its help takes no longer than click.
+"""
 
 FIRST_PARTY = ("analytics", "audit", "email")
 INTERRUPTED = 130
@@ -43,11 +52,22 @@ class Failed(click.ClickException):
 
 
 class Commands(click.Group):
-    """Authhost's own commands and those of the plugins."""
+    """Authhost's own commands and those of the plugins.
+
+    Help and shell completion list them without importing a plugin, see
+    `authhost.cli.listed_commands`. The plugins are loaded when a command is
+    invoked that is not authhost's own.
+    """
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _interruptible():
             return super().make_context(*args, **extra)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        with suppress(click.UsageError):  # raised below
+            # click shows the help before it reads the options that say which plugins there are.
+            ctx.meta[GIVEN] = self.make_parser(ctx).parse_args(list(args))[0]
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         with _interruptible():
@@ -55,26 +75,22 @@ class Commands(click.Group):
                 return super().invoke(ctx)
             except ConfigurationError as error:
                 raise Failed(str(error), Operator.of(ctx)) from error
-            except DBAPIError as error:
-                said = f"the database does not serve: {_in_one_line(error)}"
-                raise Failed(said, Operator.of(ctx)) from error
             except click.NoSuchOption as error:
                 if not any(error.option_name in each.opts for each in self.params):
                     raise
                 hint = f"Put it before the command: `authhost {error.option_name} … COMMAND`."
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
+            except Exception as error:
+                if not _is_of_database(error):
+                    raise
+                said = f"the database does not serve: {_in_one_line(error)}"
+                raise Failed(said, Operator.of(ctx)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        own = super().list_commands(ctx)
-        try:
-            return sorted({*own, *self._of_plugins(ctx)})
-        except ConfigurationError as error:
-            # Help is needed most where the configuration is wrong.
-            click.echo(f"Warning: the plugins' commands are not listed: {error}", err=True)
-            return own
+        return sorted(self._listed(ctx))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return super().get_command(ctx, name) or self._of_plugins(ctx).get(name)
+        return self._own(name) or Operator.of(ctx).registry().commands().get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -86,12 +102,46 @@ class Commands(click.Group):
             name, hint = args[0], ""
             if name in records and records[name].status != "loaded":
                 hint = f" The plugin {name} is {records[name].status}: {records[name].reason}."
+            elif name in records and "register_commands" in records[name].hooks:
+                found = ", ".join(sorted(Operator.of(ctx).registry().commands()))
+                hint = f" The plugins' commands are: {found}." if found else ""
             elif name not in records and name in FIRST_PARTY:
                 hint = f" `pip install authhost-{name}` brings it."
             raise click.UsageError(error.message + hint, ctx) from None
 
-    def _of_plugins(self, ctx: click.Context) -> dict[str, click.Command]:
-        return Operator.of(ctx).registry().commands()
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        click.Group(commands=self._listed(ctx)).format_commands(ctx, formatter)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        found = sorted(self._listed(ctx).items())
+        return [
+            *(
+                CompletionItem(name, help=command.get_short_help_str())
+                for name, command in found
+                if name.startswith(incomplete) and not command.hidden
+            ),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
+
+    def _own(self, name: str) -> click.Command | None:
+        if name in LAZY:
+            command: click.Command = getattr(import_module(LAZY[name]), name)
+            return command
+        return self.commands.get(name)
+
+    def _listed(self, ctx: click.Context) -> dict[str, click.Command]:
+        """All commands by name, for a list: those of plugins have their help, and do nothing."""
+        from authhost.cli.listed_commands import listed_commands
+
+        own = {name: command for name in (*LAZY, *self.commands) if (command := self._own(name)) is not None}
+        try:
+            return listed_commands(Operator.of(ctx).leaves_out()) | own
+        except ConfigurationError as error:
+            # Help is needed most where the configuration is wrong.
+            click.echo(f"Warning: the plugins' commands are not listed: {error}", err=True)
+            return own
 
 
 @contextmanager
@@ -101,6 +151,12 @@ def _interruptible() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Aborted!", err=True)
         sys.exit(INTERRUPTED)
+
+
+def _is_of_database(error: Exception) -> TypeGuard[DBAPIError]:
+    """Whether it is a `DBAPIError`: without SQLAlchemy, which a command may not have imported, it is none."""
+    sqlalchemy = sys.modules.get("sqlalchemy.exc")
+    return sqlalchemy is not None and isinstance(error, sqlalchemy.DBAPIError)
 
 
 def _in_one_line(error: DBAPIError) -> str:
@@ -140,128 +196,6 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
       authhost plugins list --json
     """
     Operator.of(ctx)
-
-
-cli.add_command(plugins)
-cli.add_command(hooks)
-cli.add_command(providers)
-
-
-@cli.group("db")
-def db() -> None:
-    """Bring the database up to date."""
-
-
-@db.command("upgrade")
-@json_option
-@click.pass_obj
-def db_upgrade(operator: Operator, as_json: bool) -> None:
-    """Apply all migrations, authhost's and the plugins', and say which.
-
-    Of several that run at once, one works and the others wait for it. This is
-    the command that creates an SQLite file.
-
-    Examples:
-
-      authhost db upgrade
-
-      AUTHHOST_DATABASE_URL=sqlite:///site.sqlite3 authhost db upgrade
-    """
-    host = operator.host(check=False)
-    applied = migrate.upgrade(host.engine, host.migrations, waiting=_say_waiting)
-    if as_json:
-        emit([each._asdict() for each in applied], as_json, "")
-        return
-    for each in applied:
-        click.echo(f"{each.name} {each.revision}: {each.what}")
-    database = shown_database(host.settings.database_url)
-    click.echo(f"{database} is up to date" + ("" if applied else "; there was nothing to apply"))
-
-
-def _say_waiting() -> None:
-    click.echo("another process is upgrading this database, or writes to it; waiting for it", err=True)
-
-
-@db.command("current")
-@json_option
-@click.pass_obj
-def db_current(operator: Operator, as_json: bool) -> None:
-    """Show the revision of each history. Exits 1 where one is not the newest.
-
-    Example: authhost db current --json
-    """
-    host = operator.host(check=False)
-    found = migrate.current(host.reader, host.migrations)
-    emit([{"name": name, **state._asdict()} for name, state in found.items()], as_json, "")
-    if not all(state.current for state in found.values()):
-        sys.exit(1)
-
-
-@db.command("clean")
-@json_option
-@click.pass_obj
-def db_clean(operator: Operator, as_json: bool) -> None:
-    """Delete expired keys, sessions and unconfirmed accounts. Run it once a day.
-
-    Example: authhost db clean
-    """
-    deleted = operator().delete_expired()
-    emit([{"table": table, "deleted": count} for table, count in deleted.items()], as_json, "")
-
-
-@cli.command("check")
-@json_option
-@click.pass_obj
-def check(operator: Operator, as_json: bool) -> None:
-    """Look for what is unsafe, impossible or wrong for production.
-
-    Needs no database: one that is missing is a finding, and all else is looked
-    at. Plugins add findings of their own. Exits 1 where there is an error, 0
-    where there are warnings and hints alone.
-
-    Examples:
-
-      authhost check
-
-      authhost --config production.toml check --json | jq -r .problem
-    """
-    found = sorted(_found(operator), key=lambda each: LEVELS.index(each.level))
-    rows = [each._asdict() for each in found]
-    if not any(row["plugin"] for row in rows) and not as_json:
-        for row in rows:
-            del row["plugin"]
-    click.echo(operator.used(), err=as_json)
-    emit(rows, as_json, "nothing was found")
-    if any(each.level == "error" for each in found):
-        sys.exit(1)
-
-
-LEVELS = ("error", "warning", "hint")
-
-
-def _found(operator: Operator) -> list[Problem]:
-    """All findings, as far as one can get."""
-    found: list[Problem] = []
-    try:
-        operator.settings()
-    except ConfigurationError as error:
-        found.append(_as_problem(error))
-    try:
-        settings = operator.settings(any_secret=True)
-    except ConfigurationError:
-        return [*found, *environment_problems()]
-    try:
-        return [*found, *problems(operator.plugins_only())]
-    except ConfigurationError as error:
-        names = [name for name, _ in installed()]
-        rest = [*environment_problems(), *settings_problems(settings), *name_problems(settings, names)]
-        return [*found, _as_problem(error), *rest]
-
-
-def _as_problem(error: ConfigurationError) -> Problem:
-    """The host does not start: what is wrong, and behind the semicolon what to do."""
-    problem, _, do = str(error).partition("; ")
-    return Problem("error", problem, do or "correct it; until then no host starts")
 
 
 @cli.command("tour")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import faulthandler
 import json
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
@@ -15,10 +13,9 @@ import click
 
 from authhost.cli.operator import Operator
 from authhost.cli.output import emit, json_option
-from authhost.pluginhost.discovery import PluginRecord
-from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 
 if TYPE_CHECKING:
+    from authhost.pluginhost.discovery import PluginRecord
     from authhost.testing.conformance import Report, Verdict
 
 FIRST_RESULT = frozenset({"deliver_message"})
@@ -75,6 +72,8 @@ def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
 
     Example: authhost plugins why user_logged_in
     """
+    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+
     if hook not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
     registry = operator.registry()
@@ -101,6 +100,8 @@ def _why(implementation: Any) -> str:
 
 
 def _failure(hook: str, required: bool) -> str:
+    from authhost.pluginhost.implementations import GUARDED, VETOES
+
     if hook in VETOES:
         return "refuses the flow"
     if hook in FIRST_RESULT:
@@ -148,6 +149,8 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
 
 
 def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
+    import tempfile
+
     from authhost.testing.conformance.output import silenced
     from authhost.testing.host import Clock, open_host
     from authhost.testing.mailbox import MAILBOX, Mailbox
@@ -194,6 +197,8 @@ def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
 
       authhost plugins check webhook --set url=https://127.0.0.1:9 --json
     """
+    import faulthandler
+
     from authhost.testing.conformance import NoSuchPlugin, check, find_plugin
 
     settings = {}

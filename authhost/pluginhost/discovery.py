@@ -125,7 +125,7 @@ class PluginRegistry:
             record.status = "loaded"
             if record.unknown_hooks:
                 unknown = ", ".join(record.unknown_hooks)
-                log.info("plugin %s implements %s, which this contract does not have", name, unknown)
+                log.debug("plugin %s implements %s, which this contract does not have", name, unknown)
         return record
 
     def _inspect(self, record: PluginRecord, source: object, distribution: Distribution | None) -> None:

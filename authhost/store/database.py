@@ -32,7 +32,7 @@ class Database:
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
         """All rows of a statement that reads, outside a transaction."""
-        prepared = self._statements.get(statement, values)
+        prepared = None if self._statements.observed else self._statements.get(statement, values)
         if prepared is None:
             return self._read(statement, values)
         connection = self.engine.raw_connection()

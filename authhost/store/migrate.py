@@ -15,11 +15,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, column, literal_column, select, table, union_all
+from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import ConfigurationError
 from authhost.store.engine import create_sqlite_file, reading
 from authhost.store.locking import locked
+from authhost.store.revisions import newest_revision
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -58,11 +60,35 @@ def histories(plugins: Iterable[tuple[str, str]]) -> dict[str, str]:
 def current(engine: Engine, packages: Mapping[str, str]) -> dict[str, State]:
     """Where each history stands.
 
-    Raises `ConfigurationError` where the database is at a revision that the
-    installed version does not know, or where the revisions are no line.
+    One statement, without Alembic, where each is at its newest revision. Raises
+    `ConfigurationError` where the database is at a revision that the installed
+    version does not know, or where the revisions are no line.
     """
+    newest = {name: newest_revision(package) for name, package in packages.items()}
     with engine.connect() as connection:
+        if newest and None not in newest.values() and _stored_revisions(connection, newest) == newest:
+            return {name: State(revision, revision) for name, revision in newest.items()}
+    with engine.connect() as connection:  # another one: a statement that failed may have ended the first
         return _states(connection, packages)
+
+
+def _stored_revisions(connection: Connection, names: Iterable[str]) -> dict[str, str] | None:
+    """Return the revision of each history in the database, read by one statement.
+
+    None where a table cannot be read, such as one that is missing, and where one
+    has several revisions.
+    """
+    ordered = list(names)
+    tables = [table(_version_table(name), column("version_num")) for name in ordered]
+    rows = union_all(
+        *(select(literal_column(str(number)), each.c.version_num) for number, each in enumerate(tables))
+    )
+    try:
+        found = connection.execute(rows).all()
+    except DBAPIError:
+        return None
+    revisions = {ordered[number]: revision for number, revision in found}
+    return revisions if len(revisions) == len(found) else None
 
 
 def _states(connection: Connection, packages: Mapping[str, str]) -> dict[str, State]:
@@ -115,7 +141,7 @@ def upgrade(
     with locked(engine, waiting) as connection:
         late = [name for name, state in _states(connection, packages).items() if not state.current]
         for name in late:
-            with _history(name, packages[name]) as (config, _), _quiet():
+            with _quiet(), _history(name, packages[name]) as (config, _):
                 from alembic import command
 
                 config.attributes.update(

@@ -120,22 +120,21 @@ class Statements:
     """The prepared statements of one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine, self._dialect = engine, engine.dialect
+        self._dispatch, self._dialect = engine.dispatch, engine.dialect
         self._prepare = lru_cache(maxsize=1024)(self._prepared)
 
-    def get(self, statement: Executable, values: Mapping[str, Any]) -> PreparedStatement | None:
-        """The prepared statement, or None where SQLAlchemy has to run it.
-
-        It runs all of them while somebody listens to the statements of the
-        engine, or logs them.
-        """
-        dispatch = self._engine.dispatch
-        if (
-            dispatch.before_cursor_execute
-            or dispatch.after_cursor_execute
+    @property
+    def observed(self) -> bool:
+        """Whether somebody listens to the statements or logs them, so that SQLAlchemy runs them all."""
+        dispatch = self._dispatch
+        return (
+            bool(dispatch.before_cursor_execute)
+            or bool(dispatch.after_cursor_execute)
             or QUERY_LOG.isEnabledFor(logging.INFO)
-        ):
-            return None
+        )
+
+    def get(self, statement: Executable, values: Mapping[str, Any]) -> PreparedStatement | None:
+        """The prepared statement, or None where SQLAlchemy has to run it."""
         return self._prepare(statement, tuple(values))
 
     def _prepared(self, statement: Executable, names: tuple[str, ...]) -> PreparedStatement | None:

@@ -48,7 +48,7 @@ class Transaction:
 
     def __init__(self, engine: Engine, statements: Statements) -> None:
         self.connection = engine.connect().execution_options(**{TRANSACTION: self})
-        self._statements = statements
+        self._statements = None if statements.observed else statements
         self._driver: Any = self.connection.connection
         self._errors: Any = engine.dialect.loaded_dbapi.Error
         self._savepoints: list[str] = []
@@ -75,11 +75,14 @@ class Transaction:
 
     def execute(self, statement: Executable, values: Mapping[str, Any]) -> Result:
         """Run a statement, after all that were sent before it, and wait for its result."""
-        prepared = self._statements.get(statement, values)
+        prepared = self._prepared(statement, values)
         if prepared is None:
             result = self.connection.execute(statement, values)
             return Result(result.all() if result.returns_rows else (), result.rowcount)
         return self._execute(prepared, prepared.bind(values))
+
+    def _prepared(self, statement: Executable, values: Mapping[str, Any]) -> PreparedStatement | None:
+        return self._statements.get(statement, values) if self._statements is not None else None
 
     def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
         cursor = self._driver.cursor()
@@ -210,7 +213,7 @@ class PipelinedTransaction(Transaction):
             last.cursor.close()
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
-        prepared = self._statements.get(statement, values)
+        prepared = self._prepared(statement, values)
         if prepared is None:
             return super().send(statement, values)
         sent = Sent(self)

@@ -1,4 +1,4 @@
-"""The command line of the figures."""
+"""The command line."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from urllib.request import urlopen
 
 import pytest
-from authhost_analytics import commands, rolling
+from authhost_analytics import commands, rollup
 from authhost_analytics.commands import analytics
-from authhost_analytics.rolling import roll_up
+from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
 
-from analytics.door import at, login, row, settings_of, signup, store, stored, user
+from analytics.support import at, login, row, settings_of, signup, store, stored, user
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_report(do):
     ]
 
 
-def test_a_report_to_hand_on(do):
+def test_a_public_report_is_rounded(do):
     document = json.loads(do("report", "--json", "--public"))
     assert {each["event"]: (each["total"], sum(each["counts"])) for each in document["events"]} == {
         "user_signed_up": (10, 0),
@@ -66,12 +66,12 @@ def test_a_report_to_hand_on(do):
     }
 
 
-def test_how_a_report_to_hand_on_is_to_be_read(do, host):
-    assert "rounded to multiples of 5; 0 is fewer than 5, or none" in do("report", "--public")
+def test_a_public_report_explains_the_rounding(do, host):
+    assert "Counts below 5 are shown as 0." in do("report", "--public")
     assert "rounded" not in do("report")
     old = ("report", "--public", "--until", "2026-01-13")
-    assert "too little has happened to be shown" in do(*old)
-    assert "nothing has happened" in do("report", "--until", "2026-01-11")
+    assert "no counts of 5 or more" in do(*old)
+    assert "no events" in do("report", "--until", "2026-01-11")
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_days_at_the_ends_of_the_calendar(do, days, command):
     do(*command, *days)
 
 
-def test_hours_that_are_kept(do):
+def test_a_report_by_hour_within_the_retention(do):
     assert json.loads(do("report", "--json", "--since", "2025-10-22", "--by", "hour"))["grain"] == "hour"
 
 
 def test_a_page(do, tmp_path):
     file = tmp_path / "report.html"
     do("html", "-o", str(file), "--by", "hour", "--by", "provider")
-    assert "<h1>Site: what happened at the door</h1>" in file.read_text(encoding="utf-8")
+    assert "<h1>Site: authentication report</h1>" in file.read_text(encoding="utf-8")
     assert do("html", "-o", "-").endswith("</html>")
 
 
@@ -105,7 +105,7 @@ def test_exports(do, tmp_path):
     assert list(tmp_path.glob("*.prom*")) == [metrics]
 
 
-def test_a_scrape(host, monkeypatch):
+def test_prometheus_serves_the_metrics(host, monkeypatch):
     seen = []
 
     class Once:
@@ -115,7 +115,7 @@ def test_a_scrape(host, monkeypatch):
             raise KeyboardInterrupt
 
     said = []
-    monkeypatch.setattr(commands, "NEVER", Once())
+    monkeypatch.setattr(commands, "NEVER_SET", Once())
     monkeypatch.setattr(commands.click, "echo", lambda text, **_: said.append(text))
     done = CliRunner().invoke(analytics, ["prometheus", "--port", "0", "--every", "15"], obj=lambda: host)
     assert (done.exit_code, done.stderr) == (0, "")
@@ -131,17 +131,17 @@ def test_a_port_that_is_taken(do):
         assert "cannot listen at" in do("prometheus", "--port", str(taken.getsockname()[1]), code=1)
 
 
-def test_an_address_that_is_none(do):
+def test_an_invalid_address(do):
     assert "cannot listen at" in do("prometheus", "--address", "a" * 80, "--port", "0", code=1)
 
 
 def test_a_roll_up(do, host, clock):
-    assert do("roll-up") == "16 events were counted\n"
+    assert do("roll-up") == "counted 16 events\n"
     assert json.loads(do("roll-up", "--all", "--json")) == {"events": 0}
     store(host, row(host, "2026-01-20 11:00", "password_set", 1))
     steps = roll_up(host, settings_of(host))
     next(steps)
-    assert "another process rolls up" in do("roll-up", code=1)
+    assert "another process is running the roll-up" in do("roll-up", code=1)
     assert "user_signed_up" in do("report")
     steps.close()
     clock.now += timedelta(days=40)
@@ -158,15 +158,15 @@ def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
             if len(waited) == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "NEVER", Twice())
+    monkeypatch.setattr(commands, "NEVER_SET", Twice())
     done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=lambda: host)
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["16 events were counted", "0 events were counted"]
+    assert done.stdout.splitlines() == ["counted 16 events", "counted 0 events"]
     assert waited == [60, 60]
 
 
 @pytest.mark.parametrize("command", [("roll-up", "--every", "60"), ("prometheus", "--port", "0")])
-def test_a_service_outlives_its_database(host, monkeypatch, command):
+def test_a_service_continues_after_a_database_error(host, monkeypatch, command):
     tries = []
 
     def roll_up_or_not(*arguments, **options):
@@ -180,16 +180,19 @@ def test_a_service_outlives_its_database(host, monkeypatch, command):
             if len(tries) == 3:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(rolling, "roll_up", roll_up_or_not)
-    monkeypatch.setattr(commands, "NEVER", UntilThree())
+    monkeypatch.setattr(rollup, "roll_up", roll_up_or_not)
+    monkeypatch.setattr(commands, "NEVER_SET", UntilThree())
     done = CliRunner().invoke(analytics, command, obj=lambda: host)
-    assert (done.exit_code, done.stderr) == (0, "the database does not serve: the server restarts\n")
+    assert (done.exit_code, done.stderr) == (
+        0,
+        "database error, trying again in 60 seconds: the server restarts\n",
+    )
     assert len(tries) == 3
 
 
-def test_forgetting(do, host):
+def test_forget(do, host):
     do("roll-up")
-    assert do("forget", str(user(1))) == "2 events are nobody's now\n"
+    assert do("forget", str(user(1))) == "2 events no longer refer to a user\n"
     assert json.loads(do("forget", str(user(2)), "--json")) == {"events": 2}
     assert sum(1 for each in stored(host) if each.person is None) == 4
 
@@ -209,7 +212,7 @@ def test_forgetting(do, host):
         (("export", "--format", "xml"), "is not one of"),
         (("html",), "Missing option '-o'"),
         (("roll-up", "--every", "0"), "is not in the range"),
-        (("forget", "ann"), "this is no identifier"),
+        (("forget", "ann"), "not a user id"),
         (("prometheus", "--port", "70000"), "is not in the range"),
     ],
 )
@@ -219,13 +222,13 @@ def test_a_bad_option_is_named(do, arguments, said):
 
 @pytest.mark.parametrize("command", ["html", "export", "textfile"])
 def test_a_file_that_cannot_be_written(do, command):
-    assert "cannot be written" in do(command, "-o", "/nowhere/at/all.prom", code=1)
+    assert "cannot write /nowhere/at/all.prom" in do(command, "-o", "/nowhere/at/all.prom", code=1)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has one")
 @pytest.mark.parametrize("command", ["html", "export"])
 def test_a_disk_that_is_full(do, command):
-    assert "cannot be written: No space left" in do(command, "-o", "/dev/full", code=1)
+    assert "cannot write /dev/full: No space left" in do(command, "-o", "/dev/full", code=1)
 
 
 def test_every_command_has_an_example(do):

@@ -1,4 +1,4 @@
-"""What is appended while a flow runs."""
+"""The rows that are stored while a flow runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from authhost_analytics.events import word
+from authhost_analytics.events import code_or_other
 from authhost_analytics.plugin import AnalyticsPlugin
 from authhost_analytics.tables import event_table
 from authhost_hookspecs import Refused, hookimpl
@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event, insert
 
-from analytics.door import ANN, BOB, rolled, row, stored
+from analytics.support import ANN, BOB, row, run_roll_up, stored
 from authhost.errors import AuthError
 
 
@@ -26,7 +26,7 @@ def names(host):
 
 @pytest.fixture
 def inserts(host):
-    """Statements that add to the events."""
+    """Statements that name the event table."""
     seen = []
 
     @event.listens_for(host.engine, "before_cursor_execute")
@@ -52,7 +52,7 @@ def test_a_flow_costs_one_insert(host, run, inserts):
     assert [each.split()[0] for each in inserts] == ["INSERT"]
 
 
-def test_what_a_row_holds(host, run, clock):
+def test_the_columns_of_a_row(host, run, clock):
     clock.forward(days=13, hours=5, seconds=42)
     run(host, "signup", email=ANN, password=PASSWORD)
     run(host, "login", identifier=ANN, password=PASSWORD)
@@ -75,7 +75,7 @@ def test_what_a_row_holds(host, run, clock):
     assert ready.cohort is None
 
 
-def test_pseudonyms_change_with_the_month_and_reach_back_one(host, run, clock):
+def test_pseudonyms_change_with_the_month(host, run, clock):
     run(host, "signup", email=ANN, password=PASSWORD)
     clock.forward(days=31)
     run(host, "login", identifier=ANN, password=PASSWORD)
@@ -92,7 +92,7 @@ def test_another_key_makes_other_pseudonyms(host):
     assert first["person"] != second["person"]
 
 
-def test_a_refusal_is_nobodys(host, run):
+def test_a_refusal_is_stored_without_a_user(host, run):
     run(host, "signup", email=ANN, password=PASSWORD)
     with pytest.raises(AuthError):
         run(host, "login", identifier=ANN, password="wrong")
@@ -114,7 +114,7 @@ def test_switched_off(make, run):
     assert stored(host) == []
 
 
-def test_a_veto_does_not_smuggle_an_address_in(make, run):
+def test_the_text_of_a_veto_is_not_stored(make, run):
     class Veto:
         @hookimpl
         def before_login(self, user):
@@ -132,14 +132,14 @@ def test_a_veto_does_not_smuggle_an_address_in(make, run):
 
 
 @given(st.one_of(st.text(), st.integers(), st.none(), st.emails(), st.uuids().map(str)))
-def test_words_come_from_the_contract(value):
-    stored = word(value)
+def test_only_codes_are_stored(value):
+    stored = code_or_other(value)
     assert stored == "other" or (stored == value and stored.replace("_", "a").islower() and len(stored) <= 40)
     assert "@" not in stored
     assert not any(each.isdigit() for each in stored)
 
 
-def test_a_provider_is_sent_for_one_of_three_reasons():
+def test_an_unknown_process_is_stored_as_other():
     plugin, rows = AnalyticsPlugin(), []
     request = SimpleNamespace(
         plugin_settings=lambda name: SimpleNamespace(recording=True),
@@ -152,7 +152,7 @@ def test_a_provider_is_sent_for_one_of_three_reasons():
     assert [each["flow"] for each in rows] == ["login", "connect", "redirect", "other"]
 
 
-def test_who_never_rolls_up_is_told(make, caplog, clock):
+def test_a_host_without_roll_ups_logs_a_warning(make, caplog, clock):
     host = make()
     with host.engine.begin() as connection:
         connection.execute(insert(event_table), row(host, "2026-01-01", "user_logged_out", 1))
@@ -165,6 +165,6 @@ def test_who_never_rolls_up_is_told(make, caplog, clock):
     [said] = caplog.messages
     assert "roll-up" in said
     caplog.clear()
-    rolled(host)
+    run_roll_up(host)
     make()
     assert caplog.messages == []

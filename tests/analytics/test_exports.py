@@ -1,4 +1,4 @@
-"""What leaves the host, in the forms that other programs read."""
+"""Exports as CSV, JSON Lines and Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from analytics.door import at, login, rolled, row, settings_of, signup, store
+from analytics.support import at, login, row, run_roll_up, settings_of, signup, store
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def host(make, clock):
             signup(host, f"2026-01-0{1 + who // 5} 10:00", who),
             login(host, "2026-01-07 11:00", who, "2026-01-01"),
         )
-    rolled(host)
+    run_roll_up(host)
     return host
 
 
@@ -79,7 +79,7 @@ def test_prometheus_reads_it(host):
     }
 
 
-def test_a_day_without_anybody_is_zero(host, clock):
+def test_a_day_without_users_is_zero(host, clock):
     clock.forward(days=60)
     found = samples(host)
     assert [found["authhost_people", period] for period in ("day", "week", "month")] == [0, 0, 0]
@@ -94,5 +94,5 @@ def test_an_empty_database(make):
 
 def test_a_label_is_escaped(host):
     store(host, *[row(host, "2026-01-07 10:00", "pre_social_login", provider='a"b\\c\n')] * 5)
-    rolled(host)
+    run_roll_up(host)
     assert samples(host)["authhost_events_total", "pre_social_login", "success", 'a"b\\c\n'] == 5

@@ -1,4 +1,4 @@
-"""Nothing of a person is in a table or in what leaves the host."""
+"""No personal data is in a table, and no user can be identified in an export."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
-from authhost_analytics.discretion import discreet, rounded
 from authhost_analytics.exporting import as_csv, as_json, registry, rows
-from authhost_analytics.figures import as_document
-from authhost_analytics.page import page
+from authhost_analytics.page import render_page
 from authhost_analytics.periods import day_of, month_of
-from authhost_analytics.persons import pseudonym
-from authhost_analytics.reading import figures
+from authhost_analytics.pseudonyms import pseudonym
+from authhost_analytics.queries import read_report
+from authhost_analytics.report import as_document
 from authhost_analytics.spans import Span
+from authhost_analytics.suppression import round_count, suppress_small_counts
 from authhost_analytics.tables import metadata
 from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
@@ -24,12 +24,12 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 from sqlalchemy import select
 
-from analytics.door import ANN, BOB, at, login, rolled, row, settings_of, signup, store, stored, user
+from analytics.support import ANN, BOB, at, login, row, run_roll_up, settings_of, signup, store, stored, user
 from authhost.errors import AuthError
 
 
 def everything(host):
-    """All that is in the plugin's tables, as text."""
+    """Yield all values of the plugin's tables as text."""
     with host.reader.connect() as connection:
         for table in metadata.sorted_tables:
             for each in connection.execute(select(table)):
@@ -39,11 +39,11 @@ def everything(host):
 
 
 def exports(host, grain="day"):
-    """All that leaves the host, as text."""
+    """Yield all exports as text."""
     span = Span(host.now.date() - timedelta(days=3), host.now.date(), grain)
-    found = figures(host, span, ("event", "provider", "outcome", "method", "flow"))
+    found = read_report(host, span, ("event", "provider", "outcome", "method", "flow"))
     settings = settings_of(host)
-    yield page(found, site_name="Site", made_at=host.now, smallest=settings.smallest_count)
+    yield render_page(found, site_name="Site", made_at=host.now, smallest=settings.smallest_count)
     yield str(as_document(found))
     yield generate_latest(registry(host, settings)).decode()
     for line in rows(host, settings, span):
@@ -51,7 +51,7 @@ def exports(host, grain="day"):
         yield as_csv(line)
 
 
-def test_a_life_of_flows_leaves_no_trace_of_who(make, run, recorder, clock):
+def test_flows_store_and_export_no_personal_data(make, run, recorder, clock):
     host = make(analytics={"smallest_count": 1})
     secrets = {ANN, BOB, "ann", "bob", "203.0.113.9", "Firefox", PASSWORD, OTHER_PASSWORD}
     with host.request(ip_address="203.0.113.9", user_agent="Firefox") as request:
@@ -72,19 +72,19 @@ def test_a_life_of_flows_leaves_no_trace_of_who(make, run, recorder, clock):
     secrets |= {message.key for message in recorder.messages if message.key}
     run(host, "logout", token)
     secrets |= {str(identifier), identifier.hex, str(identifier.int), token}
-    rolled(host)
+    run_roll_up(host)
     assert found_in(host, secrets) == []
 
 
 def found_in(host, secrets):
-    """Which of them, as words, are in a table or leave the host."""
+    """Return which of the words occur in a table or an export."""
     texts = [*everything(host), *exports(host), *exports(host, "hour")]
     assert len(texts) > 50
     words = re.compile("|".join(rf"\b{re.escape(each)}\b" for each in secrets))
     return [match[0] for text in texts if (match := words.search(text))]
 
 
-def test_a_social_login_leaves_no_trace_of_who(make, openid, arrive, clock):
+def test_a_social_login_stores_and_exports_no_personal_data(make, openid, arrive, clock):
     clock.now = datetime.now(UTC)
     corp = {"server": openid.url, "client_id": "site", "client_secret": "of-the-site", "trust_emails": True}
     host = make(analytics={"smallest_count": 1}, providers={"corp": {"provider": "openid_connect", **corp}})
@@ -93,7 +93,7 @@ def test_a_social_login_leaves_no_trace_of_who(make, openid, arrive, clock):
     arrive(host, "corp", lambda url: openid.agree(url, person))
     with pytest.raises(AuthError):
         arrive(host, "corp", openid.deny)
-    rolled(host)
+    run_roll_up(host)
     assert {each.event for each in stored(host)} >= {
         "social_login_begun",
         "pre_social_login",
@@ -107,8 +107,8 @@ def test_a_social_login_leaves_no_trace_of_who(make, openid, arrive, clock):
     assert found_in(host, secrets) == []
 
 
-def test_nobody_comes_at_a_pseudonym_by_what_is_typed(make, run):
-    """What is typed at a login is hashed under the secret key, and the audit trail stores that."""
+def test_a_pseudonym_cannot_be_computed_from_the_hash_of_a_typed_identifier(make, run):
+    """A typed identifier is hashed with the secret key too, and the audit trail stores that hash."""
     typed_hashes = []
 
     class Trail:
@@ -139,8 +139,8 @@ def test_no_two_months_and_no_two_users_share_a_pseudonym(host):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 1000))
-def test_a_number_is_rounded_or_none(count, smallest):
-    shown = rounded(count, smallest)
+def test_a_count_is_rounded_or_zero(count, smallest):
+    shown = round_count(count, smallest)
     assert shown % smallest == 0
     if count < smallest:
         assert shown == (count if smallest == 1 else 0)
@@ -150,15 +150,15 @@ def test_a_number_is_rounded_or_none(count, smallest):
 
 
 @pytest.mark.parametrize("smallest", [5, 10])
-def test_a_total_less_what_is_beside_it_gives_no_small_number_away(smallest):
-    """Whatever the small part was, another one fits all that is shown."""
+def test_a_small_count_cannot_be_computed_from_a_total_and_the_other_count(smallest):
+    """For each pair of shown counts there are at least two possible small counts."""
     fits, end = defaultdict(set), 20 * smallest + (smallest + 1) // 2
     for small, large in product(range(smallest), range(smallest, end)):
-        fits[rounded(large, smallest), rounded(small + large, smallest)].add(small)
+        fits[round_count(large, smallest), round_count(small + large, smallest)].add(small)
     assert all(len(each) > 1 for each in fits.values())
 
 
-def test_what_leaves_is_made_of_multiples(make, clock):
+def test_all_exported_counts_are_multiples(make, clock):
     host = make()
     clock.now = at("2026-01-12")
     for who in range(23):
@@ -168,19 +168,19 @@ def test_what_leaves_is_made_of_multiples(make, clock):
     store(host, *(row(host, f"2026-01-0{day}", "user_logged_out", 1) for day in range(1, 8)))
     refused = row(host, "2026-01-08", "flow_refused", flow="login", outcome="invalid_credentials")
     store(host, *[refused] * 3)
-    rolled(host)
+    run_roll_up(host)
     span = Span(at("2026-01-01").date(), at("2026-01-12").date())
-    found = discreet(figures(host, span), 5)
+    found = suppress_small_counts(read_report(host, span), 5)
     counts = {line.labels["event"]: (line.total, max(line.counts)) for line in found.events}
     assert counts == {"user_signed_up": (25, 25), "user_logged_in": (25, 25), "user_logged_out": (5, 0)}
     assert {count for each in found.people.values() for count in each.values()} == {0, 25}
     assert found.rates[0].refused == 0
-    assert all(count % 5 == 0 for count in found.cohorts[0].came)
+    assert all(count % 5 == 0 for count in found.cohorts[0].active)
     text = generate_latest(registry(host, settings_of(host))).decode()
     assert "password_" not in text
     assert all(int(float(line.rpartition(" ")[2])) % 5 == 0 for line in text.splitlines() if line[0] != "#")
     assert {each["count"] % 5 for each in rows(host, settings_of(host), span)} == {0}
-    shown = page(figures(host, span), site_name="Site", made_at=host.now, smallest=5)
+    shown = render_page(read_report(host, span), site_name="Site", made_at=host.now, smallest=5)
     values = re.findall(r"<title>[^<]+: ([\d,]+)</title>", shown)
     assert values
     assert {int(each.replace(",", "")) % 5 for each in values} == {0}
@@ -188,7 +188,7 @@ def test_what_leaves_is_made_of_multiples(make, clock):
     assert "23" not in re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", shown, flags=re.DOTALL)
 
 
-def test_what_is_shown_alike_stands_by_its_name(make, clock):
+def test_equal_rounded_counts_are_sorted_by_name(make, clock):
     host = make()
     clock.now = at("2026-01-12")
     often = {"user_logged_out": 12, "email_added": 8, "email_removed": 11}
@@ -199,36 +199,43 @@ def test_what_is_shown_alike_stands_by_its_name(make, clock):
     for provider, number in {"github": 12, "corp": 8}.items():
         there = row(host, "2026-01-07", "social_login_begun", flow="login", provider=provider)
         store(host, *[there] * number)
-    rolled(host)
+    run_roll_up(host)
     span = Span(at("2026-01-05").date(), at("2026-01-05").date())
     week = Span(at("2026-01-05").date(), at("2026-01-11").date())
-    assert figures(host, span).events[0].labels["event"] == "user_logged_out"
-    assert [line.labels["event"] for line in discreet(figures(host, span), 5).events] == sorted(often)
+    assert read_report(host, span).events[0].labels["event"] == "user_logged_out"
+    assert [
+        line.labels["event"] for line in suppress_small_counts(read_report(host, span), 5).events
+    ] == sorted(often)
     assert [each["event"] for each in rows(host, settings_of(host), span)] == sorted(often)
-    assert [each.flow for each in discreet(figures(host, week), 5).rates if each.refused] == [
+    assert [
+        each.flow for each in suppress_small_counts(read_report(host, week), 5).rates if each.refused
+    ] == [
         "login",
         "signup",
     ]
-    assert [each.name for each in discreet(figures(host, week), 5).social] == ["corp", "github"]
+    assert [each.name for each in suppress_small_counts(read_report(host, week), 5).social] == [
+        "corp",
+        "github",
+    ]
 
 
-def test_a_scrape_after_each_login_tells_nobody_apart(make, clock):
+def test_a_scrape_after_each_login_shows_no_single_login(make, clock):
     host = make()
     clock.now = at("2026-01-02")
     seen = []
     for who in range(12):
         store(host, login(host, "2026-01-01 10:00", who, "2025-12-01"))
-        rolled(host)
+        run_roll_up(host)
         text = generate_latest(registry(host, settings_of(host))).decode()
         seen.append([int(float(each)) for each in re.findall(r'event="user_logged_in".* ([\d.e+]+)', text)])
     assert seen == [[]] * 4 + [[5]] * 3 + [[10]] * 5
 
 
-def test_exact_where_the_operator_wants_it(make, clock):
+def test_exact_counts_if_the_operator_wants_them(make, clock):
     host = make(analytics={"smallest_count": 1})
     clock.now = at("2026-01-02")
     store(host, signup(host, "2026-01-01", 1))
-    rolled(host)
+    run_roll_up(host)
     [line] = rows(host, settings_of(host), Span(at("2026-01-01").date(), at("2026-01-01").date()))
     assert line["count"] == 1
     assert user(1).hex not in str(line)

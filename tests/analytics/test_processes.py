@@ -1,4 +1,4 @@
-"""Many processes at once, and one that is killed."""
+"""Several processes at once, and a process that is killed."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
-from authhost_analytics.rolling import LEASE, Busy
+from authhost_analytics.rollup import LEASE, Busy
 from conftest import CHEAP, PASSWORD
 
-from analytics.door import at, events, figures_of, people, rolled, signup, store, stored
+from analytics.support import aggregates, at, events, people, run_roll_up, signup, store, stored
 
 HOST = """
 import sys
 from datetime import UTC, datetime, timedelta
 from authhost import AuthHost, Settings
 from authhost_analytics.plugin import AnalyticsPlugin
-from authhost_analytics.rolling import Busy, roll_up
+from authhost_analytics.rollup import Busy, roll_up
 url, number = sys.argv[1:]
 settings = Settings(secret_key="k" * 48, database_url=url, rate_limits=False, email_verification="none",
                     password_hash_options={options!r})
@@ -63,34 +63,34 @@ def test_sixteen_processes_lose_nothing(host, database_url, clock):
     workers = [started(SIGNUPS, database_url, number) for number in range(16)]
     while any(worker.poll() is None for worker in workers):
         with suppress(Busy):
-            rolled(host)
+            run_roll_up(host)
     assert failures(workers) == []
-    rolled(host)
+    run_roll_up(host)
     expected = {"user_signed_up": 160, "account_ready": 160, "user_logged_in": 160}
     assert Counter(each.event for each in stored(host)) == expected
     assert events(host) == expected
     assert people(host, "day") == {"2026-01-30": 160}
 
 
-def test_two_at_once_roll_up_once(host, database_url, clock):
+def test_two_processes_count_each_event_once(host, database_url, clock):
     clock.now = at("2026-01-30 12:00")
     for day in range(1, 30):
         store(host, *(signup(host, f"2026-01-{day:02} 10:00", day * 100 + who) for who in range(20)))
     processes = [started(ROLL_UP, database_url) for _ in range(2)]
     assert failures(processes) == []
     assert events(host) == {"user_signed_up": 580}
-    before = figures_of(host)
-    assert rolled(host, everything=True) == []
-    assert figures_of(host) == before
+    before = aggregates(host)
+    assert run_roll_up(host, everything=True) == []
+    assert aggregates(host) == before
 
 
-def test_one_that_is_killed_is_followed(host, database_url, clock):
+def test_the_roll_up_of_a_killed_process_is_taken_over(host, database_url, clock):
     clock.now = at("2026-01-30 12:00")
     store(host, *(signup(host, f"2026-01-{day:02} 10:00", day) for day in range(5, 15)))
     assert failures([killed := started(DIES, database_url)]) == [""]
     assert killed.returncode == -signal.SIGKILL
     assert events(host) == {"user_signed_up": 1}
     clock.forward(seconds=LEASE + 1)
-    rolled(host)
+    run_roll_up(host)
     assert events(host) == {"user_signed_up": 10}
     assert people(host, "month") == {"2026-01-01": 10}

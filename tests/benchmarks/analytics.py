@@ -1,10 +1,10 @@
-"""A simulated year at the door: every figure of the report is checked against what is known to be true.
+"""A simulated year of events: each count of the report is compared with the expected one.
 
 python tests/benchmarks/analytics.py --users 1000000 --events 20000000 --database sqlite:////tmp/year.sqlite3
 
-The truth is counted with sets and counters while the events are made. Exits 1
-where a figure is wrong, or a number of people farther off than four standard
-errors.
+The expected counts are computed with sets and counters while the events are
+generated. Exits 1 if a count is wrong, or if an estimated number of users
+deviates by more than four standard errors.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from authhost_analytics.events import TIMED
-from authhost_analytics.figures import as_document
-from authhost_analytics.persons import pseudonyms
-from authhost_analytics.reading import figures
-from authhost_analytics.rolling import roll_up
+from authhost_analytics.events import EXACT_SECOND_EVENTS
+from authhost_analytics.pseudonyms import pseudonym_pair
+from authhost_analytics.queries import read_report
+from authhost_analytics.report import as_document
+from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.sketches import COHORT_STANDARD_ERROR, STANDARD_ERROR
 from authhost_analytics.spans import Span
@@ -42,10 +42,10 @@ from authhost.store.engine import create_sqlite_file, make_engine
 FIRST, DAYS = date(2025, 1, 1), 365
 CHUNK = 20_000
 WIDTH = 40
-SIGMAS = 4
+MAX_STANDARD_ERRORS = 4
 CLASSES = (60, 300, 900, 3600, 6 * 3600, 86400, 3 * 86400, 7 * 86400)
 PROVIDERS = ("github", "google", "corp")
-OFF = ("user_logged_out", "password_changed", "email_added", "email_removed", "email_changed")
+OTHER_EVENTS = ("user_logged_out", "password_changed", "email_added", "email_removed", "email_changed")
 
 
 def progress(label: str, done: int, total: int) -> None:
@@ -56,8 +56,8 @@ def progress(label: str, done: int, total: int) -> None:
         print(f"\r{label} {bar:░<{WIDTH}} {done:,} of {total:,}", end=end, file=sys.stderr, flush=True)
 
 
-class Truth:
-    """Counted by itself, from what is simulated."""
+class Expected:
+    """The expected counts, computed from the simulated events."""
 
     def __init__(self) -> None:
         self.events: Counter[str] = Counter()
@@ -76,11 +76,11 @@ class Truth:
 
 
 class Year:
-    """People sign up, confirm, log in now and then, mistype, and go to providers."""
+    """Users sign up, confirm, log in, mistype passwords, and use social login."""
 
     def __init__(self, users: int, events: int, seed: int) -> None:
         self.chance = random.Random(seed)
-        self.truth = Truth()
+        self.expected = Expected()
         self.users, self.events = users, events
         self.joined: list[int] = []
         self.method: list[str] = []
@@ -96,17 +96,17 @@ class Year:
             made.extend(self._arrive(day, second, user, event))
         while len(made) < self.events // DAYS + (day < self.events % DAYS) and self.ready:
             kind, second = chance.random(), chance.randrange(86400)
-            # The younger an account, the likelier it comes: people lose interest.
+            # Younger accounts are active more often.
             user = self.ready[-1 - int(len(self.ready) * chance.random() ** 2)]
             if kind < 0.12:
                 limited = kind < 0.02
                 outcome = "rate_limited" if limited else "invalid_credentials"
                 self._count(day, "flow_refused")
-                self.truth.refused["login"] += 1
-                self.truth.limited["login"] += limited
+                self.expected.refused["login"] += 1
+                self.expected.limited["login"] += limited
                 made.append((second, "flow_refused", "login", outcome, "", "", None))
             elif kind < 0.25:
-                made.append(self._done(day, second, chance.choice(OFF), user))
+                made.append(self._done(day, second, chance.choice(OTHER_EVENTS), user))
             elif self.method[user] == "password":
                 made.append(self._login(day, second, user, "password", ""))
             else:
@@ -119,13 +119,13 @@ class Year:
         second = chance.randrange(80000)
         self.joined.append(day)
         self.method.append(method)
-        funnel = self.truth.signup[method]
+        funnel = self.expected.signup[method]
         funnel["signed_up"] += 1
-        self.truth.weeks[_week(day)] += 1
+        self.expected.weeks[_week(day)] += 1
         if method == "socialaccount":
             provider = PROVIDERS[user % 3]
             yield from self._at_provider(day, second, provider, None)
-            self.truth.social[provider]["new"] += 1
+            self.expected.social[provider]["new"] += 1
             yield self._done(day, second, "user_signed_up", user, provider=provider, method=method)
             funnel["logged_in"] += 1
             self.ready.append(user)
@@ -135,14 +135,14 @@ class Year:
         funnel["sent"] += 1
         yield self._done(day, second, "email_confirmation_sent", user, flow="signup")
         if chance.random() < 0.8:
-            # Half within about six minutes, few after days; none so late that nobody waits any more.
+            # Half within about six minutes, few after days, none after 20 days.
             lasted = min(int(chance.lognormvariate(6, 2.5)), 20 * 86400)
             then, at = divmod(day * 86400 + second + lasted, 86400)
             if then < DAYS:
                 funnel["confirmed"] += 1
                 funnel["logged_in"] += 1
                 place = bisect.bisect_left(CLASSES, lasted)
-                self.truth.durations[CLASSES[place] if place < len(CLASSES) else None] += 1
+                self.expected.durations[CLASSES[place] if place < len(CLASSES) else None] += 1
                 if then == day:
                     yield from self._arrive(day, at, user, "email_confirmed")
                 else:
@@ -155,8 +155,8 @@ class Year:
 
     def _social(self, day: int, second: int, user: int) -> Iterator[Any]:
         provider = PROVIDERS[user % 3]
-        if self.chance.random() < 0.1:  # does not come back
-            self.truth.social[provider]["begun"] += 1
+        if self.chance.random() < 0.1:  # The user does not return from the provider.
+            self.expected.social[provider]["begun"] += 1
             self._count(day, "social_login_begun")
             yield second, "social_login_begun", "login", "success", provider, "", None
             return
@@ -164,14 +164,14 @@ class Year:
         yield self._login(day, second, user, "socialaccount", provider)
 
     def _at_provider(self, day: int, second: int, provider: str, user: int | None) -> Iterator[Any]:
-        self.truth.social[provider]["begun"] += 1
-        self.truth.social[provider]["came_back"] += 1
+        self.expected.social[provider]["begun"] += 1
+        self.expected.social[provider]["came_back"] += 1
         self._count(day, "social_login_begun")
         yield second, "social_login_begun", "login", "success", provider, "", None
         yield self._done(day, second, "pre_social_login", user, flow="login", provider=provider)
 
     def _login(self, day: int, second: int, user: int, method: str, provider: str) -> Any:
-        self.truth.passwords += method == "password"
+        self.expected.passwords += method == "password"
         return self._done(day, second, "user_logged_in", user, provider=provider, method=method)
 
     def _done(
@@ -187,18 +187,18 @@ class Year:
     ) -> Any:
         self._count(day, event)
         if user is not None:
-            self.truth.people["day"][_iso(day)].add(user)
-            self.truth.people["week"][_week(day)].add(user)
-            self.truth.people["month"][_iso(day)[:7]].add(user)
+            self.expected.people["day"][_iso(day)].add(user)
+            self.expected.people["week"][_week(day)].add(user)
+            self.expected.people["month"][_iso(day)[:7]].add(user)
             if event in ("user_logged_in", "user_signed_up"):
                 cohort, week = _week(self.joined[user]), _week(day)
                 weeks = (date.fromisoformat(week) - date.fromisoformat(cohort)).days // 7
-                self.truth.cohorts[cohort, weeks].add(user)
+                self.expected.cohorts[cohort, weeks].add(user)
         return second, event, flow, "success", provider, method, user
 
     def _count(self, day: int, event: str) -> None:
-        self.truth.events[event] += 1
-        self.truth.by_day[_iso(day), event] += 1
+        self.expected.events[event] += 1
+        self.expected.by_day[_iso(day), event] += 1
 
 
 DATES = [FIRST + timedelta(days=number) for number in range(DAYS)]
@@ -215,7 +215,7 @@ def _week(day: int) -> str:
 
 
 def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[str]) -> int:
-    """Store each day's events as the plugin does, and roll up at its end."""
+    """Store the events of each day as the plugin does, and run the roll-up at its end."""
     statement, stored = insert(event_table), 0
     zero = int(datetime(FIRST.year, FIRST.month, FIRST.day, tzinfo=UTC).timestamp())
     monday = {iso: _number(iso) for iso in set(WEEKS)}
@@ -230,7 +230,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             person = before = cohort = None
             if user is not None:
                 if user not in known:
-                    known[user] = pseudonyms(host.keyed_hash, month, UUID(int=user))
+                    known[user] = pseudonym_pair(host.keyed_hash, month, UUID(int=user))
                 person, before = known[user]
                 if event in ("user_logged_in", "user_signed_up"):
                     cohort = monday[_week(year.joined[user])]
@@ -238,7 +238,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             rows.append(
                 {
                     "hour": hour,
-                    "second": rest if event in TIMED else 0,
+                    "second": rest if event in EXACT_SECOND_EVENTS else 0,
                     "event": event,
                     "flow": flow,
                     "outcome": outcome,
@@ -268,59 +268,59 @@ def _number(iso: str) -> int:
     return (date.fromisoformat(iso) - date(1970, 1, 1)).days
 
 
-def check(found: dict[str, Any], truth: Truth) -> tuple[list[str], list[tuple[str, int, float]]]:
-    """What is wrong, and how far the numbers of people are off at most."""
+def check(found: dict[str, Any], expected: Expected) -> tuple[list[str], list[tuple[str, int, float]]]:
+    """Return the wrong counts, and the largest deviation of each kind of estimated count."""
     wrong: list[str] = []
 
-    def same(what: str, seen: Any, expected: Any) -> None:
-        if seen != expected:
-            wrong.append(f"{what}: {str(seen)[:300]} instead of {str(expected)[:300]}")
+    def same(what: str, seen: Any, wanted: Any) -> None:
+        if seen != wanted:
+            wrong.append(f"{what}: {str(seen)[:300]} instead of {str(wanted)[:300]}")
 
-    same("events", {each["event"]: each["total"] for each in found["events"]}, dict(truth.events))
+    same("events", {each["event"]: each["total"] for each in found["events"]}, dict(expected.events))
     by_day = {
         (day, each["event"]): count
         for each in found["events"]
         for day, count in zip(found["periods"], each["counts"], strict=True)
         if count
     }
-    same("events by day", by_day, dict(truth.by_day))
-    expected = {
+    same("events by day", by_day, dict(expected.by_day))
+    signup = {
         method: {step: counts[step] for step in ("signed_up", "sent", "confirmed", "logged_in")}
-        for method, counts in truth.signup.items()
+        for method, counts in expected.signup.items()
     }
-    same("signup", found["signup"], expected)
-    expected = {
+    same("signup", found["signup"], signup)
+    social = {
         provider: {step: counts[step] for step in ("begun", "came_back", "new")}
-        for provider, counts in truth.social.items()
+        for provider, counts in expected.social.items()
     }
-    same("social", found["social"], expected)
-    classes = {each["within_seconds"]: each["count"] for each in found["time_to_confirm"]}
-    same("time to confirm", {key: count for key, count in classes.items() if count}, dict(truth.durations))
+    same("social", found["social"], social)
+    limits = {each["within_seconds"]: each["count"] for each in found["time_to_confirm"]}
+    same("time to confirm", {key: count for key, count in limits.items() if count}, dict(expected.durations))
     rate = next(each for each in found["rates"] if each["flow"] == "login")
-    login = truth.passwords, truth.refused["login"], truth.limited["login"]
+    login = expected.passwords, expected.refused["login"], expected.limited["login"]
     same("refusals", (rate["succeeded"], rate["refused"], rate["rate_limited"]), login)
-    off: list[tuple[str, int, float]] = []
+    deviations: list[tuple[str, int, float]] = []
 
     def near(what: str, pairs: list[tuple[int, int]], error: float) -> None:
-        farthest = max((abs(seen - real) / real for seen, real in pairs if real), default=0.0)
-        off.append((what, len(pairs), farthest))
-        if farthest > SIGMAS * error:
-            wrong.append(f"{what}: {farthest:.2%} off")
+        largest = max((abs(seen - real) / real for seen, real in pairs if real), default=0.0)
+        deviations.append((what, len(pairs), largest))
+        if largest > MAX_STANDARD_ERRORS * error:
+            wrong.append(f"{what}: deviates by {largest:.2%}")
 
-    for grain, sets in truth.people.items():
+    for grain, sets in expected.people.items():
         seen = found["people"][grain]
         keys = {key if grain != "month" else key + "-01": len(people) for key, people in sets.items()}
-        same(f"the {grain}s with people", sorted(key for key in seen if seen[key]), sorted(keys))
-        near(f"people by {grain}", [(seen[key], count) for key, count in keys.items()], STANDARD_ERROR)
+        same(f"the {grain}s with users", sorted(key for key in seen if seen[key]), sorted(keys))
+        near(f"unique users by {grain}", [(seen[key], count) for key, count in keys.items()], STANDARD_ERROR)
     came = {
         (each["week"], number): count
         for each in found["cohorts"]
         for number, count in enumerate(each["came"])
     }
-    same("cohorts", {each["week"]: each["signed_up"] for each in found["cohorts"]}, dict(truth.weeks))
-    pairs = [(count, len(truth.cohorts.get(key, ()))) for key, count in came.items()]
+    same("cohorts", {each["week"]: each["signed_up"] for each in found["cohorts"]}, dict(expected.weeks))
+    pairs = [(count, len(expected.cohorts.get(key, ()))) for key, count in came.items()]
     near("cohorts", pairs, COHORT_STANDARD_ERROR)
-    return wrong, off
+    return wrong, deviations
 
 
 def timed(action: Callable[[], Any]) -> tuple[float, Any]:
@@ -334,7 +334,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("--events", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--database", required=True, help="its tables of this plugin are dropped")
+    parser.add_argument("--database", required=True, help="the plugin's tables in this database are dropped")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     engine = make_engine(options.database)
@@ -357,19 +357,19 @@ def main() -> None:
         ("roll up", float(seconds["roll up"]), "day by day"),
     ]
     last = DATES[-1]
-    took, found = timed(lambda: as_document(figures(host, Span(FIRST, last))))
+    took, found = timed(lambda: as_document(read_report(host, Span(FIRST, last))))
     rows.append(("report of the year, by day", took, ""))
     for label, span, by in (
         ("report of the year, by week and provider", Span(FIRST, last, "week"), ("provider",)),
         ("report of the last month, by hour", Span(last - timedelta(days=29), last, "hour"), ("event",)),
         ("report of the last week, by day", Span(last - timedelta(days=6), last), ("event",)),
     ):
-        took, _ = timed(lambda span=span, by=by: figures(host, span, by))
+        took, _ = timed(lambda span=span, by=by: read_report(host, span, by))
         rows.append((label, took, ""))
-    wrong, off = check(found, year.truth)
+    wrong, deviations = check(found, year.expected)
     engine.dispose()
     if options.json:
-        print(json.dumps({"steps": rows, "off": off, "wrong": wrong, "events": stored}))
+        print(json.dumps({"steps": rows, "off": deviations, "wrong": wrong, "events": stored}))
     else:
         print(
             f"\n{engine.dialect.name}, {options.users:,} users, {stored:,} events, {os.cpu_count()} cores\n"
@@ -377,10 +377,10 @@ def main() -> None:
         print("| step | seconds | |\n| --- | --- | --- |")
         for label, took, note in rows:
             print(f"| {label} | {took:.3f} | {note} |")
-        print("\n| people | numbers | farthest off |\n| --- | --- | --- |")
-        for label, count, farthest in off:
-            print(f"| {label} | {count:,} | {farthest:.2%} |")
-        print("\nevery count is the true one" if not wrong else "\n" + "\n".join(wrong))
+        print("\n| unique users | numbers | largest deviation |\n| --- | --- | --- |")
+        for label, count, largest in deviations:
+            print(f"| {label} | {count:,} | {largest:.2%} |")
+        print("\nall counts are correct" if not wrong else "\n" + "\n".join(wrong))
     sys.exit(bool(wrong))
 
 

@@ -1,4 +1,4 @@
-"""Figures for authhost: events by day, without personal data."""
+"""Statistics for authhost: events, unique users and funnels, without personal data."""
 
 from authhost_analytics.plugin import plugin
 

@@ -1,4 +1,4 @@
-"""Charts as SVG that stands in the page: no script, no reference, colours that suit light and dark."""
+"""Charts as inline SVG without scripts and references, in colours for light and dark pages."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from pygal.style import Style
 Series = Mapping[str, Sequence[int]]
 SVG = "http://www.w3.org/2000/svg"
 WIDTH, HEIGHT = 900, 300
-LETTER = 7
-"""Of a label, with some space about it."""
-MANY = 60
-"""More bars than these are drawn as an area."""
-FAINT = "#8886"
+CHARACTER_WIDTH = 7
+"""Average width of a character of a label, in pixels."""
+MAX_BARS = 60
+"""A chart with more bars is drawn as an area."""
+GRID_COLOR = "#8886"
 STYLE = Style(
     background="transparent",
     plot_background="transparent",
     foreground="currentColor",
     foreground_strong="currentColor",
     foreground_subtle="currentColor",
-    guide_stroke_color=FAINT,
+    guide_stroke_color=GRID_COLOR,
     guide_stroke_dasharray="none",
-    major_guide_stroke_color=FAINT,
+    major_guide_stroke_color=GRID_COLOR,
     major_guide_stroke_dasharray="none",
     opacity=".85",
     opacity_hover="1",
@@ -40,22 +40,22 @@ STYLE = Style(
 ElementTree.register_namespace("", SVG)
 
 
-def lines(title: str, names: Sequence[str], series: Series) -> Markup:
-    """A line for each series."""
-    chart = pygal.Line(**_look(names, series), show_dots=len(names) <= MANY, dots_size=2)
-    return _drawn(chart, title, names, series)
+def line_chart(title: str, names: Sequence[str], series: Series) -> Markup:
+    """Return a chart with a line for each series."""
+    chart = pygal.Line(**_options(names, series), show_dots=len(names) <= MAX_BARS, dots_size=2)
+    return _svg(chart, title, names, series)
 
 
-def bars(title: str, names: Sequence[str], series: Series) -> Markup:
-    """A group of bars for each name."""
-    if len(names) > MANY:
-        return _drawn(pygal.Line(**_look(names, series), show_dots=False, fill=True), title, names, series)
-    return _drawn(pygal.Bar(**_look(names, series)), title, names, series)
+def bar_chart(title: str, names: Sequence[str], series: Series) -> Markup:
+    """Return a chart with a group of bars for each name."""
+    if len(names) > MAX_BARS:
+        return _svg(pygal.Line(**_options(names, series), show_dots=False, fill=True), title, names, series)
+    return _svg(pygal.Bar(**_options(names, series)), title, names, series)
 
 
-def _look(names: Sequence[str], series: Series) -> dict[str, Any]:
+def _options(names: Sequence[str], series: Series) -> dict[str, Any]:
     longest = max(map(len, names), default=1)
-    every = -(-len(names) * (longest + 3) * LETTER // WIDTH)
+    every = -(-len(names) * (longest + 3) * CHARACTER_WIDTH // WIDTH)
     return {
         "style": STYLE,
         "x_labels_major": names[:: max(1, every)],
@@ -63,7 +63,7 @@ def _look(names: Sequence[str], series: Series) -> dict[str, Any]:
         "width": WIDTH,
         "height": HEIGHT,
         "margin": 8,
-        "margin_right": longest * LETTER // 2,
+        "margin_right": longest * CHARACTER_WIDTH // 2,
         "show_legend": len(series) > 1,
         "legend_at_bottom": True,
         "legend_at_bottom_columns": min(3, len(series)),
@@ -79,8 +79,11 @@ def _look(names: Sequence[str], series: Series) -> dict[str, Any]:
     }
 
 
-def _drawn(chart: Any, title: str, names: Sequence[str], series: Series) -> Markup:
-    """Its own SVG, whose writer escapes what is in it; a number is shown to who points at it."""
+def _svg(chart: Any, title: str, names: Sequence[str], series: Series) -> Markup:
+    """Return the chart as SVG. A ``title`` element shows the value of the point under the pointer.
+
+    ElementTree escapes all text.
+    """
     if not names:
         return Markup("")
     chart.x_labels = names
@@ -98,6 +101,6 @@ def _drawn(chart: Any, title: str, names: Sequence[str], series: Series) -> Mark
                 notes[child.get("class")] = child.text
                 parent.remove(child)
         if "value" in notes:
-            said = ElementTree.SubElement(parent, f"{{{SVG}}}title")
-            said.text = f"{notes.get('x_label') or title}: {notes['value']}"
+            tooltip = ElementTree.SubElement(parent, f"{{{SVG}}}title")
+            tooltip.text = f"{notes.get('x_label') or title}: {notes['value']}"
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704

@@ -1,4 +1,4 @@
-"""``authhost analytics``."""
+"""The command line ``authhost analytics``."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ import click
 from authhost_hookspecs import Host
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from authhost_analytics.discretion import discreet
-from authhost_analytics.figures import Figures, as_document
 from authhost_analytics.periods import HOURS_A_DAY
-from authhost_analytics.reading import figures
+from authhost_analytics.queries import read_report
+from authhost_analytics.report import Report, as_document
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.spans import GRAINS, Grain, Span
+from authhost_analytics.suppression import suppress_small_counts
 from authhost_analytics.tables import DIMENSIONS
 
 GetHost = Callable[[], Host]
-DAYS = 30
-MOST = 10_000
-"""Periods of one report."""
-NEVER = threading.Event()
-"""Waiting for it is sleeping, which Ctrl-C ends."""
+DEFAULT_DAYS = 30
+MAX_PERIODS = 10_000
+"""Days, or hours, of one report."""
+NEVER_SET = threading.Event()
+"""Waiting for it pauses the process; Ctrl-C ends the wait."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one line of JSON.")
 
 
 @click.group()
 def analytics() -> None:
-    """Read the figures, hand them on, and keep no more than is needed."""
+    """Show, export and maintain statistics about logins, signups and users."""
 
 
 def _settings(host: Host) -> AnalyticsSettings:
@@ -43,11 +43,13 @@ def _settings(host: Host) -> AnalyticsSettings:
 
 
 def span_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The days that it is about."""
+    """Add ``--since`` and ``--until`` to a command."""
     day = click.DateTime(["%Y-%m-%d"])
     for option in (
-        click.option("--until", type=day, help="The last day, in UTC; today by default."),
-        click.option("--since", type=day, help=f"The first day, in UTC; {DAYS} days in all by default."),
+        click.option("--until", type=day, help="The last day, in UTC. Default: today."),
+        click.option(
+            "--since", type=day, help=f"The first day, in UTC. Default: {DEFAULT_DAYS} days up to --until."
+        ),
     ):
         command = option(command)
     return command
@@ -58,76 +60,79 @@ by_option = click.option(
     type=click.Choice([*GRAINS, *DIMENSIONS]),
     multiple=True,
     metavar="NAME",
-    help="A period (hour, day, week, month), or what events are told apart by "
-    f"({', '.join(DIMENSIONS)}); may be given several times. By day and event by default.",
+    help="Group by a period (hour, day, week, month) and by properties of events "
+    f"({', '.join(DIMENSIONS)}). May be given several times. Default: day and event.",
 )
 
 
 READ_ONLY = frozenset({"25006", "42501", 1044, 1142, 1290, 1792})
+"""SQLSTATEs of PostgreSQL and error numbers of MariaDB for a write that is not allowed."""
 
 
 def _span(host: Host, since: datetime | None, until: datetime | None, grain: Grain) -> Span:
     last = until.date() if until else host.now.date()
-    first = since.date() if since else date.fromordinal(max(1, last.toordinal() - DAYS + 1))
+    first = since.date() if since else date.fromordinal(max(1, last.toordinal() - DEFAULT_DAYS + 1))
     if first > last:
         raise click.UsageError("--since is later than --until")
     span = Span(first, last, grain)
-    if (last - first).days * (HOURS_A_DAY if grain == "hour" else 1) > MOST:
-        raise click.UsageError(f"{first} to {last} is too long: more than {MOST:,} days, or hours")
-    kept = _settings(host).keep_hours_days
-    if grain == "hour" and first < host.now.date() - timedelta(days=kept):
-        raise click.UsageError(f"figures by the hour are kept for {kept} days; use --by day")
+    if (last - first).days * (HOURS_A_DAY if grain == "hour" else 1) > MAX_PERIODS:
+        raise click.UsageError(
+            f"{first} to {last} is too long: the limit is {MAX_PERIODS:,} days, or hours with --by hour"
+        )
+    kept_days = _settings(host).keep_hours_days
+    if grain == "hour" and first < host.now.date() - timedelta(days=kept_days):
+        raise click.UsageError(f"counts per hour are kept for {kept_days} days; use --by day")
     return span
 
 
 def _grain(by: Sequence[str]) -> Grain:
     grains = [grain for grain in GRAINS if grain in by]
     if len(grains) > 1:
-        raise click.UsageError(f"--by {grains[0]} and --by {grains[1]} exclude each other")
+        raise click.UsageError(f"--by {grains[0]} and --by {grains[1]} exclude each other: give one period")
     return grains[0] if grains else "day"
 
 
-def _rolled_up(host: Host) -> None:
-    """What has happened since the last roll-up is in the figures, too."""
-    from authhost_analytics.rolling import Busy, roll_up
+def _update(host: Host) -> None:
+    """Run the roll-up if possible, so that the report includes the newest events."""
+    from authhost_analytics.rollup import Busy, roll_up
 
     try:
         for _ in roll_up(host, _settings(host)):
             pass
     except Busy:
-        click.echo("another process rolls up; the newest events may be missing", err=True)
+        click.echo("another process is running the roll-up; the newest events may be missing", err=True)
     except DBAPIError as error:
-        if not _may_only_read(error):
+        if not _is_read_only(error):
             raise
-        click.echo("the database may only be read; events since the last roll-up are missing", err=True)
+        click.echo("the database is read-only; events since the last roll-up are missing", err=True)
 
 
-def _may_only_read(error: DBAPIError) -> bool:
-    """Whether a write was refused because this role, or this file, may only be read.
+def _is_read_only(error: DBAPIError) -> bool:
+    """Return whether a write failed because the database role or file may only read.
 
-    By SQLite's words, PostgreSQL's SQLSTATE and MariaDB's number.
+    SQLite is recognised by its message, PostgreSQL by SQLSTATE, MariaDB by error number.
     """
     codes = {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
     return "readonly" in str(error.orig) or not codes.isdisjoint(READ_ONLY)
 
 
-def _figures(
+def _report(
     get_host: GetHost, since: datetime | None, until: datetime | None, by: Sequence[str]
-) -> tuple[Host, Figures]:
+) -> tuple[Host, Report]:
     host = get_host()
     span = _span(host, since, until, _grain(by))
-    _rolled_up(host)
-    return host, figures(host, span, [name for name in DIMENSIONS if name in by] or ["event"])
+    _update(host)
+    return host, read_report(host, span, [name for name in DIMENSIONS if name in by] or ["event"])
 
 
 @analytics.command()
 @span_options
 @by_option
-@click.option("--public", is_flag=True, help="Round to smallest_count, as exports do, to hand it on.")
+@click.option("--public", is_flag=True, help="Round counts to smallest_count. Smaller counts are shown as 0.")
 @json_option
 @click.pass_obj
-def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> None:
-    """Show events, people, funnels, retention and refusals.
+def report(get_host: GetHost, /, public: bool, as_json: bool, **options: Any) -> None:
+    """Show events, unique users, funnels, retention and refusals.
 
     Examples:
 
@@ -135,41 +140,45 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **wanted: Any) -> 
 
       authhost analytics report --by provider --by outcome --json
     """
-    host, found = _figures(get_host, **wanted)
+    host, found = _report(get_host, **options)
     smallest = _settings(host).smallest_count if public else 1
     if public:
-        found = discreet(found, smallest)
+        found = suppress_small_counts(found, smallest)
     if as_json:
         click.echo(json.dumps(as_document(found)))
         return
     from rich.console import Console
 
-    from authhost_analytics.report import shown
+    from authhost_analytics.terminal import render
 
-    Console().print(shown(found, smallest))
+    Console().print(render(found, smallest))
 
 
 @analytics.command()
 @span_options
 @by_option
 @click.option(
-    "-o", "output", type=click.Path(dir_okay=False), required=True, help="The file to write; - is the output."
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="The file to write; - for standard output.",
 )
 @click.pass_obj
-def html(get_host: GetHost, /, output: str, **wanted: Any) -> None:
-    """Write the report as one page that needs nothing else, rounded to smallest_count.
+def html(get_host: GetHost, /, output: str, **options: Any) -> None:
+    """Write the report as one HTML file, with counts rounded to smallest_count.
 
     Example: authhost analytics html --since 2026-01-01 --by week -o report.html
     """
-    from authhost_analytics.page import page
+    from authhost_analytics.page import render_page
 
-    host, found = _figures(get_host, **wanted)
+    host, found = _report(get_host, **options)
     smallest = _settings(host).smallest_count
-    made = page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest)
+    text = render_page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest)
     with _opened(output) as file:
-        file.write(made)
+        file.write(text)
     if output != "-":
-        click.echo(f"the report is in {output}", err=True)
+        click.echo(f"wrote the report to {output}", err=True)
 
 
 @contextmanager
@@ -178,25 +187,29 @@ def _opened(output: str) -> Iterator[IO[str]]:
         with click.open_file(output, "w", encoding="utf-8") as file:
             yield file
     except BrokenPipeError:
-        raise  # of `| head`, which click ends quietly
+        raise  # Click ends quietly when a pipe such as `| head` is closed.
     except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
 
 
 @analytics.command()
 @span_options
-@click.option("--by", type=click.Choice(GRAINS), default="day", show_default=True, help="The periods.")
+@click.option("--by", type=click.Choice(GRAINS), default="day", show_default=True, help="The period.")
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv"]), default="jsonl", show_default=True)
 @click.option(
-    "-o", "output", type=click.Path(dir_okay=False), default="-", help="A file; else standard output."
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False),
+    default="-",
+    help="The file to write. Default: standard output.",
 )
 @click.pass_obj
 def export(
     get_host: GetHost, /, since: datetime | None, until: datetime | None, by: Grain, form: str, output: str
 ) -> None:
-    """Write how many events there were of each kind in each period.
+    """Write the number of events of each kind in each period.
 
-    Counts are rounded to multiples of smallest_count; fewer are left out.
+    Counts are rounded to multiples of smallest_count. Counts below it are left out.
 
     Example: authhost analytics export --by hour --format csv -o hours.csv
     """
@@ -204,7 +217,7 @@ def export(
 
     host = get_host()
     span = _span(host, since, until, by)
-    _rolled_up(host)
+    _update(host)
     with _opened(output) as file:
         if form == "csv":
             file.write(",".join(exporting.COLUMNS) + "\n")
@@ -214,14 +227,16 @@ def export(
 
 
 @analytics.command()
-@click.option("--address", default="127.0.0.1", show_default=True, help="Where to listen.")
-@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True)
+@click.option("--address", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=9464, show_default=True, help="The TCP port.")
 @click.option(
     "--every", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds between roll-ups."
 )
 @click.pass_obj
 def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> None:
-    """Answer Prometheus at /metrics, and roll up, until Ctrl-C.
+    """Serve metrics for Prometheus at /metrics.
+
+    Runs the roll-up regularly. Ctrl-C ends the command.
 
     Example: authhost analytics prometheus --port 9464
     """
@@ -230,23 +245,29 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
     from authhost_analytics.exporting import registry
 
     host = get_host()
-    _rolled_up(host)
+    _update(host)
     try:
         server, _ = start_http_server(port, address, registry(host, _settings(host)))
-    except (OSError, UnicodeError) as error:  # of a name that cannot be one
-        why = getattr(error, "strerror", error)
-        raise click.ClickException(f"cannot listen at {address}:{port}: {why}") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: the host name is not valid.
+        reason = getattr(error, "strerror", error)
+        raise click.ClickException(f"cannot listen at {address}:{port}: {reason}") from None
     click.echo(f"http://{address}:{server.server_port}/metrics")
-    _until_stopped(every, lambda: _rolled_up(host))
+    _repeat(every, lambda: _update(host))
 
 
 @analytics.command()
 @click.option(
-    "-o", "output", type=click.Path(dir_okay=False), required=True, help="A file that ends in .prom."
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False),
+    required=True,
+    help="The file to write; its name ends in .prom.",
 )
 @click.pass_obj
 def textfile(get_host: GetHost, /, output: str) -> None:
-    """Write the metrics for the textfile collector of node_exporter, as a whole or not at all.
+    """Write the metrics to a file, for the textfile collector of node_exporter.
+
+    An existing file is replaced in one step.
 
     Example: authhost analytics textfile -o /var/lib/node_exporter/authhost.prom
     """
@@ -255,47 +276,47 @@ def textfile(get_host: GetHost, /, output: str) -> None:
     from authhost_analytics.exporting import registry
 
     host = get_host()
-    _rolled_up(host)
+    _update(host)
     try:
         write_to_textfile(output, registry(host, _settings(host)))
     except OSError as error:
-        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+        raise click.ClickException(f"cannot write {output}: {error.strerror}") from None
 
 
 @analytics.command("roll-up")
-@click.option("--every", type=click.FloatRange(min=1), help="Go on, every so many seconds, until Ctrl-C.")
-@click.option("--all", "everything", is_flag=True, help="Look at all events that are kept.")
+@click.option("--every", type=click.FloatRange(min=1), help="Repeat after this many seconds, until Ctrl-C.")
+@click.option("--all", "everything", is_flag=True, help="Check all stored events, not only recent ones.")
 @json_option
 @click.pass_obj
 def roll_up(get_host: GetHost, /, every: float | None, everything: bool, as_json: bool) -> None:
-    """Make figures of the events, and delete events that are too old.
+    """Aggregate new events, and delete events older than keep_days.
 
-    All that reads figures does so first; run it daily where nobody reads them.
+    Every command that reads statistics runs it first. Run it daily if no such command is run daily.
 
     Example: authhost analytics roll-up --every 60
     """
     host = get_host()
     if every is None:
-        if not _counted(host, everything, as_json):
+        if not _roll_up_once(host, everything, as_json):
             sys.exit(1)
         return
-    _until_stopped(every, lambda: _counted(host, everything, as_json))
+    _repeat(every, lambda: _roll_up_once(host, everything, as_json))
 
 
-def _until_stopped(every: float, action: Callable[[], object]) -> None:
-    """Do it again and again until Ctrl-C. A database that is away is told of: there is a next time."""
+def _repeat(every: float, action: Callable[[], object]) -> None:
+    """Run ``action`` every so many seconds until Ctrl-C. A database error is reported, and tried again."""
     with suppress(KeyboardInterrupt):
         while True:
             try:
                 action()
             except OperationalError as error:
-                click.echo(f"the database does not serve: {error.orig}", err=True)
-            NEVER.wait(every)
+                click.echo(f"database error, trying again in {every:g} seconds: {error.orig}", err=True)
+            NEVER_SET.wait(every)
 
 
-def _counted(host: Host, everything: bool, as_json: bool) -> bool:
-    """Roll up once, and say how many events there were; False where another process does it."""
-    from authhost_analytics.rolling import Busy, roll_up
+def _roll_up_once(host: Host, everything: bool, as_json: bool) -> bool:
+    """Run the roll-up and print the number of counted events. Return False if another process runs it."""
+    from authhost_analytics.rollup import Busy, roll_up
 
     count = 0
     try:
@@ -304,9 +325,9 @@ def _counted(host: Host, everything: bool, as_json: bool) -> bool:
             if sys.stderr.isatty():
                 click.echo(f"\r{count:,} events \r", nl=False, err=True)
     except Busy:
-        click.echo("another process rolls up", err=True)
+        click.echo("another process is running the roll-up", err=True)
         return False
-    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events were counted")
+    click.echo(json.dumps({"events": count}) if as_json else f"counted {count:,} events")
     return True
 
 
@@ -314,7 +335,7 @@ def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUI
     try:
         return UUID(value)
     except ValueError:
-        raise click.BadParameter("this is no identifier, such as 01a2b3c4-…") from None
+        raise click.BadParameter("not a user id such as 01a2b3c4-89ab-7def-8123-456789abcdef") from None
 
 
 @analytics.command()
@@ -322,13 +343,15 @@ def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUI
 @json_option
 @click.pass_obj
 def forget(get_host: GetHost, /, user_id: UUID, as_json: bool) -> None:
-    """Delete a user's traces, once the account is closed: the events count on as nobody's.
+    """Erase a user from the stored events.
 
-    After a change of secret_key, do it with the former one, too.
+    Removes the user's pseudonyms and exact times. The events are still counted, but refer to
+    no user. Run it after the account is closed. After a change of secret_key, run it with the
+    former key too.
 
-    Example: authhost analytics forget 01a2b3c4-…
+    Example: authhost analytics forget 01a2b3c4-89ab-7def-8123-456789abcdef
     """
-    from authhost_analytics.forgetting import forget
+    from authhost_analytics.erasure import erase_user
 
-    count = forget(get_host(), user_id)
-    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events are nobody's now")
+    count = erase_user(get_host(), user_id)
+    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events no longer refer to a user")

@@ -1,7 +1,7 @@
-"""The row of an event. No address, name, IP address or uid is in it.
+"""The row that is stored for an event. It contains no address, name, IP address or account id.
 
-Nor is anything that a caller chose: what may come from outside, or from another
-plugin, is stored as a word of the contract, or as ``other``.
+It contains no text that a visitor or another plugin can choose either: such values are
+stored only if they have the form of a contract code, otherwise as ``other``.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from typing import Any
 from uuid import UUID
 
 from authhost_analytics.periods import HOUR, HOURS_A_DAY, day_of, month_of, week_of
-from authhost_analytics.persons import KeyedHash, pseudonyms
+from authhost_analytics.pseudonyms import KeyedHash, pseudonym_pair
 from authhost_analytics.tables import NAME_LENGTH
 
-TIMED = frozenset({"user_signed_up", "email_confirmed"})
-"""Of these the second is stored: the time to confirm lies between them. Of others the hour is enough."""
+EXACT_SECOND_EVENTS = frozenset({"user_signed_up", "email_confirmed"})
+"""Events stored with their second, to measure the time to confirm. Others are stored with the hour only."""
 PROCESSES = frozenset({"login", "connect", "redirect"})
 CODE = re.compile(r"[a-z][a-z_]{0,39}")
 """The form of a refusal's code and of a flow's name."""
 
 
-def known_process(name: str) -> str:
-    """What a person goes to a provider for."""
+def process_or_other(name: str) -> str:
+    """Return the process of a social login (``login``, ``connect``, ``redirect``), else ``other``."""
     return name if name in PROCESSES else "other"
 
 
-def word(value: object) -> str:
-    """The name of a flow, or the code of a refusal."""
+def code_or_other(value: object) -> str:
+    """Return the name of a flow or the code of a refusal, or ``other`` for anything else."""
     return value if isinstance(value, str) and CODE.fullmatch(value) else "other"
 
 
@@ -45,14 +45,18 @@ def event_row(
     method: str = "",
     repeated: int = 1,
 ) -> dict[str, Any]:
-    """What is stored of ``repeated`` events; ``provider`` is one that the operator has set up."""
+    """Return the row of ``event_table`` for ``repeated`` equal events.
+
+    ``joined`` is the time of the user's signup. ``provider`` is the name of a
+    provider from the settings, never a visitor's input.
+    """
     hour, second = divmod(int(now.timestamp()), HOUR)
     person = before = None
     if user_id is not None:
-        person, before = pseudonyms(keyed_hash, month_of(hour // HOURS_A_DAY), user_id)
+        person, before = pseudonym_pair(keyed_hash, month_of(hour // HOURS_A_DAY), user_id)
     return {
         "hour": hour,
-        "second": second if event in TIMED else 0,
+        "second": second if event in EXACT_SECOND_EVENTS else 0,
         "event": event,
         "flow": flow,
         "outcome": outcome,

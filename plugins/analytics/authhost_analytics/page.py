@@ -1,4 +1,4 @@
-"""The figures as one page of HTML that needs nothing else: its charts are in it, as SVG."""
+"""The report as one HTML page without references to other files. Its charts are embedded as SVG."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import NamedTuple
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from authhost_analytics.charts import Series, bars, lines
-from authhost_analytics.discretion import discreet
-from authhost_analytics.figures import Figures, Funnel, Line, median, spoken
-from authhost_analytics.report import STEP_NAMES, share
+from authhost_analytics.charts import Series, bar_chart, line_chart
+from authhost_analytics.report import EventCounts, Funnel, Report, format_duration, median_limit
 from authhost_analytics.sketches import COHORT_STANDARD_ERROR, STANDARD_ERROR
+from authhost_analytics.suppression import suppress_small_counts
+from authhost_analytics.terminal import STEP_NAMES, percentage
 
-SERIES = 6
-"""Lines of a chart; the rest are in the table."""
-LENGTH = {"day": 10, "week": 10, "month": 7}
-"""How much of a date names a period."""
-FEW = 12
-"""So many numbers are shown at once; more are folded."""
+MAX_SERIES = 6
+"""Lines of a chart. The table below the chart shows all."""
+LABEL_LENGTH = {"day": 10, "week": 10, "month": 7}
+"""Characters of an ISO date that name a period."""
+MAX_OPEN_ROWS = 12
+"""A table with more rows is collapsed."""
 environment = Environment(
     loader=PackageLoader("authhost_analytics"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 
 
 class Chart(NamedTuple):
-    """A chart, with what it is made of: that is a table for who cannot see it."""
+    """A chart and its data, which the page also shows as a table for readers who cannot see the chart."""
 
-    drawn: Markup
+    svg: Markup
     names: Sequence[str]
     series: Series
 
@@ -37,59 +37,61 @@ class Chart(NamedTuple):
 def chart(
     draw: Callable[[str, Sequence[str], Series], Markup], title: str, names: Sequence[str], series: Series
 ) -> Chart:
-    """Have it drawn."""
+    """Draw a chart."""
     return Chart(draw(title, names, series), names, series)
 
 
-def page(found: Figures, *, site_name: str, made_at: datetime, smallest: int) -> str:
-    """The whole page. Its numbers are rounded to multiples of ``smallest``, those in charts, too."""
+def render_page(report: Report, *, site_name: str, made_at: datetime, smallest: int) -> str:
+    """Return the HTML page. All counts, also those in charts, are rounded to multiples of ``smallest``."""
 
-    def few(count: int) -> str:
+    def show_count(count: int) -> str:
         return f"< {smallest}" if count < smallest > 1 else f"{count:,}"
 
-    def part(count: int, of: int) -> str:
-        return share(count, of) if count and of else ""
+    def show_share(count: int, of: int) -> str:
+        return percentage(count, of) if count and of else ""
 
-    figures = discreet(found, smallest)
-    span_names = [figures.span.named(start) for start in figures.span.starts]
+    rounded = suppress_small_counts(report, smallest)
+    span_names = [rounded.span.label(start) for start in rounded.span.starts]
     return environment.get_template("report.html.j2").render(
-        figures=figures,
+        report=rounded,
         site_name=site_name,
         made_at=made_at,
         smallest=smallest,
-        few=few,
-        part=part,
-        spoken=spoken,
-        grain=figures.span.grain,
-        middle=median(figures.confirmation),
+        show_count=show_count,
+        show_share=show_share,
+        format_duration=format_duration,
+        grain=rounded.span.grain,
+        median=median_limit(rounded.confirmation),
         step_names=STEP_NAMES,
         error=STANDARD_ERROR,
         cohort_error=COHORT_STANDARD_ERROR,
-        many=FEW,
-        events_chart=chart(lines, "Events", span_names, _of_kinds(figures.events)),
-        people_charts={
-            grain: chart(bars, f"People by {grain}", names, {"people": list(counts.values())})
-            for grain, counts in figures.people.items()
-            if any(counts.values()) and (names := [start[: LENGTH[grain]] for start in counts])
+        max_open_rows=MAX_OPEN_ROWS,
+        events_chart=chart(line_chart, "Events", span_names, _event_series(rounded.events)),
+        user_charts={
+            grain: chart(bar_chart, f"Unique users by {grain}", names, {"users": list(counts.values())})
+            for grain, counts in rounded.people.items()
+            if any(counts.values()) and (names := [start[: LABEL_LENGTH[grain]] for start in counts])
         },
-        signup_chart=bars("Signups", _steps(figures.signup), _of_steps(figures.signup)),
-        social_chart=bars("Social logins", _steps(figures.social), _of_steps(figures.social)),
+        signup_chart=bar_chart("Signups", _step_names(rounded.signup), _funnel_series(rounded.signup)),
+        social_chart=bar_chart("Social logins", _step_names(rounded.social), _funnel_series(rounded.social)),
         confirmation_chart=chart(
-            bars,
+            bar_chart,
             "Time to confirm",
-            [spoken(seconds) for seconds in figures.confirmation],
-            {"people": list(figures.confirmation.values())},
+            [format_duration(seconds) for seconds in rounded.confirmation],
+            {"users": list(rounded.confirmation.values())},
         ),
     )
 
 
-def _of_kinds(found: list[Line]) -> dict[str, list[int]]:
-    return {", ".join(value or "-" for value in line.labels.values()): line.counts for line in found[:SERIES]}
+def _event_series(events: list[EventCounts]) -> dict[str, list[int]]:
+    return {
+        ", ".join(value or "-" for value in each.labels.values()): each.counts for each in events[:MAX_SERIES]
+    }
 
 
-def _of_steps(found: list[Funnel]) -> dict[str, list[int]]:
-    return {each.name or "-": list(each.steps.values()) for each in found[:SERIES]}
+def _funnel_series(funnels: list[Funnel]) -> dict[str, list[int]]:
+    return {each.name or "-": list(each.steps.values()) for each in funnels[:MAX_SERIES]}
 
 
-def _steps(found: list[Funnel]) -> list[str]:
-    return [STEP_NAMES[name] for each in found[:1] for name in each.steps]
+def _step_names(funnels: list[Funnel]) -> list[str]:
+    return [STEP_NAMES[name] for each in funnels[:1] for name in each.steps]

@@ -1,8 +1,9 @@
 """Hours, days, weeks and months as numbers, all in UTC.
 
-An hour is counted from 1970, and so is a day. A week begins on its Monday
-(ISO 8601) and a month on its first: both are named by that day. Each event asks
-for those of the same few days, so they are remembered.
+Hours and days are counted from 1970-01-01. A week begins on Monday (ISO 8601).
+A week is represented by the number of its Monday, a month by the number of its
+first day. The conversions are cached because each event needs them for the same
+few days.
 """
 
 from __future__ import annotations
@@ -15,48 +16,48 @@ HOUR, HOURS_A_DAY = 3600, 24
 
 
 def hour_of(time: datetime) -> int:
-    """The hour that ``time`` is in."""
+    """Return the number of the hour that contains ``time``."""
     return int(time.timestamp()) // HOUR
 
 
 def day_of(time: datetime) -> int:
-    """The day that ``time`` is in."""
+    """Return the number of the day that contains ``time``."""
     return hour_of(time) // HOURS_A_DAY
 
 
 def number(day: date) -> int:
-    """A day as a number."""
+    """Convert a date to the number of its day."""
     return day.toordinal() - EPOCH
 
 
 def as_date(day: int) -> date:
-    """A number as a day."""
+    """Convert the number of a day to its date."""
     return date.fromordinal(EPOCH + day)
 
 
 def as_time(hour: int) -> datetime:
-    """When an hour begins."""
+    """Return the time at which an hour begins."""
     return datetime.fromtimestamp(hour * HOUR, UTC)
 
 
 @lru_cache(maxsize=512)
 def week_of(day: int) -> int:
-    """The Monday of a day's week."""
+    """Return the Monday of the week that contains ``day``."""
     return day - as_date(day).weekday()
 
 
 @lru_cache(maxsize=512)
 def month_of(day: int) -> int:
-    """The first of a day's month."""
+    """Return the first day of the month that contains ``day``."""
     return number(as_date(day).replace(day=1))
 
 
 @lru_cache(maxsize=512)
 def month_before(month: int) -> int:
-    """The first of the month before."""
+    """Return the first day of the previous month."""
     return month_of(month - 1)
 
 
 def month_after(month: int) -> int:
-    """The first of the month after."""
+    """Return the first day of the next month."""
     return month_of(month + 31)

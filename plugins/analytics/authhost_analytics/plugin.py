@@ -1,4 +1,4 @@
-"""One row for each event, in the transaction of the flow."""
+"""The plugin: stores one row for each event, in the transaction of the flow."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from authhost_hookspecs import (
 )
 from sqlalchemy import func, select
 
-from authhost_analytics.events import event_row, known_process, word
+from authhost_analytics.events import code_or_other, event_row, process_or_other
 from authhost_analytics.periods import HOURS_A_DAY, hour_of
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.tables import event_table, metadata
 
 NAME = "analytics"
-GRACE = 3
-"""Days after which an event that should be gone is complained of."""
+OVERDUE_DAYS = 3
+"""Days after ``keep_days`` from which a stored event causes a warning at the start of a host."""
 log = logging.getLogger("authhost.analytics")
 
 
 class AnalyticsPlugin:
-    """Appends events; `authhost_analytics.rolling` makes figures of them."""
+    """Stores events. `authhost_analytics.rollup` aggregates them."""
 
-    def _count(self, request: Request, event: str, user_id: UUID | None = None, **labels: Any) -> None:
+    def _store(self, request: Request, event: str, user_id: UUID | None = None, **labels: Any) -> None:
         settings: AnalyticsSettings = request.plugin_settings(NAME)
         if settings.recording:
             request.insert(event_table, event_row(request.keyed_hash, request.now, event, user_id, **labels))
@@ -41,7 +41,7 @@ class AnalyticsPlugin:
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
         proof = request.authentication[0]
-        self._count(
+        self._store(
             request,
             "user_logged_in",
             user.id,
@@ -52,57 +52,57 @@ class AnalyticsPlugin:
 
     @hookimpl
     def user_logged_out(self, request: Request, user: User) -> None:
-        self._count(request, "user_logged_out", user.id)
+        self._store(request, "user_logged_out", user.id)
 
     @hookimpl
     def user_signed_up(self, request: Request, user: User) -> None:
         provider = request.provider
         method = "socialaccount" if provider else "password"
         joined = user.date_joined
-        self._count(request, "user_signed_up", user.id, joined=joined, provider=provider, method=method)
+        self._store(request, "user_signed_up", user.id, joined=joined, provider=provider, method=method)
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        self._count(request, "password_set", user.id)
+        self._store(request, "password_set", user.id)
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        self._count(request, "password_changed", user.id)
+        self._store(request, "password_changed", user.id)
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        self._count(request, "password_reset", user.id)
+        self._store(request, "password_reset", user.id)
 
     @hookimpl
     def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
-        self._count(request, "email_confirmed", email_address.user_id)
+        self._store(request, "email_confirmed", email_address.user_id)
 
     @hookimpl
     def email_confirmation_sent(
         self, request: Request, confirmation: EmailConfirmation, signup: bool
     ) -> None:
         flow = "signup" if signup else ""
-        self._count(request, "email_confirmation_sent", confirmation.email_address.user_id, flow=flow)
+        self._store(request, "email_confirmation_sent", confirmation.email_address.user_id, flow=flow)
 
     @hookimpl
     def email_changed(self, request: Request, user: User) -> None:
-        self._count(request, "email_changed", user.id)
+        self._store(request, "email_changed", user.id)
 
     @hookimpl
     def email_added(self, request: Request, user: User) -> None:
-        self._count(request, "email_added", user.id)
+        self._store(request, "email_added", user.id)
 
     @hookimpl
     def email_removed(self, request: Request, user: User) -> None:
-        self._count(request, "email_removed", user.id)
+        self._store(request, "email_removed", user.id)
 
     @hookimpl
     def social_login_begun(self, request: Request, provider: str, process: str) -> None:
-        self._count(request, "social_login_begun", flow=known_process(process), provider=provider)
+        self._store(request, "social_login_begun", flow=process_or_other(process), provider=provider)
 
     @hookimpl
     def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
-        flow = known_process(sociallogin.process)
+        flow = process_or_other(sociallogin.process)
         self._social(request, "pre_social_login", sociallogin.account, flow=flow)
 
     @hookimpl
@@ -118,20 +118,20 @@ class AnalyticsPlugin:
         self._social(request, "social_account_removed", socialaccount)
 
     def _social(self, request: Request, event: str, account: SocialAccount, *, flow: str = "") -> None:
-        self._count(request, event, account.user_id, flow=flow, provider=account.provider)
+        self._store(request, event, account.user_id, flow=flow, provider=account.provider)
 
     @hookimpl
     def account_ready(self, request: Request, user: User) -> None:
-        self._count(request, "account_ready", user.id)
+        self._store(request, "account_ready", user.id)
 
     @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception) -> None:
-        # Not who: a refused attempt is nobody's doing.
-        outcome = word(getattr(error, "code", None))
-        self._count(
+        # Without the user: a refused attempt need not come from the owner of the account.
+        outcome = code_or_other(getattr(error, "code", None))
+        self._store(
             request,
             "flow_refused",
-            flow=word(flow),
+            flow=code_or_other(flow),
             outcome=outcome,
             provider=request.provider,
             repeated=request.repeated,
@@ -139,12 +139,15 @@ class AnalyticsPlugin:
 
     @hookimpl
     def host_started(self, host: Host) -> None:
-        """Say so where nobody rolls up: events would be kept for longer than was promised."""
+        """Log a warning if events are older than ``keep_days`` because the roll-up does not run."""
         settings: AnalyticsSettings = host.plugin_settings(NAME)
         with host.reader.connect() as connection:
             first = connection.execute(select(func.min(event_table.c.hour))).scalar()
-        if first is not None and first < hour_of(host.now) - (settings.keep_days + GRACE) * HOURS_A_DAY:
-            log.warning("events are kept for longer than keep_days: run `authhost analytics roll-up` daily")
+        if (
+            first is not None
+            and first < hour_of(host.now) - (settings.keep_days + OVERDUE_DAYS) * HOURS_A_DAY
+        ):
+            log.warning("stored events are older than keep_days: run `authhost analytics roll-up` daily")
 
     @hookimpl
     def register_settings(self) -> type[AnalyticsSettings]:

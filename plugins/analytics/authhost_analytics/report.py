@@ -1,139 +1,154 @@
-"""The figures in a terminal."""
+"""The values of a report, and their form as a JSON document."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
-
-from authhost_analytics.figures import Figures, Funnel, median, spoken
-from authhost_analytics.sketches import STANDARD_ERROR
-
-BARS = "▁▂▃▄▅▆▇█"
-LONGEST = 40
-WEEKS = 8
-STEP_NAMES = {
-    "signed_up": "signed up",
-    "sent": "confirmation sent",
-    "confirmed": "confirmed",
-    "logged_in": "logged in",
-    "begun": "begun",
-    "came_back": "came back",
-    "new": "new account",
-}
+from authhost_analytics.funnels import LONGER
+from authhost_analytics.spans import Span
 
 
-def sparkline(counts: Sequence[int]) -> str:
-    """Small bars, no more than 40: one for neighbours is as high as they are on average."""
-    each = -(-len(counts) // LONGEST) if counts else 1
-    parts = [counts[start : start + each] for start in range(0, len(counts), each)]
-    heights = [sum(part) / len(part) for part in parts]
-    highest = max(heights, default=0)
-    return "".join(BARS[round(height / highest * 7)] if highest else BARS[0] for height in heights)
+@dataclass(frozen=True, slots=True)
+class EventCounts:
+    """The number of events with the same labels: in total, and in each period of the span."""
+
+    labels: dict[str, str]
+    total: int
+    counts: list[int]
 
 
-def shown(figures: Figures, smallest: int = 1) -> RenderableType:
-    """All tables that have something in them; ``smallest`` is what the numbers were rounded to."""
-    return Group(*_tables(figures, smallest))
+@dataclass(frozen=True, slots=True)
+class Funnel:
+    """How many users took each step. ``name`` is the method of the signup, or the provider."""
+
+    name: str
+    steps: dict[str, int]
 
 
-def _tables(figures: Figures, smallest: int) -> Iterator[RenderableType]:
-    span = figures.span
-    yield Text(f"{span.since} to {span.until}, in UTC", style="bold")
-    if smallest > 1:
-        yield Text(f"rounded to multiples of {smallest}; 0 is fewer than {smallest}, or none")
-    if not figures.events:
-        yield Text("nothing has happened" if smallest == 1 else "too little has happened to be shown")
-        return
-    yield _events(figures)
-    yield _people(figures)
-    if figures.signup:
-        yield _funnels("signup", "method", figures.signup)
-    if figures.social:
-        yield _funnels("social login", "provider", figures.social)
-    if any(figures.confirmation.values()):
-        yield _confirmation(figures.confirmation)
-    if figures.cohorts:
-        yield _cohorts(figures)
-    if figures.rates:
-        yield _rates(figures)
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """Users who signed up in one week, and how many of them were active in that and the following weeks."""
+
+    week: date
+    signed_up: int
+    active: list[int]
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    table = Table(title=title, title_justify="left")
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    return table
+@dataclass(frozen=True, slots=True)
+class RefusalRate:
+    """How often a flow was refused. ``succeeded`` is None for a flow whose success has no signal."""
+
+    flow: str
+    succeeded: int | None
+    refused: int
+    limited: int
+
+    @property
+    def attempts(self) -> int | None:
+        """The number of successes and refusals."""
+        return None if self.succeeded is None else self.succeeded + self.refused
+
+    @property
+    def share(self) -> float | None:
+        """Refusals divided by attempts, from 0 to 1."""
+        return None if self.attempts is None else self.refused / max(1, self.attempts)
+
+    @property
+    def limited_share(self) -> float | None:
+        """Refusals by a rate limit divided by attempts, from 0 to 1."""
+        return None if self.attempts is None else self.limited / max(1, self.attempts)
 
 
-def _events(figures: Figures) -> Table:
-    names = list(figures.events[0].labels)
-    grain = figures.span.grain
-    table = _table("events", *names, "total", f"by {grain}", left=len(names))
-    table.columns[-1].justify = "left"
-    for line in figures.events:
-        labels = (Text(value or "-") for value in line.labels.values())
-        table.add_row(*labels, f"{line.total:,}", sparkline(line.counts))
-    return table
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All values of a report.
+
+    ``people`` maps day, week and month to the unique users of each period, by its
+    first day. ``confirmation`` maps limits in seconds to the number of signups
+    that were confirmed within that time.
+    """
+
+    span: Span
+    events: list[EventCounts]
+    people: dict[str, dict[str, int]]
+    signup: list[Funnel]
+    social: list[Funnel]
+    confirmation: dict[int, int]
+    cohorts: list[Cohort]
+    rates: list[RefusalRate]
 
 
-def _people(figures: Figures) -> Table:
-    title = f"different people (give or take {STANDARD_ERROR:.1%}, few are counted exactly)"
-    table = _table(title, "by", "last", "most", "")
-    table.columns[-1].justify = "left"
-    for grain, counts in figures.people.items():
-        values = list(counts.values())
-        if any(values):
-            table.add_row(grain, f"{values[-1]:,}", f"{max(values):,}", sparkline(values))
-    return table
+# Sort keys: highest counts first, then by name.
 
 
-def _funnels(title: str, first: str, funnels: Sequence[Funnel]) -> Table:
-    table = _table(title, first, *(STEP_NAMES[name] for name in funnels[0].steps))
-    for funnel in funnels:
-        steps = list(funnel.steps.values())
-        cells = [
-            f"{count:,} ({share(count, steps[0])})" if index else f"{count:,}"
-            for index, count in enumerate(steps)
-        ]
-        table.add_row(Text(funnel.name or "-"), *cells)
-    return table
+def event_order(events: EventCounts) -> tuple[Any, ...]:
+    """Sort key of event counts: by total."""
+    return -events.total, *events.labels.values()
 
 
-def _confirmation(classes: dict[int, int]) -> Table:
-    middle, total = median(classes), sum(classes.values())
-    table = _table("time to confirm the address", "within", "people", "share", "")
-    table.columns[-1].justify = "left"
-    highest = max(classes.values())
-    for seconds, count in classes.items():
-        note = "  half of them" if seconds == middle else ""
-        bar = "█" * round(20 * count / highest)
-        table.add_row(spoken(seconds), f"{count:,}", share(count, total), bar + note)
-    return table
+def funnel_order(funnel: Funnel) -> tuple[Any, ...]:
+    """Sort key of funnels: by the count of the first step."""
+    return -next(iter(funnel.steps.values())), funnel.name
 
 
-def _cohorts(figures: Figures) -> Table:
-    last = figures.cohorts[-WEEKS:]
-    weeks = max(len(cohort.came) for cohort in last)
-    columns = ("week of signup", "signed up", *(f"+{number}" for number in range(min(weeks, WEEKS))))
-    table = _table("who comes again, by weeks after the signup", *columns)
-    for cohort in last:
-        came = [share(count, cohort.signed_up) for count in cohort.came[:WEEKS]]
-        table.add_row(cohort.week.isoformat(), f"{cohort.signed_up:,}", *came)
-    return table
+def rate_order(rate: RefusalRate) -> tuple[Any, ...]:
+    """Sort key of refusal rates: by refusals, then by successes."""
+    return -rate.refused, -(rate.succeeded or 0), rate.flow
 
 
-def _rates(figures: Figures) -> Table:
-    table = _table("refusals", "flow", "succeeded", "refused", "share", "by a rate limit")
-    for rate in figures.rates:
-        succeeded = "-" if rate.succeeded is None else f"{rate.succeeded:,}"
-        shares = ("-" if each is None else f"{each:.1%}" for each in (rate.share, rate.limited_share))
-        table.add_row(rate.flow, succeeded, f"{rate.refused:,}", *shares)
-    return table
+def median_limit(counts: dict[int, int]) -> int | None:
+    """Return the limit in seconds within which at least half of the counted signups were confirmed.
+
+    Returns None if there are none, and `LONGER` if half of them took longer than a week.
+    """
+    half, reached = sum(counts.values()) / 2, 0
+    for seconds, count in counts.items():
+        reached += count
+        if count and reached >= half:
+            return seconds
+    return None
 
 
-def share(count: int, of: int) -> str:
-    """A part in percent; a part that is estimated may come out larger than the whole."""
-    return f"{min(count, of) / of:.0%}" if of else "-"
+def format_duration(seconds: int) -> str:
+    """Return a limit in seconds as text, such as ``15 min``, or ``longer`` for `LONGER`."""
+    if seconds == LONGER:
+        return "longer"
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def as_document(report: Report) -> dict[str, Any]:
+    """Return the report as a value that ``json.dumps`` accepts."""
+    span = report.span
+    return {
+        "since": span.since.isoformat(),
+        "until": span.until.isoformat(),
+        "grain": span.grain,
+        "periods": [span.label(start) for start in span.starts],
+        "events": [{**each.labels, "total": each.total, "counts": each.counts} for each in report.events],
+        "people": report.people,
+        "signup": {funnel.name: funnel.steps for funnel in report.signup},
+        "social": {funnel.name: funnel.steps for funnel in report.social},
+        "time_to_confirm": [
+            {"within_seconds": None if seconds == LONGER else seconds, "count": count}
+            for seconds, count in report.confirmation.items()
+        ],
+        "cohorts": [
+            {"week": each.week.isoformat(), "signed_up": each.signed_up, "came": each.active}
+            for each in report.cohorts
+        ],
+        "rates": [
+            {
+                "flow": rate.flow,
+                "succeeded": rate.succeeded,
+                "refused": rate.refused,
+                "rate_limited": rate.limited,
+                "share": None if rate.share is None else round(rate.share, 4),
+            }
+            for rate in report.rates
+        ],
+    }

@@ -1,4 +1,4 @@
-"""What an operator may set under ``[plugins.analytics]``."""
+"""Settings under ``[plugins.analytics]``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AnalyticsSettings:
-    """Events are kept, under pseudonyms, for ``keep_days``; figures by the hour for ``keep_hours_days``.
+    """Retention in days, and the smallest count that is shown to others.
 
-    Figures by the day are kept for ever: there is nobody in them. What leaves
-    the host (files, pages, Prometheus) is rounded to multiples of
-    ``smallest_count``, and says nothing of fewer; with 1 it is exact.
+    ``recording``: whether events are stored.
+    ``keep_days``: days for which events are kept, with pseudonyms.
+    ``keep_hours_days``: days for which counts per hour are kept. Counts per day
+    are kept forever; they contain no data about a single user.
+    ``smallest_count``: counts in files, pages and metrics are rounded to
+    multiples of it, and counts below it become 0. With 1 counts are exact.
+
+    Raises `ValueError` for a value out of range.
     """
 
     recording: bool = True
@@ -21,8 +26,12 @@ class AnalyticsSettings:
 
     def __post_init__(self) -> None:
         if not 3 <= self.keep_days <= 60:
-            raise ValueError("keep_days must be from 3 to 60: pseudonyms reach back one month")
+            raise ValueError(
+                "keep_days must be from 3 to 60: an event is stored with the pseudonyms of two months"
+            )
         if not self.keep_days <= self.keep_hours_days <= 3660:
-            raise ValueError("keep_hours_days must be from keep_days to 3660: days are made of their hours")
+            raise ValueError(
+                "keep_hours_days must be from keep_days to 3660: the counts of a day are the sum of its hours"
+            )
         if not 1 <= self.smallest_count <= 1000:
             raise ValueError("smallest_count must be from 1 to 1000")

@@ -1,8 +1,9 @@
-"""How many different people: HyperLogLog, by the library Apache DataSketches.
+"""Counting of unique users with HyperLogLog sketches, by the library Apache DataSketches.
 
-A sketch holds no pseudonyms, only bits of their salted hashes, and takes 8 KiB
-however many there are. Its standard error is 0.65 % (1.3 % for a cohort's, which
-is a quarter as large); a few hundred people are counted exactly.
+A sketch contains no pseudonyms, only some bits of their salted hashes. It takes
+at most 8 KiB (2 KiB for a cohort) for any number of users. The standard error is
+0.65 % (1.3 % for a cohort); a few hundred users are counted exactly. Sketches of
+the same size and salt can be merged.
 """
 
 from __future__ import annotations
@@ -10,22 +11,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from datasketches import hll_sketch, tgt_hll_type
-
-SIZE, COHORT_SIZE = 14, 12
-"""The binary logarithm of how many registers there are."""
+LOG2_REGISTERS, COHORT_LOG2_REGISTERS = 14, 12
+"""The binary logarithm of the number of registers."""
 STANDARD_ERROR, COHORT_STANDARD_ERROR = 0.0065, 0.013
-SALT = 16
+SALT_LENGTH = 16
+"""Bytes."""
 
 
-def merged(sketch: bytes | None, size: int, salt: bytes, persons: Iterable[int]) -> tuple[bytes, int]:
-    """A sketch with more people in it, and how many there are then. To add one twice changes nothing."""
-    grown = hll_sketch.deserialize(sketch) if sketch is not None else hll_sketch(size, tgt_hll_type.HLL_4)
-    for person in persons:
-        grown.update(_salted(salt, person))
-    return grown.serialize_compact(), round(grown.get_estimate())
+def add_to_sketch(
+    sketch: bytes | None, log2_registers: int, salt: bytes, pseudonyms: Iterable[int]
+) -> tuple[bytes, int]:
+    """Return the sketch with the given users added, and its estimated number of users.
+
+    ``None`` stands for an empty sketch. Adding a user twice changes nothing.
+    """
+    # The package `datasketches` imports numpy for features that are not used here; its extension module
+    # does not. The import is inside the function because reports read counts only.
+    from _datasketches import hll_sketch, tgt_hll_type  # type: ignore[import-not-found]
+
+    new = hll_sketch(log2_registers, tgt_hll_type.HLL_4) if sketch is None else hll_sketch.deserialize(sketch)
+    for pseudonym in pseudonyms:
+        new.update(_salted(salt, pseudonym))
+    return new.serialize_compact(), round(new.get_estimate())
 
 
-def _salted(salt: bytes, person: int) -> int:
-    digest = hashlib.blake2b(person.to_bytes(8, "big", signed=True), key=salt, digest_size=8).digest()
+def _salted(salt: bytes, pseudonym: int) -> int:
+    digest = hashlib.blake2b(pseudonym.to_bytes(8, "big", signed=True), key=salt, digest_size=8).digest()
     return int.from_bytes(digest, "big", signed=True)

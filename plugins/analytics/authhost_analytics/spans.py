@@ -1,4 +1,4 @@
-"""Days of a report, and what they are divided into."""
+"""The days of a report, and the periods into which they are divided."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GRAINS: tuple[Grain, ...] = ("hour", "day", "week", "month")
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Days from ``since`` through ``until``, both included, and what they are divided into."""
+    """The days from ``since`` through ``until``, both included, divided into periods of one ``grain``."""
 
     since: date
     until: date
@@ -22,23 +22,23 @@ class Span:
 
     @property
     def days(self) -> tuple[int, int]:
-        """The first and the last day as numbers."""
+        """The numbers of the first and the last day."""
         return number(self.since), number(self.until)
 
     @property
     def starts(self) -> list[int]:
-        """The numbers of the hours, or of the first days of the periods."""
+        """The start of each period: the number of its hour or of its first day."""
         first, last = self.days
         if self.grain == "hour":
             return list(range(first * HOURS_A_DAY, (last + 1) * HOURS_A_DAY))
         return sorted({self.start(day) for day in range(first, last + 1)})
 
     def start(self, day: int) -> int:
-        """The period that a day is in."""
+        """Return the start of the period that contains ``day``."""
         return {"week": week_of, "month": month_of}.get(self.grain, int)(day)
 
-    def named(self, start: int) -> str:
-        """A period as people write it: by its first day, or hour."""
+    def label(self, start: int) -> str:
+        """Return the name of a period for readers: its first day, its month, or its hour."""
         if self.grain == "hour":
             return as_time(start).strftime("%Y-%m-%d %H:00")
         return as_date(start).strftime("%Y-%m" if self.grain == "month" else "%Y-%m-%d")

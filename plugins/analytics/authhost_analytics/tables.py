@@ -1,4 +1,4 @@
-"""Events, which are only ever appended, and the figures that the roll-up makes of them."""
+"""The tables: stored events, and the aggregates that the roll-up computes from them."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ OPTIONS: dict[str, Any] = {
 }
 NAME_LENGTH = 64
 DIMENSIONS = ("event", "flow", "outcome", "provider", "method")
-"""What an event is counted by. Empty where it does not apply."""
+"""The columns by which events are counted. A column that does not apply is empty."""
 
 
 def _dimensions(*, primary_key: bool = False) -> list[Column[Any]]:
     return [Column(name, String(NAME_LENGTH), nullable=False, primary_key=primary_key) for name in DIMENSIONS]
 
 
-# One row for each event, and nothing that two logins would wait for each other at.
+# One row for each event. Rows are only inserted, so that concurrent logins do not wait for each other.
 event_table = Table(
     "authhost_analytics_event",
     metadata,
@@ -41,18 +41,18 @@ event_table = Table(
     Column("hour", Integer(), nullable=False),
     Column("second", SmallInteger(), nullable=False),
     *_dimensions(),
-    # Pseudonyms of the affected user: of this month, and of the month before.
+    # The affected user's pseudonyms of this month and of the month before.
     Column("person", BigInteger()),
     Column("person_before", BigInteger()),
-    # The week of the signup, as the day of its Monday.
+    # The week of the user's signup, as the number of its Monday.
     Column("cohort", Integer()),
-    # How many events of this kind the row stands for.
+    # How many equal events the row stands for.
     Column("repeated", Integer(), nullable=False, server_default="1"),
     Index("ix_authhost_analytics_event_hour", "hour"),
     **OPTIONS,
 )
 
-# How many rows of an hour are in the figures.
+# How many rows of an hour have been counted.
 hour_table = Table(
     "authhost_analytics_hour",
     metadata,
@@ -61,7 +61,7 @@ hour_table = Table(
     **OPTIONS,
 )
 
-# `grain` is `hour` or `day`, `start` the number of it.
+# Numbers of events. `grain` is `hour` or `day`, `start` is the number of the hour or day.
 count_table = Table(
     "authhost_analytics_count",
     metadata,
@@ -72,8 +72,9 @@ count_table = Table(
     **OPTIONS,
 )
 
-# How many people, by `day`, `week` and `month`; and, where `cohort` is not 0, how many of those who signed
-# up in that week came in this one. The salt goes when the period is over: then nobody can be looked for.
+# Unique users by `day`, `week` and `month`. If `cohort` is not 0: how many of the users who signed up in the
+# week `cohort` were active in the week `start`. The salt is deleted after the period; without it nobody can
+# test whether a user is in the sketch.
 people_table = Table(
     "authhost_analytics_people",
     metadata,
@@ -86,7 +87,7 @@ people_table = Table(
     **OPTIONS,
 )
 
-# Signups of this month and of the one before, with the seconds after which the next step was taken.
+# Signups of this month and of the month before, with the time of each step in seconds since 1970.
 journey_table = Table(
     "authhost_analytics_journey",
     metadata,
@@ -102,7 +103,7 @@ journey_table = Table(
     **OPTIONS,
 )
 
-# What became of the signups of a day.
+# How many of the users who signed up on a day took each step.
 funnel_table = Table(
     "authhost_analytics_funnel",
     metadata,
@@ -115,7 +116,7 @@ funnel_table = Table(
     **OPTIONS,
 )
 
-# How long it took those who signed up on a day to confirm their address: within so many seconds.
+# How many of the users who signed up on a day confirmed their address within `seconds`.
 duration_table = Table(
     "authhost_analytics_duration",
     metadata,
@@ -125,7 +126,7 @@ duration_table = Table(
     **OPTIONS,
 )
 
-# Who rolls up, until when at the latest, and up to which hour it was done.
+# The lease of the roll-up: its owner, when it expires, and the hour of the last complete roll-up.
 roll_table = Table(
     "authhost_analytics_roll",
     metadata,

@@ -1,4 +1,4 @@
-"""Events, and the figures that are made of them."""
+"""Create the tables of events and of aggregates."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How many events a row stands for: repeated refusals are stored once."""
+"""Add the number of equal events that a row stands for: repeated refusals are stored once."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What the tests of the figures share: making events, rolling them up, and reading what came of it."""
+"""Helpers of the tests: store events, run the roll-up, and read the results."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime
 from uuid import UUID
 
 from authhost_analytics.events import event_row
-from authhost_analytics.figures import as_document
-from authhost_analytics.reading import figures
-from authhost_analytics.rolling import roll_up
+from authhost_analytics.queries import read_report
+from authhost_analytics.report import as_document
+from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.spans import Span
 from authhost_analytics.tables import event_table, metadata
@@ -22,7 +22,7 @@ def settings_of(host) -> AnalyticsSettings:
 
 
 def at(text):
-    """``2026-01-31`` or ``2026-01-31 23:59``, in UTC."""
+    """Return the time ``2026-01-31`` or ``2026-01-31 23:59`` in UTC."""
     return datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
@@ -55,14 +55,14 @@ def login(host, time, who, joined, method="password", **labels):
     return row(host, time, "user_logged_in", who, joined, method=method, **labels)
 
 
-def rolled(host, **options):
+def run_roll_up(host, **options):
     return list(roll_up(host, settings_of(host), **options))
 
 
 def document(host, since="2026-01-01", until="2026-12-31", grain="day", by=("event",)):
-    """The report as a program reads it."""
+    """Return the report as a JSON document."""
     span = Span(date.fromisoformat(since), date.fromisoformat(until), grain)
-    return as_document(figures(host, span, by))
+    return as_document(read_report(host, span, by))
 
 
 def events(host, **span):
@@ -70,7 +70,7 @@ def events(host, **span):
 
 
 def people(host, grain, **span):
-    """Periods in which somebody came, and how many."""
+    """Return the unique users of each period that has any."""
     return {start: count for start, count in document(host, **span)["people"][grain].items() if count}
 
 
@@ -84,8 +84,8 @@ def count(host, table=event_table):
         return connection.execute(select(func.count()).select_from(table)).scalar_one()
 
 
-def figures_of(host):
-    """All that the roll-up has made, but sketches, whose salts differ."""
+def aggregates(host):
+    """Return the rows that the roll-up wrote, without sketches, whose salts are random."""
     return {
         table.name: sorted(
             tuple(value for name, value in each._asdict().items() if name not in ("salt", "sketch"))

@@ -1,23 +1,23 @@
-"""What is kept, and for how long."""
+"""What is stored, and for how long."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
-from authhost_analytics import crowds
+from authhost_analytics import unique_users
 from authhost_analytics.tables import count_table, hour_table, people_table
 
-from analytics.door import at, count, document, events, people, rolled, signup, store, stored
+from analytics.support import at, count, document, events, people, run_roll_up, signup, store, stored
 
 
-def test_events_go_after_their_days_and_figures_stay(make, clock):
+def test_events_expire_and_counts_stay(make, clock):
     host = make(analytics={"keep_days": 3, "keep_hours_days": 5})
     clock.now = at("2026-01-04 12:00")
     store(host, signup(host, "2026-01-01 11:30", 1), signup(host, "2026-01-01 12:30", 2))
-    rolled(host)
+    run_roll_up(host)
     assert [each.hour % 24 for each in stored(host)] == [12]
     clock.now = at("2026-01-20")
-    rolled(host)
+    run_roll_up(host)
     assert count(host) == 0
     assert {each.grain for each in stored(host, count_table)} == {"day"}
     assert events(host) == {"user_signed_up": 2}
@@ -25,51 +25,51 @@ def test_events_go_after_their_days_and_figures_stay(make, clock):
     assert document(host, grain="hour", until="2026-01-31")["events"] == []
 
 
-def test_a_day_is_whole_though_its_hours_come_late(make, clock):
+def test_a_day_is_complete_if_its_hours_are_committed_late(make, clock):
     host = make(analytics={"keep_days": 3, "keep_hours_days": 3})
     clock.now = at("2026-01-03 23:00")
     store(host, signup(host, "2026-01-02 00:10", 1))
-    rolled(host)
+    run_roll_up(host)
     clock.now = at("2026-01-04 23:00")
-    rolled(host)
+    run_roll_up(host)
     store(host, signup(host, "2026-01-02 23:50", 2))
-    rolled(host)
+    run_roll_up(host)
     assert events(host) == {"user_signed_up": 2}
 
 
-def test_a_day_at_the_edge_is_whole_though_all_are_looked_at(make, clock):
+def test_the_oldest_day_is_complete_after_a_roll_up_of_everything(make, clock):
     host = make(analytics={"keep_days": 3, "keep_hours_days": 3})
     store(host, signup(host, "2026-01-02 05:00", 1))
     clock.now = at("2026-01-05 12:30")
-    rolled(host)
+    run_roll_up(host)
     store(host, signup(host, "2026-01-02 14:00", 2))
-    rolled(host, everything=True)
+    run_roll_up(host, everything=True)
     assert events(host) == {"user_signed_up": 2}
 
 
-def test_no_number_of_an_hour_is_kept_for_longer(make, clock):
+def test_numbers_of_hours_expire(make, clock):
     host = make(analytics={"keep_days": 3, "keep_hours_days": 5})
     clock.now = at("2026-01-04 12:00")
     store(host, signup(host, "2026-01-01 11:30", 1), signup(host, "2026-01-04 11:30", 2))
-    rolled(host)
+    run_roll_up(host)
     assert [each.events for each in stored(host, hour_table)] == [1]
-    assert rolled(host, everything=True) == []
+    assert run_roll_up(host, everything=True) == []
     clock.now = at("2026-01-20")
-    rolled(host)
+    run_roll_up(host)
     assert stored(host, hour_table) == []
     assert events(host) == {"user_signed_up": 2}
 
 
-def test_salts_go_when_no_event_is_kept(make, clock):
+def test_salts_are_deleted_with_the_last_event_of_the_period(make, clock):
     host = make(analytics={"keep_days": 3})
     clock.now = at("2026-01-01 12:00")
     store(host, signup(host, "2026-01-01 10:00", 1))
-    rolled(host)
+    run_roll_up(host)
     assert all(each.salt for each in stored(host, people_table))
     salted = []
     for day in range(1, 40):
         clock.now = at("2026-01-01 12:00") + timedelta(days=day)
-        rolled(host)
+        run_roll_up(host)
         salted.append({each.grain for each in stored(host, people_table) if each.salt})
     assert salted[0] == {"day", "week", "month"}
     assert salted[4] == {"week", "month"}
@@ -78,15 +78,15 @@ def test_salts_go_when_no_event_is_kept(make, clock):
     assert people(host, "month") == {"2026-01-01": 1}
 
 
-def test_a_closed_period_stays_as_it_is(make, clock):
+def test_a_period_without_salt_is_not_changed(make, clock):
     host = make(analytics={"keep_days": 3})
     clock.now = at("2026-01-01 12:00")
     store(host, signup(host, "2026-01-01 10:00", 1))
-    rolled(host)
+    run_roll_up(host)
     clock.now = at("2026-03-01")
-    rolled(host)
+    run_roll_up(host)
     closed = stored(host, people_table)
     with host.engine.begin() as connection:
-        crowds.write(connection, {(each.grain, each.start, each.cohort): {1, 2, 3} for each in closed})
+        unique_users.write(connection, {(each.grain, each.start, each.cohort): {1, 2, 3} for each in closed})
     assert sorted(stored(host, people_table)) == sorted(closed)
     assert {each.salt for each in closed} == {None}

@@ -1,25 +1,25 @@
-"""Deleting a user's traces."""
+"""Erasure of a user."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 import pytest
-from authhost_analytics.forgetting import forget
-from authhost_analytics.persons import pseudonym
-from authhost_analytics.rolling import Busy, roll_up
+from authhost_analytics.erasure import erase_user
+from authhost_analytics.pseudonyms import pseudonym
+from authhost_analytics.rollup import Busy, roll_up
 from authhost_analytics.tables import journey_table
 from conftest import PASSWORD
 
-from analytics.door import (
+from analytics.support import (
     ANN,
     BOB,
+    aggregates,
     at,
     document,
-    figures_of,
     login,
-    rolled,
     row,
+    run_roll_up,
     settings_of,
     signup,
     store,
@@ -28,14 +28,14 @@ from analytics.door import (
 )
 
 
-def traces(host, who):
-    """Rows that bear any pseudonym that the user ever had."""
+def rows_of(host, who):
+    """Return the rows that contain one of the user's pseudonyms."""
     theirs = {pseudonym(host.keyed_hash, month, who) for month in range(18_000, 22_000)}
     events = [each for each in stored(host) if {each.person, each.person_before} & theirs]
     return events + [each for each in stored(host, journey_table) if each.person in theirs]
 
 
-def test_a_user_is_gone_and_the_figures_stay(make, run, clock, recorder):
+def test_a_user_is_erased_and_the_counts_stay(make, run, clock, recorder):
     host = make(email_verification="mandatory")
     token = run(host, "signup", email=ANN, password=PASSWORD).pending_token
     clock.forward(minutes=3)
@@ -43,19 +43,19 @@ def test_a_user_is_gone_and_the_figures_stay(make, run, clock, recorder):
     run(host, "signup", email=BOB, password=PASSWORD)
     clock.forward(days=31)
     run(host, "login", identifier=ANN, password=PASSWORD)
-    rolled(host, everything=True)
-    before, kept = figures_of(host), len(stored(host))
-    assert len(traces(host, ann)) > 1
-    assert forget(host, ann) == sum(1 for each in stored(host) if each.person is None)
-    assert traces(host, ann) == []
+    run_roll_up(host, everything=True)
+    before, kept = aggregates(host), len(stored(host))
+    assert len(rows_of(host, ann)) > 1
+    assert erase_user(host, ann) == sum(1 for each in stored(host) if each.person is None)
+    assert rows_of(host, ann) == []
     assert len(stored(host)) == kept
-    assert forget(host, ann) == 0
-    rolled(host, everything=True)
-    assert figures_of(host) == before
+    assert erase_user(host, ann) == 0
+    run_roll_up(host, everything=True)
+    assert aggregates(host) == before
     assert any(each.person for each in stored(host, journey_table))
 
 
-def test_what_is_left_says_neither_who_nor_to_the_second_when(host, clock):
+def test_erased_rows_contain_neither_pseudonyms_nor_seconds(host, clock):
     store(
         host,
         signup(host, "2026-01-01 10:11:12", 1),
@@ -63,9 +63,9 @@ def test_what_is_left_says_neither_who_nor_to_the_second_when(host, clock):
         login(host, "2026-01-01 10:16:00", 1, "2026-01-01"),
     )
     clock.now = at("2026-01-02")
-    rolled(host)
+    run_roll_up(host)
     began = stored(host, journey_table)[0].began
-    assert forget(host, user(1)) == 3
+    assert erase_user(host, user(1)) == 3
     assert {(each.person, each.person_before, each.cohort, each.second) for each in stored(host)} == {
         (None, None, None, 0)
     }
@@ -73,7 +73,7 @@ def test_what_is_left_says_neither_who_nor_to_the_second_when(host, clock):
     assert (journey.began, journey.sent, journey.confirmed, journey.logged_in) == (0, None, 300, 0)
     assert began > 0
     store(host, signup(host, "2026-01-01 11:00", 2))
-    rolled(host)
+    run_roll_up(host)
     assert document(host)["signup"]["password"] == {"signed_up": 2, "sent": 0, "confirmed": 1, "logged_in": 1}
     assert sum(each["count"] for each in document(host)["time_to_confirm"]) == 1
 
@@ -81,85 +81,85 @@ def test_what_is_left_says_neither_who_nor_to_the_second_when(host, clock):
 @pytest.mark.parametrize(
     ("confirmed", "within"), [("10:10:01", 60), ("11:10:01", 6 * 3600), ("23:59", 86400), (None, None)]
 )
-def test_the_time_to_confirm_stays_in_its_class(host, clock, confirmed, within):
+def test_the_time_to_confirm_keeps_its_limit(host, clock, confirmed, within):
     clock.now = at("2026-01-02")
     store(host, signup(host, "2026-01-01 10:10", 1))
     if confirmed:
         store(host, row(host, f"2026-01-01 {confirmed}", "email_confirmed", 1))
-    rolled(host)
-    before = figures_of(host)
-    forget(host, user(1))
+    run_roll_up(host)
+    before = aggregates(host)
+    erase_user(host, user(1))
     [journey] = stored(host, journey_table)
     assert journey.confirmed == within
-    # Another signup of the day: what became of the day's is counted anew.
+    # Another signup of the day makes the roll-up count that day again.
     store(host, signup(host, "2026-01-01 11:00", 2))
-    rolled(host)
-    assert figures_of(host)["authhost_analytics_duration"] == before["authhost_analytics_duration"]
+    run_roll_up(host)
+    assert aggregates(host)["authhost_analytics_duration"] == before["authhost_analytics_duration"]
 
 
-def test_the_place_among_the_rows_does_not_say_when(host, clock):
+def test_the_id_of_an_erased_row_does_not_reveal_its_time(host, clock):
     clock.now = at("2026-01-02")
     for minute in range(10, 50):
         who = 1 if minute % 2 else 2
         store(host, row(host, f"2026-01-01 10:{minute}", "password_set", who))
-    assert forget(host, user(1)) == 20
+    assert erase_user(host, user(1)) == 20
     rows = sorted(stored(host))
     assert len({each.id for each in rows}) == 40
     assert [each.person is None for each in rows] == [True] * 20 + [False] * 20
     store(host, row(host, "2026-01-01 11:00", "password_set", 3))
     assert max(stored(host)).hour == rows[20].hour + 1
-    assert forget(host, user(2)) == 20
-    assert forget(host, user(3)) == 1
+    assert erase_user(host, user(2)) == 20
+    assert erase_user(host, user(3)) == 1
     store(host, row(host, "2026-01-01 11:00", "password_set", 3))
-    rolled(host)
+    run_roll_up(host)
     assert sum(each["total"] for each in document(host)["events"]) == 42
 
 
-def test_others_are_left_alone(host, clock):
+def test_other_users_are_not_changed(host, clock):
     clock.now = at("2026-01-02")
     store(host, signup(host, "2026-01-01", 1), signup(host, "2026-01-01", 2))
-    rolled(host)
-    before = traces(host, user(2))
-    assert forget(host, user(1)) == 1
-    assert traces(host, user(2)) == before
+    run_roll_up(host)
+    before = rows_of(host, user(2))
+    assert erase_user(host, user(1)) == 1
+    assert rows_of(host, user(2)) == before
 
 
-def test_what_nobody_has_rolled_up_for_months_is_forgotten_too(host, clock):
+def test_events_that_no_roll_up_has_read_for_months_are_erased(host, clock):
     store(host, signup(host, "2026-01-01", 1), row(host, "2026-04-01", "password_set", 1))
     clock.now = at("2026-12-31")
-    assert forget(host, user(1)) == 2
-    assert traces(host, user(1)) == []
+    assert erase_user(host, user(1)) == 2
+    assert rows_of(host, user(1)) == []
 
 
-def test_nobody_is_forgotten_on_an_empty_database(host):
-    assert forget(host, UUID(int=5)) == 0
+def test_erasure_on_an_empty_database(host):
+    assert erase_user(host, UUID(int=5)) == 0
 
 
-def test_a_roll_up_that_has_read_of_a_user_writes_it_no_more(host, clock, monkeypatch):
+def test_a_running_roll_up_does_not_write_an_erased_user(host, clock, monkeypatch):
     clock.now = at("2026-01-04")
     store(host, *(signup(host, f"2026-01-0{day}", day) for day in (1, 2, 3)))
     steps = roll_up(host, settings_of(host))
     next(steps)
-    from authhost_analytics import journeys
+    from authhost_analytics import funnels
 
-    read = journeys.read
+    read = funnels.read
 
-    def read_and_be_overtaken(*arguments):
+    def read_then_erase(*arguments):
         found = read(*arguments)
-        forget(host, user(2))
+        erase_user(host, user(2))
         return found
 
-    monkeypatch.setattr(journeys, "read", read_and_be_overtaken)
+    monkeypatch.setattr(funnels, "read", read_then_erase)
     with pytest.raises(Busy):
         next(steps)
     monkeypatch.undo()
-    assert traces(host, user(2)) == []
-    assert rolled(host) == [1, 1]
-    assert traces(host, user(2)) == []
+    assert rows_of(host, user(2)) == []
+    assert run_roll_up(host) == [1, 1]
+    assert rows_of(host, user(2)) == []
     assert sum(each["total"] for each in document(host)["events"]) == 3
 
 
-def test_under_a_former_key_it_is_done_with_that_one(host, clock, make_host):
+def test_erasure_with_a_former_secret_key(host, clock, make_host):
     clock.now = at("2026-01-02")
     store(host, signup(host, "2026-01-01", 1))
 
@@ -168,5 +168,5 @@ def test_under_a_former_key_it_is_done_with_that_one(host, clock, make_host):
         keyed_hash = staticmethod(lambda value: host.keyed_hash("former" + value))
 
     store(host, signup(Former, "2026-01-01", 1))
-    assert forget(host, user(1)) == 1
-    assert forget(Former, user(1)) == 1
+    assert erase_user(host, user(1)) == 1
+    assert erase_user(Former, user(1)) == 1

@@ -1,4 +1,4 @@
-"""The roll-up: in any order, in any batches, by several, and after it has died."""
+"""The roll-up: in any order and batches, by several processes, and after a crash."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from authhost_analytics import crowds, journeys
+from authhost_analytics import funnels, unique_users
 from authhost_analytics.events import event_row
-from authhost_analytics.rolling import LEASE, Busy, roll_up
+from authhost_analytics.rollup import LEASE, Busy, roll_up
 from authhost_analytics.tables import (
     DIMENSIONS,
     count_table,
@@ -23,16 +23,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete
 
-from analytics.door import (
+from analytics.support import (
+    aggregates,
     at,
     count,
     document,
     events,
-    figures_of,
     login,
     people,
-    rolled,
     row,
+    run_roll_up,
     settings_of,
     signup,
     store,
@@ -44,7 +44,7 @@ FIRST = datetime(2026, 1, 10, tzinfo=UTC)
 SPAN = 55 * 24 * 60
 STEPS = ("email_confirmation_sent", "email_confirmed", "user_logged_in", "user_logged_out")
 LIMITS = (60, 300, 900, 3600, 21600, 86400, 259200, 604800, 2**31 - 1)
-lives = st.lists(
+histories = st.lists(
     st.tuples(
         st.integers(0, SPAN),
         st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, SPAN)), max_size=6),
@@ -54,9 +54,9 @@ lives = st.lists(
 )
 
 
-def happened(lives):
-    """``(time, event, user, joined)`` of some lives."""
-    for who, (joined, steps) in enumerate(lives):
+def events_of(histories):
+    """Yield ``(time, event, user, joined)``."""
+    for who, (joined, steps) in enumerate(histories):
         began = FIRST + timedelta(minutes=joined)
         yield began, "user_signed_up", who, began
         for event, later in steps:
@@ -74,11 +74,11 @@ def monday(time):
     return time.date() - timedelta(days=time.weekday())
 
 
-def true_figures(happenings):
-    """The same by sets and counters, straight from who did what."""
+def expected_report(history):
+    """Compute the report from the events with sets and counters."""
     counts, crowds, came = Counter(), defaultdict(set), defaultdict(set)
     funnel, durations, first = defaultdict(Counter), Counter(), {}
-    for time, event, who, joined in sorted(happenings):
+    for time, event, who, joined in sorted(history):
         counts[time.date().isoformat(), event] += 1
         crowds["day", time.date()].add(who)
         crowds["week", monday(time)].add(who)
@@ -101,7 +101,7 @@ def true_figures(happenings):
     )
 
 
-def found_figures(host):
+def actual_report(host):
     found = document(host, until="2026-03-31")
     counts = Counter()
     for each in found["events"]:
@@ -140,22 +140,22 @@ def empty(host):
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(lives=lives, data=st.data())
-def test_any_order_and_any_batches_give_the_true_figures(make_once, lives, data):
+@given(histories=histories, data=st.data())
+def test_any_order_and_any_batches_give_the_expected_report(make_once, histories, data):
     host = make_once
     empty(host)
-    happenings = list(happened(lives))
-    order = data.draw(st.permutations(happenings))
+    history = list(events_of(histories))
+    order = data.draw(st.permutations(history))
     cuts = sorted(data.draw(st.sets(st.integers(0, len(order)), max_size=4)) | {0, len(order)})
     for start, end in pairwise(cuts):
         store(host, *(as_row(host, *each) for each in order[start:end]))
-        rolled(host, everything=True)
-    assert found_figures(host) == true_figures(happenings)
+        run_roll_up(host, everything=True)
+    assert actual_report(host) == expected_report(history)
 
 
 @pytest.fixture
 def make_once(make, clock):
-    """A host at the end of that time."""
+    """A host whose clock shows the end of the tested time."""
     clock.now = FIRST + timedelta(minutes=SPAN, hours=1)
     return make(analytics={"keep_days": 60})
 
@@ -163,35 +163,35 @@ def make_once(make, clock):
 def test_nothing_changes_when_nothing_is_new(host, clock):
     clock.now = at("2026-01-03")
     store(host, signup(host, "2026-01-01 10:00", 1), login(host, "2026-01-02", 1, "2026-01-01"))
-    assert rolled(host) == [1, 1]
-    before = figures_of(host)
-    assert rolled(host) == []
-    assert rolled(host, everything=True) == []
-    assert figures_of(host) == before
+    assert run_roll_up(host) == [1, 1]
+    before = aggregates(host)
+    assert run_roll_up(host) == []
+    assert run_roll_up(host, everything=True) == []
+    assert aggregates(host) == before
 
 
 def test_a_late_commit_is_counted(host, clock):
     clock.now = at("2026-01-03")
     store(host, signup(host, "2026-01-01 10:00", 1))
-    rolled(host)
+    run_roll_up(host)
     store(host, signup(host, "2026-01-01 10:30", 2))
-    assert rolled(host) == [2]
+    assert run_roll_up(host) == [2]
     assert events(host) == {"user_signed_up": 2}
     assert people(host, "day") == {"2026-01-01": 2}
 
 
-def test_a_very_late_one_only_when_asked_for(host, clock):
+def test_a_commit_later_than_the_limit_is_counted_with_everything(host, clock):
     clock.now = at("2026-01-10")
-    rolled(host)
+    run_roll_up(host)
     store(host, signup(host, "2026-01-05", 1))
-    assert rolled(host) == []
-    assert rolled(host, everything=True) == [1]
+    assert run_roll_up(host) == []
+    assert run_roll_up(host, everything=True) == [1]
 
 
-def test_events_are_counted_though_nobody_rolled_up_in_time(host, clock):
+def test_expired_events_are_counted_before_they_are_deleted(host, clock):
     store(host, signup(host, "2026-01-01 10:00", 1), row(host, "2026-01-02", "email_confirmed", 1))
     clock.now = at("2026-07-01")
-    rolled(host)
+    run_roll_up(host)
     assert events(host) == {"user_signed_up": 1, "email_confirmed": 1}
     assert document(host)["signup"] == {
         "password": {"signed_up": 1, "sent": 0, "confirmed": 1, "logged_in": 0}
@@ -199,7 +199,7 @@ def test_events_are_counted_though_nobody_rolled_up_in_time(host, clock):
     assert count(host) == count(host, journey_table) == 0
 
 
-def test_a_roll_up_that_dies_goes_on(host, clock, monkeypatch):
+def test_a_roll_up_continues_after_a_crash(host, clock, monkeypatch):
     clock.now = at("2026-01-05")
     for day in (1, 2, 3, 4):
         store(host, signup(host, f"2026-01-0{day} 10:00", day), signup(host, f"2026-01-0{day}", 10 + day))
@@ -209,7 +209,7 @@ def test_a_roll_up_that_dies_goes_on(host, clock, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
 
-    for module in (crowds, journeys):
+    for module in (unique_users, funnels):
         with monkeypatch.context() as patch:
             patch.setattr(module, "write", die)
             with pytest.raises(KeyboardInterrupt):
@@ -227,30 +227,30 @@ def test_one_at_a_time(host, clock):
     steps = roll_up(host, settings_of(host))
     next(steps)
     with pytest.raises(Busy):
-        rolled(host)
+        run_roll_up(host)
     assert list(steps) == [1]
-    assert rolled(host) == []
+    assert run_roll_up(host) == []
 
 
-def test_who_has_died_is_replaced_and_does_not_come_back(host, clock):
+def test_an_expired_lease_is_taken_over_and_the_former_owner_cannot_write(host, clock):
     clock.now = at("2026-01-05")
     store(host, *(signup(host, f"2026-01-0{day}", day) for day in (1, 2, 3)))
     stalled = roll_up(host, settings_of(host))
     next(stalled)
     clock.forward(seconds=LEASE + 1)
-    assert rolled(host) == [1, 1]
-    before = figures_of(host)
+    assert run_roll_up(host) == [1, 1]
+    before = aggregates(host)
     with pytest.raises(Busy):
         list(stalled)
-    assert figures_of(host) == before
-    assert rolled(host) == []
+    assert aggregates(host) == before
+    assert run_roll_up(host) == []
 
 
 def test_every_column_of_an_event_is_in_its_count(host, clock):
     clock.now = at("2026-01-02")
     labels = {"flow": "login", "outcome": "rate_limited", "provider": "corp"}
     store(host, row(host, "2026-01-01 10:00", "flow_refused", **labels))
-    rolled(host)
+    run_roll_up(host)
     for each in stored(host, count_table):
         assert {name: each._mapping[name] for name in DIMENSIONS} == {
             "event": "flow_refused",

@@ -1,4 +1,4 @@
-"""Pseudonyms: who did something, under a name that changes with the month."""
+"""Pseudonyms of users. A user has another pseudonym in each month."""
 
 from __future__ import annotations
 
@@ -12,21 +12,24 @@ KeyedHash = Callable[[str], str]
 
 
 def pseudonym(keyed_hash: KeyedHash, month: int, user_id: UUID) -> int:
-    """64 bits of a hash under the secret key, another for each month: a number for a column.
+    """Return a signed 64-bit number derived from the secret key, the user and the month.
 
-    Of a million people two share a number with a chance of 3 in 10 to the 8th.
+    Among a million users, two share a number with a probability of 3e-8.
     """
     return _of_month(_key(keyed_hash, user_id), month)
 
 
-def pseudonyms(keyed_hash: KeyedHash, month: int, user_id: UUID) -> tuple[int, int]:
-    """That of the month, and that of the month before: it lets a week or a signup reach across the first."""
+def pseudonym_pair(keyed_hash: KeyedHash, month: int, user_id: UUID) -> tuple[int, int]:
+    """Return the pseudonyms of ``month`` and of the month before.
+
+    The second one connects an event with a week or a signup that began in the month before.
+    """
     key = _key(keyed_hash, user_id)
     return _of_month(key, month), _of_month(key, month_before(month))
 
 
 def _key(keyed_hash: KeyedHash, user_id: UUID) -> bytes:
-    """A key for each user, which is stored nowhere: who has no secret key cannot make it."""
+    """Return the user's key. It is not stored, and cannot be computed without the secret key."""
     return bytes.fromhex(keyed_hash(f"analytics {user_id}"))
 
 

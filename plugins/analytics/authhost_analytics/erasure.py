@@ -1,0 +1,71 @@
+"""Erasure of a user's data. The aggregated tables contain no data about a single user."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from uuid import UUID
+
+from authhost_hookspecs import Host
+from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
+
+from authhost_analytics.funnels import duration_limit
+from authhost_analytics.periods import HOURS_A_DAY, day_of, month_before, month_of
+from authhost_analytics.pseudonyms import pseudonym
+from authhost_analytics.rollup import interrupt_roll_up
+from authhost_analytics.tables import event_table, journey_table
+
+
+def erase_user(host: Host, user_id: UUID) -> int:
+    """Remove a user's pseudonyms and exact times from the stored rows; return the number of changed events.
+
+    The events stay and are still counted, but refer to no user. Of a signup remain the
+    steps that were taken, and the upper limit of the time to confirm.
+    """
+    with host.reader.connect() as connection:
+        theirs = {month: pseudonym(host.keyed_hash, month, user_id) for month in _months(host, connection)}
+    table, journey = event_table.c, journey_table.c
+    lasted = duration_limit(journey.confirmed - journey.began)
+    of_user = or_(table.person.in_(theirs.values()), table.person_before.in_(theirs.values()))
+    # Ids increase with time, so an erased event gets a random id below all others.
+    no_user = dict.fromkeys(("person", "person_before", "cohort"))
+    erased = (
+        update(event_table)
+        .where(table.id == bindparam("of_id"))
+        .values(id=bindparam("random_id"), second=0, **no_user)
+    )
+    with host.reader.connect() as connection:
+        found = [
+            {"of_id": each, "random_id": -1 - secrets.randbits(62)}
+            for each in connection.execute(select(table.id).where(of_user)).scalars()
+        ]
+    # A roll-up that has already read the user's events must not write them now.
+    with host.engine.begin() as connection:
+        interrupt_roll_up(connection)
+        if found:
+            connection.execute(erased, found)
+        for month, person in theirs.items():
+            of_signup = update(journey_table).where(journey.month == month, journey.person == person)
+            # The order matters: on MariaDB an expression sees the values that were set before it.
+            connection.execute(
+                of_signup.ordered_values(
+                    (journey.sent, journey.sent - journey.sent),
+                    (journey.confirmed, case((journey.confirmed.is_(None), null()), else_=lasted)),
+                    (journey.logged_in, journey.logged_in - journey.logged_in),
+                    (journey.began, 0),
+                    (journey.person, secrets.randbits(63)),
+                )
+            )
+    return len(found)
+
+
+def _months(host: Host, connection: Connection) -> Iterator[int]:
+    """Yield the months whose pseudonyms can occur in stored rows, newest first."""
+    month = month_of(day_of(host.now))
+    first_hour = connection.execute(select(func.min(event_table.c.hour))).scalar()
+    first_month = connection.execute(select(func.min(journey_table.c.month))).scalar()
+    oldest = month if first_hour is None else month_of(first_hour // HOURS_A_DAY)
+    oldest = min(oldest, month if first_month is None else first_month)
+    while month >= oldest:
+        yield month
+        month = month_before(month)

@@ -1,0 +1,42 @@
+"""The former names of modules and attributes, which warn."""
+
+from __future__ import annotations
+
+from importlib import import_module, reload
+
+import pytest
+
+from authhost._moved import MOVED
+
+
+@pytest.mark.parametrize("former", sorted(MOVED))
+def test_a_former_name_gives_the_module_and_warns(former: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(import_module("sys").modules, former, raising=False)
+    with pytest.warns(DeprecationWarning, match=MOVED[former]):
+        module = import_module(former)
+    assert module is import_module(MOVED[former])
+    assert module.__spec__ is not None
+    assert module.__spec__.name == module.__name__ == MOVED[former]
+
+
+def test_a_module_that_never_was_is_missing() -> None:
+    with pytest.raises(ModuleNotFoundError):
+        import_module("authhost.never_was")
+
+
+def test_the_finder_is_there_once() -> None:
+    import sys
+
+    import authhost
+
+    before = len(sys.meta_path)
+    reload(authhost)
+    assert len(sys.meta_path) == before
+
+
+def test_parts_of_a_host_warn_at_their_former_place(make_host) -> None:
+    host = make_host()
+    with pytest.warns(DeprecationWarning, match="host.services.passwords"):
+        assert host.passwords is host.services.passwords
+    with pytest.raises(AttributeError):
+        _ = host.never_was
