@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
@@ -145,13 +142,3 @@ def test_edges_check_has_a_value_for_each_argument(make_host, run):
 def test_former_name_of_set_user_warns(openid_provider):
     with pytest.warns(DeprecationWarning, match="person is now set_user"):
         openid_provider.person("bob", email="bob@example.org")
-
-
-def test_former_pytest_plugin_has_the_same_fixtures():
-    from authhost.testing import pytest_plugin
-
-    sys.modules.pop("authhost.testing.plugin", None)
-    with pytest.warns(DeprecationWarning, match=r"is now authhost\.testing\.pytest_plugin"):
-        former = importlib.import_module("authhost.testing.plugin")
-    assert former.run_flow is pytest_plugin.run_flow
-    assert former.pytest_addoption is pytest_plugin.pytest_addoption
