@@ -14,6 +14,8 @@ MOVED = {
     "authhost.check": "authhost.cli.checks",
     "authhost.declared": "authhost.pluginhost.declarations",
     "authhost.providers.check": "authhost.cli.provider_check",
+    "authhost.testing.plugin": "authhost.testing.pytest_plugin",
+    "authhost.testing.stage": "authhost.testing.host",
     **{
         f"authhost.{name}": f"authhost.pluginhost.{name}"
         for name in ("discovery", "dispatch", "guard", "implementations", "reference", "trace")

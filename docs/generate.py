@@ -17,7 +17,7 @@ from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.security import ratelimits
-from authhost.testing import order
+from authhost.testing import hook_order as recorded
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/generate.py. Change the docstrings instead. -->\n"
@@ -32,7 +32,7 @@ def paragraphs(documentation: str | None) -> str:
 
 def hook_order() -> str:
     """What each flow calls, as JSON: `authhost.pluginhost.reference` reads it."""
-    return "[\n" + ",\n".join(map(json.dumps, order.hook_order())) + "\n]\n"
+    return "[\n" + ",\n".join(map(json.dumps, recorded.hook_order())) + "\n]\n"
 
 
 def hook_table(hooks: list[reference.HookReference]) -> list[str]:
@@ -294,7 +294,9 @@ PLUGINS = ("analytics", "audit", "email")
 
 def sequence_pages() -> str:
     """A diagram for each flow, traced while it ran."""
-    from authhost.testing.sequences import LEAVING, diagram, sequences
+    from authhost.testing.hook_order import traced_flows
+    from authhost.testing.scenario import REDIRECT
+    from authhost.testing.sequence_diagrams import sequence_diagram
 
     parts = [
         NOTE.replace("Change the docstrings instead", "It is traced while every flow runs"),
@@ -305,9 +307,11 @@ def sequence_pages() -> str:
         "times, and `AUTHHOST_TRACE=1` in an application of your own.",
         "",
     ]
-    for each in sequences(PLUGINS):
-        if not each.step.title.endswith(LEAVING) or each.step.title.startswith("Sign up by a provider: "):
-            parts += [f"## {each.step.title}", "", "```mermaid", diagram(each, PLUGINS), "```", ""]
+    for each in traced_flows(PLUGINS):
+        title = each.step.title
+        # Of the redirects to the provider, which are all alike, only the first is drawn.
+        if not title.endswith(REDIRECT) or title == f"Sign up through a provider{REDIRECT}":
+            parts += [f"## {title}", "", "```mermaid", sequence_diagram(each, PLUGINS), "```", ""]
     return "\n".join(parts)
 
 

@@ -12,7 +12,7 @@ from authhost_hookspecs import hookimpl
 
 from authhost import AuthHost
 from authhost.testing import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, Mailbox, RecordedHooks, open_host
-from authhost.testing.database import emptied
+from authhost.testing.database import empty_database
 
 __all__ = ["OTHER_PASSWORD", "PASSWORD"]
 
@@ -98,7 +98,7 @@ def database_url(tmp_path: Any) -> str:
     """SQLite, or the server that AUTHHOST_TEST_DATABASE_URL names (its database is emptied)."""
     url = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
     if url:
-        return emptied(url)
+        return empty_database(url)
     return f"sqlite:///{tmp_path / 'test.sqlite3'}"
 
 

@@ -1,4 +1,4 @@
-"""The examples of the pages that are whole files, run as a reader would run them."""
+"""The documentation's examples that are whole files, run like a reader runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GIVEN = {"email": "ann@example.org", "password": PASSWORD}
 
 
 def write_examples(page: str, folder: Path) -> None:
-    """Write each example that has a file's name to that file."""
+    """Write each example that has a file name to that file."""
     text = (DOCS / page).read_text(encoding="utf-8")
     for name, body in re.findall(r'```\w+ title="([\w.]+)"\n(.*?)```', text, re.DOTALL):
         (folder / name).write_text(body, encoding="utf-8")
@@ -27,7 +27,7 @@ def write_examples(page: str, folder: Path) -> None:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A reader's folder, with the settings and an empty database."""
+    """A folder with the examples, the settings and an empty database."""
     write_examples("how-to/web-frameworks.md", tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -1,4 +1,4 @@
-"""The examples of the hook reference, as one would write them: in a package with a table of its own."""
+"""The examples of the hook reference run as plugins, in a package with its own table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.implementations import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
-from authhost.testing.life import SETTINGS, Life
+from authhost.testing.scenario import SETTINGS, Scenario
 
 PACKAGE = "authhost_doorbell"
 REVISION = f"""
@@ -35,7 +35,7 @@ def upgrade() -> None:
 
 @dataclass
 class Examples:
-    """The names of each example, and the objects of its classes that implement the hook."""
+    """The namespaces of the examples, and plugins made from their classes."""
 
     names: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -54,7 +54,7 @@ def examples(tmp_path_factory):
     for folder in (migrations, migrations.parent):
         (folder / "__init__.py").touch()
     (migrations / "0001_events.py").write_text(REVISION)
-    # Each is a module, since a dataclass wants to know its own.
+    # Each example is a module, since a dataclass looks up its own module.
     for hook in SPEC_ARGUMENTS:
         module = "tables" if hook == "register_tables" else hook
         (home / PACKAGE / f"{module}.py").write_text(reference(hook).example)
@@ -70,7 +70,7 @@ def examples(tmp_path_factory):
 
 
 @pytest.mark.parametrize("hook", SPEC_ARGUMENTS)
-def test_an_example_is_accepted(examples, hook):
+def test_example_is_accepted(examples, hook):
     settings = Settings(secret_key="k" * 48, strict=True)
     (record,) = PluginRegistry(settings, {"doorbell": examples.plugin(hook)}, discover=False).records
     assert hook in record.hooks
@@ -78,25 +78,25 @@ def test_an_example_is_accepted(examples, hook):
 
 @pytest.fixture
 def host(examples, database_url):
-    """One with all examples, each as a plugin, and the provider that it knows."""
+    """A host with all examples as plugins, its mailbox and its provider."""
     pytest.importorskip("oidc_provider_mock")
     plugins = {hook: examples.plugin(hook) for hook in SPEC_ARGUMENTS}
     with LocalProvider() as provider:
         given = {"providers": provider.settings, **SETTINGS}
-        # The tables' plugin is the one whose tables begin with its name.
+        # The names of a plugin's tables begin with the plugin's name.
         plugins["doorbell"] = plugins.pop("register_tables")
         plugins["mailbox"] = mailbox = Mailbox()
         with open_host(database_url, plugins, clock=lambda: datetime.now(UTC), **given) as host:
             yield host, mailbox, provider
 
 
-def test_all_examples_live_through_every_flow(examples, host, caplog):
+def test_all_examples_run_in_every_flow(examples, host, caplog):
     host, mailbox, provider = host
-    life = Life(host, mailbox, provider)
-    life.live()
+    scenario = Scenario(host, mailbox, provider)
+    scenario.run()
     host.close()
-    assert life.ended_by is None
-    assert not any(step.decided for step in life.steps)
+    assert scenario.stopped_after is None
+    assert not any(step.ended_by_plugin for step in scenario.steps)
     assert "failed" not in caplog.text
     assert "not stored" not in caplog.text
     stats = host.plugin_stats()
@@ -111,7 +111,7 @@ def test_all_examples_live_through_every_flow(examples, host, caplog):
     assert what >= {"login", "signup", "password", "is", "has", "connected", "trial", "went", "wrong"}
 
 
-def test_those_who_refuse_do(examples, host):
+def test_vetoes_refuse(examples, host):
     from authhost_hookspecs import Refused
 
     with pytest.raises(Refused):
@@ -126,7 +126,7 @@ def test_those_who_refuse_do(examples, host):
             examples.plugin("before_login").before_login(request, suspended)
 
 
-def test_what_is_registered_serves(examples, host):
+def test_registrations_take_effect(examples, host):
     host, _, _ = host
     assert host.registry.providers()["intranet"].issuer == "https://login.example.org"
     counted = CliRunner().invoke(host.registry.commands()["events"], obj=lambda: host)

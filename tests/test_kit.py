@@ -1,4 +1,4 @@
-"""The kit, as the author of a plugin uses it."""
+"""The testing kit as plugin authors use it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authhost_hookspecs import Request, User, hookimpl
 from authhost.errors import InvalidCredentials, InvalidState
 from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
 from authhost.testing import OTHER_PASSWORD, PASSWORD
-from authhost.testing.conformance.behaviour import _bare
+from authhost.testing.conformance.checks.edges import minimal_arguments
 
 
 class Doorbell:
@@ -30,7 +30,7 @@ def authhost_plugins(doorbell):
     return {"doorbell": doorbell}
 
 
-def test_a_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell):
+def test_browser_keeps_its_session(run_flow, recorded_hooks, mailbox, doorbell):
     run_flow("signup", email="ann@example.org", password=PASSWORD)
     run_flow("confirm_email", key=mailbox.key())
     run_flow("change_password", current_password=PASSWORD, new_password=OTHER_PASSWORD)
@@ -66,7 +66,7 @@ def test_two_tabs_finish_social_in_any_order(run_flow, order):
     assert run_flow.cookies == {}
 
 
-def test_a_tab_comes_back_once(run_flow):
+def test_tab_can_return_from_the_provider_only_once(run_flow):
     tab, other = run_flow.start_social(), run_flow.start_social()
     run_flow.finish_social(tab, sub="bob", email="bob@example.org", email_verified=True)
     with pytest.raises(InvalidState):
@@ -74,14 +74,14 @@ def test_a_tab_comes_back_once(run_flow):
     assert run_flow.finish_social(other).login
 
 
-def test_a_tab_of_another_browser(run_flow):
+def test_tab_of_another_browser_is_refused(run_flow):
     tab = run_flow.start_social()
     run_flow.forget()
     with pytest.raises(InvalidState):
         run_flow.finish_social(tab)
 
 
-def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):
+def test_login_through_a_provider(run_flow, recorded_hooks):
     first = run_flow.social(sub="bob", email="bob@example.org", email_verified=True)
     assert first.login is not None
     assert first.login.authenticated
@@ -90,15 +90,15 @@ def test_a_person_comes_from_a_provider(run_flow, recorded_hooks):
     assert recorded_hooks.names[-3:] == ["social_account_updated", "pre_social_login", "user_logged_in"]
 
 
-def test_a_unit_of_work(auth_request, auth_host, auth_clock):
+def test_unit_of_work_with_the_clock(auth_request, auth_host, auth_clock):
     before = auth_request.now
     auth_clock.forward(minutes=5)
     assert (auth_request.now - before).total_seconds() == 300
     assert auth_host.account.signup(auth_request, email="ann@example.org", password=PASSWORD).authenticated
 
 
-def test_a_mailbox_without_a_key_says_so(mailbox):
-    with pytest.raises(LookupError, match="no message with a key"):
+def test_mailbox_without_a_key_raises(mailbox):
+    with pytest.raises(LookupError, match="no message with a key; run a flow"):
         mailbox.key()
 
 
@@ -107,7 +107,7 @@ class TestRefused:
     def authhost_plugins(self):
         return {"class": Doorbell}
 
-    def test_a_refused_plugin_is_no_silent_pass(self, request):
+    def test_refused_plugin_fails_the_test(self, request):
         with pytest.raises(AssertionError, match="the class Doorbell"):
             request.getfixturevalue("auth_host")
 
@@ -118,22 +118,27 @@ class TestFailing:
         class Failing:
             @hookimpl
             def user_logged_in(self, user: User) -> None:
-                raise RuntimeError("what the author has to see")
+                raise RuntimeError("the cause")
 
         return {"failing": Failing()}
 
-    def test_the_author_sees_what_went_wrong(self, run_flow, capsys):
+    def test_failure_of_a_plugin_is_printed(self, run_flow, capsys):
         run_flow("signup", email="ann@example.org", password=PASSWORD)
         shown = capsys.readouterr().err
         assert "a plugin failed in user_logged_in" in shown
-        assert "RuntimeError: what the author has to see" in shown
+        assert "RuntimeError: the cause" in shown
 
 
-def test_the_edges_have_a_value_for_each_argument(make_host, run):
-    """A new hook whose argument is missing there fails every plugin that implements it."""
+def test_edges_check_has_a_value_for_each_argument(make_host, run):
+    """Without a value for an argument of a new hook, every plugin that implements it would fail."""
     host = make_host()
     user = run(host, "signup", email="eve@example.org", password=PASSWORD).user
     with host.request() as request:
-        given = set(_bare(request, user)) | {"request"}
+        given = set(minimal_arguments(request, user)) | {"request"}
     wanted = {name for hook in GUARDED | VETOES | {"deliver_message"} for name in SPEC_ARGUMENTS[hook]}
     assert wanted - given == set()
+
+
+def test_former_name_of_set_user_warns(openid_provider):
+    with pytest.warns(DeprecationWarning, match="person is now set_user"):
+        openid_provider.person("bob", email="bob@example.org")

@@ -85,7 +85,7 @@ def test_login_logout(make_host, run, recorder):
         assert request.user is None
 
 
-def test_login_as_another_logs_the_first_out(make_host, run, recorder):
+def test_login_as_another_user_logs_out_the_first(make_host, run, recorder):
     host = make_host()
     signed_up(host, run, recorder, BOB)
     token = signed_up(host, run, recorder)
@@ -165,7 +165,7 @@ def test_reset(make_host, run, recorder):
         run(host, "reset_password", key=first, password=PASSWORD)
 
 
-def test_reset_for_an_unknown_address_answers_alike(make_host, run, recorder):
+def test_reset_for_an_unknown_address_has_the_same_result(make_host, run, recorder):
     host = make_host()
     assert run(host, "request_password_reset", email=BOB) is None
     assert recorder.messages[-1].kind == "password_reset_unknown_account"
@@ -184,7 +184,7 @@ def test_unknown_account_and_wrong_password_answer_alike(make_host, run, recorde
     assert [values["user"] is None for _, values in recorder.calls] == [False, True]
 
 
-def test_a_reset_ends_the_session_of_whoever_is_logged_in_here(make_host, run, recorder):
+def test_reset_ends_the_session_of_another_user_in_this_browser(make_host, run, recorder):
     host = make_host()
     signed_up(host, run, recorder)
     bob = signed_up(host, run, recorder, BOB)
@@ -200,12 +200,12 @@ def test_a_reset_logs_in_as_a_login_would(make_host, run, recorder):
     signed_up(host, run, recorder)
     run(host, "request_password_reset", email=ANN)
     result = run(host, "reset_password", key=recorder.key(), password=OTHER_PASSWORD)
-    # The link proves the mailbox, so there is nothing left to wait for.
+    # The link proves that the user owns the address, so the login is complete.
     assert result.authenticated
     assert recorder.names == ["email_confirmed", "password_reset", "user_logged_in"]
 
 
-def test_a_hook_sees_the_user_as_stored(make_host, run, recorder):
+def test_hook_receives_the_stored_user(make_host, run, recorder):
     seen = []
 
     class Looking:

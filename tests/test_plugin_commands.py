@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from authhost.cli.main import LAZY, cli
-from authhost.testing.conformance.packaging import OWN_COMMANDS
+from authhost.testing.conformance.checks.declarations import HOST_COMMANDS
 
 COMMAND = [sys.executable, "-m", "authhost.cli", "plugins"]
 
@@ -63,9 +63,9 @@ def test_a_new_project_is_typed(doorbell):
 def test_a_project_is_not_overwritten_and_a_name_has_to_fit(doorbell, tmp_path):
     project, _ = doorbell
     for name, folder, sentence in (
-        ("doorbell", project.parent, "is there already"),
-        ("Door-bell", tmp_path, "take small letters, digits and _"),
-        ("../evil", tmp_path, "take small letters, digits and _"),
+        ("doorbell", project.parent, "already exists"),
+        ("Door-bell", tmp_path, "use lower-case letters, digits and single _"),
+        ("../evil", tmp_path, "use lower-case letters, digits and single _"),
     ):
         result = CliRunner().invoke(cli, ["plugins", "new", name, "--directory", str(folder)])
         assert result.exit_code == 1
@@ -166,4 +166,4 @@ def test_time():
 
 
 def test_the_suite_knows_the_hosts_own_commands():
-    assert {*LAZY, *cli.commands} == OWN_COMMANDS
+    assert {*LAZY, *cli.commands} == HOST_COMMANDS

@@ -306,7 +306,7 @@ def test_a_change_of_addresses_cancels_the_links_of_all(verified, recorder, flow
 def test_a_token_that_was_replaced_connects_nothing(verified, provider, recorder, monkeypatch):
     """The thief is at the provider while the owner changes the password."""
     owner, thief = verified
-    provider.person("thief")
+    provider.set_user("thief")
     begun = thief("social_begin", provider="corp", process="connect")
     params = provider.visit(begun, "thief")
     client = owner.host.services.providers.client(owner.host.services.providers.app("corp"))

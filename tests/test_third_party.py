@@ -221,13 +221,13 @@ def test_one_that_fails_in_every_hook_changes_nothing(make_host, run, recorder):
     }
     assert set(failing.names) >= {"user_logged_in", "user_logged_out", "account_ready", "flow_refused"}
 
-    from authhost.testing.database import empty
+    from authhost.testing.database import drop_all_tables
 
     if host.engine.dialect.name == "sqlite":
         other = make_host(email_verification="mandatory", database_url=f"{host.settings.database_url}.other")
     else:
         host.close()
-        empty(host.settings.database_url)
+        drop_all_tables(host.settings.database_url)
         other = make_host(email_verification="mandatory")
     assert life(other, run, recorder) == with_failing
 

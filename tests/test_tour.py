@@ -1,4 +1,4 @@
-"""The installed distributions together: the tour, and the command line."""
+"""The tour and the command line with all distributions installed."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_plugins_list():
     ]
 
 
-def test_contract_needs_pluggy_alone():
+def test_contract_imports_only_pluggy():
     code = (
         "import sys, authhost_hookspecs; "
         "bad = {'sqlalchemy', 'authhost', 'click', 'passlib'} & set(sys.modules); assert not bad, bad"

@@ -10,8 +10,9 @@ from authhost_hookspecs import Refused, StopFlow, hookimpl
 from authhost.errors import Vetoed
 from authhost.pluginhost.trace import TracedHook
 from authhost.testing import PASSWORD, Browser
-from authhost.testing.life import Life
-from authhost.testing.sequences import diagram, sequences
+from authhost.testing.hook_order import traced_flows
+from authhost.testing.scenario import Scenario
+from authhost.testing.sequence_diagrams import sequence_diagram
 
 
 class Failing:
@@ -75,11 +76,11 @@ def test_a_stop(make_host, openid_provider):
 
 
 def test_no_secret_and_no_address_of_a_whole_life(auth_host, mailbox, openid_provider, capsys):
-    life = Life(auth_host, mailbox, openid_provider)
-    life.live()
+    scenario = Scenario(auth_host, mailbox, openid_provider)
+    scenario.run()
     written = capsys.readouterr().err
     assert written.count("\n") > 50
-    assert not [what for secret, what in life.secrets.items() if secret in written]
+    assert not [what for secret, what in scenario.secrets.items() if secret in written]
     assert "ann@" not in written
 
 
@@ -91,8 +92,8 @@ def authhost_settings():
 def test_a_diagram():
     plugins = ("audit", "email", "analytics")
     pytest.importorskip("authhost_audit")
-    found = {each.step.title: each for each in sequences(plugins)}
-    assert diagram(found["Log in with a wrong password"], plugins).splitlines()[-4:] == [
+    found = {each.step.title: each for each in traced_flows(plugins)}
+    assert sequence_diagram(found["Log in with a wrong password"], plugins).splitlines()[-4:] == [
         "    host->>analytics: flow_refused(flow, error, user)",
         "    host->>audit: flow_refused(flow, error, user)",
         "    Note over host: commit",

@@ -1,4 +1,4 @@
-"""``authhost hooks``: the reference of the hooks, and who implements them here."""
+"""``authhost hooks``: the reference of the hooks, and the installed plugins that implement them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_obj
 def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
-    """List the hooks, or explain one.
+    """List all hooks, or describe one.
 
     Examples:
 
@@ -34,17 +34,17 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
     from authhost.pluginhost.reference import places, reference, references
 
     if name is not None and name not in SPEC_ARGUMENTS:
-        raise click.ClickException(f"there is no hook {name!r}; see `authhost hooks`")
+        raise click.ClickException(f"there is no hook {name!r}; `authhost hooks` lists all hooks")
     loaded = list(operator.registry().loaded())
     plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in SPEC_ARGUMENTS}
     if name is None:
         rows = [_row(each, plugins[each.name]) for each in references()]
-        emit(rows, as_json=True, empty="") if as_json else _list(rows)
+        emit(rows, as_json=True, empty="") if as_json else _print_list(rows)
     elif as_json:
         flows = [place._asdict() for place in places(name)]
         click.echo(json.dumps({**asdict(reference(name)), "flows": flows, "plugins": plugins[name]}))
     else:
-        _show(reference(name), plugins[name])
+        _print_hook(reference(name), plugins[name])
 
 
 def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
@@ -59,7 +59,7 @@ def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
     }
 
 
-def _list(rows: list[dict[str, Any]]) -> None:
+def _print_list(rows: list[dict[str, Any]]) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
@@ -72,7 +72,7 @@ def _list(rows: list[dict[str, Any]]) -> None:
             console.print(Padding(line, (0, 0, 0, 4)))
 
 
-def _show(each: HookReference, plugins: list[str]) -> None:
+def _print_hook(each: HookReference, plugins: list[str]) -> None:
     from rich import box
     from rich.console import Console, Group, RenderableType
     from rich.markdown import Markdown
@@ -91,7 +91,7 @@ def _show(each: HookReference, plugins: list[str]) -> None:
         each.about,
         each.stored and f"**Stored:** {each.stored}",
         f"**If it raises:** {each.failure}",
-        f"**Implemented by:** {', '.join(plugins) or 'no plugin that is installed here'}",
+        f"**Implemented by:** {', '.join(plugins) or 'no installed plugin'}",
     ]
     parts: list[RenderableType] = [
         code(each.signature),

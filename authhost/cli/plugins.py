@@ -151,11 +151,11 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
 def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
     import tempfile
 
-    from authhost.testing.conformance.trial import quiet
-    from authhost.testing.life import SETTINGS, Life
+    from authhost.testing.conformance.output import silenced
+    from authhost.testing.host import Clock, open_host
+    from authhost.testing.mailbox import MAILBOX, Mailbox
     from authhost.testing.openid import LocalProvider
-    from authhost.testing.recording import MAILBOX, Mailbox
-    from authhost.testing.stage import Clock, open_host
+    from authhost.testing.scenario import SETTINGS, Scenario
 
     if chosen["plugins"] is not None:
         chosen["plugins"] = (*chosen["plugins"], MAILBOX)
@@ -168,10 +168,10 @@ def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str]
             mailbox, url = Mailbox(), f"sqlite:///{Path(folder) / f'{number}.sqlite3'}"
             settings = {**SETTINGS, **chosen, "providers": provider.settings}
             with (
-                quiet(),
+                silenced(),
                 open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host,
             ):
-                Life(host, mailbox, provider).live()
+                Scenario(host, mailbox, provider).run()
                 stats = host.plugin_stats()
             yield {
                 key: [each.calls, each.failures, each.nanoseconds]
@@ -199,7 +199,7 @@ def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
     """
     import faulthandler
 
-    from authhost.testing.conformance import NoSuchPlugin, check, subject_of
+    from authhost.testing.conformance import NoSuchPlugin, check, find_plugin
 
     settings = {}
     for each in given:
@@ -209,11 +209,11 @@ def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
         settings[key] = value
     try:
         with redirect_stdout(sys.stderr):  # a plugin may print when it is imported
-            subject = subject_of(name, settings)
+            plugin = find_plugin(name, settings)
     except NoSuchPlugin as error:
         raise click.ClickException(str(error)) from None
     faulthandler.enable()  # a plugin may crash the interpreter itself, by a thread for example
-    report = check(subject, told=(lambda verdict: None) if as_json else _tell)
+    report = check(plugin, on_verdict=(lambda verdict: None) if as_json else _tell)
     if as_json:
         click.echo(json.dumps(report.as_document(), indent=2))
     else:
@@ -263,10 +263,10 @@ def plugins_new(name: str, directory: Path) -> None:
 
     Example: authhost plugins new doorbell
     """
-    from authhost.cli.scaffold import InvalidName, write
+    from authhost.cli.scaffold import InvalidName, write_project
 
     try:
-        project = write(name, directory)
+        project = write_project(name, directory)
     except (InvalidName, FileExistsError) as error:
         raise click.ClickException(str(error)) from None
     except OSError as error:

@@ -131,7 +131,7 @@ def kind_of(name: str) -> tuple[str, str]:
 
 @cache
 def called_flows() -> tuple[CalledFlow, ...]:
-    """Every flow of `authhost.testing.life`, and the hooks that it calls under the settings there."""
+    """Every flow of `authhost.testing.scenario`, and the hooks that it calls with the settings there."""
     text = files("authhost.pluginhost").joinpath("hook_order.json").read_text(encoding="utf-8")
     return tuple(CalledFlow(each["title"], each["flow"], tuple(each["hooks"])) for each in json.loads(text))
 

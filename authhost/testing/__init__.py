@@ -1,12 +1,13 @@
-"""The kit for authors of plugins: a host, a browser, a mailbox, a provider, and the conformance suite.
+"""The testing kit for plugin authors: hosts, a browser, a mailbox, an OpenID provider, the conformance suite.
 
-``pytest`` finds its fixtures by itself (`authhost.testing.plugin`).
+pytest finds the kit's fixtures by itself (`authhost.testing.pytest_plugin`).
 """
 
 from authhost.testing.browser import Browser
+from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, open_host
+from authhost.testing.mailbox import Mailbox
 from authhost.testing.openid import LocalProvider
-from authhost.testing.recording import Mailbox, RecordedHook, RecordedHooks
-from authhost.testing.stage import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, open_host
+from authhost.testing.recorder import RecordedHook, RecordedHooks
 
 __all__ = [
     "CHEAP_HASH",

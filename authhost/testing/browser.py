@@ -1,4 +1,4 @@
-"""Flows as a browser runs them: one unit of work each, with a cookie in between."""
+"""Run flows like a browser does: one unit of work for each flow, with cookies in between."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult
 from authhost.request import Request
 from authhost.socialaccount import cookie_name
-from authhost.testing.openid import NAME, LocalProvider
+from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
 
@@ -16,19 +16,21 @@ SOCIAL = "social_"
 class Browser:
     """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
 
-    A flow of social login has ``social_`` before its name. Refusals are raised
-    as the flow raises them. ``browser.start_social()`` and ``browser.finish_social(…)`` are
-    the two halves of ``browser.social(…)``: several tabs may be at the provider
-    at once, each with a cookie of its own.
+    The prefix ``social_`` selects a flow of social login. A flow's errors are
+    raised unchanged. ``browser.start_social()`` and ``browser.finish_social(…)``
+    are the two halves of ``browser.social(…)``, so that a test can have several
+    tabs at the provider, each with its own cookie.
     """
 
     def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
         self.host, self.provider = host, provider
         self.token: str | None = None
+        """The session token."""
         self.pending: str | None = None
-        """The token of a login that waits in this browser."""
+        """The token of a login that has not been completed in this browser."""
         self.device_token: str | None = None
         self.cookies: dict[str, str] = {}
+        """The state token of each social login that has started, by the name of its cookie."""
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
@@ -50,44 +52,49 @@ class Browser:
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
         with self.request() as request:
             result = getattr(group, flow)(request, **values)
-            left, self.pending = request.session_token is None, request.pending_token
+            logged_out, self.pending = request.session_token is None, request.pending_token
             self.device_token = request.device_token
-        self._keep(result, left=left)
+        self._store_cookies(result, logged_out=logged_out)
         return result
 
     def social(
         self, process: str = "login", *, sub: str = "bob", agree: bool = True, **claims: Any
     ) -> SocialResult:
-        """Go to the local provider as ``sub``, who has ``claims`` there, and come back."""
+        """Log in through the local provider as its user ``sub``, who has ``claims`` there.
+
+        ``agree=False`` cancels at the provider.
+        """
         redirect = self.start_social(process)
         return self.finish_social(redirect, sub=sub, agree=agree, **claims)
 
     def start_social(self, process: str = "login", **values: Any) -> SocialRedirect:
-        """Go to the local provider in a tab of its own; ``values`` are those of ``socialaccount.begin``."""
-        assert self.provider is not None, "this browser knows no provider"
+        """Start a social login in a new tab. ``values`` are arguments of ``socialaccount.begin``."""
+        assert self.provider is not None, "social login needs a provider: Browser(host, LocalProvider())"
         self.provider.start()
-        redirect: SocialRedirect = self("social_begin", provider=NAME, process=process, **values)
+        redirect: SocialRedirect = self("social_begin", provider=PROVIDER_ID, process=process, **values)
         return redirect
 
     def finish_social(
         self, redirect: SocialRedirect, *, sub: str = "bob", agree: bool = True, **claims: Any
     ) -> SocialResult:
-        """Log in at the local provider as ``sub``, who has ``claims`` there, and come back in that tab."""
-        assert self.provider is not None, "this browser knows no provider"
-        self.provider.person(sub, **claims)
+        """Log in at the local provider as ``sub``, who has ``claims`` there, and return to the host."""
+        assert self.provider is not None, "social login needs a provider: Browser(host, LocalProvider())"
+        self.provider.set_user(sub, **claims)
         params = self.provider.visit(redirect, sub, agree=agree)
         state_token = self.cookies.pop(cookie_name(params), None)
-        result: SocialResult = self("social_complete", provider=NAME, params=params, state_token=state_token)
+        result: SocialResult = self(
+            "social_complete", provider=PROVIDER_ID, params=params, state_token=state_token
+        )
         return result
 
     def forget(self) -> None:
-        """Be another browser, without the cookies."""
+        """Delete all cookies, as if this were another browser."""
         self.token = self.pending = self.device_token = None
         self.cookies.clear()
 
-    def _keep(self, result: Any, *, left: bool) -> None:
+    def _store_cookies(self, result: Any, *, logged_out: bool) -> None:
         if isinstance(result, SocialRedirect):
             self.cookies[result.cookie_name] = result.state_token
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
-        self.token = token or (None if left else self.token)
+        self.token = token or (None if logged_out else self.token)

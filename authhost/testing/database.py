@@ -1,4 +1,4 @@
-"""A server's database for tests: emptied before each."""
+"""The database of a server for tests. It is emptied before each test."""
 
 from __future__ import annotations
 
@@ -7,38 +7,38 @@ import os
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-WORKER = "PYTEST_XDIST_WORKER"
+WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 
 
-def emptied(url: str) -> str:
-    """Empty the database that ``url`` names, and return its URL.
+def empty_database(url: str) -> str:
+    """Drop all tables of the database at ``url``, and return the URL to use.
 
-    Each worker of pytest-xdist has one of its own, with its name behind that
-    one's; it is made where it is missing.
+    Each worker of pytest-xdist has its own database: the name ends with that
+    of the worker, and the database is created if it does not exist.
     """
-    worker = os.environ.get(WORKER)
+    worker = os.environ.get(WORKER_VARIABLE)
     if worker is not None:
         own = make_url(url).set(database=f"{make_url(url).database}_{worker}")
-        _make(url, str(own.database))
+        _create_database(url, str(own.database))
         url = own.render_as_string(hide_password=False)
-    empty(url)
+    drop_all_tables(url)
     return url
 
 
-def _make(url: str, name: str) -> None:
+def _create_database(url: str, name: str) -> None:
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     quoted = engine.dialect.identifier_preparer.quote_identifier(name)
-    there = "SELECT 1 FROM pg_database WHERE datname = :name"
+    exists = "SELECT 1 FROM pg_database WHERE datname = :name"
     if engine.dialect.name != "postgresql":
-        there = "SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"
+        exists = "SELECT 1 FROM information_schema.schemata WHERE schema_name = :name"
     with engine.connect() as connection:
-        if connection.execute(text(there), {"name": name}).first() is None:
+        if connection.execute(text(exists), {"name": name}).first() is None:
             connection.execute(text(f"CREATE DATABASE {quoted}"))
     engine.dispose()
 
 
-def empty(url: str) -> None:
-    """Drop all tables of a server's database."""
+def drop_all_tables(url: str) -> None:
+    """Drop all tables of a database on PostgreSQL or MariaDB."""
     engine = create_engine(url)
     quote = engine.dialect.identifier_preparer.quote_identifier
     with engine.begin() as connection:

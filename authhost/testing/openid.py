@@ -1,4 +1,4 @@
-"""A real OpenID provider on loopback, seen by the person in front of it."""
+"""A real OpenID provider on loopback, and its users."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ import requests
 from authhost.errors import ConfigurationError
 from authhost.records import SocialRedirect
 
-NAME, TIMEOUT = "corp", 10
-"""The provider's id in the settings; seconds."""
+PROVIDER_ID = "corp"
+"""The provider's id in the settings."""
+TIMEOUT = 10
+"""Seconds for one HTTP request."""
 
 
 class LocalProvider:
-    """The package oidc-provider-mock, in a thread. It starts when somebody first goes there."""
+    """The package oidc-provider-mock, in a thread. It starts when it is first used."""
 
     def __init__(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
@@ -30,9 +32,9 @@ class LocalProvider:
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """What an operator sets under ``providers``."""
+        """The setting ``providers`` of a host that uses this provider."""
         return {
-            NAME: {
+            PROVIDER_ID: {
                 "provider": "openid_connect",
                 "server": self.url,
                 "client_id": "client-of-the-kit",
@@ -42,11 +44,11 @@ class LocalProvider:
         }
 
     def start(self) -> Self:
-        """Run it; raises `ConfigurationError` where the package is not installed."""
+        """Start the server, if it is not running. Raises `ConfigurationError` if the package is missing."""
         if self._started:
             return self
         try:
-            with warnings.catch_warnings(record=True):  # of its own libraries' old ways
+            with warnings.catch_warnings(record=True):  # its libraries use deprecated interfaces
                 from oidc_provider_mock import run_server_in_thread
         except ImportError as error:
             raise ConfigurationError(
@@ -59,7 +61,7 @@ class LocalProvider:
         return self
 
     def stop(self) -> None:
-        """Stop it. May be called twice."""
+        """Stop the server. May be called twice."""
         self._running.close()
         self._started = False
 
@@ -69,16 +71,24 @@ class LocalProvider:
     def __exit__(self, *error: object) -> None:
         self.stop()
 
-    def person(self, sub: str, **claims: Any) -> None:
-        """Let the provider know somebody."""
+    def set_user(self, sub: str, **claims: Any) -> None:
+        """Create the user ``sub`` at the provider, or replace their claims."""
         self.start()
         requests.put(f"{self.url}/users/{sub}", json=claims, timeout=TIMEOUT).raise_for_status()
 
+    def person(self, sub: str, **claims: Any) -> None:
+        """The former name of `set_user`, until the next minor version."""
+        warnings.warn("LocalProvider.person is now set_user; call set_user", DeprecationWarning, stacklevel=2)
+        self.set_user(sub, **claims)
+
     def visit(self, redirect: SocialRedirect, sub: str, *, agree: bool = True) -> dict[str, str]:
-        """Log in there as ``sub`` and agree, or do not; return what the browser brings back."""
+        """Log in at the provider as ``sub``, and agree or cancel.
+
+        Returns the parameters with which the provider redirects the browser back to the host.
+        """
         self.start()
         form = {"sub": sub} if agree else {"action": "deny"}
         answer = requests.post(redirect.url, data=form, allow_redirects=False, timeout=TIMEOUT)
-        back = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
-        # The provider's denial lacks the state, which RFC 6749 (4.1.2.1) wants back.
-        return back if agree else {**dict(parse_qsl(urlsplit(redirect.url).query)), **back}
+        params = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
+        # The provider's error response lacks the state, which RFC 6749 (4.1.2.1) requires.
+        return params if agree else {**dict(parse_qsl(urlsplit(redirect.url).query)), **params}

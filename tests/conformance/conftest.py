@@ -1,14 +1,17 @@
-"""Trials of plugins, planted or installed."""
+"""Contexts for checks of plugins that are objects, or installed distributions."""
 
 from __future__ import annotations
 
+import inspect
 import sys
+from pathlib import Path
 
 import pytest
 
 from authhost.testing import LocalProvider
-from authhost.testing.conformance import Subject
-from authhost.testing.conformance.trial import Trial
+from authhost.testing.conformance import CheckedPlugin
+from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.runner import run_check
 
 
 @pytest.fixture(scope="module")
@@ -18,24 +21,48 @@ def provider():
 
 
 @pytest.fixture(scope="module")
-def without(provider, tmp_path_factory):
-    """A life without any plugin is the same for all."""
-    return Trial(Subject("faulty", None), tmp_path_factory.mktemp("without"), provider).without
+def without_plugin(provider, tmp_path_factory):
+    """The scenario without a plugin, which is the same for all plugins."""
+    folder = tmp_path_factory.mktemp("without")
+    return CheckContext(CheckedPlugin("faulty", None), folder, provider).without_plugin
 
 
 @pytest.fixture
-def trial(provider, without, tmp_path):
-    def make(plugin):
-        made = Trial(Subject("faulty", plugin), tmp_path, provider)
-        made._without = without
-        return made
+def new_context(provider, without_plugin, tmp_path):
+    """Makes the context of a plugin object, whose name is ``faulty``."""
 
-    return make
+    def new_context(plugin):
+        context = CheckContext(CheckedPlugin("faulty", plugin), tmp_path, provider)
+        context._without_plugin = without_plugin
+        return context
+
+    return new_context
+
+
+@pytest.fixture
+def assert_fault(new_context, capsys):
+    """Asserts that a check reports ``message`` and prints nothing.
+
+    A fault that names a hook must have the plugin's file and line. ``located``
+    asks this also of a fault that names no hook.
+    """
+
+    def assert_fault(plugin, check, message, *, located=False):
+        verdict = run_check(check, new_context(plugin))
+        assert verdict.outcome == "failed", verdict
+        found = [fault for fault in verdict.faults if message in str(fault)]
+        assert found, verdict
+        if located or found[0].hook is not None:
+            file = Path(inspect.getfile(type(plugin))).name
+            assert str(found[0].where).startswith(f"{file}:"), found[0]
+        assert capsys.readouterr() == ("", "")
+
+    return assert_fault
 
 
 @pytest.fixture
 def install(tmp_path, monkeypatch):
-    """Install a module as pip would, with a distribution of its own."""
+    """Installs a module like pip does, with its own distribution."""
 
     def install(source, *requires, name="planted", module="planted_plugin"):
         site = tmp_path / "site"

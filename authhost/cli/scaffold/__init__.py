@@ -1,4 +1,4 @@
-"""The project of a new plugin, from templates."""
+"""Write the project of a new plugin from templates (``authhost plugins new``)."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from string import Template
 from authhost_hookspecs import CONTRACT_VERSION
 
 NAME = re.compile(r"(?!.*(__|_$))[a-z][a-z0-9_]{0,30}")
-"""Without a _ at its end or twice in a row: no distribution can be named so."""
+"""No _ at the end and no two _ in a row, since the name of a distribution does not allow these."""
 SUFFIX = ".template"
 
 
 class InvalidName(ValueError):
-    """The name cannot be that of a module, a table and an environment variable."""
+    """The name cannot be part of the names of a module, a table and an environment variable."""
 
 
-def write(name: str, directory: Path) -> Path:
+def write_project(name: str, directory: Path) -> Path:
     """Write the project ``authhost-NAME`` into ``directory``; return its folder.
 
-    Raises `InvalidName`, and ``FileExistsError`` where the folder is there.
+    Raises `InvalidName`, and ``FileExistsError`` if the folder exists.
     """
     if not NAME.fullmatch(name):
         raise InvalidName(
-            f"{name!r} cannot be the name of a plugin; take small letters, digits and _, such as doorbell"
+            f"{name!r} cannot be the name of a plugin; use lower-case letters, digits and single _, "
+            "such as doorbell"
         )
     project = directory / f"authhost-{name.replace('_', '-')}"
     if project.exists():
-        raise FileExistsError(f"{project} is there already; choose another name or --directory")
+        raise FileExistsError(f"{project} already exists; choose another name or another --directory")
     words = {
         "name": name,
         "distribution": project.name,

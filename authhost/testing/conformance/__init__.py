@@ -1,10 +1,36 @@
-"""The conformance suite: does a plugin keep what the contract asks of it?
+"""The conformance suite checks whether a plugin does what the contract asks.
 
-Faults are what would hurt a site; notes are what its author should know.
+A fault can harm a site. A note is something that the plugin's author should know.
 """
 
-from authhost.testing.conformance.report import Fault, Report, Verdict
-from authhost.testing.conformance.run import CHECKS, check
-from authhost.testing.conformance.subject import NoSuchPlugin, Subject, subject_of
+from typing import Any
 
-__all__ = ["CHECKS", "Fault", "NoSuchPlugin", "Report", "Subject", "Verdict", "check", "subject_of"]
+from authhost.testing.conformance.checked_plugin import CheckedPlugin, NoSuchPlugin, find_plugin
+from authhost.testing.conformance.report import Fault, Report, Verdict
+from authhost.testing.conformance.runner import CHECKS, check
+
+__all__ = [
+    "CHECKS",
+    "CheckedPlugin",
+    "Fault",
+    "NoSuchPlugin",
+    "Report",
+    "Verdict",
+    "check",
+    "find_plugin",
+]
+
+_RENAMED = {"Subject": "CheckedPlugin", "subject_of": "find_plugin"}
+"""Former names, until the next minor version."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return a public name by its former name, with a `DeprecationWarning`."""
+    import warnings
+
+    if name not in _RENAMED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _RENAMED[name]
+    text = f"{__name__}.{name} is now {new}; import {new} from {__name__}"
+    warnings.warn(text, DeprecationWarning, stacklevel=2)
+    return globals()[new]

@@ -1,4 +1,4 @@
-"""What the suite found, for people and for programs."""
+"""The results of the suite, for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,43 +8,45 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is wrong, where, and what to do, in a sentence. A ``note`` fails nothing."""
+    """One fault: what is wrong and what to do, in one sentence. A ``note`` does not fail the check."""
 
     message: str
     hook: str | None = None
     where: str | None = None
-    """File and line, as far as they are known."""
+    """File and line, if they are known."""
     note: bool = False
 
     def __str__(self) -> str:
-        place = f" ({self.where})" if self.where else ""
-        return f"{self.hook + ': ' if self.hook else ''}{self.message}{place}"
+        location = f" ({self.where})" if self.where else ""
+        return f"{self.hook + ': ' if self.hook else ''}{self.message}{location}"
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One check: ``passed``, ``failed`` or ``skipped``."""
+    """The result of one check."""
 
     check: str
     asks: str
-    """What the contract asks for."""
+    """What the contract asks."""
     outcome: str
+    """``passed``, ``failed`` or ``skipped``."""
     faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class HookTime:
-    """How long a hook took, in microseconds."""
+    """How long the calls of one hook took, in microseconds."""
 
     hook: str
     calls: int
     mean: float
     most: float
+    """The slowest call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All checks of one plugin."""
+    """The results of all checks of one plugin."""
 
     plugin: str
     distribution: str | None
@@ -58,5 +60,5 @@ class Report:
         return all(verdict.outcome != "failed" for verdict in self.verdicts)
 
     def as_document(self) -> dict[str, Any]:
-        """The same as values of JSON."""
+        """The report as values that JSON can represent."""
         return {"passed": self.passed, **asdict(self)}

@@ -1,4 +1,4 @@
-"""Lets only people sign up whose address is of a domain on a list."""
+"""Allows signups only with an address of a listed domain."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ MESSAGE = "Signup is not open to this e-mail address."
 
 
 def normalised(domain: str) -> str:
-    """A domain as DNS knows it: ``Bücher.Example.`` is ``xn--bcher-kva.example``.
+    """A domain in its DNS form: ``Bücher.Example.`` becomes ``xn--bcher-kva.example``.
 
-    By the package idna, since the standard library's codec takes ``faß.de`` for
-    ``fass.de``, which is somebody else's. Raises ``ValueError``.
+    Uses the package idna, since the standard library's codec converts
+    ``faß.de`` to ``fass.de``, which is another domain. Raises ``ValueError``.
     """
     return idna.encode(domain.strip().removesuffix("."), uts46=True).decode().lower()
 
 
 @dataclass(frozen=True, eq=False)
 class AllowListSettings:
-    """``domains`` are separated by commas; where there is none, everybody may sign up."""
+    """``domains`` is a list separated by commas. If it is empty, everybody may sign up."""
 
     domains: str = ""
 
     def __post_init__(self) -> None:
-        _ = self.allowed  # so that a wrong domain keeps the host from starting
+        _ = self.allowed  # a wrong domain raises now, so that the host does not start
 
     @cached_property
     def allowed(self) -> frozenset[str]:
-        """The domains in the form in which they are compared."""
+        """The domains in their DNS form."""
         return frozenset(normalised(each) for each in self.domains.split(",") if each.strip())
 
     def admits(self, email: str | None) -> bool:
-        """Whether somebody with this address may sign up. Subdomains are other domains."""
+        """Whether a user with this address may sign up. A subdomain is another domain."""
         if not self.allowed:
             return True
         try:
@@ -47,7 +47,7 @@ class AllowListSettings:
 
 
 class AllowList:
-    """Decides before anything is looked up: the answer is the same for free and for taken addresses."""
+    """Decides before the host looks up the address, so free and taken addresses get the same error."""
 
     @hookimpl
     def before_signup(self, request: Request, email: str | None) -> None:
@@ -55,13 +55,13 @@ class AllowList:
         if not settings.admits(email):
             raise Refused(CODE, MESSAGE)
 
-    # Last, so that another plugin may have connected the person to an account that there is.
+    # Last, so that another plugin can first connect the login to an existing account.
     @hookimpl(trylast=True)
     def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
         if sociallogin.process != "login" or sociallogin.user is not None:
             return
         settings: AllowListSettings = request.plugin_settings(NAME)
-        # Without an address a form asks for one, and `before_signup` judges it.
+        # Without an address, a form asks for one, and `before_signup` checks it.
         named = [each.email for each in sociallogin.email_addresses]
         if named and not any(settings.admits(email) for email in named):
             raise StopFlow(response={"code": CODE, "message": MESSAGE})

@@ -1,4 +1,4 @@
-"""Writes each signal that it is told of into the file that DOORBOOK names, as JSON lines."""
+"""Appends each signal as a JSON line to the file that the environment variable DOORBOOK names."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DoorBook:
             with open(os.environ["DOORBOOK"], "a", encoding="utf-8") as book:
                 book.write(line + "\n")
 
-        # What leaves the process waits for the commit.
+        # Write after the commit, since the flow may still be rolled back.
         request.on_commit(write)
 
     @hookimpl

@@ -1,4 +1,4 @@
-"""Who may sign up."""
+"""Tests of who may sign up."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def authhost_settings():
 
 
 @pytest.mark.parametrize("email", ["ann@example.org", "ann@EXAMPLE.org", "ann@xn--bcher-kva.example"])
-def test_a_domain_on_the_list_is_let_in(run_flow, recorded_hooks, email):
+def test_listed_domain_may_sign_up(run_flow, recorded_hooks, email):
     run_flow("signup", email=email, password=PASSWORD)
     assert "user_signed_up" in recorded_hooks.names
 
@@ -32,15 +32,15 @@ def test_a_domain_on_the_list_is_let_in(run_flow, recorded_hooks, email):
 @pytest.mark.parametrize(
     "email", ["eve@example.com", "eve@sub.example.org", "eve@notexample.org", "eve@bucher.example"]
 )
-def test_another_is_refused(run_flow, recorded_hooks, email):
+def test_other_domain_is_refused(run_flow, recorded_hooks, email):
     with pytest.raises(Vetoed) as refusal:
         run_flow("signup", email=email, password=PASSWORD)
     assert refusal.value.fields["plugin_code"] == "domain_not_allowed"
     assert "user_signed_up" not in recorded_hooks.names
 
 
-def test_free_and_taken_addresses_get_the_same_answer(run_flow, monkeypatch):
-    """Ann had her account before there was a list."""
+def test_free_and_taken_addresses_raise_the_same_error(run_flow, monkeypatch):
+    """Ann signed up before the list was set."""
     with monkeypatch.context() as no_list:
         no_list.setattr(AllowListSettings, "admits", lambda self, email: True)
         run_flow("signup", email="ann@example.com", password=PASSWORD)
@@ -52,7 +52,7 @@ def test_free_and_taken_addresses_get_the_same_answer(run_flow, monkeypatch):
     assert answers[0] == answers[1]
 
 
-def test_a_stranger_from_a_provider_is_stopped(run_flow, recorded_hooks):
+def test_new_user_of_a_provider_is_stopped(run_flow, recorded_hooks):
     result = run_flow.social(sub="eve", email="eve@example.com", email_verified=True)
     assert result.stopped
     assert result.response["code"] == "domain_not_allowed"
@@ -60,13 +60,13 @@ def test_a_stranger_from_a_provider_is_stopped(run_flow, recorded_hooks):
     assert "user_signed_up" not in recorded_hooks.names
 
 
-def test_one_with_an_address_on_the_list_is_let_in(run_flow, recorded_hooks):
+def test_new_user_of_a_provider_with_a_listed_address_may_sign_up(run_flow, recorded_hooks):
     result = run_flow.social(sub="bob", email="bob@example.org", email_verified=True)
     assert result.login.authenticated
     assert "user_signed_up" in recorded_hooks.names
 
 
-def test_whoever_has_an_account_is_not_stopped(run_flow, monkeypatch):
+def test_existing_user_is_not_stopped(run_flow, monkeypatch):
     with monkeypatch.context() as no_list:
         no_list.setattr(AllowListSettings, "admits", lambda self, email: True)
         run_flow.social(sub="carl", email="carl@example.com", email_verified=True)
@@ -74,7 +74,7 @@ def test_whoever_has_an_account_is_not_stopped(run_flow, monkeypatch):
     assert run_flow.social(sub="carl", email="carl@example.com", email_verified=True).login.authenticated
 
 
-def test_a_stranger_without_an_address_is_asked_for_one_and_judged_by_it(run_flow, recorded_hooks):
+def test_new_user_without_an_address_is_asked_for_one_that_is_checked(run_flow, recorded_hooks):
     result = run_flow.social(sub="dora")
     assert result.missing == ("email",)
     with pytest.raises(Vetoed):
@@ -83,19 +83,19 @@ def test_a_stranger_without_an_address_is_asked_for_one_and_judged_by_it(run_flo
     assert "user_signed_up" in recorded_hooks.names
 
 
-def test_an_account_without_an_address_is_of_no_domain():
+def test_missing_or_unusable_address_is_not_allowed():
     assert not AllowListSettings("example.org").admits(None)
     assert not AllowListSettings("example.org").admits("eve@")
     assert not AllowListSettings("fass.de").admits("eve@faß.de")
 
 
-def test_without_a_list_everybody_may_sign_up():
+def test_empty_list_allows_everybody():
     for email in ("ann@example.com", None):
         assert AllowListSettings().admits(email)
         assert AllowListSettings(" , ").admits(email)
 
 
-def test_a_wrong_domain_keeps_the_host_from_starting(auth_host):
+def test_host_does_not_start_with_a_wrong_domain(auth_host):
     from authhost import AuthHost, Settings
 
     settings = Settings(

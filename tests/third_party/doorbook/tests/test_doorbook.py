@@ -1,4 +1,4 @@
-"""What is in the book, and when."""
+"""Tests of the lines in the file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def authhost_settings():
 
 @pytest.fixture
 def book(tmp_path, monkeypatch):
-    """What was written so far."""
+    """Reads the lines that were written so far."""
     path = tmp_path / "book.jsonl"
     monkeypatch.setenv("DOORBOOK", str(path))
 
@@ -36,7 +36,7 @@ def book(tmp_path, monkeypatch):
     return read
 
 
-def test_each_signal_of_a_signup_is_a_line_of_the_same_request(run_flow, book):
+def test_each_signal_of_a_signup_is_a_line_with_the_same_request(run_flow, book):
     run_flow("signup", email=ANN, password=PASSWORD)
     lines = book()
     assert [line["signal"] for line in lines] == [
@@ -48,7 +48,7 @@ def test_each_signal_of_a_signup_is_a_line_of_the_same_request(run_flow, book):
     assert lines[0]["user"] == lines[1]["confirmation"] == ANN
 
 
-def test_what_is_refused_or_rolled_back_is_not_in_the_book(auth_host, run_flow, book):
+def test_refused_and_rolled_back_flows_write_nothing(auth_host, run_flow, book):
     with pytest.raises(AuthHostError):
         run_flow("login", identifier=ANN, password=PASSWORD)
     with pytest.raises(ZeroDivisionError), auth_host.request() as request:

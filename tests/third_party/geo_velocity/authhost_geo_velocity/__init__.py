@@ -1,4 +1,4 @@
-"""Stops a social login from further away than anybody can have travelled since the last."""
+"""Stops a social login from a place that cannot be reached in the time since the last login."""
 
 from authhost_geo_velocity.plugin import plugin
 

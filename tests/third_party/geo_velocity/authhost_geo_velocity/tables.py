@@ -1,4 +1,4 @@
-"""Where each person came from last."""
+"""The last place of each user."""
 
 from __future__ import annotations
 

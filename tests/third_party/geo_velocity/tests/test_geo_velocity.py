@@ -1,4 +1,4 @@
-"""Who is stopped, and what is remembered."""
+"""Tests of which logins are stopped, and which places are stored."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from authhost_geo_velocity import plugin
-from authhost_geo_velocity.atlas import Atlas, Place
+from authhost_geo_velocity.locations import NetworkLocations, Place
 from authhost_geo_velocity.tables import place_table
 from authhost_hookspecs import Refused, StopFlow, hookimpl
 from sqlalchemy import select, update
@@ -26,8 +26,8 @@ CSV = """network,latitude,longitude
 BOB = {"sub": "bob", "email": "bob@example.org", "email_verified": True}
 
 
-class Moody:
-    """Another plugin, which stops or refuses when told to."""
+class RaisesOnDemand:
+    """Another plugin, which raises the error that a test sets."""
 
     error: Exception | None = None
 
@@ -43,13 +43,13 @@ class Moody:
 
 
 @pytest.fixture
-def moody():
-    return Moody()
+def raising():
+    return RaisesOnDemand()
 
 
 @pytest.fixture
-def authhost_plugins(moody):
-    return {"geovelocity": plugin, "moody": moody}
+def authhost_plugins(raising):
+    return {"geovelocity": plugin, "raising": raising}
 
 
 @pytest.fixture
@@ -71,18 +71,18 @@ def authhost_settings(networks, verification):
 
 
 @pytest.fixture
-def come(run_flow):
-    def come(ip_address):
+def log_in_from(run_flow):
+    def log_in_from(ip_address):
         run_flow.forget()
         run_flow.ip_address = ip_address
         return run_flow.social(**BOB)
 
-    return come
+    return log_in_from
 
 
 @pytest.fixture
 def pass_time(auth_host):
-    """Move what is remembered into the past: a provider's tokens bear the time of its own clock."""
+    """Move the stored places into the past. The host's clock must agree with the provider's tokens."""
 
     def pass_time(**by):
         for row in places(auth_host):
@@ -98,53 +98,53 @@ def places(host):
         return connection.execute(select(place_table)).all()
 
 
-def test_an_impossible_journey_is_stopped(auth_host, pass_time, come):
-    assert come(IN_BERLIN).login.authenticated
+def test_impossible_travel_is_stopped(auth_host, pass_time, log_in_from):
+    assert log_in_from(IN_BERLIN).login.authenticated
     pass_time(hours=2)
-    result = come(IN_AUCKLAND)
+    result = log_in_from(IN_AUCKLAND)
     assert result.stopped
     assert result.login is None
     assert result.response["code"] == "impossible_travel"
 
 
-def test_a_stop_is_not_remembered_as_a_place(auth_host, pass_time, come):
-    come(IN_BERLIN)
+def test_place_of_a_stopped_login_is_not_stored(auth_host, pass_time, log_in_from):
+    log_in_from(IN_BERLIN)
     pass_time(hours=2)
-    for _ in range(2):  # the second try does not come from nearby
-        assert come(IN_AUCKLAND).stopped
-    assert come(IN_BERLIN).login.authenticated
+    for _ in range(2):  # the first attempt has not stored its place
+        assert log_in_from(IN_AUCKLAND).stopped
+    assert log_in_from(IN_BERLIN).login.authenticated
 
 
-def test_a_possible_journey_is_not(pass_time, come):
-    come(IN_BERLIN)
+def test_possible_travel_is_not_stopped(pass_time, log_in_from):
+    log_in_from(IN_BERLIN)
     pass_time(hours=24)
-    assert come(IN_AUCKLAND).login.authenticated
+    assert log_in_from(IN_AUCKLAND).login.authenticated
     pass_time(hours=2)
-    assert come(IN_BERLIN).stopped
+    assert log_in_from(IN_BERLIN).stopped
 
 
-def test_the_clock_may_stand_still_or_go_back(pass_time, come):
-    come(IN_BERLIN)
-    assert come(IN_BERLIN).login.authenticated
-    assert come(IN_POTSDAM).login.authenticated  # within what is known of networks
-    assert come(IN_AUCKLAND).stopped
+def test_clock_that_stands_still_or_is_set_back(pass_time, log_in_from):
+    log_in_from(IN_BERLIN)
+    assert log_in_from(IN_BERLIN).login.authenticated
+    assert log_in_from(IN_POTSDAM).login.authenticated  # within the tolerance
+    assert log_in_from(IN_AUCKLAND).stopped
     pass_time(hours=-5)
-    assert come(IN_BERLIN).login.authenticated
+    assert log_in_from(IN_BERLIN).login.authenticated
 
 
 @pytest.mark.parametrize("address", [None, NOWHERE, "10.0.0.1", "::1", "fe80::1"])
-def test_an_address_that_says_nothing_stops_nobody_and_is_not_remembered(auth_host, come, address):
-    come(address)
+def test_unknown_address_is_not_stopped_and_not_stored(auth_host, log_in_from, address):
+    log_in_from(address)
     assert places(auth_host) == []
-    come(IN_BERLIN)
-    assert come(address).login.authenticated
-    assert come(IN_AUCKLAND).stopped
+    log_in_from(IN_BERLIN)
+    assert log_in_from(address).login.authenticated
+    assert log_in_from(IN_AUCKLAND).stopped
 
 
-def test_one_place_is_kept_under_a_hash(auth_host, pass_time, come):
-    come(IN_BERLIN)
+def test_last_place_is_stored_under_a_keyed_hash(auth_host, pass_time, log_in_from):
+    log_in_from(IN_BERLIN)
     pass_time(hours=1)
-    come(IN_POTSDAM)
+    log_in_from(IN_POTSDAM)
     [row] = places(auth_host)
     assert (round(row.latitude, 2), round(row.longitude, 2)) == POTSDAM
     assert "bob" not in row.person
@@ -152,32 +152,32 @@ def test_one_place_is_kept_under_a_hash(auth_host, pass_time, come):
 
 
 @pytest.mark.parametrize("error", [StopFlow("other"), Refused("no", "No.")])
-def test_a_login_that_others_end_is_not_remembered(auth_host, come, moody, error):
-    moody.error = error
+def test_login_that_another_plugin_ends_is_not_stored(auth_host, log_in_from, raising, error):
+    raising.error = error
     try:
-        come(IN_AUCKLAND)
+        log_in_from(IN_AUCKLAND)
     except Vetoed:
         assert isinstance(error, Refused)
     assert places(auth_host) == []
-    moody.error = None
-    assert come(IN_BERLIN).login.authenticated
+    raising.error = None
+    assert log_in_from(IN_BERLIN).login.authenticated
 
 
 @pytest.mark.parametrize("verification", ["mandatory"])
-def test_a_login_that_waits_is_not_remembered(auth_host, run_flow):
+def test_pending_login_is_not_stored(auth_host, run_flow):
     run_flow.ip_address = IN_BERLIN
     assert run_flow.social(sub="carl", email="carl@example.org").login.waits_for
     assert places(auth_host) == []
 
 
-def test_whoever_is_logged_in_connects_from_anywhere(come, run_flow):
-    come(IN_BERLIN)
+def test_connect_is_never_stopped(log_in_from, run_flow):
+    log_in_from(IN_BERLIN)
     run_flow.ip_address = IN_AUCKLAND
     assert not run_flow.social(process="connect", **BOB).stopped
 
 
-def test_another_login_is_not_taken_for_it(auth_host, run_flow):
-    """Connecting is no login; a password is no provider."""
+def test_connect_and_password_login_are_not_stored(auth_host, run_flow):
+    """Only a social login stores a place."""
     run_flow.ip_address = IN_BERLIN
     run_flow("signup", email="ann@example.org", password=PASSWORD)
     run_flow.social(process="connect", **BOB)
@@ -186,13 +186,13 @@ def test_another_login_is_not_taken_for_it(auth_host, run_flow):
     assert places(auth_host) == []
 
 
-def test_the_smallest_network_counts(networks):
-    atlas = Atlas.read(networks)
-    assert atlas.find(IN_BERLIN) == BERLIN
-    assert atlas.find(IN_POTSDAM) == POTSDAM
-    assert atlas.find(f"::ffff:{IN_AUCKLAND}") == AUCKLAND
-    assert atlas.find("2001:db8::1") == BERLIN
-    assert atlas.find(NOWHERE) is atlas.find(None) is None
+def test_smallest_network_counts(networks):
+    locations = NetworkLocations.read(networks)
+    assert locations.find(IN_BERLIN) == BERLIN
+    assert locations.find(IN_POTSDAM) == POTSDAM
+    assert locations.find(f"::ffff:{IN_AUCKLAND}") == AUCKLAND
+    assert locations.find("2001:db8::1") == BERLIN
+    assert locations.find(NOWHERE) is locations.find(None) is None
 
 
 def test_distances():
@@ -205,7 +205,7 @@ def test_distances():
 @pytest.mark.parametrize(
     "line", ["192.0.2.0/24,91,0", "192.0.2.0/24,nan,0", "192.0.2.0/24,1", "192.0.2.1/24,1,1", "x,1,1"]
 )
-def test_a_wrong_file_keeps_the_host_from_starting(tmp_path, line):
+def test_host_does_not_start_with_a_wrong_file(tmp_path, line):
     path = tmp_path / "wrong.csv"
     path.write_text(f"network,latitude,longitude\n{line}\n")
     settings = Settings(

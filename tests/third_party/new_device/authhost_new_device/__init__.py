@@ -1,4 +1,4 @@
-"""Tells people by mail of a login from a device that is new for them."""
+"""Sends users a mail about a login from a device that they have not used before."""
 
 from authhost_new_device.plugin import plugin
 

@@ -1,4 +1,4 @@
-"""A thread that sends mail, so that no login waits for an SMTP server."""
+"""A thread that sends mails, so that a login does not wait for an SMTP server."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_QUEUE = 1000
 
 
 class Mailer:
-    """Sends what is put into its queue, one after another."""
+    """Sends the mails of a queue, one after the other."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port
@@ -24,11 +24,11 @@ class Mailer:
         self._thread.start()
 
     def put(self, message: EmailMessage) -> None:
-        """Send ``message`` soon. Raises ``queue.Full`` rather than wait, if the server is away for long."""
+        """Queue ``message``. Raises ``queue.Full`` if the server has not accepted mails for a long time."""
         self._queue.put_nowait(message)
 
     def stop(self) -> None:
-        """Send what is in the queue, then end."""
+        """Send the queued mails, then end the thread."""
         self._queue.put(None)
         self._thread.join(timeout=30)
 
@@ -37,6 +37,6 @@ class Mailer:
             try:
                 with smtplib.SMTP(self._host, self._port, timeout=TIMEOUT) as server:
                     server.send_message(message)
-            except Exception as error:  # the thread goes on, whatever this message was
-                # The error's text may carry the address.
+            except Exception as error:  # one mail must not end the thread
+                # The text of the error may contain the address.
                 log.error("a notice was not sent: %s", type(error).__name__)

@@ -1,4 +1,4 @@
-"""Remembers the devices of each user; one that is new is told of after the commit."""
+"""Stores the devices of each user, and reports a new one after the commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = logging.getLogger("authhost.newdevice")
 
 @dataclass(frozen=True, eq=False)
 class NewDeviceSettings:
-    """Without ``smtp_host`` a new device is only logged."""
+    """The SMTP server and the sender. Without ``smtp_host``, a new device is only logged."""
 
     smtp_host: str = ""
     smtp_port: int = 25
@@ -30,10 +30,10 @@ class NewDeviceSettings:
 
 
 class NewDevice:
-    """One row for each device; a mailer for each host."""
+    """Stores one row for each device, and has one mailer for each host."""
 
     def __init__(self) -> None:
-        # By the host's settings of this plugin: a request knows these, but not its host.
+        # The key is the plugin's settings object of the host, which each request of the host has too.
         self._mailers: dict[NewDeviceSettings, Mailer] = {}
 
     @hookimpl
@@ -48,12 +48,12 @@ class NewDevice:
             with request.db.begin_nested():
                 request.db.execute(insert(device_table), row)
         except IntegrityError:
-            return  # another login at the same time came from it, and tells
-        # The first device of all is the one of the signup: no news.
+            return  # another login at the same time stored the device and sends the mail
+        # The first device is the one of the signup, so it is not reported.
         if devices:
-            self._tell(request, user)
+            self._report(request, user)
 
-    def _tell(self, request: Request, user: User) -> None:
+    def _report(self, request: Request, user: User) -> None:
         settings: NewDeviceSettings = request.plugin_settings(NAME)
         mailer, user_id = self._mailers.get(settings), user.id
         if mailer is None or user.email is None:
@@ -84,15 +84,15 @@ class NewDevice:
 
 
 def described(user_agent: str) -> str:
-    """A user agent without its versions, since a browser that updates itself is no new device.
+    """A user agent without version numbers, since an updated browser is not a new device.
 
-    Whoever names none is a device of its own, so that leaving it out hides nothing.
+    An empty user agent is a device too, so that a client cannot hide by sending none.
     """
     return VERSIONS.sub("", user_agent)
 
 
 def notice(request: Request, sender: str, recipient: str) -> EmailMessage:
-    """The mail. It does not repeat the user agent, in which a stranger could write to the user."""
+    """The mail. It does not contain the user agent, since an attacker could put text for the user into it."""
     site = request.settings.site_name
     message = EmailMessage()
     message["Subject"] = f"{site}: login from a new device"

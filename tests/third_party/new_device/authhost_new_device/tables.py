@@ -10,7 +10,7 @@ device_table = Table(
     "authhost_newdevice_device",
     metadata,
     Column("user_id", Uuid(), primary_key=True),
-    # A keyed hash: which device it was cannot be read from the table.
+    # A keyed hash, so that the table does not reveal the device.
     Column("device", String(64), primary_key=True),
     Column("first_seen", DateTime(timezone=True), nullable=False),
 )

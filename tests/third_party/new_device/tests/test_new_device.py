@@ -1,4 +1,4 @@
-"""Who is told of which login."""
+"""Tests of which logins are reported to the user."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_2 like Mac OS X) Safari/604.1"
 
 
 class Inbox:
-    """What an SMTP server was given; one that holds a mail back until it is told to take it."""
+    """Keeps the mails of an SMTP server, which accepts a mail only while `open` is set."""
 
     def __init__(self):
         self.mails = []
@@ -80,7 +80,7 @@ def devices(host):
         return connection.execute(select(func.count()).select_from(device_table)).scalar_one()
 
 
-def test_a_new_device_is_told_of_once(auth_host, log_in, inbox):
+def test_new_device_is_reported_once(auth_host, log_in, inbox):
     for user_agent in (FIREFOX, NEWER_FIREFOX, PHONE, PHONE):
         log_in(user_agent)
     assert devices(auth_host) == 2
@@ -94,13 +94,13 @@ def test_a_new_device_is_told_of_once(auth_host, log_in, inbox):
     assert "iPhone" not in text
 
 
-def test_the_device_of_the_signup_is_no_news(auth_host, log_in, inbox):
+def test_device_of_the_signup_is_not_reported(auth_host, log_in, inbox):
     log_in(FIREFOX)
     auth_host.close()
     assert inbox.mails == []
 
 
-def test_a_login_does_not_wait_for_the_server_and_closing_does(auth_host, log_in, inbox):
+def test_login_does_not_wait_for_the_server_but_close_does(auth_host, log_in, inbox):
     inbox.open.clear()
     assert log_in(PHONE).authenticated
     assert inbox.mails == []
@@ -109,14 +109,14 @@ def test_a_login_does_not_wait_for_the_server_and_closing_does(auth_host, log_in
     assert len(inbox.mails) == 1
 
 
-def test_whoever_names_no_device_is_one_too(auth_host, log_in, inbox):
+def test_empty_user_agent_is_a_device(auth_host, log_in, inbox):
     log_in("")
     log_in("")
     auth_host.close()
     assert len(inbox.mails) == 1
 
 
-def test_a_unit_that_is_rolled_back_tells_nobody(auth_host, log_in, inbox):
+def test_login_that_is_rolled_back_is_not_reported(auth_host, log_in, inbox):
     with (
         pytest.raises(RuntimeError, match="the application"),
         auth_host.request(user_agent=PHONE) as request,
@@ -128,7 +128,7 @@ def test_a_unit_that_is_rolled_back_tells_nobody(auth_host, log_in, inbox):
     assert inbox.mails == []
 
 
-def test_two_logins_in_one_unit_are_one_device(auth_host, log_in, inbox):
+def test_two_logins_in_one_request_are_one_device(auth_host, log_in, inbox):
     with auth_host.request(user_agent=PHONE) as request:
         for _ in range(2):
             auth_host.account.login(request, identifier="ann@example.org", password=PASSWORD)
@@ -136,7 +136,7 @@ def test_two_logins_in_one_unit_are_one_device(auth_host, log_in, inbox):
     assert len(inbox.mails) == 1
 
 
-def test_many_logins_at_once_from_a_new_device_are_one_notice(auth_host, log_in, inbox):
+def test_simultaneous_logins_from_a_new_device_send_one_mail(auth_host, log_in, inbox):
     def login():
         with auth_host.request(user_agent=PHONE) as request:
             auth_host.account.login(request, identifier="ann@example.org", password=PASSWORD)
@@ -151,16 +151,16 @@ def test_many_logins_at_once_from_a_new_device_are_one_notice(auth_host, log_in,
     assert len(inbox.mails) == 1
 
 
-def test_a_server_that_is_away_is_logged_without_the_address(auth_host, log_in, smtp, inbox, caplog):
+def test_unreachable_server_is_logged_without_the_address(auth_host, log_in, smtp, inbox, caplog):
     mailer = plugin._mailers[auth_host.plugin_settings("newdevice")]
-    mailer._port = 1  # where nobody listens
+    mailer._port = 1  # no server listens there
     assert log_in(PHONE).authenticated
     auth_host.close()
     assert "a notice was not sent: ConnectionRefusedError" in caplog.text
     assert "ann@" not in caplog.text
 
 
-def test_without_a_server_a_line_is_logged_without_the_address(tmp_path, caplog):
+def test_without_a_server_the_device_is_logged_without_the_address(tmp_path, caplog):
     settings = Settings(
         secret_key="k" * 48,
         database_url=f"sqlite:///{tmp_path / 'quiet.sqlite3'}",
@@ -188,11 +188,11 @@ def test_two_hosts_have_two_mailers(auth_host, log_in, inbox, smtp, tmp_path):
     )
     with AuthHost(settings, plugins={"newdevice": plugin}, discover=False, upgrade_database=True):
         assert len(plugin._mailers) == 2
-    log_in(PHONE)  # the first host's goes on
+    log_in(PHONE)  # the first host's mailer still works
     auth_host.close()
     assert len(inbox.mails) == 1
     assert plugin._mailers == {}
 
 
-def test_versions_do_not_count():
+def test_versions_are_ignored():
     assert described(FIREFOX) == described(NEWER_FIREFOX) != described(PHONE)

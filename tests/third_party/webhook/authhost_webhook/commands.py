@@ -12,7 +12,7 @@ from authhost_webhook.delivery import deliver_due, waiting
 from authhost_webhook.settings import WebhookSettings
 
 NEVER = threading.Event()
-"""Waiting for it is sleeping, which Ctrl-C ends."""
+"""An event that is never set. A wait for it sleeps, and Ctrl-C interrupts it."""
 
 
 @click.group()
@@ -21,7 +21,7 @@ def webhook() -> None:
 
 
 @webhook.command()
-@click.option("--once", is_flag=True, help="Deliver what is due, then end.")
+@click.option("--once", is_flag=True, help="Deliver the events that are due, then end.")
 @click.pass_obj
 def deliver(get_host: Callable[[], Host], /, once: bool) -> None:
     """Deliver signals from the outbox, until Ctrl-C.
@@ -31,7 +31,7 @@ def deliver(get_host: Callable[[], Host], /, once: bool) -> None:
     host = get_host()
     settings: WebhookSettings = host.plugin_settings("webhook")
     if not settings.url:
-        raise click.ClickException("there is no webhook; set url under [plugins.webhook]")
+        raise click.ClickException("the setting url is empty; set url under [plugins.webhook]")
     while True:
         taken = deliver_due(host, settings)
         if once:

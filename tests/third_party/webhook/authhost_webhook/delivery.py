@@ -17,19 +17,19 @@ from authhost_webhook.tables import event_table
 log = logging.getLogger("authhost.webhook")
 
 FIRST_WAIT, LONGEST_WAIT = 60, 3600
-"""Seconds until the next try; the first is as long as connecting, sending and reading may take."""
+"""Seconds until the next attempt. The first covers the time that connect, send and receive may take."""
 
 
 def deliver_due(host: Host, settings: WebhookSettings) -> int:
-    """Deliver until nothing is left or due; return how many events were taken."""
+    """Deliver the events that are due; return how many the receiver accepted."""
     table, taken = event_table.c, 0
     while True:
         with host.reader.connect() as connection:
             head = connection.execute(select(event_table).order_by(table.id).limit(1)).first()
         if head is None or utc(head.next_attempt_at) > host.now:
             return taken
-        # The next try is put off before this one is made: a second deliverer waits for its outcome,
-        # and one that dies loses nothing.
+        # Set the time of the next attempt before this one: another process leaves the event alone
+        # meanwhile, and if this process dies, the event is tried again.
         later = host.now + timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(head.attempts, 10)))
         mine = (table.id == head.id, table.attempts == head.attempts)
         claim = update(event_table).where(*mine).values(attempts=head.attempts + 1, next_attempt_at=later)
@@ -51,13 +51,13 @@ def waiting(host: Host) -> int:
 
 
 def signature(secret: str, timestamp: int, body: bytes) -> str:
-    """What the receiver compares: ``t=TIME,v1=HMAC-SHA256`` over time and body, as Stripe signs."""
+    """The signature header ``t=TIME,v1=HMAC-SHA256`` over time and body, in the format of Stripe."""
     digest = hmac.digest(secret.encode(), b"%d." % timestamp + body, "sha256").hex()
     return f"t={timestamp},v1={digest}"
 
 
 def _post(settings: WebhookSettings, body: bytes, timestamp: int) -> bool:
-    """Whether the receiver took it. A redirect is not followed: it would lead elsewhere."""
+    """Post one event. Returns whether the receiver accepted it. Redirects are not followed."""
     parts = urlsplit(settings.url)
     kind = HTTPSConnection if parts.scheme == "https" else HTTPConnection
     connection = kind(parts.hostname or "", parts.port, timeout=settings.timeout)
@@ -81,5 +81,5 @@ def _post(settings: WebhookSettings, body: bytes, timestamp: int) -> bool:
 
 
 def utc(time: datetime) -> datetime:
-    """SQLite and MariaDB hand back a time without its zone."""
+    """A time with its zone. SQLite and MariaDB return times without one."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Writes each documented signal into the outbox, in the transaction of its flow."""
+"""Stores each documented signal in the outbox, in the transaction of its flow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "webhook"
 
 
 class Webhook:
-    """Identifiers and times; addresses only where the operator asks for them."""
+    """Stores identifiers and times, and e-mail addresses only if the setting ``addresses`` is on."""
 
     def _record(self, request: Request, signal: str, addresses: dict[str, str | None], **ids: object) -> None:
         settings: WebhookSettings = request.plugin_settings(NAME)
@@ -140,7 +140,7 @@ class Webhook:
 
     @hookimpl
     def register_commands(self) -> list[Any]:
-        # Imported here, since a web process needs neither click nor an HTTP client.
+        # Import here, since a web process needs neither click nor an HTTP client.
         from authhost_webhook.commands import webhook
 
         return [webhook]

@@ -1,4 +1,4 @@
-"""What an operator may set under ``[plugins.webhook]``."""
+"""The settings under ``[plugins.webhook]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Without ``url`` nothing is written down. ``addresses`` puts e-mail addresses into the events."""
+    """Without ``url``, nothing is stored. ``addresses`` adds e-mail addresses to the events."""
 
     url: str = ""
     secret: str = field(default="", repr=False)
@@ -23,7 +23,7 @@ class WebhookSettings:
         if not self.url:
             return
         parts = urlsplit(self.url)
-        _ = parts.port  # raises ValueError for one that is no number
+        _ = parts.port  # raises ValueError if it is not a number
         if not parts.hostname or not self.url.isascii() or parts.username is not None:
             raise ValueError("url must be an address in ASCII, without a username")
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):

@@ -1,4 +1,4 @@
-"""The outbox: what is not delivered yet."""
+"""The outbox with the events that are not delivered yet."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ metadata = MetaData()
 event_table = Table(
     "authhost_webhook_event",
     metadata,
-    # Time-ordered, so it says which comes first.
+    # Ordered by time, so it gives the order of delivery.
     Column("id", Uuid(), primary_key=True),
     Column("body", Text(), nullable=False),
     Column("attempts", Integer(), nullable=False),

@@ -1,4 +1,4 @@
-"""What is written down, and how it is delivered."""
+"""Tests of the outbox and of its delivery."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "a-secret-of-32-characters-or-more"
 
 
 class Receiver:
-    """An HTTP server that answers with the statuses that it was given, then with 204."""
+    """An HTTP server that responds with the given statuses, then with 204."""
 
     def __init__(self):
         self.posts, self.statuses = [], []
@@ -40,7 +40,7 @@ class Receiver:
                 self.end_headers()
 
             def log_message(self, *args):
-                """Say nothing."""
+                """Log nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook?site=1"
@@ -83,7 +83,7 @@ def authhost_settings(receiver, more_settings):
 
 @pytest.fixture
 def deliver(auth_host):
-    """Run the command; return what it printed."""
+    """Runs the command and returns what it printed."""
 
     def deliver():
         result = CliRunner().invoke(webhook, ["deliver", "--once"], obj=lambda: auth_host)
@@ -123,7 +123,7 @@ def test_each_signal_is_delivered_in_order(run_flow, recorded_hooks, mailbox, re
 
 
 @pytest.mark.parametrize("more_settings", [{"addresses": True}])
-def test_addresses_are_there_where_the_operator_asks_for_them(run_flow, mailbox, receiver, deliver):
+def test_events_contain_addresses_if_the_setting_is_on(run_flow, mailbox, receiver, deliver):
     sign_up(run_flow)
     run_flow("confirm_email", key=mailbox.key())
     run_flow("add_email", email="ann@work.example.org")
@@ -135,7 +135,7 @@ def test_addresses_are_there_where_the_operator_asks_for_them(run_flow, mailbox,
     assert (changed["from_email"], changed["to_email"]) == ("ann@example.org", "ann@work.example.org")
 
 
-def test_an_event_says_what_and_when_and_is_signed(auth_host, run_flow, receiver, deliver):
+def test_event_has_type_and_time_and_is_signed(auth_host, run_flow, receiver, deliver):
     user = sign_up(run_flow).user
     deliver()
     path, signature, body = receiver.posts[0]
@@ -149,7 +149,7 @@ def test_an_event_says_what_and_when_and_is_signed(auth_host, run_flow, receiver
     assert signature == f"t={time},v1={expected}"
 
 
-def test_what_is_rolled_back_is_not_told(auth_host, receiver, deliver):
+def test_signup_that_is_rolled_back_is_not_delivered(auth_host, receiver, deliver):
     with pytest.raises(RuntimeError, match="the application"), auth_host.request() as request:
         auth_host.account.signup(request, email="ann@example.org", password=PASSWORD)
         raise RuntimeError("the application failed")
@@ -158,7 +158,7 @@ def test_what_is_rolled_back_is_not_told(auth_host, receiver, deliver):
 
 
 @pytest.mark.parametrize("status", [500, 404, 307])
-def test_the_others_wait_until_the_oldest_is_taken(auth_clock, run_flow, receiver, deliver, status):
+def test_later_events_wait_until_the_oldest_is_accepted(auth_clock, run_flow, receiver, deliver, status):
     sign_up(run_flow)
     receiver.statuses = [status, status]
     assert deliver() == "0 delivered, 3 waiting"
@@ -175,17 +175,17 @@ def test_the_others_wait_until_the_oldest_is_taken(auth_clock, run_flow, receive
     assert len({path for path, _, _ in receiver.posts}) == 1  # a redirect is not followed
 
 
-def test_a_receiver_that_is_away_loses_nothing(auth_host, auth_clock, run_flow, receiver, caplog):
+def test_unreachable_receiver_loses_no_event(auth_host, auth_clock, run_flow, receiver, caplog):
     sign_up(run_flow)
-    away = WebhookSettings(url="http://127.0.0.1:1/secret-path", secret=SECRET)
-    assert deliver_due(auth_host, away) == 0
+    unreachable = WebhookSettings(url="http://127.0.0.1:1/secret-path", secret=SECRET)
+    assert deliver_due(auth_host, unreachable) == 0
     assert "did not answer: ConnectionRefusedError" in caplog.text
     assert "secret-path" not in caplog.text
     auth_clock.forward(minutes=2)
     assert deliver_due(auth_host, auth_host.plugin_settings("webhook")) == 3
 
 
-def test_two_deliverers_at_once_keep_the_order(auth_host, run_flow, receiver):
+def test_simultaneous_deliveries_keep_the_order(auth_host, run_flow, receiver):
     sign_up(run_flow)
     for _ in range(5):
         run_flow("logout")
@@ -203,7 +203,7 @@ def test_two_deliverers_at_once_keep_the_order(auth_host, run_flow, receiver):
     assert len(ids) == len(set(ids)) == events
 
 
-def test_without_an_address_nothing_is_written_down(auth_host, run_flow, tmp_path):
+def test_without_a_url_nothing_is_stored(auth_host, run_flow, tmp_path):
     settings = Settings(
         secret_key="k" * 48, database_url=f"sqlite:///{tmp_path / 'off.sqlite3'}", email_verification="none"
     )
@@ -227,7 +227,7 @@ def test_without_an_address_nothing_is_written_down(auth_host, run_flow, tmp_pat
         {"timeout": 60},
     ],
 )
-def test_settings_that_cannot_serve_keep_the_host_from_starting(tmp_path, given):
+def test_host_does_not_start_with_unusable_settings(tmp_path, given):
     settings = Settings(
         secret_key="k" * 48,
         database_url=f"sqlite:///{tmp_path / 'wrong.sqlite3'}",
@@ -238,5 +238,5 @@ def test_settings_that_cannot_serve_keep_the_host_from_starting(tmp_path, given)
         AuthHost(settings, plugins={"webhook": plugin}, discover=False)
 
 
-def test_the_secret_is_not_shown():
+def test_secret_is_not_in_the_repr():
     assert SECRET not in repr(WebhookSettings(url="https://hooks.example.org/", secret=SECRET))

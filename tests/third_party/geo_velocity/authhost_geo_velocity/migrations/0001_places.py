@@ -1,4 +1,4 @@
-"""Where each person came from last."""
+"""The last place of each user."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,0 +1,116 @@
+"""Run the steps of the tour, compare each with what is expected, and print it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import click
+
+from authhost.errors import AuthError, ConfigurationError
+from authhost.host import AuthHost
+from authhost.pluginhost.implementations import NOTIFICATIONS
+from authhost.pluginhost.trace import TracedHook
+from authhost.request import Request
+from authhost.settings import Settings
+
+SHOWN_HOOKS = NOTIFICATIONS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
+EXPECTED_HOOKS = NOTIFICATIONS | {"flow_refused"}
+
+
+class StepRunner:
+    """Runs the tour's steps on a host with the installed plugins, like a browser that keeps its session.
+
+    Raises `ConfigurationError` if one of the plugins that the tour shows is not installed.
+    """
+
+    def __init__(
+        self, folder: str, smtp_port: int, providers: Mapping[str, Any], *, as_json: bool, trace: bool
+    ) -> None:
+        self.as_json = as_json
+        self.failed = 0
+        """How many steps did not end as expected."""
+        self.token: str | None = None
+        """The session token."""
+        settings = Settings(
+            database_url=f"sqlite:///{Path(folder) / 'tour.sqlite3'}",
+            secret_key=secrets.token_urlsafe(48),
+            email_verification="mandatory",
+            trace=trace,
+            providers=providers,
+            plugin_settings={
+                "email": {"transport": "smtp", "smtp_host": "127.0.0.1", "smtp_port": smtp_port}
+            },
+        )
+        self.host = AuthHost(settings, clock=lambda: datetime.now(UTC), upgrade_database=True)
+        missing = {"audit", "email", "analytics"} - {each.name for each in self.host.registry.loaded()}
+        if missing:
+            self.host.close()
+            names = " ".join(f"authhost-{name}" for name in sorted(missing))
+            raise ConfigurationError(f"the tour needs more plugins; run `pip install {names}`")
+        self._called: list[tuple[str, str]] = []
+        """The hooks of the current step, each with the names of its receivers."""
+        self._traced: list[TracedHook] = []
+        if self.host.registry.trace is not None:
+            self.host.registry.trace.write = self._traced.append
+        self.host.registry.manager.add_hookcall_monitoring(self._record_hook, lambda *_: None)
+
+    def _record_hook(self, name: str, implementations: Any, arguments: Any) -> None:
+        if name in SHOWN_HOOKS:
+            receivers = ", ".join(sorted({each.plugin_name for each in implementations}))
+            self._called.append((name, receivers or "nobody"))
+
+    def run(
+        self, title: str, action: Callable[[Request], Any], *hooks: str, refused: str | None = None
+    ) -> Any:
+        """Run one step and return its result, or None if it is refused.
+
+        The step must call exactly ``hooks``, in this order. ``refused`` is the
+        code of the error with which it must end; it calls `flow_refused` then.
+        """
+        self._called.clear()
+        self._traced.clear()
+        result, outcome, started = None, "ok", perf_counter()
+        try:
+            with self.host.request(
+                ip_address="127.0.0.1", user_agent="authhost tour", session_token=self.token
+            ) as request:
+                result = action(request)
+        except AuthError as error:
+            outcome = error.code
+        milliseconds = (perf_counter() - started) * 1000
+        names = tuple(name for name, _ in self._called if name in EXPECTED_HOOKS)
+        expected_hooks = hooks or (("flow_refused",) if refused else ())
+        expected = outcome == (refused or "ok") and names == expected_hooks
+        self.failed += not expected
+        self._print(title, outcome, expected, milliseconds)
+        login = getattr(result, "login", None)
+        token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
+        self.token = token or self.token
+        return result
+
+    def _print(self, title: str, outcome: str, expected: bool, milliseconds: float) -> None:
+        called = [f"{name} -> {receivers}" for name, receivers in self._called]
+        if self.as_json:
+            line: dict[str, Any] = {
+                "step": title,
+                "outcome": outcome,
+                "expected": expected,
+                "hooks": called,
+                "ms": round(milliseconds, 1),
+            }
+            if self._traced:
+                line["trace"] = [asdict(each) for each in self._traced]
+            click.echo(json.dumps(line))
+            return
+        mark = click.style("ok  " if expected else "BAD ", fg="green" if expected else "red", bold=True)
+        click.echo(f"{mark}{title:<44}{outcome:<22}{milliseconds:8.1f} ms")
+        for each in self._traced or called:
+            for text in str(each).splitlines():
+                click.echo(click.style(f"      {text}", dim=True))

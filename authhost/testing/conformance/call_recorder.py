@@ -1,0 +1,176 @@
+"""Record each call of a plugin's hooks: arguments, result, error, time and what it changed."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from functools import wraps
+from time import perf_counter_ns
+from types import SimpleNamespace
+from typing import Any
+
+from authhost_hookspecs import Refused, StopFlow, hookimpl
+
+from authhost.errors import PLUGIN_FAILURES
+from authhost.request import Request
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.store.unit_of_work import Callback
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
+from authhost.testing.conformance.hook_call import HookCall, entered
+from authhost.testing.conformance.process_state import changed_state, process_state
+from authhost.testing.conformance.side_effects import install_audit_hook
+
+REQUEST_ATTRIBUTES = (
+    "id",
+    "user",
+    "session",
+    "authentication",
+    "identifier_digest",
+    "provider",
+    "ip_address",
+    "user_agent",
+    "language",
+    "native",
+)
+SOCIALLOGIN_ATTRIBUTES = ("process", "token", "email_addresses")
+"""The attributes that `sociallogin.connect` does not change by design."""
+
+
+class CallRecorder:
+    """Records the calls of one plugin. ``recorder.plugin`` is what the host gets in place of the plugin.
+
+    It has the same hooks with the same order options, and passes each call on.
+    """
+
+    def __init__(self, checked: CheckedPlugin) -> None:
+        self.checked = checked
+        self.calls: list[HookCall] = []
+        self.plugin = SimpleNamespace()
+        install_audit_hook()
+        for each in checked.marked():
+            record = self._recorded_wrapper if each.wrapper else self._recorded
+            marked = hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
+            setattr(self.plugin, each.hook, marked(record(each.hook, each.function)))
+
+    def _recorded(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        if hook.startswith("register_"):
+
+            @wraps(function)
+            def registered() -> Any:
+                return function()
+
+            return registered
+        names = list(inspect.signature(function).parameters)
+
+        @wraps(function)
+        def called(*values: Any) -> Any:
+            # The guard passes arguments by position.
+            call = HookCall(hook, dict(zip(names, values, strict=True)))
+            self.calls.append(call)
+            with self._recording(call):
+                call.returned = function(*values)
+            if isinstance(call.returned, Coroutine):
+                call.returned.close()  # otherwise Python warns that it was never awaited
+            return call.returned
+
+        return called
+
+    def _recorded_wrapper(self, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        names = list(inspect.signature(function).parameters)
+
+        @wraps(function)
+        def called(*values: Any) -> Generator[None, Any, Any]:
+            call = HookCall(hook, dict(zip(names, values, strict=True)))
+            self.calls.append(call)
+            generator, returned = function(*values), []
+
+            def step(resume: Callable[..., Any], value: Any) -> None:
+                with self._recording(call):
+                    try:
+                        resume(value)
+                    except StopIteration as end:
+                        returned.append(end.value)
+
+            step(lambda _: next(generator), None)
+            if not returned:
+                try:
+                    result = yield
+                except PLUGIN_FAILURES as error:
+                    try:
+                        step(generator.throw, error)
+                    except PLUGIN_FAILURES as same:
+                        call.error = None if same is error else call.error  # another plugin raised it
+                        raise
+                else:
+                    step(generator.send, result)
+            if not returned:
+                yield  # a second yield, which the guard rejects
+            return returned[0]
+
+        return called
+
+    @contextmanager
+    def _recording(self, call: HookCall) -> Iterator[None]:
+        before = {name: _snapshot(value) for name, value in call.arguments.items()}
+        state, callbacks = process_state(), _callbacks(call)
+        queued = len(callbacks)
+        try:
+            with entered(self.checked, call):
+                started = perf_counter_ns()
+                try:
+                    yield
+                except PLUGIN_FAILURES as error:
+                    call.error = None if isinstance(error, Refused | StopFlow) else error
+                    raise
+                finally:
+                    call.nanoseconds += perf_counter_ns() - started
+        finally:
+            changed = (name for name, value in call.arguments.items() if _snapshot(value) != before[name])
+            call.changed_arguments = (*call.changed_arguments, *changed)
+            call.changed_state = (*call.changed_state, *changed_state(state, process_state()))
+            call.stored_arguments = tuple(self._stored_arguments(call))
+            callbacks[queued:] = [each._replace(run=_timed(call, each.run)) for each in callbacks[queued:]]
+
+    def _stored_arguments(self, call: HookCall) -> Iterator[tuple[str, str]]:
+        if "host" in call.arguments:
+            return
+        attributes = self.checked.attributes()
+        for argument, value in call.arguments.items():
+            if value is not None and not isinstance(value, str | bool):
+                yield from ((argument, name) for name, each in attributes.items() if each is value)
+
+
+def _callbacks(call: HookCall) -> list[Callback]:
+    request = call.arguments.get("request")
+    return request.callbacks if isinstance(request, Request) else []
+
+
+def _timed(call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
+    def timed() -> None:
+        started = perf_counter_ns()
+        try:
+            callback()
+        except PLUGIN_FAILURES as error:
+            call.callback_error = error
+            raise
+        finally:
+            call.callback_nanoseconds += perf_counter_ns() - started
+
+    return timed
+
+
+def _snapshot(value: Any) -> Any:
+    """A copy of a value, all the way down, for comparison."""
+    if isinstance(value, Request):
+        # The request sets private attributes of its own when it loads something on first use.
+        added = sorted(name for name in vars(value) if not name.startswith("_"))
+        return [added, *(_snapshot(getattr(value, name)) for name in REQUEST_ATTRIBUTES)]
+    if isinstance(value, SocialLogin):
+        return [_snapshot(getattr(value, name)) for name in SOCIALLOGIN_ATTRIBUTES]
+    if is_dataclass(value) and not isinstance(value, type):
+        return [type(value), *(_snapshot(getattr(value, each.name)) for each in fields(value))]
+    if isinstance(value, BaseException):
+        return [type(value), str(value), repr(vars(value))]
+    return repr(value)

@@ -1,0 +1,107 @@
+"""Check of each hook with the fewest values that the contract guarantees."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Message, Refused, StopFlow
+
+from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
+from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.providers.app import App, ProviderSettings
+from authhost.providers.catalogue import BUILT_IN
+from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
+from authhost.request import Request
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.conformance.checks.failures import callback_faults, error_text, unstored_row_faults
+from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.output import captured_logs, captured_print
+from authhost.testing.conformance.report import Fault
+from authhost.testing.host import PASSWORD
+
+HOURS = (0, 6, 12, 18)
+"""From now. Some plugins do something only at night."""
+WITH_SESSION = frozenset({"user_logged_in", "user_logged_out"})
+"""The hooks for which the contract guarantees that a user is logged in."""
+WITHOUT_USER = frozenset({"flow_refused", "password_reset_requested"})
+"""The hooks whose argument ``user`` may be None."""
+EMPTY = "for a request without a client and a user without an address"
+
+
+def edges(context: CheckContext) -> Iterator[Fault]:
+    """Each hook accepts None where the contract allows it: no session, no address, no client, no account."""
+    found = [fault for hours in HOURS for fault in _faults_at(context, hours)]
+    yield from dict.fromkeys(found)
+
+
+def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
+    with (
+        captured_logs() as logged,
+        captured_print(),
+        context.recorded_host(hours=hours, email_verification="none") as (host, _, recorder),
+    ):
+        with host.request() as request:
+            signed_up = host.account.signup(request, email="eve@example.org", password=PASSWORD)
+            now = request.now
+        assert signed_up.user is not None
+        user = User(signed_up.user.id, None, None, True, False, now, None)
+        for hook in context.checked.implementations:
+            if hook not in GUARDED | VETOES | {"deliver_message"}:
+                continue
+            recorder.calls.clear()
+            token = signed_up.session_token if hook in WITH_SESSION else None
+            with host.request(session_token=token) as request:
+                values = minimal_arguments(request, user)
+                if hook in WITHOUT_USER:
+                    values["user"] = None
+                arguments = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
+                try:
+                    getattr(host.services.hooks, hook)(request, **arguments)
+                except (Refused, StopFlow, *PLUGIN_FAILURES):
+                    pass  # the plugin refuses, or the recorder has the error
+            for call in recorder.calls:
+                for fault in callback_faults(call, context):
+                    yield replace(fault, message=f"{fault.message}, {EMPTY}")
+                if call.error is not None:
+                    location = context.checked.location(call.error.__traceback__)
+                    shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
+                    error = error_text(call.error)
+                    yield Fault(f"raised {error} for {shown or 'an anonymous request'}", hook, location)
+    for fault in unstored_row_faults(logged, context.checked.name):
+        yield Fault(f"{fault.message}, {EMPTY}")
+
+
+def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
+    """A value for each argument of each hook that has only what the contract guarantees."""
+    now = request.now
+    address = EmailAddress(UUID(int=1), user.id, "eve@example.org", False, False)
+    account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
+    app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
+    session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
+    login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
+    return {
+        "user": user,
+        "email_address": address,
+        "from_email_address": None,
+        "to_email_address": address,
+        "confirmation": EmailConfirmation(UUID(int=2), address, now, now + timedelta(days=3)),
+        "signup": False,
+        "session": session,
+        "reason": "replaced",
+        "sociallogin": login,
+        "socialaccount": account,
+        "provider": "corp",
+        "process": "redirect",
+        "flow": "login",
+        "error": InvalidCredentials(),
+        "email": None,
+        "message": Message("password_reset_unknown_account", "nobody@example.org"),
+    }
+
+
+def _short(value: Any) -> str:
+    return repr(value) if value is None or isinstance(value, str | bool) else type(value).__name__

@@ -1,0 +1,94 @@
+"""Checks that a plugin does not change how flows end or what others receive, unless it refuses on purpose."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from authhost.pluginhost.guard import UnusableResult, check_delivered, check_nothing, check_ran
+from authhost.pluginhost.implementations import GUARDED, VETOES
+from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.hook_call import HookCall
+from authhost.testing.conformance.output import silenced
+from authhost.testing.conformance.report import Fault
+from authhost.testing.host import PASSWORD
+from authhost.testing.scenario import Scenario
+
+FAY = "fay@example.org"
+
+
+def outcomes(context: CheckContext) -> Iterator[Fault]:
+    """Every flow ends in the same way with the plugin and without it."""
+    run = context.with_plugin
+    decided = False
+    for without_plugin, step in zip(context.without_plugin, run.steps, strict=False):
+        decided = decided or step.ended_by_plugin
+        if step.ended_by_plugin:
+            yield Fault(f"{step.title!r} was ended by the plugin on purpose: {step.outcome}", note=True)
+        elif without_plugin != step and not decided:
+            yield Fault(
+                f"{step.title!r} ends with {step.outcome!r}; without the plugin it ends with "
+                f"{without_plugin.outcome!r}"
+            )
+    if run.stopped_after is not None:
+        yield Fault(
+            f"the flows after {run.stopped_after.title!r} could not run; change the plugin's settings so "
+            "that it accepts the test accounts",
+            note=decided,
+        )
+    if "pre_social_login" in context.checked.implementations:
+        yield from _account_takeover(context)
+    yield from dict.fromkeys(fault for call in run.calls for fault in _unusable_result(call))
+    yield from dict.fromkeys(
+        Fault(
+            f"writes to the host's own table {table}; write to tables of your own (register_tables)",
+            call.hook,
+            location,
+        )
+        for call in run.calls
+        for table, location in call.host_tables.items()
+    )
+
+
+def _account_takeover(context: CheckContext) -> Iterator[Fault]:
+    """An unverified address from a provider must not log in to the account that owns this address."""
+    if find_spec("oidc_provider_mock") is None:
+        return
+    with silenced(), context.recorded_host() as (host, mailbox, _):
+        with host.request() as request:
+            host.account.signup(request, email=FAY, password=PASSWORD)
+            host.account.confirm_email(request, key=mailbox.key())
+            owner = request.user_by_email(FAY)
+        scenario = Scenario(host, mailbox, context.provider)
+        result = scenario.social_login("Log in as a stranger", FAY, email_verified=False)
+        if owner is None or getattr(getattr(result, "account", None), "user_id", None) != owner.id:
+            return
+    yield Fault(
+        "logs in to the account that owns an address, although the provider does not say that the address "
+        "is verified; check `verified` of sociallogin.email_addresses",
+        "pre_social_login",
+    )
+
+
+def _unusable_result(call: HookCall) -> Iterator[Fault]:
+    """A result that the host does not accept from this hook."""
+    try:
+        if call.hook in VETOES and call.returned is not None:
+            check_nothing(call.returned)
+        elif call.hook == "deliver_message":
+            check_delivered(call.returned)
+        elif call.hook in GUARDED:
+            check_ran(call.returned)
+    except UnusableResult as error:
+        yield Fault(str(error), call.hook)
+
+
+def arguments(context: CheckContext) -> Iterator[Fault]:
+    """No hook changes its arguments."""
+    changed: defaultdict[str, set[str]] = defaultdict(set)
+    for call in context.with_plugin.calls:
+        changed[call.hook].update(call.changed_arguments)
+    for hook, names in changed.items():
+        for name in sorted(names):
+            yield Fault(f"changes its argument {name}, which other plugins and the flow use too", hook)

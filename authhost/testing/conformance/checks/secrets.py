@@ -1,0 +1,86 @@
+"""Check that passwords, keys and tokens of the whole scenario are stored, logged and printed nowhere."""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import b64encode
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+from urllib.parse import quote
+
+from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.report import Fault
+
+MESSAGE_KEY = "the key of a message"
+PART = 12
+"""Characters of a random secret that are enough to be a fault."""
+COMMON_PREFIXES = ("eyJ", "gAAAA")
+"""All JWT and all Fernet tokens begin with these, so the beginning of such a token is no secret."""
+
+
+def secrets(context: CheckContext) -> Iterator[Fault]:
+    """No password, key or token is in its tables, its files, its log records or its output."""
+    run = context.with_plugin
+    delivers = "deliver_message" in context.checked.implementations
+    for table, rows in run.rows.items():
+        for column, kind in sorted({found for row in rows for found in _in_row(row, run.secrets)}):
+            # A plugin that delivers must keep a link until it is sent. Contract 1.0 had no way to seal it.
+            queued = delivers and kind == MESSAGE_KEY
+            remedy = "seal it with request.seal" if queued else "store a digest, or do not store it"
+            yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", note=queued)
+    for record in run.logged:
+        if context.checked.owns(record.pathname):
+            # A handler may write the text, values of ``extra`` and the exception.
+            for kind in _in(record.getMessage() + str(vars(record)), run.secrets):
+                yield Fault(f"{kind} is logged", where=f"{record.filename}:{record.lineno}")
+    for call in run.calls:
+        for kind in _in(str(call.error or ""), run.secrets):
+            location = context.checked.location(call.error.__traceback__) if call.error else None
+            yield Fault(f"{kind} is in the text of an error, which others may log", call.hook, location)
+    for kind in _in(run.printed, run.secrets):
+        yield Fault(f"{kind} is printed")
+    for path, (location, text) in run.files.items():
+        for kind in _in(text, run.secrets):
+            # For development, a plugin may deliver messages into a folder.
+            yield Fault(f"{kind} is written to {path}", None, location, note=delivers and kind == MESSAGE_KEY)
+
+
+def _in_row(row: Mapping[str, Any], secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for column, value in row.items():
+        text = value.decode("latin-1") + value.hex() if isinstance(value, bytes) else str(value)
+        for kind in _in(text, secrets):
+            yield column, kind
+
+
+def _in(text: str, secrets: Mapping[str, str]) -> list[str]:
+    """The kinds of the secrets that a text contains in some form."""
+    return sorted(
+        {kind for secret, kind in secrets.items() if any(each in text for each in _forms(secret, kind))}
+    )
+
+
+@lru_cache(maxsize=256)
+def _forms(secret: str, kind: str) -> tuple[str, ...]:
+    """A secret as it is, and encoded in ways that do not protect it."""
+    raw = secret.encode()
+    # The base64 form depends on the secret's position in the text modulo 3. The first and last
+    # characters also depend on the neighbours, so they are left out.
+    encoded = [b64encode(bytes(skipped) + raw).decode()[4 if skipped else 0 : -4] for skipped in range(3)]
+    forms = [secret, quote(secret), secret[::-1], raw.hex(), *encoded]
+    if kind == "a password":  # people choose it, so a fast hash of it can be guessed
+        forms += [hashlib.new(name, raw).hexdigest() for name in ("md5", "sha1", "sha256")]
+    else:
+        forms.append(secret[-PART:])
+        if not secret.startswith(COMMON_PREFIXES):
+            forms.append(secret[:PART])
+    return tuple(forms)
+
+
+def redacted(fault: Fault, secrets: Mapping[str, str]) -> Fault:
+    """A fault without the secrets that the text of an error may have brought into its message."""
+    message = fault.message
+    for secret, kind in secrets.items():
+        message = message.replace(secret, f"[{kind}]")
+    return replace(fault, message=message)

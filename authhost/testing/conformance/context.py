@@ -1,0 +1,189 @@
+"""What the checks of one plugin share: its hosts, and the scenario run with the plugin and without it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+from authhost.host import AuthHost
+from authhost.request import Request
+from authhost.testing.conformance.call_recorder import CallRecorder
+from authhost.testing.conformance.checked_plugin import CheckedPlugin
+from authhost.testing.conformance.hook_call import HookCall
+from authhost.testing.conformance.output import captured_logs, captured_print, silenced
+from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
+from authhost.testing.conformance.process_state import process_state
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.side_effects import files_written_by, record_statement
+from authhost.testing.host import Clock, open_host
+from authhost.testing.mailbox import MAILBOX, Mailbox
+from authhost.testing.openid import LocalProvider
+from authhost.testing.scenario import SETTINGS, Scenario, Step
+
+MAX_FILE_BYTES = 10_000_000
+"""How much of a file is read, from its end."""
+
+
+@dataclass(slots=True)
+class ScenarioRun:
+    """One run of the scenario with the plugin, and everything that it left behind."""
+
+    steps: list[Step]
+    stopped_after: Step | None
+    """The last step, if the later ones could not run."""
+    calls: list[HookCall]
+    secrets: dict[str, str]
+    """Each secret of the run, with its kind."""
+    rows: Rows
+    logged: list[logging.LogRecord]
+    printed: str
+    files: dict[str, tuple[str, str]]
+    """The plugin's file and line that wrote each file, and the file's content."""
+    stored_requests: dict[str, str]
+    """What the plugin still stores of requests that have ended, by the name of its attribute."""
+    step_of_call: list[str]
+    """The title of the step in which each call was made."""
+
+
+class CheckContext:
+    """The plugin that is checked, with a folder and an OpenID provider for its hosts."""
+
+    def __init__(self, checked: CheckedPlugin, folder: Path, provider: LocalProvider) -> None:
+        self.checked, self.folder, self.provider = checked, folder, provider
+        self.state_at_start = process_state()
+        self.known_faults: dict[str, tuple[Fault, ...]] = {}
+        """The faults of checks whose result others need, by the name of the check."""
+        self.hangs = False
+        """Whether a check has not returned."""
+        self.hosts: list[AuthHost] = []
+        """All hosts that were opened, in order."""
+        self._without_plugin: list[Step] | None = None
+        self._with_plugin: ScenarioRun | None = None
+
+    @contextmanager
+    def host(
+        self, plugins: Mapping[str, object], *, hours: float = 0, **settings: Any
+    ) -> Iterator[tuple[AuthHost, Mailbox]]:
+        """Open a host with some plugins on a new SQLite file. Its clock is ``hours`` ahead."""
+        mailbox, name = Mailbox(), self.checked.name
+        clock = Clock()
+        clock.forward(hours=hours)
+        values = {
+            **SETTINGS,
+            "providers": self.provider.settings,
+            "plugin_settings": {name: self.checked.settings} if name in plugins else {},
+            **settings,
+        }
+        url = f"sqlite:///{self.folder / f'{len(self.hosts) + 1}.sqlite3'}"
+        with open_host(url, {MAILBOX: mailbox, **plugins}, clock=clock, **values) as host:
+            self.hosts.append(host)
+            _shorten_lock_timeout(host.engine)
+            yield host, mailbox
+
+    @contextmanager
+    def recorded_host(self, **settings: Any) -> Iterator[tuple[AuthHost, Mailbox, CallRecorder]]:
+        """Open a host with the plugin, whose calls are recorded."""
+        recorder = CallRecorder(self.checked)
+        with self.host({self.checked.name: recorder.plugin}, **settings) as (host, mailbox):
+            for engine in {host.engine, host.reader}:
+                event.listen(
+                    engine, "before_cursor_execute", lambda *values: record_statement(host, values[2])
+                )
+            yield host, mailbox, recorder
+
+    # These are no `functools.cached_property`: before Python 3.12 it locks all instances during one call.
+
+    @property
+    def without_plugin(self) -> list[Step]:
+        """How every flow ends without the plugin."""
+        if self._without_plugin is None:
+            self._without_plugin = self._run_without_plugin()
+        return self._without_plugin
+
+    @property
+    def with_plugin(self) -> ScenarioRun:
+        """How every flow ends with the plugin, with all calls and traces."""
+        if self._with_plugin is None:
+            self._with_plugin = self._run_with_plugin()
+        return self._with_plugin
+
+    @property
+    def finished_run(self) -> ScenarioRun | None:
+        """`with_plugin` if that run has ended, else None. Starts no run."""
+        return self._with_plugin
+
+    def _run_without_plugin(self) -> list[Step]:
+        with self.host({}) as (host, mailbox), silenced():
+            scenario = Scenario(host, mailbox, self.provider)
+            scenario.run()
+        assert scenario.stopped_after is None, f"the kit itself stops after {scenario.stopped_after}"
+        return scenario.steps
+
+    def _run_with_plugin(self) -> ScenarioRun:
+        step_of_call: list[str] = []
+        # Capture before the host starts, since a plugin may log or print in `host_started`.
+        with (
+            captured_logs() as logged,
+            captured_print() as text,
+            files_written_by(self.checked) as files,
+            self.recorded_host() as (host, mailbox, recorder),
+        ):
+            step_of_call.extend(["start"] * len(recorder.calls))
+
+            def after(step: Step) -> None:
+                step_of_call.extend([step.title] * (len(recorder.calls) - len(step_of_call)))
+                for call in recorder.calls:
+                    token = getattr(call.arguments.get("sociallogin"), "token", None)
+                    if token is not None:
+                        scenario.secrets[token.reveal()] = "a provider's token"
+
+            scenario = Scenario(host, mailbox, self.provider, after=after)
+            scenario.run()
+            host.close()
+            step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
+            scenario.secrets |= dict.fromkeys(host.settings.secret_keys, "the secret key")
+            return ScenarioRun(
+                scenario.steps,
+                scenario.stopped_after,
+                recorder.calls,
+                scenario.secrets,
+                plugin_rows(host),
+                logged,
+                text.getvalue(),
+                {path: (location, _content(Path(path))) for path, location in files.items()},
+                _stored_requests(self.checked, recorder.calls),
+                step_of_call,
+            )
+
+
+def _shorten_lock_timeout(engine: Engine) -> None:
+    """Make a plugin that waits for a lock of its own host fail soon. It would wait forever."""
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
+    engine.dispose()
+
+
+def _stored_requests(checked: CheckedPlugin, calls: list[HookCall]) -> dict[str, str]:
+    """The attributes of the plugin that still hold a request, or the ``id()`` of one."""
+    requests = [call.arguments["request"] for call in calls if "request" in call.arguments]
+    numbers, found = {id(each) for each in requests}, {}
+    for name, value in checked.attributes().items():
+        items = [value]
+        if isinstance(value, list | dict | set | frozenset | tuple | deque):
+            items = [*value, *(value.values() if isinstance(value, dict) else ())]
+        if any(isinstance(each, Request) for each in items):
+            found[name] = "requests"
+        elif any(type(each) is int and each in numbers for each in items):
+            found[name] = "id(request), which another request may have by now"
+    return found
+
+
+def _content(path: Path) -> str:
+    """The end of a file, or an empty string if there is no such file."""
+    return path.read_bytes()[-MAX_FILE_BYTES:].decode("latin-1") if path.is_file() else ""

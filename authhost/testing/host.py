@@ -1,0 +1,100 @@
+"""Hosts for tests: a clock that a test sets, a fast password hash and no rate limits."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Hashable, Mapping
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any, ClassVar
+
+from authhost.host import AuthHost
+from authhost.settings import Settings
+from authhost.store.migrate import Applied
+
+PASSWORD = "green teapots sing at dawn"
+OTHER_PASSWORD = "seven quiet harbours in may"
+CHEAP_HASH: Mapping[str, Any] = {
+    "argon2__time_cost": 1,
+    "argon2__memory_cost": 8,
+    "argon2__parallelism": 1,
+}
+"""Options of passlib for the fastest argon2id hash. Only for tests, since it protects no password."""
+
+
+class Clock:
+    """A clock for a host. Its time changes only when a test changes it.
+
+    It starts at the current time by default, since the tokens of a provider
+    contain the time of the provider's own clock.
+    """
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self.now = start or datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **by: float) -> None:
+        """Move the clock forward by the arguments of `datetime.timedelta`, such as ``minutes=5``."""
+        self.now += timedelta(**by)
+
+
+class TemplateDatabaseHost(AuthHost):
+    """A host that creates a new SQLite file as a copy of one that the same migrations have upgraded.
+
+    Migrations take most of the time that opening a host takes, and tests open
+    hundreds of hosts.
+    """
+
+    _templates: ClassVar[dict[Hashable, bytes]] = {}
+
+    def upgrade_database(self) -> list[Applied]:
+        """Apply all migrations. Copies the template, if there is one, and then returns an empty list."""
+        file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
+        if file is None or file.exists():
+            return super().upgrade_database()
+        migrations = tuple(map(_migration_files, self.migrations.items()))
+        if migrations not in self._templates:
+            super().upgrade_database()
+            with closing(sqlite3.connect(file)) as connection:
+                self._templates[migrations] = connection.serialize()
+        else:
+            file.write_bytes(self._templates[migrations])
+        return []
+
+
+def _migration_files(history: tuple[str, str]) -> Hashable:
+    """The files of a migration history with their times, since an author may edit them between two hosts."""
+    name, package = history
+    with as_file(files(package)) as folder:
+        return name, tuple(sorted((str(each), each.stat().st_mtime_ns) for each in folder.glob("*.py")))
+
+
+def open_host(
+    database_url: str,
+    plugins: Mapping[str, object],
+    /,
+    *,
+    clock: Callable[[], datetime],
+    discover: bool = False,
+    **settings: Any,
+) -> AuthHost:
+    """Open a host on ``database_url`` and apply its migrations.
+
+    ``plugins`` are plugin objects by name; ``discover`` adds the installed
+    plugins. ``settings`` are fields of `Settings`; they override the defaults
+    for tests. Raises `ConfigurationError`.
+    """
+    values = {
+        "secret_key": "of-the-tests-" * 4,
+        "database_url": database_url,
+        "rate_limits": False,
+        "password_hash_options": CHEAP_HASH,
+        **settings,
+    }
+    return TemplateDatabaseHost(
+        Settings(**values), plugins=plugins, discover=discover, clock=clock, upgrade_database=True
+    )

@@ -1,0 +1,166 @@
+"""The pytest plugin with the fixtures for the tests of a plugin.
+
+A test module names the plugins to test and the settings of the host:
+
+    @pytest.fixture
+    def authhost_plugins():
+        return {"doorbell": plugin}
+
+    @pytest.fixture
+    def authhost_settings():
+        return {"plugin_settings": {"doorbell": {"loud": True}}}
+
+``pytest --authhost-conformance NAME`` also runs the conformance suite on an
+installed plugin.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.request import Request
+    from authhost.testing.browser import Browser
+    from authhost.testing.host import Clock
+    from authhost.testing.mailbox import Mailbox
+    from authhost.testing.openid import LocalProvider
+    from authhost.testing.recorder import RecordedHooks
+
+# pytest imports this module in every project where authhost is installed, so it imports little itself.
+
+SUITE = Path(__file__).parent / "conformance" / "suite.py"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Called by pytest."""
+    group = parser.getgroup("authhost", "plugins for authhost")
+    group.addoption(
+        "--authhost-conformance",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="Run the conformance suite on an installed plugin. May be given several times.",
+    )
+    group.addoption(
+        "--authhost-set",
+        action="append",
+        default=[],
+        metavar="NAME.KEY=VALUE",
+        help="Set a plugin setting for the conformance suite. May be given several times.",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Called by pytest: adds the conformance suite to the files to collect."""
+    # The local provider's libraries cause this warning. A plugin's author cannot fix it.
+    config.addinivalue_line("filterwarnings", "ignore::DeprecationWarning:authlib")
+    if config.getoption("--authhost-conformance"):
+        config.args.append(str(SUITE))
+
+
+@pytest.fixture
+def authhost_plugins() -> dict[str, object]:
+    """The plugin objects of `auth_host` by name. Empty by default; override it."""
+    return {}
+
+
+@pytest.fixture
+def authhost_settings() -> dict[str, Any]:
+    """The settings of `auth_host`. Empty by default; override it."""
+    return {}
+
+
+@pytest.fixture
+def auth_clock() -> Clock:
+    """The clock of `auth_host`: ``auth_clock.forward(minutes=5)``."""
+    from authhost.testing.host import Clock
+
+    return Clock()
+
+
+@pytest.fixture
+def recorded_hooks() -> RecordedHooks:
+    """Each notification that `auth_host` called, with its arguments."""
+    from authhost.testing.recorder import RecordedHooks
+
+    return RecordedHooks()
+
+
+@pytest.fixture
+def mailbox() -> Mailbox:
+    """The messages of `auth_host`, with their keys."""
+    from authhost.testing.mailbox import Mailbox
+
+    return Mailbox()
+
+
+@pytest.fixture(scope="session")
+def openid_provider() -> Iterator[LocalProvider]:
+    """A local OpenID provider with the id ``corp`` in `auth_host`. It starts on its first use.
+
+    It uses the clock of the machine. If a test moves `auth_clock` far, the host refuses its tokens.
+    """
+    from authhost.testing.openid import LocalProvider
+
+    with LocalProvider() as provider:
+        yield provider
+
+
+@pytest.fixture
+def auth_host(
+    authhost_plugins: dict[str, object],
+    authhost_settings: dict[str, Any],
+    auth_clock: Clock,
+    recorded_hooks: RecordedHooks,
+    mailbox: Mailbox,
+    openid_provider: LocalProvider,
+    tmp_path: Path,
+) -> Iterator[AuthHost]:
+    """A host with `authhost_plugins` on a new SQLite file.
+
+    If AUTHHOST_TEST_DATABASE_URL names a database of a server, all tables of
+    that database are DROPPED and it is used instead.
+    """
+    from authhost.testing.database import empty_database
+    from authhost.testing.host import open_host
+
+    server = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
+    url = empty_database(server) if server else f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
+    plugins = {"authhost-mailbox": mailbox, "authhost-recorder": recorded_hooks, **authhost_plugins}
+    settings = {"providers": openid_provider.settings, **authhost_settings}
+    with open_host(url, plugins, clock=auth_clock, **settings) as host:
+        refused = [each for each in host.registry.records if each.status != "loaded"]
+        assert not refused, "; ".join(f"{each.name}: {each.reason}" for each in refused)
+        for record in host.registry.loaded():
+            if record.guarded is not None:
+                record.guarded.told = _print_error
+        yield host
+
+
+def _print_error(hook: str, error: BaseException) -> None:
+    """Print the traceback, which the log of a host leaves out. pytest shows it with a test that fails."""
+    print(f"a plugin failed in {hook}:", file=sys.stderr)
+    traceback.print_exception(error)
+
+
+@pytest.fixture
+def auth_request(auth_host: AuthHost) -> Iterator[Request]:
+    """An open unit of work without a session. It is committed when the test ends."""
+    with auth_host.request(ip_address="127.0.0.1", user_agent="authhost.testing") as request:
+        yield request
+
+
+@pytest.fixture
+def run_flow(auth_host: AuthHost, openid_provider: LocalProvider) -> Browser:
+    """Runs flows like a browser: ``run_flow("login", identifier=…, password=…)``."""
+    from authhost.testing.browser import Browser
+
+    return Browser(auth_host, openid_provider)

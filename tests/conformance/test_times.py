@@ -1,0 +1,35 @@
+"""The suite reports hooks and callbacks that take long."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from authhost_hookspecs import hookimpl
+
+from conformance.plugins import ids_of
+
+
+class SlowHook:
+    @hookimpl
+    def user_logged_in(self, user):
+        until = time.perf_counter() + 0.12
+        while time.perf_counter() < until:
+            pass
+
+
+class SlowCallback:
+    @hookimpl
+    def user_logged_in(self, request):
+        request.on_commit(lambda: time.sleep(0.12))
+
+
+FAULTS = [
+    (SlowHook, "times", "user_logged_in: takes at least 1"),
+    (SlowCallback, "times", "user_logged_in: a callback of request.on_commit takes at least 1"),
+]
+
+
+@pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
+def test_fault_is_reported(assert_fault, plugin, check, message):
+    assert_fault(plugin(), check, message)
