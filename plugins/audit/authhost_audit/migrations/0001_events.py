@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from authhost_audit.types import Identifier, Moment
+from authhost_audit.types import Identifier, UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "authhost_audit_event",
         sa.Column("id", Identifier(), primary_key=True),
-        sa.Column("time", Moment(), nullable=False),
+        sa.Column("time", UtcDateTime(), nullable=False),
         sa.Column("schema", sa.SmallInteger(), nullable=False),
         sa.Column("version", sa.String(32), nullable=False),
         sa.Column("event", sa.String(64), nullable=False),
@@ -81,7 +81,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("through", Identifier(), nullable=False),
-        sa.Column("sealed_at", Moment(), nullable=False),
+        sa.Column("sealed_at", UtcDateTime(), nullable=False),
         sa.Column("key_id", sa.String(16), nullable=False),
         sa.Column("signature", fixed(64), nullable=False),
         **OPTIONS,
@@ -92,8 +92,8 @@ def upgrade() -> None:
         sa.Column("batch", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(36)),
-        sa.Column("until", Moment()),
-        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("until", UtcDateTime()),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
         **OPTIONS,
     )
     if op.get_bind().dialect.name == "postgresql":
