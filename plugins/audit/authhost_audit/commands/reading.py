@@ -14,8 +14,8 @@ from authhost_audit.commands.options import TIMER, GetHost, filters, json_option
 from authhost_audit.retention import record_operation
 from authhost_audit.search import Query, Record
 
-MAX_COMMIT_DELAY = timedelta(seconds=60)
-"""`tail -f` shows a record if it is committed within this time after it was made."""
+FOLLOW_OVERLAP = timedelta(seconds=60)
+"""`tail -f` shows a record if it is committed within this time after its identifier was made."""
 MAX_COUNTED = 10_000
 """`search` counts at most this many of the records that it does not show."""
 JSON_ONLY = ("erased", "signature")
@@ -43,12 +43,12 @@ def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
     while follow:
         TIMER.wait(1)
         # A record can be committed after a record that was made later, so each search overlaps the last.
-        since = max(started, host.now - MAX_COMMIT_DELAY)
+        since = max(started, host.now - FOLLOW_OVERLAP)
         new = [each for each in queries.search(host, Query(since=since)) if each["id"] not in shown]
         if new:
             shown |= {record["id"]: host.now for record in new}
             _show(new, as_json, header=False)
-        oldest = host.now - 2 * MAX_COMMIT_DELAY
+        oldest = host.now - 2 * FOLLOW_OVERLAP
         shown = {identifier: time for identifier, time in shown.items() if time > oldest}
 
 
