@@ -125,7 +125,7 @@ def test_ctrl_c_exits_with_0(tmp_path, command):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Who runs the tests in the background has told them to ignore it.
+        # A test run in the background ignores SIGINT, so restore the default.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None

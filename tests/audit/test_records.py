@@ -109,11 +109,11 @@ def test_switching_recording_is_recorded(make, run, clock):
     make()
     make()
     clock.forward(seconds=1)
-    quiet = make(audit={"recording": False})
-    run(quiet, "signup", email=ANN, password=PASSWORD)
+    off = make(audit={"recording": False})
+    run(off, "signup", email=ANN, password=PASSWORD)
     clock.forward(seconds=1)
-    loud = make()
-    names = [record["event"] for record in records(loud)]
+    on = make()
+    names = [record["event"] for record in records(on)]
     assert names == ["audit_recording_on", "audit_recording_off", "audit_recording_on"]
 
 

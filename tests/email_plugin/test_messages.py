@@ -49,8 +49,8 @@ def test_each_account_event_sends_a_message(host, run, tmp_path):
     run(host, "request_password_reset", email="second@example.org")
     run(host, "request_password_reset", email="nobody@example.org")
     outbox(host).deliver_pending()
-    told = Counter((each["To"], each["Subject"]) for each in mails(tmp_path))
-    assert told == Counter(
+    notified = Counter((each["To"], each["Subject"]) for each in mails(tmp_path))
+    assert notified == Counter(
         {
             (ANN, "Confirm your e-mail address"): 1,
             (ANN, "Welcome to authhost"): 1,
@@ -294,9 +294,9 @@ def test_the_notice_to_a_removed_address_has_its_own_advice(host, run, tmp_path)
     run(host, "add_email", token, email="eve@example.org")
     run(host, "remove_email", token, email="eve@example.org")  # an unconfirmed address
     outbox(host).deliver_pending()
-    told = [each for each in mails(tmp_path) if each["Subject"] == "An e-mail address was removed"]
-    assert Counter(each["To"] for each in told) == {ANN: 2, BOB: 1}
-    for each in told:
+    notices = [each for each in mails(tmp_path) if each["Subject"] == "An e-mail address was removed"]
+    assert Counter(each["To"] for each in notices) == {ANN: 2, BOB: 1}
+    for each in notices:
         text = each.get_body(("plain",)).get_content()
         assert ("change your password" in text) == (each["To"] == ANN)
         assert ("write to the operators" in text) == (each["To"] == BOB)

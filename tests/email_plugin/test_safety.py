@@ -105,7 +105,7 @@ def test_an_encoded_word_in_a_username(make, run, tmp_path):
     signup_as(host, run, name)
     try:
         outbox(host).deliver_pending()
-    except Exception as error:  # a later Python refuses to write it: HeaderWriteError, which nobody catches
+    except Exception as error:  # newer Python versions raise HeaderWriteError
         pytest.fail(repr(error))
     for each in mails(tmp_path):
         assert each["Reply-To"] is None
@@ -196,7 +196,7 @@ def test_logs_contain_no_key(make, fake, run, clock, caplog):
 def test_many_resets_do_not_delay_a_notice(make, fake, clock):
     """The core allows five resets a minute for an address. At most thirty are sent in an hour."""
     host = make(email={"transport": "fake"})
-    for _ in range(60):  # twelve minutes of an attack, by whoever knows the address
+    for _ in range(60):  # twelve minutes of an attack by a person who knows the address
         with host.request() as request:
             host.services.hooks.deliver_message(
                 request,

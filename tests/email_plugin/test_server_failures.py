@@ -121,15 +121,15 @@ def test_each_committed_flow_sends_its_message_despite_failures(make_host, datab
                 tick.wait(0.1)
         finally:
             workers.stop()
-        told = {str(message["To"]) for message in mailbox.taken}
+        notified = {str(message["To"]) for message in mailbox.taken}
         found = rows(host, "id", "recipient", "status")
         dead = {f"<{identifier}@localhost>": to for identifier, to, status in found if status == "dead"}
         assert {to for _, to, _ in found} == committed
         assert {status for _, _, status in found} == {"sent", "dead"}
         assert set(dead) == mailbox.refused
-        assert told | set(dead.values()) == committed
-        assert not told & undone
-        # Twice only where the server's answer was lost after DATA, or a worker before it wrote that down.
+        assert notified | set(dead.values()) == committed
+        assert not notified & undone
+        # Duplicates only if the server's answer to DATA was lost, or the worker was killed before storing it.
         copies = Counter(message["Message-ID"] for message in mailbox.taken)
         helpless = copies - Counter(set(copies)) - mailbox.unheard
         assert mailbox.unheard

@@ -1,4 +1,4 @@
-"""Wrong clocks: how far the sealer has come, and warnings about sealers whose clock was wrong."""
+"""Clocks: the watermark of the sealer, and warnings about sealers whose clock was wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit trail: records, seals, and how far each receiver has got."""
+"""Create the tables of the trail: records, leaves, batches, and the cursors of the receivers."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ OPTIONS: dict[str, Any] = {
     for dialect in ("mysql", "mariadb")
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
-KEPT = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
+APPEND_ONLY = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
 FUNCTION = """
 CREATE FUNCTION authhost_audit_keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -98,7 +98,7 @@ def upgrade() -> None:
     )
     if op.get_bind().dialect.name == "postgresql":
         op.execute(FUNCTION)
-        for table in KEPT:
+        for table in APPEND_ONLY:
             for when, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
                 name = f"{table}_{each.lower()}"
                 op.execute(
@@ -108,7 +108,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in (*KEPT, "authhost_audit_cursor"):
+    for table in (*APPEND_ONLY, "authhost_audit_cursor"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION authhost_audit_keep()")
