@@ -38,7 +38,7 @@ def test_links_to_other_hosts_are_refused(make, run):
             ("javascript:alert(1)", False),
         ):
             try:
-                named.hooks.deliver_message(request, Message("password_reset", ANN, link=link))
+                named.services.hooks.deliver_message(request, Message("password_reset", ANN, link=link))
             except DeliveryFailed:
                 assert not taken
             else:
