@@ -1,4 +1,4 @@
-"""A host with the plugin, and a trail that is sealed."""
+"""Fixtures: a host with the plugin, and a sealed trail."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if find_spec("authhost_audit") is None:
 else:
     from authhost_audit.plugin import AuditPlugin
 
-    from audit.trail import ANN, BOB, SIGNING, sealed
+    from audit.trail import ANN, BOB, SIGNING, seal_all
 
 
 @pytest.fixture
 def make(make_host):
-    """A host with the plugin, and settings of its own."""
+    """Create hosts with the plugin; ``audit`` are the settings of the plugin."""
 
     def make(plugins=None, audit=None, **settings):
         given = {"signing_key": SIGNING, **(audit or {})}
@@ -35,11 +35,11 @@ def host(make):
 
 @pytest.fixture
 def trail(host, run):
-    """Some sealed records in two batches, and some that are not sealed yet."""
+    """Two batches of sealed records, and some unsealed records."""
     run(host, "signup", email=ANN, password=PASSWORD)
-    sealed(host)
+    seal_all(host)
     for number in range(3):
         run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
-    sealed(host)
+    seal_all(host)
     run(host, "signup", email=BOB, password=PASSWORD)
     return host

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 from authhost_audit.commands import audit as command
-from authhost_audit.keeping import note
+from authhost_audit.retention import record_operation
 from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import REASONS
 from click.testing import CliRunner
@@ -69,27 +69,27 @@ def test_the_command_line(tmp_path):
     line = json.loads(audit(file, "verify", "--json", code=1, **environment))
     assert (line["unsealed"], line["intact"], line["record"]) == (4, False, None)
     assert "batch 1: 5 records" in audit(file, "seal", **environment)
-    assert "5 sealed records are as they were sealed" in audit(file, "verify", **environment)
+    assert "5 sealed records are intact" in audit(file, "verify", **environment)
     [line] = audit(file, "search", "--event", "user_logged_in", "--json", **environment).splitlines()
     record = json.loads(line)
     assert json.loads(audit(file, "proof", record["id"], **environment))["record"]["id"] == record["id"]
     output = tmp_path / "export.csv"
     audit(file, "export", "--format", "csv", "-o", str(output), **environment)
-    assert "1 records are not sealed yet, the oldest of 20" in audit(file, "verify", **environment)
+    assert "1 records are not sealed yet, the oldest is from 20" in audit(file, "verify", **environment)
     summary = json.loads(audit(file, "verify", "--json", **environment))
     assert (summary["intact"], summary["unsealed"], summary["notes"]) == (True, 1, [])
     assert len(output.read_text().splitlines()) == 1 + 6
     assert "0 records were deleted" in audit(file, "prune", **environment)
-    assert "3 records have no personal part" in audit(
+    assert "the personal fields of 3 records were erased" in audit(
         file, "forget", record["user_id"], "--yes", **environment
     )
-    assert "nobody is to receive it" in _error(file, "forward", environment)
+    assert "there is no receiver; set syslog or webhook" in _error(file, "forward", environment)
     with sqlite3.connect(tmp_path / "site.sqlite3") as connection:
         connection.execute("UPDATE authhost_audit_event SET outcome = 'x' WHERE event = 'user_logged_in'")
     assert record["id"] in audit(file, "verify", "--json", code=1, **environment)
-    assert "this is no identifier" in _error(file, "proof", environment, "x", code=2)
-    assert "not as it was sealed" in _error(file, "proof", environment, record["id"])
-    assert "there is no file" in _error(file, "verify", environment, "--checkpoint", "/nowhere")
+    assert "'x' is not an identifier" in _error(file, "proof", environment, "x", code=2)
+    assert "was changed after it was sealed" in _error(file, "proof", environment, record["id"])
+    assert "file /nowhere does not exist" in _error(file, "verify", environment, "--checkpoint", "/nowhere")
     assert "cannot be written" in _error(file, "export", environment, "-o", "/nowhere/at/all")
 
 
@@ -106,7 +106,7 @@ def _error(file, command, environment, *arguments, code=1):
 
 
 @pytest.mark.parametrize("command", [("tail", "-f"), ("seal", "--every", "60")])
-def test_ctrl_c_is_the_end_and_no_failure(tmp_path, command):
+def test_ctrl_c_exits_with_0(tmp_path, command):
     url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
     settings = Settings.load(database_url=url, secret_key="k" * 48, email_verification="none")
     with AuthHost(settings, upgrade_database=True) as host, host.request() as request:
@@ -125,7 +125,7 @@ def test_ctrl_c_is_the_end_and_no_failure(tmp_path, command):
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        # Who runs the tests in the background has told them to ignore it.
+        # A test run in the background ignores SIGINT, so restore the default.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
@@ -135,83 +135,83 @@ def test_ctrl_c_is_the_end_and_no_failure(tmp_path, command):
     assert process.returncode == 0
 
 
-def told(host, *arguments, code=0):
-    """A command on this host: what it prints, what it complains of."""
+def invoke(host, *arguments, code=0):
+    """Run a command on this host. Returns its standard output and its standard error."""
     result = CliRunner().invoke(command, arguments, obj=lambda: host, env={"COLUMNS": "200"})
     assert result.exit_code == code, result.output
     return result.stdout, result.stderr
 
 
-def test_what_tail_shows_of_a_user_is_taken_by_search(host, run):
+def test_search_accepts_the_part_of_an_identifier_that_tail_shows(host, run):
     user = run(host, "signup", email=ANN, password=PASSWORD).user
     run(host, "signup", email=BOB, password=PASSWORD)
     part = str(user.id)[-12:]
-    assert part in told(host, "tail")[0]
+    assert part in invoke(host, "tail")[0]
     for given in (part, part.upper(), str(user.id), user.id.hex, str(user.id)[-17:]):
-        lines = told(host, "search", "--user", given, "--json")[0].splitlines()
+        lines = invoke(host, "search", "--user", given, "--json")[0].splitlines()
         assert {json.loads(each)["user_id"] for each in lines} == {str(user.id)}
         assert len(lines) == 4
 
 
-def test_a_part_that_several_users_share_is_refused_with_their_names(host, run):
+def test_an_ambiguous_part_is_refused_with_all_users(host, run):
     users = [run(host, "signup", email=email, password=PASSWORD).user for email in (ANN, BOB)]
-    _, complaint = told(host, "search", "--user", str(users[0].id)[:8], code=2)
+    _, complaint = invoke(host, "search", "--user", str(users[0].id)[:8], code=2)
     assert all(str(user.id) in complaint for user in users)
 
 
-def test_search_says_how_many_more_there_are(host, run):
+def test_search_prints_how_many_records_it_does_not_show(host, run):
     for number in range(3):
         run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)
-    out, more = told(host, "search", "-n", "5", "--json")
+    out, more = invoke(host, "search", "-n", "5", "--json")
     assert len(out.splitlines()) == 5
     assert more == "8 older records are not shown; -n 13 shows all\n"
-    assert told(host, "search", "-n", "13")[1] == ""
-    assert told(host, "search", "-n", "1", "--event", "user_signed_up")[1].startswith("2 older")
+    assert invoke(host, "search", "-n", "13")[1] == ""
+    assert invoke(host, "search", "-n", "1", "--event", "user_signed_up")[1].startswith("2 older")
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
         (["--event", "user_loged_in"], "did you mean user_logged_in?"),
-        (["--event", "nonsense"], "there are: account_ready"),
+        (["--event", "nonsense"], "use one of: account_ready"),
         (["--reason", "invalid_credential"], "did you mean invalid_credentials?"),
         (["--reason", "nonsense"], "no record has the reason 'nonsense'"),
-        (["--ip", "999.1.1.1"], "is no IP address"),
+        (["--ip", "999.1.1.1"], "is not an IP address"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "--since must be before --until"),
-        (["--user", "ann"], "is no identifier"),
+        (["--user", "ann"], "is not an identifier"),
         (["--user", "0123456789ab"], "no record is by or about a user"),
-        (["--request", "1"], "is no identifier"),
+        (["--request", "1"], "is not an identifier"),
     ],
 )
 @pytest.mark.parametrize("command", ["search", "export"])
-def test_what_can_find_nothing_is_refused(host, command, options, sentence):
-    assert sentence in " ".join(told(host, command, *options, code=2)[1].split())
+def test_options_that_no_record_can_match_are_refused(host, command, options, sentence):
+    assert sentence in " ".join(invoke(host, command, *options, code=2)[1].split())
     assert records(host, event="audit_exported") == []
 
 
 def test_a_reason_of_a_plugin_is_found(make, run, host):
-    note(host, "audit_exported")
+    record_operation(host, "audit_exported")
     tamper(host, update(event_table).values(reason="members_only"))
-    assert "members_only" in told(host, "search", "--reason", "members_only", "--json")[0]
+    assert "members_only" in invoke(host, "search", "--reason", "members_only", "--json")[0]
 
 
-def test_attempts_are_found_by_what_was_typed(host, run):
+def test_attempts_are_found_by_the_typed_identifier(host, run):
     for typed in ("Straße", "ann@bücher.example", "x"):
         with pytest.raises(AuthError):
             run(host, "login", identifier=typed, password="wrong")
     for address in ("STRASSE", "ann@xn--bcher-kva.example"):
-        assert len(told(host, "search", "--address", address, "--json")[0].splitlines()) == 1
+        assert len(invoke(host, "search", "--address", address, "--json")[0].splitlines()) == 1
 
 
-def test_ipv6_is_found_however_it_is_written(host):
+def test_ipv6_is_found_in_every_notation(host):
     with pytest.raises(AuthError), host.request(ip_address="2001:db8::7") as request:
         host.account.login(request, identifier=ANN, password="wrong")
-    out, _ = told(host, "search", "--ip", "2001:DB8:0:0:0:0:0:7", "--json")
+    out, _ = invoke(host, "search", "--ip", "2001:DB8:0:0:0:0:0:7", "--json")
     assert len(out.splitlines()) == 1
 
 
-def test_each_code_is_a_reason():
-    """A code that is missing here makes `search --reason` take it for a slip of the pen."""
+def test_each_error_code_is_a_known_reason():
+    """`search --reason` refuses a code that is missing here as a spelling mistake."""
     codes, kinds = set(), [errors.AuthError]
     while kinds:
         kinds += (kind := kinds.pop()).__subclasses__()
@@ -220,14 +220,14 @@ def test_each_code_is_a_reason():
     assert codes - REASONS == set()
 
 
-def test_seal_warns_of_a_clock_that_was_ahead(host, run, clock):
+def test_seal_warns_about_a_clock_that_was_ahead(host, run, clock):
     run(host, "signup", email=ANN, password=PASSWORD)
     clock.forward(hours=24)
-    told(host, "seal")
+    invoke(host, "seal")
     clock.forward(hours=-24)
     run(host, "login", identifier=ANN, password=PASSWORD)
-    out, warning = told(host, "seal")
-    assert "warning: seal 1 says that it was sealed at 2026-01-02 00:00:00 UTC" in warning
+    out, warning = invoke(host, "seal")
+    assert "warning: batch 1 was sealed at 2026-01-02 00:00:00 UTC" in warning
     assert "batch 2" in out
-    assert "note: seal 1 says that it was sealed at 2026-01-02 00:00:00 UTC" in told(host, "verify")[1]
-    assert len(json.loads(told(host, "verify", "--json")[0])["notes"]) == 1
+    assert "note: batch 1 was sealed at 2026-01-02 00:00:00 UTC" in invoke(host, "verify")[1]
+    assert len(json.loads(invoke(host, "verify", "--json")[0])["notes"]) == 1

@@ -1,4 +1,4 @@
-"""Syslog and the webhook."""
+"""Forwarding to syslog and to the webhook."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from authhost_audit.tables import cursor_table, leaf_table
 from providers import as_json, served
 from sqlalchemy import select, update
 
-from audit.trail import SIGNING, breaks, records, run_login, sealed, settings_of, tamper
+from audit.trail import SIGNING, records, run_login, seal_all, settings_of, tamper, violations
 
 
 @contextmanager
 def syslog_server(refuse):
-    """RFC 6587 over TCP."""
+    """A syslog server over TCP (RFC 6587). It resets one connection for each item of ``refuse``."""
     taken = []
 
     class Handler(socketserver.StreamRequestHandler):
@@ -53,14 +53,14 @@ def of_sink(host, sink):
 
 
 def test_syslog_gets_every_record_in_order(trail):
-    sealed(trail)
+    seal_all(trail)
     with syslog_server([]) as (url, taken):
         [sink] = forwarding.sinks(AuditSettings(syslog=url))
         expected, go = of_sink(trail, sink)
         assert (go(), go()) == (len(expected), 0)
         run_login(trail)
         assert go() == 0  # not sealed yet
-        sealed(trail)
+        seal_all(trail)
         assert go() == 2
     heads, bodies = zip(*(each.split(" - ", 2)[::2] for each in taken), strict=True)
     assert re.fullmatch(r"<109>1 \S+T\S+\+00:00 \S+ authhost", heads[0])
@@ -76,9 +76,9 @@ def by_seal(host):
     return [found[each] for each in ids]
 
 
-def test_a_receiver_that_refuses_gets_it_again(trail, monkeypatch):
+def test_a_refused_chunk_is_sent_again(trail, monkeypatch):
     monkeypatch.setattr(forwarding, "CHUNK", 3)
-    sealed(trail)
+    seal_all(trail)
     answers, bodies = [500, 200, 503], []
 
     def answer(handler, body):
@@ -95,7 +95,7 @@ def test_a_receiver_that_refuses_gets_it_again(trail, monkeypatch):
     with served(answer) as url:
         [sink] = forwarding.sinks(AuditSettings(webhook=url, webhook_secret="w" * 32))
         for _ in range(2):
-            with pytest.raises(forwarding.Refused):
+            with pytest.raises(forwarding.ReceiverError):
                 list(forwarding.forward(trail, settings_of(trail), sink))
         waiting = forwarding.lag(trail, sink)
         assert waiting == len(records(trail)) - 3
@@ -103,8 +103,8 @@ def test_a_receiver_that_refuses_gets_it_again(trail, monkeypatch):
     assert [each["id"] for each in bodies] == [each["id"] for each in by_seal(trail)]
 
 
-def test_a_lost_answer_means_twice_and_never_not_at_all(trail, monkeypatch):
-    sealed(trail)
+def test_a_lost_answer_repeats_records_and_loses_none(trail, monkeypatch):
+    seal_all(trail)
     got = []
 
     class Sink:
@@ -114,7 +114,7 @@ def test_a_lost_answer_means_twice_and_never_not_at_all(trail, monkeypatch):
             got.extend(each["id"] for each in lines)
 
     with monkeypatch.context() as patch:
-        patch.setattr(forwarding, "move", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(forwarding, "move_cursor", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             list(forwarding.forward(trail, settings_of(trail), Sink()))
     list(forwarding.forward(trail, settings_of(trail), Sink()))
@@ -123,9 +123,9 @@ def test_a_lost_answer_means_twice_and_never_not_at_all(trail, monkeypatch):
         assert set(connection.execute(select(cursor_table.c.name)).scalars()) == {"recording", "test"}
 
 
-def test_two_forwarders_do_not_mix(trail, monkeypatch):
+def test_two_forwarders_do_not_interleave(trail, monkeypatch):
     monkeypatch.setattr(forwarding, "CHUNK", 3)
-    sealed(trail)
+    seal_all(trail)
     got, settings = [], settings_of(trail)
 
     class Second:
@@ -136,7 +136,7 @@ def test_two_forwarders_do_not_mix(trail, monkeypatch):
 
     class First(Second):
         def send(self, lines):
-            with pytest.raises(forwarding.Refused, match="another process"):
+            with pytest.raises(forwarding.ReceiverError, match="another process"):
                 list(forwarding.forward(trail, settings, Second()))
             super().send(lines)
 
@@ -145,8 +145,8 @@ def test_two_forwarders_do_not_mix(trail, monkeypatch):
     assert list(forwarding.forward(trail, settings, Second())) == []
 
 
-def test_a_receiver_that_drips_is_left(trail):
-    sealed(trail)
+def test_a_receiver_that_answers_too_slowly_times_out(trail):
+    seal_all(trail)
     over = threading.Event()
 
     def drip(handler, body):
@@ -157,13 +157,13 @@ def test_a_receiver_that_drips_is_left(trail):
 
     with served(drip) as url:
         settings = AuditSettings(webhook=url, webhook_secret="w" * 32, timeout=0.3)
-        with pytest.raises(forwarding.Refused):
+        with pytest.raises(forwarding.ReceiverError):
             list(forwarding.forward(trail, settings, forwarding.sinks(settings)[0]))
         over.set()
 
 
 def test_udp(trail):
-    sealed(trail)
+    seal_all(trail)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(10)
@@ -172,19 +172,19 @@ def test_udp(trail):
         assert b"audit_recording_on" in receiver.recv(65536)
 
 
-def test_nobody_there(trail):
-    sealed(trail)
+def test_an_unreachable_receiver(trail):
+    seal_all(trail)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         url = f"tcp://127.0.0.1:{free.getsockname()[1]}"
     settings = AuditSettings(signing_key=SIGNING, syslog=url, checkpoint_file="/nowhere/at/all")
-    with pytest.raises(forwarding.Refused):
+    with pytest.raises(forwarding.ReceiverError):
         list(forwarding.forward(trail, settings, forwarding.sinks(settings)[0]))
     run_login(trail)
     assert [missed for _, missed in seal_and_push(trail, settings)] == [["checkpoint_file", "syslog"]]
 
 
-def test_a_checkpoint_that_was_not_taken_is_pushed_again(trail, tmp_path):
+def test_a_missed_checkpoint_is_sent_again(trail, tmp_path):
     away, file = tmp_path / "away", tmp_path / "away" / "checkpoints"
     settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
     run_login(trail)
@@ -195,10 +195,10 @@ def test_a_checkpoint_that_was_not_taken_is_pushed_again(trail, tmp_path):
     assert [missed for _, missed in seal_and_push(trail, settings)] == [[]]
     numbers = [json.loads(line)["number"] for line in file.read_text().splitlines()]
     assert numbers == [1, 2, 3, 4]
-    assert breaks(trail, file) == []
+    assert violations(trail, file) == []
 
 
-def test_a_cursor_that_was_moved_ahead_keeps_no_seal_back(trail, tmp_path):
+def test_a_cursor_that_was_moved_ahead_holds_back_no_checkpoint(trail, tmp_path):
     file = tmp_path / "checkpoints"
     settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
     list(seal_and_push(trail, settings))
@@ -208,6 +208,6 @@ def test_a_cursor_that_was_moved_ahead_keeps_no_seal_back(trail, tmp_path):
     assert [json.loads(line)["number"] for line in file.read_text().splitlines()][-1] == 4
 
 
-def test_waits_grow_to_five_minutes():
-    waits = forwarding.waits()
-    assert [next(waits) for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+def test_delays_grow_to_five_minutes():
+    delays = forwarding.backoff_delays()
+    assert [next(delays) for _ in range(11)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]

@@ -1,4 +1,4 @@
-"""What is written down."""
+"""The records of flows and refusals."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_a_record(host, run, clock):
     assert (signup["actor_id"], signup["changes"]) == (None, {"email": [None, "a***@example.org"]})
 
 
-def test_actor_and_affected_user_are_two(host, run, recorder):
-    """Ann confirms in a browser where Bob is logged in."""
+def test_actor_and_affected_user_are_recorded_separately(host, run, recorder):
+    """Ann's address is confirmed in a browser in which Bob is logged in."""
     ann = run(host, "signup", email=ANN, password=PASSWORD).user
     key = recorder.key()
     bob = run(host, "signup", email=BOB, password=PASSWORD)
@@ -58,7 +58,7 @@ class Vetoes:
         raise Refused("members_only", "Members only.")
 
 
-def test_refusals_survive_though_the_flow_does_not(make, run):
+def test_refusals_are_recorded_although_the_flow_is_rolled_back(make, run):
     host = make({"doorkeeper": Vetoes()})
     with pytest.raises(Vetoed):
         run(host, "signup", email=ANN, password=PASSWORD)
@@ -69,7 +69,7 @@ def test_refusals_survive_though_the_flow_does_not(make, run):
         assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
 
 
-def test_what_was_typed_is_kept_as_a_keyed_hash_alone(host, run):
+def test_typed_identifiers_are_stored_as_keyed_hashes(host, run):
     for typed in (PASSWORD, PASSWORD, ANN):
         with pytest.raises(AuthError):
             run(host, "login", identifier=typed, password=PASSWORD)
@@ -100,24 +100,24 @@ def test_privacy_settings(make, run):
         {"keep_days": 999_999},
     ],
 )
-def test_settings_that_cannot_serve(wrong):
+def test_invalid_settings(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         AuditSettings(**wrong)
 
 
-def test_switching_the_recording_is_a_record(make, run, clock):
+def test_switching_recording_is_recorded(make, run, clock):
     make()
     make()
     clock.forward(seconds=1)
-    quiet = make(audit={"recording": False})
-    run(quiet, "signup", email=ANN, password=PASSWORD)
+    off = make(audit={"recording": False})
+    run(off, "signup", email=ANN, password=PASSWORD)
     clock.forward(seconds=1)
-    loud = make()
-    names = [record["event"] for record in records(loud)]
+    on = make()
+    names = [record["event"] for record in records(on)]
     assert names == ["audit_recording_on", "audit_recording_off", "audit_recording_on"]
 
 
-def test_without_audit_no_login(make, run):
+def test_a_required_audit_plugin_that_fails_stops_the_flow(make, run):
     host = make(required_plugins=("audit",))
     event_table.drop(host.engine)
     with pytest.raises(RequiredPluginFailed):
@@ -136,12 +136,12 @@ FLOWS = ["signup", "login", "reset", "change", "confirm", "add"]
     secret=st.text("abcdefghijklmnopqrstuvwxyzäß0123456789", min_size=24, max_size=60),
     flow=st.sampled_from(FLOWS),
 )
-def test_no_secret_is_ever_written_down(host, run, recorder, secret, flow):
+def test_no_secret_is_recorded(host, run, recorder, secret, flow):
     with host.request() as request:
         email = f"u{request.new_id().hex}@example.org"
     try:
         token = run(host, "signup", email=email, password=secret).session_token
-    except AuthError:  # too easy to guess
+    except AuthError:  # the password is too weak
         return
     tries = {
         "signup": {"email": secret, "password": secret},
@@ -171,7 +171,7 @@ class NoLogins:
         raise Refused("maintenance", "Come back later.")
 
 
-def test_a_vetoed_login_names_its_user(make, run):
+def test_a_vetoed_login_contains_its_user(make, run):
     user = run(make(), "signup", email=ANN, password=PASSWORD).user
     host = make({"doorkeeper": NoLogins()})
     with pytest.raises(Vetoed):

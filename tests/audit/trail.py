@@ -1,14 +1,15 @@
-"""What the tests of the trail share: reading it, sealing it, and changing it as who owns the database can."""
+"""Helpers of the tests: read, seal and manipulate the trail."""
 
 from __future__ import annotations
 
 from authhost_audit.checkpoints import seal_and_push
-from authhost_audit.reading import Query, search
 from authhost_audit.sealing import seal
+from authhost_audit.search import Query, search
 from authhost_audit.settings import AuditSettings
 from authhost_audit.signing import new_key
 from authhost_audit.tables import batch_table, event_table, leaf_table
-from authhost_audit.verifying import Break, verify
+from authhost_audit.verification import verify
+from authhost_audit.violations import Violation
 from conftest import PASSWORD
 from sqlalchemy import delete, select, text
 
@@ -30,16 +31,16 @@ def named(host, event):
     return record
 
 
-def sealed(host):
+def seal_all(host):
     return list(seal(host, settings_of(host)))
 
 
-def breaks(host, checkpoint=None):
-    return [each for each in verify(host, settings_of(host), checkpoint) if isinstance(each, Break)]
+def violations(host, checkpoint=None):
+    return [each for each in verify(host, settings_of(host), checkpoint) if isinstance(each, Violation)]
 
 
 def tamper(host, statement):
-    """Do what the owner of the database can do."""
+    """Change the tables as the owner of the database. Returns the number of changed rows."""
     with host.engine.begin() as connection:
         if host.engine.dialect.name == "postgresql":
             connection.execute(text("SELECT set_config('authhost.audit', 'keeping', true)"))
@@ -63,8 +64,8 @@ def first_record(trail, number=2):
         ).scalar_one()
 
 
-def anew(trail, settings):
-    """Whoever owns the database takes a record out, and seals all the others again."""
+def reseal_without_record(trail, settings):
+    """Remove a record as the owner of the database, and seal all other records again."""
     record = first_record(trail)
     for table in (batch_table, leaf_table):
         tamper(trail, delete(table))
@@ -72,16 +73,16 @@ def anew(trail, settings):
     return list(seal(trail, settings))
 
 
-def pushes(host, file):
-    """Seal and push, as the service does."""
+def seal_and_push_all(host, file):
+    """Seal all records and send the checkpoints, as the service does."""
     settings = AuditSettings(signing_key=SIGNING, checkpoint_file=str(file))
     for _, missed in seal_and_push(host, settings):
         assert missed == []
 
 
-def signed(batch):
-    from authhost_audit.digests import canonical, header
+def signed_checkpoint(batch):
+    from authhost_audit.digests import batch_header, canonical
     from authhost_audit.signing import Signer
 
-    signature = Signer(AuditSettings(signing_key=SIGNING)).sign(canonical(header(batch)))
-    return {**header(batch), "signature": signature.hex()}
+    signature = Signer(AuditSettings(signing_key=SIGNING)).sign(canonical(batch_header(batch)))
+    return {**batch_header(batch), "signature": signature.hex()}

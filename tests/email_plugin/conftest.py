@@ -1,4 +1,4 @@
-"""A host with the plugin, a transport that does as it is told, and a certificate."""
+"""Fixtures: a host with the plugin, a fake transport, and a certificate."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ else:
     from authhost_email import transports
     from authhost_email.plugin import EmailPlugin
 
-    from email_plugin.post import Fake
+    from email_plugin.helpers import Fake
 
 
 @pytest.fixture
 def make(make_host, tmp_path):
-    """A host with the plugin, which delivers into a folder when it is told to."""
+    """Create hosts with the plugin, manual delivery and the transport `file`."""
 
     def make(email=None, **settings):
         given = {"delivery": "manual", "directory": str(tmp_path / "mail"), **(email or {})}
-        # By name it comes before the recorder, so that it takes the messages.
+        # Plugins are called by name, so this one receives the messages before the recorder.
         return make_host({"email": EmailPlugin()}, plugin_settings={"email": given}, **settings)
 
     return make
@@ -47,7 +47,7 @@ def fake(monkeypatch):
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory):
-    """A certificate for this machine, which a test makes itself trust."""
+    """A self-signed certificate for 127.0.0.1. Tests can declare it trusted."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""What ``authhost check`` says about mail."""
+"""Findings of ``authhost check`` about e-mail."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from authhost_email.checks import check_outbox, check_settings
 
 from authhost.cli.checks import problems
-from email_plugin.post import ANN, outbox, queue
+from email_plugin.helpers import ANN, outbox, queue
 
 GOOD = {
     "transport": "smtp",
@@ -34,7 +34,7 @@ GOOD = {
         ({"delivery": "inline"}, "hint", "inline"),
     ],
 )
-def test_what_is_wrong_with_the_settings(make, changed, level, said):
+def test_findings_about_settings(make, changed, level, said):
     host = make(email={**GOOD, "delivery": "manual", **changed})
     [found] = check_settings(host)
     assert found.level == level
@@ -44,11 +44,11 @@ def test_what_is_wrong_with_the_settings(make, changed, level, said):
 
 
 @pytest.mark.parametrize("changed", [{}, {"smtp_tls": "none", "smtp_host": "127.0.0.1"}, {"smtp_tls": "tls"}])
-def test_settings_that_serve(make, changed):
+def test_good_settings_have_no_findings(make, changed):
     assert list(check_settings(make(email={**GOOD, "delivery": "manual", **changed}))) == []
 
 
-def test_what_the_outbox_tells(make, fake, clock):
+def test_findings_about_the_outbox(make, fake, clock):
     host = make(email={**GOOD, "transport": "fake", "delivery": "manual", "max_attempts": 1})
     [manual] = check_outbox(host)
     assert "email worker" in manual.do
@@ -56,13 +56,13 @@ def test_what_the_outbox_tells(make, fake, clock):
     assert len(list(check_outbox(host))) == 1
     clock.now += timedelta(minutes=11)
     _, late = check_outbox(host)
-    assert (late.level, late.problem) == ("warning", "mails that nobody delivers for more than 10 minutes: 1")
+    assert (late.level, late.problem) == ("warning", "1 messages have been due for more than 10 minutes")
     fake.script[ANN] = [ConnectionError("down")]
     outbox(host).deliver_pending()
     _, dead = check_outbox(host)
-    assert (dead.level, dead.problem) == ("hint", "mails that were given up: 1")
+    assert (dead.level, dead.problem) == ("hint", "1 messages could not be delivered and were given up")
 
 
-def test_they_are_part_of_the_command(make):
+def test_findings_are_part_of_authhost_check(make):
     found = [each for each in problems(make(email={"transport": "pigeon"})) if each.plugin == "email"]
     assert any("pigeon" in each.problem for each in found)

@@ -12,20 +12,21 @@ from urllib.request import urlopen
 
 import pytest
 from authhost_email import commands
-from authhost_email.languages import SHIPPED
+from authhost_email.commands import delivery
+from authhost_email.languages import LANGUAGES
 from authhost_email.leases import Leases
 from authhost_email.outbox import Outbox
 from authhost_email.preview import page as preview_page
 from authhost_email.preview import server as preview_server
 from authhost_email.rendering import KINDS
-from authhost_email.samples import sample_of
+from authhost_email.samples import samples_for_host
 from authhost_email.settings import EmailSettings
 from click.testing import CliRunner
 from conftest import CHEAP, PASSWORD
 from sqlalchemy.exc import OperationalError
 
 from authhost import AuthHost, Settings
-from email_plugin.post import ANN, BOB, outbox, queue, rows
+from email_plugin.helpers import ANN, BOB, outbox, queue, rows
 
 
 def email(file, *arguments, code=0):
@@ -55,22 +56,22 @@ def test_the_command_line(tmp_path):
     listed = [json.loads(line) for line in email(file, "outbox", "--json").splitlines()]
     assert [(each["kind"], each["language"]) for each in listed][:1] == [("email_confirmation", "de")]
     assert "key" not in email(file, "outbox")
-    assert "it will not be sent" in email(file, "cancel", listed[0]["id"])
-    assert "no such message" in email(file, "retry", listed[0]["id"], code=1)
+    assert "will not be sent" in email(file, "cancel", listed[0]["id"])
+    assert "cannot be tried again" in email(file, "retry", listed[0]["id"], code=1)
     assert "nothing will be sent" in email(file, "suppress", "Bounced@example.org")
-    assert "suppressed already" in email(file, "suppress", "bounced@example.org", code=1)
+    assert "already suppressed" in email(file, "suppress", "bounced@example.org", code=1)
     assert "bounced@example.org" in email(file, "suppressed", "--json")
-    assert "gets mail again" in email(file, "allow", "bounced@example.org")
+    assert "is not suppressed any more" in email(file, "allow", "bounced@example.org")
     assert "1 sent" in email(file, "deliver")  # the welcome
     assert "0 messages were deleted" in email(file, "clean")
-    assert "file took it" in email(file, "send-test", "me@example.org", "--language", "ja")
+    assert "file accepted the message" in email(file, "send-test", "me@example.org", "--language", "ja")
     assert "Réinitialise" in email(file, "preview", "password_reset", "--language", "fr")
-    assert "name a message" in email(file, "preview", code=2)
+    assert "name a kind of message" in email(file, "preview", code=2)
     assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
 
 
 @pytest.mark.parametrize("given", ["ann@xn--exmple-cua.org", " ann@exämple.org "])
-def test_suppressing_as_a_bounce_says_it(make, fake, run, given):
+def test_suppress_accepts_each_notation_of_an_address(make, fake, run, given):
     host = make(email={"transport": "fake"})
     run(host, "request_password_reset", email="ann@exämple.org")
     done = CliRunner().invoke(commands.email, ["suppress", given], obj=lambda: host)
@@ -78,7 +79,7 @@ def test_suppressing_as_a_bounce_says_it(make, fake, run, given):
     assert outbox(host).deliver_pending() == 0
 
 
-def test_a_worker_outlives_its_database(make, monkeypatch):
+def test_a_worker_survives_a_database_failure(make, monkeypatch):
     host = make(email={"transport": "console"})
     calls = []
 
@@ -88,19 +89,19 @@ def test_a_worker_outlives_its_database(make, monkeypatch):
             raise OperationalError("SELECT", {}, Exception("the server restarts"))
         raise KeyboardInterrupt
 
-    class Now:
+    class NoWait:
         def wait(self, seconds):
             pass
 
     monkeypatch.setattr(Outbox, "deliver_pending", deliver)
-    monkeypatch.setattr(commands, "NEVER", Now())
+    monkeypatch.setattr(delivery, "TIMER", NoWait())
     done = CliRunner().invoke(commands.email, ["worker"], obj=lambda: host)
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "delivering by console every 1 s, until Ctrl-C\n"
     assert len(calls) == 2
 
 
-def test_the_preview_ends_with_ctrl_c(make, monkeypatch):
+def test_ctrl_c_ends_the_preview(make, monkeypatch):
     host = make()
 
     def serve(self):
@@ -111,7 +112,7 @@ def test_the_preview_ends_with_ctrl_c(make, monkeypatch):
     assert (done.exit_code, done.stderr) == (0, "")
 
 
-def test_what_looks_like_markup_is_shown_as_it_is(make):
+def test_markup_in_a_reason_is_printed_unchanged(make):
     host = make()
     runner = CliRunner()
     runner.invoke(
@@ -138,32 +139,32 @@ def test_wrong_input(make, arguments):
     assert done.exit_code != 0
 
 
-def test_a_port_that_is_taken(make):
+def test_a_port_that_is_in_use(make):
     host = make()
     with preview_server(EmailSettings(), 0) as taken:
         arguments = ["preview", "--serve", "--port", str(taken.server_port)]
         done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
-    assert "cannot be had" in done.output
+    assert "cannot listen on port" in done.output
     assert done.exit_code == 1
 
 
 @pytest.mark.parametrize("arguments", [["send-test", ANN], ["deliver"]])
-def test_by_a_transport_that_there_is_not(make, arguments):
+def test_commands_with_an_unknown_transport(make, arguments):
     host = make(email={"transport": "pigeon"})
     done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 1
     [line] = done.stderr.splitlines()
-    assert line.startswith("Error: there is no transport 'pigeon'; there are smtp,")
+    assert line.startswith("Error: there is no transport 'pigeon'; use one of smtp,")
 
 
-def test_the_preview_shows_all():
+def test_the_preview_server_shows_all_messages():
     with preview_server(EmailSettings(), 0) as running:
         thread = threading.Thread(target=running.serve_forever, args=(0.02,))
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}"
         index = urlopen(f"{address}/").read().decode()
-        assert index.count("/html?") == len(KINDS) * len(SHIPPED)
+        assert index.count("/html?") == len(KINDS) * len(LANGUAGES)
         shown = urlopen(f"{address}/html?kind=welcome&language=ar").read().decode()
         assert 'dir="rtl"' in shown
         text = urlopen(f"{address}/text?kind=welcome&language=de").read().decode()
@@ -180,7 +181,7 @@ def invoke(host, *arguments, code=0, **options):
     return done
 
 
-def test_deliver_says_what_became_of_each_message(make, fake):
+def test_deliver_prints_the_results(make, fake):
     host = make(email={"transport": "fake", "max_per_hour": 1})
     fake.script[BOB] = [ConnectionError("mail.example.org:25: later")]
     queue(host, ANN, "password_reset_unknown_account")
@@ -189,12 +190,16 @@ def test_deliver_says_what_became_of_each_message(make, fake):
     queue(host, BOB, "password_changed")
     queue(host, "eve@example.org", "password_changed", count=3)
     done = invoke(host, "deliver", code=1)
-    said = ["1 sent, 1 failed, 1 deferred", "2 not to be sent any more", "2 wait for a later try"]
-    assert done.stdout.splitlines() == said
+    expected = [
+        "1 sent, 1 failed, 1 deferred",
+        "2 dropped: their address is suppressed or their link has expired",
+        "2 wait for a later attempt",
+    ]
+    assert done.stdout.splitlines() == expected
     assert "authhost email outbox" in done.stderr
 
 
-def test_deliver_says_so_to_programs(make, fake):
+def test_deliver_prints_json(make, fake):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     counts = {"sent": 1, "failed": 0, "deferred": 0, "dropped": 0, "waiting": 0, "with_another_worker": 0}
@@ -205,16 +210,16 @@ def test_deliver_says_so_to_programs(make, fake):
     assert (found["sent"], found["failed"], found["waiting"]) == (0, 1, 1)
 
 
-def test_deliver_says_what_another_worker_has(make, fake):
+def test_deliver_prints_messages_claimed_by_another_worker(make, fake):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     assert len(Leases(host, 300.0).claim()) == 1  # by a process that has died
     done = invoke(host, "deliver")
     assert "0 sent" in done.output
-    assert "1 are with another worker; one that died loses them after 300 s" in done.output
+    assert "1 are claimed by another worker; if it died, its claim ends after 300 s" in done.output
 
 
-def test_deliver_delivers_all_that_is_due(make, fake):
+def test_deliver_delivers_more_than_one_batch(make, fake):
     host = make(email={"transport": "fake"})
     for number in range(120):
         queue(host, f"u{number}@example.org")
@@ -222,7 +227,7 @@ def test_deliver_delivers_all_that_is_due(make, fake):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 200])
-def test_identifiers_can_be_copied_from_the_outbox(make, monkeypatch, columns):
+def test_identifiers_in_the_outbox_are_not_cut(make, monkeypatch, columns):
     host = make()
     queue(host, f"{'a' * 60}@example.org", "password_reset_unknown_account", count=2)
     monkeypatch.setenv("COLUMNS", str(columns))
@@ -233,7 +238,7 @@ def test_identifiers_can_be_copied_from_the_outbox(make, monkeypatch, columns):
     assert "created_at" not in said
 
 
-def test_a_pipe_is_as_wide_as_it_needs(make, monkeypatch):
+def test_output_to_a_pipe_is_not_wrapped(make, monkeypatch):
     host = make()
     queue(host, f"{'a' * 60}@example.org", "password_reset_unknown_account")
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -243,7 +248,7 @@ def test_a_pipe_is_as_wide_as_it_needs(make, monkeypatch):
     assert recipient in line
 
 
-def test_json_has_times_with_their_zone_and_the_columns(make):
+def test_json_has_all_columns_and_times_with_time_zone(make):
     host = make()
     queue(host, ANN)
     [line] = invoke(host, "outbox", "--json").output.splitlines()
@@ -254,10 +259,10 @@ def test_json_has_times_with_their_zone_and_the_columns(make):
     }
 
 
-def test_an_empty_outbox_is_a_sentence(make):
+def test_an_empty_outbox_prints_a_sentence(make):
     host = make()
     assert invoke(host, "outbox").output == "the outbox is empty\n"
-    assert invoke(host, "outbox", "--status", "dead").output == "there are no such messages\n"
+    assert invoke(host, "outbox", "--status", "dead").output == "there are no messages with the status dead\n"
     assert invoke(host, "suppressed").output == "no address is suppressed\n"
 
 
@@ -276,7 +281,7 @@ def test_an_empty_outbox_is_a_sentence(make):
         ),
     ],
 )
-def test_send_test_names_what_did_not_answer(make, settings, said):
+def test_send_test_names_the_part_that_failed(make, settings, said):
     host = make(email=settings)
     done = invoke(host, "send-test", ANN, code=1)
     [line] = done.stderr.splitlines()
@@ -289,12 +294,12 @@ def test_send_test_names_what_did_not_answer(make, settings, said):
 @pytest.mark.parametrize(
     "given", ["foo", "foo@", "@bar", "Ann <ann@example.org>", "a\nb@example.org", "a@b\n"]
 )
-def test_send_test_takes_an_address_alone(make, given):
+def test_send_test_accepts_only_a_bare_address(make, given):
     done = invoke(make(), "send-test", given, code=2)
-    assert "is no e-mail address" in done.stderr
+    assert "is not an e-mail address" in done.stderr
 
 
-def test_the_preview_shows_ones_own_site(make):
+def test_the_preview_uses_the_name_and_urls_of_the_site(make):
     host = make(
         site_name="Doorbell & Co", base_url="https://bell.example", urls={"reset_password": "/new/{key}"}
     )
@@ -306,5 +311,7 @@ def test_the_preview_shows_ones_own_site(make):
         said = invoke(host, "preview", kind).output
         assert "Doorbell & Co" in said
         assert f"https://bell.example{path}" in said
-    status, _, body = preview_page(EmailSettings(), "/html?kind=password_reset&language=en", sample_of(host))
+    status, _, body = preview_page(
+        EmailSettings(), "/html?kind=password_reset&language=en", samples_for_host(host)
+    )
     assert (status, "https://bell.example/new/" in body) == (200, True)

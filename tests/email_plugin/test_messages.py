@@ -1,4 +1,4 @@
-"""What people are told, in which language, and what it looks like."""
+"""The messages: when they are sent, their language and their content."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from uuid import UUID
 import html5lib
 import pytest
 from authhost_email import rendering
-from authhost_email.languages import SHIPPED, choose, direction
+from authhost_email.languages import LANGUAGES, direction, negotiate_language
 from authhost_email.rendering import KINDS, compose, render
-from authhost_email.samples import RECIPIENT, WITH_LINK, sample
+from authhost_email.samples import KINDS_WITH_LINK, RECIPIENT, sample
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import device_table, outbox_table
 from babel.messages.checkers import checkers
@@ -27,13 +27,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select
 
-from email_plugin.post import ANN, BOB, key_in, kinds, mails, outbox, queue, rows
+from email_plugin.helpers import ANN, BOB, key_in, kinds, mails, outbox, queue, rows
 
 LOCALE = Path(rendering.__file__).parent / "locale"
 
 
-def test_a_life(host, run, tmp_path):
-    """Every event that a person should hear of."""
+def test_each_account_event_sends_a_message(host, run, tmp_path):
+    """All events of which a user is notified."""
     token = run(host, "signup", email=ANN, password=PASSWORD, username="ann").session_token
     outbox(host).deliver_pending()
     run(host, "confirm_email", token, key=key_in(mails(tmp_path)[0]))
@@ -49,8 +49,8 @@ def test_a_life(host, run, tmp_path):
     run(host, "request_password_reset", email="second@example.org")
     run(host, "request_password_reset", email="nobody@example.org")
     outbox(host).deliver_pending()
-    told = Counter((each["To"], each["Subject"]) for each in mails(tmp_path))
-    assert told == Counter(
+    notified = Counter((each["To"], each["Subject"]) for each in mails(tmp_path))
+    assert notified == Counter(
         {
             (ANN, "Confirm your e-mail address"): 1,
             (ANN, "Welcome to authhost"): 1,
@@ -76,7 +76,7 @@ def test_a_login_from_a_new_device(host, run, tmp_path):
         with host.request(user_agent=agent, ip_address="192.0.2.7") as request:
             host.account.login(request, identifier=ANN, password=PASSWORD)
 
-    outbox(host).deliver_pending()  # the first login of all is nobody's news
+    outbox(host).deliver_pending()  # the first login of an account is not reported
     for agent in ("Firefox", "Firefox", "Chrome"):
         login(agent)
         outbox(host).deliver_pending()
@@ -85,16 +85,16 @@ def test_a_login_from_a_new_device(host, run, tmp_path):
     assert "192.0.2.7" in notices[1].get_body(("plain",)).get_content()
     with host.engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(device_table)).scalar_one() == 3
-    assert "new_device_login" not in kinds(make_quiet(host))
+    assert "new_device_login" not in kinds(delete_outbox(host))
 
 
-def make_quiet(host):
+def delete_outbox(host):
     with host.engine.begin() as connection:
         connection.execute(delete(outbox_table))
     return host
 
 
-def test_no_phantom_mail(host, run):
+def test_a_rolled_back_flow_sends_no_message(host, run):
     with pytest.raises(ZeroDivisionError), host.request() as request:
         host.account.signup(request, email=ANN, password=PASSWORD)
         raise ZeroDivisionError
@@ -128,11 +128,11 @@ def test_the_language_of_the_request(host, wanted, chosen):
 
 @given(st.text(max_size=60))
 @example("PT")
-def test_whatever_a_browser_accepts(wanted):
-    assert choose(wanted, "de") in SHIPPED
+def test_any_accept_language_header(wanted):
+    assert negotiate_language(wanted, "de") in LANGUAGES
 
 
-@pytest.mark.parametrize("language", SHIPPED)
+@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_message_in_each_language(kind, language):
     rendered = render(EmailSettings(), kind, RECIPIENT, language, sample(kind))
@@ -143,12 +143,12 @@ def test_each_message_in_each_language(kind, language):
     assert not document.findall(".//img")
     assert not document.findall(".//script")
     links = {each.get("href") for each in document.findall(".//a")}
-    assert links == ({sample(kind)["link"]} if kind in WITH_LINK else set())
-    # What one part says, the other says, too.
+    assert links == ({sample(kind)["link"]} if kind in KINDS_WITH_LINK else set())
+    # The plain text and the HTML part have the same content.
     shown = " ".join("".join(document.find("body").itertext()).split())
     for line in rendered.text.split("\n"):
         words = " ".join(line.split())
-        said = words.removesuffix(f": {sample(kind)['link']}") if kind in WITH_LINK else words
+        said = words.removesuffix(f": {sample(kind)['link']}") if kind in KINDS_WITH_LINK else words
         assert said in ("", "--") or said in shown, line
     assert rendered.subject in shown
     assert "%(" not in rendered.text + rendered.html
@@ -163,8 +163,8 @@ def catalogue(path):
         return read_po(file)
 
 
-@pytest.mark.parametrize("language", [each for each in SHIPPED if each != "en"])
-def test_translations_are_whole(language):
+@pytest.mark.parametrize("language", [each for each in LANGUAGES if each != "en"])
+def test_translations_are_complete(language):
     template = catalogue(LOCALE / "authhost_email.pot")
     translated = catalogue(LOCALE / language / "LC_MESSAGES" / "authhost_email.po")
     assert {each.id for each in translated if each.id} == {each.id for each in template if each.id}
@@ -203,7 +203,7 @@ def test_the_template_of_translations_is_current(tmp_path):
     }
 
 
-def test_messages_of_the_application_come_first(tmp_path, monkeypatch):
+def test_templates_of_the_application_have_precedence(tmp_path, monkeypatch):
     own = tmp_path / "messages"
     own.mkdir()
     (own / "welcome.j2").write_text('{% set subject = "Ahoy, " ~ name %}\n{% set paragraphs = ["<b>"] %}')
@@ -238,8 +238,8 @@ def test_headers():
     assert parsed["Subject"] == rendered.subject
 
 
-def test_notices_do_not_wait_for_an_empty_outbox(make, fake, run, monkeypatch):
-    """While others come in as fast as they go out, a candidate must be judged all the same."""
+def test_candidates_are_processed_while_the_outbox_is_busy(make, fake, run, monkeypatch):
+    """New messages arrive as fast as others are sent; candidates are processed nevertheless."""
     host = make(email={"transport": "fake"})
     run(host, "signup", email=ANN, password=PASSWORD)
     outbox(host).deliver_pending()
@@ -261,7 +261,7 @@ def test_notices_do_not_wait_for_an_empty_outbox(make, fake, run, monkeypatch):
     assert sum(subject == "A login from a new device" for subject, _ in done) == 2
 
 
-def test_a_notice_of_a_new_device_goes_inline(make, run, tmp_path):
+def test_a_new_device_notice_is_delivered_inline(make, run, tmp_path):
     host = make(email={"delivery": "inline"})
     run(host, "signup", email=ANN, password=PASSWORD)
     with host.request(user_agent="evil") as request:
@@ -269,7 +269,7 @@ def test_a_notice_of_a_new_device_goes_inline(make, run, tmp_path):
     assert "A login from a new device" in [each["Subject"] for each in mails(tmp_path)]
 
 
-def test_a_closed_account_is_told(host, run, tmp_path):
+def test_a_closed_account_is_notified(host, run, tmp_path):
     token = run(host, "signup", email=ANN, password=PASSWORD, username="ann").session_token
     outbox(host).deliver_pending()
     run(host, "confirm_email", token, key=key_in(mails(tmp_path)[0]))
@@ -282,8 +282,8 @@ def test_a_closed_account_is_told(host, run, tmp_path):
     assert "change your password" not in text
 
 
-def test_a_removed_address_is_told_what_it_can_do(host, run, tmp_path):
-    """Its owner cannot change the password of an account that is not theirs any more."""
+def test_the_notice_to_a_removed_address_has_its_own_advice(host, run, tmp_path):
+    """Its owner cannot log in to the account any more, so changing the password is no advice."""
     token = run(host, "signup", email=ANN, password=PASSWORD).session_token
     outbox(host).deliver_pending()
     run(host, "confirm_email", token, key=key_in(mails(tmp_path)[0]))
@@ -292,11 +292,11 @@ def test_a_removed_address_is_told_what_it_can_do(host, run, tmp_path):
     run(host, "confirm_email", token, key=next(key_in(each) for each in mails(tmp_path) if each["To"] == BOB))
     run(host, "remove_email", token, email=BOB)
     run(host, "add_email", token, email="eve@example.org")
-    run(host, "remove_email", token, email="eve@example.org")  # which nobody has confirmed
+    run(host, "remove_email", token, email="eve@example.org")  # an unconfirmed address
     outbox(host).deliver_pending()
-    told = [each for each in mails(tmp_path) if each["Subject"] == "An e-mail address was removed"]
-    assert Counter(each["To"] for each in told) == {ANN: 2, BOB: 1}
-    for each in told:
+    notices = [each for each in mails(tmp_path) if each["Subject"] == "An e-mail address was removed"]
+    assert Counter(each["To"] for each in notices) == {ANN: 2, BOB: 1}
+    for each in notices:
         text = each.get_body(("plain",)).get_content()
         assert ("change your password" in text) == (each["To"] == ANN)
         assert ("write to the operators" in text) == (each["To"] == BOB)

@@ -1,4 +1,4 @@
-"""Order, tries and leases."""
+"""Delivery from the outbox: order, attempts and leases."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import threading
 from datetime import timedelta
 
 from authhost_email.leases import Leases
-from authhost_email.outbox import backoff, change_status, clean
+from authhost_email.outbox import change_status, clean, retry_delay
 from authhost_email.transports import Permanent
 from authhost_hookspecs import Message
 from conftest import PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_plugin.post import ANN, BOB, mails, outbox, queue, rows
+from email_plugin.helpers import ANN, BOB, mails, outbox, queue, rows
 
 
-def test_order_of_one_recipient_and_nobody_held_up(make, fake, clock):
+def test_messages_to_a_recipient_keep_their_order_and_delay_nobody_else(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN, count=3)
     queue(host, BOB, count=2)
@@ -29,7 +29,7 @@ def test_order_of_one_recipient_and_nobody_held_up(make, fake, clock):
     assert [message for to, message in fake.sent if to == ANN] == order
 
 
-def test_what_can_never_be_sent_is_set_aside_at_once(make, fake):
+def test_a_permanent_failure_is_given_up_at_once(make, fake):
     host = make(email={"transport": "fake"})
     queue(host, ANN, count=2)
     fake.script[ANN] = [Permanent("no such mailbox")]
@@ -40,7 +40,7 @@ def test_what_can_never_be_sent_is_set_aside_at_once(make, fake):
     ]
 
 
-def test_a_dead_letter_after_so_many_tries(make, fake, clock):
+def test_a_message_is_given_up_after_max_attempts(make, fake, clock):
     host = make(email={"transport": "fake", "max_attempts": 3})
     queue(host, ANN)
     fake.script[ANN] = [ConnectionError("busy")] * 9
@@ -52,12 +52,12 @@ def test_a_dead_letter_after_so_many_tries(make, fake, clock):
 
 
 @given(st.integers(1, 60))
-def test_waits_grow_with_jitter_up_to_an_hour(attempts):
+def test_retry_delays_grow_with_jitter_up_to_an_hour(attempts):
     usual = min(3600.0, 2.0**attempts)
-    assert 0.75 * usual <= backoff(attempts) <= 1.25 * usual
+    assert 0.75 * usual <= retry_delay(attempts) <= 1.25 * usual
 
 
-def test_an_outage_of_an_hour_kills_nothing(make, fake, clock):
+def test_an_outage_of_an_hour_gives_up_no_message(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     fake.script[ANN] = [ConnectionError("down")] * 10_000
@@ -70,7 +70,7 @@ def test_an_outage_of_an_hour_kills_nothing(make, fake, clock):
     assert rows(host, "status") == [("sent",)]
 
 
-def test_a_dead_workers_message_is_taken_over(make, fake, clock):
+def test_the_message_of_a_dead_worker_is_taken_over(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     leases = Leases(host, 300.0)
@@ -82,7 +82,7 @@ def test_a_dead_workers_message_is_taken_over(make, fake, clock):
     assert rows(host, "status") == [("sent",)]
 
 
-def test_a_lease_is_nobody_elses_after_a_retry_by_hand(make, fake, clock):
+def test_an_old_lease_is_invalid_after_a_manual_retry(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     leases = Leases(host, 300.0)
@@ -98,8 +98,8 @@ def test_a_lease_is_nobody_elses_after_a_retry_by_hand(make, fake, clock):
     assert rows(host, "status", "claim") == [("sending", second.claim)]
 
 
-def test_the_lease_lasts_as_long_as_the_sending(make, fake, clock, monkeypatch):
-    """A slow server: the last of a batch is begun just before its lease ends. Nobody died."""
+def test_each_message_of_a_batch_has_a_full_lease(make, fake, clock, monkeypatch):
+    """With a slow server, the last message of a batch is started shortly before its lease ends."""
     host = make(email={"transport": "fake", "lease": 300.0})
     queue(host, ANN)
     queue(host, BOB)
@@ -120,8 +120,8 @@ def test_the_lease_lasts_as_long_as_the_sending(make, fake, clock, monkeypatch):
     assert len(fake.sent) == len(set(fake.sent)) == 2
 
 
-def test_a_try_is_counted_when_it_is_made(make, fake, clock, monkeypatch):
-    """A server that does not answer costs 10 seconds a message: a batch outlasts its lease."""
+def test_only_real_attempts_are_counted(make, fake, clock, monkeypatch):
+    """If a server does not answer, each message takes 10 seconds, and a batch takes longer than its lease."""
     host = make(email={"transport": "fake", "max_attempts": 5})
     tries = {}
     for number in range(50):
@@ -140,7 +140,7 @@ def test_a_try_is_counted_when_it_is_made(make, fake, clock, monkeypatch):
     assert set(found.values()) == {5}
 
 
-def test_workers_at_once_send_each_message_once(make, fake):
+def test_concurrent_workers_send_each_message_once(make, fake):
     host = make(email={"transport": "fake"})
     for number in range(60):
         queue(host, f"u{number % 20}@example.org")
@@ -159,7 +159,7 @@ def test_workers_at_once_send_each_message_once(make, fake):
         assert [message for each, message in fake.sent if each == to] == mine
 
 
-def test_a_link_that_has_expired_is_not_sent(make, fake, clock):
+def test_an_expired_link_is_not_sent(make, fake, clock):
     host = make(email={"transport": "fake"})
     with host.request() as request:
         host.services.hooks.deliver_message(
@@ -173,7 +173,7 @@ def test_a_link_that_has_expired_is_not_sent(make, fake, clock):
     assert rows(host, "status", "context") == [("expired", None)]
 
 
-def test_old_messages_are_cleaned_away(make, fake, clock):
+def test_clean_deletes_old_messages(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     outbox(host).deliver_pending()
@@ -183,13 +183,13 @@ def test_old_messages_are_cleaned_away(make, fake, clock):
     assert rows(host, "recipient") == [(BOB,)]
 
 
-def test_delivery_by_the_request_itself(make, run, tmp_path):
+def test_inline_delivery(make, run, tmp_path):
     host = make(email={"delivery": "inline"})
     run(host, "signup", email=ANN, password=PASSWORD)
     assert mails(tmp_path)[0]["Subject"] == "Confirm your e-mail address"
 
 
-def test_delivery_in_the_background(make, run, tmp_path):
+def test_background_delivery(make, run, tmp_path):
     host = make(email={"delivery": "background"})
     run(host, "signup", email=ANN, password=PASSWORD)
     host.close()  # delivers what is due

@@ -1,4 +1,4 @@
-"""What a stranger may not do by mail, nor an operator by mistake."""
+"""Abuse of messages by strangers, and mistakes of operators."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from email.policy import default as default_policy
 from uuid import UUID
 
 import pytest
-from authhost_email.details import described, unlinked
-from authhost_email.languages import SHIPPED
-from authhost_email.rendering import KINDS, ON_REQUEST, compose, render
+from authhost_email.details import describe_user_agent, remove_link_syntax
+from authhost_email.languages import LANGUAGES
+from authhost_email.rendering import KINDS, UNAUTHENTICATED_KINDS, compose, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import outbox_table, suppression_table
@@ -23,10 +23,10 @@ from sqlalchemy import delete, insert, update
 
 from authhost.errors import AuthError, DeliveryFailed
 from authhost.store.models import User
-from email_plugin.post import ANN, BOB, link_of, mails, outbox, passes, queue, rows
+from email_plugin.helpers import ANN, BOB, deliver_repeatedly, link_of, mails, outbox, queue, rows
 
 
-def test_links_lead_home_alone(make, run):
+def test_links_to_other_hosts_are_refused(make, run):
     astray = make(urls={"confirm_email": "@evil.example/{key}"})
     with pytest.raises(DeliveryFailed):
         run(astray, "signup", email=ANN, password=PASSWORD)
@@ -38,7 +38,7 @@ def test_links_lead_home_alone(make, run):
             ("javascript:alert(1)", False),
         ):
             try:
-                named.hooks.deliver_message(request, Message("password_reset", ANN, link=link))
+                named.services.hooks.deliver_message(request, Message("password_reset", ANN, link=link))
             except DeliveryFailed:
                 assert not taken
             else:
@@ -48,7 +48,7 @@ def test_links_lead_home_alone(make, run):
 @pytest.mark.parametrize(
     "value", ["a\nBcc: all@example.org", "a\r\nX: y", "<script>", "{{ 7 * 7 }}", "%(x)s"]
 )
-def test_nothing_gets_into_headers_or_markup(value):
+def test_values_cannot_inject_headers_or_markup(value):
     context = {**sample("social_account_added"), "provider": value, "name": value, "site_name": value}
     rendered = render(
         EmailSettings(from_name="Über, <uns>"), "social_account_added", RECIPIENT, "de", context
@@ -68,9 +68,9 @@ def test_nothing_gets_into_headers_or_markup(value):
     "value", ["=?utf-8?q?=0D=0ABcc=3Aall=40evil.example?= y", "=?utf-8?q?=0D=0A=0D=0Aphish?= y"]
 )
 def test_an_encoded_word_in_a_subject(tmp_path, value):
-    """The library decodes encoded words in what it is given; line breaks may hide in them.
+    """The library decodes encoded words in headers, and they can contain line breaks.
 
-    The template is the one of docs/email.md; a name may be what the attacker likes.
+    The template is the one in docs/email.md. The attacker chooses the name.
     """
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "email_confirmation.j2").write_text(
@@ -87,15 +87,15 @@ def test_an_encoded_word_in_a_subject(tmp_path, value):
 
 
 def signup_as(host, run, name):
-    """Send a confirmation to a user of before, whose name a signup does not take any more."""
+    """Send a confirmation to a user with an old username, which a signup does not accept any more."""
     token = run(host, "signup", email="old@example.org", password=PASSWORD).session_token
     with host.engine.begin() as connection:
         connection.execute(update(User).values(username=name))
     run(host, "add_email", token, email=ANN)
 
 
-def test_an_encoded_word_by_signup(make, run, tmp_path):
-    """From the form to the wire: a name that anybody may choose, and somebody else's address."""
+def test_an_encoded_word_in_a_username(make, run, tmp_path):
+    """The attacker chooses the username and signs up with another person's address."""
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "email_confirmation.j2").write_text(
         '{% set subject = "Ahoy, " ~ (name or "sailor") %}{% set paragraphs = ["x"] %}'
@@ -105,7 +105,7 @@ def test_an_encoded_word_by_signup(make, run, tmp_path):
     signup_as(host, run, name)
     try:
         outbox(host).deliver_pending()
-    except Exception as error:  # a later Python refuses to write it: HeaderWriteError, which nobody catches
+    except Exception as error:  # newer Python versions raise HeaderWriteError
         pytest.fail(repr(error))
     for each in mails(tmp_path):
         assert each["Reply-To"] is None
@@ -113,7 +113,7 @@ def test_an_encoded_word_by_signup(make, run, tmp_path):
 
 
 def test_an_encoded_word_in_an_address(host, run, tmp_path):
-    """The address is valid (RFC 5322), and To must not say what it would be decoded."""
+    """The address is valid (RFC 5322). The header To must not contain what mail programs would decode."""
     address = "=?utf-8?q?victim=40bank.example=2c_x?=@example.org"
     run(host, "request_password_reset", email=address)
     outbox(host).deliver_pending()
@@ -122,8 +122,8 @@ def test_an_encoded_word_in_an_address(host, run, tmp_path):
     assert b"victim@bank.example" not in raw.split(b"\n\n")[0]
 
 
-def test_a_stranger_cannot_put_a_link_into_a_message(host, run, tmp_path):
-    """By signing up with somebody else's address, and a name that mail programs make a link of."""
+def test_a_username_cannot_contain_a_link(host, run, tmp_path):
+    """The attacker signs up with another person's address and a username that looks like a link."""
     signup_as(host, run, "you won! https://evil.example/win")
     outbox(host).deliver_pending()
     for each in mails(tmp_path):
@@ -145,12 +145,12 @@ def test_a_stranger_cannot_put_a_link_into_a_message(host, run, tmp_path):
         {"from_address": "-oQ/tmp"},
     ],
 )
-def test_settings_that_cannot_serve(wrong):
+def test_invalid_settings(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         EmailSettings(**wrong)
 
 
-def test_so_much_for_one_recipient_on_request_and_no_more(make, fake, clock):
+def test_requested_messages_are_limited_per_hour(make, fake, clock):
     host = make(email={"transport": "fake", "max_per_hour": 2})
     for _ in range(3):
         queue(host, ANN, "password_reset_unknown_account")
@@ -165,8 +165,8 @@ def test_so_much_for_one_recipient_on_request_and_no_more(make, fake, clock):
     assert rows(host, "status")[2] == ("sent",)
 
 
-def test_so_many_notices_to_an_address_that_nobody_has_confirmed(make, fake, clock):
-    """It may be a stranger's, whose mailbox somebody would fill."""
+def test_notices_to_an_unconfirmed_address_are_limited(make, fake, clock):
+    """The address may belong to a stranger, whose mailbox must not be filled."""
     host = make(email={"transport": "fake", "max_per_hour": 2})
     queue(host, ANN, "password_changed", count=3)
     queue(host, ANN, "password_reset_unknown_account")
@@ -174,7 +174,7 @@ def test_so_many_notices_to_an_address_that_nobody_has_confirmed(make, fake, clo
     assert rows(host, "status", "context")[2] == ("limited", None)
 
 
-def test_a_key_is_in_no_log(make, fake, run, clock, caplog):
+def test_logs_contain_no_key(make, fake, run, clock, caplog):
     caplog.set_level("DEBUG", logger="authhost")
     host = make(email={"transport": "fake", "max_attempts": 3})
     run(host, "signup", email=ANN, password=PASSWORD)
@@ -184,7 +184,7 @@ def test_a_key_is_in_no_log(make, fake, run, clock, caplog):
     fake.script[ANN] = [OSError(f"quota for {link}"), RuntimeError(link), ValueError(link)]
     found = []
     for _ in range(4):
-        passes(host, clock, 1)
+        deliver_repeatedly(host, clock, 1)
         found += rows(host, "last_error")
     assert rows(host, "kind", "status")[0] == ("email_confirmation", "dead")
     assert "is given up: ValueError" in caplog.text
@@ -193,10 +193,10 @@ def test_a_key_is_in_no_log(make, fake, run, clock, caplog):
         assert part not in caplog.text + str(found)
 
 
-def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):
-    """The core allows five resets a minute for an address; of those go thirty an hour, and no more."""
+def test_many_resets_do_not_delay_a_notice(make, fake, clock):
+    """The core allows five resets a minute for an address. At most thirty are sent in an hour."""
     host = make(email={"transport": "fake"})
-    for _ in range(60):  # twelve minutes of an attack, by whoever knows the address
+    for _ in range(60):  # twelve minutes of an attack by a person who knows the address
         with host.request() as request:
             host.services.hooks.deliver_message(
                 request,
@@ -212,7 +212,7 @@ def test_a_flood_of_resets_does_not_hold_up_a_notice(make, fake, clock):
     assert rows(host, "kind", "status")[-1] == ("password_changed", "sent")
 
 
-def test_suppressed_addresses_get_nothing(make, fake, clock):
+def test_suppressed_addresses_get_no_messages(make, fake, clock):
     host = make(email={"transport": "fake"})
     with host.engine.begin() as connection:
         row = {"recipient": ANN, "reason": "bounced", "created_at": clock.now}
@@ -223,7 +223,7 @@ def test_suppressed_addresses_get_nothing(make, fake, clock):
     assert rows(host, "status", "context")[0] == ("suppressed", None)
 
 
-def test_a_suppressed_address_however_it_is_written(make, fake, clock):
+def test_suppression_ignores_the_notation_of_an_address(make, fake, clock):
     host = make(email={"transport": "fake"})
     with host.engine.begin() as connection:
         row = {"recipient": ANN, "reason": "bounced", "created_at": clock.now}
@@ -256,8 +256,8 @@ def test_a_suppressed_address_however_it_is_written(make, fake, clock):
         ("x:80.example", "x 80 example"),
     ],
 )
-def test_what_mail_programs_make_a_link_of(given, said):
-    assert unlinked(given) == said
+def test_remove_link_syntax(given, said):
+    assert remove_link_syntax(given) == said
 
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -279,14 +279,14 @@ DOTS = ".。．｡․﹒:/@"
         ("", ""),
     ],
 )
-def test_what_is_said_of_a_user_agent(agent, said):
-    assert described(agent) == said
+def test_describe_user_agent(agent, said):
+    assert describe_user_agent(agent) == said
 
 
 @given(st.lists(st.one_of(WORDS, st.sampled_from(["evil", "com", "la", "1.2.3.4", "localhost", *DOTS]))))
-def test_no_dot_colon_or_at_joins_two_words(pieces):
-    """What is left of a domain name, an IP address, a port or an address cannot be one."""
-    said = unlinked("".join(pieces))
+def test_remove_link_syntax_leaves_no_joined_words(pieces):
+    """The rest of a domain name, IP address, port or e-mail address is none of them."""
+    said = remove_link_syntax("".join(pieces))
     assert "@" not in said
     assert "://" not in said
     for joint in (*".:", *DOTS):
@@ -299,20 +299,20 @@ def test_no_dot_colon_or_at_joins_two_words(pieces):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("verified", [True, False])
-def test_strangers_choose_no_word_of_a_message(kind, verified):
-    """In a message that anybody may cause, and in any that goes to an address that nobody has confirmed."""
+def test_messages_to_strangers_contain_no_user_text(kind, verified):
+    """This holds for requested messages, and for all messages to an unconfirmed address."""
     chosen = {"name": "You have won", "user_agent": "call 0900 Chrome", "address": "call.0900@evil.example"}
     context = {**sample(kind), **chosen, "verified": verified}
-    for language in SHIPPED:
+    for language in LANGUAGES:
         rendered = render(EmailSettings(), kind, RECIPIENT, language, context)
         for part in (rendered.subject, rendered.text, rendered.html):
-            if kind in ON_REQUEST or not verified:
+            if kind in UNAUTHENTICATED_KINDS or not verified:
                 assert "won" not in part
                 assert "0900" not in part
 
 
-def test_a_signup_with_somebody_elses_address_says_nothing_of_ones_own(make, tmp_path):
-    """Also where nobody confirms an address, and every message goes to it at once."""
+def test_a_signup_with_another_persons_address_contains_no_user_text(make, tmp_path):
+    """Also without e-mail verification, when messages are sent to the address at once."""
     for number, mode in enumerate(("none", "optional", "mandatory")):
         host = make(email_verification=mode)
         address = f"victim{number}@example.org"

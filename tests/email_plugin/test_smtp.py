@@ -1,4 +1,4 @@
-"""SMTP, with a real server."""
+"""The SMTP transport with a real server."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from aiosmtpd.smtp import AuthResult
 from authhost_email import smtp
 from authhost_email.samples import RECIPIENT
 from authhost_email.settings import EmailSettings
-from authhost_email.transports import Permanent, transport_of
+from authhost_email.transports import Permanent, create_transport
 
-from email_plugin.post import ANN, Lines, Mailbox, one, outbox, queue, rows, smtp_settings
+from email_plugin.helpers import ANN, Lines, Mailbox, build_message, outbox, queue, rows, smtp_settings
 
 
 def test_smtp_over_one_connection():
     with Mailbox().running() as mailbox:
         settings = smtp_settings(mailbox)
-        transport = transport_of(settings)
+        transport = create_transport(settings)
         for number in range(5):
-            transport.send(*one(settings, number))
+            transport.send(*build_message(settings, number))
         transport.close()
         assert (len(mailbox.taken), mailbox.connections) == (5, 1)
         assert mailbox.taken[0]["To"] == RECIPIENT
@@ -31,13 +31,13 @@ def test_smtp_over_one_connection():
     ("step", "kind"),
     [("busy", OSError), ("die", OSError), ("refuse", Permanent), ("take and die", OSError)],
 )
-def test_smtp_that_fails_and_then_does_not(step, kind):
+def test_smtp_recovers_after_a_failure(step, kind):
     with Mailbox([step]).running() as mailbox:
         settings = smtp_settings(mailbox)
-        transport = transport_of(settings)
+        transport = create_transport(settings)
         with pytest.raises(kind):
-            transport.send(*one(settings))
-        transport.send(*one(settings, 2))
+            transport.send(*build_message(settings))
+        transport.send(*build_message(settings, 2))
         transport.close()
         assert len(mailbox.taken) == (2 if step == "take and die" else 1)
 
@@ -45,10 +45,10 @@ def test_smtp_that_fails_and_then_does_not(step, kind):
 def test_smtp_refuses_a_recipient():
     with Mailbox().running() as mailbox:
         settings = smtp_settings(mailbox)
-        transport = transport_of(settings)
+        transport = create_transport(settings)
         with pytest.raises(Permanent, match="550"):
-            transport.send(*one(settings, to="nobody@example.org"))
-        transport.send(*one(settings))
+            transport.send(*build_message(settings, to="nobody@example.org"))
+        transport.send(*build_message(settings))
         transport.close()
         assert mailbox.connections == 1
 
@@ -56,25 +56,25 @@ def test_smtp_refuses_a_recipient():
 def test_smtp_with_addresses_beyond_ascii():
     with Mailbox(enable_SMTPUTF8=True).running() as mailbox:
         settings = smtp_settings(mailbox)
-        transport = transport_of(settings)
-        transport.send(*one(settings, to="änn@example.org"))
+        transport = create_transport(settings)
+        transport.send(*build_message(settings, to="änn@example.org"))
         transport.close()
         assert mailbox.taken[0]["To"] == "änn@example.org"
     with Mailbox(enable_SMTPUTF8=False).running() as mailbox:
         settings = smtp_settings(mailbox)
         with pytest.raises(Permanent, match="SMTPUTF8"):
-            transport_of(settings).send(*one(settings, to="änn@example.org"))
+            create_transport(settings).send(*build_message(settings, to="änn@example.org"))
 
 
-def test_a_reply_that_trickles(monkeypatch):
-    """Each byte is within the time-out, and the reply is not."""
+def test_a_reply_that_arrives_too_slowly(monkeypatch):
+    """Each byte arrives within the time-out, but the whole reply does not."""
     seconds = itertools.count(step=4)
     monkeypatch.setattr(smtp, "monotonic", lambda: next(seconds))
     here, there = socket.socketpair()
     with here, there:
         here.settimeout(10)
         there.sendall(b"250-X\r\n")
-        replies = smtp._Replies(here)
+        replies = smtp._ReplyReader(here)
         replies.begin()
         assert [replies.read(1), replies.read(1)] == [b"2", b"5"]
         with pytest.raises(TimeoutError):
@@ -84,17 +84,17 @@ def test_a_reply_that_trickles(monkeypatch):
 
 
 def test_a_domain_beyond_ascii_needs_no_smtputf8():
-    """The local part is ASCII: DNS knows the domain by its A-label (RFC 5891), which any server takes."""
+    """The local part is ASCII, and the domain has an ASCII form (RFC 5891) that every server accepts."""
     with Mailbox(enable_SMTPUTF8=False).running() as mailbox:
         settings = smtp_settings(mailbox)
-        transport_of(settings).send(*one(settings, to="ann@exämple.org"))
+        create_transport(settings).send(*build_message(settings, to="ann@exämple.org"))
         assert len(mailbox.taken) == 1
 
 
-def test_smtp_with_nobody_there():
+def test_smtp_without_a_server():
     with pytest.raises(OSError, match="Refused"):
-        transport_of(EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=9)).send(
-            *one(EmailSettings())
+        create_transport(EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=9)).send(
+            *build_message(EmailSettings())
         )
 
 
@@ -112,29 +112,29 @@ def test_smtp_over_tls_with_a_password(certificate, monkeypatch, tls):
     )
     with mailbox.running():
         settings = smtp_settings(mailbox, smtp_tls=tls, smtp_username="ann", smtp_password="secret")
-        with pytest.raises(OSError, match="SSL"):  # nobody trusts that certificate
-            transport_of(settings).send(*one(settings))
+        with pytest.raises(OSError, match="SSL"):  # the certificate is not trusted
+            create_transport(settings).send(*build_message(settings))
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        transport = transport_of(settings)
-        transport.send(*one(settings))
+        transport = create_transport(settings)
+        transport.send(*build_message(settings))
         transport.close()
         assert len(mailbox.taken) == 1
         wrong = smtp_settings(mailbox, smtp_tls=tls, smtp_username="ann", smtp_password="wrong")
         with pytest.raises(OSError, match="not authenticated"):
-            transport_of(wrong).send(*one(wrong))
+            create_transport(wrong).send(*build_message(wrong))
         assert "secret" not in repr(settings)
 
 
-def test_a_server_that_offers_no_starttls_for_a_while():
-    """A stripped STARTTLS says nothing of the message; it must not die of it."""
+def test_missing_starttls_is_a_temporary_failure():
+    """A missing STARTTLS is no failure of the message."""
     with Mailbox().running() as mailbox:
         settings = smtp_settings(mailbox, smtp_tls="starttls")
         with pytest.raises(ConnectionError, match="NotSupported"):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
         assert mailbox.taken == []
 
 
-def test_stripped_starttls_kills_no_message(make, clock):
+def test_missing_starttls_gives_up_no_message(make, clock):
     with Mailbox().running() as mailbox:
         host = make(
             email={
@@ -150,23 +150,23 @@ def test_stripped_starttls_kills_no_message(make, clock):
     assert rows(host, "status") == [("pending",)] * 3
 
 
-def test_a_server_that_offers_no_auth_for_a_while():
+def test_missing_auth_is_a_temporary_failure():
     with Mailbox().running() as mailbox:
         settings = smtp_settings(mailbox, smtp_username="ann", smtp_password="secret")
         with pytest.raises(ConnectionError, match="NotSupported"):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
 
 
 @pytest.mark.parametrize("greeting", [b"554 no service here, come back later\r\n", b"2" * 9000 + b"\r\n"])
-def test_a_greeting_that_refuses_says_nothing_of_the_message(greeting):
+def test_a_refusing_greeting_is_a_temporary_failure(greeting):
     with Lines(lambda word: [b"500 no\r\n"], greeting) as server:
         settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
         with pytest.raises(ConnectionError, match="SMTP"):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
 
 
-def test_a_refused_sender_says_nothing_of_the_message():
-    """Such as 530, authentication required: the operator mends it, and the messages go."""
+def test_a_refused_sender_is_a_temporary_failure():
+    """Such as 530, authentication required. After the operator has fixed it, the messages are sent."""
 
     def answer(word):
         yield b"530 log in first\r\n" if word == b"MAIL" else b"250 OK\r\n"
@@ -174,11 +174,11 @@ def test_a_refused_sender_says_nothing_of_the_message():
     with Lines(answer) as server:
         settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
         with pytest.raises(ConnectionError, match="sender refused, 530"):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
 
 
 def test_an_endless_reply():
-    """Each line is within the time-out, and there is no end: the step as a whole must have one."""
+    """Each line arrives within the time-out, but the reply never ends, so the whole step needs a limit."""
     end = 20_000_000
 
     def answer(word):
@@ -192,12 +192,12 @@ def test_an_endless_reply():
     with Lines(answer) as server:
         settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
         with pytest.raises((OSError, Permanent)):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
     assert server.written < end // 2
 
 
 @pytest.fixture
-def certificate_free_auth():
+def server_refusing_auth():
     def answer(word):
         if word == b"EHLO":
             yield b"250-here\r\n250 AUTH PLAIN LOGIN\r\n"
@@ -216,8 +216,8 @@ def certificate_free_auth():
         }
 
 
-def test_a_password_beyond_ascii_kills_no_message(certificate_free_auth, make):
-    host = make(email=certificate_free_auth)
+def test_a_password_beyond_ascii_gives_up_no_message(server_refusing_auth, make):
+    host = make(email=server_refusing_auth)
     queue(host, ANN)
     outbox(host).deliver_pending()
     assert rows(host, "status")[0][0] in ("pending", "sent")

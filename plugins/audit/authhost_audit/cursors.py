@@ -1,4 +1,4 @@
-"""How far each receiver has got, and which process sends to it."""
+"""Cursors: which records a receiver has received, and which process currently sends to it."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from sqlalchemy.exc import IntegrityError
 from authhost_audit.tables import cursor_table
 
 
-def cursor(connection: Connection, name: str) -> tuple[int, int]:
-    """Up to where a receiver has taken the records."""
+def read_cursor(connection: Connection, name: str) -> tuple[int, int]:
+    """Return batch and position of the last record that a receiver has received, or (0, -1)."""
     table = cursor_table.c
     row = connection.execute(select(table.batch, table.position).where(table.name == name)).first()
     return (row.batch, row.position) if row else (0, -1)
 
 
-def leased(host: Host, name: str, owner: str, lease: timedelta) -> bool:
-    """Whether this process is the one that sends, for as long as the lease lasts."""
+def acquire_lease(host: Host, name: str, owner: str, lease: timedelta) -> bool:
+    """Acquire or extend the lease of a receiver for this process. Returns whether it holds the lease now.
+
+    Only the holder of the lease sends. ``owner`` identifies the process, ``lease`` is the duration.
+    """
     table, now = cursor_table.c, host.now
-    free = or_(table.owner.is_(None), table.owner == owner, table.until < now)
+    available = or_(table.owner.is_(None), table.owner == owner, table.until < now)
     mine = {"owner": owner, "until": now + lease, "updated_at": now}
     with host.engine.begin() as connection:
-        if connection.execute(update(cursor_table).where(table.name == name, free).values(mine)).rowcount:
+        if connection.execute(
+            update(cursor_table).where(table.name == name, available).values(mine)
+        ).rowcount:
             return True
         if connection.execute(select(table.name).where(table.name == name)).first() is not None:
             return False
@@ -36,8 +41,8 @@ def leased(host: Host, name: str, owner: str, lease: timedelta) -> bool:
     return True
 
 
-def move(host: Host, name: str, owner: str, to: tuple[int, int]) -> None:
-    """Say how far a receiver has got; only while the lease is this process's."""
+def move_cursor(host: Host, name: str, owner: str, to: tuple[int, int]) -> None:
+    """Set the cursor of a receiver. Does nothing if this process does not hold the lease any more."""
     table = cursor_table.c
     values = {"batch": to[0], "position": to[1], "updated_at": host.now}
     with host.engine.begin() as connection:
@@ -46,16 +51,16 @@ def move(host: Host, name: str, owner: str, to: tuple[int, int]) -> None:
         )
 
 
-def release(host: Host, name: str, owner: str) -> None:
-    """Let another process send."""
+def release_lease(host: Host, name: str, owner: str) -> None:
+    """Release the lease, so that another process can send."""
     table = cursor_table.c
     here = and_(table.name == name, table.owner == owner)
     with host.engine.begin() as connection:
         connection.execute(update(cursor_table).where(here).values(owner=None, until=None))
 
 
-def advance(host: Host, name: str, batch: int) -> None:
-    """Say how far a receiver has got that several processes may send to; never backwards."""
+def advance_cursor(host: Host, name: str, batch: int) -> None:
+    """Move a cursor forward that several processes may move without a lease. It never moves back."""
     table = cursor_table.c
     here = update(cursor_table).where(table.name == name)
     with host.engine.begin() as connection:
@@ -69,4 +74,4 @@ def advance(host: Host, name: str, batch: int) -> None:
             first = {"name": name, "batch": batch, "position": -1, "updated_at": host.now}
             connection.execute(insert(cursor_table), first)
     except IntegrityError:
-        advance(host, name, batch)  # another process was the first
+        advance_cursor(host, name, batch)  # another process has inserted the row

@@ -1,4 +1,4 @@
-"""What a seal holds of a record, as bytes: JSON in its canonical form (RFC 8785)."""
+"""The bytes that are hashed and signed: canonical JSON (RFC 8785) of records and batches."""
 
 from __future__ import annotations
 
@@ -12,60 +12,66 @@ from uuid import UUID
 from authhost_audit.tables import PERSONAL, SEALED
 
 GENESIS = bytes(32)
-"""What the first seal names as the one before."""
-ERASED = bytes(32)
-"""What stands in the place of the personal digest of a pruned record."""
+"""The value of ``previous`` in the first batch."""
+ERASED_DIGEST = bytes(32)
+"""Replaces the digest of the personal fields of a pruned record."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
 def canonical(value: object) -> bytes:
-    """JSON with sorted keys and without spaces; with ASCII keys and whole numbers this is RFC 8785."""
+    """Return JSON as UTF-8, with sorted keys and without spaces.
+
+    With ASCII keys and integers only, this is the canonical form of RFC 8785.
+    """
     return _encode(value).encode("utf-8", "surrogatepass")
 
 
-def plain(value: Any) -> Any:
-    """Times and identifiers as text, bytes as hex."""
+def json_value(value: Any) -> Any:
+    """Return a column's value for JSON: times and identifiers as text, bytes as hexadecimal digits."""
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
-        return utc(value).isoformat(timespec="microseconds")
+        return as_utc(value).isoformat(timespec="microseconds")
     if isinstance(value, bytes):
         return value.hex()
     return value
 
 
-def utc(time: datetime) -> datetime:
-    """What a database without time zones hands back was stored in UTC."""
+def as_utc(time: datetime) -> datetime:
+    """Return an aware time in UTC. A naive time comes from a database without time zones and is in UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def personal_digest(row: Mapping[str, Any]) -> bytes:
-    """Of the personal part, with its salt: without it nobody can guess what it was."""
-    part = {name: plain(row[name]) for name in ("salt", *PERSONAL)}
-    return hashlib.sha256(canonical(part)).digest()
+    """Return the SHA-256 of a record's personal fields and its salt.
+
+    The salt is secret, so the values cannot be guessed from the digest.
+    """
+    fields = {name: json_value(row[name]) for name in ("salt", *PERSONAL)}
+    return hashlib.sha256(canonical(fields)).digest()
 
 
-def sealed_part(row: Mapping[str, Any], personal: bytes) -> dict[str, Any]:
-    """The part of a record that stays, with the digest of the part that may go."""
-    return {**{name: plain(row[name]) for name in SEALED}, "personal": personal.hex()}
+def sealed_fields(row: Mapping[str, Any], personal: bytes) -> dict[str, Any]:
+    """Return the permanent fields of a record, and the digest of the personal fields, which may be erased."""
+    return {**{name: json_value(row[name]) for name in SEALED}, "personal": personal.hex()}
 
 
 def record_digest(row: Mapping[str, Any], personal: bytes) -> bytes:
-    """Of a whole record."""
-    return hashlib.sha256(canonical(sealed_part(row, personal))).digest()
+    """Return the SHA-256 of a whole record. ``personal`` is its `personal_digest`."""
+    return hashlib.sha256(canonical(sealed_fields(row, personal))).digest()
 
 
 def leaf_data(event_id: UUID, kind: int, digest: bytes) -> bytes:
-    """What stands in the tree for a record: 49 bytes."""
+    """Return the 49 bytes that represent a record in the Merkle tree."""
     return event_id.bytes + bytes([kind]) + digest
 
 
-def header(row: Mapping[str, Any]) -> dict[str, Any]:
-    """What is signed of a batch."""
+def batch_header(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a batch that its signature covers."""
     names = ("number", "previous", "root", "size", "total", "through", "sealed_at", "key_id")
-    return {name: plain(row[name]) for name in names}
+    return {name: json_value(row[name]) for name in names}
 
 
-def head(row: Mapping[str, Any]) -> bytes:
-    """What the next batch names as the one before."""
-    return hashlib.sha256(canonical(header(row))).digest()
+def batch_digest(row: Mapping[str, Any]) -> bytes:
+    """Return the SHA-256 of a batch, which the next batch stores as ``previous``."""
+    return hashlib.sha256(canonical(batch_header(row))).digest()

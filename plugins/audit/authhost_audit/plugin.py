@@ -1,4 +1,4 @@
-"""One record for each hook call, in the transaction of the flow."""
+"""The plugin: writes one record for each hook call, in the transaction of the flow."""
 
 from __future__ import annotations
 
@@ -19,77 +19,81 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
-from authhost_audit.records import Said, of_request, session_ref, shown_email
+from authhost_audit.recording import record_switch
+from authhost_audit.records import AuditEvent, mask_email, request_row, session_ref
 from authhost_audit.settings import AuditSettings
-from authhost_audit.switch import note_switch
 from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
 
 
 class AuditPlugin:
-    """Records who did what to whom, when, how and from where; never a secret."""
+    """Records who did what to which account, when, how and from where. Never records a secret."""
 
-    def _record(self, request: Request, said: Said) -> None:
+    def _record(self, request: Request, audit_event: AuditEvent) -> None:
         settings: AuditSettings = request.plugin_settings(NAME)
         if settings.recording:
-            request.insert(event_table, of_request(request, settings, said))
+            request.insert(event_table, request_row(request, settings, audit_event))
 
     def _email(self, request: Request, email: str | None) -> str | None:
         settings: AuditSettings = request.plugin_settings(NAME)
-        return shown_email(email, settings.addresses) if email is not None else None
+        return mask_email(email, settings.addresses) if email is not None else None
 
     def _social(self, request: Request, event: str, account: SocialAccount, user: User | None = None) -> None:
         user_id = account.user_id if user is None else user.id
-        self._record(request, Said(event, user_id, provider=account.provider, uid=account.uid))
+        self._record(request, AuditEvent(event, user_id, provider=account.provider, uid=account.uid))
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
         proof = request.authentication[0]
-        self._record(request, Said("user_logged_in", user.id, method=proof.method, provider=proof.provider))
+        self._record(
+            request, AuditEvent("user_logged_in", user.id, method=proof.method, provider=proof.provider)
+        )
 
     @hookimpl
     def user_logged_out(self, request: Request, user: User) -> None:
-        self._record(request, Said("user_logged_out", user.id))
+        self._record(request, AuditEvent("user_logged_out", user.id))
 
     @hookimpl
     def user_signed_up(self, request: Request, user: User) -> None:
         changes = {"email": [None, self._email(request, user.email)]}
         method = "socialaccount" if request.provider else "password"
-        said = Said("user_signed_up", user.id, method=method, provider=request.provider, changes=changes)
-        self._record(request, said)
+        audit_event = AuditEvent(
+            "user_signed_up", user.id, method=method, provider=request.provider, changes=changes
+        )
+        self._record(request, audit_event)
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        self._record(request, Said("password_set", user.id))
+        self._record(request, AuditEvent("password_set", user.id))
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        self._record(request, Said("password_changed", user.id))
+        self._record(request, AuditEvent("password_changed", user.id))
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        self._record(request, Said("password_reset", user.id))
+        self._record(request, AuditEvent("password_reset", user.id))
 
     @hookimpl
     def email_confirmed(self, request: Request, email_address: EmailAddress) -> None:
-        shown = self._email(request, email_address.email)
-        changes = {"verified": [False, True], "email": [shown, shown]}
-        self._record(request, Said("email_confirmed", email_address.user_id, changes=changes))
+        email = self._email(request, email_address.email)
+        changes = {"verified": [False, True], "email": [email, email]}
+        self._record(request, AuditEvent("email_confirmed", email_address.user_id, changes=changes))
 
     @hookimpl
     def email_confirmation_sent(
         self, request: Request, confirmation: EmailConfirmation, signup: bool
     ) -> None:
         address = confirmation.email_address
-        shown = self._email(request, address.email)
-        said = Said(
+        email = self._email(request, address.email)
+        audit_event = AuditEvent(
             "email_confirmation_sent",
             address.user_id,
-            changes={"email": [shown, shown]},
+            changes={"email": [email, email]},
             data={"signup": signup},
         )
-        self._record(request, said)
+        self._record(request, audit_event)
 
     @hookimpl
     def email_changed(
@@ -101,17 +105,17 @@ class AuditPlugin:
     ) -> None:
         before = from_email_address.email if from_email_address else None
         changes = {"primary": [self._email(request, before), self._email(request, to_email_address.email)]}
-        self._record(request, Said("email_changed", user.id, changes=changes))
+        self._record(request, AuditEvent("email_changed", user.id, changes=changes))
 
     @hookimpl
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
         changes = {"email": [None, self._email(request, email_address.email)]}
-        self._record(request, Said("email_added", user.id, changes=changes))
+        self._record(request, AuditEvent("email_added", user.id, changes=changes))
 
     @hookimpl
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
         changes = {"email": [self._email(request, email_address.email), None]}
-        self._record(request, Said("email_removed", user.id, changes=changes))
+        self._record(request, AuditEvent("email_removed", user.id, changes=changes))
 
     @hookimpl
     def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
@@ -131,34 +135,34 @@ class AuditPlugin:
 
     @hookimpl
     def account_ready(self, request: Request, user: User) -> None:
-        self._record(request, Said("account_ready", user.id))
+        self._record(request, AuditEvent("account_ready", user.id))
 
     @hookimpl
     def social_login_begun(self, request: Request, provider: str, process: str) -> None:
         user = request.user
-        said = Said(
+        audit_event = AuditEvent(
             "social_login_begun", user.id if user else None, provider=provider, data={"process": process}
         )
-        self._record(request, said)
+        self._record(request, audit_event)
 
     @hookimpl
     def password_reset_requested(self, request: Request, user: User | None) -> None:
-        self._record(request, Said("password_reset_requested", user.id if user else None))
+        self._record(request, AuditEvent("password_reset_requested", user.id if user else None))
 
     @hookimpl
     def session_ended(self, request: Request, session: Session, reason: str) -> None:
-        if reason == "logout":  # user_logged_out is the record of it
+        if reason == "logout":  # already recorded by user_logged_out
             return
         data = {"session": session_ref(session.id)}
-        self._record(request, Said("session_ended", session.user_id, reason=reason, data=data))
+        self._record(request, AuditEvent("session_ended", session.user_id, reason=reason, data=data))
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
-        self._record(request, Said("user_deactivated", user.id))
+        self._record(request, AuditEvent("user_deactivated", user.id))
 
     @hookimpl
     def user_reauthenticated(self, request: Request, user: User) -> None:
-        self._record(request, Said("user_reauthenticated", user.id))
+        self._record(request, AuditEvent("user_reauthenticated", user.id))
 
     @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
@@ -166,7 +170,7 @@ class AuditPlugin:
         data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}
         if request.repeated > 1:
             data["repeated"] = request.repeated
-        said = Said(
+        audit_event = AuditEvent(
             "flow_refused",
             user.id if user else None,
             outcome="refused",
@@ -176,15 +180,15 @@ class AuditPlugin:
             plugin=fields.get("plugin"),
             data=data,
         )
-        self._record(request, said)
+        self._record(request, audit_event)
 
     @hookimpl
     def host_started(self, host: Host) -> None:
-        note_switch(host, host.plugin_settings(NAME))
+        record_switch(host, host.plugin_settings(NAME))
 
     @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
-        from authhost_audit.checking import check_trail
+        from authhost_audit.checks import check_trail
 
         return [check_trail]
 

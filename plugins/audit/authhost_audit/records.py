@@ -1,4 +1,4 @@
-"""How a record is made: what is written down of a hook call, and in which form."""
+"""Builds the row of a record from a hook call, in the form that the privacy settings allow."""
 
 from __future__ import annotations
 
@@ -18,17 +18,15 @@ from authhost_hookspecs import Request
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import SCHEMA
 
-TRUNCATED = {4: 24, 6: 48}
-"""Bits of an address that are kept where it is truncated."""
-TYPED = frozenset({"flow_refused", "password_reset_requested"})
-"""The events whose records hold a keyed hash of the name or address that was typed."""
-
-
+TRUNCATED_PREFIX_LENGTHS = {4: 24, 6: 48}
+"""Prefix length in bits of a truncated IP address, by IP version."""
+EVENTS_WITH_IDENTIFIER = frozenset({"flow_refused", "password_reset_requested"})
+"""Events whose records contain a keyed hash of the username or address that was typed."""
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
 
 
-class Said(NamedTuple):
-    """What one event says beside who, when and from where."""
+class AuditEvent(NamedTuple):
+    """The fields of a record that depend on the event. The other fields come from the request."""
 
     event: str
     user_id: UUID | None = None
@@ -43,82 +41,96 @@ class Said(NamedTuple):
     data: Mapping[str, Any] | None = None
 
 
-def of_request(request: Request, settings: AuditSettings, said: Said) -> dict[str, Any]:
-    """The row of an event within a flow."""
+def request_row(request: Request, settings: AuditSettings, audit_event: AuditEvent) -> dict[str, Any]:
+    """Return the row of an event that happened in a flow."""
     actor, session = request.user, request.session
     return {
-        **_row(request.new_id(), request.now, said),
+        **_row(request.new_id(), request.now, audit_event),
         "actor_id": actor.id if actor else None,
         "session_ref": session_ref(session.id) if session else None,
         "request_id": request.id,
-        "ip_address": shown_ip(request.ip_address, settings.ip_addresses),
+        "ip_address": mask_ip_address(request.ip_address, settings.ip_addresses),
         "user_agent": request.user_agent or None,
-        "identifier": request.identifier_digest if said.event in TYPED else None,
+        "identifier": request.identifier_digest if audit_event.event in EVENTS_WITH_IDENTIFIER else None,
     }
 
 
-def of_trail(identifier: UUID, now: datetime, event: str, **data: Any) -> dict[str, Any]:
-    """The row of something that was done to the trail itself."""
-    nobody = dict.fromkeys(
-        ("actor_id", "session_ref", "request_id", "ip_address", "user_agent", "identifier")
-    )
-    return {**_row(identifier, now, Said(event, data=data)), **nobody}
+def trail_row(identifier: UUID, now: datetime, event: str, **data: Any) -> dict[str, Any]:
+    """Return the row of an operation on the trail itself, such as sealing or pruning."""
+    empty = dict.fromkeys(("actor_id", "session_ref", "request_id", "ip_address", "user_agent", "identifier"))
+    return {**_row(identifier, now, AuditEvent(event, data=data)), **empty}
 
 
-def _row(identifier: UUID, now: datetime, said: Said) -> dict[str, Any]:
+def _row(identifier: UUID, now: datetime, audit_event: AuditEvent) -> dict[str, Any]:
     return {
         "id": identifier,
         "time": now,
         "schema": SCHEMA,
         "version": plugin_version(),
-        "event": said.event,
-        "outcome": said.outcome,
-        "reason": said.reason,
-        "flow": said.flow,
-        "user_id": said.user_id,
-        "method": said.method,
-        "provider": said.provider,
-        "plugin": said.plugin,
-        "data": as_text(said.data or {}),
+        "event": audit_event.event,
+        "outcome": audit_event.outcome,
+        "reason": audit_event.reason,
+        "flow": audit_event.flow,
+        "user_id": audit_event.user_id,
+        "method": audit_event.method,
+        "provider": audit_event.provider,
+        "plugin": audit_event.plugin,
+        "data": canonical_json(audit_event.data or {}),
         "salt": os.urandom(16),
-        "uid": said.uid,
-        "changes": as_text(said.changes) if said.changes else None,
+        "uid": audit_event.uid,
+        "changes": canonical_json(audit_event.changes) if audit_event.changes else None,
     }
 
 
-def as_text(value: Mapping[str, Any]) -> str:
-    """JSON in its canonical form (RFC 8785)."""
+def canonical_json(value: Mapping[str, Any]) -> str:
+    """Return JSON in its canonical form (RFC 8785)."""
     return _encode(value)
 
 
 def session_ref(session_id: UUID) -> str:
-    """A session, so that its records can be found together (SHA-256 of its identifier, as hex)."""
+    """Return the SHA-256 of a session's identifier as hexadecimal digits, to link its records."""
     return hashlib.sha256(session_id.bytes).hexdigest()
 
 
-def shown_email(email: str, how: str) -> str | None:
-    """``ann@example.org`` as ``a***@example.org``, as it is, or not at all."""
-    if how == "masked":
+def mask_email(email: str, mode: str) -> str | None:
+    """Return an address in the form that ``mode`` demands.
+
+    ``masked`` returns ``a***@example.org`` for ``ann@example.org``, ``full`` the
+    address itself, and ``off`` None.
+    """
+    if mode == "masked":
         local, _, domain = email.rpartition("@")
         return f"{local[:1]}***@{domain}"
-    return email if how == "full" else None
+    return email if mode == "full" else None
 
 
-def shown_ip(address: str | None, how: str) -> str | None:
-    """An IP address as it is, as its network, or not at all."""
-    if address is None or how == "off":
+def mask_ip_address(address: str | None, mode: str) -> str | None:
+    """Return an IP address in the form that ``mode`` demands.
+
+    ``full`` returns the address itself, ``truncated`` the address of its network
+    (see `TRUNCATED_PREFIX_LENGTHS`), and ``off`` None.
+    """
+    if address is None or mode == "off":
         return None
-    if how == "truncated":
+    if mode == "truncated":
         parsed = ipaddress.ip_address(address)
-        network = ipaddress.ip_network(f"{address}/{TRUNCATED[parsed.version]}", strict=False)
+        network = ipaddress.ip_network(f"{address}/{TRUNCATED_PREFIX_LENGTHS[parsed.version]}", strict=False)
         return str(network.network_address)
     return address
 
 
 @cache
 def plugin_version() -> str:
-    """The version of this plugin."""
+    """Return the version of this plugin."""
     try:
         return version("authhost-audit")
-    except PackageNotFoundError:  # not installed, only imported
+    except PackageNotFoundError:  # imported from a folder without being installed
         return "0"
+
+
+# Old names, which are removed in version 0.3.
+Said = AuditEvent
+of_request = request_row
+of_trail = trail_row
+shown_email = mask_email
+shown_ip = mask_ip_address

@@ -1,4 +1,4 @@
-"""Rows as dictionaries."""
+"""Helpers for reading: rows as dictionaries, and a connection with a consistent snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Select
 
 @contextmanager
 def snapshot(host: Host) -> Iterator[Connection]:
-    """The database as it is at one moment, however long the reading takes, and in nobody's way."""
+    """Yield a connection whose reads all see the database at the same point in time. It blocks no writer."""
     if host.engine.dialect.name == "sqlite":
         with host.reader.connect() as connection:
             yield connection
@@ -22,11 +22,11 @@ def snapshot(host: Host) -> Iterator[Connection]:
 
 
 def all_rows(connection: Connection, statement: Select[Any]) -> list[dict[str, Any]]:
-    """All that ``statement`` finds."""
+    """Return all rows of ``statement`` as dictionaries."""
     return [row._asdict() for row in connection.execute(statement)]
 
 
 def first_row(connection: Connection, statement: Select[Any]) -> dict[str, Any] | None:
-    """The first, or None."""
+    """Return the first row of ``statement`` as a dictionary, or None."""
     row = connection.execute(statement).first()
     return row._asdict() if row is not None else None

@@ -1,4 +1,4 @@
-"""What an operator may set under ``[plugins.audit]``."""
+"""The settings under ``[plugins.audit]``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ CHOICES = {"addresses": ("masked", "full", "off"), "ip_addresses": ("full", "tru
 
 @dataclass(frozen=True, slots=True)
 class AuditSettings:
-    """Privacy, sealing, forwarding and keeping.
+    """Settings for privacy, sealing, forwarding and retention.
 
-    ``addresses`` is how e-mail addresses are written down: ``masked``
-    (``a***@example.org``), ``full`` or ``off``; ``ip_addresses`` likewise:
-    ``full``, ``truncated`` (to /24 and /48) or ``off``. ``signing_key`` signs
-    the seals: make one with ``authhost audit new-key``; ``former_keys`` are the
-    public keys of earlier ones, separated by commas, each with the number of the
-    last seal that it signed (``KEY@1042``): without it, who stole an earlier key
-    could still seal with it. Each seal is also written
-    to ``checkpoint_file``, to ``syslog`` (``tcp://host:601``, ``udp://host:514``)
-    and to ``webhook``, which get the records, too, signed by ``webhook_secret``.
-    Records are kept for ``keep_days``, those of security events for
-    ``keep_security_days``; 0 is for ever.
+    ``addresses`` says how e-mail addresses are recorded: ``masked``
+    (``a***@example.org``), ``full`` or ``off``. ``ip_addresses`` is ``full``,
+    ``truncated`` (to /24 for IPv4, /48 for IPv6) or ``off``.
+
+    ``signing_key`` signs the batches of sealed records. ``authhost audit new-key``
+    creates one. ``former_keys`` are the public keys of earlier signing keys,
+    separated by commas. Each one is followed by the number of the last batch that
+    it signed (``KEY@1042``). Without this number, a person who stole an earlier key
+    could still seal records with it.
+
+    A checkpoint of each batch is appended to ``checkpoint_file`` and sent to
+    ``syslog`` (``tcp://host:601``, ``udp://host:514``) and to ``webhook``. Syslog
+    and webhook also receive the records. ``webhook_secret`` is the key of the
+    webhook's signatures. ``timeout`` is the number of seconds for one attempt to
+    send to a receiver.
+
+    Records are kept for ``keep_days``, records of security events for
+    ``keep_security_days``. 0 keeps them forever.
     """
 
     recording: bool = True
@@ -44,26 +51,28 @@ class AuditSettings:
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}")
         if not 1 <= self.batch_size <= 10_000:
-            raise ValueError("batch_size must be from 1 to 10000")
+            raise ValueError("batch_size must be between 1 and 10000")
         if not 0 < self.timeout <= 3600:
-            raise ValueError("timeout must be from 0 to 3600 seconds")
+            raise ValueError("timeout must be above 0 and at most 3600 seconds")
         for name in ("keep_days", "keep_security_days"):
             if not 0 <= getattr(self, name) <= 36_500:
-                raise ValueError(f"{name} must be from 0 to 36500")
-        if self.webhook and not _is_address(self.webhook, "https"):
-            raise ValueError("webhook must be an https:// address in ASCII (or http:// on this machine)")
+                raise ValueError(f"{name} must be between 0 and 36500 days")
+        if self.webhook and not _is_url(self.webhook, "https"):
+            raise ValueError("webhook must be an https:// URL in ASCII (http:// is allowed for localhost)")
         if self.webhook and len(self.webhook_secret) < 32:
             raise ValueError("webhook needs a webhook_secret of at least 32 characters")
-        if self.syslog and not _is_address(self.syslog, "tcp", "udp"):
-            raise ValueError("syslog looks like tcp://host:601 or udp://host:514")
+        if self.syslog and not _is_url(self.syslog, "tcp", "udp"):
+            raise ValueError("syslog must be a URL such as tcp://host:601 or udp://host:514")
 
 
-def _is_address(url: str, *schemes: str) -> bool:
+def _is_url(url: str, *schemes: str) -> bool:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
         host.encode("idna")
     except (ValueError, UnicodeError):
         return False
-    here = host in ("localhost", "127.0.0.1", "::1")
-    return bool(host) and url.isascii() and (parts.scheme in schemes or (parts.scheme == "http" and here))
+    is_loopback = host in ("localhost", "127.0.0.1", "::1")
+    return (
+        bool(host) and url.isascii() and (parts.scheme in schemes or (parts.scheme == "http" and is_loopback))
+    )

@@ -1,4 +1,4 @@
-"""The keys that sign seals: Ed25519 (RFC 8032), by the library cryptography."""
+"""The keys that sign batches: Ed25519 (RFC 8032), from the library cryptography."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ from authhost_audit.settings import AuditSettings
 
 
 def key_id(public_key: bytes) -> str:
-    """The short name of a key: the first 8 bytes of its SHA-256, as hex."""
+    """Return the short name of a key: the first 8 bytes of its SHA-256, as hexadecimal digits."""
     return hashlib.sha256(public_key).digest()[:8].hex()
 
 
 def new_key() -> tuple[str, str]:
-    """A signing key and its public key, both as base64."""
+    """Create a key pair. Returns the signing key and the public key, both in base64."""
     key = Ed25519PrivateKey.generate()
-    return _text(key.private_bytes_raw()), _text(key.public_key().public_bytes_raw())
+    return _encode_key(key.private_bytes_raw()), _encode_key(key.public_key().public_bytes_raw())
 
 
 class Signer:
-    """Signs with the setting ``signing_key``; raises `click.ClickException` where there is none."""
+    """Signs with the setting ``signing_key``. Raises `click.ClickException` if it is missing or invalid."""
 
     def __init__(self, settings: AuditSettings) -> None:
         if not settings.signing_key:
             raise click.ClickException(
-                "seals need a signing_key under [plugins.audit]; make one with `authhost audit new-key`"
+                "there is no signing_key under [plugins.audit]; create one with `authhost audit new-key`"
             )
-        self._key = Ed25519PrivateKey.from_private_bytes(_bytes(settings.signing_key, "signing_key"))
+        self._key = Ed25519PrivateKey.from_private_bytes(_decode_key(settings.signing_key, "signing_key"))
         self.public_key = self._key.public_key().public_bytes_raw()
         self.key_id = key_id(self.public_key)
 
     def sign(self, message: bytes) -> bytes:
-        """64 bytes."""
+        """Return the signature, 64 bytes."""
         return self._key.sign(message)
 
 
-class Trusted(NamedTuple):
-    """A public key, and the last seal that it may have signed; None where there is no end."""
+class TrustedKey(NamedTuple):
+    """A public key, and the number of the last batch that it may have signed. None means no limit."""
 
     key: bytes
     last: int | None
 
 
 class Keyring:
-    """The public keys that are trusted: of ``signing_key``, and each of ``former_keys`` up to its end."""
+    """The trusted public keys: that of ``signing_key``, and each of ``former_keys`` up to its last batch."""
 
     def __init__(self, settings: AuditSettings) -> None:
-        self.keys = {key_id(each.key): each for each in _trusted(settings)}
+        self.keys = {key_id(each.key): each for each in _trusted_keys(settings)}
 
-    def ends_before(self, name: str, number: int) -> bool:
-        """Whether the key of that name signed its last seal before ``number``."""
+    def retired_before(self, name: str, number: int) -> bool:
+        """Return whether the key ``name`` signed its last batch before batch ``number``."""
         last = self.keys[name].last
         return last is not None and last < number
 
-    def verifies(self, name: str, message: bytes, signature: bytes) -> bool:
-        """Whether the key of that name is trusted at all and has signed ``message``."""
+    def has_signed(self, name: str, message: bytes, signature: bytes) -> bool:
+        """Return whether the key ``name`` is trusted and ``signature`` is its signature of ``message``."""
         if name not in self.keys:
             return False
         key = self.keys[name].key
@@ -73,28 +73,30 @@ class Keyring:
         return True
 
 
-def _trusted(settings: AuditSettings) -> Iterator[Trusted]:
+def _trusted_keys(settings: AuditSettings) -> Iterator[TrustedKey]:
     for each in settings.former_keys.split(","):
         if each.strip():
             key, _, last = each.strip().partition("@")
             if last and not last.isdecimal():
                 raise click.ClickException(
-                    f"former_keys under [plugins.audit]: @{last} is no number of a seal"
+                    f"former_keys under [plugins.audit]: @{last} must be the number of a batch, such as @1042"
                 )
-            yield Trusted(_bytes(key, "former_keys"), int(last) if last else None)
+            yield TrustedKey(_decode_key(key, "former_keys"), int(last) if last else None)
     if settings.signing_key:
-        yield Trusted(Signer(settings).public_key, None)
+        yield TrustedKey(Signer(settings).public_key, None)
 
 
-def _bytes(text: str, setting: str) -> bytes:
+def _decode_key(text: str, setting: str) -> bytes:
     try:
         found = base64.b64decode(text, validate=True)
     except binascii.Error:
         found = b""
     if len(found) != 32:
-        raise click.ClickException(f"{setting} under [plugins.audit] is no key of `authhost audit new-key`")
+        raise click.ClickException(
+            f"{setting} under [plugins.audit] is not a valid key; create one with `authhost audit new-key`"
+        )
     return found
 
 
-def _text(key: bytes) -> str:
+def _encode_key(key: bytes) -> str:
     return base64.b64encode(key).decode()

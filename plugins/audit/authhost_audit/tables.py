@@ -1,4 +1,8 @@
-"""The tables of the trail. Records and seals are only ever added; see `authhost_audit.keeping`."""
+"""The tables of the trail.
+
+Rows of events, leaves and batches are only added. The exceptions are pruning
+and erasure, see `authhost_audit.retention`.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +21,12 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from authhost_audit.types import Identifier, Moment, fixed
+from authhost_audit.types import Identifier, UtcDateTime, fixed
 
 metadata = MetaData()
 
 SCHEMA = 1
-"""The version of the record's form."""
+"""The version of the structure of a record."""
 OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
     for dialect in ("mysql", "mariadb")
@@ -30,13 +34,13 @@ OPTIONS: dict[str, Any] = {
 }
 
 
-# `salt` and what stands below it is personal: it is sealed as a digest, and may be erased.
-# `data` and `changes` are JSON as text, so that what was sealed is what stands there.
+# `salt` and the columns after it are personal. Only their digest is sealed, so they can be erased.
+# `data` and `changes` are JSON stored as text, because the seal covers the exact characters.
 event_table = Table(
     "authhost_audit_event",
     metadata,
     Column("id", Identifier(), primary_key=True),
-    Column("time", Moment(), nullable=False),
+    Column("time", UtcDateTime(), nullable=False),
     Column("schema", SmallInteger(), nullable=False),
     Column("version", String(32), nullable=False),
     Column("event", String(64), nullable=False),
@@ -64,7 +68,7 @@ event_table = Table(
 PERSONAL = ("ip_address", "user_agent", "identifier", "uid", "changes")
 SEALED = tuple(column.name for column in event_table.columns if column.name not in ("salt", *PERSONAL))
 
-# One row for each record that is sealed: what it was, and where in its batch.
+# One row for each sealed record: its digests, and its position in its batch.
 leaf_table = Table(
     "authhost_audit_leaf",
     metadata,
@@ -86,15 +90,16 @@ batch_table = Table(
     Column("root", fixed(32), nullable=False),
     Column("size", Integer(), nullable=False),
     Column("total", BigInteger(), nullable=False),
-    # Records before this one that are in no seal came too late: they count as inserted.
+    # The watermark: an older record that is in no batch was committed too late, or inserted.
     Column("through", Identifier(), nullable=False),
-    Column("sealed_at", Moment(), nullable=False),
+    Column("sealed_at", UtcDateTime(), nullable=False),
     Column("key_id", String(16), nullable=False),
     Column("signature", fixed(64), nullable=False),
     **OPTIONS,
 )
 
-# How far each receiver has got, and who sends to it; also whether the recording is on.
+# The last record that each receiver has received, and which process sends to it. The row
+# "recording" stores whether recording was on when a host was started last.
 cursor_table = Table(
     "authhost_audit_cursor",
     metadata,
@@ -102,7 +107,7 @@ cursor_table = Table(
     Column("batch", Integer(), nullable=False),
     Column("position", Integer(), nullable=False),
     Column("owner", String(36)),
-    Column("until", Moment()),
-    Column("updated_at", Moment(), nullable=False),
+    Column("until", UtcDateTime()),
+    Column("updated_at", UtcDateTime(), nullable=False),
     **OPTIONS,
 )

@@ -1,6 +1,7 @@
-"""Column types that read back exactly what was written, or fail: one bit more or less must not go unseen.
+"""Column types that return exactly the value that was written, or raise ValueError.
 
-SQLite keeps identifiers and times as text, of which several forms mean the same.
+A change of a single bit in the database must be detected. SQLite stores
+identifiers and times as text, and several texts could mean the same value.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from sqlalchemy import CHAR, DateTime, Dialect, LargeBinary, TypeDecorator, Uuid
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
-FORM = "%Y-%m-%d %H:%M:%S.%f"
+SQLITE_FORMAT = "%Y-%m-%d %H:%M:%S.%f"
 
 
 class Identifier(TypeDecorator[UUID]):
-    """A UUID; on SQLite 32 hexadecimal digits in lower case."""
+    """A UUID. On SQLite it is stored as 32 hexadecimal digits in lower case."""
 
     impl = Uuid
     cache_ok = True
@@ -30,16 +31,16 @@ class Identifier(TypeDecorator[UUID]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> UUID | None:
         if not isinstance(value, str):
-            unchanged: UUID | None = value
-            return unchanged
+            stored: UUID | None = value
+            return stored
         found = UUID(hex=value)
         if found.hex != value:
-            raise ValueError("an identifier is not as it was written")
+            raise ValueError("the stored identifier is not in the form in which it was written")
         return found
 
 
-class Moment(TypeDecorator[datetime]):
-    """An aware time in UTC, to the microsecond."""
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware time in UTC with a resolution of a microsecond."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -55,20 +56,24 @@ class Moment(TypeDecorator[datetime]):
         if value is None or dialect.name == "postgresql":
             return value
         naive = value.astimezone(UTC).replace(tzinfo=None)
-        return naive.strftime(FORM) if dialect.name == "sqlite" else naive
+        return naive.strftime(SQLITE_FORMAT) if dialect.name == "sqlite" else naive
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         if isinstance(value, str):
-            found = datetime.strptime(value, FORM)
-            if found.strftime(FORM) != value:
-                raise ValueError("a time is not as it was written")
+            found = datetime.strptime(value, SQLITE_FORMAT)
+            if found.strftime(SQLITE_FORMAT) != value:
+                raise ValueError("the stored time is not in the form in which it was written")
             value = found
         if value is None:
             return None
-        moment: datetime = value
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        time: datetime = value
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def fixed(length: int) -> LargeBinary:
-    """Bytes of a fixed length."""
+    """Return the type of a binary column with exactly ``length`` bytes."""
     return LargeBinary(length).with_variant(mysql.VARBINARY(length), "mysql", "mariadb")
+
+
+# Old names, which are removed in version 0.3.
+Moment = UtcDateTime

@@ -1,8 +1,8 @@
-"""Each event's name in the vocabularies of others, and how long it is kept.
+"""The classification of each event: its name in other vocabularies, and its retention class.
 
 OWASP: https://cheatsheetseries.owasp.org/cheatsheets/Logging_Vocabulary_Cheat_Sheet.html
 OCSF: https://schema.ocsf.io, classes 3001 Account Change, 3002 Authentication and 3004 Entity
-Management, and 6003 API Activity for the trail's own records.
+Management, and 6003 API Activity for events of the trail itself.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 ACTIVITY, SECURITY, TRAIL = 0, 1, 2
-"""Classes of keeping: daily doings, changes to accounts and refusals, records of the trail itself."""
+"""Retention classes: everyday activity; changes to accounts, and refusals; events of the trail itself."""
 
 AUTHENTICATION, ACCOUNT_CHANGE, API_ACTIVITY = 3002, 3001, 6003
 
 
-class Meaning(NamedTuple):
-    """One event in other words."""
+class Classification(NamedTuple):
+    """How an event is classified. ``kind`` is its retention class: `ACTIVITY`, `SECURITY` or `TRAIL`."""
 
     owasp: str
     ocsf_class: int
@@ -24,37 +24,37 @@ class Meaning(NamedTuple):
     kind: int
 
 
-VOCABULARY: dict[str, Meaning] = {
-    "user_logged_in": Meaning("authn_login_success", AUTHENTICATION, 1, ACTIVITY),
-    "user_logged_out": Meaning("session_logout", AUTHENTICATION, 2, ACTIVITY),
-    "user_signed_up": Meaning("user_created", ACCOUNT_CHANGE, 1, SECURITY),
-    "password_set": Meaning("authn_password_change", ACCOUNT_CHANGE, 3, SECURITY),
-    "password_changed": Meaning("authn_password_change", ACCOUNT_CHANGE, 3, SECURITY),
-    "password_reset": Meaning("authn_password_change", ACCOUNT_CHANGE, 4, SECURITY),
-    "email_confirmed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "email_confirmation_sent": Meaning("authn_token_created", ACCOUNT_CHANGE, 99, ACTIVITY),
-    "email_changed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "email_added": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "email_removed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "pre_social_login": Meaning("authn_login_provider", AUTHENTICATION, 6, ACTIVITY),
-    "social_account_added": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "social_account_updated": Meaning("user_updated", ACCOUNT_CHANGE, 99, ACTIVITY),
-    "social_account_removed": Meaning("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
-    "account_ready": Meaning("user_updated", ACCOUNT_CHANGE, 2, ACTIVITY),
-    "social_login_begun": Meaning("authn_login_provider", AUTHENTICATION, 99, ACTIVITY),
-    "password_reset_requested": Meaning("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
-    "session_ended": Meaning("session_expired", AUTHENTICATION, 2, SECURITY),
-    "user_deactivated": Meaning("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
-    "user_reauthenticated": Meaning("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
-    "audit_recording_on": Meaning("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
-    "audit_recording_off": Meaning("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
-    "audit_key_changed": Meaning("sys_key_changed", API_ACTIVITY, 3, TRAIL),
-    "audit_sealed": Meaning("sys_log_sealed", API_ACTIVITY, 1, TRAIL),
-    "audit_exported": Meaning("sys_log_exported", API_ACTIVITY, 2, TRAIL),
-    "audit_pruned": Meaning("sys_log_deleted", API_ACTIVITY, 4, TRAIL),
-    "audit_forgotten": Meaning("sys_log_redacted", API_ACTIVITY, 3, TRAIL),
+VOCABULARY: dict[str, Classification] = {
+    "user_logged_in": Classification("authn_login_success", AUTHENTICATION, 1, ACTIVITY),
+    "user_logged_out": Classification("session_logout", AUTHENTICATION, 2, ACTIVITY),
+    "user_signed_up": Classification("user_created", ACCOUNT_CHANGE, 1, SECURITY),
+    "password_set": Classification("authn_password_change", ACCOUNT_CHANGE, 3, SECURITY),
+    "password_changed": Classification("authn_password_change", ACCOUNT_CHANGE, 3, SECURITY),
+    "password_reset": Classification("authn_password_change", ACCOUNT_CHANGE, 4, SECURITY),
+    "email_confirmed": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "email_confirmation_sent": Classification("authn_token_created", ACCOUNT_CHANGE, 99, ACTIVITY),
+    "email_changed": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "email_added": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "email_removed": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "pre_social_login": Classification("authn_login_provider", AUTHENTICATION, 6, ACTIVITY),
+    "social_account_added": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "social_account_updated": Classification("user_updated", ACCOUNT_CHANGE, 99, ACTIVITY),
+    "social_account_removed": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "account_ready": Classification("user_updated", ACCOUNT_CHANGE, 2, ACTIVITY),
+    "social_login_begun": Classification("authn_login_provider", AUTHENTICATION, 99, ACTIVITY),
+    "password_reset_requested": Classification("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
+    "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
+    "user_deactivated": Classification("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
+    "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
+    "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
+    "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
+    "audit_key_changed": Classification("sys_key_changed", API_ACTIVITY, 3, TRAIL),
+    "audit_sealed": Classification("sys_log_sealed", API_ACTIVITY, 1, TRAIL),
+    "audit_exported": Classification("sys_log_exported", API_ACTIVITY, 2, TRAIL),
+    "audit_pruned": Classification("sys_log_deleted", API_ACTIVITY, 4, TRAIL),
+    "audit_forgotten": Classification("sys_log_redacted", API_ACTIVITY, 3, TRAIL),
 }
-REFUSED: dict[str, str] = {
+REFUSAL_EVENTS: dict[str, str] = {
     "invalid_credentials": "authn_login_fail",
     "account_inactive": "authn_login_fail",
     "provider_denied": "authn_login_fail",
@@ -67,12 +67,12 @@ REFUSED: dict[str, str] = {
     "invalid_input": "input_validation_fail",
     "invalid_email": "input_validation_fail",
 }
-"""Refusals by code; any other is `authz_fail`."""
+"""OWASP events of refusals by error code. All other refusals are ``authz_fail``."""
 EVENTS = (*VOCABULARY, "flow_refused")
-"""All events."""
+"""All events that a record can have."""
 REASONS = frozenset(
     {
-        *REFUSED,
+        *REFUSAL_EVENTS,
         "busy",
         "conflict",
         "delivery_failed",
@@ -94,7 +94,7 @@ REASONS = frozenset(
         "unavailable",
         "username_taken",
         "vetoed",
-        # Why a session ended.
+        # The reasons why a session ended.
         "deactivated",
         "ended",
         "password_changed",
@@ -104,14 +104,21 @@ REASONS = frozenset(
         "replaced",
     }
 )
-"""The codes of authhost's refusals, and why a session ended. Plugins may have others."""
-HARMLESS = frozenset({"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"})
-"""Refusals that anybody can cause in any number, and that got nowhere: they are kept as long as activity."""
+"""The error codes of authhost's refusals, and the reasons why a session ended. Plugins may add others."""
+SHORT_RETENTION_REASONS = frozenset(
+    {"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"}
+)
+"""Refusals that anybody can cause in any number, without any effect. They are kept as long as activity."""
 
 
-def meaning(event: str, reason: str | None) -> Meaning:
-    """An event, or a refusal, in other words."""
+def classify(event: str, reason: str | None) -> Classification:
+    """Return the classification of an event. ``reason`` matters for refusals only."""
     if event == "flow_refused":
-        kind = ACTIVITY if reason in HARMLESS else SECURITY
-        return Meaning(REFUSED.get(reason or "", "authz_fail"), AUTHENTICATION, 1, kind)
-    return VOCABULARY.get(event, Meaning(event, API_ACTIVITY, 99, SECURITY))
+        kind = ACTIVITY if reason in SHORT_RETENTION_REASONS else SECURITY
+        return Classification(REFUSAL_EVENTS.get(reason or "", "authz_fail"), AUTHENTICATION, 1, kind)
+    return VOCABULARY.get(event, Classification(event, API_ACTIVITY, 99, SECURITY))
+
+
+# Old names, which are removed in version 0.3.
+Meaning = Classification
+meaning = classify

@@ -1,4 +1,4 @@
-"""Addresses, as servers and as authhost compare them."""
+"""E-mail addresses in the forms in which mail servers and authhost compare them."""
 
 from __future__ import annotations
 
@@ -8,28 +8,31 @@ from email.headerregistry import Address
 
 import idna
 
-from authhost_email.errors import NoAddress
+from authhost_email.errors import InvalidAddress
 
 
-def on_the_wire(address: str) -> str:
-    """With the domain as DNS knows it (RFC 5891), for any server. Raises `NoAddress`."""
+def to_wire_format(address: str) -> str:
+    """Return an address with its domain in ASCII (RFC 5891), which every mail server accepts.
+
+    Raises `InvalidAddress`.
+    """
     local, _, domain = address.rpartition("@")
     if not local or not domain:
-        raise NoAddress(f"{address!r} is no e-mail address")
+        raise InvalidAddress(f"{address!r} is not an e-mail address")
     try:
         return f"{local}@{domain if domain.isascii() else idna.encode(domain, uts46=True).decode()}"
     except UnicodeError:
-        raise NoAddress(f"{address!r} has no valid domain") from None
+        raise InvalidAddress(f"the domain of {address!r} is not valid") from None
 
 
-def key(address: str) -> str:
-    """The same for all ways to write an address. Raises `NoAddress`."""
-    return unicodedata.normalize("NFC", on_the_wire(address.strip())).lower()
+def comparison_key(address: str) -> str:
+    """Return the same text for all notations of an address. Raises `InvalidAddress`."""
+    return unicodedata.normalize("NFC", to_wire_format(address.strip())).lower()
 
 
-def is_plain(address: str) -> bool:
-    """Whether it is an address alone, without a name (the ``addr-spec`` of RFC 5322)."""
+def is_bare_address(address: str) -> bool:
+    """Return whether a text is an address without a display name (``addr-spec`` of RFC 5322)."""
     try:
-        return bool(Address(addr_spec=on_the_wire(address)).domain)
+        return bool(Address(addr_spec=to_wire_format(address)).domain)
     except (ValueError, MessageError, LookupError):
         return False

@@ -1,4 +1,4 @@
-"""What ``authhost check`` says about mail."""
+"""Findings of ``authhost check`` about e-mail."""
 
 from __future__ import annotations
 
@@ -15,55 +15,57 @@ from authhost_email.tables import outbox_table
 from authhost_email.transports import BUILT_IN, TRANSPORTS, is_known
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
-LATE = timedelta(minutes=10)
+OVERDUE_AFTER = timedelta(minutes=10)
 
 
 def check_settings(host: Host) -> Iterator[Finding]:
-    """Yield what keeps mails from arriving, or lets others read them, as far as the settings tell."""
+    """Yield settings that keep messages from being delivered, or that let others read them."""
     settings: EmailSettings = host.plugin_settings("email")
     if not is_known(settings.transport):
         yield Finding(
             "error",
-            f"there is no transport {settings.transport!r}, so no mail is sent",
-            f"set transport of [plugins.email] to {', '.join(BUILT_IN)}, or install the package "
-            f"that brings it (entry points in group {TRANSPORTS})",
+            f"there is no transport {settings.transport!r}, so no message is sent",
+            f"set transport under [plugins.email] to one of {', '.join(BUILT_IN)}, or install the package "
+            f"that provides it (entry point group {TRANSPORTS})",
         )
     elif settings.transport == "file":
         folder = Path(settings.directory).absolute()
         yield Finding(
             "warning",
-            f"mails are written to the folder {folder}, and nobody gets them",
-            "set transport of [plugins.email] to smtp or sendmail",
+            f"messages are written to the folder {folder} and not sent",
+            "set transport under [plugins.email] to smtp or sendmail",
         )
     elif settings.transport == "console":
         yield Finding(
             "warning",
-            "mails with their links are written to standard error, and nobody gets them",
-            "set transport of [plugins.email] to smtp or sendmail",
+            "messages with their links are written to standard error and not sent",
+            "set transport under [plugins.email] to smtp or sendmail",
         )
     if settings.from_address.rpartition("@")[2] in ("localhost", "localhost.localdomain"):
         yield Finding(
             "warning",
-            f"mails come from {settings.from_address}, which other servers refuse",
-            "set from_address of [plugins.email] to an address of the site's domain",
+            f"the sender is {settings.from_address}, which other mail servers refuse",
+            "set from_address under [plugins.email] to an address in your domain",
         )
     if settings.transport == "smtp":
         yield from _smtp(settings)
     if settings.transport == "sendmail" and shutil.which(settings.sendmail) is None:
         yield Finding(
-            "error", f"there is no program {settings.sendmail}", "set sendmail of [plugins.email] to its path"
+            "error",
+            f"the program {settings.sendmail} does not exist",
+            "set sendmail under [plugins.email] to the path of the program",
         )
     if settings.templates and not Path(settings.templates).is_dir():
         yield Finding(
             "error",
-            f"there is no folder {Path(settings.templates).absolute()}, so your own messages are not used",
-            "set templates of [plugins.email] to the folder that holds the folder messages",
+            f"the folder {Path(settings.templates).absolute()} does not exist, so its templates are not used",
+            "set templates under [plugins.email] to the folder that contains the folder `messages`",
         )
     if settings.delivery == "inline":
         yield Finding(
             "hint",
-            "each request waits until its mails are sent (delivery is inline)",
-            "set delivery of [plugins.email] to background or manual",
+            "each request waits until its messages are sent (delivery is inline)",
+            "set delivery under [plugins.email] to background or manual",
         )
 
 
@@ -75,32 +77,36 @@ def _smtp(settings: EmailSettings) -> Iterator[Finding]:
         yield Finding(
             "error",
             f"the password for {server} is sent without encryption (smtp_tls is none)",
-            "set smtp_tls of [plugins.email] to starttls (mostly port 587) or tls (465)",
+            "set smtp_tls under [plugins.email] to starttls (usually port 587) or tls (port 465)",
         )
     else:
         yield Finding(
             "warning",
-            f"mails with their links go to {server} without encryption (smtp_tls is none)",
-            "set smtp_tls of [plugins.email] to starttls or tls",
+            f"messages with their links are sent to {server} without encryption (smtp_tls is none)",
+            "set smtp_tls under [plugins.email] to starttls or tls",
         )
 
 
 def check_outbox(host: Host) -> Iterator[Finding]:
-    """Yield what the outbox tells: that nobody delivers, and what was given up."""
+    """Yield problems in the outbox: messages that nobody delivers, and messages that were given up."""
     settings: EmailSettings = host.plugin_settings("email")
     table = outbox_table.c
     start = "start `authhost email worker` as a service, or run `authhost email deliver` each minute"
     if settings.delivery == "manual":
-        yield Finding("hint", "the application sends no mail itself (delivery is manual)", start)
-    number = select(func.count()).select_from(outbox_table)
-    overdue = number.where(table.status == "pending", table.next_attempt_at < host.now - LATE)
+        yield Finding("hint", "the application does not send messages itself (delivery is manual)", start)
+    count = select(func.count()).select_from(outbox_table)
+    overdue = count.where(table.status == "pending", table.next_attempt_at < host.now - OVERDUE_AFTER)
     with host.reader.connect() as connection:
         late = connection.execute(overdue).scalar_one()
-        dead = connection.execute(number.where(table.status == "dead")).scalar_one()
+        dead = connection.execute(count.where(table.status == "dead")).scalar_one()
     if late:
-        running = start if settings.delivery == "manual" else "see that the application runs; " + start
-        yield Finding("warning", f"mails that nobody delivers for more than 10 minutes: {late}", running)
+        remedy = (
+            start if settings.delivery == "manual" else "check that the application is running, or " + start
+        )
+        yield Finding("warning", f"{late} messages have been due for more than 10 minutes", remedy)
     if dead:
         yield Finding(
-            "hint", f"mails that were given up: {dead}", "see `authhost email outbox --status dead`"
+            "hint",
+            f"{dead} messages could not be delivered and were given up",
+            "see `authhost email outbox --status dead`",
         )

@@ -1,4 +1,4 @@
-"""Rows as a table for people, or as JSON lines for programs."""
+"""Prints rows as a table for people, or as JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON l
 UNBOUNDED = 10_000
 
 
-def emit(rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str], as_json: bool, *, empty: str) -> None:
-    """Print the columns that ``headers`` names; ``empty`` is what people read when there are no rows.
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str], as_json: bool, *, empty: str
+) -> None:
+    """Print the columns that ``headers`` names. ``empty`` is printed if there are no rows.
 
-    Where a table does not fit the terminal, the values of a row stand below
-    each other, so that an identifier is never cut. A pipe is as wide as it needs.
+    If a table does not fit the terminal, each row is printed as a list of lines, so
+    that an identifier is never cut. Output to a pipe is as wide as necessary.
     """
     if as_json:
         for row in rows:
@@ -37,14 +39,14 @@ def emit(rows: Sequence[Mapping[str, Any]], headers: Mapping[str, str], as_json:
     cells = [[_text(row[name]) for name in headers] for row in rows]
     table, console = Table(), Console()
     for number, header in enumerate(headers.values()):
-        # Sentences are wrapped; an identifier or an address that is cut is of no use.
+        # Only texts with spaces are wrapped: an identifier or address that is cut cannot be copied.
         table.add_column(header, no_wrap=not any(" " in texts[number] for texts in cells))
     for texts in cells:
-        table.add_row(*map(Text, texts))  # as text: what looks like markup is none
-    needs = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
+        table.add_row(*map(Text, texts))  # as Text, so that brackets are not read as markup
+    size = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=needs.maximum)
-    if needs.minimum <= console.width:
+        console = Console(width=size.maximum)
+    if size.minimum <= console.width:
         console.print(table)
         return
     width = max(map(len, headers.values()))

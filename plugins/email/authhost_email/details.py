@@ -1,4 +1,4 @@
-"""What messages say of the person and the device: words that a stranger may have chosen."""
+"""Texts about a person and their device. A stranger may have chosen the words, so links are removed."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 NUMBERS = re.compile(r"\d+(?:\.\d+)+")
-LINK_MARKS = re.compile(r"://|@|(?<!\brv):(?=\S)|。|\.(?=\S)(?!(?<=\d\.)\d)")
-"""What mail programs see a link by: a scheme, a port, an address, and the dot of a domain name.
+"""Numbers with dots, such as a version or an IP address."""
+LINK_CHARACTERS = re.compile(r"://|@|(?<!\brv):(?=\S)|。|\.(?=\S)(?!(?<=\d\.)\d)")
+"""The characters by which a mail program detects a link: of a scheme, port, address or domain name.
 
-The dot of a version such as 5.0 is none, nor the ``rv:`` of Firefox.
+The dot in a version such as 5.0 is not one of them, nor is the colon in Firefox's ``rv:``.
 """
-PARTS_OF_AN_ADDRESS = 4
-# The first that fits: most browsers also name those that they descend from.
+IPV4_PARTS = 4
+# The first match counts: most browsers also send the names of the browsers they are based on.
 BROWSERS = (
     ("Edg", "Edge"),
     ("OPR", "Opera"),
@@ -36,25 +37,25 @@ SYSTEMS = (
 )
 
 
-def unlinked(text: str) -> str:
-    """Return the words, with a space wherever a mail program might see a link."""
-    plain = "".join(" " if _stands_for_a_link_mark(each) else each for each in text)
-    return LINK_MARKS.sub(" ", NUMBERS.sub(_version, plain))
+def remove_link_syntax(text: str) -> str:
+    """Return a text with a space in place of each character by which a mail program could detect a link."""
+    plain = "".join(" " if _looks_like_link_character(each) else each for each in text)
+    return LINK_CHARACTERS.sub(" ", NUMBERS.sub(_version, plain))
 
 
-def _stands_for_a_link_mark(character: str) -> bool:
-    """Whether it is another way to write a dot, a colon or the like: browsers take it for that (UTS 46)."""
-    meant = unicodedata.normalize("NFKC", character)
-    return meant != character and any(mark in meant for mark in ".:/@。")
+def _looks_like_link_character(character: str) -> bool:
+    """Return whether browsers treat a character as a dot, colon or the like (UTS 46)."""
+    normalized = unicodedata.normalize("NFKC", character)
+    return normalized != character and any(mark in normalized for mark in ".:/@。")
 
 
 def _version(numbers: re.Match[str]) -> str:
-    """Leave 5.0 as it is; four numbers would be an IP address."""
-    return numbers[0] if numbers[0].count(".") + 1 < PARTS_OF_AN_ADDRESS else numbers[0].replace(".", " ")
+    """Keep a version such as 5.0. Four numbers could be an IP address, so their dots are removed."""
+    return numbers[0] if numbers[0].count(".") + 1 < IPV4_PARTS else numbers[0].replace(".", " ")
 
 
 def details(context: Mapping[str, Any], when: str, _: Callable[..., str]) -> list[str]:
-    """The lines of a security notice: when, from where and with what, as far as it is known."""
+    """Return the lines of a security notice: time, IP address and device, as far as they are known."""
     found = [_("When: %(time)s") % {"time": when}]
     if context.get("ip_address"):
         found.append(_("From: %(ip)s") % {"ip": context["ip_address"]})
@@ -64,10 +65,10 @@ def details(context: Mapping[str, Any], when: str, _: Callable[..., str]) -> lis
     return found
 
 
-def described(user_agent: str) -> str:
-    """Return browser and system, such as ``Firefox, Linux``, as far as they are known; else an empty text.
+def describe_user_agent(user_agent: str) -> str:
+    """Return browser and system, such as ``Firefox, Linux``, or an empty text if both are unknown.
 
-    A user agent is what a stranger likes, so nothing of it is repeated.
+    The client can send any text as its user agent, so no part of it is repeated.
     """
     known = ((name for mark, name in names if mark in user_agent) for names in (BROWSERS, SYSTEMS))
     return ", ".join(name for name in (next(each, "") for each in known) if name)

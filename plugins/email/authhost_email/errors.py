@@ -1,15 +1,20 @@
-"""What can go wrong on the way out."""
+"""Errors of delivery."""
 
 from __future__ import annotations
 
 
 class Permanent(Exception):
-    """Raised by a transport: the message will never be taken: trying again is of no use."""
+    """Raised by a transport if the message can never be delivered. It is not tried again."""
 
 
-class NoAddress(ValueError):
-    """A text is no e-mail address; the message names it."""
+class InvalidAddress(ValueError):
+    """A text is not a valid e-mail address. The error message contains the text."""
 
 
-class NoSuchTransport(ValueError):
-    """The settings name a transport that nobody brings."""
+class UnknownTransport(ValueError):
+    """The settings name a transport that does not exist or cannot be created."""
+
+
+# Old names, which are removed in version 0.3.
+NoAddress = InvalidAddress
+NoSuchTransport = UnknownTransport

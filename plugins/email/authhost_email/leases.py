@@ -1,4 +1,4 @@
-"""Who delivers what: a message is claimed by a lease, which a worker that dies loses to another."""
+"""Leases: a worker claims messages for a limited time. If it dies, another worker takes them over."""
 
 from __future__ import annotations
 
@@ -11,56 +11,57 @@ from uuid import UUID
 from authhost_hookspecs import Host
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
-from authhost_email.rendering import ON_REQUEST
+from authhost_email.rendering import UNAUTHENTICATED_KINDS
 from authhost_email.tables import outbox_table
 
-CLAIM = 50
-WAITING = ("pending", "sending")
+CLAIM_SIZE = 50
+WAITING_STATUSES = ("pending", "sending")
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A message, and the claim by which it is somebody's."""
+    """A claimed message."""
 
     message: UUID
     claim: UUID
 
-    def holds(self) -> ColumnElement[bool]:
-        """That nobody else has claimed the message meanwhile."""
+    def is_held(self) -> ColumnElement[bool]:
+        """Return the condition that no other worker has claimed the message since."""
         table = outbox_table.c
         return and_(table.id == self.message, table.claim == self.claim, table.status == "sending")
 
 
 class Leases:
-    """Claims messages by the batch; each then has the whole lease from the moment of its try."""
+    """Claims messages in batches. The lease of a message starts again when its delivery is tried."""
 
     def __init__(self, host: Host, seconds: float) -> None:
         self._host, self._length = host, timedelta(seconds=seconds)
 
     def claim(self) -> list[Lease]:
-        """Take what is due. Notices of one kind to one recipient keep their order.
+        """Claim messages that are due. Notices of one kind to one recipient are claimed in order.
 
-        Nothing waits for a message of another kind, nor what somebody asked for for an older one.
+        A message never waits for a message of another kind. A message of
+        `UNAUTHENTICATED_KINDS` does not wait for older messages either.
         """
         table, now, claim = outbox_table.c, self._host.now, self._host.new_id()
         earlier = outbox_table.alias()
         first = or_(
-            table.kind.in_(ON_REQUEST),
+            table.kind.in_(UNAUTHENTICATED_KINDS),
             ~select(earlier.c.id)
             .where(
                 earlier.c.recipient == table.recipient,
                 earlier.c.kind == table.kind,
-                earlier.c.status.in_(WAITING),
+                earlier.c.status.in_(WAITING_STATUSES),
                 earlier.c.id < table.id,
             )
             .exists(),
         )
         due = (
             select(table.id)
-            .where(table.status.in_(WAITING), table.next_attempt_at <= now, first)
+            .where(table.status.in_(WAITING_STATUSES), table.next_attempt_at <= now, first)
             .order_by(table.id)
-            .limit(CLAIM)
+            .limit(CLAIM_SIZE)
             .with_for_update(skip_locked=True)
         )
         with self._host.engine.begin() as connection:
@@ -71,19 +72,19 @@ class Leases:
         return [Lease(message, claim) for message in found]
 
     def begin(self, lease: Lease) -> Row | None:
-        """The message, for one more try; None where the lease has run out and somebody else has it.
+        """Start one more attempt. Returns the row, or None if another worker has claimed the message.
 
-        Raises `ValueError` for a row that cannot be read.
+        Raises `ValueError` if the row cannot be read.
         """
         table = outbox_table.c
         one_more = {"attempts": table.attempts + 1, "next_attempt_at": self._host.now + self._length}
         with self._host.engine.begin() as connection:
-            if not connection.execute(update(outbox_table).where(lease.holds()).values(one_more)).rowcount:
+            if not connection.execute(update(outbox_table).where(lease.is_held()).values(one_more)).rowcount:
                 return None
-            row: Row = connection.execute(select(outbox_table).where(lease.holds())).one()._asdict()
+            row: Row = connection.execute(select(outbox_table).where(lease.is_held())).one()._asdict()
             return row
 
     def end(self, lease: Lease, **values: Any) -> None:
-        """Write down what became of it, unless somebody else has it."""
+        """Store the result of the attempt, unless another worker has claimed the message."""
         with self._host.engine.begin() as connection:
-            connection.execute(update(outbox_table).where(lease.holds()).values(values))
+            connection.execute(update(outbox_table).where(lease.is_held()).values(values))

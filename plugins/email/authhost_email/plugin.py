@@ -1,4 +1,4 @@
-"""Takes the messages of the core, and tells people of changes to their account."""
+"""The plugin: queues the core's messages, and notices about changes to an account."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from authhost_hookspecs import (
 )
 
 from authhost_email.devices import NEW_DEVICE
-from authhost_email.languages import choose
+from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import metadata, outbox_table, purpose_of_link
+from authhost_email.tables import link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
 
 
 class EmailPlugin:
-    """An outbox row in the flow's transaction; delivery after the commit."""
+    """Writes messages to the outbox in the flow's transaction. They are delivered after the commit."""
 
     def __init__(self) -> None:
         self._outboxes: dict[int, Outbox] = {}
@@ -53,7 +53,7 @@ class EmailPlugin:
         address: str | None = None,
         provider: str | None = None,
     ) -> None:
-        """Queue one message, due now. ``verified`` is the recipient: see `rendering.render`."""
+        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`."""
         if recipient is None:
             return
         settings: EmailSettings = request.plugin_settings(NAME)
@@ -75,9 +75,9 @@ class EmailPlugin:
             "created_at": now,
             "kind": kind,
             "recipient": recipient,
-            "language": choose(request.language, settings.language),
+            "language": negotiate_language(request.language, settings.language),
             "context": context,
-            "sealed_link": request.seal(link, purpose_of_link(identifier, recipient)) if link else None,
+            "sealed_link": request.seal(link, link_purpose(identifier, recipient)) if link else None,
             "expires_at": expires,
             "user_id": user_id,
             "status": status,
@@ -85,10 +85,10 @@ class EmailPlugin:
             "next_attempt_at": now,
         }
         request.insert(outbox_table, row)
-        # A candidate is seldom news: no worker is woken for it, which finds it when it looks next.
-        request.on_commit(self._wake if status == "pending" else self._deliver_inline)
+        # Few candidates become a message, so a worker is not woken. It finds them with its next poll.
+        request.on_commit(self._wake_workers if status == "pending" else self._deliver_inline)
 
-    def _tell(
+    def _notify_user(
         self,
         request: Request,
         kind: str,
@@ -107,7 +107,7 @@ class EmailPlugin:
             provider=provider,
         )
 
-    def _wake(self) -> None:
+    def _wake_workers(self) -> None:
         for worker in list(self._workers.values()):
             worker.wake()
         self._deliver_inline()
@@ -119,8 +119,10 @@ class EmailPlugin:
     @hookimpl
     def deliver_message(self, request: Request, message: Message) -> bool:
         settings: EmailSettings = request.plugin_settings(NAME)
-        if message.link is not None and not _leads_home(message.link, request, settings):
-            raise ValueError("a link leads to a host that is not in link_hosts")
+        if message.link is not None and not _is_allowed_link(message.link, request, settings):
+            raise ValueError(
+                f"{message.kind} has a link to a host that is not in link_hosts under [plugins.email]"
+            )
         self._queue(
             request,
             message.kind,
@@ -133,7 +135,7 @@ class EmailPlugin:
 
     @hookimpl
     def account_ready(self, request: Request, user: User) -> None:
-        self._tell(request, "welcome", user)
+        self._notify_user(request, "welcome", user)
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
@@ -151,25 +153,25 @@ class EmailPlugin:
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        self._tell(request, "password_set", user)
+        self._notify_user(request, "password_set", user)
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        self._tell(request, "password_changed", user)
+        self._notify_user(request, "password_changed", user)
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        self._tell(request, "password_was_reset", user)
+        self._notify_user(request, "password_was_reset", user)
 
     @hookimpl
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        self._tell(request, "email_added", user, address=email_address.email)
+        self._notify_user(request, "email_added", user, address=email_address.email)
 
     @hookimpl
     def email_removed(self, request: Request, user: User, email_address: EmailAddress) -> None:
-        """Tell the primary address, and the one that was removed: its owner may know nothing of it."""
+        """Notify the primary address, and the removed one, whose owner may not have removed it."""
         removed = email_address.email
-        self._tell(request, "email_removed", user, address=removed)
+        self._notify_user(request, "email_removed", user, address=removed)
         if email_address.verified and removed != user.email:
             self._queue(request, "email_removed", removed, verified=True, name=user.username, address=removed)
 
@@ -196,19 +198,19 @@ class EmailPlugin:
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
-        self._tell(request, "account_closed", user)
+        self._notify_user(request, "account_closed", user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
         user, account = sociallogin.user, sociallogin.account
         if user is not None:
-            self._tell(request, "social_account_added", user, provider=account.provider)
+            self._notify_user(request, "social_account_added", user, provider=account.provider)
 
     @hookimpl
     def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
         user = request.user
         if user is not None and user.id == socialaccount.user_id:
-            self._tell(request, "social_account_removed", user, provider=socialaccount.provider)
+            self._notify_user(request, "social_account_removed", user, provider=socialaccount.provider)
 
     @hookimpl
     def host_started(self, host: Host) -> None:
@@ -246,12 +248,12 @@ class EmailPlugin:
         return [email]
 
 
-def _leads_home(link: str, request: Request, settings: EmailSettings) -> bool:
-    """Whether a link leads to the site, or to a host that the operator has named."""
-    given = urlsplit(link)
-    named = {each.strip().lower() for each in settings.link_hosts.split(",") if each.strip()}
-    return given.scheme in ("http", "https") and (
-        given.netloc == urlsplit(request.settings.base_url).netloc or given.netloc.lower() in named
+def _is_allowed_link(link: str, request: Request, settings: EmailSettings) -> bool:
+    """Return whether a link leads to the site, or to a host of the setting ``link_hosts``."""
+    parts = urlsplit(link)
+    allowed = {each.strip().lower() for each in settings.link_hosts.split(",") if each.strip()}
+    return parts.scheme in ("http", "https") and (
+        parts.netloc == urlsplit(request.settings.base_url).netloc or parts.netloc.lower() in allowed
     )
 
 

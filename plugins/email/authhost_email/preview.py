@@ -1,4 +1,4 @@
-"""A small local server that shows every message in every language."""
+"""A local web server that shows every message in every language."""
 
 from __future__ import annotations
 
@@ -7,37 +7,40 @@ from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from authhost_email.languages import SHIPPED
+from authhost_email.languages import LANGUAGES
 from authhost_email.rendering import KINDS, Context, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
 
 
 def page(
-    settings: EmailSettings, path: str, about: Callable[[str], Context] = sample
+    settings: EmailSettings, path: str, context_for: Callable[[str], Context] = sample
 ) -> tuple[int, str, str]:
-    """Status, content type and body for an address of the preview."""
+    """Return status, content type and body of a page of the preview.
+
+    ``context_for`` returns the sample data of a kind of message.
+    """
     parts = urlsplit(path)
     wanted = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if parts.path == "/":
         return 200, "text/html", _index()
     kind, language = wanted.get("kind", ""), wanted.get("language", "en")
-    if kind not in KINDS or language not in SHIPPED:
-        return 404, "text/plain", "there is no such message\n"
-    rendered = render(settings, kind, RECIPIENT, language, about(kind))
+    if kind not in KINDS or language not in LANGUAGES:
+        return 404, "text/plain", "there is no message of this kind in this language\n"
+    rendered = render(settings, kind, RECIPIENT, language, context_for(kind))
     if parts.path == "/text":
         return 200, "text/plain", f"{rendered.subject}\n\n{rendered.text}"
     return 200, "text/html", rendered.html
 
 
 def server(
-    settings: EmailSettings, port: int, about: Callable[[str], Context] = sample
+    settings: EmailSettings, port: int, context_for: Callable[[str], Context] = sample
 ) -> ThreadingHTTPServer:
-    """The server, on this machine alone. ``about`` is what a message of a kind is about."""
+    """Return a server that listens on this machine only."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            status, kind, body = page(settings, self.path, about)
+            status, kind, body = page(settings, self.path, context_for)
             content = body.encode()
             self.send_response(status)
             self.send_header("Content-Type", f"{kind}; charset=utf-8")
@@ -46,7 +49,7 @@ def server(
             self.wfile.write(content)
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Print no log line for a request."""
 
     return ThreadingHTTPServer(("127.0.0.1", port), Handler)
 
@@ -57,7 +60,7 @@ def _index() -> str:
         + "".join(
             f"<td><a href='/html?kind={kind}&amp;language={each}'>{each}</a> "
             f"<a href='/text?kind={kind}&amp;language={each}'>text</a></td>"
-            for each in SHIPPED
+            for each in LANGUAGES
         )
         + "</tr>"
         for kind in KINDS

@@ -1,4 +1,8 @@
-"""Messages from Jinja2 templates: each says its own part once, one layout makes text and HTML of it."""
+"""Renders messages from Jinja2 templates.
+
+The template of a message contains its text once. Two layouts turn it into plain
+text and HTML.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any
 from uuid import UUID
 
-from babel.dates import format_datetime as in_words
+from babel.dates import format_datetime as format_localized
 from jinja2 import (
     BaseLoader,
     ChoiceLoader,
@@ -24,13 +28,13 @@ from jinja2 import (
     select_autoescape,
 )
 
-from authhost_email.addresses import on_the_wire
-from authhost_email.details import described, details, unlinked
+from authhost_email.addresses import to_wire_format
+from authhost_email.details import describe_user_agent, details, remove_link_syntax
 from authhost_email.languages import direction, locale, translations
 from authhost_email.settings import EmailSettings
 
 TEMPLATES = "authhost_email.templates"
-"""The group of entry points by which a package with a ``templates`` folder brings messages."""
+"""The entry point group of packages that provide messages in a folder ``templates``."""
 KINDS = (
     "email_confirmation",
     "welcome",
@@ -48,72 +52,77 @@ KINDS = (
     "social_account_added",
     "social_account_removed",
 )
-ON_REQUEST = (
+UNAUTHENTICATED_KINDS = (
     "email_confirmation",
     "password_reset",
     "password_reset_unknown_account",
     "signup_existing_account",
 )
-"""Those that anybody may cause, who knows an address."""
-HIDDEN = "***"
+"""Messages that unauthenticated requests cause: anybody who knows an address can request them."""
+HIDDEN_VALUE = "***"
 Context = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """A message as people read it."""
+class RenderedMessage:
+    """The subject and the two texts of a message."""
 
     subject: str
     text: str
     html: str
 
 
-def render(settings: EmailSettings, kind: str, recipient: str, language: str, context: Context) -> Rendered:
-    """The message in a language. Raises `jinja2.TemplateError` where a template is wrong.
+def render(
+    settings: EmailSettings, kind: str, recipient: str, language: str, context: Context
+) -> RenderedMessage:
+    """Return a message in a language. Raises `jinja2.TemplateError` if a template is wrong.
 
-    What somebody has chosen (a name, another address) is said only to a
-    recipient that is ``verified``, and never in a message `ON_REQUEST`: anybody
-    may give a stranger's address, and write in these fields what they like.
-    Of the user agent only the names of known browsers and systems are said.
+    A name or another address in a message was chosen by a user. Anybody can give a
+    stranger's address and choose these texts. So they are included only if the
+    recipient is ``verified``, and never in messages of `UNAUTHENTICATED_KINDS`. Of the
+    user agent only the names of known browsers and systems are included.
     """
     environment = _environment(settings.templates, language)
     values: dict[str, Any] = {"email": recipient, "link": None, "expires": None, **context}
-    if kind in ON_REQUEST or not context.get("verified"):
+    if kind in UNAUTHENTICATED_KINDS or not context.get("verified"):
         values["name"] = None
         if values.get("address") not in (None, recipient):
-            values["address"] = HIDDEN
-    values["name"] = unlinked(values.get("name") or "") or None
-    values["user_agent"] = described(values.get("user_agent") or "") or None
-    said = environment.get_template(f"messages/{kind}.j2").make_module(values)
-    when = _moment(context.get("time"), language)
+            values["address"] = HIDDEN_VALUE
+    values["name"] = remove_link_syntax(values.get("name") or "") or None
+    values["user_agent"] = describe_user_agent(values.get("user_agent") or "") or None
+    module = environment.get_template(f"messages/{kind}.j2").make_module(values)
+    when = _format_time(context.get("time"), language)
     gettext = translations(language).ugettext
     parts = {
         **values,
         "language": language,
         "direction": direction(language),
-        "subject": " ".join(str(said.subject).split()),  # type: ignore[attr-defined]
-        "paragraphs": list(said.paragraphs),  # type: ignore[attr-defined]
-        "action": getattr(said, "action", None),
-        "notes": list(getattr(said, "notes", ())),
-        "notice": getattr(said, "notice", False),
-        "advice": getattr(said, "advice", None),
+        "subject": " ".join(str(module.subject).split()),  # type: ignore[attr-defined]
+        "paragraphs": list(module.paragraphs),  # type: ignore[attr-defined]
+        "action": getattr(module, "action", None),
+        "notes": list(getattr(module, "notes", ())),
+        "notice": getattr(module, "notice", False),
+        "advice": getattr(module, "advice", None),
         "details": details(values, when, gettext),
     }
     text = environment.get_template("layout.txt.j2").render(parts)
     html = environment.get_template("layout.html.j2").render(parts)
-    return Rendered(parts["subject"], text.strip() + "\n", html)
+    return RenderedMessage(parts["subject"], text.strip() + "\n", html)
 
 
 def compose(
-    settings: EmailSettings, rendered: Rendered, identifier: UUID, to: str, date: datetime
+    settings: EmailSettings, rendered: RenderedMessage, identifier: UUID, to: str, date: datetime
 ) -> EmailMessage:
-    """The message with its headers (RFC 5322, RFC 3834); the library refuses a line break in any."""
+    """Return the message with its headers (RFC 5322, RFC 3834).
+
+    The library refuses line breaks in headers.
+    """
     message = EmailMessage()
-    local, _, domain = on_the_wire(settings.from_address).rpartition("@")
-    address = on_the_wire(to)
+    local, _, domain = to_wire_format(settings.from_address).rpartition("@")
+    address = to_wire_format(to)
     message["Subject"] = _literal(rendered.subject)
     message["From"] = Address(_literal(settings.from_name), local, domain)
-    # What looks like an encoded word is left to the envelope: decoded, it would be another address.
+    # Mail programs would decode an encoded word to another address, so only the envelope has the address.
     message["To"] = "undisclosed-recipients:;" if "=?" in address else address
     message["Date"] = format_datetime(date)
     message["Message-ID"] = f"<{identifier}@{domain}>"
@@ -124,7 +133,10 @@ def compose(
 
 
 def _literal(text: str) -> str:
-    """The library decodes encoded words (RFC 2047) in what it is given; a line break may hide in one."""
+    """Return a text without encoded words (RFC 2047).
+
+    The library would decode them, and they can contain a line break.
+    """
     return text.replace("=?", "= ?")
 
 
@@ -140,16 +152,19 @@ def _environment(folder: str, language: str) -> Environment:
         keep_trailing_newline=True,
     )
     environment.install_gettext_translations(translations(language), newstyle=True)  # type: ignore[attr-defined]
-    environment.filters["moment"] = partial(_moment, language=language)
+    environment.filters["format_time"] = partial(_format_time, language=language)
+    environment.filters["moment"] = environment.filters["format_time"]  # old name, removed in version 0.3
     return environment
 
 
-def _moment(time: str | None, language: str) -> str:
-    return str(in_words(datetime.fromisoformat(time), "long", locale=locale(language))) if time else ""
+def _format_time(time: str | None, language: str) -> str:
+    return (
+        str(format_localized(datetime.fromisoformat(time), "long", locale=locale(language))) if time else ""
+    )
 
 
 def _loaders(folder: str) -> list[BaseLoader]:
-    """The application's messages first, then those of other packages by name, then ours."""
+    """Return the template loaders: the application's folder, other packages by name, this package."""
     found: list[BaseLoader] = [FileSystemLoader(folder)] if folder else []
     for entry in sorted(entry_points(group=TEMPLATES), key=lambda each: each.name):
         found.append(PackageLoader(entry.value))

@@ -1,4 +1,4 @@
-"""Sample data for looking at messages."""
+"""Sample data for previews."""
 
 from __future__ import annotations
 
@@ -26,27 +26,30 @@ PAGES = {
     "password_reset": ("reset_password", f"https://example.org/account/reset-password/{KEY}"),
     "signup_existing_account": ("login", "https://example.org/account/login"),
 }
-"""The page that a message leads to, and what that is on a site with the default ``urls``."""
-WITH_LINK = tuple(PAGES)
-ENDS = {"email_confirmation": "2026-03-17T15:09:26+00:00", "password_reset": "2026-03-14T16:09:26+00:00"}
+"""By kind of message: the page that its link leads to, and the URL with the default ``urls``."""
+KINDS_WITH_LINK = tuple(PAGES)
+EXPIRY_TIMES = {
+    "email_confirmation": "2026-03-17T15:09:26+00:00",
+    "password_reset": "2026-03-14T16:09:26+00:00",
+}
 
 
 def sample(kind: str) -> Context:
-    """What a message of that kind would be about; raises ``KeyError`` for an unknown one."""
+    """Return sample data for a kind of message. Raises ``KeyError`` for an unknown kind."""
     if kind not in KINDS:
         raise KeyError(kind)
     link = PAGES[kind][1] if kind in PAGES else None
-    return {**SAMPLE, "link": link, "expires": ENDS.get(kind)}
+    return {**SAMPLE, "link": link, "expires": EXPIRY_TIMES.get(kind)}
 
 
-def sample_of(host: Host) -> Callable[[str], Context]:
-    """The same with the name and the links of a site."""
+def samples_for_host(host: Host) -> Callable[[str], Context]:
+    """Return a function like `sample` that uses the name and the URLs of a host."""
 
-    def of_site(kind: str) -> Context:
+    def sample_for(kind: str) -> Context:
         link = None
         if kind in PAGES:
             page = PAGES[kind][0]
             link = host.build_url(page) if page == "login" else host.build_url(page, key=KEY)
         return {**sample(kind), "site_name": host.settings.site_name, "link": link}
 
-    return of_site
+    return sample_for

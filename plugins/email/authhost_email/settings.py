@@ -1,35 +1,38 @@
-"""What an operator may set under ``[plugins.email]``."""
+"""The settings under ``[plugins.email]``."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from authhost_email.addresses import is_plain
+from authhost_email.addresses import is_bare_address
 
 CHOICES = {
     "smtp_tls": ("none", "starttls", "tls"),
     "delivery": ("background", "inline", "manual"),
 }
-STEPS = 10
-"""A server may take its time at each step of a sending, and it is to end before its lease does."""
+STEPS_PER_MESSAGE = 10
+"""Sending a message takes up to this many steps, each of them up to ``timeout``."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmailSettings:
-    """Times are in seconds.
+    """Settings of sender, transport, delivery and limits. Times are in seconds.
 
-    ``transport`` is ``file`` (a folder of .eml), ``console``, ``smtp``,
-    ``sendmail``, or one that another package brings by an entry point in group
-    ``authhost_email.transports``. ``smtp_tls`` is ``none``, ``starttls`` or
-    ``tls``. ``delivery`` is ``background`` (a thread of the host), ``inline``
-    (by the request that caused it, after its commit) or ``manual`` (``authhost
-    email worker`` or ``deliver``). ``templates`` is a folder whose messages come
-    before the plugin's own; ``language`` is used where neither the request nor
-    a translation says another. Links lead to the site and to ``link_hosts``,
-    separated by commas. ``max_per_hour`` is the number of messages to one address
-    that anybody may cause who knows it; what is more waits for its turn. Notices
-    do not count, but to an address that nobody has confirmed there are no more of
-    them in an hour.
+    ``transport`` is ``file`` (a folder of .eml files), ``console``, ``smtp``,
+    ``sendmail``, or the name of an entry point in the group
+    ``authhost_email.transports``. ``smtp_tls`` is ``none``, ``starttls`` or ``tls``.
+
+    ``delivery`` is ``background`` (a thread of the host), ``inline`` (the request
+    delivers after its commit) or ``manual`` (``authhost email worker`` or
+    ``deliver``). ``lease`` is the time after which another worker takes over a message.
+
+    ``templates`` is a folder with templates that replace those of the plugin.
+    ``language`` is used if the request names no supported language. Links must lead to
+    the site or to a host in ``link_hosts``, separated by commas.
+
+    ``max_per_hour`` limits the messages to one address that unauthenticated requests
+    cause. Further messages wait for their turn. It also limits the notices to an
+    address that nobody has confirmed; further notices are not sent.
     """
 
     from_address: str = "noreply@localhost"
@@ -60,9 +63,11 @@ class EmailSettings:
         for name in ("timeout", "max_attempts", "max_per_hour"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be above 0")
-        if self.lease < STEPS * self.timeout:
-            raise ValueError(f"lease must be at least {STEPS} times timeout, since a sending has many steps")
-        if not is_plain(self.from_address):
-            raise ValueError("from_address must be an address alone; a name goes into from_name")
+        if self.lease < STEPS_PER_MESSAGE * self.timeout:
+            raise ValueError(
+                f"lease must be at least {STEPS_PER_MESSAGE} times timeout, because sending has many steps"
+            )
+        if not is_bare_address(self.from_address):
+            raise ValueError("from_address must be an address without a name; put the name into from_name")
         if "\n" in self.from_name or "\r" in self.from_name:
             raise ValueError("from_name must be one line")

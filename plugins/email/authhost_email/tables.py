@@ -1,4 +1,4 @@
-"""The outbox, addresses that get no mail, and devices that were seen before."""
+"""The tables: the outbox, suppressed addresses, and known devices."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _time(name: str, *, nullable: bool = True) -> Column[Any]:
 
 
 # Statuses: `pending`, `sending` (until `next_attempt_at`), `candidate` (for a notice of a new device);
-# and, for good, `sent`, `dead`, `cancelled`, `suppressed`, `limited`, `expired`, `superseded`.
+# final are `sent`, `dead`, `cancelled`, `suppressed`, `limited`, `expired` and `superseded`.
 outbox_table = Table(
     "authhost_email_outbox",
     metadata,
@@ -46,18 +46,18 @@ outbox_table = Table(
     Column("kind", String(KIND_LENGTH), nullable=False),
     Column("recipient", String(ADDRESS_LENGTH), nullable=False),
     Column("language", String(16), nullable=False),
-    # What the template needs, without the link. Emptied once it is done with.
+    # The data of the template, without the link. NULL in messages with a final status.
     Column("context", JSON(none_as_null=True)),
     # The link, encrypted with the host's keys for this row and this recipient.
     Column("sealed_link", Text()),
-    # When the link ends: nothing of the message is kept any longer.
+    # When the link expires. The content of the message is deleted then.
     _time("expires_at"),
-    # The account that the link is for: a newer one for the same account takes its place.
+    # The account that the link is for: a newer message for the same account supersedes this one.
     Column("user_id", Uuid()),
     Column("status", String(STATUS_LENGTH), nullable=False),
     Column("attempts", Integer(), nullable=False),
     _time("next_attempt_at", nullable=False),
-    # Whose try it is while it is `sending`.
+    # The lease of the worker that is `sending` it.
     Column("claim", Uuid()),
     _time("sent_at"),
     Column("last_error", String(255)),
@@ -66,12 +66,12 @@ outbox_table = Table(
     Index("ix_authhost_email_outbox_expires", "expires_at"),
     **OPTIONS,
 )
-DONE_WITH: dict[str, Any] = {"context": None, "sealed_link": None, "expires_at": None}
-"""What a row keeps of the message's contents once it is done with: nothing."""
+ERASED_CONTENT: dict[str, Any] = {"context": None, "sealed_link": None, "expires_at": None}
+"""The values that delete the content of a message."""
 
 
-def purpose_of_link(identifier: UUID, recipient: str) -> str:
-    """What a link is sealed for: in another row, or with another recipient, it does not open."""
+def link_purpose(identifier: UUID, recipient: str) -> str:
+    """Return the purpose for which a link is encrypted: it decrypts only in this row, for this recipient."""
     return f"email.outbox {identifier} {recipient}"
 
 
@@ -99,5 +99,5 @@ device_table = Table(
 
 
 def utc(time: datetime) -> datetime:
-    """What a database without time zones hands back, which was stored in UTC."""
+    """Return an aware time in UTC. A naive time comes from a database without time zones and is in UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

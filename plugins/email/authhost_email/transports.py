@@ -1,4 +1,4 @@
-"""How a message leaves."""
+"""The transports: how a message leaves this machine."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from pathlib import Path
 from typing import Protocol
 from uuid import UUID
 
-from authhost_email.addresses import on_the_wire
-from authhost_email.errors import NoSuchTransport
+from authhost_email.addresses import to_wire_format
 from authhost_email.errors import Permanent as Permanent
+from authhost_email.errors import UnknownTransport
+from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
-from authhost_email.words import shown
 
 TRANSPORTS = "authhost_email.transports"
-"""The group of entry points by which a package brings a transport: a class, called with the settings."""
+"""The entry point group of transports: classes that are called with the settings."""
 
 
 class Transport(Protocol):
-    """Sends messages one after the other; may keep a connection until it is closed."""
+    """Sends messages one after the other. May keep a connection open until it is closed."""
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
-        """Hand one over. Raises `Permanent`, or `OSError` or any other where it may be tried again."""
+        """Send a message.
+
+        Raises `Permanent` if it can never be delivered. After any other error it is tried again.
+        """
 
     def close(self) -> None:
-        """No more for now."""
+        """Close the connection."""
 
 
 class Folder:
-    """A folder of .eml files, each of which appears whole, for its owner alone: they hold keys."""
+    """Writes .eml files to a folder, with access for the owner only, because messages contain keys."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._folder = Path(settings.directory)
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
-        """One file a message; a message that is sent again takes its own place."""
+        """Write one file. It appears only when it is complete. A repeated message overwrites its file."""
         whole, part = self._folder / f"{identifier}.eml", self._folder / f".{identifier}.part"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,35 +56,35 @@ class Folder:
             raise OSError(f"cannot write to the folder {self._folder.absolute()}: {error.strerror}") from None
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 class Console:
-    """Standard error, for development."""
+    """Prints messages to standard error, for development."""
 
     def __init__(self, settings: EmailSettings) -> None:
         pass
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
-        """The text part, with the headers that matter."""
+        """Print recipient, subject and plain text."""
         body = message.get_body(("plain",))
         content = body.get_content() if body is not None else ""
         print(f"To: {recipient}\nSubject: {message['Subject']}\n\n{content}", file=sys.stderr)
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 class Sendmail:
-    """The local mail system's program."""
+    """Calls the sendmail program of the local mail system."""
 
     def __init__(self, settings: EmailSettings) -> None:
         self._settings = settings
 
     def send(self, identifier: UUID, recipient: str, message: EmailMessage) -> None:
-        """By its standard input; the recipient is an argument of its own, never part of a command line."""
-        sender = on_the_wire(self._settings.from_address)
-        command = [self._settings.sendmail, "-i", "-f", sender, "--", on_the_wire(recipient)]
+        """Pass the message on standard input. The recipient is an argument, no shell is involved."""
+        sender = to_wire_format(self._settings.from_address)
+        command = [self._settings.sendmail, "-i", "-f", sender, "--", to_wire_format(recipient)]
         try:
             done = subprocess.run(  # noqa: S603
                 command,
@@ -91,20 +94,22 @@ class Sendmail:
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            raise ConnectionError(f"{self._settings.sendmail} took too long") from None
+            raise ConnectionError(
+                f"{self._settings.sendmail} did not end within {self._settings.timeout:g} seconds"
+            ) from None
         except OSError as error:
             raise OSError(f"cannot run {self._settings.sendmail}: {error.strerror}") from None
         if done.returncode:
             kind = Permanent if done.returncode in PERMANENT_EXITS else ConnectionError
-            said = f"{self._settings.sendmail}: exit {done.returncode} {shown(done.stderr)}"
-            raise kind(said.strip())
+            failure = f"{self._settings.sendmail}: exit {done.returncode} {redact(done.stderr)}"
+            raise kind(failure.strip())
 
     def close(self) -> None:
-        """There is nothing to close."""
+        """Do nothing."""
 
 
 PERMANENT_EXITS = (64, 65, 67, 68)
-"""sysexits.h: usage, data, no such user, no such host."""
+"""Exit codes of sysexits.h: EX_USAGE, EX_DATAERR, EX_NOUSER and EX_NOHOST."""
 BUILT_IN: dict[str, Callable[[EmailSettings], Transport]] = {
     "smtp": Smtp,
     "file": Folder,
@@ -113,8 +118,8 @@ BUILT_IN: dict[str, Callable[[EmailSettings], Transport]] = {
 }
 
 
-def where(settings: EmailSettings) -> str:
-    """The transport and where it leads, for people."""
+def describe_transport(settings: EmailSettings) -> str:
+    """Return the transport and its destination, for people."""
     match settings.transport:
         case "smtp":
             return f"smtp to {settings.smtp_host}:{settings.smtp_port}"
@@ -126,25 +131,25 @@ def where(settings: EmailSettings) -> str:
 
 
 def is_known(name: str) -> bool:
-    """Whether there is a transport of that name. Loads none."""
+    """Return whether a transport of this name exists, without loading it."""
     return name in BUILT_IN or bool(list(entry_points(group=TRANSPORTS, name=name)))
 
 
-def transport_of(settings: EmailSettings) -> Transport:
-    """The transport that is set; raises `NoSuchTransport`."""
+def create_transport(settings: EmailSettings) -> Transport:
+    """Return the transport of the settings. Raises `UnknownTransport`."""
     built_in = BUILT_IN.get(settings.transport)
     if built_in is not None:
         return built_in(settings)
     for entry in entry_points(group=TRANSPORTS, name=settings.transport):
         try:
-            brought: Transport = entry.load()(settings)
-        except Exception as error:  # a package of others may do anything
-            raise NoSuchTransport(
-                f"transport {settings.transport!r} ({entry.value}) cannot be made: "
-                f"{type(error).__name__}: {shown(str(error))}"
+            transport: Transport = entry.load()(settings)
+        except Exception as error:  # code of another package may raise any error
+            raise UnknownTransport(
+                f"the transport {settings.transport!r} ({entry.value}) cannot be created: "
+                f"{type(error).__name__}: {redact(str(error))}"
             ) from error
-        return brought
-    raise NoSuchTransport(
-        f"there is no transport {settings.transport!r}; there are {', '.join(BUILT_IN)}, "
-        f"and those of entry points in group {TRANSPORTS}"
+        return transport
+    raise UnknownTransport(
+        f"there is no transport {settings.transport!r}; use one of {', '.join(BUILT_IN)}, "
+        f"or install a package with an entry point in the group {TRANSPORTS}"
     )

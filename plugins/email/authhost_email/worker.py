@@ -1,4 +1,4 @@
-"""A thread that delivers."""
+"""A thread that delivers messages in the background."""
 
 from __future__ import annotations
 
@@ -7,33 +7,37 @@ import threading
 
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
-from authhost_email.errors import NoSuchTransport
+from authhost_email.errors import UnknownTransport
 from authhost_email.outbox import Outbox
-from authhost_email.words import shown
+from authhost_email.redaction import redact
 
 log = logging.getLogger("authhost.email")
 
-IDLE = 5.0
+POLL_INTERVAL = 5.0
+"""Seconds."""
 
 
 def deliver(outbox: Outbox) -> int:
-    """Deliver what is due; return how many were sent. An error is logged: there is a next time."""
+    """Deliver all messages that are due. Returns the number of sent messages.
+
+    An error is logged and not raised, because delivery is tried again later.
+    """
     try:
         return outbox.deliver_pending()
-    except NoSuchTransport as error:
+    except UnknownTransport as error:
         log.error("the outbox could not be delivered: %s", error)
         return 0
     except (OperationalError, ProgrammingError) as error:
-        said, *_ = str(error.orig).splitlines() or [""]
-        log.error("the outbox could not be delivered: %s: %s", type(error).__name__, shown(said))
+        detail, *_ = str(error.orig).splitlines() or [""]
+        log.error("the outbox could not be delivered: %s: %s", type(error).__name__, redact(detail))
         return 0
-    except Exception as error:  # its words may quote a message
+    except Exception as error:  # its text may quote a message
         log.error("the outbox could not be delivered: %s", type(error).__name__)
         return 0
 
 
 class Worker:
-    """Woken by each commit that put a message into the outbox."""
+    """Delivers when it is woken after a commit, and every `POLL_INTERVAL` seconds."""
 
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
@@ -43,11 +47,11 @@ class Worker:
         self._thread.start()
 
     def wake(self) -> None:
-        """There may be something to do."""
+        """Wake the thread: there may be messages."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Deliver what is due, then end."""
+        """Deliver all messages that are due, then end the thread."""
         self._stop = True
         self._wake.set()
         self._thread.join(timeout=30)
@@ -59,4 +63,4 @@ class Worker:
             deliver(self._outbox)
             if last:
                 return
-            self._wake.wait(IDLE)
+            self._wake.wait(POLL_INTERVAL)

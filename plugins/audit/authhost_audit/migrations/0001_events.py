@@ -1,4 +1,4 @@
-"""The audit trail: records, seals, and how far each receiver has got."""
+"""Create the tables of the trail: records, leaves, batches, and the cursors of the receivers."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from authhost_audit.types import Identifier, Moment
+from authhost_audit.types import Identifier, UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -16,7 +16,7 @@ OPTIONS: dict[str, Any] = {
     for dialect in ("mysql", "mariadb")
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
-KEPT = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
+APPEND_ONLY = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_batch")
 FUNCTION = """
 CREATE FUNCTION authhost_audit_keep() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -37,7 +37,7 @@ def upgrade() -> None:
     op.create_table(
         "authhost_audit_event",
         sa.Column("id", Identifier(), primary_key=True),
-        sa.Column("time", Moment(), nullable=False),
+        sa.Column("time", UtcDateTime(), nullable=False),
         sa.Column("schema", sa.SmallInteger(), nullable=False),
         sa.Column("version", sa.String(32), nullable=False),
         sa.Column("event", sa.String(64), nullable=False),
@@ -81,7 +81,7 @@ def upgrade() -> None:
         sa.Column("size", sa.Integer(), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
         sa.Column("through", Identifier(), nullable=False),
-        sa.Column("sealed_at", Moment(), nullable=False),
+        sa.Column("sealed_at", UtcDateTime(), nullable=False),
         sa.Column("key_id", sa.String(16), nullable=False),
         sa.Column("signature", fixed(64), nullable=False),
         **OPTIONS,
@@ -92,13 +92,13 @@ def upgrade() -> None:
         sa.Column("batch", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
         sa.Column("owner", sa.String(36)),
-        sa.Column("until", Moment()),
-        sa.Column("updated_at", Moment(), nullable=False),
+        sa.Column("until", UtcDateTime()),
+        sa.Column("updated_at", UtcDateTime(), nullable=False),
         **OPTIONS,
     )
     if op.get_bind().dialect.name == "postgresql":
         op.execute(FUNCTION)
-        for table in KEPT:
+        for table in APPEND_ONLY:
             for when, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
                 name = f"{table}_{each.lower()}"
                 op.execute(
@@ -108,7 +108,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in (*KEPT, "authhost_audit_cursor"):
+    for table in (*APPEND_ONLY, "authhost_audit_cursor"):
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION authhost_audit_keep()")

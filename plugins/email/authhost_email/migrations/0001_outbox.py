@@ -1,4 +1,4 @@
-"""The outbox, addresses that get no mail, and devices that were seen before."""
+"""Create the tables: the outbox, suppressed addresses, and known devices."""
 
 from typing import Any
 

@@ -1,8 +1,8 @@
-"""Links are encrypted; what a message says ends with its link.
+"""Add columns for encrypted links, and delete the content of messages with a final status.
 
-A migration has no keys. Messages that still wait keep a link that is not
-encrypted until their next try, which encrypts it. Messages that are done with
-lose theirs here, so that ``authhost email retry`` cannot send them any more.
+A migration has no keys. So waiting messages keep their unencrypted link until
+their next attempt, which encrypts it. All other messages lose their link here, so
+``authhost email retry`` cannot send them any more.
 """
 
 import json
@@ -36,7 +36,7 @@ def upgrade() -> None:
         op.add_column("authhost_email_outbox", column)
     op.create_index("ix_authhost_email_outbox_expires", "authhost_email_outbox", ["expires_at"])
     connection = op.get_bind()
-    # As text: a row that is no JSON must not keep the database from being upgraded.
+    # Read as text: a row that is not valid JSON must not stop the upgrade.
     found = sa.select(outbox.c.id, outbox.c.status, sa.cast(outbox.c.context, sa.Text()))
     for identifier, status, text in connection.execute(found.where(outbox.c.context.is_not(None))).all():
         try:

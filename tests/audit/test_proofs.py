@@ -1,4 +1,4 @@
-"""A proof for somebody else."""
+"""Inclusion proofs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from authhost_audit.proving import proof
+from authhost_audit.proofs import proof
 
 from audit.trail import PUBLIC, first_record, settings_of
 
 
 def script():
-    """The script of the documentation."""
+    """Return the script in the documentation."""
     page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
     [found] = re.findall(r"```python title=\"check_proof.py\"\n(.*?)```", page, re.DOTALL)
     return found

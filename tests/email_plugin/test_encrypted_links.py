@@ -1,4 +1,4 @@
-"""Links lie in the outbox encrypted, and no longer than they work."""
+"""Links in the outbox are encrypted, and deleted when they expire."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from sqlalchemy import select, text, update
 
 from authhost.security.encryption import Encryption
 from authhost.store import migrate
-from email_plugin.post import ANN, BOB, key_in, link_of, mails, outbox, queue, rows
+from email_plugin.helpers import ANN, BOB, key_in, link_of, mails, outbox, queue, rows
 
 OLD, NEW = "o" * 40, "n" * 40
 LINK = "http://localhost:8000/account/reset-password/" + "k" * 43
 
 
-def stored(host):
-    """All that whoever reads the database can see of the outbox."""
+def stored_rows(host):
+    """Return everything in the outbox that a person with access to the database can read."""
     with host.engine.connect() as connection:
         return repr(connection.execute(select(outbox_table)).all())
 
 
 def test_no_key_of_a_link_is_in_the_outbox_in_any_status(make, fake, run, clock, monkeypatch):
-    """Waiting, failed, given up, cancelled, sent, superseded, expired, suppressed: through the flows."""
+    """The flows produce messages of all statuses."""
     host = make(email={"transport": "fake", "max_attempts": 2}, email_verification="mandatory")
     seen, keys = [], []
     real = Encryption.seal_text
@@ -45,17 +45,17 @@ def test_no_key_of_a_link_is_in_the_outbox_in_any_status(make, fake, run, clock,
         if number == 1:
             fake.script[ANN] = [ConnectionError("down")] * 9
         outbox(host).deliver_pending()
-        seen.append(stored(host))
+        seen.append(stored_rows(host))
         clock.forward(seconds=70)
         outbox(host).deliver_pending()
-        seen.append(stored(host))
+        seen.append(stored_rows(host))
     run(host, "request_password_reset", email=ANN)
     newest = rows(host, "id")[-1][0]
     assert change_status(host, newest, "cancelled", of=("pending",))
-    seen.append(stored(host))
+    seen.append(stored_rows(host))
     clock.forward(hours=5)
     outbox(host).deliver_pending()
-    seen.append(stored(host))
+    seen.append(stored_rows(host))
     assert len(keys) >= 7
     statuses = {status for (status,) in rows(host, "status")}
     assert {"sent", "dead", "cancelled"} <= statuses, statuses
@@ -65,7 +65,7 @@ def test_no_key_of_a_link_is_in_the_outbox_in_any_status(make, fake, run, clock,
     assert rows(host, "sealed_link") == [(None,)] * len(rows(host, "id"))
 
 
-def test_a_link_that_was_given_up_ends_with_its_time(make, fake, clock):
+def test_the_content_of_a_dead_message_is_deleted_when_its_link_expires(make, fake, clock):
     host = make(email={"transport": "fake", "max_attempts": 1})
     fake.script[ANN] = [ConnectionError("down")]
     ends = clock.now + timedelta(hours=1)
@@ -82,7 +82,7 @@ def test_a_link_that_was_given_up_ends_with_its_time(make, fake, clock):
     assert not change_status(host, rows(host, "id")[0][0], "pending", of=("dead",))
 
 
-def test_a_former_key_opens_what_waits_and_the_new_one_seals(make, tmp_path):
+def test_a_former_key_decrypts_waiting_messages(make, tmp_path):
     before = make(encryption_keys=(OLD,))
     queue(before, ANN, "password_reset", link=LINK)
     after = make(encryption_keys=(NEW, OLD))
@@ -90,7 +90,7 @@ def test_a_former_key_opens_what_waits_and_the_new_one_seals(make, tmp_path):
     assert key_in(mails(tmp_path)[0]) == "k" * 43
 
 
-def test_a_link_that_no_key_opens_blocks_nobody_and_says_what_to_do(make, clock):
+def test_a_link_that_no_key_decrypts_is_given_up_with_a_remedy(make, clock):
     before = make(encryption_keys=(OLD,))
     queue(before, ANN, "password_reset", link=LINK)
     clock.forward(seconds=1)
@@ -108,8 +108,8 @@ def test_a_link_that_no_key_opens_blocks_nobody_and_says_what_to_do(make, clock)
 
 
 @pytest.mark.parametrize("changed", ["recipient", "sealed_link"])
-def test_a_link_goes_to_no_other_recipient(make, fake, changed):
-    """Who can write to the outbox cannot have somebody else's link sent to an address of their own."""
+def test_a_link_cannot_be_moved_to_another_recipient(make, fake, changed):
+    """A person with write access to the outbox cannot send another person's link to their own address."""
     host = make(email={"transport": "fake"})
     queue(host, ANN, "password_reset", link=LINK)
     queue(host, BOB, "password_reset", link=LINK)
@@ -123,8 +123,8 @@ def test_a_link_goes_to_no_other_recipient(make, fake, changed):
     assert rows(host, "status")[1] == ("dead",)
 
 
-def former(host, status, context):
-    """A row as version 0.1 of the plugin wrote it: the link lies in the context."""
+def row_of_version_0_1(host, status, context):
+    """Insert a row as version 0.1 of the plugin wrote it, with the link in its context."""
     queue(host, ANN, "password_reset")
     identifier = rows(host, "id")[-1][0]
     here = outbox_table.c.id == identifier
@@ -133,32 +133,32 @@ def former(host, status, context):
     return identifier
 
 
-def test_what_a_former_version_left_is_sealed_at_the_next_try(make, fake, clock):
+def test_a_row_of_version_0_1_is_encrypted_at_the_next_attempt(make, fake, clock):
     host = make(email={"transport": "fake"})
     context = {"site_name": "Example", "name": "ann", "time": None, "link": LINK, "expires": None}
-    former(host, "pending", context)
+    row_of_version_0_1(host, "pending", context)
     fake.script[ANN] = [ConnectionError("down")]
     outbox(host).deliver_pending()
-    assert LINK not in stored(host)
+    assert LINK not in stored_rows(host)
     assert link_of(host) == LINK
     clock.forward(minutes=1)
     assert outbox(host).deliver_pending() == 1
 
 
-def test_the_migration_empties_what_is_done_with_and_keeps_what_waits(make, fake, clock):
+def test_the_migration_erases_final_messages_and_keeps_waiting_ones(make, fake, clock):
     host = make(email={"transport": "fake"})
     expires = clock.now + timedelta(hours=1)
     context = {"site_name": "Example", "time": None, "link": LINK, "expires": expires.isoformat()}
     for status in ("pending", "dead", "sending"):
-        former(host, status, context)
-    former(host, "dead", {"site_name": "Example", "time": None})
+        row_of_version_0_1(host, status, context)
+    row_of_version_0_1(host, "dead", {"site_name": "Example", "time": None})
     with migrate._history("email", host.migrations["email"]) as (config, _):
         alembic = {"version_table": "authhost_email_version", "applied": lambda step: None}
         with host.engine.begin() as connection:
             config.attributes.update(alembic, connection=connection)
             command.downgrade(config, "0001")
         with host.engine.begin() as connection:
-            if connection.dialect.name == "sqlite":  # a broken row keeps nobody from upgrading
+            if connection.dialect.name == "sqlite":  # an unreadable row must not stop the upgrade
                 broken = "UPDATE authhost_email_outbox SET context = '{' WHERE context NOT LIKE '%link%'"
                 connection.execute(text(broken))
         with host.engine.begin() as connection:
@@ -171,9 +171,9 @@ def test_the_migration_empties_what_is_done_with_and_keeps_what_waits(make, fake
     assert [each is not None for (each,) in rows(host, "expires_at")] == [True, False, True, False]
 
 
-def test_sealing_is_what_a_flow_does_and_no_delivery(make, run):
-    """The link is encrypted before it reaches the database, also where nothing is ever delivered."""
+def test_the_flow_encrypts_the_link(make, run):
+    """The link is encrypted before it is stored, even if the message is never delivered."""
     host = make()
     run(host, "signup", email=ANN, password=PASSWORD)
     assert link_of(host).startswith("http://localhost:8000/account/confirm-email/")
-    assert link_of(host)[-43:] not in stored(host)
+    assert link_of(host)[-43:] not in stored_rows(host)

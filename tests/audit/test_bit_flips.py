@@ -1,4 +1,4 @@
-"""Each bit of each row counts."""
+"""A change of any bit of any row is detected."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ import sqlite3
 from uuid import UUID
 
 import pytest
-from authhost_audit import keeping
+from authhost_audit import retention
 from authhost_audit.plugin import AuditPlugin
-from authhost_audit.reading import Query, search
 from authhost_audit.sealing import seal
+from authhost_audit.search import Query, search
 from conftest import CHEAP, PASSWORD
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from audit.trail import ANN, BOB, SIGNING, breaks, settings_of
+from audit.trail import ANN, BOB, SIGNING, settings_of, violations
 from authhost import AuthHost, Settings
 from authhost.errors import AuthError
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    """A sealed trail in an SQLite file, to flip bits in copies of; Ann was forgotten, which is not sealed."""
+    """A sealed trail in an SQLite file, with an erasure that is not sealed yet. Tests change copies of it."""
     file = tmp_path_factory.mktemp("trail") / "trail.sqlite3"
     settings = Settings(
         secret_key="k" * 48,
@@ -40,7 +40,7 @@ def template(tmp_path_factory):
             host.account.login(request, identifier="émile", password="x")
         list(seal(host, settings_of(host)))
         ann = next(search(host, Query(event="user_signed_up")))
-        keeping.forget(host, settings_of(host), UUID(ann["user_id"]), "émile")
+        retention.erase_user(host, settings_of(host), UUID(ann["user_id"]), "émile")
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return file
@@ -48,9 +48,9 @@ def template(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def sealed_template(template, tmp_path_factory):
-    """The same with the erasure sealed, too."""
-    file = copied(template, tmp_path_factory.mktemp("sealed"))
-    with opened(file) as host:
+    """The same trail; the erasure is sealed, too."""
+    file = copy_database(template, tmp_path_factory.mktemp("sealed"))
+    with open_host_on(file) as host:
         list(seal(host, settings_of(host)))
     with sqlite3.connect(file) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -71,19 +71,20 @@ SEALED_TABLES = ("authhost_audit_event", "authhost_audit_leaf", "authhost_audit_
     bit=st.integers(0, 2000),
 )
 @example("authhost_audit_event", 1, 0, 5)  # the case of a hexadecimal digit
-def test_each_bit_counts(sealed_template, tmp_path, table, row, column, bit):
-    file = copied(sealed_template, tmp_path)
+def test_each_flipped_bit_is_detected(sealed_template, tmp_path, table, row, column, bit):
+    file = copy_database(sealed_template, tmp_path)
     with sqlite3.connect(file) as connection:
         keys = connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid").fetchall()
         names = [each[1] for each in connection.execute(f"PRAGMA table_info({table})")]
         key, name = keys[row % len(keys)][0], names[column % len(names)]
         [value] = connection.execute(f'SELECT "{name}" FROM {table} WHERE rowid = ?', (key,)).fetchone()
         try:
-            connection.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (flipped(value, bit), key))
-        except sqlite3.IntegrityError:  # the database itself refuses two of a kind
+            change = f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?'
+            connection.execute(change, (flip_bit(value, bit), key))
+        except sqlite3.IntegrityError:  # a unique constraint refuses the value
             return
-    with opened(file) as host:
-        assert breaks(host), f"{table}.{name} of row {key}: bit {bit} of {value!r}"
+    with open_host_on(file) as host:
+        assert violations(host), f"{table}.{name} of row {key}: bit {bit} of {value!r}"
 
 
 @pytest.mark.long
@@ -91,23 +92,23 @@ def test_each_bit_counts(sealed_template, tmp_path, table, row, column, bit):
     max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(name=st.sampled_from(["id", "event", "data"]), bit=st.integers(0, 10_000))
-def test_each_bit_of_an_erasure_counts_before_it_is_sealed(template, tmp_path, name, bit):
-    """It is signed for itself, so that nobody lengthens the list of what it erased."""
-    file = copied(template, tmp_path)
-    with opened(file) as host:
-        assert breaks(host) == []
+def test_each_flipped_bit_of_an_unsealed_erasure_is_detected(template, tmp_path, name, bit):
+    """The record of the erasure has its own signature, so its list cannot be extended."""
+    file = copy_database(template, tmp_path)
+    with open_host_on(file) as host:
+        assert violations(host) == []
     with sqlite3.connect(file) as connection:
         [key, value] = connection.execute(
             f'SELECT rowid, "{name}" FROM authhost_audit_event WHERE event = ?', ("audit_forgotten",)
         ).fetchone()
         connection.execute(
-            f'UPDATE authhost_audit_event SET "{name}" = ? WHERE rowid = ?', (flipped(value, bit), key)
+            f'UPDATE authhost_audit_event SET "{name}" = ? WHERE rowid = ?', (flip_bit(value, bit), key)
         )
-    with opened(file) as host:
-        assert breaks(host), f"{name}: bit {bit} of {value!r}"
+    with open_host_on(file) as host:
+        assert violations(host), f"{name}: bit {bit} of {value!r}"
 
 
-def copied(template, folder):
+def copy_database(template, folder):
     file = folder / "copy.sqlite3"
     for each in folder.glob("copy.sqlite3*"):
         each.unlink(missing_ok=True)
@@ -115,7 +116,7 @@ def copied(template, folder):
     return file
 
 
-def opened(file):
+def open_host_on(file):
     settings = Settings(
         secret_key="k" * 48,
         database_url=f"sqlite:///{file}",
@@ -125,7 +126,7 @@ def opened(file):
     return AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, check_database=False)
 
 
-def flipped(value, bit):
+def flip_bit(value, bit):
     if value is None:
         return "x"
     if isinstance(value, int):

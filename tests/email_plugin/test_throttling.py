@@ -1,4 +1,4 @@
-"""Messages that anybody may cause: the newest arrives, whatever a stranger does."""
+"""Throttling of messages that unauthenticated requests cause."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from authhost_email.on_request import SHARES, network, next_turn
-from authhost_email.rendering import ON_REQUEST
+from authhost_email.rendering import UNAUTHENTICATED_KINDS
+from authhost_email.throttling import SHARES, client_network, next_send_time
 from conftest import PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_plugin.post import ANN, BOB, link_of, mails, outbox, queue, rows
+from email_plugin.helpers import ANN, BOB, link_of, mails, outbox, queue, rows
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ONE, OTHER = UUID(int=1), UUID(int=2)
 
 
-def test_shares_are_of_all_kinds():
-    assert set(SHARES) == set(ON_REQUEST)
+def test_each_unauthenticated_kind_has_a_share():
+    assert set(SHARES) == set(UNAUTHENTICATED_KINDS)
 
 
-def test_of_one_kind_the_newest_goes_and_the_others_do_not(make, fake):
+def test_only_the_newest_message_of_a_kind_is_sent(make, fake):
     host = make(email={"transport": "fake"})
     queue(host, ANN, "password_reset", count=3, link="http://localhost:8000/x", user_id=ONE)
     queue(host, ANN, "password_reset_unknown_account", count=2)
@@ -35,22 +35,20 @@ def test_of_one_kind_the_newest_goes_and_the_others_do_not(make, fake):
     }
 
 
-def test_two_accounts_with_one_address_are_each_told(make, fake):
-    """A stranger who signs up with somebody's address does not take the owner's confirmation away."""
+def test_two_accounts_with_one_address_each_get_a_confirmation(make, fake):
+    """A stranger who signs up with another person's address does not stop the owner's confirmation."""
     host = make(email={"transport": "fake"})
     for user_id in (ONE, OTHER, ONE):
         queue(host, ANN, "email_confirmation", link="http://localhost:8000/x", user_id=user_id)
-    for _ in range(2):  # of whom, nobody says
+    for _ in range(2):  # without a user
         queue(host, ANN, "email_confirmation", link="http://localhost:8000/x")
     assert outbox(host).deliver_pending() == 4
     assert [status for (status,) in rows(host, "status")] == ["superseded", *["sent"] * 4]
 
 
 @pytest.mark.parametrize("addresses", ["2001:db8:0:7::{:x}", "2001:db8:0:{:x}::1"])
-def test_a_network_that_asks_for_many_accounts_waits_behind_one_that_asks_for_one(
-    make, fake, clock, addresses
-):
-    """A stranger signs up 100 times with somebody's address; the owner's confirmation is the next to go."""
+def test_a_network_with_many_requests_waits_behind_one_with_few(make, fake, clock, addresses):
+    """A stranger signs up 100 times with another person's address. The owner's confirmation is sent next."""
     host = make(email={"transport": "fake"})
     plugin = next(each for each in host.registry.loaded() if each.name == "email").plugin
 
@@ -83,12 +81,12 @@ def test_a_network_that_asks_for_many_accounts_waits_behind_one_that_asks_for_on
         ("2001:db8:0:7::1", "2001:db8:0:7::/64"),
     ],
 )
-def test_the_network_of_an_address(address, found):
-    assert network(address) == found
+def test_client_network(address, found):
+    assert client_network(address) == found
 
 
-def test_the_newer_one_is_not_held_up_by_a_failed_one(make, fake, clock):
-    """After an outage, what was asked for last goes at once, and no link goes that was asked for before."""
+def test_a_newer_message_does_not_wait_for_a_failed_one(make, fake, clock):
+    """After an outage the newest message is sent at once, and no older link."""
     host = make(email={"transport": "fake"})
     fake.script[ANN] = [ConnectionError("down")] * 100
     queue(host, ANN, "password_reset", link="http://localhost:8000/x", user_id=ONE)
@@ -107,8 +105,8 @@ def test_the_newer_one_is_not_held_up_by_a_failed_one(make, fake, clock):
     assert rows(host, "sent_at")[2] < rows(host, "sent_at")[1]
 
 
-def test_a_stranger_cannot_use_up_the_owners_messages(make, run, clock, tmp_path):
-    """Through the flows: 200 minutes of requests, and then the owner's, whose link arrives and works."""
+def test_a_stranger_cannot_stop_the_owners_messages(make, run, clock, tmp_path):
+    """A stranger requests resets for 200 minutes. Then the owner's link arrives and works."""
     host = make()
     run(host, "signup", email=ANN, password=PASSWORD)
     outbox(host).deliver_pending()
@@ -132,7 +130,7 @@ def test_a_stranger_cannot_use_up_the_owners_messages(make, run, clock, tmp_path
     assert max(sum(a <= b < a + timedelta(hours=1) for b in per_hour) for a in per_hour) <= 30
 
 
-def test_other_kinds_have_turns_of_their_own(make, fake, clock):
+def test_each_kind_has_its_own_turns(make, fake, clock):
     host = make(email={"transport": "fake", "max_per_hour": 30})
     for _ in range(60):
         queue(host, ANN, "password_reset", link="http://localhost:8000/x", user_id=ONE)
@@ -144,19 +142,21 @@ def test_other_kinds_have_turns_of_their_own(make, fake, clock):
 
 @given(
     per_hour=st.integers(1, 40),
-    steps=st.lists(st.tuples(st.sampled_from(ON_REQUEST), st.integers(0, 900)), max_size=120),
+    steps=st.lists(st.tuples(st.sampled_from(UNAUTHENTICATED_KINDS), st.integers(0, 900)), max_size=120),
 )
-def test_turns(per_hour, steps):
-    """No hour has more than ``per_hour``, and nothing waits for longer than an hour."""
+def test_next_send_time(per_hour, steps):
+    """No hour has more than ``per_hour`` messages, and no message waits for longer than an hour."""
     sent: list[tuple[str, datetime]] = []
     now = START
     for kind, seconds in steps:
         now += timedelta(seconds=seconds)
         recent = [each for each in sent if each[1] > now - timedelta(hours=1)][:per_hour]
-        turn = next_turn(now, kind, recent, per_hour)
+        turn = next_send_time(now, kind, recent, per_hour)
         assert now <= turn <= now + timedelta(hours=1)
         assert (
-            next_turn(turn, kind, [each for each in recent if each[1] > turn - timedelta(hours=1)], per_hour)
+            next_send_time(
+                turn, kind, [each for each in recent if each[1] > turn - timedelta(hours=1)], per_hour
+            )
             <= turn
         )
         if turn == now:
@@ -165,17 +165,17 @@ def test_turns(per_hour, steps):
         assert sum(start <= time < start + timedelta(hours=1) for _, time in sent) <= per_hour
 
 
-@pytest.mark.parametrize("kind", ON_REQUEST)
-def test_a_flood_of_one_kind_costs_another_at_most_some_minutes(kind):
-    """By default a link comes within ten minutes while somebody floods the address with another kind."""
+@pytest.mark.parametrize("kind", UNAUTHENTICATED_KINDS)
+def test_many_requests_of_other_kinds_delay_a_message_by_ten_minutes_at_most(kind):
+    """By default a link arrives within ten minutes, even if other kinds are requested all the time."""
     sent: list[tuple[str, datetime]] = []
     waits = []
     for minute in range(600):
         now = START + timedelta(minutes=minute)
-        for each in (flood for flood in ON_REQUEST if flood != kind):
+        for each in (flood for flood in UNAUTHENTICATED_KINDS if flood != kind):
             recent = [one for one in sent if one[1] > now - timedelta(hours=1)][:30]
-            if next_turn(now, each, recent, 30) == now:
+            if next_send_time(now, each, recent, 30) == now:
                 sent.insert(0, (each, now))
         recent = [one for one in sent if one[1] > now - timedelta(hours=1)][:30]
-        waits.append(next_turn(now, kind, recent, 30) - now)
+        waits.append(next_send_time(now, kind, recent, 30) - now)
     assert max(waits) <= timedelta(minutes=10)

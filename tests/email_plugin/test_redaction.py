@@ -1,4 +1,4 @@
-"""What a server said is shown, and no secret in it."""
+"""Answers of servers are shown without secrets."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ import socket
 import ssl
 
 import pytest
-from authhost_email.outbox import in_short
+from authhost_email.outbox import error_summary
+from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
-from authhost_email.transports import Permanent, transport_of
-from authhost_email.words import shown
+from authhost_email.transports import Permanent, create_transport
 from hypothesis import given
 from hypothesis import strategies as st
 
-from email_plugin.post import Lines, one
+from email_plugin.helpers import Lines, build_message
 
 
 @given(st.one_of(st.text(), st.binary()), st.integers(1, 300))
-def test_one_printable_line_of_bounded_length(said, longest):
-    line = shown(said, longest=longest)
+def test_redact_returns_one_printable_line_of_bounded_length(said, longest):
+    line = redact(said, longest=longest)
     assert len(line) <= longest
     assert line == "" or line.isprintable()
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_no_key_and_no_link(before, after):
+def test_redact_removes_keys_and_links(before, after):
     key = secrets.token_urlsafe(32)
     for quoted in (key, f"http://localhost:8000/account/reset-password/{key}", f"/reset/{key}?x=1"):
-        assert key not in shown(f"{before} {quoted} {after}", longest=1000)
+        assert key not in redact(f"{before} {quoted} {after}", longest=1000)
 
 
-def test_what_people_need_stays():
+def test_redact_keeps_other_text():
     said = b"550-5.7.1 blocked, see RFC 5321\r\n550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
-    assert shown(said) == "550-5.7.1 blocked, see RFC 5321 550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
+    assert redact(said) == "550-5.7.1 blocked, see RFC 5321 550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
     path = "cannot write to the folder /srv/01a2b3c4-1111-7222-8333-444455556666/mail: No space"
-    assert in_short(OSError(path)) == path
+    assert error_summary(OSError(path)) == path
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,22 @@ def test_what_people_need_stays():
         (smtplib.SMTPServerDisconnected("please run connect() first"), "no connection: please run"),
         (
             smtplib.SMTPNotSupportedError("STARTTLS extension not supported"),
-            "does not offer what the settings",
+            "does not support what the settings",
         ),
     ],
 )
-def test_errors_of_the_connection_name_the_server(error, said):
+def test_connection_errors_name_the_server(error, said):
     transport = Smtp(
         EmailSettings(transport="smtp", smtp_host="mail.example.org", smtp_port=465, smtp_tls="tls")
     )
-    line = transport._broken(error)
+    line = transport._describe_error(error)
     assert line.startswith("mail.example.org:465: ")
     assert said in line
     assert type(error).__name__ in line
 
 
-def test_a_server_that_repeats_the_password_and_the_link():
-    """Into no error, which lands in the outbox and in the log."""
+def test_an_error_does_not_contain_the_password():
+    """The error is stored in the outbox and logged."""
 
     def answer(word):
         if word == b"EHLO":
@@ -88,12 +88,12 @@ def test_a_server_that_repeats_the_password_and_the_link():
             smtp_password="geheim",
         )
         with pytest.raises(ConnectionError, match=r"not authenticated, 535: 5\.7\.8") as raised:
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))
     for secret in ("geheim", "AGFubgBnZWhlaW0=", "Z2VoZWlt"):
         assert secret not in str(raised.value)
 
 
-def test_a_server_that_quotes_the_message():
+def test_an_error_does_not_contain_a_link():
     key = secrets.token_urlsafe(32)
 
     def answer(word):
@@ -107,4 +107,4 @@ def test_a_server_that_quotes_the_message():
     with Lines(answer) as server:
         settings = EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=server.port)
         with pytest.raises(Permanent, match=r"127.0.0.1:\d+: refused, 554: 5.7.1 spam: \[link\] is listed"):
-            transport_of(settings).send(*one(settings))
+            create_transport(settings).send(*build_message(settings))

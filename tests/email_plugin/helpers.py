@@ -1,4 +1,4 @@
-"""What the tests of the e-mail plugin share: mail servers that fail, and looks into the outbox."""
+"""Helpers of the tests: mail servers that fail, and access to the outbox."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from authhost_email.outbox import Outbox
 from authhost_email.rendering import compose, render
 from authhost_email.samples import RECIPIENT, sample
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import outbox_table, purpose_of_link
+from authhost_email.tables import link_purpose, outbox_table
 from sqlalchemy import select
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -32,7 +32,7 @@ def outbox(host, **email):
 
 
 def mails(tmp_path):
-    """What lies in the folder, in the order in which it was written down."""
+    """Return the messages in the folder in the order of their creation."""
     return [
         message_from_bytes(file.read_bytes(), policy=default_policy)
         for file in sorted((tmp_path / "mail").glob("*.eml"))
@@ -50,9 +50,9 @@ def kinds(host):
 
 
 def link_of(host, number=0):
-    """The link of a message that waits, as the worker reads it."""
+    """Return the decrypted link of a waiting message."""
     identifier, recipient, sealed = rows(host, "id", "recipient", "sealed_link")[number]
-    return host.open(sealed, purpose_of_link(identifier, recipient))
+    return host.open(sealed, link_purpose(identifier, recipient))
 
 
 def key_in(message):
@@ -67,7 +67,7 @@ def queue(host, recipient, kind="welcome", count=1, **context):
 
 
 class Fake(transports.Folder):
-    """A transport that does as a test says; a fake, since no real server fails to order."""
+    """A fake transport. It raises the errors in ``script``, by recipient, and then accepts."""
 
     script: ClassVar[dict[str, list[Exception]]] = {}
     sent: ClassVar[list[tuple[str, str]]] = []
@@ -80,7 +80,7 @@ class Fake(transports.Folder):
 
 
 class Mailbox:
-    """A real SMTP server, told to fail now and then."""
+    """A real SMTP server that fails as ``script`` says, one item for each message."""
 
     def __init__(self, script=(), **options):
         self.script, self.taken, self.connections = list(script), [], 0
@@ -93,7 +93,7 @@ class Mailbox:
     def running(self):
         self._controller.start()
         try:
-            self.connections = 0  # the controller has looked whether it answers
+            self.connections = 0  # without the connection by which the controller has tested the server
             yield self
         finally:
             self._controller.stop()
@@ -129,12 +129,12 @@ class Mailbox:
         if step == "take and die":
             server.transport.abort()
         if step == "take and hang":
-            await asyncio.Event().wait()  # until the client hangs up, which cancels this
+            await asyncio.Event().wait()  # cancelled when the client closes the connection
         return "250 OK"
 
 
 class Lines:
-    """A server of one connection that answers by a function of the command's first word."""
+    """A server for one connection. ``answer`` returns the reply to a command, given its first word."""
 
     def __init__(self, answer, greeting=b"220 here\r\n"):
         self._answer, self._greeting = answer, greeting
@@ -171,14 +171,14 @@ def smtp_settings(mailbox, **more):
     return EmailSettings(transport="smtp", smtp_host="127.0.0.1", smtp_port=mailbox.port, **more)
 
 
-def one(settings, number=1, to=RECIPIENT):
+def build_message(settings, number=1, to=RECIPIENT):
     rendered = render(settings, "welcome", to, "en", sample("welcome"))
     identifier = UUID(int=number)
     return identifier, to, compose(settings, rendered, identifier, to, datetime.now(UTC))
 
 
-def passes(host, clock, count=12, **by):
-    """Deliver as a worker does, which goes on after an error."""
+def deliver_repeatedly(host, clock, count=12, **by):
+    """Deliver ``count`` times, and continue after errors as a worker does. Returns the errors."""
     errors = []
     for _ in range(count):
         try:

@@ -1,4 +1,4 @@
-"""Searching and exporting."""
+"""Searching and exporting records."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from authhost_audit import reading
-from authhost_audit.reading import Query, search
-from authhost_audit.vocabulary import REFUSED, VOCABULARY, meaning
+from authhost_audit import export
+from authhost_audit import search as searching
+from authhost_audit.search import Query, search
+from authhost_audit.vocabulary import REFUSAL_EVENTS, VOCABULARY, classify
 from conftest import PASSWORD
 
 from audit.trail import ANN, BOB, records
@@ -38,7 +39,7 @@ def test_search_by_each_criterion(host, run, clock):
     assert [each["id"] for each in newest] == [each["id"] for each in records(host)][-2:]
 
 
-def test_a_search_by_user_looks_at_no_other_records(host):
+def test_a_search_by_user_reads_only_that_users_records(host):
     if host.engine.dialect.name != "sqlite":
         pytest.skip("plans are read on SQLite")
     statement = Query(user_id=host.new_id()).statement("newest first", 100)
@@ -51,41 +52,41 @@ def test_a_search_by_user_looks_at_no_other_records(host):
     assert all("USING INDEX ix_authhost_audit_event_" in step for step in read)
 
 
-def test_pages_meet_without_gap_or_overlap(trail, monkeypatch):
+def test_pages_have_no_gap_or_overlap(trail, monkeypatch):
     everything = records(trail)
-    monkeypatch.setattr(reading, "PAGE", 3)
+    monkeypatch.setattr(searching, "PAGE_SIZE", 3)
     assert records(trail) == everything
 
 
-def test_forms_of_export(host, run):
+def test_export_formats(host, run):
     run(host, "signup", email=ANN, password=PASSWORD)
     with pytest.raises(AuthError):
         run(host, "login", identifier="=cmd", password="x")
     for record in records(host):
-        ocsf, owasp = reading.as_ocsf(record), reading.as_owasp(record)
+        ocsf, owasp = export.as_ocsf(record), export.as_owasp(record)
         assert ocsf["type_uid"] == ocsf["class_uid"] * 100 + ocsf["activity_id"]
         assert ocsf["category_uid"] == ocsf["class_uid"] // 1000
         assert ocsf["metadata"]["uid"] == record["id"]
         assert datetime.fromisoformat(owasp["datetime"]).tzinfo is not None
-        [cells] = csv.reader([reading.as_csv(record)])
-        assert len(cells) == len(reading.COLUMNS)
-    assert reading.as_csv({**records(host)[0], "user_agent": "x;=1+1"}).count('"x;=1+1"') == 1
-    refused = reading.as_owasp(records(host, event="flow_refused")[0])
-    assert (refused["event"].split(":")[0], refused["level"]) == ("authn_login_fail", "WARN")
-    assert reading._cell("=1+1") == "'=1+1"
+        [cells] = csv.reader([export.as_csv(record)])
+        assert len(cells) == len(export.COLUMNS)
+    assert export.as_csv({**records(host)[0], "user_agent": "x;=1+1"}).count('"x;=1+1"') == 1
+    refusal = export.as_owasp(records(host, event="flow_refused")[0])
+    assert (refusal["event"].split(":")[0], refusal["level"]) == ("authn_login_fail", "WARN")
+    assert export._cell("=1+1") == "'=1+1"
 
 
-def test_the_documented_vocabulary_is_the_real_one():
+def test_the_documented_vocabulary_is_current():
     page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+)` \| `(\w+)` \| \d+ \| \d+ \| \w+ \|$", page, re.MULTILINE))
     assert rows == {event: words.owasp for event, words in VOCABULARY.items()}
-    refused = dict(re.findall(r"^\| `flow_refused`, `(\w+)` \| `(\w+)` \|$", page, re.MULTILINE))
-    assert refused == REFUSED
-    assert meaning("flow_refused", "anything").owasp == "authz_fail"
+    documented = dict(re.findall(r"^\| `flow_refused`, `(\w+)` \| `(\w+)` \|$", page, re.MULTILINE))
+    assert documented == REFUSAL_EVENTS
+    assert classify("flow_refused", "anything").owasp == "authz_fail"
 
 
 def test_the_benchmark_runs(tmp_path):
-    """A small run: it must not rot."""
+    """A small run, so that the benchmark keeps working."""
     script = Path(__file__).parents[1] / "benchmarks" / "audit.py"
     database = f"sqlite:///{tmp_path / 'trail.sqlite3'}"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""What ``authhost check`` reports about the trail."""
+"""Findings of ``authhost check`` about the audit trail."""
 
 from __future__ import annotations
 
@@ -12,14 +12,18 @@ from authhost_audit.tables import batch_table, event_table
 
 
 def check_trail(host: Host) -> Iterator[Finding]:
-    """Nothing is recorded, or nothing is sealed, so that a change of the trail cannot be found."""
+    """Yield a warning if nothing is recorded or sealed: a changed record could not be detected."""
     settings: AuditSettings = host.plugin_settings("audit")
     if not settings.recording:
-        yield Finding("warning", "nothing is recorded", "set recording to true under [plugins.audit]")
+        yield Finding(
+            "warning",
+            "no events are recorded (recording is false)",
+            "set recording to true under [plugins.audit]",
+        )
     if not settings.signing_key:
         yield Finding(
             "warning",
-            "there is no signing_key, so no record is sealed and `audit verify` cannot find a changed one",
+            "there is no signing_key: no record is sealed, so `authhost audit verify` cannot detect changes",
             "run `authhost audit new-key`, set signing_key, and run `authhost audit seal --every 10`",
         )
     with host.reader.connect() as connection:
@@ -28,6 +32,6 @@ def check_trail(host: Host) -> Iterator[Finding]:
     if settings.signing_key and recorded and not sealed:
         yield Finding(
             "warning",
-            "there is a signing_key, but no record was ever sealed",
+            "there is a signing_key, but no record has been sealed yet",
             "run `authhost audit seal --every 10` as a service",
         )

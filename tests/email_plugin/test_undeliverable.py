@@ -1,4 +1,4 @@
-"""A message that cannot be sent holds up nobody."""
+"""A message that cannot be sent does not delay others."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from authhost_email.tables import outbox_table
 from sqlalchemy import text, update
 
-from email_plugin.post import ANN, BOB, outbox, passes, queue, rows
+from email_plugin.helpers import ANN, BOB, deliver_repeatedly, outbox, queue, rows
 
 
-def test_a_template_that_fails_is_a_dead_letter(make, fake, tmp_path):
+def test_a_template_that_fails_is_given_up(make, fake, tmp_path):
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "welcome.j2").write_text("{% set subject = nobody.here %}")
     host = make(email={"transport": "fake", "templates": str(tmp_path)})
@@ -29,32 +29,32 @@ def test_a_template_that_fails_is_a_dead_letter(make, fake, tmp_path):
         '{% set subject = "x" %}{% set paragraphs = [1 // 0] %}',  # ZeroDivisionError
     ],
 )
-def test_a_template_that_fails_in_any_way(make, fake, clock, tmp_path, template):
+def test_each_error_of_a_template_is_given_up(make, fake, clock, tmp_path, template):
     (tmp_path / "messages").mkdir()
     (tmp_path / "messages" / "welcome.j2").write_text(template)
     host = make(email={"transport": "fake", "templates": str(tmp_path)})
     queue(host, ANN)
     queue(host, BOB, "password_set")
-    errors = passes(host, clock)
+    errors = deliver_repeatedly(host, clock)
     assert [to for to, _ in fake.sent] == [BOB]
     assert rows(host, "status", "attempts")[0] == ("dead", 1)
     assert errors == []
 
 
-def test_a_transport_that_raises_something_else(make, fake, clock):
-    """Such as httpx.HTTPError, which is no OSError."""
+def test_a_transport_that_raises_another_error(make, fake, clock):
+    """Such as httpx.HTTPError, which is not an OSError."""
     host = make(email={"transport": "fake", "max_attempts": 3})
     queue(host, ANN)
     queue(host, BOB)
     fake.script[ANN] = [RuntimeError("oops")] * 99
-    errors = passes(host, clock, 5)
+    errors = deliver_repeatedly(host, clock, 5)
     assert [to for to, _ in fake.sent] == [BOB]
     assert rows(host, "status")[0] == ("dead",)
     assert errors == []
 
 
-def test_a_message_that_kills_each_worker(make, fake, clock, monkeypatch):
-    """As one does that takes all memory: no try comes to an end, and yet there is one."""
+def test_a_message_that_kills_each_worker_is_given_up(make, fake, clock, monkeypatch):
+    """For instance because it uses all memory. No attempt ends, but the number of attempts is limited."""
     host = make(email={"transport": "fake", "max_attempts": 3})
     queue(host, ANN)
     queue(host, BOB)
@@ -75,8 +75,8 @@ def test_a_message_that_kills_each_worker(make, fake, clock, monkeypatch):
     assert rows(host, "status") == [("dead",), ("sent",)]
 
 
-def test_what_a_foreign_error_says_is_not_kept(make, fake, clock):
-    """It may quote the message, and that holds a key."""
+def test_the_text_of_an_unknown_error_is_not_stored(make, fake, clock):
+    """The text may quote the message, which contains a key."""
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     fake.script[ANN] = [RuntimeError("could not send https://example.org/the-key")]
@@ -84,7 +84,7 @@ def test_what_a_foreign_error_says_is_not_kept(make, fake, clock):
     assert rows(host, "last_error") == [("RuntimeError",)]
 
 
-def test_an_unknown_kind_is_set_aside_at_once(make, fake):
+def test_an_unknown_kind_is_given_up_at_once(make, fake):
     """jinja2.TemplateNotFound is an OSError."""
     host = make(email={"transport": "fake"})
     queue(host, ANN, "no_such_kind")
@@ -93,8 +93,8 @@ def test_an_unknown_kind_is_set_aside_at_once(make, fake):
     assert rows(host, "status")[0] == ("dead",)
 
 
-def test_an_unknown_language_is_set_aside_or_english(make, fake):
-    """A catalogue that is not there is a FileNotFoundError, which is an OSError."""
+def test_an_unknown_language_is_sent_in_english(make, fake):
+    """A missing catalog raises FileNotFoundError, which is an OSError."""
     host = make(email={"transport": "fake"})
     queue(host, ANN)
     with host.engine.begin() as connection:
@@ -108,7 +108,7 @@ def test_a_candidate_without_a_user(make, fake, clock):
     host = make(email={"transport": "fake"})
     queue(host, ANN, "new_device_login", status="candidate")  # no user_id
     queue(host, BOB)
-    errors = passes(host, clock, 2)
+    errors = deliver_repeatedly(host, clock, 2)
     assert [to for to, _ in fake.sent] == [BOB]
     assert errors == []
 
@@ -121,5 +121,5 @@ def test_broken_json(make, fake, clock):
     with host.engine.begin() as connection:
         connection.execute(text("UPDATE authhost_email_outbox SET context = '{'"))
     queue(host, BOB)
-    passes(host, clock, 2)
+    deliver_repeatedly(host, clock, 2)
     assert [to for to, _ in fake.sent] == [BOB]

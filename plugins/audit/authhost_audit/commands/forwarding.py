@@ -1,0 +1,52 @@
+"""``authhost audit forward``."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+
+import click
+
+from authhost_audit import forwarding
+from authhost_audit.commands.options import TIMER, GetHost, every_option, settings_of, until_ctrl_c
+from authhost_audit.commands.sealing import warn_about_clocks
+
+
+@click.command()
+@every_option
+@click.pass_obj
+@until_ctrl_c
+def forward(get_host: GetHost, /, every: float | None) -> None:
+    """Seal all unsealed records, and send them to syslog and the webhook.
+
+    Without --every, exits with 1 if a receiver did not accept the records.
+
+    Example: authhost audit forward --every 5
+    """
+    from authhost_audit.checkpoints import seal_and_push
+
+    host = get_host()
+    settings = settings_of(host)
+    receivers = forwarding.sinks(settings)
+    if not receivers:
+        raise click.ClickException("there is no receiver; set syslog or webhook under [plugins.audit]")
+    delays = {each.name: forwarding.backoff_delays() for each in receivers}
+    checked: datetime | None = None
+    while True:
+        checked = warn_about_clocks(host, checked)
+        for _ in seal_and_push(host, settings):
+            pass
+        delay, failed = every or 0.0, False
+        for sink in receivers:
+            try:
+                sent = sum(forwarding.forward(host, settings, sink))
+                delays[sink.name] = forwarding.backoff_delays()
+                click.echo(f"{sink.name}: {sent} records sent")
+            except forwarding.ReceiverError as error:
+                failed = True
+                delay = max(delay, next(delays[sink.name]))
+                waiting = forwarding.lag(host, sink)
+                click.echo(f"{sink.name}: not accepted ({error}); {waiting} records are waiting", err=True)
+        if every is None:
+            sys.exit(1 if failed else 0)
+        TIMER.wait(delay)

@@ -1,0 +1,150 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import re
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any
+from uuid import UUID
+
+import click
+from authhost_hookspecs import Host
+
+from authhost_audit import search
+from authhost_audit.search import Query
+from authhost_audit.settings import AuditSettings
+from authhost_audit.vocabulary import EVENTS, REASONS
+
+GetHost = Callable[[], Host]
+MAX_SUGGESTED_USERS = 5
+"""Users that a message lists if a part of an identifier fits several users."""
+TIMER = threading.Event()
+"""Never set: waiting for it with a time-out is a sleep that Ctrl-C interrupts."""
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+every_option = click.option(
+    "--every", type=click.FloatRange(min=1), help="Repeat after this number of seconds, until Ctrl-C."
+)
+
+
+def until_ctrl_c(command: Callable[..., None]) -> Callable[..., None]:
+    """Make Ctrl-C end a command normally, with exit code 0."""
+
+    @wraps(command)
+    def run(*arguments: Any, **options: Any) -> None:
+        with suppress(KeyboardInterrupt):
+            command(*arguments, **options)
+
+    return run
+
+
+def settings_of(host: Host) -> AuditSettings:
+    """Return the plugin's settings."""
+    settings: AuditSettings = host.plugin_settings("audit")
+    return settings
+
+
+def uuid_callback(context: click.Context, parameter: click.Parameter, value: str | None) -> UUID | None:
+    """Convert an option or argument to a UUID."""
+    try:
+        return UUID(value) if value is not None else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is not an identifier, such as 01a2b3c4-…") from None
+
+
+def filters(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that select records. `query_of` converts them to a `Query`."""
+    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
+    for option in (
+        click.option("--until", type=times, callback=_utc_callback, help="Before this time (UTC)."),
+        click.option("--since", type=times, callback=_utc_callback, help="At or after this time (UTC)."),
+        click.option("--request", "request_id", callback=uuid_callback, help="Of this unit of work."),
+        click.option("--provider", help="Of this provider."),
+        click.option("--ip", "ip_address", callback=_ip_callback, help="From this IP address."),
+        click.option("--reason", help="With this reason, such as invalid_credentials."),
+        click.option("--outcome", type=click.Choice(["success", "refused"])),
+        click.option("--event", callback=_event_callback, help="Of this event, such as user_logged_in."),
+        click.option("--address", help="Attempts in which this address or username was typed."),
+        click.option(
+            "--user",
+            help="By this user or about this user: an identifier, or the part of it that `tail` shows.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def query_of(host: Host, options: dict[str, Any]) -> Query:
+    """Convert the options of `filters` to a query.
+
+    Raises `click.BadParameter` if no record can match them.
+    """
+    user, address, reason = options.pop("user"), options.pop("address"), options["reason"]
+    since, until = options["since"], options["until"]
+    if since is not None and until is not None and since >= until:
+        raise click.BadParameter("--since must be before --until")
+    if reason is not None and reason not in REASONS and not search.reason_exists(host, reason):
+        raise click.BadParameter(f"no record has the reason {reason!r}{_suggestion(reason, REASONS)}")
+    return Query(
+        **options,
+        user_id=_find_user(host, user) if user is not None else None,
+        identifiers=host.identifier_digests(address) if address is not None else None,
+    )
+
+
+def _utc_callback(
+    context: click.Context, parameter: click.Parameter, value: datetime | None
+) -> datetime | None:
+    return value.replace(tzinfo=UTC) if value is not None else None
+
+
+def _event_callback(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value not in EVENTS:
+        raise click.BadParameter(f"there is no event {value!r}{_suggestion(value, EVENTS)}")
+    return value
+
+
+def _ip_callback(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        address = ipaddress.ip_address(value)
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    except ValueError:
+        raise click.BadParameter(
+            f"{value!r} is not an IP address, such as 203.0.113.7 or 2001:db8::7"
+        ) from None
+
+
+def _suggestion(value: str, names: Iterable[str]) -> str:
+    similar = difflib.get_close_matches(value, names, n=1)
+    return f"; did you mean {similar[0]}?" if similar else f"; use one of: {', '.join(sorted(names))}"
+
+
+def _find_user(host: Host, value: str) -> UUID:
+    """Return the user with this identifier, or whose identifier begins or ends with ``value``."""
+    with suppress(ValueError):
+        return UUID(value)
+    part = value.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{4,31}", part):
+        raise click.BadParameter(
+            f"--user: {value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal "
+            "digits from its beginning or end"
+        )
+    found = search.find_users(host, part, MAX_SUGGESTED_USERS)
+    if not found:
+        raise click.BadParameter(
+            f"--user: no record is by or about a user whose identifier begins or ends with {value}"
+        )
+    if len(found) > 1:
+        raise click.BadParameter(
+            f"--user: the identifiers of several users begin or end with {value}: "
+            f"{', '.join(str(each) for each in found)}"
+        )
+    return found[0]

@@ -1,0 +1,160 @@
+"""``authhost audit tail``, ``search`` and ``export``."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from authhost_audit import export as formats
+from authhost_audit import search as queries
+from authhost_audit.commands.options import TIMER, GetHost, filters, json_option, query_of, until_ctrl_c
+from authhost_audit.retention import record_operation
+from authhost_audit.search import Query, Record
+
+FOLLOW_OVERLAP = timedelta(seconds=60)
+"""`tail -f` shows a record if it is committed within this time after its identifier was made."""
+MAX_COUNTED = 10_000
+"""`search` counts at most this many of the records that it does not show."""
+JSON_ONLY = ("erased", "signature")
+"""Long fields, which only ``--json`` shows."""
+PROGRESS_STEP = 100_000
+"""`export` reports its progress each time it has written this many records."""
+
+
+@click.command()
+@click.option("-n", "count", type=click.IntRange(0), default=20, show_default=True, help="Number of records.")
+@click.option("-f", "follow", is_flag=True, help="Continue with new records until Ctrl-C.")
+@json_option
+@click.pass_obj
+@until_ctrl_c
+def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
+    """Show the newest records in the order of time.
+
+    Example: authhost audit tail -f --json
+    """
+    host = get_host()
+    records = list(queries.search(host, Query(), newest=count))
+    _show(records, as_json)
+    shown = {record["id"]: host.now for record in records}
+    started = host.now
+    while follow:
+        TIMER.wait(1)
+        # A record can be committed after a record that was made later, so each search overlaps the last.
+        since = max(started, host.now - FOLLOW_OVERLAP)
+        new = [each for each in queries.search(host, Query(since=since)) if each["id"] not in shown]
+        if new:
+            shown |= {record["id"]: host.now for record in new}
+            _show(new, as_json, header=False)
+        oldest = host.now - 2 * FOLLOW_OVERLAP
+        shown = {identifier: time for identifier, time in shown.items() if time > oldest}
+
+
+@click.command()
+@filters
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="Number of records; the newest are shown.",
+)
+@json_option
+@click.pass_obj
+def search(get_host: GetHost, /, count: int, as_json: bool, **options: Any) -> None:
+    """Find records.
+
+    Examples:
+
+      authhost audit search --user 01a2b3c4-… --since 2026-01-01
+
+      authhost audit search --outcome refused --ip 203.0.113.7 --json
+    """
+    host = get_host()
+    query = query_of(host, options)
+    records = list(queries.search(host, query, newest=count))
+    _show(records, as_json)
+    more = queries.count(host, query, len(records) + MAX_COUNTED + 1) - len(records)
+    if more > MAX_COUNTED:
+        click.echo(f"more than {MAX_COUNTED:,} older records are not shown; use --since or -n", err=True)
+    elif more > 0:
+        click.echo(f"{more:,} older records are not shown; -n {len(records) + more} shows all", err=True)
+
+
+@click.command()
+@filters
+@click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf", "owasp"]), default="jsonl")
+@click.option(
+    "-o",
+    "output",
+    type=click.Path(dir_okay=False, writable=True),
+    help="Write to this file instead of standard output.",
+)
+@click.pass_obj
+def export(get_host: GetHost, /, form: str, output: str | None, **options: Any) -> None:
+    """Write all records, or the selected ones, to a file or standard output.
+
+    Each export is recorded in the trail.
+
+    Example: authhost audit export --format ocsf --since 2026-01-01 -o january.jsonl
+    """
+    host = get_host()
+    # Only the names of the options are recorded: a value can be a person's address.
+    used = sorted(name for name, value in options.items() if value is not None)
+    query = query_of(host, options)
+    count = 0
+    try:
+        opened = click.open_file(output or "-", "w", encoding="utf-8")
+    except OSError as error:
+        raise click.ClickException(f"{output} cannot be written: {error.strerror}") from None
+    try:
+        record_operation(host, "audit_exported", format=form, filters=used)
+    except DBAPIError:
+        click.echo("this export is not recorded, because the database is read-only", err=True)
+    with opened as file:
+        if form == "csv":
+            file.write(formats.csv_header() + "\n")
+        for record in queries.search(host, query):
+            file.write(_line(record, form) + "\n")
+            count += 1
+            if output and count % PROGRESS_STEP == 0:
+                click.echo(f"{count:,} records", err=True)
+    if output:
+        click.echo(f"{count:,} records were written to {output}", err=True)
+
+
+def _line(record: Record, form: str) -> str:
+    if form == "csv":
+        return formats.as_csv(record)
+    if form == "ocsf":
+        record = formats.as_ocsf(record)
+    elif form == "owasp":
+        record = formats.as_owasp(record)
+    return formats.as_json(record)
+
+
+def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
+    """Print records as a table, or as JSON lines."""
+    if as_json:
+        for record in records:
+            click.echo(formats.as_json(record))
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(show_header=header)
+    for name in ("time", "event", "reason", "user", "IP address", "details"):
+        table.add_column(name, overflow="fold")
+    for record in records:
+        reason = ": ".join(filter(None, (record["flow"], record["reason"])))
+        user = record["user_id"][-12:] if record["user_id"] else ""
+        fields = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
+        fields |= {name: value for name, value in record["data"].items() if name not in JSON_ONLY}
+        details = ", ".join(f"{name} {value}" for name, value in fields.items())
+        cells = (record["time"][:19], record["event"], reason, user, record["ip_address"] or "", details)
+        table.add_row(*(Text("".join(c for c in cell if c.isprintable())) for cell in cells))
+    Console().print(table)
