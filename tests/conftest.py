@@ -51,18 +51,17 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_social_tokens",
         "test_upgrade",
         # The plugins.
-        "test_bits",
+        "test_bit_flips",
         "test_clocks",
         "test_events",
+        "test_encrypted_links",
         "test_erasure",
-        "test_keeping",
         "test_outbox",
         "test_processes",
         "test_records",
         "test_retention",
         "test_rollup",
-        "test_sealed",
-        "test_seals",
+        "test_sealing",
     }
 )
 """The modules that run on a server, too. ``nox -t all`` runs all others that touch a database."""

@@ -13,7 +13,7 @@ from authhost_analytics.tables import count_table
 from authhost_analytics.tables import event_table as analytics_table
 from authhost_audit.plugin import plugin as audit
 from authhost_audit.tables import event_table as audit_table
-from authhost_audit.vocabulary import ACTIVITY, SECURITY, meaning
+from authhost_audit.vocabulary import ACTIVITY, SECURITY, classify
 from authhost_hookspecs import hookimpl
 from conftest import PASSWORD
 from hypothesis import HealthCheck, given, settings
@@ -195,8 +195,8 @@ def test_the_trail_has_few_records_and_all_are_counted(make_host, clock):
 
 @pytest.mark.parametrize("reason", ["rate_limited", "invalid_input", "invalid_email", "weak_password"])
 def test_what_got_nowhere_is_kept_for_a_shorter_time(reason):
-    assert meaning("flow_refused", reason).kind == ACTIVITY
-    assert meaning("flow_refused", "invalid_credentials").kind == SECURITY
+    assert classify("flow_refused", reason).kind == ACTIVITY
+    assert classify("flow_refused", "invalid_credentials").kind == SECURITY
 
 
 def test_the_figures_count_each_of_them(make_host):

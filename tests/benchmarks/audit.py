@@ -18,13 +18,16 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
-from authhost_audit.reading import Query, as_json, search
-from authhost_audit.records import Said, _row, shown_ip
-from authhost_audit.sealing import floor, seal
+from authhost_audit.export import as_json
+from authhost_audit.records import AuditEvent, _row, mask_ip_address
+from authhost_audit.sealing import seal
+from authhost_audit.search import Query, search
 from authhost_audit.settings import AuditSettings
 from authhost_audit.signing import new_key
 from authhost_audit.tables import event_table, metadata
-from authhost_audit.verifying import Break, verify
+from authhost_audit.uuid7 import lower_bound
+from authhost_audit.verification import verify
+from authhost_audit.violations import Violation
 from sqlalchemy import func, insert, select
 
 from authhost.security.ids import Identifiers
@@ -44,22 +47,22 @@ def progress(label: str, done: int, total: int) -> None:
 def records(count: int, seed: int = 7) -> Iterator[dict[str, Any]]:
     """Records of a year, in order."""
     chance = random.Random(seed)
-    users = [UUID(int=floor(START).int + number) for number in range(USERS)]
+    users = [UUID(int=lower_bound(START).int + number) for number in range(USERS)]
     step = timedelta(days=300) / count
     for number in range(count):
         event = EVENTS[chance.randrange(len(EVENTS))]
         user, now = users[chance.randrange(USERS)], START + number * step
-        identifier = UUID(int=floor(now).int + 1 + number % 10_000_000)
+        identifier = UUID(int=lower_bound(now).int + 1 + number % 10_000_000)
         refused = event == "flow_refused"
-        said = Said(
+        audit_event = AuditEvent(
             event, user, "refused" if refused else "success", "invalid_credentials" if refused else None
         )
         yield {
-            **_row(identifier, now, said),
+            **_row(identifier, now, audit_event),
             "actor_id": user,
             "session_ref": f"{chance.getrandbits(256):064x}",
             "request_id": identifier,
-            "ip_address": shown_ip(f"10.{chance.randrange(256)}.{chance.randrange(256)}.1", "full"),
+            "ip_address": mask_ip_address(f"10.{chance.randrange(256)}.{chance.randrange(256)}.1", "full"),
             "user_agent": "Mozilla/5.0 (X11; Linux x86_64) benchmark",
             "identifier": None,
         }
@@ -102,7 +105,7 @@ def _write_seal_verify(
     def verifying() -> int:
         looked = 0
         for found in verify(clock, settings):
-            assert not isinstance(found, Break), found
+            assert not isinstance(found, Violation), found
             looked += found
             progress("verified", looked, count)
         return looked
@@ -160,7 +163,8 @@ def main() -> None:
     with engine.connect() as connection:
         middle = connection.execute(
             select(event_table.c.user_id, event_table.c.ip_address)
-            .where(event_table.c.id >= floor(START + timedelta(days=150)), event_table.c.outcome == "refused")
+            .where(event_table.c.id >= lower_bound(START + timedelta(days=150)))
+            .where(event_table.c.outcome == "refused")
             .order_by(event_table.c.id)
             .limit(1)
         ).one()
