@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection
 
-from authhost.store.engine import is_prepared_now, make_reader, transactional
+from authhost.store.engine import is_prepared_now, make_engine, reading
 from authhost.store.pipeline import PipelinedTransaction, can_pipeline
 from authhost.store.prepared import Row, Statements
 from authhost.store.transaction import Transaction, watch_statements
@@ -17,15 +17,15 @@ class Database:
     """The connections to one database. ``url`` is a SQLAlchemy URL; raises `ConfigurationError`."""
 
     def __init__(self, url: str) -> None:
-        self.reader: Engine = make_reader(url)
+        self.engine: Engine = make_engine(url)
+        self.reader: Engine = reading(self.engine)
         """For reading only: its connections begin no transaction and take no lock."""
-        self.engine: Engine = transactional(self.reader)
         self.closed = False
         """Whether the host was closed: units of work then raise `HostClosed`."""
         self._statements = Statements(self.engine)
         self._pipelines = can_pipeline(self.engine)
         self._transaction = PipelinedTransaction if self._pipelines else Transaction
-        watch_statements(self.reader)
+        watch_statements(self.engine)
 
     def transaction(self) -> Transaction:
         """Begin a transaction on a connection of its own."""
@@ -45,7 +45,7 @@ class Database:
             finally:
                 cursor.close()
         except self.engine.dialect.loaded_dbapi.Error:
-            pass
+            connection.invalidate()  # whatever state it is in
         finally:
             connection.close()
         # SQLAlchemy recognises a dead connection, replaces it, and raises its own errors.

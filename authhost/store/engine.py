@@ -27,10 +27,9 @@ LAST_USED = "authhost_last_used"
 COUNTS = "authhost_counts"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
-TRANSACTIONAL = "authhost_transactional"
 READ_ONLY = "authhost_read"
 TRANSACTION = "authhost_transaction"
-"""Execution options of connections: they begin transactions, none, or are those of a `Transaction`."""
+"""Execution options of connections that begin no transaction, and of those of a `Transaction`."""
 BEGIN = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -40,20 +39,16 @@ BEGIN = {
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine for ``url`` whose connections begin transactions; see `make_reader`."""
-    return transactional(make_reader(url))
-
-
-def make_reader(url: str) -> Engine:
-    """Return an engine for ``url``, for reading: its connections begin no transaction.
+    """Return an engine for ``url``.
 
     SQLite: WAL, foreign keys, a busy time-out, and a write lock taken at the
     start of a transaction (a read transaction that turns into a write would
     fail at once when another write came between). Elsewhere READ COMMITTED, so
     that a conditional UPDATE sees what has been committed.
 
-    The connections are in autocommit mode, so that a read is one round trip;
-    `transactional` makes the engine for writing. Raises `ConfigurationError` for a URL that cannot serve.
+    The connections are in autocommit mode, and a transaction begins with a
+    statement of its own: so a read with `reading` is one round trip. Raises
+    `ConfigurationError` for a URL that cannot serve.
 
     No connection creates an SQLite file: it raises `ConfigurationError` where
     there is none. `create_sqlite_file` makes it. A file that may only be read
@@ -74,6 +69,7 @@ def make_reader(url: str) -> Engine:
                 "`pip install authhost[postgresql]` brings that of postgresql+psycopg, "
                 "`pip install authhost[mariadb]` that of mariadb+pymysql"
             ) from error
+        _begin_by_statement(server)
         if server.dialect.name != "postgresql":
             _read_what_is_committed(server)
         _test_idle_connections(server)
@@ -101,29 +97,23 @@ def make_reader(url: str) -> Engine:
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
+    _begin_by_statement(engine)
     return engine
 
 
-def transactional(engine: Engine) -> Engine:
-    """The same engine, whose connections begin each transaction with a statement.
-
-    It states the isolation level that the flows rely on; on SQLite it takes the
-    write lock. The engine itself begins none: it is for reading.
-    """
-    writing = engine.execution_options(**{TRANSACTIONAL: True})
+def _begin_by_statement(engine: Engine) -> None:
+    """Begin each transaction with a statement, at the isolation level that the flows rely on."""
     begin = BEGIN.get(engine.dialect.name, "BEGIN")
 
-    @event.listens_for(writing, "begin")
+    @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
             connection.exec_driver_sql(begin)
 
-    return writing
-
 
 def reading(engine: Engine) -> Engine:
-    """Return a transactional engine for reading only: its connections begin no transaction."""
+    """The same engine for reading only: its connections begin no transaction and take no lock."""
     return engine.execution_options(**{READ_ONLY: True})
 
 
