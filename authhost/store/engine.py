@@ -25,12 +25,15 @@ ENDING = 1213
 ENDED = "authhost_ended"
 LAST_USED = "authhost_last_used"
 COUNTS = "authhost_counts"
+OWN_LEVEL = "authhost_own_level"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
 TRANSACTIONAL = "authhost_transactional"
 READ_ONLY = "authhost_read"
 TRANSACTION = "authhost_transaction"
 """Execution options of connections: they begin transactions, none, or are those of a `Transaction`."""
+COMMITS_NOTHING = frozenset({"psycopg2", "psycopg2cffi"})
+"""Drivers whose `commit` and `rollback` send nothing in autocommit mode."""
 BEGIN = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -108,7 +111,9 @@ def transactional(engine: Engine) -> Engine:
     """The same engine, whose connections begin each transaction with a statement.
 
     It states the isolation level that the flows rely on; on SQLite it takes the
-    write lock. The engine itself begins none: it is for reading.
+    write lock. The engine itself begins none: it is for reading. Where somebody
+    asks for an isolation level of their own, the driver begins the transaction,
+    or none where they ask for autocommit.
     """
     writing = engine.execution_options(**{TRANSACTIONAL: True})
     begin = BEGIN.get(engine.dialect.name, "BEGIN")
@@ -116,10 +121,35 @@ def transactional(engine: Engine) -> Engine:
     @event.listens_for(writing, "begin")
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
+        if not (options.get(READ_ONLY) or options.get(TRANSACTION) or _has_own_level(connection)):
             connection.exec_driver_sql(begin)
 
+    if engine.dialect.driver in COMMITS_NOTHING:
+        _end_transactions(writing)
     return writing
+
+
+def _has_own_level(connection: Connection) -> bool:
+    """Whether SQLAlchemy was given an isolation level for this connection, so that it is not in autocommit mode."""
+    return connection.dialect.name != "sqlite" and "isolation_level" in connection.get_execution_options()
+
+
+def _end_transactions(engine: Engine) -> None:
+    """End transactions by statements: in autocommit mode the driver's own methods would send nothing."""
+
+    def end(connection: Connection, sql: str) -> None:
+        if not _has_own_level(connection):
+            with connection.connection.cursor() as cursor:
+                cursor.execute(sql)
+
+    @event.listens_for(engine, "commit")
+    def on_commit(connection: Connection) -> None:
+        end(connection, "COMMIT")
+
+    @event.listens_for(engine, "rollback")
+    def on_rollback(connection: Connection) -> None:
+        if not connection.closed and not connection.invalidated:
+            end(connection, "ROLLBACK")
 
 
 def reading(engine: Engine) -> Engine:
@@ -128,10 +158,37 @@ def reading(engine: Engine) -> Engine:
 
 
 def _read_what_is_committed(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: object) -> None:
+    """Set the level of each connection of MariaDB, and again after somebody has asked for another one.
+
+    SQLAlchemy resets such a connection to autocommit mode, and leaves the level as it is.
+    """
+
+    def set_level(connection: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: object) -> None:
+        set_level(connection)
+
+    @event.listens_for(engine, "engine_connect")
+    def on_engine_connect(connection: Connection) -> None:
+        if _has_own_level(connection):
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "set_connection_execution_options")
+    def on_options(connection: Connection, options: dict[str, Any]) -> None:
+        if "isolation_level" in options:
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+        if not record.info.pop(OWN_LEVEL, False):
+            return
+        try:
+            set_level(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server has closed the connection") from error
 
 
 def _test_idle_connections(engine: Engine) -> None:
@@ -279,8 +336,11 @@ def was_ended(connection: Connection) -> bool:
 
 
 def _codes(error: DBAPIError) -> set[object]:
-    """The SQLSTATE, and the number that some drivers put first."""
-    return {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
+    """The SQLSTATE, and the number that some drivers put first; pg8000 puts all it knows there."""
+    code = next(iter(getattr(error.orig, "args", ())), None)
+    if isinstance(code, dict):
+        code = code.get("C")
+    return {getattr(error.orig, "sqlstate", None), code if isinstance(code, int | str) else None}
 
 
 def _watch_deadlocks(engine: Engine) -> None:
