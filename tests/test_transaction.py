@@ -1,12 +1,17 @@
-"""What transactions guarantee: levels of isolation, failures of statements that were sent, and dead connections."""
+"""What transactions guarantee: isolation, statements that fail after they were sent, dead connections."""
 
 from __future__ import annotations
 
 import pytest
+from authhost_hookspecs import hookimpl
 from conftest import PASSWORD
-from sqlalchemy import Column, Integer, MetaData, String, Table, func, make_url, select, text
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, make_url, select, text
+from sqlalchemy.exc import OperationalError
 
-from authhost.store.tables import users
+from authhost.errors import Conflict
+from authhost.store import statements
+from authhost.store.database import Database
+from authhost.store.tables import addresses, sessions, users
 
 notes = Table(
     "transaction_note",
@@ -84,3 +89,74 @@ def test_another_driver_of_postgresql_stores_and_undoes_the_same(make_host, run,
         assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 1
     test_transactions_of_plugins_are_stored_or_undone_as_a_whole(host)
     assert texts(other) == ["kept"]
+
+
+class Hooked:
+    """One implementation of one hook."""
+
+    def __init__(self, hook, function):
+        setattr(self, hook, hookimpl(specname=hook)(function))
+
+
+def test_a_row_that_the_driver_cannot_send_fails_nothing_but_itself(make_host, run, caplog):
+    def writes(request, user):
+        request.insert(notes, {"text": "\ud800"})
+
+    host = make_host({"writer": Hooked("user_logged_in", writes)}, email_verification="none")
+    notes.create(host.engine)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).user.email == "ann@example.org"
+    assert "rows of plugin writer were not stored: UnicodeEncodeError" in caplog.text
+    assert texts(host) == []
+    assert host.engine.pool.checkedout() == 0
+
+
+def test_a_cursor_of_the_server_reads_in_a_transaction(host):
+    with host.request() as request:
+        options = {"stream_results": True}
+        assert request.connection.execute(select(notes), execution_options=options).all() == []
+
+
+def test_a_login_into_an_account_that_goes_meanwhile_is_a_conflict(make_host, run):
+    def goes(request, user):
+        if run_away:
+            with other.begin() as connection:
+                for table in (sessions, addresses, users):
+                    connection.execute(table.delete())
+
+    run_away = []
+    host = make_host({"gate": Hooked("before_login", goes)}, email_verification="none")
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    run_away.append(True)
+    other = create_engine(host.engine.url)
+    try:
+        with pytest.raises(Conflict):
+            run(host, "login", identifier="ann@example.org", password=PASSWORD)
+    finally:
+        other.dispose()
+
+
+def test_a_read_that_failed_when_it_was_to_be_prepared_works_later(make_host, run, database_url):
+    url = make_url(database_url)
+    if url.drivername != "postgresql+psycopg":
+        pytest.skip("psycopg alone prepares statements")
+    url = url.update_query_dict({"options": "-c lock_timeout=50"})
+    host = make_host(database_url=url.render_as_string(hide_password=False), email_verification="none")
+    token = run(host, "signup", email="ann@example.org", password=PASSWORD).session_token
+    other = create_engine(host.engine.url)
+    for _ in range(10):
+        with other.begin() as connection:
+            connection.execute(text(f"LOCK TABLE {sessions.name} IN ACCESS EXCLUSIVE MODE"))
+            with host.request(session_token=token) as request, pytest.raises(OperationalError, match="lock"):
+                assert request.user
+        with host.request(session_token=token) as request:
+            assert request.user.email == "ann@example.org"
+    other.dispose()
+
+
+def test_a_server_that_is_not_there_is_an_error_of_sqlalchemy(database_url):
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        pytest.skip("SQLite has no server")
+    database = Database(url.set(host="127.0.0.1", port=1).render_as_string(hide_password=False))
+    with pytest.raises(OperationalError):
+        database.read(statements.USER_BY_NAME, {"of_key": "ann"})

@@ -130,7 +130,7 @@ def transactional(engine: Engine) -> Engine:
 
 
 def _has_own_level(connection: Connection) -> bool:
-    """Whether SQLAlchemy was given an isolation level for this connection, so that it is not in autocommit mode."""
+    """Whether the connection has an isolation level of its own, so that the driver begins its transactions."""
     return connection.dialect.name != "sqlite" and "isolation_level" in connection.get_execution_options()
 
 
