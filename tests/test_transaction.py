@@ -160,3 +160,38 @@ def test_a_server_that_is_not_there_is_an_error_of_sqlalchemy(database_url):
     database = Database(url.set(host="127.0.0.1", port=1).render_as_string(hide_password=False))
     with pytest.raises(OperationalError):
         database.read(statements.USER_BY_NAME, {"of_key": "ann"})
+
+
+def end_connections(url):
+    """Let the server end all connections but this one, and wait until they are gone."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    end = "SELECT pg_terminate_backend({})"
+    if engine.dialect.name != "postgresql":
+        others = (
+            "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+        )
+        end = "KILL {}"
+    with engine.connect() as connection:
+        for each in connection.execute(text(others)).scalars().all():
+            connection.execute(text(end.format(each)))
+        while connection.execute(text(others)).first() is not None:
+            pass
+    engine.dispose()
+
+
+def test_connections_that_the_server_has_ended_are_replaced(host, run):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    with host.request() as first, host.request() as second:
+        assert first.connection is not second.connection  # so the pool has two
+    end_connections(host.engine.url)
+    with host.request() as request:
+        request.insert(notes, {"text": "first"})
+    end_connections(host.engine.url)
+    with host.engine.begin() as connection:
+        connection.execute(notes.insert().values(text="second"))
+    end_connections(host.engine.url)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).user
+    assert texts(host) == ["first", "second"]
+    assert host.engine.pool.checkedout() == 0

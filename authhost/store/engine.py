@@ -130,7 +130,7 @@ def transactional(engine: Engine) -> Engine:
 
 
 def _has_own_level(connection: Connection) -> bool:
-    """Whether the connection has an isolation level of its own, so that the driver begins its transactions."""
+    """Whether a connection has an isolation level of its own, so that the driver begins its transactions."""
     return connection.dialect.name != "sqlite" and "isolation_level" in connection.get_execution_options()
 
 
@@ -139,7 +139,8 @@ def _end_transactions(engine: Engine) -> None:
 
     def end(connection: Connection, sql: str) -> None:
         if not _has_own_level(connection):
-            with connection.connection.cursor() as cursor:
+            driver: Any = connection.connection
+            with driver.cursor() as cursor:
                 cursor.execute(sql)
 
     @event.listens_for(engine, "commit")
@@ -234,7 +235,8 @@ def forget_counts(connection: Any) -> None:
 
 def _has_input(connection: Any) -> bool:
     """Whether the server has sent something unasked, such as the end of the connection."""
-    fileno = getattr(connection, "fileno", None)
+    of_pymysql = getattr(connection, "_sock", None)
+    fileno = getattr(connection, "fileno", None) or getattr(of_pymysql, "fileno", None)
     if fileno is None or not hasattr(select, "poll"):
         return False
     poll = select.poll()
