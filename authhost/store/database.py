@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection
@@ -36,20 +37,31 @@ class Database:
         prepared = None if self._statements.observed else self._statements.get(statement, values)
         if prepared is None:
             return self._read(statement, values)
-        connection = self.engine.raw_connection()
-        try:
+        with suppress(self.engine.dialect.loaded_dbapi.Error), self._raw_connection() as connection:
             cursor = connection.cursor()
             try:
                 self._run(connection, cursor, prepared.sql, prepared.bind(values))
                 return prepared.result(cursor).rows
             finally:
                 cursor.close()
-        except self.engine.dialect.loaded_dbapi.Error:
-            connection.invalidate()  # whatever state it is in
+        # SQLAlchemy connects anew, and raises its own errors.
+        return self._read(statement, values)
+
+    @contextmanager
+    def _raw_connection(self) -> Iterator[PoolProxiedConnection]:
+        """A connection of the pool, which closes it where the block fails.
+
+        An answer may then be unread, and psycopg may count a statement as
+        prepared that the server has refused to prepare.
+        """
+        connection = self.engine.raw_connection()
+        try:
+            yield connection
+        except BaseException:
+            connection.invalidate()
+            raise
         finally:
             connection.close()
-        # SQLAlchemy recognises a dead connection, replaces it, and raises its own errors.
-        return self._read(statement, values)
 
     def _run(self, connection: PoolProxiedConnection, cursor: Any, sql: str, parameters: Any) -> None:
         if not self._pipelines or not is_prepared_now(connection, sql):

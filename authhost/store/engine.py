@@ -25,11 +25,14 @@ ENDING = 1213
 ENDED = "authhost_ended"
 LAST_USED = "authhost_last_used"
 COUNTS = "authhost_counts"
+OWN_LEVEL = "authhost_own_level"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
 READ_ONLY = "authhost_read"
 TRANSACTION = "authhost_transaction"
 """Execution options of connections that begin no transaction, and of those of a `Transaction`."""
+COMMITS_NOTHING = frozenset({"psycopg2", "psycopg2cffi"})
+"""Drivers whose `commit` and `rollback` send nothing in autocommit mode."""
 BEGIN = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -102,14 +105,45 @@ def make_engine(url: str) -> Engine:
 
 
 def _begin_by_statement(engine: Engine) -> None:
-    """Begin each transaction with a statement, at the isolation level that the flows rely on."""
+    """Begin each transaction with a statement, at the isolation level that the flows rely on.
+
+    Where somebody asks for an isolation level of their own, the driver begins
+    the transaction, or none where they ask for autocommit.
+    """
     begin = BEGIN.get(engine.dialect.name, "BEGIN")
 
     @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
+        if not (options.get(READ_ONLY) or options.get(TRANSACTION) or _has_own_level(connection)):
             connection.exec_driver_sql(begin)
+
+    if engine.dialect.driver in COMMITS_NOTHING:
+        _end_transactions(engine)
+
+
+def _has_own_level(connection: Connection) -> bool:
+    """Whether a connection has an isolation level of its own, so that the driver begins its transactions."""
+    return connection.dialect.name != "sqlite" and "isolation_level" in connection.get_execution_options()
+
+
+def _end_transactions(engine: Engine) -> None:
+    """End transactions by statements: in autocommit mode the driver's own methods would send nothing."""
+
+    def end(connection: Connection, sql: str) -> None:
+        if not _has_own_level(connection):
+            driver: Any = connection.connection
+            with driver.cursor() as cursor:
+                cursor.execute(sql)
+
+    @event.listens_for(engine, "commit")
+    def on_commit(connection: Connection) -> None:
+        end(connection, "COMMIT")
+
+    @event.listens_for(engine, "rollback")
+    def on_rollback(connection: Connection) -> None:
+        if not connection.closed and not connection.invalidated:
+            end(connection, "ROLLBACK")
 
 
 def reading(engine: Engine) -> Engine:
@@ -118,10 +152,37 @@ def reading(engine: Engine) -> Engine:
 
 
 def _read_what_is_committed(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: object) -> None:
+    """Set the level of each connection of MariaDB, and again after somebody has asked for another one.
+
+    SQLAlchemy resets such a connection to autocommit mode, and leaves the level as it is.
+    """
+
+    def set_level(connection: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: object) -> None:
+        set_level(connection)
+
+    @event.listens_for(engine, "engine_connect")
+    def on_engine_connect(connection: Connection) -> None:
+        if _has_own_level(connection):
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "set_connection_execution_options")
+    def on_options(connection: Connection, options: dict[str, Any]) -> None:
+        if "isolation_level" in options:
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+        if not record.info.pop(OWN_LEVEL, False):
+            return
+        try:
+            set_level(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server has closed the connection") from error
 
 
 def _test_idle_connections(engine: Engine) -> None:
@@ -167,7 +228,8 @@ def forget_counts(connection: Any) -> None:
 
 def _has_input(connection: Any) -> bool:
     """Whether the server has sent something unasked, such as the end of the connection."""
-    fileno = getattr(connection, "fileno", None)
+    of_pymysql = getattr(connection, "_sock", None)
+    fileno = getattr(connection, "fileno", None) or getattr(of_pymysql, "fileno", None)
     if fileno is None or not hasattr(select, "poll"):
         return False
     poll = select.poll()
@@ -269,8 +331,11 @@ def was_ended(connection: Connection) -> bool:
 
 
 def _codes(error: DBAPIError) -> set[object]:
-    """The SQLSTATE, and the number that some drivers put first."""
-    return {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
+    """The SQLSTATE, and the number that some drivers put first; pg8000 puts all it knows there."""
+    code = next(iter(getattr(error.orig, "args", ())), None)
+    if isinstance(code, dict):
+        code = code.get("C")
+    return {getattr(error.orig, "sqlstate", None), code if isinstance(code, int | str) else None}
 
 
 def _watch_deadlocks(engine: Engine) -> None:

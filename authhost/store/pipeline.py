@@ -105,7 +105,9 @@ class PipelinedTransaction(Transaction):
 
     def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
         error = self._error or self._failure
-        if error is None and self._waiting:
+        if error is None and self._waiting and hasattr(cursor, "itersize"):
+            self.flush()  # a cursor of the server sends several statements, and needs their answers
+        elif error is None and self._waiting:
             error = self._run(_Waiting(sql, parameters, tuple(self._savepoints), cursor=cursor, many=many))
             if error is None:
                 return True
@@ -150,8 +152,8 @@ class PipelinedTransaction(Transaction):
                 try:
                     for each in batch:
                         each.start(driver)
-                except self._errors as error:  # an answer that came early
+                except Exception as error:  # an answer that came early, or a value that cannot be sent
                     errors.append(error)
-        except self._errors as error:
+        except Exception as error:
             errors.append(error)
         return errors
