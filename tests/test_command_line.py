@@ -71,8 +71,17 @@ def register_commands():
 
 MANY = """
 import json, os, sys, tempfile
+from contextlib import suppress
+from importlib import import_module
 from authhost.cli import main
+from authhost.cli.main import LAZY
+from authhost.pluginhost.discovery import installed
 
+for module in ("authhost.host", "sqlalchemy.orm", "alembic.command", *LAZY.values()):
+    import_module(module)
+for _, plugin in installed():
+    with suppress(Exception):
+        plugin.entry_point.load()
 done = []
 for command in json.loads(sys.argv[1]):
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
