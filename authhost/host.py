@@ -17,7 +17,7 @@ from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
-from authhost.pluginhost.guard import HookStats
+from authhost.pluginhost.plugin import HookStats
 from authhost.providers.registry import Providers
 from authhost.request import Request
 from authhost.security.devices import Devices

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from authhost import Settings
 from authhost.errors import ConfigurationError
 from authhost.pluginhost.discovery import PluginRegistry
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
 from authhost.testing.scenario import SETTINGS, Scenario

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
-from authhost.pluginhost.implementations import VETOES
+from authhost.pluginhost.hooks import VETOES
 from authhost.settings import DEFAULT_URLS, Settings, unknown_variables
 from authhost.store import migrate
 from authhost.store.tables import users
