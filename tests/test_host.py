@@ -76,7 +76,7 @@ class BringsTables:
         (faulty.Asynchronous(), "async def"),
         (faulty.Defaulted(), "default"),
         (KeywordOnly(), "plain positional"),
-        (faulty.Undecorated(), "no marker"),
+        (faulty.Undecorated(), "not decorated"),
         (faulty.VetoWrapper(), "may not be wrapped"),
         (Twice(), "user_logged_in is implemented twice"),
         (StartWrapper(), "may not be wrapped"),

@@ -157,7 +157,8 @@ class PluginRegistry:
             record = status.get(name)
             if record is None:
                 raise ConfigurationError(
-                    f"required plugin {name!r} is not installed; install its distribution (authhost-{name})"
+                    f"required plugin {name!r} is not installed; run `pip install authhost-{name}`, "
+                    "or install the distribution that provides it"
                 )
             if record.status != "loaded":
                 raise ConfigurationError(f"required plugin {name!r} is {record.status}: {record.reason}")
