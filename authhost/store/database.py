@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Engine, Executable, PoolProxiedConnection
 
 from authhost.store.engine import is_prepared_now, make_reader, transactional
+from authhost.store.pipeline import PipelinedTransaction, can_pipeline
 from authhost.store.prepared import Row, Statements
-from authhost.store.transaction import PipelinedTransaction, Transaction, can_pipeline, watch_statements
+from authhost.store.transaction import Transaction, watch_statements
 
 
 class Database:
