@@ -134,7 +134,7 @@ def test_registrations_take_effect(examples, host):
     assert host.plugin_settings("register_settings").volume == 3
     with host.request() as request:
         assert request.plugin_settings("register_settings") is host.plugin_settings("register_settings")
-    with pytest.raises(ConfigurationError, match=r"does not fit: volume must be from 0 to 11$"):
+    with pytest.raises(ConfigurationError, match=r"is not valid: volume must be from 0 to 11$"):
         open_host(
             host.settings.database_url,
             {"doorbell": examples.plugin("register_settings")},

@@ -116,9 +116,9 @@ def test_a_wrong_setting_is_named(given, sentence):
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"volume": 12}, "a setting of plugin bell does not fit: volume must be at most 11"),
-        ({"volume": -1}, "a setting of plugin bell does not fit: ValueError"),
-        ({"volume": 1.5}, "a setting of plugin bell does not fit: volume: Input should be a valid integer"),
+        ({"volume": 12}, "a setting of plugin bell is not valid: volume must be at most 11"),
+        ({"volume": -1}, "a setting of plugin bell is not valid: ValueError"),
+        ({"volume": 1.5}, "a setting of plugin bell is not valid: volume: Input should be a valid integer"),
     ],
 )
 def test_what_a_settings_class_refuses_itself_is_a_sentence(make_host, given, sentence):
