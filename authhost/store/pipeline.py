@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Engine, Executable
-from sqlalchemy.exc import DBAPIError
 
-from authhost.store.engine import forget_counts, is_prepared_now
+from authhost.store.engine import forget_counts
 from authhost.store.prepared import PreparedStatement, Result, Statements
 from authhost.store.transaction import Sent, Transaction
 
@@ -40,12 +39,8 @@ class _Waiting:
         if self.many:
             self.cursor.executemany(self.sql, self.parameters)
         else:
-            self.cursor.execute(self.sql, self.parameters, prepare=None if self.may_be_prepared else False)
-
-    @property
-    def may_be_prepared(self) -> bool:
-        """A command such as SAVEPOINT gains nothing, and may be needed when psycopg's cache is wrong."""
-        return self.parameters is not None
+            # After a batch that failed, psycopg would use prepared statements that never reached the server.
+            self.cursor.execute(self.sql, self.parameters, prepare=False)
 
     @property
     def done(self) -> bool:
@@ -94,16 +89,7 @@ class PipelinedTransaction(Transaction):
     def roll_back_to(self, name: str) -> bool:
         if name in self._savepoints:
             self._failure = None
-        if not super().roll_back_to(name):
-            return False
-        # psycopg may think that statements of the failed batch are prepared, which never reached the server.
-        # It forgets them when it reads the answer to a rollback, so nothing else may be sent along.
-        forget_counts(self._driver)
-        try:
-            self.flush()
-        except DBAPIError:
-            return False
-        return True
+        return super().roll_back_to(name)
 
     def commit(self) -> None:
         self._command("COMMIT")
@@ -119,7 +105,9 @@ class PipelinedTransaction(Transaction):
 
     def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
         error = self._error or self._failure
-        if error is None and self._waiting:
+        if error is None and self._waiting and hasattr(cursor, "itersize"):
+            self.flush()  # a cursor of the server sends several statements, and needs their answers
+        elif error is None and self._waiting:
             error = self._run(_Waiting(sql, parameters, tuple(self._savepoints), cursor=cursor, many=many))
             if error is None:
                 return True
@@ -156,17 +144,16 @@ class PipelinedTransaction(Transaction):
     def _errors_of(self, batch: list[_Waiting]) -> list[Exception]:
         """Run statements in one round trip; return the errors, the first of which causes the others."""
         driver, errors = self._driver.driver_connection, list[Exception]()
-        prepared = [each.may_be_prepared and is_prepared_now(self._driver, each.sql) for each in batch]
         try:
-            if len(batch) == 1 and not prepared[0]:
+            if len(batch) == 1:
                 batch[0].start(driver)
                 return errors
             with driver.pipeline():
                 try:
                     for each in batch:
                         each.start(driver)
-                except self._errors as error:  # an answer that came early
+                except Exception as error:  # an answer that came early, or a value that cannot be sent
                     errors.append(error)
-        except self._errors as error:
+        except Exception as error:
             errors.append(error)
         return errors

@@ -63,8 +63,8 @@ def measure(options: Options) -> Report:
     return Report(
         "Login",
         "'hash' is one verification by passlib with the host's parameters. Each round has one of each, "
-        "in an order that changes; 'undisturbed' is the ratio of the first deciles. 'commit' inserts one row in "
-        "a transaction of its own: on a server most of it is the disk. "
+        "in an order that changes; 'undisturbed' is the ratio of the first deciles. 'commit' inserts "
+        "one row in a transaction of its own: on a server most of it is the disk. "
         "'a cheap hash' shows the plugins' share of all else: it has no goal.",
         rows,
     )
