@@ -1,4 +1,4 @@
-"""Every refusal and every fault that authhost raises by design."""
+"""All errors that authhost raises."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 PLUGIN_FAILURES = (Exception, SystemExit)
-"""What is caught of plugins: a plugin must not end the process; Ctrl-C must."""
+"""The exceptions of plugins that are caught. A plugin cannot end the process, but Ctrl-C can."""
 
 
 class AuthHostError(Exception):
-    """The root of all errors of this package."""
+    """The base class of all errors of authhost."""
 
 
 class ConfigurationError(AuthHostError):
-    """The settings, the plugins or the database do not fit; the message says what to do."""
+    """The settings, the plugins or the database are not usable; the message says what to do."""
 
 
 class UnitOfWorkClosed(AuthHostError, RuntimeError):
@@ -38,7 +38,7 @@ class RequiredPluginFailed(AuthHostError):
 
 
 class AuthError(AuthHostError):
-    """A flow refused. ``code`` is stable, ``str()`` is for people, ``fields`` for programs."""
+    """A flow was refused. ``code`` is stable, ``str()`` is for people, ``fields`` are for programs."""
 
     code: ClassVar[str] = "refused"
     message: ClassVar[str] = "This is not possible."
@@ -56,7 +56,7 @@ class InvalidInput(AuthError):
 
 
 class InvalidEmail(InvalidInput):
-    """The text is no e-mail address (RFC 5321, RFC 6531)."""
+    """The text is not an e-mail address (RFC 5321, RFC 6531)."""
 
     code = "invalid_email"
     message = "This is not a valid e-mail address."
@@ -70,17 +70,17 @@ class WeakPassword(InvalidInput):
 
 
 class InvalidCredentials(AuthError):
-    """Unknown account or wrong password: one answer for both."""
+    """The account is unknown or the password is wrong: the same error for both."""
 
     code = "invalid_credentials"
     message = "The name or the password is not right."
 
 
 class RateLimited(AuthError):
-    """Too many tries; ``fields["retry_after"]`` is in seconds."""
+    """Too many attempts; ``fields["retry_after"]`` is in seconds."""
 
     code = "rate_limited"
-    message = "Too many tries. Please wait a while."
+    message = "Too many attempts. Please wait a while."
 
 
 class Busy(AuthError):
@@ -90,13 +90,13 @@ class Busy(AuthError):
     """
 
     code = "busy"
-    message = "Too much is going on. Please try again in a moment."
+    message = "The site is busy. Please try again in a moment."
 
 
 class Unavailable(AuthError):
     """The password could not be checked, since the hash library failed; the log names the scheme.
 
-    It says nothing about the password, and counts as no failure.
+    The password may be right or wrong. The attempt does not count as a failure.
     """
 
     code = "unavailable"
@@ -153,14 +153,14 @@ class EmailNotFound(AuthError):
 
 
 class EmailNotVerified(AuthError):
-    """The address is not verified while another one is."""
+    """The address is not verified, but another address of the account is."""
 
     code = "email_not_verified"
     message = "Please confirm this address first."
 
 
 class EmailAlreadyAdded(AuthError):
-    """The account has this address."""
+    """The account already has this address."""
 
     code = "email_already_added"
     message = "Your account has this address already."
@@ -188,10 +188,10 @@ class PasswordAlreadySet(AuthError):
 
 
 class Conflict(AuthError):
-    """What the flow had read was changed meanwhile by another request."""
+    """Another request has changed the data since the flow read it."""
 
     code = "conflict"
-    message = "This was changed meanwhile. Please try again."
+    message = "This was changed in the meantime. Please try again."
 
 
 class SessionNotFound(AuthError):
@@ -202,14 +202,14 @@ class SessionNotFound(AuthError):
 
 
 class Vetoed(AuthError):
-    """A plugin refused; ``fields["plugin_code"]`` is the code it gave, ``fields["plugin"]`` its name."""
+    """A plugin refused the flow; ``fields["plugin_code"]`` is its code, ``fields["plugin"]`` its name."""
 
     code = "vetoed"
     message = "This was refused."
 
 
 class DeliveryFailed(AuthError):
-    """No plugin took the message for delivery; nothing was stored."""
+    """No plugin accepted the message for delivery; nothing was stored."""
 
     code = "delivery_failed"
     message = "The e-mail could not be sent. Please try again later."
@@ -219,60 +219,60 @@ class ProviderNotFound(AuthError):
     """The settings have no such provider."""
 
     code = "provider_not_found"
-    message = "There is no such way to log in."
+    message = "There is no such login provider."
 
 
 class ProviderDenied(AuthError):
-    """The person, or the provider, did not agree; ``fields["error"]`` is what the provider said."""
+    """The person or the provider denied the login; ``fields["error"]`` is the provider's error code."""
 
     code = "provider_denied"
     message = "The login was cancelled."
 
 
 class ProviderFailed(AuthError):
-    """The provider could not be asked, or its answer cannot be used; ``fields["reason"]`` says why."""
+    """The provider did not respond, or its response is not usable; ``fields["reason"]`` says why."""
 
     code = "provider_failed"
-    message = "The provider could not be asked. Please try again later."
+    message = "The login provider does not respond correctly. Please try again later."
 
 
 class InvalidState(AuthError):
-    """What came back was not begun in this browser, was begun too long ago, or has come back before."""
+    """The callback does not belong to a redirect of this browser, is too late, or was already used."""
 
     code = "invalid_state"
-    message = "This login was not begun here, or took too long. Please begin again."
+    message = "This login was started in another browser, or took too long. Please start again."
 
 
 class InvalidIdToken(AuthError):
-    """The ID token, or the issuer, is not what was asked for; ``fields["reason"]`` says why."""
+    """The ID token or the issuer is not valid; ``fields["reason"]`` says why."""
 
     code = "invalid_id_token"
     message = "The provider's answer cannot be trusted."
 
 
 class SocialAccountTaken(AuthError):
-    """The account at the provider is connected to another local account."""
+    """The social account is connected to another local account."""
 
     code = "social_account_taken"
     message = "This account at the provider is connected to another account here."
 
 
 class SocialAccountNotFound(AuthError):
-    """The logged-in user has no such connection, or no token is kept for it."""
+    """The logged-in user has no such connection, or no token is stored for it."""
 
     code = "social_account_not_found"
     message = "There is no such connection."
 
 
 class LastLoginMethod(AuthError):
-    """Without it nobody could log in to the account."""
+    """Nobody could log in to the account without this login method."""
 
     code = "last_login_method"
     message = "This is your only way to log in. Set a password first."
 
 
 class AccountInactive(AuthError):
-    """The provider has vouched for a person whose account was deactivated."""
+    """The account of the person who came from the provider was deactivated."""
 
     code = "account_inactive"
     message = "This account is closed."

@@ -1,4 +1,4 @@
-"""The host: settings, plugins, database and flows, tied together."""
+"""The host: assembles settings, plugins, database and flows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
-from authhost.pluginhost.guard import HookStats
+from authhost.pluginhost.plugin import HookStats
 from authhost.providers.registry import Providers
 from authhost.request import Request
 from authhost.security.devices import Devices
@@ -45,22 +45,21 @@ def _runs_in_flows(hooks: Iterable[str]) -> bool:
 
 
 def utc_now() -> datetime:
-    """The clock of a host that was given no other."""
+    """The default clock of a host."""
     return datetime.now(UTC)
 
 
 class AuthHost:
     """An authentication engine with its plugins.
 
-    ``plugins`` are plugin objects by name, beside those that are installed;
-    ``discover=False`` leaves the installed ones out. ``upgrade_database``
-    applies migrations first; of several processes that do, one works and the
-    others wait. ``background=False`` starts no plugin: `host_started` and
-    `host_stopping` are not called, so that no thread runs; flows work as ever.
-    It is for commands and jobs, which look or do one thing.
-    ``check_database=False`` does not look at the database, and implies
-    ``background=False``. Raises `ConfigurationError` with what to do.
-    Use it as a context manager, or call `close`.
+    ``plugins`` are plugin objects by name, in addition to the installed plugins;
+    ``discover=False`` ignores the installed ones. ``upgrade_database`` applies
+    migrations first; if several processes do so, one applies them and the others
+    wait. ``background=False`` does not call `host_started` and `host_stopping`, so
+    that no plugin starts threads. Flows work without them. It is for commands and
+    jobs. ``check_database=False`` does not connect to the database, and implies
+    ``background=False``. Raises `ConfigurationError` with the remedy. Use the host
+    as a context manager, or call `close`.
     """
 
     account = Account()
@@ -79,7 +78,9 @@ class AuthHost:
     ) -> None:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
         if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
-            import_module("sqlalchemy.orm")  # for `Request.db`: no plugin's hook shall wait for the import
+            import_module(
+                "sqlalchemy.orm"
+            )  # for `Request.db`, so that the import does not count as a plugin's time
         self.services = Services(
             host=self,
             settings=settings,
@@ -123,10 +124,10 @@ class AuthHost:
         native: Any = None,
         device_token: str | None = None,
     ) -> Request:
-        """A unit of work, for a ``with`` block: commits at its end, rolls back on an error.
+        """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
-        ``session_token``, ``pending_token`` and ``device_token`` are those of
-        this browser's cookies. ``language`` is what the user has chosen, or the
+        ``session_token``, ``pending_token`` and ``device_token`` are from the
+        browser's cookies. ``language`` is the language that the user has chosen, or the
         browser's Accept-Language. A request that is used outside its block raises
         `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
@@ -154,7 +155,7 @@ class AuthHost:
 
     @property
     def clock(self) -> Callable[[], datetime]:
-        """What tells the time, in UTC."""
+        """The function that returns the current time, in UTC."""
         return self.services.clock
 
     @property
@@ -168,7 +169,7 @@ class AuthHost:
         return self.services.database.reader
 
     def __getattr__(self, name: str) -> Any:
-        """The former places of the parts of a host, until version 0.3."""
+        """Return a part of the host by its former name, until version 0.3."""
         if name in MOVED_TO_SERVICES:
             warnings.warn(f"host.{name} is host.services.{name} now", DeprecationWarning, stacklevel=2)
             return getattr(self.services, name)
@@ -176,7 +177,7 @@ class AuthHost:
 
     @cached_property
     def migrations(self) -> dict[str, str]:
-        """The packages of migrations by name: authhost's own, then each plugin's."""
+        """The packages of migrations by name: first authhost's, then those of the plugins."""
         return migrate.histories(
             (record.name, record.tables.migrations)
             for record in self.registry.loaded()
@@ -189,70 +190,69 @@ class AuthHost:
         return migrate.upgrade(self.engine, self.migrations)
 
     def delete_expired(self) -> dict[str, int]:
-        """Delete what has expired; return how many rows, by table. Call it once a day.
+        """Delete expired rows; return their number by table. Call it once a day.
 
-        That is keys, sessions, logins that wait, and accounts that were not confirmed in time.
+        These are keys, sessions, pending logins, and accounts that were not confirmed in time.
         """
         self._check_not_closed()
         return delete_expired(self.engine, self.clock(), self.settings.session_idle)
 
     @property
     def now(self) -> datetime:
-        """The host's clock, in UTC."""
+        """The current time of the host's clock, in UTC."""
         return self.clock()
 
     def new_id(self) -> UUID:
-        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
         return self.services.identifiers.new()
 
     def keyed_hash(self, value: str) -> str:
-        """A hash of ``value`` that nobody can guess at without ``secret_key``: HMAC-SHA256, as hex."""
+        """Return the HMAC-SHA256 of ``value`` as hex. Its key is derived from ``secret_key``."""
         return self.services.digests.of_plugin(value)
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed, an address or a username.
+        """Return the value of ``request.identifier_digest`` for an address or a username.
 
-        It is brought into the form in which a login looks it up first. It has a
-        key of its own: nobody gets at a plugin's `keyed_hash` by typing at a login
-        what that plugin hashes.
+        The identifier is normalised first, like in a login. The digest has a separate
+        key, so that nobody can produce a plugin's `keyed_hash` by typing at a login.
         """
         return self.services.digests.of_identifier(identifier)[0]
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
         """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
 
-        A record that was written under a former key is found by one of the others.
+        One of the others finds a record that was written with a former key.
         """
         return self.services.digests.of_identifier(identifier)
 
     def signing_keys(self, use: str) -> tuple[bytes, ...]:
-        """Return the keys of one ``use``, derived from each key of ``secret_key`` (256 bits each).
+        """Return the keys for one ``use``, derived from each key of ``secret_key`` (256 bits each).
 
-        The first one signs. What was signed with one of the others is still genuine.
+        Sign with the first one. Signatures of the others are still valid.
         """
         return tuple(derive(key, use) for key in self.settings.secret_keys)
 
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the first of ``encryption_keys``, bound to ``purpose``.
 
-        For plugins' tables: what a plugin has sealed opens neither for another
-        purpose nor as something of the core. Raises ``TypeError`` for what is no text.
+        It is for plugins' tables. `open` needs the same purpose. Values of plugins and
+        of the core have different keys. Raises ``TypeError`` if ``text`` is not a str.
         """
         return self.services.encryption.seal_text(text, purpose)
 
     def open(self, sealed: str, purpose: str = "") -> str:
-        """Return the text that `seal` was given for ``purpose``, under any of ``encryption_keys``.
+        """Return the text that `seal` encrypted for ``purpose``, with any of ``encryption_keys``.
 
         Raises `authhost.security.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
         """
         return self.services.encryption.open_text(sealed, purpose)
 
     def build_url(self, name: str, **values: str) -> str:
-        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        """Return the absolute URL of a page, by its name in ``urls``; raises `KeyError` for others."""
         return self.services.urls.build(name, **values)
 
     def plugin_stats(self) -> dict[tuple[str, str], HookStats]:
-        """Calls, failures and time so far, by plugin and hook."""
+        """Return calls, failures and time so far, by plugin and hook."""
         return {
             (record.name, hook): stats
             for record in self.registry.loaded()
@@ -261,11 +261,11 @@ class AuthHost:
         }
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin; raises `KeyError` where it registers no settings."""
+        """Return the settings of a plugin; raises `KeyError` if it registers none."""
         return self.services.plugin_settings[plugin_name]
 
     def close(self) -> None:
-        """Let the plugins stop, and close the connections. May be called twice."""
+        """Call `host_stopping`, and close the database connections. May be called twice."""
         if not self.closed:
             record_all(self.services)
         if self._open:

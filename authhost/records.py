@@ -1,4 +1,4 @@
-"""What flows hand out: small immutable values that outlive their transaction."""
+"""The results of flows and the arguments of hooks: immutable values, valid after their transaction."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, NoReturn, Self
 from uuid import UUID
 
 EMAIL_LENGTH = 254
-"""The most characters of an e-mail address (RFC 5321, section 4.5.3.1, less the angle brackets)."""
+"""The maximum number of characters of an e-mail address (RFC 5321, 4.5.3.1, without angle brackets)."""
 
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A local account, as `authhost_hookspecs.User` promises."""
+    """A local account; implements `authhost_hookspecs.User`."""
 
     id: UUID
     username: str | None
@@ -40,7 +40,7 @@ class EmailAddress:
 
 @dataclass(frozen=True, slots=True)
 class EmailConfirmation:
-    """A confirmation that was handed over for delivery; its key is not here."""
+    """A confirmation that was passed to `deliver_message`. It does not contain the key."""
 
     id: UUID
     email_address: EmailAddress
@@ -50,7 +50,7 @@ class EmailConfirmation:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A logged-in session; its token is not here."""
+    """A logged-in session. It does not contain the token."""
 
     id: UUID
     user_id: UUID
@@ -66,7 +66,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Authentication:
-    """One proof of who the person is."""
+    """One authentication of the person."""
 
     method: str
     time: datetime
@@ -75,18 +75,18 @@ class Authentication:
 
 @dataclass(frozen=True, slots=True)
 class LoginResult:
-    """Either logged in, or what the login still waits for.
+    """A completed login, or a pending login and what it waits for.
 
-    ``session_token`` belongs in the cookie of the browser's session. While a
-    login waits, it is the token of whoever was logged in before, who stays
-    logged in; where nobody was, it is the token of the login that waits.
+    Store ``session_token`` in the session cookie. If the login is pending, it is
+    the token of the user who was logged in before, and who stays logged in. If
+    nobody was logged in, it is the token of the pending login.
 
-    ``pending_token`` is set while a login waits. Keep it in a cookie of its own
+    ``pending_token`` is set if the login is pending. Store it in a separate cookie
     and pass it to ``host.request(pending_token=…)``: it proves that the
     confirmation is made in the browser of the signup.
 
-    ``device_token`` is set where the person is logged in, and belongs in a
-    long-lived cookie: other people's failed logins do not lock that browser out.
+    ``device_token`` is set if the person is logged in. Store it in a long-lived
+    cookie: failed logins of other people then do not lock this browser out.
     """
 
     session_token: str = field(repr=False)
@@ -103,18 +103,18 @@ class LoginResult:
 
 @dataclass(frozen=True, slots=True)
 class TokenResult:
-    """A change of privilege: the session goes on under a new token."""
+    """The new token of the session, after a change that requires one."""
 
     session_token: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmResult:
-    """An address was confirmed; ``login`` is set where that logged the person in.
+    """A confirmed address; ``login`` is set if the confirmation logged the person in.
 
-    ``recovered`` is true where the account was given to the owner of the
-    mailbox: its password, connections and sessions were removed, since nothing
-    proved that they are the owner's. Offer a password reset then.
+    ``recovered`` is true if the account's password, connections and sessions were
+    removed, since nothing proved that they belong to the owner of the mailbox.
+    Offer a password reset then.
     """
 
     email_address: EmailAddress
@@ -123,7 +123,7 @@ class ConfirmResult:
 
 
 def frozen(value: Any) -> Any:
-    """A JSON value that cannot be changed, all the way down."""
+    """Return an immutable copy of a JSON value, including nested values."""
     if isinstance(value, Mapping):
         return MappingProxyType({key: frozen(each) for key, each in value.items()})
     if isinstance(value, list | tuple):
@@ -132,7 +132,7 @@ def frozen(value: Any) -> Any:
 
 
 def thawed(value: Any) -> Any:
-    """The same as plain dicts and lists, which JSON can express."""
+    """Return a copy with plain dicts and lists, which can be serialised as JSON."""
     if isinstance(value, Mapping):
         return {key: thawed(each) for key, each in value.items()}
     if isinstance(value, tuple):
@@ -155,19 +155,19 @@ class SocialAccount:
 
     @classmethod
     def of_row(cls, row: Any) -> Self:
-        """The record of a row of `statements.SOCIAL_COLUMNS`."""
+        """Return the record of a row with `statements.SOCIAL_COLUMNS`."""
         values: dict[str, Any] = row._asdict()
         return cls(**{**values, "extra_data": frozen(values["extra_data"])})
 
     def values(self) -> dict[str, Any]:
-        """The columns of its row."""
+        """Return the values of the row, by column."""
         columns = {name: getattr(self, name) for name in self.__slots__}
         return {**columns, "extra_data": thawed(self.extra_data)}
 
 
 @dataclass(frozen=True, slots=True)
 class SocialEmail:
-    """An address that a provider names; ``verified`` only where it is trusted to say so."""
+    """An address from a provider; ``verified`` is true only if the provider is trusted to verify it."""
 
     email: str
     verified: bool
@@ -175,7 +175,7 @@ class SocialEmail:
 
 
 class SocialToken:
-    """A provider's token. Its secret parts are in no repr, and it cannot be pickled or copied to a dict."""
+    """A provider's token. Its repr contains no secret, and it cannot be pickled or converted to a dict."""
 
     __slots__ = ("_refresh", "_secret", "_value", "expires_at", "scopes")
 
@@ -192,30 +192,30 @@ class SocialToken:
         self.expires_at, self.scopes = expires_at, scopes
 
     def reveal(self) -> str:
-        """The access token itself; keep it out of logs and tables."""
+        """Return the access token. Do not write it to logs or tables."""
         return self._value
 
     def reveal_secret(self) -> str | None:
-        """The secret that OAuth 1.0a signs with; None elsewhere."""
+        """Return the token secret of OAuth 1.0a, or None."""
         return self._secret
 
     def reveal_refresh(self) -> str | None:
-        """The refresh token, or None."""
+        """Return the refresh token, or None."""
         return self._refresh
 
     def __repr__(self) -> str:
         return f"SocialToken(expires_at={self.expires_at!r}, scopes={self.scopes!r})"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a token is not pickled")
+        raise TypeError("a SocialToken is secret and cannot be pickled")
 
 
 @dataclass(frozen=True, slots=True)
 class SocialRedirect:
-    """Where the browser is sent. ``state_token`` belongs in a cookie of this browser until it is back.
+    """The URL to redirect the browser to. Store ``state_token`` in a cookie until the callback.
 
-    ``cookie_name`` is a name for that cookie that no other redirect has:
-    `authhost.socialaccount.cookie_name` finds it for the parameters of the callback.
+    ``cookie_name`` is a unique name for that cookie. `authhost.socialaccount.cookie_name`
+    returns it for the parameters of the callback.
     """
 
     url: str
@@ -225,13 +225,13 @@ class SocialRedirect:
 
 @dataclass(frozen=True, slots=True)
 class SocialResult:
-    """What became of a person who came back from a provider.
+    """The result of a callback from a provider.
 
-    Exactly one of these: ``login`` is set (process ``login``; it may wait for a
-    verification), ``signup_token`` is set (the account is made by
-    ``socialaccount.signup`` once the person has given what is ``missing``),
-    ``stopped`` is true (a plugin ended the flow with ``response``), or the
-    process was ``connect`` or ``redirect`` and is done.
+    Exactly one of these holds: ``login`` is set (process ``login``; it may be a
+    pending login), ``signup_token`` is set (``socialaccount.signup`` creates the
+    account after the person has entered what is ``missing``), ``stopped`` is true
+    (a plugin ended the flow with ``response``), or the process ``connect`` or
+    ``redirect`` is complete.
     """
 
     process: str

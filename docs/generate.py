@@ -13,7 +13,7 @@ import authhost_hookspecs as contract
 from authhost import errors, settings
 from authhost.cli.provider_check import kind_of
 from authhost.pluginhost import reference
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.security import ratelimits

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from limits.storage import storage_from_string
 
 from authhost.security import counters
-from authhost.security.counters import MOST_KEYS, SWEPT, MemoryCounters, Rate, RedisCounters
+from authhost.security.counters import MAX_DELETED, MAX_KEYS, MemoryCounters, Rate, RedisCounters
 
 FIVE = Rate("login", 5, 300, "ip")
 
@@ -35,35 +35,35 @@ def counting(request):
 
 def test_a_window_moves(counting, now):
     for _ in range(5):
-        assert counting.take(FIVE, "ann")
+        assert counting.acquire(FIVE, "ann")
         now[0] += 10
-    assert not counting.take(FIVE, "ann")
-    assert counting.take(FIVE, "bob")
-    assert counting.wait(FIVE, "ann") == pytest.approx(250)
+    assert not counting.acquire(FIVE, "ann")
+    assert counting.acquire(FIVE, "bob")
+    assert counting.retry_after(FIVE, "ann") == pytest.approx(250)
     now[0] += 251
-    assert counting.take(FIVE, "ann")
-    assert not counting.take(FIVE, "ann")
+    assert counting.acquire(FIVE, "ann")
+    assert not counting.acquire(FIVE, "ann")
 
 
 def test_what_is_given_back_may_be_taken_again(counting, now):
     for _ in range(5):
-        counting.take(FIVE, "ann")
-    counting.give_back(FIVE, "ann")
-    assert counting.take(FIVE, "ann")
-    assert not counting.take(FIVE, "ann")
+        counting.acquire(FIVE, "ann")
+    counting.undo(FIVE, "ann")
+    assert counting.acquire(FIVE, "ann")
+    assert not counting.acquire(FIVE, "ann")
     counting.clear(FIVE, "ann")
-    counting.give_back(FIVE, "ann")
-    assert counting.wait(FIVE, "ann") == 0
-    assert [counting.take(FIVE, "ann") for _ in range(6)] == [True] * 5 + [False]
+    counting.undo(FIVE, "ann")
+    assert counting.retry_after(FIVE, "ann") == 0
+    assert [counting.acquire(FIVE, "ann") for _ in range(6)] == [True] * 5 + [False]
 
 
 def test_threads_take_no_more_than_there_is(counting):
     with ThreadPoolExecutor(20) as pool:
-        assert sum(pool.map(lambda _: counting.take(FIVE, "ann"), range(100))) == 5
+        assert sum(pool.map(lambda _: counting.acquire(FIVE, "ann"), range(100))) == 5
 
 
 EVENTS = st.lists(
-    st.tuples(st.sampled_from("ab"), st.sampled_from(["take", "give_back", "clear"]), st.integers(0, 200)),
+    st.tuples(st.sampled_from("ab"), st.sampled_from(["acquire", "undo", "clear"]), st.integers(0, 200)),
     max_size=60,
 )
 
@@ -77,13 +77,13 @@ def test_at_most_so_many_in_any_period(events):
         for key, what, later in events:
             at[0] += later
             mine = taken[key]
-            if what == "take":
+            if what == "acquire":
                 free = sum(each > at[0] - FIVE.seconds for each in mine) < FIVE.amount
-                assert counting.take(FIVE, key) is free
+                assert counting.acquire(FIVE, key) is free
                 if free:
                     mine.append(at[0])
-            elif what == "give_back":
-                counting.give_back(FIVE, key)
+            elif what == "undo":
+                counting.undo(FIVE, key)
                 del mine[-1:]
             else:
                 counting.clear(FIVE, key)
@@ -105,26 +105,26 @@ def test_300_000_keys_leave_neither_memory_nor_work(now, monkeypatch):
     monkeypatch.setattr(counters, "OrderedDict", Watched)
     counting, slow = MemoryCounters(), Rate("login_failed", 100, 30 * 86400, "key")
     for number in range(300_000):
-        counting.take((FIVE, slow)[number % 2], str(number))
-    assert len(counting) == 2 * MOST_KEYS
+        counting.acquire((FIVE, slow)[number % 2], str(number))
+    assert len(counting) == 2 * MAX_KEYS
     now[0] += 31 * 86400
     Watched.looked_at = 0
     for _ in range(50):
-        counting.take(Rate("signup", 5, 60, "ip"), "ann")
-    assert Watched.looked_at <= 50 * (SWEPT + 2)
+        counting.acquire(Rate("signup", 5, 60, "ip"), "ann")
+    assert Watched.looked_at <= 50 * (MAX_DELETED + 2)
     assert len(counting) == 1
     Watched.looked_at = 0
     for _ in range(100):
-        counting.take(FIVE, "ann")
+        counting.acquire(FIVE, "ann")
     assert Watched.looked_at <= 300
 
 
 def test_who_fills_the_memory_forgets_their_own_keys(now, monkeypatch):
-    monkeypatch.setattr(counters, "MOST_KEYS", 100)
+    monkeypatch.setattr(counters, "MAX_KEYS", 100)
     counting = MemoryCounters()
     for _ in range(5):
-        counting.take(FIVE, "ann")
+        counting.acquire(FIVE, "ann")
     for number in range(10_000):
-        counting.take(FIVE, str(number))
-    assert not counting.take(FIVE, "ann")
+        counting.acquire(FIVE, str(number))
+    assert not counting.acquire(FIVE, "ann")
     assert len(counting) == 100

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from authhost import Settings
 from authhost.errors import ConfigurationError
 from authhost.pluginhost.discovery import PluginRegistry
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference
 from authhost.testing import LocalProvider, Mailbox, open_host
 from authhost.testing.scenario import SETTINGS, Scenario
@@ -134,7 +134,7 @@ def test_registrations_take_effect(examples, host):
     assert host.plugin_settings("register_settings").volume == 3
     with host.request() as request:
         assert request.plugin_settings("register_settings") is host.plugin_settings("register_settings")
-    with pytest.raises(ConfigurationError, match=r"does not fit: volume must be from 0 to 11$"):
+    with pytest.raises(ConfigurationError, match=r"is not valid: volume must be from 0 to 11$"):
         open_host(
             host.settings.database_url,
             {"doorbell": examples.plugin("register_settings")},

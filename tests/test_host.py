@@ -108,7 +108,7 @@ class BringsTables:
         (Asynchronous(), "async def"),
         (Defaulted(), "default"),
         (KeywordOnly(), "plain positional"),
-        (Undecorated(), "not decorated"),
+        (Undecorated(), "no marker"),
         (VetoWrapper(), "may not be wrapped"),
         (Twice(), "user_logged_in is implemented twice"),
         (StartWrapper(), "may not be wrapped"),

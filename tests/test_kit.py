@@ -6,7 +6,7 @@ import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
 from authhost.errors import InvalidCredentials, InvalidState
-from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.conformance.checks.edges import minimal_arguments
 
@@ -135,7 +135,7 @@ def test_edges_check_has_a_value_for_each_argument(make_host, run):
     user = run(host, "signup", email="eve@example.org", password=PASSWORD).user
     with host.request() as request:
         given = set(minimal_arguments(request, user)) | {"request"}
-    wanted = {name for hook in GUARDED | VETOES | {"deliver_message"} for name in SPEC_ARGUMENTS[hook]}
+    wanted = {name for hook in NOTIFICATIONS | VETOES | {"deliver_message"} for name in SPEC_ARGUMENTS[hook]}
     assert wanted - given == set()
 
 

@@ -490,5 +490,5 @@ def test_it_is_said_once_that_there_is_no_address(host, caplog):
         with host.request() as request:
             code(host.account.login, request, identifier=ANN, password="wrong")
     assert [each.message for each in caplog.records if "ip_address" in each.message] == [
-        "limits by IP address do not count: host.request() got no ip_address; hand over the client's address"
+        "limits by IP address are not applied: host.request() got no ip_address; pass the client's address"
     ]

@@ -22,7 +22,8 @@ from sqlalchemy import func
 from authhost import AuthHost, Settings
 from authhost.errors import ConfigurationError, Vetoed
 from authhost.pluginhost import discovery
-from authhost.pluginhost.implementations import MARKS, implementations_of
+from authhost.pluginhost.attributes import MARKER_ATTRIBUTES
+from authhost.pluginhost.implementations import implementations_of
 from authhost.testing import CHEAP_HASH
 
 NO = Refused("no", "No.")
@@ -533,29 +534,29 @@ REFUSED = [
     (lambda: WrapsDecorated(), "is no generator function"),
     (lambda: OldWrapper(), "old-style hookwrapper"),
     (lambda: Partial(), "before_login is a partial, which pluggy would not call"),
-    (lambda: PartialOfAsync(), "before_login bears a hook's name but is not decorated"),
-    (lambda: PartialMethod(), "before_login bears a hook's name but is not decorated"),
+    (lambda: PartialOfAsync(), "before_login has the name of a hook but no marker"),
+    (lambda: PartialMethod(), "before_login has the name of a hook but no marker"),
     (lambda: StaticPartial(), "before_login is a staticmethod, which pluggy would not call"),
     (lambda: CallableObject(), "gate (for before_login) is a Called, which pluggy would not call"),
     (lambda: Cached(), "before_login is a _lru_cache_wrapper, which pluggy would not call"),
     (lambda: Property(), "before_login is a property, which pluggy would not call"),
     (lambda: PropertyOnly(), "before_login is a property, which pluggy does not evaluate"),
     (lambda: CachedProperty(), "before_login is a cached_property"),
-    (lambda: SomeDescriptor(), "before_login bears a hook's name but is not decorated"),
-    (lambda: NoSelf(), "before_login has no signature that can be read"),
+    (lambda: SomeDescriptor(), "before_login has the name of a hook but no marker"),
+    (lambda: NoSelf(), "before_login has no readable signature"),
     (
         lambda: type("Late", (ForgottenInBase,), {"__module__": "elsewhere"})(),
-        "bears a hook's name but is not decorated",
+        "has the name of a hook but no marker",
     ),
-    (lambda: SignatureLies(), "before_login has no signature that can be read"),
+    (lambda: SignatureLies(), "before_login has no readable signature"),
     (
         lambda: DecoratorTakesLess(),
         "before_login has a decorator that does not take (request, user)",
     ),
     (lambda: StrangeName(), "it cannot be inspected"),
-    (lambda: Proxy(Decorated()), "before_login is answered by __getattr__ alone"),
+    (lambda: Proxy(Decorated()), "before_login is provided by __getattr__ only"),
     (lambda: MagicMock(), "it implements no hook"),
-    (lambda: MagicMock(spec=Decorated()), "before_login is answered by __getattr__ alone"),
+    (lambda: MagicMock(spec=Decorated()), "before_login is provided by __getattr__ only"),
     (lambda: func, "it implements no hook"),
     (lambda: None, "it implements no hook"),
     (lambda: "authhost_door", "it implements no hook"),
@@ -566,8 +567,8 @@ REFUSED = [
         lambda: module(user_logged_in=hookimpl(Static)),
         "user_logged_in is a type, which",
     ),
-    (lambda: module(before_login=ForgottenInBase.before_login, __name__=__name__), "is not decorated"),
-    (lambda: module(before_login=hookimpl(lambda self, user: None)), "before_login asks for self"),
+    (lambda: module(before_login=ForgottenInBase.before_login, __name__=__name__), "no marker"),
+    (lambda: module(before_login=hookimpl(lambda self, user: None)), "before_login has the parameter self"),
 ]
 
 
@@ -620,7 +621,7 @@ def test_a_plugin_that_does_not_import_is_refused(monkeypatch, raised):
     monkeypatch.setattr(discovery, "installed", lambda: iter(found))
     (record,) = discovery.PluginRegistry(Settings(**SETTINGS), {}).records
     assert record.status == "refused"
-    assert "authhost_odd:plugin does not import" in record.reason
+    assert "authhost_odd:plugin cannot be imported" in record.reason
 
 
 def test_a_module_of_an_entry_point_with_sqlalchemy_s_names(monkeypatch):
@@ -660,7 +661,7 @@ def test_an_optional_hook_of_another_contract_is_left_out(caplog):
         @hookimpl(optionalhook=True)
         def of_next_year(self, anything, **at_all): ...
 
-    with caplog.at_level("INFO"):
+    with caplog.at_level("DEBUG"):
         record = record_of(Newer())
     assert (record.status, record.hooks, record.unknown_hooks) == (
         "loaded",
@@ -799,7 +800,7 @@ class Configuration:
 def test_the_marker_may_be_any_object(monkeypatch):
     """Nothing of ours reads it: pluggy does."""
     plugin = Static()
-    (mark,) = MARKS
+    (mark,) = MARKER_ATTRIBUTES
     function = Static.__dict__["gate"].__func__
     monkeypatch.setattr(function, mark, Configuration(getattr(function, mark)))
     parse = pluggy.PluginManager.parse_hookimpl_opts

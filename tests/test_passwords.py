@@ -24,7 +24,7 @@ from authhost.errors import (
     Unavailable,
     WeakPassword,
 )
-from authhost.security.passwords import Turns
+from authhost.security.concurrency import ConcurrencyLimit
 from authhost.settings import Settings
 from authhost.store.models import User
 
@@ -77,7 +77,7 @@ def test_three_hundred_open_logins_are_refused_within_the_wait(make_host, run):
     )
     run(host, "signup", email=ANN, password=PASSWORD)
     answers = []
-    with occupied(host.services.passwords._turns):
+    with occupied(host.services.passwords._slots):
         threads = [
             threading.Thread(
                 target=lambda k=k: answers.append(
@@ -116,7 +116,7 @@ def test_a_busy_host_counts_and_stores_nothing(make_host, run, recorder, flow):
         "signup": {"email": BOB, "password": PASSWORD},
         "reset_password": {"key": recorder.key(), "password": OTHER_PASSWORD},
     }[flow]
-    with occupied(host.services.passwords._turns):
+    with occupied(host.services.passwords._slots):
         assert {code_of(run, host, flow, token, **values) for _ in range(12)} == {"busy"}
     assert code_of(run, host, flow, token, **values) == "ok"
 
@@ -126,12 +126,12 @@ def test_what_is_limited_does_not_queue(make_host, run):
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
             run(host, "login", identifier=ANN, password="wrong")
-    with occupied(host.services.passwords._turns), pytest.raises(RateLimited):
+    with occupied(host.services.passwords._slots), pytest.raises(RateLimited):
         run(host, "login", identifier=ANN, password="wrong")
 
 
 def test_turns_come_in_order_and_the_queue_is_bounded():
-    turns, order = Turns(1, 60, 5), []
+    turns, order = ConcurrencyLimit(1, 60, 5), []
 
     def wait(k):
         with turns:
@@ -172,7 +172,7 @@ def occupied_by_nobody(turns):
 
 
 def test_a_thread_with_a_turn_enters_again_and_all_turns_come_back():
-    turns = Turns(1, 0, 0)
+    turns = ConcurrencyLimit(1, 0, 0)
     for _ in range(3):
         with turns, turns, pytest.raises(ZeroDivisionError), turns:
             raise ZeroDivisionError
@@ -183,7 +183,7 @@ def test_a_thread_with_a_turn_enters_again_and_all_turns_come_back():
 @given(st.integers(1, 4), st.integers(0, 6), st.integers(1, 16))
 @settings(max_examples=25, deadline=None)
 def test_whoever_comes_and_gives_up_no_turn_is_lost(at_once, queue, threads):
-    turns, inside, most = Turns(at_once, 0.001, queue), [], []
+    turns, inside, most = ConcurrencyLimit(at_once, 0.001, queue), [], []
 
     def enter():
         try:

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from authhost.account import Account
 from authhost.cli.main import cli
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
 from authhost.pluginhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
 from authhost.socialaccount import SocialAccounts
 

@@ -133,12 +133,12 @@ def test_nothing_of_a_refused_flow_is_kept_in_memory(host, recorder):
 
 
 def test_memory_is_bounded(host, refused, monkeypatch):
-    monkeypatch.setattr(refusals, "MOST_WINDOWS", 10)
+    monkeypatch.setattr(refusals, "MAX_WINDOWS", 10)
     for number in range(40):
         for _ in range(7):
             refuse(host, place=f"203.0.113.{number}")
     assert len(host.services.refusals._windows) <= 10
-    assert not host.services.refusals._over
+    assert not host.services.refusals._expired
     host.close()
     assert Counter(each[2] for each in refused.calls for _ in range(each[-1])) == {
         f"203.0.113.{number}": 7 for number in range(40)

@@ -14,7 +14,7 @@ from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
-from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS
 
 ANN, BOB, SECOND, THIRD = "ann@example.org", "bob@example.org", "ann@work.example.org", "ann@home.example.org"
 
@@ -164,7 +164,7 @@ def _fail(name: str):
     return hookimpl(call)
 
 
-for _name in GUARDED:
+for _name in NOTIFICATIONS:
     assert "request" in SPEC_ARGUMENTS[_name]
     setattr(Failing, _name, _fail(_name))
 

@@ -1,4 +1,4 @@
-"""The account flows: ``host.account.signup(request, …)`` and its like."""
+"""The account flows, such as ``host.account.signup(request, …)``."""
 
 from authhost.account.confirmation import change_pending_email, confirm_email, send_confirmation
 from authhost.account.emails import add_email, list_emails, make_primary, remove_email
@@ -9,7 +9,7 @@ from authhost.account.signup import signup
 
 
 class Account:
-    """The account flows, under the names of the signals' documentation."""
+    """The account flows."""
 
     signup = staticmethod(signup)
     login = staticmethod(login)

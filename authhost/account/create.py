@@ -1,4 +1,4 @@
-"""A new account, with its address."""
+"""Stores a new account with its address."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.verification import TRIES, may_claim
+from authhost.account.verification import MAX_ATTEMPTS, may_claim
 from authhost.errors import Conflict, UsernameTaken
 from authhost.records import EmailAddress, User
 from authhost.request import Request
@@ -25,18 +25,18 @@ def store_account(
 ) -> tuple[User, EmailAddress | None, bool] | None:
     """Store the account; return it, its address, and whether the account claims the address.
 
-    Returns None where the address is taken: the database decides. ``ready``
-    stores that `account_ready` is called, which the caller does.
+    Returns None if the address is taken (the database decides). With ``ready``,
+    the caller calls `account_ready`, and the row says so.
 
-    With mandatory verification the account is stored all the same: its address
-    claims nothing and cannot be confirmed, so that a taken address behaves like
-    a free one in all that follows (ASVS 5.0, 6.3.8). Until the address is
-    confirmed the account expires after ``unverified_account_timeout``.
+    With mandatory verification the account is stored even if the address is taken:
+    its address claims nothing and cannot be confirmed. So a taken address behaves
+    like a free one in all later flows (ASVS 5.0, 6.3.8). Until the address is
+    confirmed, the account expires after ``unverified_account_timeout``.
 
     Raises `UsernameTaken`, `Conflict`.
     """
     mandatory = request.settings.email_verification == "mandatory"
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         claims = address is None or may_claim(request, address.key, verified=verified)
         if not claims and not mandatory:
             return None
@@ -57,7 +57,7 @@ def store_account(
                 raise UsernameTaken(field="username") from error
             if not mandatory:
                 return None
-            # Another signup has claimed the address meanwhile: look again.
+            # Another signup has claimed the address in the meantime: try again.
     raise Conflict
 
 
@@ -98,7 +98,7 @@ def _insert_account(
 def insert_address(
     request: Request, user: User, address: Email, *, verified: bool, primary: bool, claims: bool = True
 ) -> EmailAddress:
-    """Store an address; `IntegrityError` where it claims a key that is taken."""
+    """Store an address; raises `IntegrityError` if it claims a key that is taken."""
     record = EmailAddress(request.new_id(), user.id, address.address, verified, primary)
     request.send(
         statements.INSERT_ADDRESS,

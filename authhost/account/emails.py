@@ -28,8 +28,8 @@ from authhost.store import queries, statements
 def add_email(request: Request, *, email: str) -> EmailAddress:
     """Add an address and send its confirmation.
 
-    An address of another account is treated like a free one; its confirmation
-    is refused. In change-email mode it replaces one that waits. Raises
+    An address of another account is treated like a free one, but its confirmation
+    is refused. In change-email mode it replaces an unconfirmed one. Raises
     `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`, `RateLimited`,
     `EmailAlreadyAdded`, `TooManyEmails`, `DeliveryFailed`.
     """
@@ -53,7 +53,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
 
 @flow
 def remove_email(request: Request, *, email: str) -> EmailAddress:
-    """Remove an address that is not the primary one; return what it was.
+    """Remove an address that is not the primary one; return it.
 
     Raises `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`,
     `RateLimited`, `EmailNotFound`, `PrimaryEmailRequired`.
@@ -69,7 +69,7 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
 
 @flow
 def make_primary(request: Request, *, email: str) -> EmailAddress:
-    """Make an address the primary one. An unverified one cannot follow a verified one.
+    """Make an address the primary one. It must be verified if any address of the account is.
 
     Raises `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`,
     `RateLimited`, `EmailNotFound`, `EmailNotVerified`.
@@ -92,7 +92,7 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
 
 
 def list_emails(request: Request) -> list[EmailAddress]:
-    """The addresses of the logged-in user, the oldest first; raises `LoginRequired`."""
+    """Return the addresses of the logged-in user, oldest first; raises `LoginRequired`."""
     user, _ = require_login(request)
     return queries.addresses(request, user.id)
 
@@ -109,12 +109,12 @@ def _own_address(request: Request, email: str) -> tuple[User, EmailAddress]:
 
 
 def _cancel_links(request: Request, user: User, address: EmailAddress) -> None:
-    """Invalidate what was mailed before the addresses changed: whoever asked for it may not be the owner.
+    """Invalidate links that were sent before the addresses changed: an attacker may have requested them.
 
-    But for the confirmation of ``address``, the one that is changed now.
+    The confirmation of ``address``, the address that is changed now, stays valid.
     """
     request.send(statements.DELETE_RESETS, {"of_user": user.id})
     values = {"of_user": user.id, "of_id": address.id}
     request.send(statements.DELETE_OTHER_CONFIRMATIONS, values)
     keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
-    request.services.limits.forget_mails(request, keys)
+    request.services.limits.reset_mail_limit(request, keys)

@@ -1,4 +1,4 @@
-"""What makes a function a flow: a refusal undoes its writes, is told to the plugins, and is stored."""
+"""Makes a function a flow: a refusal rolls back its writes, calls `flow_refused`, and is recorded."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
-from authhost.account.refusals import record_overdue
+from authhost.account.refusals import record_expired
 from authhost.errors import (
     AuthError,
     Busy,
@@ -29,12 +29,12 @@ R = TypeVar("R")
 
 
 def flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
-    """Run ``function`` as one flow of the unit of work, under its own name."""
+    """Decorate ``function`` as a flow with its own name."""
     return _run_as(function.__name__, function)
 
 
 def social_flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
-    """The same for a flow of social login, whose name begins with ``social_``."""
+    """Decorate ``function`` as a flow of social login, with the prefix ``social_`` before its name."""
     return _run_as(f"social_{function.__name__}", function)
 
 
@@ -54,21 +54,21 @@ def _run_as(
                 request.undo_to(savepoint, mark)
                 request.uncount(counted)
             request.restore_browser(state)
-            refusal = _refusal(error, clean)
+            refusal = _as_auth_error(error, clean)
             if refusal is None:
                 raise
             if isinstance(refusal, Busy):
                 request.take_back_tries()
-            refusal = _limited(request, refusal)
+            refusal = _count_invalid_input(request, refusal)
             user = refusal.__dict__.pop("user", None) or request.user
             repeated = request.services.refusals.count(request, name, refusal, user)
             if repeated:
                 request.refused(name, refusal, user, repeated)
             if clean:
                 request.commit()
-                record_overdue(request.services)
+                record_expired(request.services)
             else:
-                request.on_commit(lambda: record_overdue(request.services))
+                request.on_commit(lambda: record_expired(request.services))
             if refusal is error:
                 raise
             raise refusal from error
@@ -84,14 +84,14 @@ def _run_as(
         try:
             return attempt(request, *args, **kwargs)
         finally:
-            if request.depth:  # a hook of another flow has called this one
+            if request.depth:  # a hook of another flow has called this flow
                 request.identifier_digest, request.provider, request.tries = outer
 
     return run
 
 
-def _refusal(error: BaseException, clean: bool) -> AuthError | None:
-    """What the caller is told: a deadlock is a conflict, where it undid nothing but this flow."""
+def _as_auth_error(error: BaseException, clean: bool) -> AuthError | None:
+    """Return the error for the caller, or None. A deadlock is a `Conflict` if this flow is the whole unit."""
     if isinstance(error, AuthError):
         return error
     if clean and isinstance(error, DBAPIError) and is_deadlock(error):
@@ -99,8 +99,11 @@ def _refusal(error: BaseException, clean: bool) -> AuthError | None:
     return None
 
 
-def _limited(request: Request, refusal: AuthError) -> AuthError:
-    """Input that is refused is limited, too; other limits are only asked once the input is right."""
+def _count_invalid_input(request: Request, refusal: AuthError) -> AuthError:
+    """Count invalid input; return `RateLimited` instead of ``refusal`` if there was too much.
+
+    The other limits are only counted after the input was validated.
+    """
     if isinstance(refusal, InvalidInput):
         try:
             request.services.limits.hit(request, "invalid_input")
@@ -109,21 +112,24 @@ def _limited(request: Request, refusal: AuthError) -> AuthError:
     return refusal
 
 
-def concerning(error: AuthError, user: User | None) -> AuthError:
-    """Say for the plugins alone whom a refusal is about; the caller never sees it."""
+def attach_user(error: AuthError, user: User | None) -> AuthError:
+    """Attach the user that a refusal is about. It is passed to `flow_refused`, not to the caller."""
     error.__dict__["user"] = user
     return error
 
 
 def require_login(request: Request) -> tuple[User, Session]:
-    """Who is logged in; raises `LoginRequired`."""
+    """Return the logged-in user and the session; raises `LoginRequired`."""
     if request.user is None or request.session is None:
         raise LoginRequired
     return request.user, request.session
 
 
 def require_recent_login(request: Request) -> tuple[User, Session]:
-    """Who is logged in, if lately enough for a sensitive change; raises `ReauthenticationRequired`."""
+    """Return the logged-in user and the session, if the login is recent enough for a sensitive change.
+
+    Raises `LoginRequired`, `ReauthenticationRequired`.
+    """
     user, session = require_login(request)
     longest = request.settings.reauthentication_timeout
     age = (request.now - session.authenticated_at).total_seconds()
@@ -133,12 +139,12 @@ def require_recent_login(request: Request) -> tuple[User, Session]:
 
 
 def lock_login(request: Request) -> User:
-    """Lock the account of who is logged in; return the user as it is now.
+    """Lock the account of the logged-in user; return its current state.
 
-    While a flow hashed, asked a provider or waited for the lock, the session may
-    have ended, or its token may have been replaced: by a logout elsewhere, a
-    change of the password, or because the account was given back to its owner.
-    Raises `LoginRequired` then (ASVS 5.0, 7.2.4 and 7.4.3).
+    While the flow hashed a password, called a provider or waited for the lock, the
+    session may have ended, or its token may have been replaced: by a logout in
+    another browser, a change of the password or a recovery of the account. Then
+    it raises `LoginRequired` (ASVS 5.0, 7.2.4 and 7.4.3).
     """
     user, session = require_login(request)
     queries.lock_account(request, user.id)

@@ -1,4 +1,4 @@
-"""Login, reauthentication, and the closing of an account."""
+"""Login, reauthentication, and deactivation of an account."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.flow import concerning, flow, lock_login, require_login, require_recent_login
-from authhost.account.pending import wait_for_verification
+from authhost.account.flow import attach_user, flow, lock_login, require_login, require_recent_login
+from authhost.account.pending import store_pending_login
 from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import (
+    call_session_ended,
     delete_own_session,
     end_sessions,
     log_out_current_user,
     rotate_token,
-    tell_ended,
 )
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, InvalidCredentials, Vetoed
@@ -47,17 +47,17 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
         account, right, newer = _verify(request, candidates, secret)
         if account is None or not right or not account.user.is_active:
             check.failed()
-            raise concerning(services.passwords.refusal(), account.user if account else None)
+            raise attach_user(services.passwords.refusal(), account.user if account else None)
         check.passed(account.user)
     by_address = name.key if name.is_email else None
-    return start_session_or_wait(
+    return start_session_or_verify(
         request, account.user, "password", by_address, if_password=account.password, rehashed=newer
     )
 
 
 @flow
 def reauthenticate(request: Request, *, password: str) -> TokenResult:
-    """Confirm the password of the logged-in user; the session goes on under a new token.
+    """Confirm the password of the logged-in user. The session gets a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`,
     `Busy`, `Unavailable`.
@@ -77,7 +77,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
 
 @flow
 def deactivate(request: Request) -> None:
-    """Close the logged-in user's account: no login any more, all sessions end (ASVS 5.0, 7.4.2).
+    """Deactivate the account of the logged-in user: all sessions end, and no login works (ASVS 5.0, 7.4.2).
 
     Raises `LoginRequired`, `ReauthenticationRequired`.
     """
@@ -92,11 +92,11 @@ def deactivate(request: Request) -> None:
 
 
 def _candidates(request: Request, name: Identifier) -> tuple[queries.Account | None, ...]:
-    """The accounts that a login by ``name`` may mean; as many for a known name as for an unknown one.
+    """Return the accounts that ``name`` can refer to; as many for a known name as for an unknown one.
 
-    With mandatory verification an address has two: the account that has verified
-    it, and the latest signup with it, which waits. So a signup with an address
-    of somebody else behaves like any other (ASVS 5.0, 6.3.8).
+    With mandatory verification an address can have two: the account that has
+    verified it, and the latest unverified signup with it. So a signup with the
+    address of somebody else behaves like any other (ASVS 5.0, 6.3.8).
     """
     if not name.is_email:
         return (queries.account_by_username(request, name.key),)
@@ -108,9 +108,9 @@ def _candidates(request: Request, name: Identifier) -> tuple[queries.Account | N
 def _verify(
     request: Request, candidates: tuple[queries.Account | None, ...], secret: str
 ) -> tuple[queries.Account | None, bool, str | None]:
-    """The candidate whose password it is, or the first one; whether it is right; a newer hash to store."""
+    """Return the candidate whose password it is or the first one, whether it is right, and a new hash."""
     passwords = request.services.passwords
-    with passwords.turn():
+    with passwords.slot():
         for account in candidates:
             right, newer = passwords.verify(secret, account.password if account else None)
             if right:
@@ -118,7 +118,7 @@ def _verify(
     return next((each for each in candidates if each is not None), None), False, None
 
 
-def start_session_or_wait(
+def start_session_or_verify(
     request: Request,
     user: User,
     method: str,
@@ -128,22 +128,25 @@ def start_session_or_wait(
     rehashed: str | None = None,
     provider: str | None = None,
 ) -> LoginResult:
-    """Log ``user`` in, or send a confirmation where mandatory verification holds the login back.
+    """Log ``user`` in, or store a pending login and send a confirmation if verification is mandatory.
 
-    By an address that one must be verified, else any. Whoever was logged in
-    before stays logged in while the login waits.
+    A login by an address requires that this address is verified, any other login
+    that any address is. While the login is pending, a previously logged-in user
+    of this browser stays logged in.
     """
     if request.settings.email_verification == "mandatory":
         addresses = queries.addresses(request, user.id)
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
-            return _wait(request, user, by_address, if_password)
+            return _send_and_store_pending(request, user, by_address, if_password)
     if provider is not None:
         log_out_current_user(request)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
 
 
-def _wait(request: Request, user: User, by_address: str | None, password: str | None) -> LoginResult:
-    """Send a confirmation to the address that the login is by, or else to the primary one."""
+def _send_and_store_pending(
+    request: Request, user: User, by_address: str | None, password: str | None
+) -> LoginResult:
+    """Send a confirmation to the address of the login, or else to the primary one; store a pending login."""
     queries.lock_account(request, user.id)
     addresses = queries.addresses(request, user.id)
     address = next((each for each in addresses if by_address in (None, email_key(each.email))), None)
@@ -151,7 +154,7 @@ def _wait(request: Request, user: User, by_address: str | None, password: str | 
         address = next((each for each in addresses if each.primary), address)
     if address is not None and not address.verified:
         send_confirmation_mail(request, user, address, signup=False)
-    return wait_for_verification(request, user, address, password=password)
+    return store_pending_login(request, user, address, password=password)
 
 
 def start_session(
@@ -163,15 +166,15 @@ def start_session(
     rehashed: str | None = None,
     provider: str | None = None,
 ) -> LoginResult:
-    """Log ``user`` in under a new token, if the password still is what was checked.
+    """Log ``user`` in with a new session token, if the stored password is still the verified one.
 
-    Whoever was logged in before is logged out.
+    A previously logged-in user of this browser is logged out. Raises `Vetoed`, `Conflict`.
     """
     now, settings = request.now, request.settings
     try:
         request.services.hooks.before_login(request, user)
     except Vetoed as refusal:
-        concerning(refusal, user)
+        attach_user(refusal, user)
         raise
     current = request.user
     values = {"of_user": user.id, "old_password": if_password, "now": now}
@@ -203,10 +206,10 @@ def start_session(
         if not logged_in.rowcount:
             raise Conflict
     except IntegrityError as error:
-        if not logged_in.rowcount:  # the account is gone, and nobody can have a session of it
+        if not logged_in.rowcount:  # the account was deleted, so no session can refer to it
             raise Conflict from error
         raise
-    tell_ended(request, ended, "replaced")
+    call_session_ended(request, ended, "replaced")
     user = replace(user, last_login=now)
     request.log_in(session, user, token, rehashed or if_password)
     request.services.hooks.user_logged_in(request, user)

@@ -1,4 +1,4 @@
-"""The password: set, change, reset."""
+"""Set, change and reset the password."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from uuid import UUID
 from authhost_hookspecs import Message
 
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
-from authhost.account.login import start_session_or_wait
+from authhost.account.login import start_session_or_verify
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
-from authhost.account.verification import mark_ready
+from authhost.account.verification import complete_signup
 from authhost.errors import (
     Conflict,
     EmailTaken,
@@ -30,7 +30,7 @@ from authhost.store import queries, statements
 
 @flow
 def set_password(request: Request, *, password: str) -> TokenResult:
-    """Give an account that has no password its first one.
+    """Set the first password of an account that has none.
 
     Raises `LoginRequired`, `ReauthenticationRequired`, `PasswordAlreadySet`,
     `InvalidInput`, `WeakPassword`, `RateLimited`, `Busy`, `Unavailable`, `Conflict`.
@@ -54,7 +54,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
 
 @flow
 def change_password(request: Request, *, current_password: str, new_password: str) -> TokenResult:
-    """Change the password. Other sessions end, this one goes on under a new token.
+    """Change the password. Other sessions end, and this session gets a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
     `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
@@ -65,7 +65,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     current = passwords.normalise(current_password)
     request.services.limits.hit(request, "change_password")
     old = request.stored_password
-    with passwords.turn():
+    with passwords.slot():
         with request.services.limits.password_check(request, [user]):
             right, _ = passwords.verify(current, old)
             if not right:
@@ -82,11 +82,11 @@ def change_password(request: Request, *, current_password: str, new_password: st
 
 @flow
 def request_password_reset(request: Request, *, email: str) -> None:
-    """Send the link of a reset. An unknown address gets the same answer, and a mail that says so.
+    """Send the link of a reset. For an unknown address the result is the same, and a message says so.
 
-    Nothing is sent, and the answer is the same, where this network asked for the
-    address a few minutes ago, or too many networks did: the mailbox has links that
-    work then. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
+    Nothing is sent, with the same result, if this network requested a reset for
+    the address a few minutes ago, or if too many networks did: the mailbox then
+    has valid links. Raises `InvalidEmail`, `RateLimited`, `DeliveryFailed`.
     """
     services = request.services
     given = parse_email(email)
@@ -96,7 +96,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
     user = account.user if account and account.user.is_active else None
     services.limits.hit_for(request, user, "reset_password", given.key)
     if services.limits.allows(request, ("reset_password_mail", given.key)):
-        # The address may belong to another account by now, or to none: look again, with the account locked.
+        # The address may belong to another account now, or to none: read it again, with the account locked.
         queries.lock_account(request, user.id if user else request.new_id())
         address = queries.claimed_address(request, given.key)
         if user is not None and (address is None or address.user_id != user.id):
@@ -106,7 +106,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
 
 
 def _send_reset(request: Request, given: str, user: User | None, address: EmailAddress | None) -> None:
-    """Store a key, and hand over its link or a message that no account has the address, at the same cost."""
+    """Store a key; deliver its link, or a message that no account has the address, at the same cost."""
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
     request.send(
@@ -130,14 +130,13 @@ def _send_reset(request: Request, given: str, user: User | None, address: EmailA
 
 @flow
 def reset_password(request: Request, *, key: str, password: str) -> LoginResult | None:
-    """Set a new password by the key of the mail. All sessions end, all other links stop working.
+    """Set a new password with the key of an e-mail. All sessions end, and all other links stop working.
 
-    Where the address that the mail went to was never verified, the reset is the
-    first proof of who owns the mailbox: all that was in the account before is
-    removed (other addresses, connections to providers), and the address counts
-    as verified.
+    If the address of the e-mail was never verified, the reset is the first proof
+    of who owns the mailbox: other addresses and connections to providers are
+    removed from the account, and the address counts as verified.
 
-    Logs in where ``login_on_password_reset`` is on, as a login would. Raises
+    Logs in like a login if ``login_on_password_reset`` is on. Raises
     `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
     `Unavailable`, `Conflict`.
     """
@@ -163,7 +162,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     addresses = queries.addresses(request, user.id)
     proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)
     if proved is None:
-        # The address is gone, or the link is of before version 0.2 and does not say which mailbox it proves.
+        # The address was removed, or the link is older than version 0.2 and has no address.
         raise InvalidKey
     old = account.password
     if not proved.verified:
@@ -171,13 +170,13 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")
     names = [email_key(each.email) for each in addresses]
-    services.limits.forget_failures(request, user, [*names, key_of(user.username or "")])
+    services.limits.reset_failures(request, user, [*names, key_of(user.username or "")])
     user = replace(user, has_usable_password=True)
     request.remember_device(user)
     services.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
-    return start_session_or_wait(request, user, "password_reset", None, if_password=hashed)
+    return start_session_or_verify(request, user, "password_reset", None, if_password=hashed)
 
 
 def _recover(request: Request, user: User, address: EmailAddress) -> User:
@@ -187,12 +186,12 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
     request.services.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
-    mark_ready(request, user)
+    complete_signup(request, user)
     return user
 
 
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
-    """Store the hash if the old one still stands, and cancel what was begun under it."""
+    """Store the hash, and invalidate links and pending logins; raises `Conflict` if the old hash changed."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
     changed = request.send(statements.CHANGE_PASSWORD, values)
     delete_links(request, user)
@@ -201,4 +200,4 @@ def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
         raise Conflict
     request.set_stored_password(user, new)
     remaining = remove_unconfirmed(request, user, addresses)
-    request.services.limits.forget_mails(request, [email_key(each.email) for each in remaining])
+    request.services.limits.reset_mail_limit(request, [email_key(each.email) for each in remaining])

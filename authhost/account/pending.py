@@ -1,7 +1,7 @@
-"""Logins that wait for the confirmation of their address.
+"""Pending logins: logins that need a confirmed address before they are complete.
 
-A pending login is a row, bound to the browser that holds its token, to the
-account's password and to one address. It does not affect who is logged in.
+A pending login is a row. It is bound to the browser that has its token, to the
+account's password and to one address. It does not change who is logged in.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from authhost.request import Request
 from authhost.security.keys import digest, new_key, same_digest
 from authhost.store import queries, statements
 
-WAITS_FOR_EMAIL = "email_verification"
+EMAIL_VERIFICATION = "email_verification"
 
 
 class PendingLogin(NamedTuple):
-    """A login that waits in this browser."""
+    """The pending login of this browser."""
 
     id: UUID
     user: User
@@ -27,10 +27,10 @@ class PendingLogin(NamedTuple):
     sent: datetime
 
 
-def wait_for_verification(
+def store_pending_login(
     request: Request, user: User, address: EmailAddress | None, *, password: str | None
 ) -> LoginResult:
-    """Let a login of ``user`` wait until ``address`` is confirmed. ``password`` is the stored hash."""
+    """Store a pending login of ``user``, until ``address`` is confirmed. ``password`` is the stored hash."""
     settings, now, token = request.settings, request.now, new_key()
     lasts = max(settings.email_confirmation_timeout, settings.pending_login_timeout)
     request.send(
@@ -47,21 +47,21 @@ def wait_for_verification(
     )
     request.pending_token = token
     session_token = request.session_token if request.user is not None else None
-    return LoginResult(session_token or token, waits_for=WAITS_FOR_EMAIL, pending_token=token)
+    return LoginResult(session_token or token, waits_for=EMAIL_VERIFICATION, pending_token=token)
 
 
-def wait_again(request: Request) -> LoginResult:
-    """What `wait_for_verification` has returned for the login that waits in this browser."""
+def pending_login_result(request: Request) -> LoginResult:
+    """Return the result that `store_pending_login` returned for the pending login of this browser."""
     token = request.pending_token or request.session_token or ""
     session_token = request.session_token if request.user is not None else None
-    return LoginResult(session_token or token, waits_for=WAITS_FOR_EMAIL, pending_token=token)
+    return LoginResult(session_token or token, waits_for=EMAIL_VERIFICATION, pending_token=token)
 
 
 def pending_login(request: Request) -> PendingLogin | None:
-    """The login that waits in this browser, or None where none does or the password has changed since."""
+    """Return the pending login of this browser, or None. A change of the password invalidates it."""
     tokens = [request.pending_token]
     if request.user is None:
-        # An application with one cookie keeps the token of a login that waits where that of a session goes.
+        # An application with one cookie stores the token of a pending login as its session token.
         tokens.append(request.session_token)
     for token in tokens:
         if not isinstance(token, str) or not 0 < len(token) <= 128:
@@ -77,7 +77,7 @@ def pending_login(request: Request) -> PendingLogin | None:
 
 
 def end_pending_login(request: Request) -> None:
-    """Forget the login that waits in this browser."""
+    """Delete the pending login of this browser."""
     pending = pending_login(request)
     if pending is not None:
         request.send(statements.DELETE_PENDING_LOGIN, {"of_id": pending.id})

@@ -1,4 +1,4 @@
-"""What a change of the password ends, and how an account is given to the owner of its mailbox."""
+"""What a new password invalidates, and the recovery of an account by the owner of its mailbox."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from authhost.store import queries, statements
 
 
 def cancel_pending_changes(request: Request, user: User) -> None:
-    """Invalidate all links of the account, its unconfirmed addresses, and the logins that wait.
+    """Invalidate all links of the account, its unconfirmed addresses, and its pending logins.
 
-    Whoever has lost the account to its owner could use them to come back
+    An attacker could use them to get back into an account that its owner has recovered
     (Sudhodanan and Paverd, Pre-hijacked accounts, 2022, section 6.2; ASVS 5.0, 7.4.3).
     The primary address stays, without its links.
     """
@@ -23,7 +23,7 @@ def cancel_pending_changes(request: Request, user: User) -> None:
 
 
 def delete_links(request: Request, user: User) -> None:
-    """Delete the keys of all links of the account, and the logins that wait."""
+    """Delete the keys of all links of the account, and its pending logins."""
     request.send(statements.DELETE_RESETS, {"of_user": user.id})
     request.send(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
     request.send(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
@@ -44,9 +44,9 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     """Give the account to the owner of ``address``, an address of it that was never verified.
 
     The caller has proved who owns the mailbox, and has locked the account.
-    Somebody else may have prepared the account: its password, its sessions, its
+    An attacker may have prepared the account: its password, its sessions, its
     other addresses and its connections to providers are removed before the
-    address counts as verified. The caller calls `mark_ready`. Returns the user as
+    address counts as verified. The caller calls `complete_signup`. Returns the user as
     it is now.
     """
     request.send(statements.WIPE_PASSWORD, {"of_user": user.id})

@@ -1,4 +1,4 @@
-"""The records of refusals that were counted, each in a unit of work of its own."""
+"""Records counted refusals, each in its own unit of work."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from authhost.services import Services
 log = logging.getLogger("authhost")
 
 
-def record_overdue(services: Services) -> None:
-    """Record what was counted in windows that are over, a few at a time."""
-    _record(services, services.refusals.overdue(services.clock()))
+def record_expired(services: Services) -> None:
+    """Record the refusals of expired windows, a few at a time."""
+    _record(services, services.refusals.take_expired(services.clock()))
 
 
 def record_all(services: Services) -> None:
-    """Record all that was counted, before the host is closed."""
-    _record(services, services.refusals.all())
+    """Record all counted refusals, before the host is closed."""
+    _record(services, services.refusals.take_all())
 
 
 def _record(services: Services, counted: Iterable[tuple[Refusal, int]]) -> None:

@@ -1,4 +1,4 @@
-"""The sessions of a user: how they end, and how their tokens change."""
+"""The sessions of a user: list and end them, and change their tokens."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from authhost.store.transaction import Sent
 
 @flow
 def logout(request: Request) -> None:
-    """End the session, after `user_logged_out`, and the login that waits in this browser, if any.
+    """Call `user_logged_out`, then end the session, and the pending login of this browser, if any.
 
-    Nothing happens when nobody is logged in.
+    Does nothing if nobody is logged in.
     """
     end_pending_login(request)
     log_out_current_user(request)
 
 
 def list_sessions(request: Request) -> list[Session]:
-    """The sessions of the logged-in user, the newest first; raises `LoginRequired`."""
+    """Return the sessions of the logged-in user, newest first; raises `LoginRequired`."""
     user, _ = require_login(request)
     return queries.sessions(request, user.id)
 
 
 @flow
 def end_session(request: Request, session_id: UUID) -> None:
-    """End one session of the logged-in user; their own one is a logout.
+    """End one session of the logged-in user. Ending the current session is a logout.
 
     Raises `LoginRequired`, `InvalidInput`, `SessionNotFound`.
     """
@@ -53,7 +53,7 @@ def end_session(request: Request, session_id: UUID) -> None:
 
 @flow
 def end_other_sessions(request: Request) -> int:
-    """End all sessions of the logged-in user but this one; return how many there were.
+    """End all other sessions of the logged-in user; return their number.
 
     Raises `LoginRequired`.
     """
@@ -62,19 +62,19 @@ def end_other_sessions(request: Request) -> int:
 
 
 def log_out_current_user(request: Request) -> None:
-    """Log out whoever is logged in."""
+    """Log out the logged-in user, if any."""
     user = request.user
     if user is None:
         return
     request.services.hooks.user_logged_out(request, user)
-    tell_ended(request, delete_own_session(request, user), "logout")
+    call_session_ended(request, delete_own_session(request, user), "logout")
     request.log_out()
 
 
 def end_sessions(request: Request, user: User, reason: str, *, but: Session | None = None) -> int:
-    """End the sessions of a user, all of them or all but one.
+    """End all sessions of a user, except ``but``.
 
-    `session_ended` is called for each that had not expired; returns how many these were.
+    Calls `session_ended` for each session that had not expired, and returns their number.
     """
     if but is None:
         return _end(request, user, reason, statements.DELETE_SESSIONS)
@@ -82,9 +82,9 @@ def end_sessions(request: Request, user: User, reason: str, *, but: Session | No
 
 
 def delete_own_session(request: Request, user: User) -> list[Session]:
-    """Delete the session of this unit of work, if its token is still the one that opened the unit.
+    """Delete the session of this unit of work, if its token has not been replaced since.
 
-    Returns it for `tell_ended`, unless it had expired.
+    Returns the session for `call_session_ended`, or an empty list if it had expired.
     """
     session, token = request.session, request.session_token
     if session is None or token is None:
@@ -92,7 +92,7 @@ def delete_own_session(request: Request, user: User) -> list[Session]:
     return _delete(request, user, statements.DELETE_OWN_SESSION, of_id=session.id, of_digest=digest(token))
 
 
-def tell_ended(request: Request, sessions: list[Session], reason: str) -> None:
+def call_session_ended(request: Request, sessions: list[Session], reason: str) -> None:
     """Call `session_ended` for sessions that were deleted."""
     for session in sessions:
         request.services.hooks.session_ended(request, session, reason)
@@ -100,7 +100,7 @@ def tell_ended(request: Request, sessions: list[Session], reason: str) -> None:
 
 def _end(request: Request, user: User, reason: str, statement: Executable, **values: object) -> int:
     ended = _delete(request, user, statement, **values)
-    tell_ended(request, ended, reason)
+    call_session_ended(request, ended, reason)
     return len(ended)
 
 
@@ -115,14 +115,14 @@ def _delete(request: Request, user: User, statement: Executable, **values: objec
 
 
 class Rotation:
-    """A new token for a session, on its way to the database."""
+    """A change of a session's token, whose statement was sent but not awaited."""
 
     def __init__(self, request: Request, session: Session, user: User, token: str, sent: Sent) -> None:
         self._request, self._session, self._user = request, session, user
         self._token, self._sent = token, sent
 
     def result(self) -> TokenResult:
-        """The token; raises `LoginRequired` where the session has another one by now."""
+        """Return the new token; raises `LoginRequired` if another request has replaced the token."""
         request = self._request
         if not self._sent.rowcount:
             request.log_out()
@@ -132,7 +132,7 @@ class Rotation:
 
 
 def rotate_token(request: Request, *, authenticated: bool = False) -> Rotation:
-    """Give the session a new token (ASVS 5.0, 7.2.4). ``authenticated`` says that a password was right."""
+    """Give the session a new token (ASVS 5.0, 7.2.4). ``authenticated``: the password was verified."""
     user, session = require_login(request)
     token = new_key()
     if authenticated:

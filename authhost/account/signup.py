@@ -5,7 +5,7 @@ from __future__ import annotations
 from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session
-from authhost.account.pending import wait_for_verification
+from authhost.account.pending import store_pending_login
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.records import LoginResult
@@ -20,10 +20,10 @@ from authhost.store import queries
 def signup(request: Request, *, email: str, password: str, username: str | None = None) -> LoginResult:
     """Create an account.
 
-    With mandatory verification a taken address gets the answer of a free one,
-    and the owner of the mailbox is told. Raises `SignupClosed`, `InvalidInput`,
+    With mandatory verification the result for a taken address is that of a free
+    one, and the owner of the mailbox gets a message. Raises `SignupClosed`, `InvalidInput`,
     `WeakPassword`, `UsernameTaken`, `RateLimited`, `Vetoed`, and without
-    mandatory verification `EmailTaken`; `DeliveryFailed` where one is sent;
+    mandatory verification `EmailTaken`; `DeliveryFailed` if a message is sent;
     `Busy`, `Unavailable`.
     """
     services, settings = request.services, request.settings
@@ -55,6 +55,6 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     if settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True, claims=claims)
     if waits:
-        return wait_for_verification(request, user, email_address, password=hashed)
+        return store_pending_login(request, user, email_address, password=hashed)
     services.hooks.account_ready(request, user)
     return start_session(request, user, "password", if_password=hashed)

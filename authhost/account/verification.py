@@ -1,4 +1,4 @@
-"""Verified addresses: what signup, login and the management of addresses share."""
+"""Verification of addresses: shared by signup, login and the management of addresses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import timedelta
 from authhost_hookspecs import Message
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.flow import concerning
+from authhost.account.flow import attach_user
 from authhost.errors import Conflict, EmailNotVerified, EmailTaken
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
@@ -15,19 +15,19 @@ from authhost.security.inputs import email_key
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
-TRIES = 5
+MAX_ATTEMPTS = 5
 
 
 def send_confirmation_mail(
     request: Request, user: User, address: EmailAddress, *, signup: bool, claims: bool = False
 ) -> bool:
-    """Store a confirmation, hand its key over for delivery, tell the plugins.
+    """Store a confirmation, pass its key to `deliver_message`, and call `email_confirmation_sent`.
 
-    ``claims`` says that the account is known to claim the address, so that no
-    other account has verified it.
+    Returns False within the cool-down. ``claims``: the account is known to claim
+    the address, so that no other account has verified it.
 
-    Where another account has verified the address, its owner is told that
-    somebody tried to sign up with it. For the one who tried nothing differs.
+    If another account has verified the address, its owner gets a message that
+    somebody tried to sign up with it. The result for the caller is the same.
     """
     if not may_send_confirmation(request, user, address, signup=signup):
         return False
@@ -64,9 +64,9 @@ def send_confirmation_mail(
 def may_send_confirmation(request: Request, user: User, address: EmailAddress, *, signup: bool) -> bool:
     """Count a confirmation; return False within the cool-down of this account and address.
 
-    What other accounts asked for does not count, but for a wide limit that
-    protects the mailbox. The first message of an account passes that, too: no
-    stranger may hold it up.
+    Confirmations for other accounts count only for a higher limit that protects
+    the mailbox. A signup ignores that limit, so that nobody else can prevent the
+    first message of an account.
     """
     key = email_key(address.email)
     actions = [("confirm_email", f"{user.id} {key}")]
@@ -76,27 +76,28 @@ def may_send_confirmation(request: Request, user: User, address: EmailAddress, *
 
 
 def may_send_notice(request: Request, key: str) -> bool:
-    """Count a message to an address that has an account; it has limits of its own.
+    """Count a message to the owner of a taken address; it has separate limits.
 
-    If it counted as a confirmation, a member who has added the address could
-    tell by a confirmation that is not sent that the address has an account.
+    If it counted as a confirmation, a user who has added the address could see from
+    a confirmation that is not sent that the address has an account.
     """
     return request.services.limits.allows(request, ("signup_notice", key))
 
 
-def mark_ready(request: Request, user: User) -> None:
-    """Call `account_ready`, once in the life of an account."""
+def complete_signup(request: Request, user: User) -> None:
+    """Call `account_ready`, once for each account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.services.hooks.account_ready(request, user)
 
 
 def may_claim(request: Request, key: str, *, verified: bool) -> bool:
-    """Whether a new account may claim the address; an unverified claim of another account may yield to it.
+    """Return whether a new account may claim the address. If possible, release the claim of another account.
 
-    To a verified address always. To an unverified one with mandatory
-    verification, where the latest signup is the one that waits, and with
-    optional verification once the account has not been used for
-    ``unverified_account_timeout``. Without verification it never does.
+    A verified claim is never released. An unverified claim is always released for
+    a verified address. For an unverified address it is released with mandatory
+    verification (the latest signup is the pending one), and with optional
+    verification if the account has not been used for
+    ``unverified_account_timeout``. Without verification it is never released.
     """
     mode = request.settings.email_verification
     unused_since = request.now - timedelta(seconds=request.settings.unverified_account_timeout)
@@ -106,14 +107,14 @@ def may_claim(request: Request, key: str, *, verified: bool) -> bool:
     in_use = claim.active and (mode == "none" or claim.last_seen > unused_since)
     if not verified and mode != "mandatory" and in_use:
         return False
-    return _displace(request, claim, verified=verified)
+    return _release_claim(request, claim, verified=verified)
 
 
-def _displace(request: Request, claim: queries.Claim, *, verified: bool) -> bool:
-    """Let an unverified claim yield; return whether it did.
+def _release_claim(request: Request, claim: queries.Claim, *, verified: bool) -> bool:
+    """Release an unverified claim; return whether it was released.
 
-    An account that is in use loses the address to whoever has verified it: it
-    must not look like theirs, nor have its mails sent to them.
+    An account that is in use loses the address to the account that verifies it:
+    otherwise its e-mails would go to somebody else's mailbox.
     """
     if claim.address.verified:
         return False
@@ -130,23 +131,23 @@ def _displace(request: Request, claim: queries.Claim, *, verified: bool) -> bool
 
 
 def store_verified(request: Request, user: User, address: EmailAddress) -> EmailAddress:
-    """Claim the address for its verified owner. Unverified claims of others yield.
+    """Store the address as verified and claimed, and release unverified claims of other accounts.
 
-    Raises `EmailTaken` where another account has verified it.
+    Raises `Conflict`, and `EmailTaken` if another account has verified it.
     """
     key = email_key(address.email)
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         claim = queries.claim(request, key)
         if claim is not None and claim.address.user_id != user.id:
             if claim.address.verified:
-                raise concerning(EmailTaken(field="email"), user)
-            _displace(request, claim, verified=True)
+                raise attach_user(EmailTaken(field="email"), user)
+            _release_claim(request, claim, verified=True)
         try:
             with request.savepoint():
                 request.send(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
             break
         except IntegrityError:
-            continue  # A signup has claimed the address meanwhile: look again.
+            continue  # A signup has claimed the address in the meantime: try again.
     else:
         raise Conflict
     request.send(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
@@ -154,7 +155,7 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
 
 
 def store_primary(request: Request, address: EmailAddress) -> None:
-    """Move the primary flag. An unverified one gives up its claim with it."""
+    """Make the address the primary one. An unverified former primary address loses its claim."""
     request.send(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
     request.send(statements.UNSET_PRIMARY, {"of_user": address.user_id})
     values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": email_key(address.email)}

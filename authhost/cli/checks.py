@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
-from authhost.pluginhost.implementations import VETOES
+from authhost.pluginhost.hooks import VETOES
 from authhost.settings import DEFAULT_URLS, Settings, unknown_variables
 from authhost.store import migrate
 from authhost.store.tables import users
@@ -187,7 +187,7 @@ def name_problems(settings: Settings, known: list[str]) -> Iterator[Problem]:
 
 def _passwords(host: AuthHost) -> Iterator[Problem]:
     """Schemes that do not work."""
-    faults = host.services.passwords.faults()
+    faults = host.services.passwords.test_schemes()
     for scheme, error in faults.items():
         if not isinstance(error, host.services.passwords.missing_backend):
             yield Problem(
@@ -201,7 +201,7 @@ def _passwords(host: AuthHost) -> Iterator[Problem]:
 
 def _stored_passwords(host: AuthHost) -> Iterator[Problem]:
     """What the stored hashes say about the accounts."""
-    faults = host.services.passwords.faults()
+    faults = host.services.passwords.test_schemes()
     if host.settings.password_schemes[0] in faults:
         return
     try:

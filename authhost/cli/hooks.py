@@ -30,7 +30,7 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
       authhost hooks user_logged_in --json | jq -r .example
     """
-    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
     from authhost.pluginhost.reference import places, reference, references
 
     if name is not None and name not in SPEC_ARGUMENTS:
@@ -48,7 +48,7 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
 
 def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
-    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 
     return {
         "hook": each.name,

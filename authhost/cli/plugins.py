@@ -72,7 +72,7 @@ def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
 
     Example: authhost plugins why user_logged_in
     """
-    from authhost.pluginhost.implementations import SPEC_ARGUMENTS
+    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 
     if hook not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
@@ -100,7 +100,7 @@ def _why(implementation: Any) -> str:
 
 
 def _failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.implementations import GUARDED, VETOES
+    from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 
     if hook in VETOES:
         return "refuses the flow"
@@ -110,7 +110,7 @@ def _failure(hook: str, required: bool) -> str:
         return "leaves the plugin, or what it brings, out"
     if required:
         return "ends the flow: the plugin is required"
-    return "undone, logged and counted" if hook in GUARDED else "logged and counted"
+    return "undone, logged and counted" if hook in NOTIFICATIONS else "logged and counted"
 
 
 @plugins.command("time")

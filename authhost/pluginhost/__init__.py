@@ -1,1 +1,1 @@
-"""The plugin host: which plugins are accepted, how their hooks are called, and how a failure is contained."""
+"""The plugin host: accepts or refuses plugins, calls their hooks, and rolls back a call that fails."""

@@ -1,4 +1,4 @@
-"""What a plugin declares of itself when it is loaded, and whether that can serve."""
+"""Checks what a plugin declares when it is loaded: its version of the contract, its settings, its tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import authhost_hookspecs as contract
 
 from authhost.errors import PLUGIN_FAILURES
-from authhost.pluginhost.guard import check_ran
+from authhost.pluginhost.results import check_ran
 
 T = TypeVar("T")
 Implementations = Mapping[str, Callable[[], Any]]
@@ -20,11 +20,11 @@ FIELD_TYPES = (str, int, float, bool)
 
 
 class PluginRefused(Exception):
-    """Why a plugin was not accepted, as a sentence that says what to do."""
+    """A plugin was refused. The text is a sentence that says why, and what to do."""
 
 
 def check_contract(distribution: Distribution | None) -> None:
-    """Compare the range that the plugin's distribution asks for with the contract of this host."""
+    """Compare the version range of the plugin's distribution with the contract version of this host."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     for text in (distribution.requires if distribution is not None else None) or ():
@@ -42,7 +42,7 @@ def check_contract(distribution: Distribution | None) -> None:
 
 
 def declared_settings(implementations: Implementations) -> type[Any] | None:
-    """The dataclass of a plugin's settings, if an operator can leave all of them unset."""
+    """Return the dataclass of a plugin's settings, or None. Every field must have a default."""
     kind = _declared(implementations, "register_settings", type)
     if kind is None:
         return None
@@ -51,24 +51,23 @@ def declared_settings(implementations: Implementations) -> type[Any] | None:
     hints = get_type_hints(kind)
     for each in fields(kind):
         if each.default is MISSING and each.default_factory is MISSING:
-            raise PluginRefused(f"its setting {each.name} has no default; an operator may set nothing")
+            raise PluginRefused(f"its setting {each.name} has no default; every setting must be optional")
         hint = hints[each.name]
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
         if not all(one in (*FIELD_TYPES, NoneType) for one in kinds):
             raise PluginRefused(
-                f"its setting {each.name} must be a str, int, float or bool, or one of these | None: "
-                "an environment variable has to be able to say it"
+                f"its setting {each.name} must be a str, int, float or bool, or one of these | None, "
+                "since environment variables can set it"
             )
     return kind
 
 
 def declared_tables(implementations: Implementations) -> contract.PluginTables | None:
-    """A plugin's tables, if their migrations are where it says."""
+    """Return a plugin's tables, or None. The package of their migrations must exist."""
     tables = _declared(implementations, "register_tables", contract.PluginTables)
     if tables is not None and not _is_package(tables.migrations):
         raise PluginRefused(
-            f"register_tables names the migrations {tables.migrations!r}, which is no package that can be "
-            "imported"
+            f"register_tables names the migrations {tables.migrations!r}, which is not an importable package"
         )
     return tables
 
@@ -82,7 +81,7 @@ def _is_package(name: str) -> bool:
 
 
 def _declared(implementations: Mapping[str, Callable[[], Any]], hook: str, kind: type[T]) -> T | None:
-    """What a plugin declares of itself when it is loaded."""
+    """Call a ``register_…`` hook of one plugin. Returns None if the plugin does not implement it."""
     if hook not in implementations:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Finding plugins, and accepting each one whole or refusing it whole."""
+"""Finds the installed plugins, and accepts or refuses each one as a whole."""
 
 from __future__ import annotations
 
@@ -12,26 +12,12 @@ import authhost_hookspecs as contract
 import pluggy
 
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.pluginhost.attributes import Implementation
 from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
-from authhost.pluginhost.guard import (
-    GuardedPlugin,
-    HookStats,
-    guard,
-    guard_delivery,
-    guard_delivery_wrapper,
-    guard_lifecycle,
-    guard_veto,
-    guard_wrapper,
-    timed,
-)
-from authhost.pluginhost.implementations import (
-    GUARDED,
-    LIFECYCLE,
-    SPEC_MODULES,
-    VETOES,
-    Implementation,
-    implementations_of,
-)
+from authhost.pluginhost.guard import guard_for
+from authhost.pluginhost.hooks import SPEC_MODULES
+from authhost.pluginhost.implementations import implementations_of
+from authhost.pluginhost.plugin import GuardedPlugin, HookStats
 from authhost.pluginhost.trace import Trace
 from authhost.settings import Settings
 
@@ -39,9 +25,9 @@ log = logging.getLogger("authhost.plugins")
 
 
 class Installed(NamedTuple):
-    """A plugin of an installed distribution, as opposed to an object that the application hands over.
+    """A plugin of an installed distribution, as opposed to an object that the application passes.
 
-    The class of an entry point tells nothing: the backport of `importlib.metadata` has one of its own.
+    It wraps the entry point, whose class varies: the backport of `importlib.metadata` has its own.
     """
 
     entry_point: EntryPoint
@@ -49,7 +35,7 @@ class Installed(NamedTuple):
 
 @dataclass(slots=True)
 class PluginRecord:
-    """One plugin that was found, and what became of it."""
+    """A plugin that was found, and whether it was loaded, refused or blocked."""
 
     name: str
     status: str
@@ -57,7 +43,7 @@ class PluginRecord:
     distribution: str | None = None
     version: str | None = None
     entry_point: str | None = None
-    """The module and the name of the object in it, as the distribution says."""
+    """The value of the entry point: the module, and the name of the object in it."""
     reason: str | None = None
     hooks: tuple[str, ...] = ()
     plugin: object = None
@@ -65,18 +51,18 @@ class PluginRecord:
     tables: contract.PluginTables | None = None
     guarded: GuardedPlugin | None = None
     view: Any = None
-    """What pluggy knows of the plugin: its functions under the guard."""
+    """The `PluginView` that is registered with pluggy."""
     unknown_hooks: tuple[str, ...] = ()
-    """Hooks that it implements with ``optionalhook=True`` and that this contract does not have."""
+    """Hooks of ``optionalhook=True`` implementations that this contract does not have."""
 
     @property
     def stats(self) -> Mapping[str, HookStats]:
-        """Calls, failures and time so far, by hook."""
+        """The calls, failures and time so far, by hook."""
         return self.guarded.stats if self.guarded is not None else {}
 
 
 class PluginView:
-    """What is registered with pluggy in a plugin's place: its functions under the guard, by hook."""
+    """The object that is registered with pluggy instead of the plugin: one guarded function for each hook."""
 
 
 class PluginRegistry:
@@ -94,7 +80,7 @@ class PluginRegistry:
         found = [*sorted(extra.items()), *(installed() if discover else ())]
         for name, source in sorted(found, key=lambda pair: pair[0]):
             self.records.append(self._accept(name, source))
-        # pluggy calls the last one registered first: this makes the order that of the names.
+        # pluggy calls the last registered plugin first, so this gives alphabetical order.
         for record in reversed(list(self.loaded())):
             self.manager.register(record.view, record.name)
         self._check_required()
@@ -115,7 +101,7 @@ class PluginRegistry:
             self._inspect(record, source, distribution)
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # whatever its attributes do when they are looked at
+        except BaseException as error:  # a plugin's attributes may raise anything when they are read
             record.status, record.reason, record.hooks = "refused", _reason(error), ()
             record.settings_class = record.tables = record.view = record.guarded = None
             log.warning("plugin %s was refused: %s", name, record.reason)
@@ -129,7 +115,7 @@ class PluginRegistry:
         return record
 
     def _inspect(self, record: PluginRecord, source: object, distribution: Distribution | None) -> None:
-        """Fill ``record``; raise `PluginRefused`, or whatever the plugin's code raises."""
+        """Fill ``record``. Raises `PluginRefused`, or any exception of the plugin's code."""
         if any(each.name == record.name for each in self.loaded()):
             raise PluginRefused(
                 f"another plugin is named {record.name!r}; rename its entry point or uninstall one of them"
@@ -140,7 +126,7 @@ class PluginRegistry:
         if same is not None:
             raise PluginRefused(
                 f"it is the same object as plugin {same!r}, and would be called twice; "
-                "take one of the two names away"
+                "remove one of the two names"
             )
         found, unknown = implementations_of(plugin)
         record.hooks, record.unknown_hooks = tuple(each.hook for each in found), tuple(unknown)
@@ -159,8 +145,8 @@ class PluginRegistry:
         for each in implementations:
             function = each.function
             if self.trace is not None:
-                function = self.trace.watched(record.name, each.hook, function)
-            guarded = _guard_of(each.hook, wrapper=each.wrapper)(plugin, each.hook, function)
+                function = self.trace.traced(record.name, each.hook, function)
+            guarded = guard_for(each.hook, wrapper=each.wrapper)(plugin, each.hook, function)
             marked = contract.hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
             setattr(view, each.hook, marked(guarded))
         return view
@@ -171,13 +157,14 @@ class PluginRegistry:
             record = status.get(name)
             if record is None:
                 raise ConfigurationError(
-                    f"required plugin {name!r} is not installed; `pip install authhost-{name}` may bring it"
+                    f"required plugin {name!r} is not installed; run `pip install authhost-{name}`, "
+                    "or install the distribution that provides it"
                 )
             if record.status != "loaded":
                 raise ConfigurationError(f"required plugin {name!r} is {record.status}: {record.reason}")
 
     def commands(self) -> dict[str, Any]:
-        """The plugins' commands by name. A plugin whose commands fail to load has none."""
+        """Return the plugins' commands by name. A failure to load them is logged."""
         found: dict[str, Any] = {}
         for record in self.loaded():
             if "register_commands" not in record.hooks:
@@ -192,7 +179,7 @@ class PluginRegistry:
         return found
 
     def providers(self) -> dict[str, contract.Provider]:
-        """The plugins' providers of social login by id. A plugin whose providers fail to load has none."""
+        """Return the plugins' providers of social login by id. A failure to load them is logged."""
         found: dict[str, contract.Provider] = {}
         for record in self.loaded():
             if "register_providers" not in record.hooks:
@@ -211,7 +198,7 @@ class PluginRegistry:
         return found
 
     def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
-        """The plugins' checks by plugin. A plugin whose checks fail to load has none."""
+        """Return the checks of ``authhost check`` by plugin. A failure to load them is logged."""
         found = {}
         for record in self.loaded():
             if "register_checks" not in record.hooks:
@@ -223,26 +210,13 @@ class PluginRegistry:
         return found
 
     def loaded(self) -> Iterator[PluginRecord]:
-        """The accepted plugins, in the order in which they are called."""
+        """Yield the accepted plugins, in the order in which they are called."""
         return (record for record in self.records if record.status == "loaded")
 
 
 def _failed_to_load(what: str, record: PluginRecord, hook: str, error: BaseException) -> None:
-    at = record.guarded.place(hook, error) if record.guarded is not None else "?"
+    at = record.guarded.location(hook, error) if record.guarded is not None else "?"
     log.error("the %s of plugin %s failed to load: %s at %s", what, record.name, type(error).__name__, at)
-
-
-def _guard_of(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
-    """How an implementation of a hook is kept in bounds."""
-    if hook in GUARDED:
-        return guard_wrapper if wrapper else guard
-    if hook in VETOES:
-        return guard_veto
-    if hook in LIFECYCLE:
-        return guard_lifecycle
-    if hook == "deliver_message":
-        return guard_delivery_wrapper if wrapper else guard_delivery
-    return timed
 
 
 def installed() -> Iterator[tuple[str, Installed]]:
@@ -252,7 +226,7 @@ def installed() -> Iterator[tuple[str, Installed]]:
 
 
 def _entry_point(source: object) -> EntryPoint | None:
-    """By the real type: an object may raise when it is asked for its class."""
+    """The check uses the real type: ``__class__`` of an object may raise."""
     return source.entry_point if type(source) is Installed else None
 
 
@@ -264,15 +238,15 @@ def _load(source: object) -> object:
         return entry_point.load()
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # pytest.skip and its like, too
+    except BaseException as error:  # includes the exception of pytest.skip
         raise PluginRefused(
-            f"{entry_point.value} does not import ({type(error).__name__}: {_text(error)}); "
+            f"{entry_point.value} cannot be imported ({type(error).__name__}: {_text(error)}); "
             "repair or uninstall it, or block it"
         ) from error
 
 
 def _reason(error: BaseException) -> str:
-    """Why a plugin is refused, as a sentence."""
+    """Return the reason of a refusal, as a sentence."""
     if isinstance(error, PluginRefused):
         return str(error)
     kind = type(error).__name__

@@ -1,4 +1,4 @@
-"""Typed calls of the hooks, one method for each: the only place that calls pluggy."""
+"""Typed calls of the hooks, one method for each hook. Only this module calls hooks through pluggy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Hooks:
-    """What the flows call."""
+    """The hooks, as the flows call them."""
 
     def __init__(self, manager: pluggy.PluginManager) -> None:
         self._hook = manager.hook
@@ -122,9 +122,9 @@ class Hooks:
         self._hook.before_login(request=request, user=user)
 
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
-        """Hand ``message`` to the first plugin that takes it; raise `DeliveryFailed` where none does.
+        """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.
 
-        Rows that the deliverer queues must be stored: a failure to write them fails the unit.
+        If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
         """
         request.must_store = True
         try:

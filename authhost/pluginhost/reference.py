@@ -1,8 +1,8 @@
-"""The reference of the hooks, read from the docstrings of their specs and from `hook_order.json`.
+"""The hook reference, read from the docstrings of the specifications and from `hook_order.json`.
 
-A docstring is, in this order: a sentence that says when the hook is called,
-further paragraphs, ``Stored:`` with what is in the database then (where a flow
-calls it), ``.. versionadded::`` and ``Example::``.
+The parts of a docstring, in this order: a sentence that says when the hook is
+called, further paragraphs, ``Stored:`` with what the database contains at that
+moment (if flows call the hook), ``.. versionadded::`` and ``Example::``.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from authhost.pluginhost.guard import STOPS
-from authhost.pluginhost.implementations import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, VETOES
+from authhost.pluginhost.hooks import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STOPS, VETOES
 
 IN_FLOWS = frozenset({"notification", "veto", "delivery"})
 """The kinds of hooks that flows call."""
 ISOLATED = (
-    "it is logged and counted, what that call wrote is undone, and all else goes on. "
-    "For a required plugin it ends the flow."
+    "it is logged and counted, the writes of that call are rolled back, and the flow continues. "
+    "If the plugin is required, the flow ends."
 )
 SINCE = re.compile(r"\.\. versionadded:: (\d+\.\d+)")
 
@@ -44,13 +43,13 @@ class Place(NamedTuple):
     title: str
     flow: str
     number: int
-    """Which of ``hooks`` it is, from 1."""
+    """The position in ``hooks``, starting at 1."""
     hooks: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class HookReference:
-    """All that an author of a plugin wants to know of one hook."""
+    """The reference of one hook, for authors of plugins."""
 
     name: str
     signature: str
@@ -60,21 +59,21 @@ class HookReference:
     about: str
     """May be empty."""
     stored: str | None
-    """None where no flow calls the hook."""
+    """None if no flow calls the hook."""
     failure: str
-    """What becomes of an exception that an implementation raises."""
+    """What happens if an implementation raises an exception."""
     since: str
     """The version of the contract."""
     example: str
 
 
 def references() -> list[HookReference]:
-    """All hooks, in the order of the contract."""
+    """Return all hooks, in the order of the contract."""
     return [reference(name) for name in SPEC_ARGUMENTS]
 
 
 def reference(name: str) -> HookReference:
-    """One hook; raises `LookupError` for a name that the contract does not have."""
+    """Return one hook; raise `LookupError` for a name that the contract does not have."""
     for module in SPEC_MODULES:
         if name in SPEC_ARGUMENTS and name in vars(module):
             return parse(name, vars(module)[name])
@@ -82,7 +81,7 @@ def reference(name: str) -> HookReference:
 
 
 def parse(name: str, spec: Callable[..., Any]) -> HookReference:
-    """Read the docstring of a spec; raises ``ValueError`` with what it lacks."""
+    """Parse the docstring of a specification; raise ``ValueError`` with the parts that are missing."""
     prose, _, example = inspect.cleandoc(spec.__doc__ or "").partition("Example::\n")
     when, *about = prose.rstrip().split("\n\n")
     stored = next((each for each in (when, *about) if each.startswith("Stored: ")), None)
@@ -110,11 +109,14 @@ def parse(name: str, spec: Callable[..., Any]) -> HookReference:
 
 
 def kind_of(name: str) -> tuple[str, str]:
-    """The kind of a hook, and what becomes of an exception that an implementation raises."""
+    """Return the kind of a hook, and what happens if an implementation raises an exception."""
     if name in VETOES:
-        return "veto", "`Refused` refuses the flow with your words; any other exception refuses it, too."
+        return (
+            "veto",
+            "`Refused` refuses the flow with its message. Any other exception refuses it, too.",
+        )
     if name == "deliver_message":
-        return "delivery", "it ends the flow, since a person would wait for a mail that never comes."
+        return "delivery", "it ends the flow, since the message would never be delivered."
     if name in LIFECYCLE:
         ends = (
             "For a required plugin the host does not start." if name == "host_started" else "The host closes."
@@ -123,7 +125,7 @@ def kind_of(name: str) -> tuple[str, str]:
     if name in ("register_tables", "register_settings"):
         return "registration", "the plugin is refused as a whole; `authhost plugins list` says why."
     if name.startswith("register_"):
-        return "registration", "it is logged; the plugin has none then."
+        return "registration", "it is logged, and the plugin provides none of these."
     if name in STOPS:
         return "notification", f"`StopFlow` ends the flow. Any other exception does not: {ISOLATED}"
     return "notification", ISOLATED
@@ -131,13 +133,13 @@ def kind_of(name: str) -> tuple[str, str]:
 
 @cache
 def called_flows() -> tuple[CalledFlow, ...]:
-    """Every flow of `authhost.testing.scenario`, and the hooks that it calls with the settings there."""
+    """Return the flows of `authhost.testing.scenario`, and the hooks that each one calls."""
     text = files("authhost.pluginhost").joinpath("hook_order.json").read_text(encoding="utf-8")
     return tuple(CalledFlow(each["title"], each["flow"], tuple(each["hooks"])) for each in json.loads(text))
 
 
 def places(name: str) -> list[Place]:
-    """In which flows a hook is called, and when in each; empty where no flow calls it."""
+    """Return the flows that call a hook, with its position in each."""
     return [
         Place(title, flow, number, hooks)
         for title, flow, hooks in called_flows()

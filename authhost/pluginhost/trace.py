@@ -1,6 +1,6 @@
-"""What is called, of whom, how long it took and how it ended: for development (``AUTHHOST_TRACE=1``).
+"""The trace of hook calls for development (``AUTHHOST_TRACE=1``): each plugin, its time and its outcome.
 
-Arguments are summed up: no secret, no whole address is in a trace.
+Arguments are summarised: a trace contains no secret and no complete e-mail address.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NOT_SHOWN = frozenset({"request", "host"})
 
 @dataclass(frozen=True, slots=True)
 class TracedCall:
-    """One plugin's part in the call of a hook."""
+    """The call of one plugin's implementation."""
 
     plugin: str
     milliseconds: float
@@ -34,7 +34,7 @@ class TracedCall:
 
 @dataclass(slots=True)
 class TracedHook:
-    """One call of a hook, with those it reached in order."""
+    """One call of a hook, with the implementations in the order of their calls."""
 
     hook: str
     arguments: dict[str, str]
@@ -54,34 +54,34 @@ def _to_stderr(traced: TracedHook) -> None:
 
 
 class Trace:
-    """The trace of one host; `write` gets each call of a hook once it is over."""
+    """The trace of one host. `write` gets each call of a hook after it has ended."""
 
     def __init__(self) -> None:
         self.write: Callable[[TracedHook], None] = _to_stderr
-        self._of_thread = threading.local()
+        self._local = threading.local()
 
     @property
     def _open(self) -> list[TracedHook]:
-        """A hook can be called while another is under way."""
-        opened: list[TracedHook] | None = getattr(self._of_thread, "open", None)
+        """The hook calls of this thread that have not ended. They can be nested: a hook may call a flow."""
+        opened: list[TracedHook] | None = getattr(self._local, "open", None)
         if opened is None:
-            opened = self._of_thread.open = []
+            opened = self._local.open = []
         return opened
 
     def before(self, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
-        """For ``PluginManager.add_hookcall_monitoring``."""
-        shown = {name: _short(value) for name, value in arguments.items() if name not in NOT_SHOWN}
+        """Callback of ``PluginManager.add_hookcall_monitoring``."""
+        shown = {name: _summary(value) for name, value in arguments.items() if name not in NOT_SHOWN}
         self._open.append(TracedHook(hook, shown))
 
     def after(self, outcome: Any, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
-        """For ``PluginManager.add_hookcall_monitoring``."""
+        """Callback of ``PluginManager.add_hookcall_monitoring``."""
         self.write(self._open.pop())
 
-    def watched(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        """``function``, so that its part is traced."""
+    def traced(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function``, so that each call is added to the trace."""
 
         def ended(started: int, outcome: str) -> None:
-            if self._open:  # else it is not pluggy that calls it
+            if self._open:  # empty if pluggy is not the caller
                 took = (perf_counter_ns() - started) / 1e6
                 self._open[-1].calls.append(TracedCall(plugin, took, outcome))
 
@@ -113,8 +113,8 @@ def _raised(error: BaseException) -> str:
     return "stopped" if isinstance(error, StopFlow) else f"failed {type(error).__name__}"
 
 
-def _short(value: Any) -> str:
-    """A value in a few characters, without what is secret."""
+def _summary(value: Any) -> str:
+    """Return a short text for a value, without secrets."""
     match value:
         case None | bool():
             return repr(value)
@@ -141,6 +141,6 @@ def _short(value: Any) -> str:
 
 
 def masked(address: str) -> str:
-    """``a***@example.org``."""
+    """Return an address as ``a***@example.org``."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}***@{domain}"

@@ -1,1 +1,1 @@
-"""Passwords, encryption, keys, identifiers, rate limits, and the checks of what people type."""
+"""Passwords, encryption, keys, identifiers, rate limits, and the validation of input."""

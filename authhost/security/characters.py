@@ -1,4 +1,4 @@
-"""Characters: what nobody sees, and what a username is made of."""
+"""Characters: the invisible ones, and the ones that usernames may have."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from authhost.settings import USERNAME_SCRIPTS
 
-SHRINKS = 4
-"""Normalised text has at least a quarter of the characters: no decomposition is longer (UAX 15)."""
+MAX_SHRINK_FACTOR = 4
+"""NFKC shortens a text to a quarter of its characters at most (UAX 15)."""
 INVISIBLE = frozenset(
     chr(code)
     for first, last in (
@@ -35,37 +35,37 @@ INVISIBLE = frozenset(
 )
 """Default_Ignorable_Code_Point of Unicode's DerivedCoreProperties, and the blank pattern of braille."""
 
-WRITTEN_TOGETHER = ({"cjk", "hiragana", "katakana"}, {"cjk", "hangul"}, {"bopomofo", "cjk"})
-"""Scripts that one word is written in: Japanese, Korean, Chinese (UTS 39, 5.2)."""
+SCRIPT_COMBINATIONS = ({"cjk", "hiragana", "katakana"}, {"cjk", "hangul"}, {"bopomofo", "cjk"})
+"""Scripts that one word may combine: Japanese, Korean, Chinese (UTS 39, 5.2)."""
 LATIN = frozenset("ßæœøđðþłħŋ")
-"""Small Latin letters that are no ASCII letter with marks, and look like no other letter."""
+"""Lower-case Latin letters that are not an ASCII letter with marks, and do not look like another letter."""
 EXCEPTIONS = frozenset("Ð\u0640\u302e\u302f")
-"""Ð looks like Đ; the others stretch or accompany a letter, and RFC 8264, 9.6 disallows them."""
+"""Ð looks like Đ. RFC 8264, section 9.6, disallows the others."""
 PUNCTUATION = frozenset("0123456789._-")
-MARKS = 2
+MAX_MARKS = 2
 """How many combining marks may follow a letter, in scripts that need them."""
 
 
 def is_username(name: str, key: str, scripts: Iterable[str]) -> bool:
-    """Whether ``name``, in NFKC, has letters of one of ``scripts`` and `PUNCTUATION` alone.
+    """Return whether ``name``, in NFKC, only has letters of one of ``scripts`` and `PUNCTUATION`.
 
-    ``key`` is the name without case, which must meet the same rules. At least
-    one character is a letter or a digit. The rules are narrower than RFC 8265,
-    3.3 (UsernameCaseMapped): two names do not look alike by characters that
-    nobody sees, by stacked marks or by letters of another script (UTS 39).
+    ``key`` is the case-folded name, which must meet the same rules. At least one
+    character must be a letter or a digit. The rules are stricter than RFC 8265,
+    section 3.3 (UsernameCaseMapped), so that two names cannot look alike through
+    invisible characters, stacked marks or letters of another script (UTS 39).
     """
     found = {_script(each) for each in (*name, *key) if each not in PUNCTUATION}
     return (
         found <= set(scripts)
-        and (len(found) < 2 or any(found <= each for each in WRITTEN_TOGETHER))
+        and (len(found) < 2 or any(found <= each for each in SCRIPT_COMBINATIONS))
         and any(each.isalnum() for each in name)
-        and not _stacked(name)
-        and (found.isdisjoint({"arabic", "hebrew"}) or _from_right_to_left(name))
+        and not _has_stacked_marks(name)
+        and (found.isdisjoint({"arabic", "hebrew"}) or _meets_bidi_rule(name))
     )
 
 
 def _script(character: str) -> str:
-    """The script of a letter, or of a mark that its script needs, by its name in Unicode; "" for all else."""
+    """Return the script of a letter or a mark, from its Unicode name; "" for all other characters."""
     if character in INVISIBLE or character in EXCEPTIONS or unicodedata.category(character)[0] not in "LM":
         return ""
     words = unicodedata.name(character, "").lower().split(" ")
@@ -73,25 +73,25 @@ def _script(character: str) -> str:
     if script == "latin":
         base = unicodedata.normalize("NFD", character)[0]
         return script if base.isascii() or character.lower() in LATIN else ""
-    if script == "hangul" and words[1] != "syllable":  # Single jamo are old, or parts of a syllable.
+    if script == "hangul" and words[1] != "syllable":  # Single jamo are obsolete, or parts of a syllable.
         return ""
     return script if script in USERNAME_SCRIPTS else ""
 
 
-def _stacked(name: str) -> bool:
-    """Whether a mark follows no letter, or more than `MARKS` follow one."""
-    marks = MARKS
+def _has_stacked_marks(name: str) -> bool:
+    """Return whether a mark follows no letter, or more than `MAX_MARKS` follow one."""
+    marks = MAX_MARKS
     for each in name:
         if unicodedata.category(each)[0] != "M":
-            marks = 0 if each.isalpha() else MARKS
-        elif marks == MARKS:
+            marks = 0 if each.isalpha() else MAX_MARKS
+        elif marks == MAX_MARKS:
             return True
         else:
             marks += 1
     return False
 
 
-def _from_right_to_left(name: str) -> bool:
-    """The rule of RFC 5893, 2 for names of such a script, which have no other letters."""
+def _meets_bidi_rule(name: str) -> bool:
+    """Return whether a name of a right-to-left script meets RFC 5893, section 2. It has no other letters."""
     kinds = [kind for kind in map(unicodedata.bidirectional, name) if kind != "NSM"]
     return kinds[0] in ("R", "AL") and kinds[-1] in ("R", "AL", "EN")

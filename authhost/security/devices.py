@@ -1,9 +1,9 @@
-"""Device tokens: by them a browser is known that has logged in to an account before.
+"""Device tokens: they identify browsers that have logged in to an account before.
 
 After OWASP's "device cookies"
 (https://owasp.org/www-community/Slow_Down_Online_Guessing_Attacks_with_Device_Cookies).
-A device token gives no access: it only decides which counters the failures of
-the browser belong to.
+A device token gives no access. It only selects the counters of failed logins for
+the browser.
 """
 
 from __future__ import annotations
@@ -18,31 +18,31 @@ from uuid import UUID
 
 PURPOSE = b"authhost.device-token"
 LIFETIME = timedelta(days=400)
-"""The longest that browsers keep a cookie (RFC 6265bis, section 5.5). Each login begins it anew."""
+"""The maximum lifetime of a cookie (RFC 6265bis, section 5.5). It starts again with each login."""
 IDENTIFIER, TIME, MAC = 16, 8, 32
 
 
 class Devices:
-    """Makes and checks device tokens; nothing is stored.
+    """Creates and verifies device tokens. Nothing is stored.
 
     A token is a random identifier of the device, the time in seconds and an
     HMAC-SHA256 over both and the user's id, in URL-safe Base64: 75 characters.
-    The first of ``secrets`` makes tokens, all of them check.
+    The first of ``secrets`` signs new tokens, any of them verifies.
     """
 
     def __init__(self, secrets: Sequence[str]) -> None:
         self._keys = [hmac.digest(each.encode(), PURPOSE, "sha256") for each in secrets]
 
-    def token(self, user_id: UUID, now: datetime, known: object = None) -> str:
-        """A token for ``user_id``; of the same device where ``known`` is a valid one."""
-        device = self.find(known, user_id, now)
+    def token(self, user_id: UUID, now: datetime, previous: object = None) -> str:
+        """Return a token for ``user_id``, for the same device as ``previous`` if that token is valid."""
+        device = self.find(previous, user_id, now)
         identifier = bytes.fromhex(device) if device else secrets.token_bytes(IDENTIFIER)
         signed = identifier + int(now.timestamp()).to_bytes(TIME, "big")
         raw = signed + _mac(self._keys[0], user_id, signed)
         return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
     def find(self, token: object, user_id: UUID, now: datetime) -> str | None:
-        """The device's identifier, as hex; None if ``token`` is not a valid one of ``user_id``."""
+        """Return the device identifier as hex, or None if ``token`` is not a valid token of ``user_id``."""
         if not isinstance(token, str) or len(token) > 128:
             return None
         try:
@@ -50,7 +50,7 @@ class Devices:
         except (binascii.Error, ValueError):
             return None
         signed, mac = raw[:-MAC], raw[-MAC:]
-        # All keys are tried, in a time that does not tell which one fits.
+        # All keys are tried, so that the time does not reveal which one matches.
         fits = [hmac.compare_digest(mac, _mac(key, user_id, signed)) for key in self._keys]
         if len(raw) != IDENTIFIER + TIME + MAC or not any(fits):
             return None

@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from authhost.settings import Settings
 
 CORE, PLUGINS = b"authhost.security.encryption", b"authhost.security.encryption.plugins"
-"""Each use has keys of its own: what one has sealed, the other cannot open."""
-NO_KEY = "encryption_keys has no key that opens this; was one removed?"
+"""Each use has its own keys, so that one cannot decrypt values of the other."""
+NO_KEY = "encryption_keys has no key that decrypts this value; add the key again if it was removed"
 
 
 class Undecipherable(AuthHostError, CannotOpen):
-    """What is stored was encrypted with a key that the settings do not have any more."""
+    """No key of the settings decrypts the value, or it was encrypted for another purpose."""
 
 
 class Encryption:
-    """Seals with the first of ``encryption_keys``, or ``secret_key`` if there is none; opens with any."""
+    """Encrypts with the first of ``encryption_keys`` (or ``secret_key``), and decrypts with any of them."""
 
     def __init__(self, settings: Settings) -> None:
         self._keys = settings.encryption_keys or settings.secret_keys
@@ -46,11 +46,11 @@ class Encryption:
         return MultiFernet([_fernet(key, use) for key in self._keys])
 
     def seal(self, value: Mapping[str, Any]) -> bytes:
-        """``value``, which JSON can express, so that only the holder of the key can read it."""
+        """Encrypt ``value``, which must be JSON-serialisable."""
         return self._fernet.encrypt(json.dumps(value).encode())
 
     def open(self, sealed: bytes) -> dict[str, Any]:
-        """The value again; raises `Undecipherable`."""
+        """Return the value that `seal` encrypted; raises `Undecipherable`."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -60,17 +60,17 @@ class Encryption:
         return opened
 
     def rotate(self, sealed: bytes) -> bytes:
-        """The same under the first key; raises `Undecipherable`."""
+        """Encrypt a sealed value again, with the first key; raises `Undecipherable`."""
         return self.seal(self.open(sealed))
 
     def seal_text(self, text: str, purpose: str) -> str:
-        """Encrypt a plugin's text, together with what it is for. The result is ASCII."""
+        """Encrypt a plugin's text together with its purpose. The result is ASCII."""
         if not isinstance(text, str):
             raise TypeError(f"only text can be sealed, not {type(text).__name__}")
         return self._plugins.encrypt(json.dumps([purpose, text]).encode()).decode("ascii")
 
     def open_text(self, sealed: str, purpose: str) -> str:
-        """Return the text that `seal_text` was given; raises `Undecipherable`."""
+        """Return the text that `seal_text` encrypted; raises `Undecipherable`."""
         from cryptography.fernet import InvalidToken
 
         try:
@@ -78,12 +78,14 @@ class Encryption:
         except (InvalidToken, UnicodeEncodeError, AttributeError) as error:
             raise Undecipherable(NO_KEY) from error
         if sealed_for != purpose:
-            raise Undecipherable("this was sealed for another purpose; was it moved to another row or table?")
+            raise Undecipherable(
+                "this value was sealed for another purpose; was it moved to another row or table?"
+            )
         return str(text)
 
 
 def _fernet(key: str, use: bytes) -> Fernet:
-    """A key of any text: HKDF-SHA256 (RFC 5869) makes the 256 bits that Fernet wants."""
+    """Derive a 256-bit Fernet key from any text by HKDF-SHA256 (RFC 5869)."""
     from cryptography.fernet import Fernet
     from cryptography.hazmat.primitives.hashes import SHA256
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF

@@ -11,17 +11,17 @@ from uuid import UUID
 COUNTER_BITS = 74
 STEP_BITS = 32
 SET_BACK_MS = 30 * 60 * 1000
-"""A clock that goes back by more milliseconds than this was wrong before, and is followed."""
+"""If the clock goes back by more milliseconds than this, identifiers go back, too."""
 
 
 class Identifiers:
-    """Each is later than the one before, within this process (section 6.2, method 2).
+    """Creates identifiers that increase within this process (RFC 9562, section 6.2, method 2).
 
-    A clock that is set back by more than half an hour is the exception: else a
-    process that was a day ahead would go on making identifiers of tomorrow.
+    The exception is a clock that is set back by more than half an hour: otherwise a
+    process whose clock was a day ahead would continue with identifiers of the next day.
 
-    A library would take the time from the machine, and a test that moves the
-    host's clock would have records whose identifiers and times disagree.
+    A library would use the machine's time. If a test changes the host's clock,
+    identifiers and times of its records would not match.
     """
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
@@ -30,11 +30,11 @@ class Identifiers:
         self._last = 0
 
     def new(self) -> UUID:
-        """The next one."""
+        """Return the next identifier."""
         now = int(self._clock().timestamp() * 1000) << COUNTER_BITS
         with self._lock:
             if now > self._last or now < self._last - (SET_BACK_MS << COUNTER_BITS):
-                # The first bit is left free, so that counting does not run into the time.
+                # The first bit is 0, so that counting up does not change the time.
                 value = now | randbits(COUNTER_BITS - 1)
             else:
                 value = self._last + 1 + randbits(STEP_BITS)

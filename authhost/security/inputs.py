@@ -1,4 +1,4 @@
-"""What people type: checked and brought into one form before anything is looked up."""
+"""Validates and normalises input, before anything is looked up."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
 from authhost.records import EMAIL_LENGTH
-from authhost.security.characters import INVISIBLE, SHRINKS, is_username
+from authhost.security.characters import INVISIBLE, MAX_SHRINK_FACTOR, is_username
 
 
 class Email(NamedTuple):
-    """An address as it is written to, and as it is compared."""
+    """An e-mail address: the form for sending, and the key for comparing."""
 
     address: str
     key: str
 
 
 def text(value: object, field: str, longest: int) -> str:
-    """``value`` if it is printable text of 1 to ``longest`` characters; raises `InvalidInput`."""
+    """Return ``value`` if it is printable text of 1 to ``longest`` characters; raises `InvalidInput`."""
     if not isinstance(value, str):
         raise InvalidInput(f"{field} must be text.", field=field)
     if not 0 < len(value) <= longest:
@@ -31,15 +31,15 @@ def text(value: object, field: str, longest: int) -> str:
 
 
 def key_of(value: str) -> str:
-    """The form in which names are compared: NFKC, without case."""
+    """Return the form in which names are compared: NFKC, case-folded."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
 
 
 def email_key(address: str) -> str:
-    """The form in which addresses are compared: without case, the domain as DNS knows it (RFC 5891).
+    """Return the form in which addresses are compared: lower case, the domain in its DNS form (RFC 5891).
 
-    No more than that: ``faß.de`` and ``fass.de`` are two domains, and their
-    mailboxes those of two people.
+    Nothing else is changed: ``faß.de`` and ``fass.de`` are two domains, so their
+    mailboxes can belong to two people.
     """
     local, _, domain = address.rpartition("@")
     if not domain.isascii():
@@ -50,10 +50,10 @@ def email_key(address: str) -> str:
 
 
 def email(value: object) -> Email:
-    """Check and normalise an address; raises `InvalidEmail`."""
+    """Validate and normalise an e-mail address; raises `InvalidEmail`."""
     from email_validator import EmailNotValidError, validate_email
 
-    given = unicodedata.normalize("NFC", text(value, "email", EMAIL_LENGTH * SHRINKS))
+    given = unicodedata.normalize("NFC", text(value, "email", EMAIL_LENGTH * MAX_SHRINK_FACTOR))
     if len(given) > EMAIL_LENGTH or not INVISIBLE.isdisjoint(given):
         raise InvalidEmail(field="email")
     try:
@@ -66,18 +66,18 @@ def email(value: object) -> Email:
 
 
 class Identifier(NamedTuple):
-    """What a person typed at a login: the key that is counted, looked up and recorded, and its kind."""
+    """The identifier of a login: the key that is counted, looked up and recorded, and its kind."""
 
     key: str
     is_email: bool
 
 
 def identifier(value: object) -> Identifier:
-    """Normalise a username or an address, once for the limit, the lookup and the record.
+    """Normalise a username or an e-mail address, once for the rate limit, the lookup and the record.
 
-    White space around it is ignored: people paste it, and MariaDB would ignore it
-    in a comparison while a limit would not. Text that is no address, but has an
-    ``@``, leads to no account. Raises `InvalidInput`.
+    Surrounding white space is removed: people paste it, and MariaDB ignores it in
+    comparisons, while a rate limit does not. Text with an ``@`` that is no valid
+    address matches no account. Raises `InvalidInput`.
     """
     given = text(value, "identifier", EMAIL_LENGTH).strip()
     if not given:
@@ -91,11 +91,11 @@ def identifier(value: object) -> Identifier:
 
 
 def ip_address(value: object) -> str | None:
-    """An IP address in its canonical form, without a zone, or None for None.
+    """Return an IP address in canonical form, without a zone; None for None.
 
-    An IPv4-mapped IPv6 address is returned as the IPv4 address (RFC 4291,
-    section 2.5.5.2): a server that listens on both names the same client
-    either way. Raises `InvalidInput`.
+    An IPv4-mapped IPv6 address becomes the IPv4 address (RFC 4291, section
+    2.5.5.2): a server that listens on both reports the same client in either
+    form. Raises `InvalidInput`.
     """
     if value is None:
         return None
@@ -109,21 +109,20 @@ def ip_address(value: object) -> str | None:
     raise InvalidInput("This is not an IP address.", field="ip_address")
 
 
-TRANSLATED = ipaddress.IPv6Network("64:ff9b::/96")
-"""IPv4 clients behind a translator (RFC 6052, section 2.1)."""
+NAT64_PREFIX = ipaddress.IPv6Network("64:ff9b::/96")
+"""IPv4 addresses that a NAT64 translator maps to IPv6 (RFC 6052, section 2.1)."""
 
 
 def network(address: str) -> str:
-    """What a limit by IP address counts: an IPv4 address, or the /64 of an IPv6 address.
+    """Return the network that a limit by IP address counts: an IPv4 address, or the /64 of an IPv6 address.
 
-    A /64 is the least that one customer is given, and all its addresses are
-    theirs (RFC 6177).
+    One customer gets at least a /64, with all its addresses (RFC 6177).
     """
     canonical = ip_address(address) or ""
     if ":" not in canonical:
         return canonical
     found = ipaddress.IPv6Address(canonical)
-    if found in TRANSLATED:
+    if found in NAT64_PREFIX:
         return str(ipaddress.IPv4Address(int(found) & 0xFFFFFFFF))
     return str(ipaddress.IPv6Network((canonical, 64), strict=False))
 
@@ -133,10 +132,10 @@ def username(value: object, shortest: int, longest: int, scripts: Iterable[str] 
 
     A name has ``shortest`` to ``longest`` characters, counted after NFKC: letters
     of one of ``scripts``, the digits 0 to 9, and ``.``, ``_`` and ``-``
-    (`authhost.security.characters.is_username`). An ``@`` is refused, since a login tells
-    names and addresses apart by it. Names that exist are not checked again.
+    (`authhost.security.characters.is_username`). An ``@`` is refused, since it
+    distinguishes addresses from usernames at a login. Existing names are not checked again.
     """
-    name = unicodedata.normalize("NFKC", text(value, "username", longest * SHRINKS))
+    name = unicodedata.normalize("NFKC", text(value, "username", longest * MAX_SHRINK_FACTOR))
     if not shortest <= len(name) <= longest:
         raise InvalidInput(f"username must have {shortest} to {longest} characters.", field="username")
     if not is_username(name, key_of(name), scripts):
@@ -147,7 +146,7 @@ def username(value: object, shortest: int, longest: int, scripts: Iterable[str] 
 
 
 def identifier_key(typed: str) -> str:
-    """Return the key of `identifier`; of what a login refuses unread, the form of a name."""
+    """Return the key of `identifier`; for input that a login refuses, the key of a name."""
     try:
         return identifier(typed).key
     except InvalidInput:

@@ -1,4 +1,4 @@
-"""Rate limits: how often something may be done, and by whom it is counted."""
+"""Rate limits: how often an action is allowed, and what it is counted by."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol, Self
 
 from authhost.errors import ConfigurationError, InvalidCredentials, RateLimited
-from authhost.security.counters import Counters, MemoryCounters, Rate, RedisCounters
+from authhost.security.counters import KINDS, Counters, MemoryCounters, Rate, connect_redis, parse_rates
 from authhost.security.inputs import network
 
 if TYPE_CHECKING:
@@ -49,34 +49,33 @@ the action concerns, ``key+ip`` both together. 100 failures of one account are
 the most that NIST SP 800-63B-4, 3.2.2, allows.
 """
 
-KINDS = frozenset({"ip", "user", "key", "key+ip"})
 BY_KEY = frozenset({"key", "key+ip"})
 Counted = list[tuple[Rate, str]]
 
 
 class Client(Protocol):
-    """Who does something, as rate limits see them: the unit of work."""
+    """The client of an action. The unit of work implements it."""
 
     counted: list[Callable[[], None]]
-    """Each undoes a count; called where the flow is undone."""
+    """Functions that undo a count. They are called if the flow is rolled back."""
     tries: list[Callable[[], None]]
-    """Each undoes a count; called where the flow is refused as `Busy`."""
+    """Functions that undo a count. They are called if the flow is refused as `Busy`."""
 
     @property
     def ip_address(self) -> str | None: ...
 
     @property
     def user(self) -> User | None:
-        """Who is logged in."""
+        """The logged-in user."""
         ...
 
     def known_device(self, user: User | None) -> str | None:
-        """The identifier of a browser that has logged in to the account of ``user`` before."""
+        """Return the device identifier of a browser that has logged in to the account of ``user`` before."""
         ...
 
 
 class RateLimits:
-    """Counts actions, in memory or in Redis. Of what it counts by, it stores a digest only."""
+    """Counts actions, in memory or in Redis. Only digests of names and addresses are stored."""
 
     def __init__(self, settings: Settings) -> None:
         self._rates: dict[str, list[Rate]] = {}
@@ -85,133 +84,133 @@ class RateLimits:
         if settings.rate_limits is False:
             return
         if settings.redis_url is not None:
-            self._counters = _redis(settings.redis_url)
+            self._counters = connect_redis(settings.redis_url)
         overrides = settings.rate_limits if isinstance(settings.rate_limits, Mapping) else {}
         for action, rates in {**DEFAULTS, **overrides}.items():
             if action not in DEFAULTS:
                 near = get_close_matches(action, DEFAULTS, 1)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(DEFAULTS)}"
                 raise ConfigurationError(f"rate_limits: there is no action {action!r}{hint}")
-            self._rates[action] = _parsed(action, rates)
+            self._rates[action] = parse_rates(action, rates)
 
     def reachable(self) -> bool:
-        """Whether the place where it counts answers."""
+        """Return whether the storage of the counters answers."""
         return self._counters.check()
 
     def hit(self, request: Client, action: str, key: str = "") -> None:
         """Count one ``action``; raises `RateLimited` with ``retry_after`` in seconds.
 
-        It is not counted in the end where the flow is refused as `Busy`: nothing was tried.
+        The count is undone if the flow is refused as `Busy`, since nothing was attempted.
         """
-        self._try(request, (action, key))
+        self._count(request, (action, key))
 
     def hit_for(self, request: Client, user: User | None, action: str, key: str = "") -> None:
         """Count one ``action`` that concerns ``user``; raises `RateLimited`.
 
-        A browser that has logged in to the account before has a counter of its
-        own, so that others in its network do not lock it out.
+        A browser that has logged in to the account before has its own counter, so
+        that other clients of its network cannot lock it out.
         """
         device = request.known_device(user)
-        self._try(request, (action, key) if device is None else ("known_device", device))
+        self._count(request, (action, key) if device is None else ("known_device", device))
 
     def allows(self, request: Client, *actions: tuple[str, str]) -> bool:
-        """Count each (action, key), or none where one of them is too many: False then.
+        """Count each (action, key) and return True; return False, and count none, if a limit is reached.
 
-        It is not counted in the end where the flow is undone, such as by a
-        message that could not be delivered.
+        The counts are undone if the flow is rolled back, for example because a
+        message could not be delivered.
         """
         try:
             counted = self._take(request, *actions)
         except RateLimited:
             return False
-        request.counted.append(lambda: self._give_back(counted))
+        request.counted.append(lambda: self._undo(counted))
         return True
 
     def password_check(self, request: Client, users: Sequence[User], name: str = "") -> PasswordCheck:
         """Count a check of a password: ``with limits.password_check(request, users, name) as check: …``.
 
         All flows that check a password share the counters of an account. A login
-        also counts by the ``name`` that was typed, and for each of the ``users``
-        that it may mean: so an unknown name is limited like a known one, and
-        stays limited when an account of that name is made. A browser that has
-        logged in to the account before has counters of its own, so that the
-        failures of others do not lock it out. Entering raises `RateLimited`. The
-        check is counted before it is made, so that a hundred at once are no more
-        than a hundred in a row. It stays counted if the block raises
-        `InvalidCredentials` or calls `PasswordCheck.failed`; any other error takes
-        it back, and success also deletes the failures before it.
+        also counts by the typed ``name``, and for each of the ``users`` that the name
+        can refer to. So an unknown name is limited like a known one, and stays
+        limited if an account with that name is created. A browser that has logged in
+        to the account before has its own counters, so that failures of others cannot
+        lock it out. Entering raises `RateLimited`. The check is counted before it is
+        made, so that parallel checks are limited like sequential ones. The count
+        stays if the block raises `InvalidCredentials` or calls
+        `PasswordCheck.failed`. Any other error undoes it, and success also deletes
+        the earlier failures.
         """
         return PasswordCheck(self, request, users, name)
 
-    def forget_failures(self, request: Client, user: User, names: Iterable[str] = ()) -> None:
-        """Delete the failures of an account and of its names, of this network and of all together."""
+    def reset_failures(self, request: Client, user: User, names: Iterable[str] = ()) -> None:
+        """Delete the failures of an account and of its names: those of this network, and the total."""
         for key in (_account(user), *map(_name, names)):
             self._clear(request, ("login_failed", key), BY_KEY)
 
-    def forget_mails(self, request: Client, email_keys: Iterable[str]) -> None:
-        """Let a reset be asked for again: the links that were sent before work no longer."""
+    def reset_mail_limit(self, request: Client, email_keys: Iterable[str]) -> None:
+        """Allow a password reset to be requested again, after the earlier links were invalidated."""
         for key in email_keys:
             self._clear(request, ("reset_password_mail", key), BY_KEY)
 
-    def _try(self, request: Client, action: tuple[str, str]) -> None:
+    def _count(self, request: Client, action: tuple[str, str]) -> None:
         counted = self._take(request, action)
-        request.tries.append(lambda: self._give_back(counted))
+        request.tries.append(lambda: self._undo(counted))
 
     def _take(self, request: Client, *actions: tuple[str, str], kinds: Collection[str] = KINDS) -> Counted:
-        """Count all or nothing, by those ``kinds`` alone."""
+        """Count all actions or none, only by these ``kinds``; raises `RateLimited`."""
         counted: Counted = []
         for action, key in actions:
-            for rate, who in self._counted_by(request, action, key):
+            for rate, who in self._rates_of(request, action, key):
                 if rate.per not in kinds:
                     continue
-                if not self._counters.take(rate, who):
-                    self._give_back(counted)
-                    wait = math.ceil(self._counters.wait(rate, who))
+                if not self._counters.acquire(rate, who):
+                    self._undo(counted)
+                    wait = math.ceil(self._counters.retry_after(rate, who))
                     raise RateLimited(retry_after=max(1, wait), action=action)
                 counted.append((rate, who))
         return counted
 
-    def _give_back(self, counted: Counted) -> None:
+    def _undo(self, counted: Counted) -> None:
         for rate, who in counted:
-            self._counters.give_back(rate, who)
+            self._counters.undo(rate, who)
 
     def _clear(self, request: Client, action: tuple[str, str], kinds: Iterable[str]) -> None:
-        for rate, who in self._counted_by(request, *action):
+        for rate, who in self._rates_of(request, *action):
             if rate.per in kinds:
                 self._counters.clear(rate, who)
 
-    def _counted_by(self, request: Client, action: str, key: str) -> Counted:
+    def _rates_of(self, request: Client, action: str, key: str) -> Counted:
         found: Counted = []
         for rate in self._rates.get(action, ()):
-            who = self._who(request, rate.per, key)
+            who = self._counted_value(request, rate.per, key)
             if who:
                 found.append((rate, _digest(who)))
         return found
 
-    def _who(self, request: Client, per: str, key: str) -> str:
+    def _counted_value(self, request: Client, per: str, key: str) -> str:
         if per == "key":
             return key
         if per == "user" and request.user is not None:
             return str(request.user.id)
         if request.ip_address is None:
-            self._warn()
+            self._warn_once()
         place = network(request.ip_address) if request.ip_address is not None else ""
         if per == "key+ip":
             return f"{place} {key}" if key else ""
         return place
 
-    def _warn(self) -> None:
-        """Say once that nothing is counted by IP address."""
+    def _warn_once(self) -> None:
+        """Log once that limits by IP address are not applied."""
         if not self._warned:
             self._warned = True
             log.warning(
-                "limits by IP address do not count: host.request() got no ip_address; "
-                "hand over the client's address"
+                "limits by IP address are not applied: host.request() got no ip_address; "
+                "pass the client's address"
             )
 
 
 class PasswordCheck:
-    """One check of a password, of `RateLimits.password_check`."""
+    """One check of a password; see `RateLimits.password_check`."""
 
     def __init__(self, limits: RateLimits, request: Client, users: Sequence[User], name: str) -> None:
         self._limits, self._request, self._users, self._name = limits, request, users, name
@@ -226,7 +225,7 @@ class PasswordCheck:
             try:
                 self._counted += self._limits._take(self._request, action, kinds=BY_KEY)
             except RateLimited:
-                self._limits._give_back(self._counted)
+                self._limits._undo(self._counted)
                 raise
         return self
 
@@ -241,11 +240,11 @@ class PasswordCheck:
         return [("login_failed", key) for key in keys]
 
     def failed(self) -> None:
-        """Say that the password was wrong, whatever error tells it: the check stays counted."""
+        """Mark the password as wrong: the check stays counted, whatever error is raised."""
         self._failed = True
 
     def passed(self, user: User) -> None:
-        """Say whose password was right: only the failures of that account are deleted."""
+        """Set the user whose password was right: only the failures of that account are deleted."""
         self._passed = user
 
     def __exit__(
@@ -253,7 +252,7 @@ class PasswordCheck:
     ) -> None:
         if self._failed or isinstance(error, InvalidCredentials):
             return
-        self._limits._give_back(self._counted)
+        self._limits._undo(self._counted)
         user = self._passed or next(iter(self._users), None)
         if error is not None or user is None:
             return
@@ -261,9 +260,9 @@ class PasswordCheck:
         if device is not None:
             self._limits._clear(self._request, ("known_device_failed", device), BY_KEY)
         if device is not None or _is_logged_in(self._request, user):
-            self._limits.forget_failures(self._request, user, [self._name] if self._name else [])
+            self._limits.reset_failures(self._request, user, [self._name] if self._name else [])
             return
-        # Elsewhere somebody may be guessing: a login from an unknown browser says nothing about that.
+        # A login from an unknown browser does not show that failures from other networks were no guesses.
         for key in (_account(user), _name(self._name)):
             self._limits._clear(self._request, ("login_failed", key), {"key+ip"})
 
@@ -278,39 +277,6 @@ def _account(user: User) -> str:
 
 def _name(name: str) -> str:
     return f"name {name}"
-
-
-def _parsed(action: str, rates: str) -> list[Rate]:
-    from limits import parse
-
-    parts = [each.strip().rpartition("/") for each in rates.split(",") if each.strip()]
-    if any(per not in KINDS for _, _, per in parts):
-        raise ConfigurationError(
-            f"rate_limits: {action} = {rates!r} must end in /ip, /user, /key or /key+ip; "
-            'an example is "10/minute/ip"'
-        )
-    try:
-        items = [(parse(rate), per) for rate, _, per in parts]
-    except ValueError as error:
-        raise ConfigurationError(f"rate_limits: {action} = {rates!r}: {error}") from error
-    return [Rate(action, item.amount, item.get_expiry(), per) for item, per in items]
-
-
-def _redis(url: str) -> Counters:
-    from limits.errors import ConfigurationError as LimitsConfigurationError
-    from limits.storage import RedisStorage, storage_from_string
-
-    try:
-        # A Redis that takes a connection and is silent would hold each login for ever.
-        storage = storage_from_string(url, socket_timeout=2, socket_connect_timeout=2)
-    except LimitsConfigurationError:
-        storage = None
-    if not isinstance(storage, RedisStorage):
-        raise ConfigurationError(
-            "redis_url does not serve; it looks like redis://host:6379/0, "
-            "and needs `pip install authhost[redis]`"
-        )
-    return RedisCounters(storage)
 
 
 def _digest(value: str) -> str:

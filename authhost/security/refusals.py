@@ -1,8 +1,8 @@
-"""Repeated refusals: the first of a minute are recorded one by one, the others as one record with a count.
+"""Aggregates repeated refusals: the first of a minute are recorded individually, the others as a count.
 
-Each record of a refusal is a transaction of its own. Without a bound, anybody
-could fill the database, and drown the real events, with requests that are
-refused (ASVS 5.0, 15.2.2, 16.4.1).
+Each record of a refusal is a separate transaction. Without a bound, anybody
+could fill the database and hide real events with requests that are refused
+(ASVS 5.0, 15.2.2, 16.4.1).
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ if TYPE_CHECKING:
     from authhost.records import User
 
 WINDOW = timedelta(minutes=1)
-FIRST = 5
-"""So many of a window are recorded one by one; after so many more, and each time twice as many, one count."""
-MOST_WINDOWS = 10_000
-AT_ONCE = 5
-"""So many counts of windows that are over are recorded with one refusal."""
-ALWAYS = frozenset({"invalid_credentials"})
-"""Codes that are recorded one by one whatever happens: each is a guess at a password (ASVS 5.0, 16.3.1)."""
+STEP = 5
+"""The first 5 of a window are recorded individually. Then one record follows per 5, 10, 20, … refusals."""
+MAX_WINDOWS = 10_000
+"""The maximum number of windows in memory."""
+MAX_PER_REFUSAL = 5
+"""The maximum number of expired windows that are recorded with one refusal."""
+NEVER_AGGREGATED = frozenset({"invalid_credentials"})
+"""Codes that are always recorded individually: each is a guess at a password (ASVS 5.0, 16.3.1)."""
 
 Key = tuple[str | None, str, str, UUID | None]
 
 
 class Client(Protocol):
-    """Whose flow is refused: what a unit of work knows of the caller."""
+    """The client whose flow is refused. The unit of work implements it."""
 
     identifier_digest: str | None
     provider: str | None
@@ -55,7 +56,7 @@ class Client(Protocol):
 
 @dataclass(slots=True)
 class Refusal:
-    """The latest refusal of a window, with what its record says."""
+    """The latest refusal of a window, with the data of its record."""
 
     flow: str
     error: AuthError
@@ -74,74 +75,74 @@ class Window:
     since: datetime
     latest: Refusal | None = None
     recorded: int = 0
-    waiting: int = 0
-    """How many are not in any record yet."""
-    step: int = FIRST
+    unrecorded: int = 0
+    """The number of refusals that are in no record yet."""
+    step: int = STEP
 
 
 class Refusals:
-    """Decides of each refusal whether it is recorded now, or counted and recorded later. Loses none.
+    """Decides whether a refusal is recorded now, or counted and recorded later. None is lost.
 
-    What is counted in this process is recorded once the window is over, with
+    The counts of this process are recorded after their window has expired, with
     the next refusal of any kind, or when the host is closed.
     """
 
     def __init__(self) -> None:
         self._windows: OrderedDict[Key, Window] = OrderedDict()
-        self._over: list[Window] = []
+        self._expired: list[Window] = []
         self._lock = threading.Lock()
 
     def count(self, client: Client, flow: str, error: AuthError, user: User | None) -> int:
-        """Count one refusal; return how many are to be recorded as one now, or 0."""
-        if error.code in ALWAYS:
+        """Count one refusal; return how many refusals to record as one now, or 0."""
+        if error.code in NEVER_AGGREGATED:
             return 1
         place = network(client.ip_address) if client.ip_address is not None else None
         key = (place, flow, error.code, user.id if user else None)
         with self._lock:
-            self._sweep(client.now)
+            self._expire(client.now)
             window = self._windows.setdefault(key, Window(client.now))
-            if window.recorded < FIRST:
+            if window.recorded < STEP:
                 window.recorded += 1
                 return 1
-            window.waiting += 1
-            if window.waiting < window.step:
+            window.unrecorded += 1
+            if window.unrecorded < window.step:
                 window.latest = _refusal(client, flow, error, user)
                 return 0
-            count, window.waiting, window.step = window.waiting, 0, 2 * window.step
+            count, window.unrecorded, window.step = window.unrecorded, 0, 2 * window.step
             return count
 
-    def overdue(self, now: datetime) -> Iterator[tuple[Refusal, int]]:
-        """Take out what was counted in windows that are over, a few at a time, with how often it was."""
+    def take_expired(self, now: datetime) -> Iterator[tuple[Refusal, int]]:
+        """Remove expired windows, a few at a time; yield their latest refusal and their count."""
         with self._lock:
-            self._sweep(now)
-            windows, self._over = self._over[:AT_ONCE], self._over[AT_ONCE:]
+            self._expire(now)
+            windows, self._expired = self._expired[:MAX_PER_REFUSAL], self._expired[MAX_PER_REFUSAL:]
         return _counts(windows)
 
-    def all(self) -> Iterator[tuple[Refusal, int]]:
-        """Take out all that was counted and is in no record yet."""
+    def take_all(self) -> Iterator[tuple[Refusal, int]]:
+        """Remove all windows; yield their latest refusal and their count."""
         with self._lock:
-            windows = [*self._over, *self._windows.values()]
-            self._over.clear()
+            windows = [*self._expired, *self._windows.values()]
+            self._expired.clear()
             self._windows.clear()
         return _counts(windows)
 
-    def _sweep(self, now: datetime) -> None:
-        """Take out windows that are over, or too many; the oldest stand first."""
+    def _expire(self, now: datetime) -> None:
+        """Move expired windows to the list of expired ones; also the oldest, if there are too many."""
         while self._windows:
             window = next(iter(self._windows.values()))
-            if now < window.since + WINDOW and len(self._windows) < MOST_WINDOWS:
+            if now < window.since + WINDOW and len(self._windows) < MAX_WINDOWS:
                 return
             self._windows.popitem(last=False)
-            if window.waiting:
-                self._over.append(window)
+            if window.unrecorded:
+                self._expired.append(window)
 
 
 def _counts(windows: list[Window]) -> Iterator[tuple[Refusal, int]]:
-    return ((each.latest, each.waiting) for each in windows if each.latest is not None and each.waiting)
+    return ((each.latest, each.unrecorded) for each in windows if each.latest is not None and each.unrecorded)
 
 
 def _refusal(client: Client, flow: str, error: AuthError, user: User | None) -> Refusal:
-    # A copy has no traceback, which would keep the passwords in the frames of the flow.
+    # The copy has no traceback, whose frames would keep passwords in memory.
     return Refusal(
         flow,
         copy.copy(error),

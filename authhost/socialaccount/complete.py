@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
-from authhost.account.flow import concerning, lock_login, social_flow
-from authhost.account.login import start_session_or_wait
+from authhost.account.flow import attach_user, lock_login, social_flow
+from authhost.account.login import start_session_or_verify
 from authhost.account.sessions import log_out_current_user
 from authhost.errors import (
     AccountInactive,
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 PARAM_LENGTH = 16_384
 MOST_PARAMS = 50
 DENIALS = ("access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize", "denied")
-TRIES = 5
+MAX_ATTEMPTS = 5
 
 
 @social_flow
@@ -130,8 +130,8 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
     if local is None:
         raise ConnectedMeanwhile
     if not local.user.is_active:
-        raise concerning(AccountInactive(), local.user)
-    login = start_session_or_wait(
+        raise attach_user(AccountInactive(), local.user)
+    login = start_session_or_verify(
         request,
         local.user,
         "socialaccount",
@@ -219,7 +219,7 @@ def _retry_if_connected_meanwhile(request: Request, process: Callable[[], Social
     Whoever is overtaken undoes all that it did, its plugins' rows included.
     """
     state = request.browser_state()
-    for _ in range(TRIES):
+    for _ in range(MAX_ATTEMPTS):
         try:
             return process()
         except ConnectedMeanwhile:

@@ -7,7 +7,7 @@ and only for addresses that the provider has verified and is trusted about.
 from __future__ import annotations
 
 from authhost.account.recovery import recover_account
-from authhost.account.verification import mark_ready
+from authhost.account.verification import complete_signup
 from authhost.records import SocialEmail, User
 from authhost.request import Request
 from authhost.security.inputs import email_key
@@ -40,7 +40,7 @@ def connect_match(request: Request, sociallogin: SocialLogin, user: User) -> Use
     if not claimed:
         raise ConnectedMeanwhile
     if not any(each.verified for each in claimed):
-        mark_ready(request, recover_account(request, user, claimed[0]))
+        complete_signup(request, recover_account(request, user, claimed[0]))
     account = queries.account_by_id(request, user.id)
     if account is None:
         raise ConnectedMeanwhile

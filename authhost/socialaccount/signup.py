@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
 from authhost.account.login import start_session
-from authhost.account.pending import wait_for_verification
+from authhost.account.pending import store_pending_login
 from authhost.account.sessions import log_out_current_user
-from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
+from authhost.account.verification import complete_signup, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.records import LoginResult, SocialAccount, SocialEmail, SocialResult, User, frozen
 from authhost.request import Request
@@ -118,8 +118,8 @@ def _create(
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
     if waits:
-        return wait_for_verification(request, user, email_address, password=None)
-    mark_ready(request, user)
+        return store_pending_login(request, user, email_address, password=None)
+    complete_signup(request, user)
     return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
 
 

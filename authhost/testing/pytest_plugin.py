@@ -141,7 +141,7 @@ def auth_host(
         assert not refused, "; ".join(f"{each.name}: {each.reason}" for each in refused)
         for record in host.registry.loaded():
             if record.guarded is not None:
-                record.guarded.told = _print_error
+                record.guarded.on_failure = _print_error
         yield host
 
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from authhost_hookspecs import hookimpl
 
-from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS
 
 
 class RecordedHook(NamedTuple):
@@ -57,5 +57,5 @@ def _implementation(name: str) -> Callable[..., None]:
     return hookimpl(function)
 
 
-for _name in GUARDED:
+for _name in NOTIFICATIONS:
     setattr(RecordedHooks, _name, _implementation(_name))

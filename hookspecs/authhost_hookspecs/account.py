@@ -2,7 +2,7 @@
 
 They are notifications: every implementation is called, its result is ignored,
 and its failure does not change the flow. All run inside the transaction of the
-flow, so what is "stored" here is stored if and only if the flow commits.
+flow, so what is "stored" is stored if and only if the flow commits.
 Source: https://docs.allauth.org/en/latest/account/signals.html
 """
 
@@ -16,8 +16,7 @@ from authhost_hookspecs.protocols import EmailAddress, EmailConfirmation, Reques
 def user_logged_in(request: Request, user: User) -> None:
     """A user has logged in.
 
-    ``request.user`` is the user, and ``request.authentication`` tells how they
-    came in.
+    ``request.user`` is the user. ``request.authentication`` contains the method.
 
     Stored: the session, and the time of the login (``user.last_login``).
 
@@ -43,11 +42,11 @@ def user_logged_in(request: Request, user: User) -> None:
 def user_logged_out(request: Request, user: User) -> None:
     """A user logs out.
 
-    ``request.user`` still is the user. It is called, too, when the account is
-    closed, and when another user's login, confirmation or reset takes over the
-    browser, but not when nobody was logged in.
+    ``request.user`` is still the user. The hook is also called when the account is
+    deactivated, and when a login, confirmation or reset of another user replaces the
+    session of this browser. It is not called if nobody was logged in.
 
-    Stored: nothing of the logout; the session ends after it.
+    Stored: nothing of the logout; the session ends after the hook.
 
     .. versionadded:: 1.0
 
@@ -72,11 +71,11 @@ def user_logged_out(request: Request, user: User) -> None:
 def user_signed_up(request: Request, user: User) -> None:
     """A user has signed up.
 
-    Nobody is logged in yet. `user_logged_in` follows, unless e-mail
-    verification holds the login back. What is meant for people who have proved
-    their address waits for `account_ready`.
+    Nobody is logged in yet. `user_logged_in` follows, unless the login requires
+    e-mail verification. Use `account_ready` for actions that require a verified
+    address.
 
-    Stored: the account with its address, and the social account it came with.
+    Stored: the account with its address; after a social signup the social account.
 
     .. versionadded:: 1.0
 
@@ -124,7 +123,7 @@ def password_set(request: Request, user: User) -> None:
 def password_changed(request: Request, user: User) -> None:
     """A password was changed by a user who had one.
 
-    Stored: the password; other sessions have ended, and keys for a reset are void.
+    Stored: the password; other sessions have ended, and keys of resets are invalid.
 
     .. versionadded:: 1.0
 
@@ -146,10 +145,10 @@ def password_changed(request: Request, user: User) -> None:
 
 @hookspec
 def password_reset(request: Request, user: User) -> None:
-    """A password was reset by the key of a mail.
+    """A password was reset with the key of an e-mail.
 
-    ``request.user`` is None: `user_logged_in` follows where the settings log in
-    on a reset.
+    ``request.user`` is None. `user_logged_in` follows if the setting
+    ``login_on_password_reset`` is on.
 
     Stored: the password; all sessions of the user have ended.
 
@@ -175,12 +174,11 @@ def password_reset(request: Request, user: User) -> None:
 
 @hookspec
 def email_confirmed(request: Request, email_address: EmailAddress) -> None:
-    """An address was confirmed by the key of a mail.
+    """An address was confirmed with the key of an e-mail.
 
-    Whoever is logged in need not be its owner: ``email_address.user_id`` tells
-    whose it is.
+    The logged-in user is not necessarily its owner: use ``email_address.user_id``.
 
-    Stored: the address as verified; in change-email mode the former one is gone.
+    Stored: the address as verified; in change-email mode the former address is deleted.
 
     .. versionadded:: 1.0
 
@@ -202,11 +200,11 @@ def email_confirmed(request: Request, email_address: EmailAddress) -> None:
 
 @hookspec
 def email_confirmation_sent(request: Request, confirmation: EmailConfirmation, signup: bool) -> None:
-    """A confirmation was handed over for delivery, to be delivered if this unit commits.
+    """A confirmation was passed to `deliver_message`; it is delivered if this unit of work commits.
 
-    ``signup`` tells whether a signup caused it. ``confirmation`` has no key.
+    ``signup`` is True if a signup caused it. ``confirmation`` does not contain the key.
 
-    Stored: the confirmation, by a digest of its key.
+    Stored: the confirmation, with a digest of its key.
 
     .. versionadded:: 1.0
 
@@ -238,8 +236,8 @@ def email_changed(
 ) -> None:
     """The primary address changed.
 
-    ``from_email_address`` is None when there was none. It may be unverified,
-    and in change-email mode its row is gone.
+    ``from_email_address`` is None if there was none. It may be unverified, and in
+    change-email mode its row is deleted.
 
     Stored: the new primary address.
 
@@ -265,9 +263,9 @@ def email_changed(
 
 @hookspec
 def email_added(request: Request, user: User, email_address: EmailAddress) -> None:
-    """An address was added to an account that exists.
+    """An address was added to an existing account.
 
-    `email_confirmation_sent` has come before it.
+    `email_confirmation_sent` is called before this hook.
 
     Stored: the address, unverified, and its confirmation.
 
@@ -293,9 +291,9 @@ def email_added(request: Request, user: User, email_address: EmailAddress) -> No
 def email_removed(request: Request, user: User, email_address: EmailAddress) -> None:
     """An address was removed.
 
-    ``email_address`` still carries its data.
+    ``email_address`` still has its data.
 
-    Stored: that it is gone, with its confirmations and all keys for a reset.
+    Stored: the row is deleted, with its confirmations and all keys of resets.
 
     .. versionadded:: 1.0
 

@@ -1,4 +1,4 @@
-"""Values that plugins and the host hand each other through the extension points."""
+"""Values that plugins and the host exchange through the extension points."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MessageKind = Literal[
     "signup_existing_account",
     "password_reset_unknown_account",
 ]
-"""What the core asks a deliverer to say. More kinds may come in minor versions."""
+"""The kinds of messages of the core. Minor versions may add kinds."""
 FindingLevel = Literal["error", "warning", "hint"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One thing to be told to one address; the only argument that carries secrets.
+    """One message to one address; the only argument of a hook that contains secrets.
 
-    ``key`` and ``link`` stay out of the repr, so that a log line cannot leak them.
+    The repr does not contain ``key`` and ``link``, so that a log line cannot leak them.
     ``user_id`` (since 1.1) is the account that the link is for, or None where
     there is no link with a key. Two accounts may claim one address: a newer
     message replaces an older one only if it is for the same account.
@@ -38,12 +38,12 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that ``authhost check`` reports about the settings, or about what is stored.
+    """A problem with the settings or the stored data that ``authhost check`` reports.
 
-    ``level`` is ``error`` for what is unsafe or cannot work (the command exits
-    1), ``warning`` for what is wrong on most production sites, and ``hint`` for
-    what depends on the site. ``problem`` says what was found and names the
-    setting, file or host; ``do`` says what to change. Neither holds a secret.
+    ``level`` is ``error`` for something unsafe or unusable (the command exits with
+    1), ``warning`` for something that is wrong on most production sites, and ``hint``
+    for something that depends on the site. ``problem`` describes it and names the
+    setting, file or host; ``do`` says what to change. Neither contains a secret.
     """
 
     level: FindingLevel
@@ -59,8 +59,8 @@ class Finding:
 class PluginTables:
     """A plugin's own tables: its SQLAlchemy ``MetaData`` and the package of its migrations.
 
-    ``migrations`` is the dotted name of a package whose folder holds Alembic
-    revision files, a linear history of the plugin's own. Every table name
+    ``migrations`` is the dotted name of a package whose folder contains the Alembic
+    revision files of the plugin, a linear history. Every table name
     starts with ``authhost_`` and the plugin's name.
     """
 

@@ -1,4 +1,4 @@
-"""What a plugin may raise on purpose."""
+"""The exceptions of the contract."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from __future__ import annotations
 class Refused(Exception):
     """Raised by `before_signup` or `before_login` to refuse the flow.
 
-    ``code`` is for programs and stays the same from release to release;
-    ``message`` is for the person at the form. Neither may tell whether an
-    account exists.
+    ``code`` is for programs and must not change between releases. ``message`` is
+    for the person at the form. Neither may reveal whether an account exists.
     """
 
     def __init__(self, code: str, message: str) -> None:
@@ -21,15 +20,15 @@ class CannotOpen(Exception):
     """Raised by ``request.open`` and ``host.open``: none of the host's keys opens the text for this purpose.
 
     The key was removed from the settings, the text was changed, or it was
-    sealed for another purpose. The message says what the operator can do and
-    holds nothing of the text.
+    sealed for another purpose. The message says what the operator can do. It
+    contains nothing of the text.
     """
 
 
 class StopFlow(Exception):
-    """Raised by `pre_social_login` to end the flow with an answer of the plugin's own.
+    """Raised by `pre_social_login` to end the flow with the plugin's own response.
 
-    What is stored so far stays. ``response`` goes to the caller untouched.
+    Rows that were written before stay stored. The flow returns ``response`` unchanged.
     """
 
     def __init__(self, response: object = None) -> None:

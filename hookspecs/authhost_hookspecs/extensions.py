@@ -1,6 +1,6 @@
-"""Extension points: what a plugin may bring or decide. They are no signals."""
+"""Extension points: what a plugin may provide or decide. They are not signals of django-allauth."""
 
-# Specs have no bodies: what they return is said by their annotations.
+# Specifications have no bodies; their annotations say what implementations return.
 # mypy: disable-error-code="empty-body"
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from authhost_hookspecs.providers import Provider
 
 @hookspec
 def host_started(host: Host) -> None:
-    """A host is ready: its settings hold and its database is up to date.
+    """A host is ready: its settings are valid and its database is up to date.
 
-    Two hosts may live in one process, so keep state per host. A request does
-    not name its host; ``plugin_settings`` of both return the same object.
+    One process can have two hosts, so keep state per host. A request has no
+    reference to its host; ``plugin_settings`` of both return the same object.
 
-    Start background work here alone: a host that was opened with
-    ``background=False``, as each command of ``authhost`` opens one, does not
-    call this hook, and `host_stopping` neither.
+    Start background work only here. A host that was opened with
+    ``background=False``, like in the commands of ``authhost``, calls neither this
+    hook nor `host_stopping`.
 
     .. versionadded:: 1.0
 
@@ -50,9 +50,9 @@ def host_started(host: Host) -> None:
 
 @hookspec
 def host_stopping(host: Host) -> None:
-    """A host closes: stop threads, and deliver what is held in memory.
+    """A host closes: stop threads, and deliver what is still in memory.
 
-    Its database still answers.
+    The database is still available.
 
     .. versionadded:: 1.0
 
@@ -79,15 +79,15 @@ def host_stopping(host: Host) -> None:
 
 @hookspec(firstresult=True)
 def deliver_message(request: Request, message: Message) -> bool | None:
-    """Something is to be told to somebody: take ``message`` for delivery, and return True.
+    """A message has to be delivered: accept ``message`` and return True, or return None.
 
-    The first plugin that answers has it; return None for what another one may
-    take. It is delivered once this unit has been committed, by an
-    `Request.on_commit` or by a row that something delivers later. Rows that are
-    inserted here must be stored, else the flow fails.
+    The first plugin that returns True delivers it; later ones are not called.
+    Deliver it after this unit of work has committed: by `Request.on_commit`, or by a
+    row that a worker delivers later. If rows that are inserted here cannot be stored,
+    the flow fails.
 
-    ``message`` has the key and the link, which are secrets: keep them out of
-    logs, and out of tables unless they are encrypted there.
+    ``message`` contains the key and the link, which are secrets: do not write them to
+    logs, and only encrypted to tables.
 
     Stored: a digest of the key.
 
@@ -116,9 +116,9 @@ def deliver_message(request: Request, message: Message) -> bool | None:
 def before_signup(request: Request, email: str | None) -> None:
     """A signup is about to be stored; raise `Refused` to stop it.
 
-    Called for a free and for a taken address alike, so that a refusal tells
-    nobody which it is. ``email`` is None where somebody comes from a provider
-    that names no address.
+    The hook is called for free and for taken addresses, so that a refusal does not
+    reveal which one it is. ``email`` is None if the person comes from a provider that
+    returns no address.
 
     Stored: nothing of the signup.
 
@@ -133,18 +133,18 @@ def before_signup(request: Request, email: str | None) -> None:
             @hookimpl
             def before_signup(self, email: str | None) -> None:
                 if email is not None and email.endswith("@throw-away.example"):
-                    raise Refused("throw_away_address", "Please give an address that lasts.")
+                    raise Refused("throw_away_address", "Please enter a permanent address.")
     """
 
 
 @hookspec
 def before_login(request: Request, user: User) -> None:
-    """A user proved who they are and is about to be logged in; raise `Refused` to stop it.
+    """A user has authenticated and is about to be logged in; raise `Refused` to stop it.
 
-    The login that ends a signup, a confirmation or a reset is asked about, too:
-    a refusal there undoes all of that flow.
+    The hook is also called for the login at the end of a signup, a confirmation or a
+    reset. A refusal then rolls back that whole flow.
 
-    Stored: nothing of the login; of a flow that ends in one, what came before.
+    Stored: nothing of the login; the earlier writes of a flow that ends with a login.
 
     .. versionadded:: 1.0
 
@@ -167,12 +167,12 @@ def before_login(request: Request, user: User) -> None:
 
 @hookspec
 def account_ready(request: Request, user: User) -> None:
-    """A signup is complete, with all verification that the settings ask for.
+    """A signup is complete, including the verification that the settings require.
 
-    Once in a user's life, whichever way it came about. `user_logged_in` follows
-    where this flow logs in.
+    The hook is called once for each user, for every kind of signup. `user_logged_in`
+    follows if this flow logs in.
 
-    Stored: the account, and its verified address where one is asked for.
+    Stored: the account, and its verified address if verification is mandatory.
 
     .. versionadded:: 1.0
 
@@ -194,11 +194,11 @@ def account_ready(request: Request, user: User) -> None:
 
 @hookspec
 def social_login_begun(request: Request, provider: str, process: str) -> None:
-    """A person is sent to a provider; whether they come back is seen at `pre_social_login`.
+    """A person is redirected to a provider; `pre_social_login` follows if they come back.
 
     ``process`` is ``login``, ``connect`` or ``redirect``.
 
-    Stored: what the way back needs, encrypted.
+    Stored: the state that the callback needs, encrypted.
 
     .. versionadded:: 1.0
 
@@ -219,14 +219,14 @@ def social_login_begun(request: Request, provider: str, process: str) -> None:
 
 @hookspec
 def password_reset_requested(request: Request, user: User | None) -> None:
-    """Somebody asked for a password reset.
+    """Somebody requested a password reset.
 
-    ``user`` is None where no active account has the address. Anybody may ask,
-    so this says nothing about who did; ``request.identifier_digest`` tells
-    whether two requests were about the same address. A message was handed over
-    for delivery, unless one was sent a few minutes before.
+    ``user`` is None if no active account has the address. Anybody can request a
+    reset, so the person is not necessarily the user. Two requests for the same
+    address have the same ``request.identifier_digest``. A message was passed to
+    `deliver_message`, unless one was sent a few minutes before.
 
-    Stored: the digest of the link's key, where a message is sent.
+    Stored: the digest of the link's key, if a message is sent.
 
     .. versionadded:: 1.1
 
@@ -248,13 +248,13 @@ def password_reset_requested(request: Request, user: User | None) -> None:
 
 @hookspec
 def session_ended(request: Request, session: Session, reason: str) -> None:
-    """A session has ended before its time. Called once for each session.
+    """A session has ended before it expired. Called once for each session.
 
     ``reason`` is ``logout``, ``replaced`` (the same browser logged in again),
     ``ended`` (by its owner, from another session), ``password_set``,
     ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
-    (the owner of the mailbox proved that the account is theirs). A session that
-    expires ends without a call.
+    (the owner of the mailbox has recovered the account). The hook is not called for
+    a session that expires.
 
     Stored: the session is deleted.
 
@@ -278,7 +278,7 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
 
 @hookspec
 def user_deactivated(request: Request, user: User) -> None:
-    """An account was closed: nobody can log in to it, and all its sessions have ended.
+    """An account was deactivated: nobody can log in to it, and all its sessions have ended.
 
     Stored: the user is not active, and has no sessions.
 
@@ -301,9 +301,9 @@ def user_deactivated(request: Request, user: User) -> None:
 
 @hookspec
 def user_reauthenticated(request: Request, user: User) -> None:
-    """A logged-in user has proved again who they are, before a sensitive change.
+    """A logged-in user has authenticated again, before a sensitive change.
 
-    Stored: the session has a new token, and a new time of authentication.
+    Stored: the session's new token and new time of authentication.
 
     .. versionadded:: 1.1
 
@@ -324,14 +324,13 @@ def user_reauthenticated(request: Request, user: User) -> None:
 
 @hookspec
 def flow_refused(request: Request, flow: str, error: Exception, user: User | None) -> None:
-    """A flow ended in a refusal, such as a wrong password or a limit that was reached.
+    """A flow was refused, for example because of a wrong password or a rate limit.
 
-    ``error`` has a stable ``code``; ``user`` is None where it is not known whom
-    it is about. ``request.identifier_digest`` tells whether two refusals were
-    about the same name. Repeated refusals come together in one call:
-    ``request.repeated`` is how many.
+    ``error`` has a stable ``code``. ``user`` is None if the user is unknown. Two
+    refusals for the same identifier have the same ``request.identifier_digest``. One
+    call can stand for several refusals: ``request.repeated`` is their number.
 
-    Stored: nothing of the flow, whose writes are undone; what is written here is kept.
+    Stored: nothing of the flow, which is rolled back; rows that are written here are stored.
 
     .. versionadded:: 1.0
 
@@ -353,9 +352,9 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
 
 @hookspec
 def register_providers() -> list[Provider]:
-    """A host wants to know the providers of social login that the plugin brings: return declarations.
+    """A host loads the plugin's providers of social login: return their declarations.
 
-    One whose id is built in takes its place.
+    A declaration with the id of a built-in provider replaces it.
 
     .. versionadded:: 1.0
 
@@ -374,12 +373,12 @@ def register_providers() -> list[Provider]:
 
 @hookspec
 def register_commands() -> list[Any]:
-    """The ``authhost`` command line wants to know the plugin's commands: return `click.Command` objects.
+    """The ``authhost`` command line loads the plugin's commands: return `click.Command` objects.
 
-    ``ctx.obj`` is a callable that returns the `Host`, opened on first use and
-    closed when the command ends. `host_started` is not called for it, so that no
-    command does background work by the way; a command whose purpose that is
-    calls ``ctx.obj(background=True)``.
+    ``ctx.obj`` is a callable that returns the `Host`. The host is opened on the first
+    call and closed when the command ends. `host_started` is not called, so that a
+    command starts no background work. A command that needs background work calls
+    ``ctx.obj(background=True)``.
 
     .. versionadded:: 1.0
 
@@ -410,13 +409,13 @@ def register_commands() -> list[Any]:
 
 @hookspec
 def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
-    """``authhost check`` wants to know what the plugin looks at: return functions that yield findings.
+    """``authhost check`` loads the plugin's checks: return functions that yield findings.
 
-    Each function gets the `Host` and yields a `Finding` for each problem. No
-    plugin has been started (`host_started` is not called), and the database may
-    be missing or out of date: yield what follows from the settings first, and
-    what needs the database last. What a function has yielded before it fails is
-    kept. A function only reads.
+    Each function gets the `Host` and yields a `Finding` for each problem. It must not
+    change anything. No plugin has been started (`host_started` is not called), and the
+    database may be missing or out of date. So yield findings about the settings first,
+    and those that need the database last: if a function fails, the findings before
+    that are still reported.
 
     .. versionadded:: 1.1
 
@@ -449,7 +448,7 @@ def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
 def register_tables() -> PluginTables:
     """The plugin is being loaded: return its own tables and their migrations.
 
-    A time that is read back is naive on SQLite and MariaDB (see `Request.db`).
+    Times that are read from the database are naive on SQLite and MariaDB (see `Request.db`).
 
     .. versionadded:: 1.0
 
@@ -478,13 +477,13 @@ def register_tables() -> PluginTables:
 
 @hookspec
 def register_settings() -> type[Any]:
-    """The plugin is being loaded: return a frozen dataclass of what an operator may set.
+    """The plugin is being loaded: return the frozen dataclass of its settings.
 
-    All fields have defaults. Their types: ``str``, ``int``, ``float``, ``bool``,
-    or one of these ``| None``. ``plugin_settings`` of the request and of the
-    host returns the instance. Raise ``ValueError`` in ``__post_init__`` for
-    values that do not go together: the host does not start then, and its
-    operator reads your text; a value that may be secret stays out of it.
+    All fields must have defaults. Their types are ``str``, ``int``, ``float``,
+    ``bool``, or one of these ``| None``. ``plugin_settings`` of the request and of the
+    host returns the instance. Raise ``ValueError`` in ``__post_init__`` for invalid
+    values: the host does not start then, and shows your message to the operator. The
+    message must not contain values that may be secret.
 
     .. versionadded:: 1.0
 

@@ -1,7 +1,7 @@
-"""Exactly the attributes that a plugin may rely on.
+"""The attributes that a plugin may use.
 
-Every value handed to a hook is immutable: a plugin reads it and keeps it as
-long as it likes. Times are aware, in UTC. Identifiers are UUIDs of version 7.
+All arguments of hooks are immutable. A plugin may keep them after the request.
+Times are aware, in UTC. Identifiers are UUIDs of version 7.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ class User(Protocol):
 
     @property
     def username(self) -> str | None:
-        """The name chosen at signup, as it was typed, or None."""
+        """The username as it was typed at signup, or None."""
 
     @property
     def email(self) -> str | None:
-        """The primary address, or None when the account has none. It may be unverified."""
+        """The primary address, or None if the account has none. It may be unverified."""
 
     @property
     def email_verified(self) -> bool:
         """Whether the owner of the primary address has confirmed it. Since contract 1.1.
 
-        Decide by the address, or by its domain, only where this is true: anybody
-        can sign up with an address that is not theirs.
+        Grant rights by the address or its domain only if this is true: anybody can
+        sign up with an address that is not theirs.
         """
 
     @property
     def is_active(self) -> bool:
-        """False once the account was deactivated."""
+        """False after the account was deactivated."""
 
     @property
     def has_usable_password(self) -> bool:
-        """Whether the account can log in by password. The hash itself is never handed out."""
+        """Whether the account has a password. Plugins never get the hash."""
 
     @property
     def date_joined(self) -> datetime:
@@ -49,7 +49,7 @@ class User(Protocol):
 
     @property
     def last_login(self) -> datetime | None:
-        """When it last logged in, this login included."""
+        """When the user last logged in, including the current login."""
 
 
 class EmailAddress(Protocol):
@@ -57,7 +57,7 @@ class EmailAddress(Protocol):
 
     @property
     def id(self) -> UUID:
-        """The row's identifier; kept in `email_removed`, though the row is gone."""
+        """The row's identifier. In `email_removed` it is set although the row is deleted."""
 
     @property
     def user_id(self) -> UUID:
@@ -77,7 +77,7 @@ class EmailAddress(Protocol):
 
 
 class EmailConfirmation(Protocol):
-    """A confirmation that was handed over for delivery. Its key is not here."""
+    """A confirmation that was passed to `deliver_message`. It does not contain the key."""
 
     @property
     def id(self) -> UUID:
@@ -89,19 +89,19 @@ class EmailConfirmation(Protocol):
 
     @property
     def sent(self) -> datetime:
-        """When it was handed over."""
+        """When it was passed to `deliver_message`."""
 
     @property
     def expires(self) -> datetime:
-        """From when on its key is refused."""
+        """When its key becomes invalid."""
 
 
 class Session(Protocol):
-    """A logged-in session. Its token is not here: only a digest of it is stored."""
+    """A logged-in session. It does not contain the token, of which only a digest is stored."""
 
     @property
     def id(self) -> UUID:
-        """The session's identifier; it survives a change of token."""
+        """The session's identifier. It stays the same if the token changes."""
 
     @property
     def user_id(self) -> UUID:
@@ -109,15 +109,15 @@ class Session(Protocol):
 
     @property
     def authenticated_at(self) -> datetime:
-        """When the person last proved who they are."""
+        """When the person last authenticated."""
 
     @property
     def method(self) -> str:
-        """How: ``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
 
 
 class Authentication(Protocol):
-    """One proof of who the person is."""
+    """One authentication of the person."""
 
     @property
     def method(self) -> str:
@@ -125,33 +125,33 @@ class Authentication(Protocol):
 
     @property
     def time(self) -> datetime:
-        """When it was given."""
+        """When the person authenticated."""
 
     @property
     def provider(self) -> str | None:
-        """The provider's id where the method is ``socialaccount``."""
+        """The provider's id if the method is ``socialaccount``, or None."""
 
 
 class SocialToken(Protocol):
-    """A provider's token. It is in no repr; who needs it has to ask for it."""
+    """A provider's token. Its repr contains no secret; `reveal` returns the token."""
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the access token ends, or None where the provider does not say."""
+        """When the access token expires, or None if the provider does not say."""
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What it allows, as far as the provider says so."""
+        """The scopes that the provider has granted, if it says so."""
 
     def reveal(self) -> str:
-        """The access token itself, for calls to the provider; keep it out of logs and tables."""
+        """Return the access token, for calls of the provider. Do not write it to logs or tables."""
 
     def reveal_secret(self) -> str | None:
-        """The secret that OAuth 1.0a signs with; None elsewhere."""
+        """Return the token secret of OAuth 1.0a, or None."""
 
 
 class SocialEmail(Protocol):
-    """An address that a provider names."""
+    """An e-mail address from a provider."""
 
     @property
     def email(self) -> str:
@@ -159,7 +159,7 @@ class SocialEmail(Protocol):
 
     @property
     def verified(self) -> bool:
-        """Whether the provider says that the person owns it, and is trusted to."""
+        """Whether the provider says that the person owns it, and is trusted to verify addresses."""
 
     @property
     def primary(self) -> bool:
@@ -171,11 +171,11 @@ class SocialAccount(Protocol):
 
     @property
     def id(self) -> UUID | None:
-        """The row's identifier, or None before it is connected."""
+        """The row's identifier, or None if it is not connected yet."""
 
     @property
     def user_id(self) -> UUID | None:
-        """The local account, or None before there is one."""
+        """The identifier of the local account, or None if there is none yet."""
 
     @property
     def provider(self) -> str:
@@ -195,15 +195,15 @@ class SocialAccount(Protocol):
 
     @property
     def last_login(self) -> datetime:
-        """When the person last came from the provider."""
+        """When the person last logged in through the provider."""
 
 
 class SocialLogin(Protocol):
-    """A login that a provider has vouched for and that is being processed."""
+    """The social login that is being processed, after the provider has authenticated the person."""
 
     @property
     def process(self) -> str:
-        """What was begun: ``login``, ``connect`` or ``redirect``."""
+        """The process that was started: ``login``, ``connect`` or ``redirect``."""
 
     @property
     def account(self) -> SocialAccount:
@@ -215,22 +215,22 @@ class SocialLogin(Protocol):
 
     @property
     def email_addresses(self) -> tuple[SocialEmail, ...]:
-        """The addresses that the provider names, the preferred one first."""
+        """The addresses from the provider, the primary one first."""
 
     @property
     def user(self) -> User | None:
-        """The local account that it leads to, or None when there is none yet."""
+        """The local account that it belongs to, or None if there is none yet."""
 
     @property
     def is_existing(self) -> bool:
-        """Whether the account at the provider is connected to a local one."""
+        """Whether the social account is connected to a local account."""
 
     def connect(self, request: Request, user: User) -> None:
-        """Connect the account at the provider to ``user``; only from inside `pre_social_login`.
+        """Connect the social account to ``user``. Call this only in `pre_social_login`.
 
-        `social_account_added` follows when all implementations of
-        `pre_social_login` are done. Raises ``ValueError`` where it is connected
-        already or the flow is over.
+        `social_account_added` is called after all implementations of
+        `pre_social_login`. Raises ``ValueError`` if the social account is already
+        connected, or if the flow has ended.
         """
 
 
@@ -239,11 +239,11 @@ class Settings(Protocol):
 
     @property
     def site_name(self) -> str:
-        """The name of the site, for people."""
+        """The display name of the site."""
 
     @property
     def base_url(self) -> str:
-        """Where the application is reached, without a trailing slash."""
+        """The URL of the application, without a trailing slash."""
 
 
 class Request(Protocol):
@@ -251,11 +251,11 @@ class Request(Protocol):
 
     @property
     def id(self) -> UUID:
-        """Identifies this unit of work; the same in every log line and audit row."""
+        """The identifier of this unit of work. Log lines and audit rows contain it."""
 
     @property
     def user(self) -> User | None:
-        """Who is logged in, or None."""
+        """The logged-in user, or None."""
 
     @property
     def session(self) -> Session | None:
@@ -263,33 +263,34 @@ class Request(Protocol):
 
     @property
     def authentication(self) -> tuple[Authentication, ...]:
-        """How the person came in, and how they proved it again since; empty where nobody is logged in."""
+        """The authentications of the session, the login first. Empty if nobody is logged in."""
 
     @property
     def identifier_digest(self) -> str | None:
-        """A keyed hash of the name or address that was typed in a login, signup or reset, else None.
+        """A keyed hash of the identifier that was typed in a login, signup or reset, else None.
 
-        Two that are equal were the same text; which it was cannot be told.
-        People type passwords into that box.
+        The same identifier always has the same hash, but the hash does not reveal the
+        text: people sometimes type a password into that field.
         """
 
     @property
     def repeated(self) -> int:
-        """How many refusals this call of `flow_refused` stands for; 1 in any other hook.
+        """The number of refusals that this call of `flow_refused` stands for; 1 in any other hook.
 
-        Of one network, flow, code and user the first 5 refusals of a minute come
-        one by one, the others together: 5, then 10, 20 and so on, and what is left
-        when the minute is over. The sum is exact. Each `invalid_credentials` comes
-        by itself. Details such as `identifier_digest` are those of the latest one.
+        For one network, flow, code and user, the first 5 refusals of a minute have one
+        call each. The next ones are combined: one call for 5, then for 10, 20 and so
+        on, and one for the rest after the minute. The sum is exact. Each
+        `invalid_credentials` has its own call. Details such as `identifier_digest` are
+        those of the latest refusal.
         """
 
     @property
     def provider(self) -> str | None:
-        """The id of the provider that this flow of social login is about; None in any other flow."""
+        """The id of the provider in a flow of social login; None in any other flow."""
 
     @property
     def ip_address(self) -> str | None:
-        """The client's address in canonical form, or None outside the web."""
+        """The client's IP address in canonical form, or None outside a web request."""
 
     @property
     def user_agent(self) -> str:
@@ -297,11 +298,11 @@ class Request(Protocol):
 
     @property
     def language(self) -> str | None:
-        """What the person reads: a tag (RFC 5646) that the application chose, or an Accept-Language."""
+        """The person's language: a tag (RFC 5646) from the application, or an Accept-Language header."""
 
     @property
     def now(self) -> datetime:
-        """The host's clock."""
+        """The current time of the host's clock."""
 
     @property
     def settings(self) -> Settings:
@@ -313,69 +314,68 @@ class Request(Protocol):
 
     @property
     def db(self) -> Any:
-        """The SQLAlchemy ``Session`` of this unit.
+        """The SQLAlchemy ``Session`` of this unit of work.
 
-        What a plugin writes through it is stored if and only if the flow is,
-        and is undone when the plugin's call fails. Prefer `insert` for plain
-        rows: it costs no savepoint. A row that may collide is written in ``with
-        request.db.begin_nested():``, with ``IntegrityError`` caught around it.
+        Writes through it are stored if and only if the flow commits, and are rolled
+        back if the plugin's call fails. Prefer `insert` for plain rows: it needs no
+        savepoint. Write a row that may violate a constraint in ``with
+        request.db.begin_nested():``, and catch ``IntegrityError`` around it.
 
-        Times that are read back are naive on SQLite and MariaDB, and aware on
-        PostgreSQL: ``time.replace(tzinfo=UTC) if time.tzinfo is None else
-        time.astimezone(UTC)`` makes both one.
+        Times that are read from the database are naive on SQLite and MariaDB, and
+        aware on PostgreSQL: ``time.replace(tzinfo=UTC) if time.tzinfo is None else
+        time.astimezone(UTC)`` gives the same result for both.
         """
 
     def insert(self, table: Any, values: Mapping[str, Any]) -> None:
-        """Queue one row for ``table``, written just before the commit, with all others.
+        """Queue one row for ``table``. All queued rows are written just before the commit.
 
-        There is no outcome to look at. One row that collides, or that names a
-        column that ``table`` lacks, drops all rows that the plugin queued in
-        this unit, and is logged; for a required plugin it fails the flow. A row
-        that may collide is written through `db`.
+        The method returns no result. If one row violates a constraint, or has an
+        unknown column, none of the rows that the plugin queued in this unit of work
+        are stored, and the error is logged. If the plugin is required, the flow fails.
+        Use `db` for a row that may violate a constraint.
         """
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once this unit has been committed; never when it is rolled back."""
+        """Call ``callback`` after this unit of work has committed. It is not called after a rollback."""
 
     def new_id(self) -> UUID:
-        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
 
     def keyed_hash(self, value: str) -> str:
-        """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
+        """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
 
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
 
         The result is ASCII and about 1.4 times as long as the text plus 120
-        characters; two calls never give the same. ``purpose`` is sealed with
-        it, and `open` needs the same: begin it with the plugin's name and
-        continue with the table, and the row where rows must not be exchanged.
-        Since 1.1.
+        characters. Two calls never return the same. `open` needs the same
+        ``purpose``: start it with the plugin's name and the table, and add the row's
+        identifier if values must not be moved between rows. Since 1.1.
         """
 
     def open(self, sealed: str, purpose: str = "") -> str:
-        """Return the text that `seal` was given. A former key of the settings opens, too.
+        """Return the text that `seal` encrypted, also with a former key of the settings.
 
-        Raises `CannotOpen` where the key is not there any more, the text was
-        changed, or it was sealed for another purpose. Since 1.1.
+        Raises `CannotOpen` if the key was removed, the sealed text was changed, or it
+        was sealed for another purpose. Since 1.1.
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """The absolute address of one of the application's pages, such as ``confirm_email``."""
+        """Return the absolute URL of one of the application's pages, such as ``confirm_email``."""
 
     def user_by_email(self, email: str) -> User | None:
-        """The account that owns ``email`` and has verified it, or None."""
+        """Return the account that has verified ``email``, or None."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin, as an instance of its settings class.
+        """Return the settings of a plugin, as an instance of its settings class.
 
-        The same object as long as the host lives, whether the request or the
-        host is asked. Raises ``KeyError`` where the plugin registers no settings.
+        The request and the host return the same object as long as the host is open.
+        Raises ``KeyError`` if the plugin registers no settings.
         """
 
 
 class Host(Protocol):
-    """The running host, as the life-cycle hooks see it."""
+    """The running host, the argument of the life-cycle hooks."""
 
     @property
     def settings(self) -> Settings:
@@ -387,55 +387,54 @@ class Host(Protocol):
 
     @property
     def reader(self) -> Any:
-        """The same for reading alone: on SQLite it takes no write lock."""
+        """The engine for reading only. On SQLite it takes no write lock."""
 
     def keyed_hash(self, value: str) -> str:
-        """A hash of ``value`` that nobody can guess at without the secret key, as hex."""
+        """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
 
     def identifier_digest(self, identifier: str) -> str:
-        """What ``request.identifier_digest`` is where ``identifier`` was typed: an address or a username.
+        """Return the value of ``request.identifier_digest`` for ``identifier``, an address or a username.
 
-        The host brings it into the form in which a login looks it up, so it may
-        be given as people write it. No `keyed_hash` is equal to it, whatever is typed.
+        The host normalises ``identifier`` like a login does. No `keyed_hash` is ever
+        equal to the result.
         """
 
     def identifier_digests(self, identifier: str) -> tuple[str, ...]:
         """Return the `identifier_digest` under each key of ``secret_key``, the active one first.
 
-        A stored digest of ``identifier`` is one of them, as long as the key that
-        was active then is still in the list. New in contract 1.1.
+        A stored digest of ``identifier`` is one of them, if the key that was active
+        then is still in the list. New in contract 1.1.
         """
 
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
 
         The result is ASCII and about 1.4 times as long as the text plus 120
-        characters; two calls never give the same. ``purpose`` is sealed with
-        it, and `open` needs the same: begin it with the plugin's name and
-        continue with the table, and the row where rows must not be exchanged.
-        Since 1.1.
+        characters. Two calls never return the same. `open` needs the same
+        ``purpose``: start it with the plugin's name and the table, and add the row's
+        identifier if values must not be moved between rows. Since 1.1.
         """
 
     def open(self, sealed: str, purpose: str = "") -> str:
-        """Return the text that `seal` was given. A former key of the settings opens, too.
+        """Return the text that `seal` encrypted, also with a former key of the settings.
 
-        Raises `CannotOpen` where the key is not there any more, the text was
-        changed, or it was sealed for another purpose. Since 1.1.
+        Raises `CannotOpen` if the key was removed, the sealed text was changed, or it
+        was sealed for another purpose. Since 1.1.
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """The absolute address of one of the application's pages, such as ``confirm_email``. Since 1.1."""
+        """Return the absolute URL of one of the application's pages, such as ``confirm_email``. Since 1.1."""
 
     @property
     def now(self) -> datetime:
-        """The host's clock."""
+        """The current time of the host's clock."""
 
     def new_id(self) -> UUID:
-        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin, as an instance of its settings class.
+        """Return the settings of a plugin, as an instance of its settings class.
 
-        The same object as long as the host lives, whether the request or the
-        host is asked. Raises ``KeyError`` where the plugin registers no settings.
+        The request and the host return the same object as long as the host is open.
+        Raises ``KeyError`` if the plugin registers no settings.
         """

@@ -1,8 +1,8 @@
-"""Declarations of providers of social login, as `register_providers` returns them.
+"""Declarations of social login providers, as `register_providers` returns them.
 
-A declaration is data: the host runs the protocol, checks what comes back, and
-hands the provider's answers to ``read_profile``. ``{server}`` and ``{tenant}``
-in an address are filled from the operator's settings.
+A declaration is data. The host runs the protocol, validates the responses, and
+passes them to ``read_profile``. ``{server}`` and ``{tenant}`` in a URL are replaced
+with the operator's settings.
 """
 
 from __future__ import annotations
@@ -14,41 +14,41 @@ from typing import Any, Literal
 
 @dataclass(frozen=True, slots=True)
 class ProviderEmail:
-    """An address that a provider names, and whether it says that the person owns it."""
+    """An e-mail address from a provider, and whether the provider has verified it."""
 
     email: str
-    """The address, as the provider writes it."""
+    """The address, as the provider sends it."""
     verified: bool = False
-    """Whether the provider says, in this document, that the person owns it."""
+    """Whether the provider says, in this response, that the person owns it."""
     primary: bool = False
-    """Whether the provider prefers it."""
+    """Whether it is the primary address at the provider."""
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A person as a provider describes them. ``uid`` never changes and is never given to another."""
+    """The profile of a person at a provider. ``uid`` never changes and is never reused."""
 
     uid: str
     """The identifier at the provider, of 1 to 255 printable characters."""
     emails: tuple[ProviderEmail, ...] = ()
-    """The addresses that the provider names."""
+    """The addresses from the provider."""
     username: str | None = None
-    """What the person is called there."""
+    """The username at the provider."""
     name: str | None = None
-    """The whole name, for people."""
+    """The full display name."""
     picture: str | None = None
-    """The address of a picture."""
+    """The URL of a picture."""
 
 
 ReadProfile = Callable[[Mapping[str, Any]], Profile]
-"""Reads what a provider answered: the profile, further documents under their names, and under
-``token`` what the token endpoint said beside the tokens. A missing key may raise `KeyError`."""
+"""Reads the responses of a provider: the profile, further documents under their names, and under
+``token`` the response of the token endpoint without the tokens. A missing key may raise `KeyError`."""
 
 
 def claims_profile(claims: Mapping[str, Any]) -> Profile:
     """Read OpenID Connect's standard claims (OpenID Connect Core 1.0, section 5.1).
 
-    A claim of another type than the standard's is read as if it were missing.
+    A claim with a type other than the standard's is ignored.
     """
     email = _text(claims, "email")
     verified = claims.get("email_verified") in (True, "true")
@@ -71,89 +71,89 @@ class OAuth2Provider:
     """A provider that speaks OAuth 2.0 (RFC 6749), with PKCE (RFC 7636)."""
 
     id: str
-    """Lower-case letters, digits, ``-`` and ``_``; what the operator's settings refer to."""
+    """Lower-case letters, digits, ``-`` and ``_``. The operator's settings refer to it."""
     name: str
-    """What people call it."""
+    """The display name."""
     authorize_url: str
-    """Where the browser is sent (RFC 6749, section 3.1)."""
+    """The authorization endpoint (RFC 6749, section 3.1)."""
     token_url: str
-    """Where the code becomes a token (RFC 6749, section 3.2)."""
+    """The token endpoint (RFC 6749, section 3.2)."""
     profile_url: str
-    """Where the person is described, in JSON."""
+    """The URL of the profile, in JSON."""
     read_profile: ReadProfile
-    """Reads what was answered."""
+    """Reads the responses."""
     scopes: tuple[str, ...] = ()
-    """What is asked for unless the operator sets something else: no more than a login needs."""
+    """The scopes that are requested by default: no more than a login needs."""
     more_urls: Mapping[str, str] = field(default_factory=dict)
-    """Further documents that ``read_profile`` wants, by name. Where the provider answers 403 or 404,
-    it is an empty list."""
+    """URLs of further documents for ``read_profile``, by name. If the provider responds with 403 or 404,
+    the document is an empty list."""
     defaults: Mapping[str, str] = field(default_factory=dict)
-    """What ``{server}`` and ``{tenant}`` are where the operator sets nothing else."""
+    """The default values of ``{server}`` and ``{tenant}``."""
     uids_span_tenants: bool = False
-    """True where a uid is unique over all tenants. Otherwise a uid counts within its tenant only.
+    """True if a uid is unique over all tenants. Otherwise it is unique within its tenant only.
     Since contract 1.1."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent to the authorization endpoint, too."""
+    """Additional parameters for the authorization endpoint."""
     scope_separator: str = " "
-    """What stands between two scopes."""
+    """The separator between two scopes."""
     pkce: bool = True
-    """False for a provider that refuses PKCE; the state alone then binds the answer to the browser."""
+    """False for a provider that refuses PKCE. Then only the state binds the response to the browser."""
     credentials: Literal["body", "basic"] = "body"
-    """How the token endpoint wants the client's id and secret (RFC 6749, section 2.3.1)."""
+    """How the client id and secret are sent to the token endpoint (RFC 6749, section 2.3.1)."""
     client_id_name: str = "client_id"
-    """What the provider calls the client's id."""
+    """The parameter name of the client id."""
     client_secret_name: str = "client_secret"
-    """What the provider calls the client's secret."""
+    """The parameter name of the client secret."""
     token_method: Literal["POST", "GET"] = "POST"
-    """How the token endpoint is asked."""
+    """The HTTP method of the token endpoint."""
     token_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent to the token endpoint, too; ``{name}`` is filled from the parameters of the callback."""
+    """Additional parameters for the token endpoint; ``{name}`` is replaced with a callback parameter."""
     refresh_url: str = ""
-    """Where a token is refreshed, if not at ``token_url``."""
+    """The URL that refreshes a token, if it is not ``token_url``."""
     token_in: Literal["header", "query", "body"] = "header"
-    """How the profile's address wants the access token (RFC 6750); ``body`` is a POST."""
+    """How the access token is sent to ``profile_url`` (RFC 6750); ``body`` is a POST."""
     profile_method: Literal["GET", "POST"] = "GET"
-    """How the profile's address is asked."""
+    """The HTTP method of ``profile_url``."""
     profile_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent to the profile's address; ``{name}`` is filled from the answer of the token endpoint."""
+    """Parameters for ``profile_url``; ``{name}`` is replaced with a value of the token response."""
     profile_headers: Mapping[str, str] = field(default_factory=dict)
-    """Sent with the token's and the profile's request; ``{client_id}`` is filled in."""
+    """Headers of the token and profile requests; ``{client_id}`` is replaced."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise.
-    It never counts for a ``{server}`` that is not the default one, unless the operator says so."""
+    """Whether the provider is trusted to verify addresses, unless the operator sets it otherwise.
+    For a ``{server}`` other than the default one, only the operator can turn it on."""
     docs: str = ""
-    """Where an operator gets a client id."""
+    """The URL where an operator registers a client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenIDConnectProvider:
-    """A provider that speaks OpenID Connect: all but the issuer comes from its discovery document."""
+    """A provider that speaks OpenID Connect. The discovery document of the issuer has all endpoints."""
 
     id: str
-    """Lower-case letters, digits, ``-`` and ``_``; what the operator's settings refer to."""
+    """Lower-case letters, digits, ``-`` and ``_``. The operator's settings refer to it."""
     name: str
-    """What people call it."""
+    """The display name."""
     issuer: str = "{server}"
-    """Its issuer identifier; by default all of it is the operator's setting ``server``."""
+    """The issuer identifier; by default the operator's setting ``server``."""
     scopes: tuple[str, ...] = ("openid", "profile", "email")
-    """What is asked for unless the operator sets something else."""
+    """The scopes that are requested by default."""
     read_profile: ReadProfile = claims_profile
-    """Reads the claims of the ID token, and over them those of the userinfo endpoint."""
+    """Reads the claims of the ID token, overridden by those of the userinfo endpoint."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent to the authorization endpoint, too."""
+    """Additional parameters for the authorization endpoint."""
     userinfo: bool = True
-    """Whether the userinfo endpoint is asked, where there is one."""
+    """Whether the userinfo endpoint is called, if there is one."""
     signed_secret: bool = False
-    """The client's secret is a JWT signed by a key of the operator's (Apple)."""
+    """The client secret is a JWT that is signed with a key of the operator (Apple)."""
     posts_user: bool = False
-    """True where the first answer brings a form field ``user`` with the person's name (Apple). It is
-    not signed. ``read_profile`` finds the name under ``user``, and so do later logins.
+    """True if the first response has a form field ``user`` with the person's name (Apple). The field is
+    not signed. ``read_profile`` gets the name under ``user``, in later logins, too.
     Since contract 1.1."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise.
-    It never counts where ``issuer`` has ``{server}`` in it, unless the operator says so."""
+    """Whether the provider is trusted to verify addresses, unless the operator sets it otherwise.
+    If ``issuer`` contains ``{server}``, only the operator can turn it on."""
     docs: str = ""
-    """Where an operator gets a client id."""
+    """The URL where an operator registers a client."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,31 +161,31 @@ class OAuth1Provider:
     """A provider that speaks OAuth 1.0a (RFC 5849)."""
 
     id: str
-    """Lower-case letters, digits, ``-`` and ``_``; what the operator's settings refer to."""
+    """Lower-case letters, digits, ``-`` and ``_``. The operator's settings refer to it."""
     name: str
-    """What people call it."""
+    """The display name."""
     request_token_url: str
-    """Where a request token is given (RFC 5849, section 2.1)."""
+    """The URL of request tokens (RFC 5849, section 2.1)."""
     authorize_url: str
-    """Where the browser is sent (section 2.2)."""
+    """The authorization URL (section 2.2)."""
     access_token_url: str
-    """Where the request token becomes an access token (section 2.3)."""
+    """The URL of access tokens (section 2.3)."""
     profile_url: str
-    """Where the person is described, in JSON."""
+    """The URL of the profile, in JSON."""
     read_profile: ReadProfile
-    """Reads what was answered."""
+    """Reads the responses."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent along with the browser."""
+    """Additional parameters for the authorization URL."""
     profile_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent to the profile's address."""
+    """Parameters for ``profile_url``."""
     trusts_emails: bool = True
-    """Whether its word that an address is verified counts, unless the operator says otherwise."""
+    """Whether the provider is trusted to verify addresses, unless the operator sets it otherwise."""
     docs: str = ""
-    """Where an operator gets a client id."""
+    """The URL where an operator registers a client."""
 
 
 Provider = OAuth1Provider | OAuth2Provider | OpenIDConnectProvider
-"""A declaration of any kind."""
+"""A declaration of any protocol."""
 
 __all__ = [
     "OAuth1Provider",

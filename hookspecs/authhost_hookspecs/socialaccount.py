@@ -1,6 +1,6 @@
 """The four documented signals of django-allauth's ``socialaccount`` app.
 
-Notifications, with one exception: `pre_social_login` may raise
+They are notifications, with one exception: `pre_social_login` may raise
 `authhost_hookspecs.StopFlow`.
 Source: https://docs.allauth.org/en/latest/socialaccount/signals.html
 """
@@ -13,21 +13,20 @@ from authhost_hookspecs.protocols import Request, SocialAccount, SocialLogin
 
 @hookspec
 def pre_social_login(request: Request, sociallogin: SocialLogin) -> None:
-    """A provider has authenticated the person; login, signup or connect comes next.
+    """A provider has authenticated the person; login, signup or connect follows.
 
-    Tokens and profile are on ``sociallogin``; ``sociallogin.connect`` connects
-    to an account that there is. Raise `StopFlow` to end the flow with an answer
-    of your own: implementations that would come later are not called then.
+    ``sociallogin`` has the tokens and the profile. ``sociallogin.connect`` connects
+    the social account to an existing account. Raise `StopFlow` to end the flow with
+    your own response: later implementations are not called then.
 
-    One that refuses sign-ups should be ``trylast=True``, else it stops people
-    whom another plugin would connect by e-mail.
+    An implementation that refuses signups should have ``trylast=True``. Otherwise it
+    stops people whom another plugin would connect by e-mail.
 
-    What is stored here survives a `StopFlow`, your own and another plugin's. So
-    what is meant to say "was here last" waits for `user_logged_in`, or is
-    judged with care.
+    Rows that are written here stay stored after a `StopFlow`, also after one of
+    another plugin. So do not record a completed login here: use `user_logged_in`.
 
-    Stored: of a social account that is connected already, what the provider has
-    answered now; nothing of the login, signup or connect.
+    Stored: the provider's current data of a connected social account; nothing of
+    the login, signup or connect.
 
     .. versionadded:: 1.0
 
@@ -41,7 +40,7 @@ def pre_social_login(request: Request, sociallogin: SocialLogin) -> None:
             def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
                 if sociallogin.process != "login" or sociallogin.user is not None:
                     return
-                # Without an address a form asks for one, and `before_signup` judges it.
+                # Without an address, a form asks for one, and `before_signup` is called for it.
                 named = [each.email for each in sociallogin.email_addresses]
                 if named and not any(email.endswith("@example.org") for email in named):
                     raise StopFlow(response={"page": "/members-only"})
@@ -50,13 +49,13 @@ def pre_social_login(request: Request, sociallogin: SocialLogin) -> None:
 
 @hookspec
 def social_account_added(request: Request, sociallogin: SocialLogin) -> None:
-    """A social account was connected to an account that existed.
+    """A social account was connected to an existing account.
 
-    Not called for the social account that a social signup creates. It comes
-    after `pre_social_login`, also where a plugin connected it there and then
-    stopped the flow.
+    The hook is not called for the social account that a social signup creates. It
+    is called after `pre_social_login`, also if a plugin connected the social account
+    there and then stopped the flow.
 
-    Stored: the social account, and its token where the settings keep tokens.
+    Stored: the social account, and its token if the setting ``store_social_tokens`` is on.
 
     .. versionadded:: 1.0
 
@@ -80,12 +79,11 @@ def social_account_added(request: Request, sociallogin: SocialLogin) -> None:
 def social_account_updated(request: Request, sociallogin: SocialLogin) -> None:
     """A connected social account was refreshed by a login or a repeated connect.
 
-    It comes before `pre_social_login`, so the person is not logged in yet, and
-    may never be: what is stored here survives a `StopFlow` there. So what is
-    meant to say "was here last" waits for `user_logged_in`, or is judged with
-    care.
+    It is called before `pre_social_login`, so the person is not logged in yet. Rows
+    that are written here stay stored after a `StopFlow` there. So do not record a
+    completed login here: use `user_logged_in`.
 
-    Stored: what the provider has answered now, and its token where the settings keep tokens.
+    Stored: the provider's current data, and its token if the setting ``store_social_tokens`` is on.
 
     .. versionadded:: 1.0
 
@@ -110,9 +108,9 @@ def social_account_updated(request: Request, sociallogin: SocialLogin) -> None:
 def social_account_removed(request: Request, socialaccount: SocialAccount) -> None:
     """A social account was disconnected.
 
-    ``socialaccount`` still carries its data.
+    ``socialaccount`` still has its data.
 
-    Stored: that it is gone, with its token.
+    Stored: the row is deleted, with its token.
 
     .. versionadded:: 1.0
 

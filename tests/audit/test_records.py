@@ -20,13 +20,13 @@ from sqlalchemy import func, select
 
 from audit.trail import ANN, BOB, named, records
 from authhost.errors import AuthError, RequiredPluginFailed, Vetoed
-from authhost.pluginhost.implementations import NOTIFICATIONS
+from authhost.pluginhost.hooks import SIGNALS
 from authhost.store.tables import users
 
 
 def test_each_signal_is_recorded():
-    assert {name for name in NOTIFICATIONS if hasattr(AuditPlugin, name)} == NOTIFICATIONS
-    assert set(VOCABULARY) >= NOTIFICATIONS
+    assert {name for name in SIGNALS if hasattr(AuditPlugin, name)} == SIGNALS
+    assert set(VOCABULARY) >= SIGNALS
 
 
 def test_a_record(host, run, clock):

@@ -99,7 +99,7 @@ FAULTS = [
     (WrongArgument, "accepted", "its arguments are (request, user)"),
     (AsyncHook, "accepted", "user_logged_in is an async def"),
     (DefaultValue, "accepted", "user_logged_in gives user a default"),
-    (NoMarker, "accepted", "user_logged_out bears a hook's name but is not decorated"),
+    (NoMarker, "accepted", "user_logged_out has the name of a hook but no marker"),
     (MarkerOfOtherProject, "accepted", "the marker of project 'pytest'"),
     (GeneratorVeto, "accepted", "before_login is a generator, whose body would never run"),
     (DecoratedAsyncHook, "accepted", "before_login decorates an async def"),
@@ -162,7 +162,7 @@ CLASS = SOURCE.replace("plugin = FaultlessPlugin()", "plugin = FaultlessPlugin")
     ("source", "requires", "check", "message"),
     [
         (SOURCE, ["authhost-hookspecs>=7"], "accepted", "it needs contract >=7, this host has 1."),
-        ("import no_such_module\n", [CONTRACT], "accepted", "does not import (ModuleNotFoundError"),
+        ("import no_such_module\n", [CONTRACT], "accepted", "cannot be imported (ModuleNotFoundError"),
         ("from authhost_hookspecs import hookimpl\n", [CONTRACT], "accepted", "has no attribute 'plugin'"),
         (CLASS, [CONTRACT], "accepted", "it is the class FaultlessPlugin"),
         (

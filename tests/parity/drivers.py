@@ -13,7 +13,7 @@ from django.conf import settings as django_settings
 
 from authhost import AuthHost, Settings
 from authhost.errors import AuthError
-from authhost.pluginhost.implementations import NOTIFICATIONS, SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SIGNALS, SPEC_ARGUMENTS
 
 PASSWORD = "green teapots sing at dawn"
 NEW_PASSWORD = "seven quiet harbours in may"
@@ -192,7 +192,7 @@ class Allauth:
         cache.clear()
         mail.outbox = []
         for name in SPEC_ARGUMENTS:
-            if name in NOTIFICATIONS:
+            if name in SIGNALS:
                 receiver = self._receiver(name)
                 signal = getattr(signals, name, None) or getattr(social_signals, name)
                 signal.connect(receiver, weak=False)
@@ -339,7 +339,7 @@ def _recording(name: str) -> Callable[..., None]:
     return hookimpl(function)
 
 
-for _name in NOTIFICATIONS:
+for _name in SIGNALS:
     setattr(Recording, _name, _recording(_name))
 
 

@@ -15,13 +15,13 @@ import click
 
 from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
-from authhost.pluginhost.implementations import NOTIFICATIONS
+from authhost.pluginhost.hooks import SIGNALS
 from authhost.pluginhost.trace import TracedHook
 from authhost.request import Request
 from authhost.settings import Settings
 
-SHOWN_HOOKS = NOTIFICATIONS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
-EXPECTED_HOOKS = NOTIFICATIONS | {"flow_refused"}
+SHOWN_HOOKS = SIGNALS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
+EXPECTED_HOOKS = SIGNALS | {"flow_refused"}
 
 
 class StepRunner:

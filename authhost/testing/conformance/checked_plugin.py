@@ -14,8 +14,10 @@ from typing import Any
 import authhost_hookspecs as contract
 
 from authhost.errors import PLUGIN_FAILURES
+from authhost.pluginhost.attributes import Implementation
 from authhost.pluginhost.discovery import PluginRegistry
-from authhost.pluginhost.implementations import SPEC_ARGUMENTS, Implementation, marked
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
+from authhost.pluginhost.implementations import marked
 from authhost.settings import Settings
 
 SECRET = "of-the-conformance-suite-" * 2

@@ -11,7 +11,7 @@ from uuid import UUID
 from authhost_hookspecs import Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
-from authhost.pluginhost.implementations import GUARDED, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -50,7 +50,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
         assert signed_up.user is not None
         user = User(signed_up.user.id, None, None, True, False, now, None)
         for hook in context.checked.implementations:
-            if hook not in GUARDED | VETOES | {"deliver_message"}:
+            if hook not in NOTIFICATIONS | VETOES | {"deliver_message"}:
                 continue
             recorder.calls.clear()
             token = signed_up.session_token if hook in WITH_SESSION else None

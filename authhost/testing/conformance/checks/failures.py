@@ -7,7 +7,8 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from authhost.pluginhost.guard import AFTER_COMMIT, UnusableResult
+from authhost.pluginhost.plugin import AFTER_COMMIT
+from authhost.pluginhost.results import UnusableResult
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.report import Fault

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from importlib.util import find_spec
 
-from authhost.pluginhost.guard import UnusableResult, check_delivered, check_nothing, check_ran
-from authhost.pluginhost.implementations import GUARDED, VETOES
+from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
+from authhost.pluginhost.results import UnusableResult, check_delivered, check_nothing, check_ran
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.output import silenced
@@ -78,7 +78,7 @@ def _unusable_result(call: HookCall) -> Iterator[Fault]:
             check_nothing(call.returned)
         elif call.hook == "deliver_message":
             check_delivered(call.returned)
-        elif call.hook in GUARDED:
+        elif call.hook in NOTIFICATIONS:
             check_ran(call.returned)
     except UnusableResult as error:
         yield Fault(str(error), call.hook)

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from authhost.host import AuthHost
-from authhost.pluginhost.implementations import GUARDED, VETOES
+from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
@@ -36,7 +36,7 @@ def threads(context: CheckContext) -> Iterator[Fault]:
     yield from _stored_state(context)
     with silenced(), context.recorded_host() as (host, mailbox, recorder):
         Scenario(host, mailbox, context.provider).run()
-        calls = {call.hook: call for call in recorder.calls if call.hook in GUARDED | VETOES}
+        calls = {call.hook: call for call in recorder.calls if call.hook in NOTIFICATIONS | VETOES}
         tried: set[tuple[str, bool]] = set()
         for each in context.checked.marked():
             if each.hook not in calls or each.wrapper:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from authhost.pluginhost.implementations import GUARDED, VETOES
+from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.report import Fault, HookTime
@@ -18,7 +18,7 @@ def times(context: CheckContext) -> Iterator[Fault]:
     """No hook takes long, since the user waits for all of them."""
     for hook, calls in _calls_by_hook(context.with_plugin).items():
         fastest = min(call.nanoseconds for call in calls)
-        if fastest > LIMIT and hook in GUARDED | VETOES | {"deliver_message"}:
+        if fastest > LIMIT and hook in NOTIFICATIONS | VETOES | {"deliver_message"}:
             yield Fault(
                 f"takes at least {fastest / 1e6:.0f} ms; do the work after the commit (request.on_commit), "
                 "or store a row for a worker",

@@ -1,0 +1,45 @@
+"""The hooks of the contract and their kinds, read from the specifications."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+
+import authhost_hookspecs as contract
+from authhost_hookspecs import StopFlow
+
+SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
+SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(value).parameters)
+    for module in SPEC_MODULES
+    for name, value in vars(module).items()
+    if inspect.isfunction(value) and value.__module__ == module.__name__
+}
+"""The arguments of each hook."""
+SIGNALS = frozenset(
+    name
+    for module in (contract.account, contract.socialaccount)
+    for name, value in vars(module).items()
+    if inspect.isfunction(value)
+)
+"""The fifteen documented signals of django-allauth."""
+NOTIFICATIONS = SIGNALS | {
+    "account_ready",
+    "flow_refused",
+    "password_reset_requested",
+    "session_ended",
+    "social_login_begun",
+    "user_deactivated",
+    "user_reauthenticated",
+}
+"""Every implementation is called, and results are ignored."""
+VETOES = frozenset({"before_signup", "before_login"})
+"""An implementation can refuse the flow."""
+LIFECYCLE = frozenset({"host_started", "host_stopping"})
+"""Called outside a unit of work."""
+WRAPPABLE = NOTIFICATIONS | {"deliver_message"}
+"""Hooks that accept ``@hookimpl(wrapper=True)``."""
+RETURNS_ITERABLE = frozenset({"register_providers", "register_commands"})
+"""Hooks whose result is iterated to its end, so that an implementation may be a generator function."""
+STOPS: Mapping[str, tuple[type[StopFlow], ...]] = {"pre_social_login": (StopFlow,)}
+"""The exceptions that implementations of a notification may raise on purpose."""
