@@ -2,7 +2,8 @@
 
 pluggy stops at the first exception. So a plugin is registered through a view
 of itself whose functions do not raise: a failure is logged, counted, and the
-writes of that one call are undone. A veto that fails refuses the flow, and a
+writes of that one call are undone. A statement that was sent before the call,
+and fails only then, is no failure of the plugin: it ends the flow. A veto that fails refuses the flow, and a
 delivery that fails ends it; both are logged and counted in the same way. Only
 pluggy's public interface is used, so its order (``tryfirst``, ``trylast``,
 ``wrapper``) and its tracing hold.
@@ -200,6 +201,7 @@ def guarded({parameters}):
         raise
     except PLUGIN_FAILURES as error:
         request.undo_call(mark)
+        request.check_sent()
         stats.failures += 1
         plugin.failed(request, hook, error)
     except BaseException:
@@ -316,6 +318,7 @@ class _WrapperRun:
         except BaseException as error:
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
+                request.check_sent()
                 self._stats.failures += 1
                 self._plugin.report(request, self._hook, error)
             raise
@@ -369,6 +372,7 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
         except Refused as refusal:
             raise _vetoed(plugin, request, hook, refusal) from refusal
         except PLUGIN_FAILURES as error:
+            request.check_sent()
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return _compiled(CALL, function, call=call)
@@ -437,6 +441,7 @@ def _in_name_of(
         except BaseException as error:
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
+                request.check_sent()
                 stats.failures += 1
                 plugin.report(request, hook, error)
             raise

@@ -106,6 +106,9 @@ class Transaction:
     def flush(self) -> None:
         """Wait until the database has done all that was sent."""
 
+    def check_sent(self) -> None:
+        """Raise the error of a statement that was sent, where that fails all that follow."""
+
     def savepoint(self) -> str:
         """Set a savepoint; return its name."""
         self._names += 1
