@@ -91,6 +91,10 @@ class Transaction:
         except self._errors as error:
             self._raise(error, prepared.sql, parameters)
             raise
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.connection.invalidate()  # an answer may be unread, as SQLAlchemy would suppose
+            raise
         finally:
             cursor.close()
 
