@@ -195,3 +195,62 @@ def test_connections_that_the_server_has_ended_are_replaced(host, run):
     assert run(host, "signup", email="ann@example.org", password=PASSWORD).user
     assert texts(host) == ["first", "second"]
     assert host.engine.pool.checkedout() == 0
+
+
+class Writes:
+    """A plugin that writes in every hook that a test is about, and records refusals."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def write(self, request):
+        self.calls += 1
+        request.db.execute(notes.insert().values(text="gone"))
+
+    @hookimpl
+    def email_removed(self, request, user, email_address):
+        self.write(request)
+
+    @hookimpl
+    def flow_refused(self, request, flow, error, user):
+        request.insert(notes, {"text": f"refused: {error.code}"})
+
+
+class WritesAround(Writes):
+    """The same, as a wrapper."""
+
+    @hookimpl(wrapper=True)
+    def email_removed(self, request, user, email_address):
+        self.write(request)
+        return (yield)
+
+
+@pytest.mark.parametrize("writer", [Writes, WritesAround])
+@pytest.mark.parametrize("required", [(), ("first",)])
+def test_a_statement_that_fails_after_it_was_sent_is_no_failure_of_a_plugin(make_host, run, writer, required):
+    host = make_host(
+        {"first": writer(), "second": writer()}, email_verification="none", required_plugins=required
+    )
+    if host.engine.dialect.name != "postgresql":
+        pytest.skip("elsewhere each statement is waited for")
+    notes.create(host.engine)
+    token = run(host, "signup", email="ann@example.org", password=PASSWORD).session_token
+    run(host, "add_email", token, email="ann@example.com")
+    with host.engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '40P01'; END $$"
+            )
+        )
+        connection.execute(
+            text(
+                f"CREATE TRIGGER deadlock BEFORE DELETE ON {addresses.name} "
+                "FOR EACH ROW EXECUTE FUNCTION deadlock()"
+            )
+        )
+    with pytest.raises(Conflict):
+        run(host, "remove_email", token, email="ann@example.com")
+    assert not any(each.failures for each in host.plugin_stats().values())
+    assert set(texts(host)) == {"refused: conflict"}
+    assert host.engine.pool.checkedout() == 0

@@ -132,6 +132,7 @@ class Hooks:
         except RequiredPluginFailed:
             raise
         except PLUGIN_FAILURES as error:
+            request.check_sent()
             raise DeliveryFailed from error
         finally:
             request.must_store = False

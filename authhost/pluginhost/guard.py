@@ -3,7 +3,8 @@
 pluggy stops at the first exception. So a plugin is registered as a `PluginView`
 whose functions do not raise. Around each call the guard sets the plugin as the
 caller of the unit of work. If the call fails, `UnitOfWork.undo_call` undoes what
-that call wrote. Only pluggy's public interface is used, so its order
+that call wrote. An error of a statement that the flow had sent before the call
+is not the plugin's: it ends the flow. Only pluggy's public interface is used, so its order
 (``tryfirst``, ``trylast``, ``wrapper``) and its tracing hold.
 
 | hook | guard | an exception |
@@ -50,6 +51,7 @@ def guarded({parameters}):
         raise
     except PLUGIN_FAILURES as error:
         request.undo_call(mark)
+        request.check_sent()
         stats.failures += 1
         plugin.handle_failure(request, hook, error)
     except BaseException:
@@ -98,6 +100,7 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
         except Refused as refusal:
             raise _vetoed(plugin, request, hook, refusal) from refusal
         except PLUGIN_FAILURES as error:
+            request.check_sent()
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return compiled(CALL, function, call=call)
@@ -145,6 +148,7 @@ def _as_caller(
         except BaseException as error:
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
+                request.check_sent()
                 stats.failures += 1
                 plugin.log_failure(request, hook, error)
             raise

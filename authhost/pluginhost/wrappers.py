@@ -128,6 +128,7 @@ class _WrapperRun:
         except BaseException as error:
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
+                request.check_sent()
                 self._stats.failures += 1
                 self._plugin.log_failure(request, self._hook, error)
             raise

@@ -315,9 +315,11 @@ def is_deadlock(error: BaseException | None) -> bool:
     MariaDB ends the savepoints along with it: what comes up then is that there
     is no such savepoint, with the deadlock as its context.
     """
-    while error is not None:
+    seen = set[int]()  # the error of a sent statement is raised again and again, also in its own context
+    while error is not None and id(error) not in seen:
         if isinstance(error, DBAPIError) and _codes(error) & DEADLOCKS:
             return True
+        seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
 

@@ -79,9 +79,12 @@ class PipelinedTransaction(Transaction):
             self._raise(self._failure, statement.sql, ())
         self._waiting.append(statement)
 
-    def flush(self) -> None:
+    def check_sent(self) -> None:
         if self._failure is not None:
             self._raise(self._failure, "", ())
+
+    def flush(self) -> None:
+        self.check_sent()
         if self._waiting:
             last = self._wait_for(self._waiting.pop(), sent=True)
             last.cursor.close()

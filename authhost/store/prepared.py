@@ -120,7 +120,7 @@ class Statements:
     """The prepared statements of one engine."""
 
     def __init__(self, engine: Engine) -> None:
-        self._dispatch, self._dialect = engine.dispatch, engine.dialect
+        self._engine, self._dispatch, self._dialect = engine, engine.dispatch, engine.dialect
         self._prepare = lru_cache(maxsize=1024)(self._prepared)
 
     @property
@@ -128,7 +128,10 @@ class Statements:
         """Whether somebody listens to the statements or logs them, so that SQLAlchemy runs them all."""
         dispatch = self._dispatch
         return (
-            bool(dispatch.before_cursor_execute)
+            bool(self._engine.echo)
+            or bool(dispatch.before_execute)
+            or bool(dispatch.after_execute)
+            or bool(dispatch.before_cursor_execute)
             or bool(dispatch.after_cursor_execute)
             or QUERY_LOG.isEnabledFor(logging.INFO)
         )

@@ -91,6 +91,10 @@ class Transaction:
         except self._errors as error:
             self._raise(error, prepared.sql, parameters)
             raise
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.connection.invalidate()  # an answer may be unread, as SQLAlchemy would suppose
+            raise
         finally:
             cursor.close()
 
@@ -105,6 +109,9 @@ class Transaction:
 
     def flush(self) -> None:
         """Wait until the database has done all that was sent."""
+
+    def check_sent(self) -> None:
+        """Raise the error of a statement that was sent, where that fails all that follow."""
 
     def savepoint(self) -> str:
         """Set a savepoint; return its name."""

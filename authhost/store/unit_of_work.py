@@ -255,6 +255,14 @@ class UnitOfWork:
         self._undo_db()
         self._transaction.roll_back_to(savepoint)
 
+    def check_sent(self) -> None:
+        """Raise the error of a statement that was sent before the running call, which has met it.
+
+        Nobody but the sender is to blame for it, and nothing that follows could be stored.
+        """
+        if self._transaction is not None:
+            self._transaction.check_sent()
+
     # The end.
 
     def commit(self) -> None:
