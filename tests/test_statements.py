@@ -30,6 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from authhost import AuthHost
+from authhost.errors import RequiredPluginFailed
 from authhost.store.database import Database
 from authhost.store.tables import UtcDateTime, sessions, users
 
@@ -262,6 +263,31 @@ def test_the_error_of_a_flow_is_not_taken_for_the_plugins(
         run(host, "signup", email=ANN, password=PASSWORD)
     with host.request() as request:
         assert request.read(select(users), {}) == []
+        assert request.read(select(sessions), {}) == []
+
+
+class Ends:
+    """A plugin that ends the transaction, which no plugin may."""
+
+    @hookimpl
+    def user_signed_up(self, request: Any) -> None:
+        request.db.connection().exec_driver_sql("COMMIT")
+
+
+class Fails:
+    @hookimpl
+    def user_logged_in(self, request: Any) -> None:
+        raise ValueError
+
+
+def test_what_follows_after_a_plugin_has_ended_the_transaction_is_one_transaction_again(
+    make_host: Callable[..., AuthHost], run: Callable[..., Any]
+) -> None:
+    plugins = {"ends": Ends(), "fails": Fails()}
+    host = make_host(plugins, required_plugins=("fails",), email_verification="none")
+    with pytest.raises((RequiredPluginFailed, DBAPIError)):
+        run(host, "signup", email=ANN, password=PASSWORD)
+    with host.request() as request:
         assert request.read(select(sessions), {}) == []
 
 

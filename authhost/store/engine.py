@@ -324,6 +324,14 @@ def is_deadlock(error: BaseException | None) -> bool:
     return False
 
 
+def has_ended(driver: Any) -> bool:
+    """Whether a connection of the driver is certainly in no transaction."""
+    if hasattr(driver, "in_transaction"):  # sqlite3
+        return not driver.in_transaction
+    status = getattr(driver, "server_status", None)  # PyMySQL; the bit is SERVER_STATUS_IN_TRANS
+    return isinstance(status, int) and not status & 1
+
+
 def was_ended(connection: Connection) -> bool:
     """Whether a deadlock has ended the transaction, whoever has caught the error since.
 

@@ -72,6 +72,9 @@ class PipelinedTransaction(Transaction):
         return sent
 
     def _command(self, sql: str) -> None:
+        if self._statements is None:
+            super()._command(sql)
+            return
         self._send(_Waiting(sql, None, tuple(self._savepoints)))
 
     def _send(self, statement: _Waiting) -> None:

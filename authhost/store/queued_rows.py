@@ -72,7 +72,8 @@ def commit_with(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> 
         return
     except PLUGIN_FAILURES as error:
         if savepoint is None:
-            if transaction.ended or not transaction.connection.in_transaction():
+            connection = transaction.connection
+            if transaction.ended or connection.invalidated or not connection.in_transaction():
                 raise
             _report(rows, error, unit)
         elif not transaction.roll_back_to(savepoint):

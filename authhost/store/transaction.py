@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 
-from authhost.store.engine import BEGIN, TRANSACTION, was_ended
+from authhost.store.engine import BEGIN, TRANSACTION, has_ended, was_ended
 from authhost.store.prepared import PreparedStatement, Result, Statements
 
 if TYPE_CHECKING:
@@ -53,11 +53,12 @@ class Transaction:
         self._savepoints: list[str] = []
         """Those that the database has set, the innermost last."""
         self._names = 0
+        self._begin = BEGIN.get(engine.dialect.name, "BEGIN")
         self._error: Exception | None = None
         """What SQLAlchemy is to raise."""
         try:
             self.connection.begin()
-            self._command(BEGIN.get(engine.dialect.name, "BEGIN"))
+            self._command(self._begin)
         except BaseException:
             self.connection.close()
             raise
@@ -138,10 +139,22 @@ class Transaction:
             self._command(f"ROLLBACK TO SAVEPOINT {name}")
             self._command(f"RELEASE SAVEPOINT {name}")
         except DBAPIError:
+            self._begin_again_if_ended()
             return False
         return True
 
+    def _begin_again_if_ended(self) -> None:
+        """Begin a new transaction where a plugin has ended this one.
+
+        In autocommit mode each statement that follows would be stored at once.
+        """
+        if not self.connection.invalidated and has_ended(self._driver.driver_connection):
+            self._command(self._begin)
+
     def _command(self, sql: str) -> None:
+        if self._statements is None:  # somebody listens to the statements
+            self.connection.exec_driver_sql(sql)
+            return
         cursor = self._driver.cursor()
         try:
             cursor.execute(sql)
