@@ -10,10 +10,10 @@ from authhost_hookspecs import OAuth1Provider, OpenIDConnectProvider
 
 from authhost.errors import AuthError, InvalidIdToken, ProviderFailed
 from authhost.host import AuthHost
+from authhost.providers.addresses import is_secure
 from authhost.providers.app import App
-from authhost.providers.client import Client
-from authhost.providers.http import is_secure
-from authhost.providers.idtoken import ALGORITHMS
+from authhost.providers.client import ProviderClient
+from authhost.providers.id_token import ALGORITHMS
 from authhost.providers.openid import OpenIDClient
 
 REASONS: Mapping[str, str] = {
@@ -92,7 +92,7 @@ def _discovery(client: OpenIDClient, app: App) -> Generator[Finding, None, bool]
     return False
 
 
-def _credentials(client: Client, app: App, redirect_uri: str) -> Finding:
+def _credentials(client: ProviderClient[Any], app: App, redirect_uri: str) -> Finding:
     try:
         client.probe(redirect_uri)
     except AuthError as error:

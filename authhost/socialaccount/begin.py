@@ -8,7 +8,12 @@ from urllib.parse import urlsplit
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
 from authhost.providers.app import App
-from authhost.providers.authorize import HOSTED_DOMAIN, VALUE_LENGTH, checked, hosted_domain
+from authhost.providers.authorize_params import (
+    HOSTED_DOMAIN,
+    MAX_VALUE_LENGTH,
+    required_hosted_domain,
+    validate_params,
+)
 from authhost.records import SocialRedirect
 from authhost.request import Request
 from authhost.security.inputs import text
@@ -86,11 +91,11 @@ def _params(
     """What is added to the authorization request, and the hosted domain; raises `InvalidInput`."""
     for name, value in given.items():
         if value is not None:
-            text(value, name, VALUE_LENGTH)
+            text(value, name, MAX_VALUE_LENGTH)
     try:
-        found = checked(app, {} if params is None else params)
-        found |= checked(app, {name: value for name, value in given.items() if value is not None})
-        return found, hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
+        found = validate_params(app, {} if params is None else params)
+        found |= validate_params(app, {name: value for name, value in given.items() if value is not None})
+        return found, required_hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
     except ValueError as error:
         raise InvalidInput(f"authorize_params: {error}.", field="authorize_params") from None
 

@@ -20,7 +20,7 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountTaken,
 )
-from authhost.providers.client import with_earlier_user
+from authhost.providers.client import restore_posted_user
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
 from authhost.security.inputs import text
@@ -36,7 +36,7 @@ from authhost.store.engine import is_deadlock
 
 if TYPE_CHECKING:
     from authhost.providers.app import App
-    from authhost.providers.client import Answer
+    from authhost.providers.client import ProviderResponse
 
 PARAM_LENGTH = 16_384
 MOST_PARAMS = 50
@@ -72,20 +72,20 @@ def complete(
     client = services.providers.client(app)
     client.check_issuer(given)
     _check_error(given)
-    answer = client.complete(callback_of(request, app.id), given, step["secrets"])
-    return _retry_if_connected_meanwhile(request, lambda: _process(request, app, answer, step))
+    response = client.complete(callback_of(request, app.id), given, step["secrets"])
+    return _retry_if_connected_meanwhile(request, lambda: _process(request, app, response, step))
 
 
-def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]) -> SocialResult:
+def _process(request: Request, app: App, response: ProviderResponse, step: Mapping[str, Any]) -> SocialResult:
     """The rows of the design's table, from here on in one transaction."""
     hooks, process = request.services.hooks, step["process"]
-    sociallogin = _sociallogin(request, app, answer, process)
+    sociallogin = _sociallogin(request, app, response, process)
     taken = process == "connect" and sociallogin.is_existing and not _is_own(request, sociallogin)
     existed = sociallogin.is_existing
     if existed:
-        answer = with_earlier_user(app, answer, sociallogin.account.extra_data)
+        response = restore_posted_user(app, response, sociallogin.account.extra_data)
     if existed and not taken:
-        refresh(request, sociallogin, answer.data)
+        refresh(request, sociallogin, response.data)
         hooks.social_account_updated(request, sociallogin)
     stop = None
     try:
@@ -142,9 +142,9 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
     return waiting_or_done(request, sociallogin, login, target)
 
 
-def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> SocialLogin:
-    now, uid = request.now, answer.profile.uid
-    addresses = email_addresses(app, answer.profile.emails)
+def _sociallogin(request: Request, app: App, response: ProviderResponse, process: str) -> SocialLogin:
+    now, uid = request.now, response.profile.uid
+    addresses = email_addresses(app, response.profile.emails)
     account = queries.social_account(request, app.namespace, uid)
     if process == "connect" and account is not None and _yields(request, account):
         account = None
@@ -155,9 +155,9 @@ def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> So
     elif process == "login" and app.settings.login_by_email:
         user = match_by_email(request, addresses)
     if account is None:
-        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(answer.data), now, now)
+        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(response.data), now, now)
     return SocialLogin(
-        request, app, process, account, token=answer.token, email_addresses=addresses, user=user
+        request, app, process, account, token=response.token, email_addresses=addresses, user=user
     )
 
 
@@ -210,7 +210,7 @@ def _check_error(params: Mapping[str, str]) -> None:
     shown = "".join(each for each in error[:64] if each.isascii() and each.isprintable())
     if error in DENIALS:
         raise ProviderDenied(error=shown)
-    raise ProviderFailed("The provider answered with an error.", reason="error", error=shown)
+    raise ProviderFailed("The provider responseed with an error.", reason="error", error=shown)
 
 
 def _retry_if_connected_meanwhile(request: Request, process: Callable[[], SocialResult]) -> SocialResult:
