@@ -704,10 +704,8 @@ def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripte
 
 def test_an_issuer_on_this_machine_may_lead_here(host, arrive, scripted):
     assert arrive(host, "bad", scripted.agree).login.authenticated
-    assert (
-        host.services.providers.client(host.services.providers.app("bad"))._min_address_space
-        is addresses.AddressSpace.LOOPBACK
-    )
+    client = host.services.providers.client(host.services.providers.app("bad"))
+    assert client._min_address_space is addresses.AddressSpace.LOOPBACK
 
 
 def test_a_slow_drip_ends(refused, scripted, monkeypatch):
