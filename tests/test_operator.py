@@ -220,7 +220,7 @@ def test_all_is_well(make_host, no_variables):
         password_hash_options={"argon2__type": "ID", "argon2__memory_cost": 19456, "argon2__time_cost": 2},
     )
     assert {each.problem for each in problems(host) if each.level != "hint"} == {
-        "rate limits are counted in each process by itself"
+        "each process counts rate limits separately"
     }
 
 
@@ -228,8 +228,8 @@ def test_all_is_well(make_host, no_variables):
     ("changed", "word"),
     [
         ({"base_url": "http://example.org"}, "links"),
-        ({"base_url": "http://localhost:8000"}, "nobody else can open"),
-        ({"site_name": "authhost"}, "mails call the site 'authhost'"),
+        ({"base_url": "http://localhost:8000"}, "other machines cannot open"),
+        ({"site_name": "authhost"}, "e-mails call the site 'authhost'"),
         ({"trace": True}, "standard error"),
         ({"database_url": "sqlite:///site.sqlite3"}, "one machine"),
         ({"secret_key": "k" * 48}, "secret_key"),
@@ -254,9 +254,9 @@ def test_an_unsafe_setting_is_found(make_host, changed, word):
         "rate_limits": True,
         "password_hash_options": {"argon2__memory_cost": 19456, "argon2__time_cost": 2},
     }
-    host.settings = replace(host.settings, **safe)
+    host.services = replace(host.services, settings=replace(host.settings, **safe))
     assert not any(word in each.problem for each in problems(host))
-    host.settings = replace(host.settings, **changed)
+    host.services = replace(host.services, settings=replace(host.settings, **changed))
     assert any(word in each.problem and each.do for each in problems(host))
 
 
@@ -274,7 +274,7 @@ def test_an_unsafe_setting_is_found(make_host, changed, word):
 def test_a_plugin_name_that_nothing_has_is_found(make_host, setting, level, do):
     name = next(each for each in ("recordr", "zzz") if each in str(setting))
     host = make_host()
-    host.settings = replace(host.settings, **setting)
+    host.services = replace(host.services, settings=replace(host.settings, **setting))
     [found] = [each for each in problems(host) if repr(name) in each.problem]
     assert found.level == level
     assert do in found.do
@@ -365,7 +365,7 @@ def test_without_a_database_all_else_is_checked(tmp_path):
         ]
         found = {each.problem: each for each in problems(host)}
         assert any("not up to date" in each or "does not serve" in each for each in found)
-        assert "links in mails start with http://example.org" in found
+        assert "links in e-mails start with http://example.org" in found
         assert any("blocked_plugins names 'bel'" in each for each in found)
 
 
@@ -709,5 +709,5 @@ def test_the_check_looks_at_providers(make_host):
         providers={"okta": {"client_id": "x", "server": "https://o.example", "login_by_email": True}},
     )
     said = " ".join(each.problem for each in problems(host))
-    for part in ("come back to one address", "encrypted by secret_key", "okta has login_by_email"):
+    for part in ("use the same callback", "encrypted by secret_key", "okta has login_by_email"):
         assert part in said
