@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
 from authhost.cli.checks import problems
-from authhost.cli.output import emit
+from authhost.cli.output import print_rows
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
 
@@ -166,7 +166,7 @@ def test_a_driver_that_is_not_installed_is_named(kind):
 
 
 def test_an_extra_of_pip_is_shown_whole(capsys):
-    emit([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
+    print_rows([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
     assert "authhost[redis]" in capsys.readouterr().out
 
 
@@ -193,18 +193,18 @@ WIDE = [{"name": "captcha", "hooks": ["user_signed_up", "user_logged_in"], "reas
 
 def test_a_pipe_has_no_edge(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
-    emit(WIDE, as_json=False, empty="")
+    print_rows(WIDE, as_json=False, empty="")
     assert "is not to be had " * 8 in capsys.readouterr().out
 
 
 def test_in_a_narrow_terminal_no_word_is_cut(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    emit(WIDE, as_json=False, empty="")
+    print_rows(WIDE, as_json=False, empty="")
     table = capsys.readouterr().out
     assert "user_signed_up, user_logged_in" in table
     assert max(map(len, table.splitlines())) <= 80
     monkeypatch.setenv("COLUMNS", "32")
-    emit([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
+    print_rows([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
     rows = capsys.readouterr().out
     assert [line.split()[0] for line in rows.splitlines() if line[:1].isalpha()] == [*WIDE[0], *WIDE[0]]
     assert max(map(len, rows.splitlines())) <= 32
@@ -697,7 +697,7 @@ def test_providers_rotate(tmp_path, openid, arrive):
     keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
     chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
     done = authhost(*chosen, "providers", "rotate", **keys)
-    assert "1 tokens are under the first key" in done.stdout
+    assert "1 tokens are encrypted with the first key" in done.stdout
     lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
     assert (lost.returncode, "was one removed?" in lost.stderr) == (1, True)
 
