@@ -643,7 +643,7 @@ def test_providers_check(tmp_path, openid, oauth1):
     assert (code, rows["discovery"]["result"]) == (1, "error")
     assert "another issuer" in rows["discovery"]["do"]
     code, rows = findings(file, "gone")
-    assert "could not be reached" in rows["discovery"]["do"]
+    assert "cannot be reached" in rows["discovery"]["do"]
     assert authhost("--config", file, "providers", "check", "none").returncode == 1
 
 
