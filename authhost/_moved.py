@@ -1,4 +1,4 @@
-"""The former names of modules, until version 0.4: importing one warns and gives the module of today."""
+"""The former names of modules, until version 0.3: importing one warns and gives the module of today."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Finder(MetaPathFinder):
         if name not in MOVED:
             return None
         warnings.warn(
-            f"{name} is {MOVED[name]} now; the former name goes in version 0.4",
+            f"{name} is {MOVED[name]} now; the former name goes in version 0.3",
             DeprecationWarning,
             stacklevel=2,
         )

@@ -168,7 +168,7 @@ class AuthHost:
         return self.services.database.reader
 
     def __getattr__(self, name: str) -> Any:
-        """The former places of the parts of a host, until version 0.4."""
+        """The former places of the parts of a host, until version 0.3."""
         if name in MOVED_TO_SERVICES:
             warnings.warn(f"host.{name} is host.services.{name} now", DeprecationWarning, stacklevel=2)
             return getattr(self.services, name)

@@ -49,6 +49,8 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_round_trips",
         "test_sessions",
         "test_social_tokens",
+        "test_statements",
+        "test_transaction",
         "test_upgrade",
         # The plugins.
         "test_bit_flips",

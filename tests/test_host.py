@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import pytest
 from authhost_hookspecs import PluginTables, Refused, hookimpl
-from conformance import faulty
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
@@ -14,6 +13,39 @@ from authhost.errors import ConfigurationError, InvalidCredentials, RequiredPlug
 from authhost.store.tables import resets, users
 
 notes = Table("note", MetaData(), Column("id", Integer, primary_key=True), Column("text", String(20)))
+
+
+class UnknownHook:
+    @hookimpl
+    def user_loged_in(self, user): ...
+
+
+class WrongArgument:
+    @hookimpl
+    def user_logged_in(self, request, account): ...
+
+
+class Asynchronous:
+    @hookimpl
+    async def user_logged_in(self, user): ...
+
+
+class Defaulted:
+    @hookimpl
+    def user_logged_in(self, user=None): ...
+
+
+class Undecorated:
+    def user_logged_out(self, user): ...
+
+    @hookimpl
+    def user_logged_in(self, user): ...
+
+
+class VetoWrapper:
+    @hookimpl(wrapper=True)
+    def before_login(self, user):
+        return (yield)
 
 
 class KeywordOnly:
@@ -71,16 +103,16 @@ class BringsTables:
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
-        (faulty.UnknownHook(), "did you mean 'user_logged_in'"),
-        (faulty.WrongArgument(), "its arguments are (request, user)"),
-        (faulty.Asynchronous(), "async def"),
-        (faulty.Defaulted(), "default"),
+        (UnknownHook(), "did you mean 'user_logged_in'"),
+        (WrongArgument(), "its arguments are (request, user)"),
+        (Asynchronous(), "async def"),
+        (Defaulted(), "default"),
         (KeywordOnly(), "plain positional"),
-        (faulty.Undecorated(), "not decorated"),
-        (faulty.VetoWrapper(), "may not be wrapped"),
+        (Undecorated(), "not decorated"),
+        (VetoWrapper(), "may not be wrapped"),
         (Twice(), "user_logged_in is implemented twice"),
         (StartWrapper(), "may not be wrapped"),
-        (faulty.UnknownHook, "the class UnknownHook"),
+        (UnknownHook, "the class UnknownHook"),
         (object(), "no hook"),
         (BringsSettings(Undefaulted), "its setting start has no default"),
         (BringsSettings(Thawed), "must be a frozen dataclass"),
@@ -101,7 +133,7 @@ def test_refused_with_a_sentence(make_host, plugin, sentence):
 def test_required_and_blocked(make_host):
     with pytest.raises(ConfigurationError, match="not installed"):
         make_host(required_plugins=("audit",))
-    host = make_host({"bad": faulty.UnknownHook()}, blocked_plugins=("bad",))
+    host = make_host({"bad": UnknownHook()}, blocked_plugins=("bad",))
     assert {each.name: each.status for each in host.registry.records}["bad"] == "blocked"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from sqlalchemy.exc import IntegrityError
+
 from authhost.account.flow import concerning, flow, lock_login, require_login, require_recent_login
 from authhost.account.pending import wait_for_verification
 from authhost.account.recovery import cancel_pending_changes
@@ -195,12 +197,15 @@ def start_session(
         ip_address=request.ip_address,
         user_agent=request.user_agent,
     )
-    request.send(
-        statements.INSERT_SESSION,
-        {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)},
-    )
-    if not logged_in.rowcount:
-        raise Conflict
+    row = {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)}
+    try:
+        request.send(statements.INSERT_SESSION, row)
+        if not logged_in.rowcount:
+            raise Conflict
+    except IntegrityError as error:
+        if not logged_in.rowcount:  # the account is gone, and nobody can have a session of it
+            raise Conflict from error
+        raise
     tell_ended(request, ended, "replaced")
     user = replace(user, last_login=now)
     request.log_in(session, user, token, rehashed or if_password)

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Engine, Executable, PoolProxiedConnection
 
-from authhost.store.engine import is_prepared_now, make_reader, transactional
+from authhost.store.engine import is_prepared_now, make_engine, reading
+from authhost.store.pipeline import PipelinedTransaction, can_pipeline
 from authhost.store.prepared import Row, Statements
-from authhost.store.transaction import PipelinedTransaction, Transaction, can_pipeline, watch_statements
+from authhost.store.transaction import Transaction, watch_statements
 
 
 class Database:
     """The connections to one database. ``url`` is a SQLAlchemy URL; raises `ConfigurationError`."""
 
     def __init__(self, url: str) -> None:
-        self.reader: Engine = make_reader(url)
+        self.engine: Engine = make_engine(url)
+        self.reader: Engine = reading(self.engine)
         """For reading only: its connections begin no transaction and take no lock."""
-        self.engine: Engine = transactional(self.reader)
         self.closed = False
         """Whether the host was closed: units of work then raise `HostClosed`."""
         self._statements = Statements(self.engine)
         self._pipelines = can_pipeline(self.engine)
         self._transaction = PipelinedTransaction if self._pipelines else Transaction
-        watch_statements(self.reader)
+        watch_statements(self.engine)
 
     def transaction(self) -> Transaction:
         """Begin a transaction on a connection of its own."""
@@ -35,20 +37,31 @@ class Database:
         prepared = None if self._statements.observed else self._statements.get(statement, values)
         if prepared is None:
             return self._read(statement, values)
-        connection = self.engine.raw_connection()
-        try:
+        with suppress(self.engine.dialect.loaded_dbapi.Error), self._raw_connection() as connection:
             cursor = connection.cursor()
             try:
                 self._run(connection, cursor, prepared.sql, prepared.bind(values))
                 return prepared.result(cursor).rows
             finally:
                 cursor.close()
-        except self.engine.dialect.loaded_dbapi.Error:
-            pass
+        # SQLAlchemy connects anew, and raises its own errors.
+        return self._read(statement, values)
+
+    @contextmanager
+    def _raw_connection(self) -> Iterator[PoolProxiedConnection]:
+        """A connection of the pool, which closes it where the block fails.
+
+        An answer may then be unread, and psycopg may count a statement as
+        prepared that the server has refused to prepare.
+        """
+        connection = self.engine.raw_connection()
+        try:
+            yield connection
+        except BaseException:
+            connection.invalidate()
+            raise
         finally:
             connection.close()
-        # SQLAlchemy recognises a dead connection, replaces it, and raises its own errors.
-        return self._read(statement, values)
 
     def _run(self, connection: PoolProxiedConnection, cursor: Any, sql: str, parameters: Any) -> None:
         if not self._pipelines or not is_prepared_now(connection, sql):

@@ -25,12 +25,14 @@ ENDING = 1213
 ENDED = "authhost_ended"
 LAST_USED = "authhost_last_used"
 COUNTS = "authhost_counts"
+OWN_LEVEL = "authhost_own_level"
 TRUSTED_SECONDS = 2.0
 """A connection that was used so recently is not tested before it is used again."""
-TRANSACTIONAL = "authhost_transactional"
 READ_ONLY = "authhost_read"
 TRANSACTION = "authhost_transaction"
-"""Execution options of connections: they begin transactions, none, or are those of a `Transaction`."""
+"""Execution options of connections that begin no transaction, and of those of a `Transaction`."""
+COMMITS_NOTHING = frozenset({"psycopg2", "psycopg2cffi"})
+"""Drivers whose `commit` and `rollback` send nothing in autocommit mode."""
 BEGIN = {
     "sqlite": "BEGIN IMMEDIATE",
     "postgresql": "BEGIN ISOLATION LEVEL READ COMMITTED",
@@ -40,20 +42,16 @@ BEGIN = {
 
 
 def make_engine(url: str) -> Engine:
-    """Return an engine for ``url`` whose connections begin transactions; see `make_reader`."""
-    return transactional(make_reader(url))
-
-
-def make_reader(url: str) -> Engine:
-    """Return an engine for ``url``, for reading: its connections begin no transaction.
+    """Return an engine for ``url``.
 
     SQLite: WAL, foreign keys, a busy time-out, and a write lock taken at the
     start of a transaction (a read transaction that turns into a write would
     fail at once when another write came between). Elsewhere READ COMMITTED, so
     that a conditional UPDATE sees what has been committed.
 
-    The connections are in autocommit mode, so that a read is one round trip;
-    `transactional` makes the engine for writing. Raises `ConfigurationError` for a URL that cannot serve.
+    The connections are in autocommit mode, and a transaction begins with a
+    statement of its own: so a read with `reading` is one round trip. Raises
+    `ConfigurationError` for a URL that cannot serve.
 
     No connection creates an SQLite file: it raises `ConfigurationError` where
     there is none. `create_sqlite_file` makes it. A file that may only be read
@@ -74,6 +72,7 @@ def make_reader(url: str) -> Engine:
                 "`pip install authhost[postgresql]` brings that of postgresql+psycopg, "
                 "`pip install authhost[mariadb]` that of mariadb+pymysql"
             ) from error
+        _begin_by_statement(server)
         if server.dialect.name != "postgresql":
             _read_what_is_committed(server)
         _test_idle_connections(server)
@@ -101,37 +100,89 @@ def make_reader(url: str) -> Engine:
         for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
+    _begin_by_statement(engine)
     return engine
 
 
-def transactional(engine: Engine) -> Engine:
-    """The same engine, whose connections begin each transaction with a statement.
+def _begin_by_statement(engine: Engine) -> None:
+    """Begin each transaction with a statement, at the isolation level that the flows rely on.
 
-    It states the isolation level that the flows rely on; on SQLite it takes the
-    write lock. The engine itself begins none: it is for reading.
+    Where somebody asks for an isolation level of their own, the driver begins
+    the transaction, or none where they ask for autocommit.
     """
-    writing = engine.execution_options(**{TRANSACTIONAL: True})
     begin = BEGIN.get(engine.dialect.name, "BEGIN")
 
-    @event.listens_for(writing, "begin")
+    @event.listens_for(engine, "begin")
     def on_begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        if not (options.get(READ_ONLY) or options.get(TRANSACTION)):
+        if not (options.get(READ_ONLY) or options.get(TRANSACTION) or _has_own_level(connection)):
             connection.exec_driver_sql(begin)
 
-    return writing
+    if engine.dialect.driver in COMMITS_NOTHING:
+        _end_transactions(engine)
+
+
+def _has_own_level(connection: Connection) -> bool:
+    """Whether a connection has an isolation level of its own, so that the driver begins its transactions."""
+    return connection.dialect.name != "sqlite" and "isolation_level" in connection.get_execution_options()
+
+
+def _end_transactions(engine: Engine) -> None:
+    """End transactions by statements: in autocommit mode the driver's own methods would send nothing."""
+
+    def end(connection: Connection, sql: str) -> None:
+        if not _has_own_level(connection):
+            driver: Any = connection.connection
+            with driver.cursor() as cursor:
+                cursor.execute(sql)
+
+    @event.listens_for(engine, "commit")
+    def on_commit(connection: Connection) -> None:
+        end(connection, "COMMIT")
+
+    @event.listens_for(engine, "rollback")
+    def on_rollback(connection: Connection) -> None:
+        if not connection.closed and not connection.invalidated:
+            end(connection, "ROLLBACK")
 
 
 def reading(engine: Engine) -> Engine:
-    """Return a transactional engine for reading only: its connections begin no transaction."""
+    """The same engine for reading only: its connections begin no transaction and take no lock."""
     return engine.execution_options(**{READ_ONLY: True})
 
 
 def _read_what_is_committed(engine: Engine) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, record: object) -> None:
+    """Set the level of each connection of MariaDB, and again after somebody has asked for another one.
+
+    SQLAlchemy resets such a connection to autocommit mode, and leaves the level as it is.
+    """
+
+    def set_level(connection: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED")
+
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, record: object) -> None:
+        set_level(connection)
+
+    @event.listens_for(engine, "engine_connect")
+    def on_engine_connect(connection: Connection) -> None:
+        if _has_own_level(connection):
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "set_connection_execution_options")
+    def on_options(connection: Connection, options: dict[str, Any]) -> None:
+        if "isolation_level" in options:
+            connection.info[OWN_LEVEL] = True
+
+    @event.listens_for(engine, "checkout")
+    def on_checkout(connection: Any, record: ConnectionPoolEntry, proxy: object) -> None:
+        if not record.info.pop(OWN_LEVEL, False):
+            return
+        try:
+            set_level(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise DisconnectionError("the server has closed the connection") from error
 
 
 def _test_idle_connections(engine: Engine) -> None:
@@ -177,7 +228,8 @@ def forget_counts(connection: Any) -> None:
 
 def _has_input(connection: Any) -> bool:
     """Whether the server has sent something unasked, such as the end of the connection."""
-    fileno = getattr(connection, "fileno", None)
+    of_pymysql = getattr(connection, "_sock", None)
+    fileno = getattr(connection, "fileno", None) or getattr(of_pymysql, "fileno", None)
     if fileno is None or not hasattr(select, "poll"):
         return False
     poll = select.poll()
@@ -279,8 +331,11 @@ def was_ended(connection: Connection) -> bool:
 
 
 def _codes(error: DBAPIError) -> set[object]:
-    """The SQLSTATE, and the number that some drivers put first."""
-    return {getattr(error.orig, "sqlstate", None), *getattr(error.orig, "args", ())[:1]}
+    """The SQLSTATE, and the number that some drivers put first; pg8000 puts all it knows there."""
+    code = next(iter(getattr(error.orig, "args", ())), None)
+    if isinstance(code, dict):
+        code = code.get("C")
+    return {getattr(error.orig, "sqlstate", None), code if isinstance(code, int | str) else None}
 
 
 def _watch_deadlocks(engine: Engine) -> None:

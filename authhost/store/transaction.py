@@ -1,20 +1,19 @@
 """One transaction of a unit of work, and how its statements travel to the database.
 
 A flow waits for the database as rarely as possible. A statement whose result
-nobody needs at once is sent with the next one that is waited for. PostgreSQL
-takes them together (psycopg's pipeline mode); other drivers run each at once.
+nobody needs at once is sent with the next one that is waited for, where the
+driver can (`authhost.store.pipeline`); here each runs at once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
 
-from authhost.store.engine import BEGIN, TRANSACTION, forget_counts, is_prepared_now, was_ended
+from authhost.store.engine import BEGIN, TRANSACTION, was_ended
 from authhost.store.prepared import PreparedStatement, Result, Statements
 
 if TYPE_CHECKING:
@@ -172,155 +171,6 @@ class Transaction:
         return False
 
 
-@dataclass(slots=True)
-class _Waiting:
-    """A statement as the driver takes it, and the savepoints that are set when it runs."""
-
-    sql: str
-    parameters: Any
-    savepoints: tuple[str, ...]
-    sent: Sent | None = None
-    cursor: Any = None
-    many: bool = False
-
-    def start(self, driver: Any) -> None:
-        if self.cursor is None:
-            self.cursor = driver.cursor()
-        if self.many:
-            self.cursor.executemany(self.sql, self.parameters)
-        else:
-            self.cursor.execute(self.sql, self.parameters, prepare=None if self.may_be_prepared else False)
-
-    @property
-    def may_be_prepared(self) -> bool:
-        """A command such as SAVEPOINT gains nothing, and may be needed when psycopg's cache is wrong."""
-        return self.parameters is not None
-
-    @property
-    def done(self) -> bool:
-        return self.cursor is not None and self.cursor.pgresult is not None
-
-
-class PipelinedTransaction(Transaction):
-    """A transaction on PostgreSQL through psycopg: what is sent waits for the next statement."""
-
-    def __init__(self, engine: Engine, statements: Statements) -> None:
-        self._waiting: list[_Waiting] = []
-        self._failure: Exception | None = None
-        """The error of a sent statement, whose caller has gone on. All that follow fail with it."""
-        super().__init__(engine, statements)
-
-    def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
-        last = self._wait_for(_Waiting(prepared.sql, parameters, tuple(self._savepoints)))
-        try:
-            return prepared.result(last.cursor)
-        finally:
-            last.cursor.close()
-
-    def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
-        prepared = self._prepared(statement, values)
-        if prepared is None:
-            return super().send(statement, values)
-        sent = Sent(self)
-        self._send(_Waiting(prepared.sql, prepared.bind(values), tuple(self._savepoints), sent))
-        return sent
-
-    def _command(self, sql: str) -> None:
-        self._send(_Waiting(sql, None, tuple(self._savepoints)))
-
-    def _send(self, statement: _Waiting) -> None:
-        if self._failure is not None:
-            self._raise(self._failure, statement.sql, ())
-        self._waiting.append(statement)
-
-    def flush(self) -> None:
-        if self._failure is not None:
-            self._raise(self._failure, "", ())
-        if self._waiting:
-            last = self._wait_for(self._waiting.pop(), sent=True)
-            last.cursor.close()
-
-    def roll_back_to(self, name: str) -> bool:
-        if name in self._savepoints:
-            self._failure = None
-        if not super().roll_back_to(name):
-            return False
-        # psycopg may think that statements of the failed batch are prepared, which never reached the server.
-        # It forgets them when it reads the answer to a rollback, so nothing else may be sent along.
-        forget_counts(self._driver)
-        try:
-            self.flush()
-        except DBAPIError:
-            return False
-        return True
-
-    def commit(self) -> None:
-        self._command("COMMIT")
-        self.flush()
-        super().commit()  # nothing is sent any more: it tells SQLAlchemy that the transaction is over
-
-    def close(self) -> None:
-        self._waiting.clear()
-        self._failure = None
-        if self.connection.in_transaction() and not self.connection.invalidated:
-            forget_counts(self._driver)
-        super().close()
-
-    def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
-        error = self._error or self._failure
-        if error is None and self._waiting:
-            error = self._run(_Waiting(sql, parameters, tuple(self._savepoints), cursor=cursor, many=many))
-            if error is None:
-                return True
-        if error is not None:
-            raise error
-        return False
-
-    def _wait_for(self, last: _Waiting, *, sent: bool = False) -> _Waiting:
-        """Run what waits and then ``last``, in one round trip; return ``last``.
-
-        ``sent`` says that the caller of ``last`` has gone on, too.
-        """
-        error = self._failure or self._run(last, sent=sent)
-        if error is not None:
-            self._raise(error, last.sql, ())
-        return last
-
-    def _run(self, last: _Waiting, *, sent: bool = False) -> Exception | None:
-        batch, self._waiting = [*self._waiting, last], []
-        errors = self._errors_of(batch)
-        failed = next((each for each in batch if not each.done), last)
-        for each in batch:
-            if each.done and each.sent is not None:
-                each.sent._rowcount = each.cursor.rowcount
-            if each is not last and each.cursor is not None:
-                each.cursor.close()
-        if not errors:
-            return None
-        if failed is not last or sent:
-            self._failure = errors[0]
-        self._savepoints = list(failed.savepoints)
-        return errors[0]
-
-    def _errors_of(self, batch: list[_Waiting]) -> list[Exception]:
-        """Run statements in one round trip; return the errors, the first of which causes the others."""
-        driver, errors = self._driver.driver_connection, list[Exception]()
-        prepared = [each.may_be_prepared and is_prepared_now(self._driver, each.sql) for each in batch]
-        try:
-            if len(batch) == 1 and not prepared[0]:
-                batch[0].start(driver)
-                return errors
-            with driver.pipeline():
-                try:
-                    for each in batch:
-                        each.start(driver)
-                except self._errors as error:  # an answer that came early
-                    errors.append(error)
-        except self._errors as error:
-            errors.append(error)
-        return errors
-
-
 def watch_statements(engine: Engine) -> None:
     """Let the transactions of an engine see the statements that SQLAlchemy runs on their connections."""
 
@@ -338,12 +188,3 @@ def watch_statements(engine: Engine) -> None:
     def on_execute_no_params(cursor: Any, sql: str, context: ExecutionContext) -> bool:
         transaction = context.execution_options.get(TRANSACTION)
         return transaction is not None and transaction.take(cursor, sql, None)
-
-
-def can_pipeline(engine: Engine) -> bool:
-    """Whether the driver is psycopg with a libpq that has pipelines (PostgreSQL 14)."""
-    if engine.dialect.driver != "psycopg":
-        return False
-    from psycopg import Pipeline
-
-    return Pipeline.is_supported()

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Executable, Insert, Table, insert
+from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import PLUGIN_FAILURES, AuthError, Conflict, HostClosed, UnitOfWorkClosed
 from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
+from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into
 from authhost.store.transaction import Sent, Transaction
 
 if TYPE_CHECKING:
@@ -37,42 +37,11 @@ class Phase(Enum):
     ENDED = "has ended with its `with` block; ask host.request() for another one"
 
 
-class Writer(Protocol):
-    """On whose behalf rows are queued and callbacks are registered."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def required(self) -> bool:
-        """Whether its rows must be stored."""
-        ...
-
-    def run_callback(self, unit: UnitOfWork, callback: Callable[[], None]) -> None:
-        """Run a callback after the commit; raise nothing."""
-        ...
-
-    def rows_failed(
-        self, unit: UnitOfWork, error: BaseException, tables: Sequence[str], *, must_store: bool
-    ) -> None:
-        """Report rows that could not be stored; raise where they had to be."""
-        ...
-
-
 class Callback(NamedTuple):
     """What is called after the commit, and who asked for it; None for the application."""
 
     writer: Writer | None
     run: Callable[[], None]
-
-
-class QueuedRow(NamedTuple):
-    """A row that waits for the commit."""
-
-    writer: Writer | None
-    must_store: bool
-    table: Table
-    values: Mapping[str, Any]
 
 
 class UnitOfWork:
@@ -247,7 +216,7 @@ class UnitOfWork:
     def insert(self, table: Table, values: Mapping[str, Any]) -> None:
         """Queue one row, which is written just before the commit with all others."""
         self.check_open(writing=True)
-        _insert_into(table, tuple(values))  # a wrong column is reported here, where the mistake is
+        insert_into(table, tuple(values))  # a wrong column is reported here, where the mistake is
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
@@ -306,64 +275,9 @@ class UnitOfWork:
             transaction = self.transaction
             if transaction.ended:
                 raise Conflict
-            self._commit_with(transaction, queued)
+            commit_with(transaction, queued, self)
         self._close()
         self.on_stored()
-
-    def _commit_with(self, transaction: Transaction, rows: list[QueuedRow]) -> None:
-        """Insert the rows and commit, all at once; where a row fails, once more writer by writer."""
-        if not rows:
-            transaction.commit()
-            return
-        savepoint = None if len(rows) == 1 and transaction.undoes_statements else transaction.savepoint()
-        try:
-            self._insert(transaction, rows)
-            if savepoint is not None:
-                transaction.release(savepoint)
-            transaction.commit()
-            return
-        except PLUGIN_FAILURES as error:
-            if savepoint is None:
-                if transaction.ended or not transaction.connection.in_transaction():
-                    raise
-                self._report(rows, error)
-            elif not transaction.roll_back_to(savepoint):
-                raise
-        if savepoint is not None:
-            for writer in dict.fromkeys(row.writer for row in rows):
-                self._store_alone(transaction, [row for row in rows if row.writer is writer])
-        transaction.commit()
-
-    def _store_alone(self, transaction: Transaction, rows: list[QueuedRow]) -> None:
-        savepoint = transaction.savepoint()
-        try:
-            self._insert(transaction, rows)
-            transaction.release(savepoint)
-            transaction.flush()
-        except PLUGIN_FAILURES as error:
-            if not transaction.roll_back_to(savepoint):
-                raise
-            self._report(rows, error)
-
-    def _insert(self, transaction: Transaction, rows: list[QueuedRow]) -> None:
-        groups: dict[tuple[Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
-        for row in rows:
-            groups.setdefault((row.table, tuple(row.values)), []).append(row.values)
-        for (table, names), values in groups.items():
-            transaction.send_many(_insert_into(table, names), values)
-
-    def _report(self, rows: list[QueuedRow], error: BaseException) -> None:
-        tables = sorted({row.table.name for row in rows})
-        writer = rows[0].writer
-        if writer is not None:
-            writer.rows_failed(self, error, tables, must_store=any(row.must_store for row in rows))
-            return
-        log.error(
-            "rows of the application were not stored: %s (tables %s, request %s)",
-            type(error).__name__,
-            ", ".join(tables),
-            self.id,
-        )
 
     def _run_callbacks(self) -> None:
         callbacks, self.callbacks = self.callbacks, []
@@ -435,12 +349,3 @@ class UnitOfWork:
             self._store()
         self._phase = Phase.ENDING
         self._run_callbacks()
-
-
-@lru_cache(maxsize=256)
-def _insert_into(table: Table, names: tuple[str, ...]) -> Insert:
-    """Raises ``ValueError`` for a column that is not there: SQLAlchemy would silently leave it out."""
-    for name in names:
-        if name not in table.c:
-            raise ValueError(f"{table.name} has no column {name!r}")
-    return insert(table).inline()  # nobody reads a key that the database makes

@@ -1,0 +1,129 @@
+"""The rows that plugins queue: all are written just before the commit, in one go."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, Protocol
+from uuid import UUID
+
+from sqlalchemy import Insert, Table, insert
+
+from authhost.errors import PLUGIN_FAILURES
+from authhost.store.transaction import Transaction
+
+log = logging.getLogger("authhost")
+
+
+class Unit(Protocol):
+    """The unit of work that the rows belong to."""
+
+    @property
+    def id(self) -> UUID: ...
+
+
+class Writer(Protocol):
+    """On whose behalf rows are queued and callbacks are registered."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def required(self) -> bool:
+        """Whether its rows must be stored."""
+        ...
+
+    def run_callback(self, unit: Any, callback: Callable[[], None]) -> None:
+        """Run a callback after the commit; raise nothing."""
+        ...
+
+    def rows_failed(
+        self, unit: Any, error: BaseException, tables: Sequence[str], *, must_store: bool
+    ) -> None:
+        """Report rows that could not be stored; raise where they had to be."""
+        ...
+
+
+class QueuedRow(NamedTuple):
+    """A row that waits for the commit."""
+
+    writer: Writer | None
+    must_store: bool
+    table: Table
+    values: Mapping[str, Any]
+
+
+def commit_with(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> None:
+    """Insert the rows and commit, all at once; where a row fails, once more writer by writer.
+
+    The rows of a writer stand or fall together. Rows that fail are reported to
+    their writer, which raises where they had to be stored.
+    """
+    if not rows:
+        transaction.commit()
+        return
+    savepoint = None if len(rows) == 1 and transaction.undoes_statements else transaction.savepoint()
+    try:
+        _insert(transaction, rows)
+        if savepoint is not None:
+            transaction.release(savepoint)
+        transaction.commit()
+        return
+    except PLUGIN_FAILURES as error:
+        if savepoint is None:
+            if transaction.ended or not transaction.connection.in_transaction():
+                raise
+            _report(rows, error, unit)
+        elif not transaction.roll_back_to(savepoint):
+            raise
+    if savepoint is not None:
+        for writer in dict.fromkeys(row.writer for row in rows):
+            _insert_of_writer(transaction, [row for row in rows if row.writer is writer], unit)
+    transaction.commit()
+
+
+def _insert_of_writer(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> None:
+    savepoint = transaction.savepoint()
+    try:
+        _insert(transaction, rows)
+        transaction.release(savepoint)
+        transaction.flush()
+    except PLUGIN_FAILURES as error:
+        if not transaction.roll_back_to(savepoint):
+            raise
+        _report(rows, error, unit)
+
+
+def _insert(transaction: Transaction, rows: list[QueuedRow]) -> None:
+    groups: dict[tuple[Table, tuple[str, ...]], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row.table, tuple(row.values)), []).append(row.values)
+    for (table, names), values in groups.items():
+        transaction.send_many(insert_into(table, names), values)
+
+
+def _report(rows: list[QueuedRow], error: BaseException, unit: Unit) -> None:
+    tables = sorted({row.table.name for row in rows})
+    writer = rows[0].writer
+    if writer is not None:
+        writer.rows_failed(unit, error, tables, must_store=any(row.must_store for row in rows))
+        return
+    log.error(
+        "rows of the application were not stored: %s (tables %s, request %s)",
+        type(error).__name__,
+        ", ".join(tables),
+        unit.id,
+    )
+
+
+@lru_cache(maxsize=256)
+def insert_into(table: Table, names: tuple[str, ...]) -> Insert:
+    """The INSERT of a table for these columns.
+
+    Raises ``ValueError`` for a column that the table lacks; SQLAlchemy would leave it out.
+    """
+    for name in names:
+        if name not in table.c:
+            raise ValueError(f"{table.name} has no column {name!r}")
+    return insert(table).inline()  # nobody reads a key that the database makes

@@ -1,0 +1,197 @@
+"""What transactions guarantee: isolation, statements that fail after they were sent, dead connections."""
+
+from __future__ import annotations
+
+import pytest
+from authhost_hookspecs import hookimpl
+from conftest import PASSWORD
+from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, make_url, select, text
+from sqlalchemy.exc import OperationalError
+
+from authhost.errors import Conflict
+from authhost.store import statements
+from authhost.store.database import Database
+from authhost.store.tables import addresses, sessions, users
+
+notes = Table(
+    "transaction_note",
+    MetaData(),
+    Column("id", Integer, primary_key=True),
+    Column("text", String(20), nullable=False),
+)
+LEVEL = {
+    "postgresql": "SELECT upper(current_setting('transaction_isolation'))",
+    "mysql": "SELECT replace(@@session.tx_isolation, '-', ' ')",
+    "mariadb": "SELECT replace(@@session.tx_isolation, '-', ' ')",
+}
+
+
+@pytest.fixture
+def host(make_host):
+    host = make_host(email_verification="none")
+    notes.create(host.engine)
+    return host
+
+
+def texts(host):
+    with host.reader.connect() as connection:
+        return sorted(connection.execute(select(notes.c.text)).scalars())
+
+
+def level(connection):
+    return connection.execute(text(LEVEL[connection.dialect.name])).scalar_one()
+
+
+def test_a_connection_at_a_level_of_its_own_has_it_and_later_ones_do_not(host):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no levels of isolation")
+    with host.engine.connect() as connection:
+        assert level(connection.execution_options(isolation_level="REPEATABLE READ")) == "REPEATABLE READ"
+    with host.engine.execution_options(isolation_level="SERIALIZABLE").connect() as connection:
+        assert level(connection) == "SERIALIZABLE"
+    for _ in range(2):
+        with host.request() as request:
+            assert level(request.connection) == "READ COMMITTED"
+        with host.engine.begin() as connection:
+            assert level(connection) == "READ COMMITTED"
+
+
+def test_a_connection_that_is_to_commit_by_itself_does(host):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("transactions on SQLite are begun by authhost, whatever the level")
+    with host.engine.connect() as connection:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        connection.execute(notes.insert().values(text="kept"))
+    assert texts(host) == ["kept"]
+
+
+def test_transactions_of_plugins_are_stored_or_undone_as_a_whole(host):
+    with host.engine.begin() as connection:
+        connection.execute(notes.insert().values(text="kept"))
+    with pytest.raises(KeyError), host.engine.begin() as connection:
+        connection.execute(notes.insert().values(text="gone"))
+        raise KeyError
+    with host.engine.connect() as connection:
+        connection.execute(notes.insert().values(text="gone, too"))
+    assert texts(host) == ["kept"]
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "pg8000"])
+def test_another_driver_of_postgresql_stores_and_undoes_the_same(make_host, run, database_url, driver):
+    if make_url(database_url).get_backend_name() != "postgresql":
+        pytest.skip("PostgreSQL alone has a choice of drivers")
+    pytest.importorskip(driver)
+    url = make_url(database_url).set(drivername=f"postgresql+{driver}").render_as_string(hide_password=False)
+    host, other = make_host(database_url=url, email_verification="none"), make_host(email_verification="none")
+    notes.create(other.engine)
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    with other.reader.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 1
+    test_transactions_of_plugins_are_stored_or_undone_as_a_whole(host)
+    assert texts(other) == ["kept"]
+
+
+class Hooked:
+    """One implementation of one hook."""
+
+    def __init__(self, hook, function):
+        setattr(self, hook, hookimpl(specname=hook)(function))
+
+
+def test_a_row_that_the_driver_cannot_send_fails_nothing_but_itself(make_host, run, caplog):
+    def writes(request, user):
+        request.insert(notes, {"text": "\ud800"})
+
+    host = make_host({"writer": Hooked("user_logged_in", writes)}, email_verification="none")
+    notes.create(host.engine)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).user.email == "ann@example.org"
+    assert "rows of plugin writer were not stored: UnicodeEncodeError" in caplog.text
+    assert texts(host) == []
+    assert host.engine.pool.checkedout() == 0
+
+
+def test_a_cursor_of_the_server_reads_in_a_transaction(host):
+    with host.request() as request:
+        options = {"stream_results": True}
+        assert request.connection.execute(select(notes), execution_options=options).all() == []
+
+
+def test_a_login_into_an_account_that_goes_meanwhile_is_a_conflict(make_host, run):
+    def goes(request, user):
+        if run_away:
+            with other.begin() as connection:
+                for table in (sessions, addresses, users):
+                    connection.execute(table.delete())
+
+    run_away = []
+    host = make_host({"gate": Hooked("before_login", goes)}, email_verification="none")
+    run(host, "signup", email="ann@example.org", password=PASSWORD)
+    run_away.append(True)
+    other = create_engine(host.engine.url)
+    try:
+        with pytest.raises(Conflict):
+            run(host, "login", identifier="ann@example.org", password=PASSWORD)
+    finally:
+        other.dispose()
+
+
+def test_a_read_that_failed_when_it_was_to_be_prepared_works_later(make_host, run, database_url):
+    url = make_url(database_url)
+    if url.drivername != "postgresql+psycopg":
+        pytest.skip("psycopg alone prepares statements")
+    url = url.update_query_dict({"options": "-c lock_timeout=50"})
+    host = make_host(database_url=url.render_as_string(hide_password=False), email_verification="none")
+    token = run(host, "signup", email="ann@example.org", password=PASSWORD).session_token
+    other = create_engine(host.engine.url)
+    for _ in range(10):
+        with other.begin() as connection:
+            connection.execute(text(f"LOCK TABLE {sessions.name} IN ACCESS EXCLUSIVE MODE"))
+            with host.request(session_token=token) as request, pytest.raises(OperationalError, match="lock"):
+                assert request.user
+        with host.request(session_token=token) as request:
+            assert request.user.email == "ann@example.org"
+    other.dispose()
+
+
+def test_a_server_that_is_not_there_is_an_error_of_sqlalchemy(database_url):
+    url = make_url(database_url)
+    if url.get_backend_name() == "sqlite":
+        pytest.skip("SQLite has no server")
+    database = Database(url.set(host="127.0.0.1", port=1).render_as_string(hide_password=False))
+    with pytest.raises(OperationalError):
+        database.read(statements.USER_BY_NAME, {"of_key": "ann"})
+
+
+def end_connections(url):
+    """Let the server end all connections but this one, and wait until they are gone."""
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    others = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    end = "SELECT pg_terminate_backend({})"
+    if engine.dialect.name != "postgresql":
+        others = (
+            "SELECT id FROM information_schema.processlist WHERE db = database() AND id <> connection_id()"
+        )
+        end = "KILL {}"
+    with engine.connect() as connection:
+        for each in connection.execute(text(others)).scalars().all():
+            connection.execute(text(end.format(each)))
+        while connection.execute(text(others)).first() is not None:
+            pass
+    engine.dispose()
+
+
+def test_connections_that_the_server_has_ended_are_replaced(host, run):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no server")
+    with host.request() as first, host.request() as second:
+        assert first.connection is not second.connection  # so the pool has two
+    end_connections(host.engine.url)
+    with host.request() as request:
+        request.insert(notes, {"text": "first"})
+    end_connections(host.engine.url)
+    with host.engine.begin() as connection:
+        connection.execute(notes.insert().values(text="second"))
+    end_connections(host.engine.url)
+    assert run(host, "signup", email="ann@example.org", password=PASSWORD).user
+    assert texts(host) == ["first", "second"]
+    assert host.engine.pool.checkedout() == 0
