@@ -183,7 +183,7 @@ def providers() -> str:
     built_in = []
     for each in BUILT_IN:
         app = App(each.id, each, ProviderSettings(client_id="x"))
-        needs = ", ".join(f"`{name}`" for name in app.needs()) or ""
+        needs = ", ".join(f"`{name}`" for name in app.missing_settings()) or ""
         elsewhere = App(each.id, each, ProviderSettings(client_id="x", server="https://other.example"))
         trusted = (
             "yes" if elsewhere.trusts_emails else "at its own server" if app.trusts_emails else "when set"

@@ -20,7 +20,7 @@ from authhost.errors import ProviderFailed
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.client import read_profile
-from authhost.providers.registry import ID
+from authhost.providers.registry import ID_PATTERN
 
 PROFILES = Path(__file__).parent / "profiles"
 SERVER = "https://server.example.org"
@@ -74,7 +74,7 @@ def test_each_has_a_recorded_profile() -> None:
 def test_ids_are_unique_and_sorted() -> None:
     ids = [provider.id for provider in BUILT_IN]
     assert ids == sorted(set(ids))
-    assert all(ID.fullmatch(each) for each in ids)
+    assert all(ID_PATTERN.fullmatch(each) for each in ids)
     assert all(provider.name for provider in BUILT_IN)
 
 

@@ -74,10 +74,10 @@ import json, os, sys, tempfile
 from contextlib import suppress
 from importlib import import_module
 from authhost.cli import main
-from authhost.cli.main import LAZY
+from authhost.cli.main import LAZY_COMMANDS
 from authhost.pluginhost.discovery import installed
 
-for module in ("authhost.host", "sqlalchemy.orm", "alembic.command", *LAZY.values()):
+for module in ("authhost.host", "sqlalchemy.orm", "alembic.command", *LAZY_COMMANDS.values()):
     import_module(module)
 for _, plugin in installed():
     with suppress(Exception):

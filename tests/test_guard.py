@@ -503,12 +503,12 @@ def test_check_lists_who_can_refuse(make_host, run):
         (
             "hint",
             "plugin both can refuse logins and signups (before_login, before_signup)",
-            "if you do not mean it to, add both to blocked_plugins",
+            "if this is not intended, add both to blocked_plugins",
         ),
         (
             "hint",
             "plugin login can refuse logins (before_login)",
-            "if you do not mean it to, add login to blocked_plugins",
+            "if this is not intended, add login to blocked_plugins",
         ),
     ]
     with pytest.raises(Vetoed):

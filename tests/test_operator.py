@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
 from authhost.cli.checks import problems
-from authhost.cli.output import emit
+from authhost.cli.output import print_rows
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
 
@@ -166,7 +166,7 @@ def test_a_driver_that_is_not_installed_is_named(kind):
 
 
 def test_an_extra_of_pip_is_shown_whole(capsys):
-    emit([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
+    print_rows([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
     assert "authhost[redis]" in capsys.readouterr().out
 
 
@@ -193,18 +193,18 @@ WIDE = [{"name": "captcha", "hooks": ["user_signed_up", "user_logged_in"], "reas
 
 def test_a_pipe_has_no_edge(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
-    emit(WIDE, as_json=False, empty="")
+    print_rows(WIDE, as_json=False, empty="")
     assert "is not to be had " * 8 in capsys.readouterr().out
 
 
 def test_in_a_narrow_terminal_no_word_is_cut(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    emit(WIDE, as_json=False, empty="")
+    print_rows(WIDE, as_json=False, empty="")
     table = capsys.readouterr().out
     assert "user_signed_up, user_logged_in" in table
     assert max(map(len, table.splitlines())) <= 80
     monkeypatch.setenv("COLUMNS", "32")
-    emit([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
+    print_rows([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
     rows = capsys.readouterr().out
     assert [line.split()[0] for line in rows.splitlines() if line[:1].isalpha()] == [*WIDE[0], *WIDE[0]]
     assert max(map(len, rows.splitlines())) <= 32
@@ -220,7 +220,7 @@ def test_all_is_well(make_host, no_variables):
         password_hash_options={"argon2__type": "ID", "argon2__memory_cost": 19456, "argon2__time_cost": 2},
     )
     assert {each.problem for each in problems(host) if each.level != "hint"} == {
-        "rate limits are counted in each process by itself"
+        "each process counts rate limits separately"
     }
 
 
@@ -228,8 +228,8 @@ def test_all_is_well(make_host, no_variables):
     ("changed", "word"),
     [
         ({"base_url": "http://example.org"}, "links"),
-        ({"base_url": "http://localhost:8000"}, "nobody else can open"),
-        ({"site_name": "authhost"}, "mails call the site 'authhost'"),
+        ({"base_url": "http://localhost:8000"}, "other machines cannot open"),
+        ({"site_name": "authhost"}, "e-mails call the site 'authhost'"),
         ({"trace": True}, "standard error"),
         ({"database_url": "sqlite:///site.sqlite3"}, "one machine"),
         ({"secret_key": "k" * 48}, "secret_key"),
@@ -365,7 +365,7 @@ def test_without_a_database_all_else_is_checked(tmp_path):
         ]
         found = {each.problem: each for each in problems(host)}
         assert any("not up to date" in each or "does not serve" in each for each in found)
-        assert "links in mails start with http://example.org" in found
+        assert "links in e-mails start with http://example.org" in found
         assert any("blocked_plugins names 'bel'" in each for each in found)
 
 
@@ -643,7 +643,7 @@ def test_providers_check(tmp_path, openid, oauth1):
     assert (code, rows["discovery"]["result"]) == (1, "error")
     assert "another issuer" in rows["discovery"]["do"]
     code, rows = findings(file, "gone")
-    assert "could not be reached" in rows["discovery"]["do"]
+    assert "cannot be reached" in rows["discovery"]["do"]
     assert authhost("--config", file, "providers", "check", "none").returncode == 1
 
 
@@ -697,7 +697,7 @@ def test_providers_rotate(tmp_path, openid, arrive):
     keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
     chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
     done = authhost(*chosen, "providers", "rotate", **keys)
-    assert "1 tokens are under the first key" in done.stdout
+    assert "1 tokens are encrypted with the first key" in done.stdout
     lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
     assert (lost.returncode, "if it was removed" in lost.stderr) == (1, True)
 
@@ -709,5 +709,5 @@ def test_the_check_looks_at_providers(make_host):
         providers={"okta": {"client_id": "x", "server": "https://o.example", "login_by_email": True}},
     )
     said = " ".join(each.problem for each in problems(host))
-    for part in ("come back to one address", "encrypted by secret_key", "okta has login_by_email"):
+    for part in ("use the same callback", "encrypted by secret_key", "okta has login_by_email"):
         assert part in said

@@ -405,7 +405,7 @@ def test_the_check_says_what_imported_hashes_reveal(make_host, run):
 def test_the_check_counts_hashes_that_no_scheme_can_read(make_host, run):
     host = make_host(email_verification="none", password_schemes=("argon2", "bcrypt", "hex_sha256"))
     several_users(host, run, ["!unusable", "$2b$04$short", DJANGO_HASH, "0" * 64])
-    [unreadable] = found_by_check(host, "no scheme of password_schemes can read")
+    [unreadable] = found_by_check(host, "no scheme in password_schemes can read")
     assert unreadable.problem.startswith("3 accounts")
     assert "(hex_sha256 1)" in found_by_check(host, "imported")[0].problem
 

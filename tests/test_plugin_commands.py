@@ -11,7 +11,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from authhost.cli.main import LAZY, cli
+from authhost.cli.main import LAZY_COMMANDS, cli
 from authhost.testing.conformance.checks.declarations import HOST_COMMANDS
 
 COMMAND = [sys.executable, "-m", "authhost.cli", "plugins"]
@@ -97,7 +97,7 @@ def test_check_tells_what_to_mend(doorbell):
     ("arguments", "sentence"),
     [
         (["check", "nobody"], "no installed plugin is named 'nobody'"),
-        (["check", "audit", "--set", "recording"], "is no KEY=VALUE"),
+        (["check", "audit", "--set", "recording"], "must have the form KEY=VALUE"),
         (["new", "door_"], "'door_' cannot be the name of a plugin"),
         (["why", "user_loged_in"], "there is no hook 'user_loged_in'"),
     ],
@@ -144,7 +144,7 @@ def test_why_tells_of_places_and_wrappers(monkeypatch, make_host):
             return (yield)
 
     host = make_host({"a_last": Last(), "b_around": Around(), "c_first": First()})
-    monkeypatch.setattr(plugins.Operator, "registry", lambda self: host.registry)
+    monkeypatch.setattr(plugins.LazyHost, "registry", lambda self: host.registry)
     result = CliRunner().invoke(cli, ["plugins", "why", "user_logged_in", "--json"])
     rows = [json.loads(line) for line in result.output.splitlines()]
     assert [(row["plugin"], row["why"]) for row in rows] == [
@@ -166,4 +166,4 @@ def test_time():
 
 
 def test_the_suite_knows_the_hosts_own_commands():
-    assert {*LAZY, *cli.commands} == HOST_COMMANDS
+    assert {*LAZY_COMMANDS, *cli.commands} == HOST_COMMANDS

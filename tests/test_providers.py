@@ -30,11 +30,12 @@ from authhost import ConfigurationError
 from authhost.cli.provider_check import findings
 from authhost.errors import InvalidIdToken, InvalidInput, InvalidState, ProviderDenied, ProviderFailed
 from authhost.providers.app import App, ProviderSettings
-from authhost.providers.authorize import checked
+from authhost.providers.authorize_params import validate_params
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.client import read_profile as read_as_app
-from authhost.providers.http import asked, prepare
+from authhost.providers.http import session_request
 from authhost.providers.oauth2 import OAuth2Client
+from authhost.providers.transport import configure_session
 
 APP = {"client_id": "the site", "client_secret": "s&cret"}
 
@@ -370,7 +371,7 @@ def test_the_profile_has_apples_name():
     ("providers", "says"),
     [
         ({"gogle": APP}, "did you mean 'google'"),
-        ({"corp": {**APP, "provider": "keycloak"}}, "needs the setting server"),
+        ({"corp": {**APP, "provider": "keycloak"}}, "requires the setting server"),
         ({"apple": {"client_id": "x"}}, "team_id and key_id and private_key"),
         ({"google": {}}, "client_id"),
         ({"google": {**APP, "clientid": "x"}}, "did you mean 'client_id'"),
@@ -537,7 +538,7 @@ def test_no_parameter_replaces_another(params):
     declaration = next(each for each in BUILT_IN if each.id == "gitlab")
     app = app_of(declaration)
     try:
-        allowed = checked(app, params)
+        allowed = validate_params(app, params)
     except ValueError:
         return
     client = OAuth2Client(app, declaration, lambda: datetime.now(UTC))
@@ -621,10 +622,10 @@ def test_no_call_widens_the_domain_of_the_settings(corp):
 
 
 def test_a_domain_that_nothing_proves(make_host):
-    with pytest.raises(ConfigurationError, match="hd needs"):
+    with pytest.raises(ConfigurationError, match="hd requires"):
         make_host(providers={"github": {**APP, "authorize_params": {"hd": "corp.example"}}})
     host = make_host(providers={"github": APP})
-    with pytest.raises(InvalidInput, match="hd needs"):
+    with pytest.raises(InvalidInput, match="hd requires"):
         begin(host, "github", hd="corp.example")
 
 
@@ -872,7 +873,7 @@ def test_a_connection_that_was_to_be_closed_is_not_used_again():
         thread = threading.Thread(target=answer)
         thread.start()
         with requests.Session() as session:
-            prepare(session, url)
-            assert [asked(session, "GET", url).json() for _ in range(2)] == [{}, {}]
+            configure_session(session, url)
+            assert [session_request(session, "GET", url).json() for _ in range(2)] == [{}, {}]
         thread.join()
     assert used_again == [b"", b""]

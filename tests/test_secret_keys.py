@@ -103,7 +103,7 @@ def test_the_file_may_have_a_list(tmp_path, monkeypatch):
 
 def test_the_check_looks_at_each_key(make_host):
     host = make_host(secret_key=[NEW, "k" * 48])
-    assert "secret_key is no random text" in [each.problem for each in problems(host)]
+    assert "secret_key is not random" in [each.problem for each in problems(host)]
     host = make_host(secret_key=f"{NEW},short")
     found = [each.problem for each in problems(host) if "comma" in each.problem]
     assert len(found) == 1

@@ -562,7 +562,7 @@ def test_connect_by_email_inside_the_hook(make, come, recorder, run, ann):
     assert result.login.user.id == user.id
     assert (plugin.seen[0], plugin.seen[1].id) == (True, user.id)
     sociallogin = recorder.calls[1][1]["sociallogin"]
-    with pytest.raises(ValueError, match="cannot be connected"):
+    with pytest.raises(ValueError, match="only during pre_social_login"):
         sociallogin.connect(recorder.calls[1][1]["request"], user)
 
 

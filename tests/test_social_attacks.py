@@ -23,7 +23,7 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountNotFound,
 )
-from authhost.providers import http, openid
+from authhost.providers import openid, transport
 from authhost.security.inputs import email_key
 from authhost.store.tables import addresses, sessions, social_accounts, users
 
@@ -368,7 +368,7 @@ def test_discovery_from_elsewhere_does_not_name_this_machine(make_host, monkeypa
         "jwks_uri": f"{remote}/j",
         name: "http://127.0.0.1:9200/_search",
     }
-    monkeypatch.setattr(openid, "_published", lambda url: found)
+    monkeypatch.setattr(openid, "_fetch_document", lambda url: found)
     with pytest.raises(ProviderFailed):
         host.services.providers.client(host.services.providers.app("corp")).metadata()
 
@@ -403,14 +403,14 @@ CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 )
 @pytest.mark.parametrize("path", ["/.well-known/openid-configuration", "/token"])
 def test_nothing_goes_on_for_ever(make, arrive, scripted, monkeypatch, answer, path):
-    monkeypatch.setattr(http, "DEADLINE", 0.3)
+    monkeypatch.setattr(transport, "DEADLINE", 0.3)
     scripted.instead[path] = answer(scripted)
     with pytest.raises(ProviderFailed):
         arrive(make(), "corp", scripted.agree)
 
 
 def test_a_busy_provider_does_not_say_how_long_we_wait(make, arrive, scripted, monkeypatch):
-    monkeypatch.setattr(http, "DEADLINE", 0.5)
+    monkeypatch.setattr(transport, "DEADLINE", 0.5)
     busy = (503, {"Retry-After": "3600"}, b"")
     scripted.instead["/.well-known/openid-configuration"] = lambda handler: busy
     with pytest.raises(ProviderFailed) as caught:

@@ -26,10 +26,11 @@ from authhost.errors import (
     ProviderFailed,
     RateLimited,
 )
-from authhost.providers import http
+from authhost.providers import addresses, transport
 from authhost.providers import openid as openid_client
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
+from authhost.providers.debug_logs import suppress_debug_logs
 from authhost.records import SocialToken
 from authhost.store.tables import metadata, social_steps
 
@@ -604,8 +605,8 @@ HERE = [
 
 @pytest.mark.parametrize("name", HERE)
 def test_names_of_this_machine(name):
-    assert http.leads_here(f"https://{name}/token")
-    assert http.leads_here(f"https://{name}:8443/token")
+    assert addresses.names_this_machine(f"https://{name}/token")
+    assert addresses.names_this_machine(f"https://{name}:8443/token")
 
 
 @pytest.mark.parametrize(
@@ -622,29 +623,29 @@ def test_names_of_this_machine(name):
     ],
 )
 def test_names_of_other_machines(name):
-    assert not http.leads_here(f"https://{name}/token")
+    assert not addresses.names_this_machine(f"https://{name}/token")
 
 
 @pytest.mark.parametrize(
-    ("address", "zone"),
+    ("address", "space"),
     [
-        ("127.9.9.9", http.Zone.HERE),
-        ("::ffff:127.0.0.1", http.Zone.HERE),
-        ("0.0.0.0", http.Zone.HERE),
-        ("10.1.2.3", http.Zone.PRIVATE),
-        ("192.168.0.1", http.Zone.PRIVATE),
-        ("169.254.169.254", http.Zone.PRIVATE),
-        ("100.64.0.1", http.Zone.PRIVATE),
-        ("::ffff:10.0.0.1", http.Zone.PRIVATE),
-        ("64:ff9b::a00:1", http.Zone.PRIVATE),
-        ("fe80::1%eth0", http.Zone.PRIVATE),
-        ("fd00::1", http.Zone.PRIVATE),
-        ("8.8.8.8", http.Zone.PUBLIC),
-        ("2001:4860:4860::8888", http.Zone.PUBLIC),
+        ("127.9.9.9", addresses.AddressSpace.LOOPBACK),
+        ("::ffff:127.0.0.1", addresses.AddressSpace.LOOPBACK),
+        ("0.0.0.0", addresses.AddressSpace.LOOPBACK),
+        ("10.1.2.3", addresses.AddressSpace.PRIVATE),
+        ("192.168.0.1", addresses.AddressSpace.PRIVATE),
+        ("169.254.169.254", addresses.AddressSpace.PRIVATE),
+        ("100.64.0.1", addresses.AddressSpace.PRIVATE),
+        ("::ffff:10.0.0.1", addresses.AddressSpace.PRIVATE),
+        ("64:ff9b::a00:1", addresses.AddressSpace.PRIVATE),
+        ("fe80::1%eth0", addresses.AddressSpace.PRIVATE),
+        ("fd00::1", addresses.AddressSpace.PRIVATE),
+        ("8.8.8.8", addresses.AddressSpace.PUBLIC),
+        ("2001:4860:4860::8888", addresses.AddressSpace.PUBLIC),
     ],
 )
-def test_zones(address, zone):
-    assert http.zone_of(address) is zone
+def test_address_space(address, space):
+    assert addresses.address_space(address) is space
 
 
 @pytest.mark.parametrize("name", HERE)
@@ -656,7 +657,7 @@ def test_discovery_that_leads_to_this_machine(make_host, monkeypatch, name, endp
     found = {"issuer": issuer, endpoint: f"https://{name}/x"}
     for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
         found.setdefault(each, f"{issuer}/{each}")
-    monkeypatch.setattr(openid_client, "published", lambda *_: found)
+    monkeypatch.setattr(openid_client, "fetch_json", lambda *_: found)
     app = {"provider": "openid_connect", "server": issuer, "client_id": "site"}
     with pytest.raises(ProviderFailed) as caught:
         begun(make_host(providers={"bad": app}))
@@ -673,7 +674,7 @@ def test_discovery_that_leads_to_a_name_inside(monkeypatch, address, endpoint):
     for each in ("token_endpoint", "jwks_uri", "authorization_endpoint"):
         found.setdefault(each, f"{issuer}/{each}")
     answers = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 0)) for each in ("8.8.8.8", address)]
-    monkeypatch.setattr(openid_client, "published", lambda *_: found)
+    monkeypatch.setattr(openid_client, "fetch_json", lambda *_: found)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answers)
     declaration = next(each for each in BUILT_IN if each.id == "openid_connect")
     app = App("bad", declaration, ProviderSettings(client_id="site", server=issuer))
@@ -688,7 +689,7 @@ def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripte
     """Its owner may answer in one way when we look, and in another when we connect."""
     client = host.services.providers.client(host.services.providers.app("bad"))
     client.metadata()
-    client._zone = http.Zone.PUBLIC  # as if the issuer were not on this machine
+    client._min_address_space = addresses.AddressSpace.PUBLIC  # as if the issuer were not on this machine
     scripted.asked.clear()
     ask = {
         "/token": lambda: client.probe("https://site.example/callback"),
@@ -703,11 +704,12 @@ def test_a_name_that_resolves_to_this_machine_is_not_asked(host, arrive, scripte
 
 def test_an_issuer_on_this_machine_may_lead_here(host, arrive, scripted):
     assert arrive(host, "bad", scripted.agree).login.authenticated
-    assert host.services.providers.client(host.services.providers.app("bad"))._zone is http.Zone.HERE
+    client = host.services.providers.client(host.services.providers.app("bad"))
+    assert client._min_address_space is addresses.AddressSpace.LOOPBACK
 
 
 def test_a_slow_drip_ends(refused, scripted, monkeypatch):
-    monkeypatch.setattr(http, "DEADLINE", 0.3)
+    monkeypatch.setattr(transport, "DEADLINE", 0.3)
 
     def drip(handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -722,7 +724,7 @@ def test_a_slow_drip_ends(refused, scripted, monkeypatch):
 
 
 def test_a_slow_drip_of_headers_ends(refused, scripted, monkeypatch):
-    monkeypatch.setattr(http, "DEADLINE", 0.3)
+    monkeypatch.setattr(transport, "DEADLINE", 0.3)
 
     def drip(handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
@@ -737,7 +739,7 @@ def test_a_slow_drip_of_headers_ends(refused, scripted, monkeypatch):
 
 
 def test_silence_ends(refused, scripted, monkeypatch):
-    monkeypatch.setattr(http, "TIMEOUT", 0.2)
+    monkeypatch.setattr(transport, "TIMEOUT", 0.2)
     scripted.instead["/token"] = lambda handler: scripted.over.wait() and None
     assert refused(ProviderFailed) == "timeout"
 
@@ -887,7 +889,7 @@ def test_no_secret_in_logs_reprs_or_tables(make_host, arrive, openid, oauth1, cl
     secrets = {SECRET, oauth1.secret}
 
     def collect(url, agree):
-        with http.quietly():
+        with suppress_debug_logs():
             params = agree(url)
         secrets.update(
             value for name, value in params.items() if name in ("code", "oauth_token", "oauth_verifier")

@@ -175,17 +175,17 @@ def test_a_refresh_on_demand_without_a_refresh_token(make, arrive, scripted):
         (
             (400, {}, b'{"error": "invalid_grant"}'),
             {"reason": "token_refused", "error": "invalid_grant"},
-            "log in there again",
+            "log in with it again",
         ),
         (
             (400, {}, b"error=invalid_grant"),
             {"reason": "token_refused", "error": "invalid_grant"},
-            "log in there again",
+            "log in with it again",
         ),
         (
             (200, {}, b'{"error": "bad_refresh_token"}'),
             {"reason": "token_refused", "error": "bad_refresh_token"},
-            "log in there again",
+            "log in with it again",
         ),
     ],
 )

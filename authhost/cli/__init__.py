@@ -1,4 +1,4 @@
-"""The command line ``authhost``: for operators, with the plugins' own commands."""
+"""The command line ``authhost``: authhost's commands and those of the plugins."""
 
 import sys
 

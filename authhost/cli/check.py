@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authhost.cli.operator import Operator
-from authhost.cli.output import emit, json_option
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.output import json_option, print_rows
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ LEVELS = ("error", "warning", "hint")
 @click.command("check")
 @json_option
 @click.pass_obj
-def check(operator: Operator, as_json: bool) -> None:
-    """Look for what is unsafe, impossible or wrong for production.
+def check(lazy_host: LazyHost, as_json: bool) -> None:
+    """Find settings that are unsafe, invalid or not suitable for production.
 
-    Needs no database: one that is missing is a finding, and all else is looked
-    at. Plugins add findings of their own. Exits 1 where there is an error, 0
-    where there are warnings and hints alone.
+    Works without a database: a missing database is a finding, and the other
+    checks still run. Plugins add findings. Exits with 1 if there is an error,
+    with 0 if there are only warnings and hints.
 
     Examples:
 
@@ -33,33 +33,33 @@ def check(operator: Operator, as_json: bool) -> None:
 
       authhost --config production.toml check --json | jq -r .problem
     """
-    found = sorted(_found(operator), key=lambda each: LEVELS.index(each.level))
+    found = sorted(_found(lazy_host), key=lambda each: LEVELS.index(each.level))
     rows = [each._asdict() for each in found]
     if not any(row["plugin"] for row in rows) and not as_json:
         for row in rows:
             del row["plugin"]
-    click.echo(operator.used(), err=as_json)
-    emit(rows, as_json, "nothing was found")
+    click.echo(lazy_host.describe(), err=as_json)
+    print_rows(rows, as_json, "no problems found")
     if any(each.level == "error" for each in found):
         sys.exit(1)
 
 
-def _found(operator: Operator) -> list[Problem]:
-    """All findings, as far as one can get."""
+def _found(lazy_host: LazyHost) -> list[Problem]:
+    """Return all findings. If the host cannot be opened, run the checks that do not require it."""
     from authhost.cli.checks import environment_problems, name_problems, problems, settings_problems
     from authhost.pluginhost.discovery import installed
 
     found: list[Problem] = []
     try:
-        operator.settings()
+        lazy_host.settings()
     except ConfigurationError as error:
         found.append(_as_problem(error))
     try:
-        settings = operator.settings(any_secret=True)
+        settings = lazy_host.settings(any_secret=True)
     except ConfigurationError:
         return [*found, *environment_problems()]
     try:
-        return [*found, *problems(operator.plugins_only())]
+        return [*found, *problems(lazy_host.plugins_only())]
     except ConfigurationError as error:
         names = [name for name, _ in installed()]
         rest = [*environment_problems(), *settings_problems(settings), *name_problems(settings, names)]
@@ -67,8 +67,8 @@ def _found(operator: Operator) -> list[Problem]:
 
 
 def _as_problem(error: ConfigurationError) -> Problem:
-    """The host does not start: what is wrong, and behind the semicolon what to do."""
+    """Return the error as a problem. Its message has the remedy after a semicolon."""
     from authhost.cli.checks import Problem
 
     problem, _, do = str(error).partition("; ")
-    return Problem("error", problem, do or "correct it; until then no host starts")
+    return Problem("error", problem, do or "correct it: the host does not start")

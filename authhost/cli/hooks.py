@@ -1,4 +1,4 @@
-"""``authhost hooks``: the reference of the hooks, and the installed plugins that implement them."""
+"""``authhost hooks``: the reference of the hooks, with the installed plugins that implement them."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authhost.cli.operator import Operator
-from authhost.cli.output import emit, json_option
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.output import json_option, print_rows
 
 if TYPE_CHECKING:
     from authhost.pluginhost.reference import HookReference
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @json_option
 @click.pass_obj
-def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
+def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
     """List all hooks, or describe one.
 
     Examples:
@@ -35,11 +35,11 @@ def hooks(operator: Operator, name: str | None, as_json: bool) -> None:
 
     if name is not None and name not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {name!r}; `authhost hooks` lists all hooks")
-    loaded = list(operator.registry().loaded())
+    loaded = list(lazy_host.registry().loaded())
     plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in SPEC_ARGUMENTS}
     if name is None:
         rows = [_row(each, plugins[each.name]) for each in references()]
-        emit(rows, as_json=True, empty="") if as_json else _print_list(rows)
+        print_rows(rows, as_json=True, empty="") if as_json else _print_list(rows)
     elif as_json:
         flows = [place._asdict() for place in places(name)]
         click.echo(json.dumps({**asdict(reference(name)), "flows": flows, "plugins": plugins[name]}))

@@ -1,4 +1,4 @@
-"""The commands."""
+"""The command group ``authhost`` and its entry point."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 
-from authhost.cli.operator import CONFIG, GIVEN, Operator
+from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
 from authhost.cli.output import json_option
 from authhost.errors import ConfigurationError
 
@@ -23,74 +23,74 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
     from sqlalchemy.exc import DBAPIError
 
-LAZY = {
+LAZY_COMMANDS = {
     "check": "authhost.cli.check",
     "db": "authhost.cli.database",
     "hooks": "authhost.cli.hooks",
     "plugins": "authhost.cli.plugins",
     "providers": "authhost.cli.providers",
 }
-"""The modules of authhost's own commands, imported when one is asked for; each has the name of its command.
+"""The modules of authhost's commands by name. A module is imported when its command is used.
 
-They import what a command needs when it runs, so that its help takes no longer than click.
+The modules import their dependencies when a command runs, so that help takes no longer than importing click.
 """
 
-FIRST_PARTY = ("analytics", "audit", "email")
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C has ended, as shells have it."""
+BUNDLED_PLUGINS = ("analytics", "audit", "email")
+EXIT_INTERRUPTED = 130
+"""The exit code after Ctrl-C, as in shells."""
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)
-"""What writing to standard output may raise; the error itself names no file."""
+"""Errors of writing to standard output. Such an error contains no file name."""
 
 
-class Failed(click.ClickException):
-    """What an operator can correct: a sentence, then which configuration and which database it is about."""
+class OperatorError(click.ClickException):
+    """An error that the operator can correct. Prints the message, the configuration file and the database."""
 
     exit_code = 2
 
-    def __init__(self, message: str, operator: Operator) -> None:
-        super().__init__(f"{message}\n{operator.used()}")
+    def __init__(self, message: str, lazy_host: LazyHost) -> None:
+        super().__init__(f"{message}\n{lazy_host.describe()}")
 
 
-class Commands(click.Group):
-    """Authhost's own commands and those of the plugins.
+class CommandGroup(click.Group):
+    """The commands of authhost and of the plugins.
 
     Help and shell completion list them without importing a plugin, see
-    `authhost.cli.listed_commands`. The plugins are loaded when a command is
-    invoked that is not authhost's own.
+    `authhost.cli.command_discovery`. The plugins are loaded when a command is
+    invoked that is not one of authhost.
     """
 
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        with _interruptible():
+        with _exit_on_interrupt():
             return super().make_context(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         with suppress(click.UsageError):  # raised below
-            # click shows the help before it reads the options that say which plugins there are.
-            ctx.meta[GIVEN] = self.make_parser(ctx).parse_args(list(args))[0]
+            # click shows the help before it processes the options that select the plugins.
+            ctx.meta[RAW_OPTIONS] = self.make_parser(ctx).parse_args(list(args))[0]
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        with _interruptible():
+        with _exit_on_interrupt():
             try:
                 return super().invoke(ctx)
             except ConfigurationError as error:
-                raise Failed(str(error), Operator.of(ctx)) from error
+                raise OperatorError(str(error), LazyHost.of(ctx)) from error
             except click.NoSuchOption as error:
                 if not any(error.option_name in each.opts for each in self.params):
                     raise
                 hint = f"Put it before the command: `authhost {error.option_name} … COMMAND`."
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
             except Exception as error:
-                if not _is_of_database(error):
+                if not _is_database_error(error):
                     raise
-                said = f"the database does not serve: {_in_one_line(error)}"
-                raise Failed(said, Operator.of(ctx)) from error
+                message = f"the database does not serve: {_driver_message(error)}"
+                raise OperatorError(message, LazyHost.of(ctx)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(self._listed(ctx))
+        return sorted(self._all_commands(ctx))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return self._own(name) or Operator.of(ctx).registry().commands().get(name)
+        return self._builtin_command(name) or LazyHost.of(ctx).registry().commands().get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -98,24 +98,24 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            records = {each.name: each for each in Operator.of(ctx).registry().records}
+            records = {each.name: each for each in LazyHost.of(ctx).registry().records}
             name, hint = args[0], ""
             if name in records and records[name].status != "loaded":
                 hint = f" The plugin {name} is {records[name].status}: {records[name].reason}."
             elif name in records and "register_commands" in records[name].hooks:
-                found = ", ".join(sorted(Operator.of(ctx).registry().commands()))
+                found = ", ".join(sorted(LazyHost.of(ctx).registry().commands()))
                 hint = f" The plugins' commands are: {found}." if found else ""
-            elif name not in records and name in FIRST_PARTY:
+            elif name not in records and name in BUNDLED_PLUGINS:
                 hint = f" `pip install authhost-{name}` brings it."
             raise click.UsageError(error.message + hint, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        click.Group(commands=self._listed(ctx)).format_commands(ctx, formatter)
+        click.Group(commands=self._all_commands(ctx)).format_commands(ctx, formatter)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         from click.shell_completion import CompletionItem
 
-        found = sorted(self._listed(ctx).items())
+        found = sorted(self._all_commands(ctx).items())
         return [
             *(
                 CompletionItem(name, help=command.get_short_help_str())
@@ -125,65 +125,69 @@ class Commands(click.Group):
             *click.Command.shell_complete(self, ctx, incomplete),
         ]
 
-    def _own(self, name: str) -> click.Command | None:
-        if name in LAZY:
-            command: click.Command = getattr(import_module(LAZY[name]), name)
+    def _builtin_command(self, name: str) -> click.Command | None:
+        if name in LAZY_COMMANDS:
+            command: click.Command = getattr(import_module(LAZY_COMMANDS[name]), name)
             return command
         return self.commands.get(name)
 
-    def _listed(self, ctx: click.Context) -> dict[str, click.Command]:
-        """All commands by name, for a list: those of plugins have their help, and do nothing."""
-        from authhost.cli.listed_commands import listed_commands
+    def _all_commands(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Return all commands by name, for a list. Those of plugins are stubs with a help text."""
+        from authhost.cli.command_discovery import discover_commands
 
-        own = {name: command for name in (*LAZY, *self.commands) if (command := self._own(name)) is not None}
+        builtin = {
+            name: command
+            for name in (*LAZY_COMMANDS, *self.commands)
+            if (command := self._builtin_command(name)) is not None
+        }
         try:
-            return listed_commands(Operator.of(ctx).leaves_out()) | own
+            return discover_commands(LazyHost.of(ctx).plugin_filter()) | builtin
         except ConfigurationError as error:
-            # Help is needed most where the configuration is wrong.
+            # Show the help even if the configuration is wrong.
             click.echo(f"Warning: the plugins' commands are not listed: {error}", err=True)
-            return own
+            return builtin
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _exit_on_interrupt() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
         click.echo("Aborted!", err=True)
-        sys.exit(INTERRUPTED)
+        sys.exit(EXIT_INTERRUPTED)
 
 
-def _is_of_database(error: Exception) -> TypeGuard[DBAPIError]:
-    """Whether it is a `DBAPIError`: without SQLAlchemy, which a command may not have imported, it is none."""
+def _is_database_error(error: Exception) -> TypeGuard[DBAPIError]:
+    """Return whether the error is a `DBAPIError`, without importing SQLAlchemy."""
     sqlalchemy = sys.modules.get("sqlalchemy.exc")
     return sqlalchemy is not None and isinstance(error, sqlalchemy.DBAPIError)
 
 
-def _in_one_line(error: DBAPIError) -> str:
-    """What the driver says. Some say it in several lines, some as a number and a text."""
-    said = error.orig.args[-1] if error.orig is not None and error.orig.args else error.orig
-    return " ".join(str(said).split())
+def _driver_message(error: DBAPIError) -> str:
+    """Return the driver's message in one line. Some drivers use several lines, or a number and a text."""
+    message = error.orig.args[-1] if error.orig is not None and error.orig.args else error.orig
+    return " ".join(str(message).split())
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
     envvar="AUTHHOST_CONFIG",
     type=click.Path(exists=True, dir_okay=False),
-    help=f"A TOML file; ./{CONFIG} by default, if there is one.",
+    help=f"The TOML file with the settings. Default: ./{CONFIG}, if it exists.",
 )
-@click.option("--block", "blocked", multiple=True, metavar="NAME", help="Leave this plugin out.")
-@click.option("--require", "required", multiple=True, metavar="NAME", help="Fail without this plugin.")
+@click.option("--block", "blocked", multiple=True, metavar="NAME", help="Do not load this plugin.")
+@click.option("--require", "required", multiple=True, metavar="NAME", help="Fail if it is not loaded.")
 @click.version_option(package_name="authhost")
 @click.pass_context
 def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], required: tuple[str, ...]) -> None:
     """The authentication engine and its plugins.
 
-    Settings come from a TOML file and from AUTHHOST_… variables, which come
-    first. The file is --config, or AUTHHOST_CONFIG, or ./authhost.toml.
+    Settings are read from a TOML file and from AUTHHOST_… environment variables,
+    which take precedence. The file is --config, AUTHHOST_CONFIG or ./authhost.toml.
 
-    Exit codes: 0, 1 for what was not found or is wrong, 2 for a wrong command
-    line or configuration and for a database that does not serve, 130 for Ctrl-C.
+    Exit codes: 0 for success, 1 if something was not found or a check failed, 2
+    for an invalid command line or configuration or a database error, 130 for Ctrl-C.
 
     Examples:
 
@@ -195,7 +199,7 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
 
       authhost plugins list --json
     """
-    Operator.of(ctx)
+    LazyHost.of(ctx)
 
 
 @cli.command("tour")
@@ -203,11 +207,11 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
     "--trace",
     is_flag=True,
     envvar="AUTHHOST_TRACE",
-    help="Show each plugin's part in each call, with its time.",
+    help="Show which plugins each step calls, with the time of each call.",
 )
 @json_option
 def tour(trace: bool, as_json: bool) -> None:
-    """Take an account through its whole life, on a fresh SQLite file and a local SMTP server.
+    """Run every flow with one account, on a new SQLite file and a local SMTP server.
 
     Examples:
 
@@ -223,8 +227,8 @@ def tour(trace: bool, as_json: bool) -> None:
 
 
 def main() -> None:
-    """The entry point: what an operator can correct is a sentence, not a traceback."""
-    codecs.register_error("authhost", _nearest)
+    """The entry point. Errors that an operator can correct are shown without a traceback."""
+    codecs.register_error("authhost", _replace_unencodable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="authhost")
@@ -239,21 +243,21 @@ def main() -> None:
         if error.filename is None and error.errno not in OUTPUT_ERRORS:
             raise
         if error.errno != errno.EPIPE:
-            click.echo(f"Error: {_about_file(error)}", err=True)
-        # What is left in the buffer would be tried again at the very end.
+            click.echo(f"Error: {_describe_file_error(error)}", err=True)
+        # Otherwise Python would try to write the rest of the buffer again at exit.
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         status = 1
     sys.exit(status)  # type: ignore[arg-type]
 
 
-def _about_file(error: OSError) -> str:
+def _describe_file_error(error: OSError) -> str:
     name = error.filename or "standard output"
     return f"{name} cannot be used: {error.strerror or type(error).__name__}"
 
 
-def _nearest(error: UnicodeError) -> tuple[str, int]:
-    """What stands for characters that a terminal cannot show: ``...`` for the ellipsis, ``?`` for most."""
+def _replace_unencodable(error: UnicodeError) -> tuple[str, int]:
+    """Return replacements for characters that a terminal cannot show, such as ``...`` or ``?``."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     text = error.object[error.start : error.end]

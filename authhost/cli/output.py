@@ -1,4 +1,4 @@
-"""Rows as a table for people, or as JSON lines for programs."""
+"""Print rows as a table for people, or as JSON lines for programs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
-UNBOUNDED = 10_000
+MAX_WIDTH = 10_000
 
 
-def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
-    """Print ``rows``; ``empty`` is what people read when there are none."""
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
+    """Print ``rows`` as a table or as JSON lines. ``empty`` is printed instead of an empty table."""
     if as_json:
         for row in rows:
             click.echo(json.dumps(row, default=str))
@@ -30,11 +30,11 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
 
     cells = [[_cell(value) for value in row.values()] for row in rows]
     table, console = _table(list(rows[0]), cells), Console()
-    needs = Measurement.get(console, console.options.update(max_width=UNBOUNDED), table)
+    needs = Measurement.get(console, console.options.update(max_width=MAX_WIDTH), table)
     if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=needs.maximum)  # a pipe has no edge
+        console = Console(width=needs.maximum)  # output to a pipe needs no limit of its width
     if needs.minimum > console.width:
-        _print_below_each_other(console, list(rows[0]), cells)
+        _print_as_records(console, list(rows[0]), cells)
     else:
         console.print(table)
 
@@ -51,15 +51,15 @@ def _table(names: Sequence[str], cells: Sequence[Sequence[str]]) -> RenderableTy
 
     table = Table()
     for number, name in enumerate(names):
-        # Sentences are wrapped; an identifier or an address that is cut is of no use.
+        # Wrap sentences, but not identifiers and addresses, which must stay complete.
         table.add_column(name, no_wrap=not any(" " in row[number] for row in cells))
     for row in cells:
-        # As text: rich would take a word in brackets, such as an extra of pip, for markup.
+        # As Text: rich would parse a word in brackets, such as an extra of pip, as markup.
         table.add_row(*map(Text, row))
     return table
 
 
-def _print_below_each_other(console: Console, names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+def _print_as_records(console: Console, names: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 

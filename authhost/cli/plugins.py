@@ -11,45 +11,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authhost.cli.operator import Operator
-from authhost.cli.output import emit, json_option
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.output import json_option, print_rows
 
 if TYPE_CHECKING:
     from authhost.pluginhost.discovery import PluginRecord
     from authhost.testing.conformance import Report, Verdict
 
-FIRST_RESULT = frozenset({"deliver_message"})
+FIRST_RESULT_HOOKS = frozenset({"deliver_message"})
 
 
 @click.group("plugins")
 def plugins() -> None:
-    """See which plugins were found, explain and measure them; write and check one."""
+    """List, explain, measure and check plugins, and create a new one."""
 
 
 @plugins.command("list")
 @json_option
 @click.pass_obj
-def plugins_list(operator: Operator, as_json: bool) -> None:
+def plugins_list(lazy_host: LazyHost, as_json: bool) -> None:
     """List the plugins in the order in which they are called.
 
     Example: authhost plugins list --json
     """
-    emit([_row(record) for record in operator.registry().records], as_json, "no plugins found")
+    print_rows([_row(record) for record in lazy_host.registry().records], as_json, "no plugins found")
 
 
 @plugins.command("show")
 @click.argument("name")
 @json_option
 @click.pass_obj
-def plugins_show(operator: Operator, name: str, as_json: bool) -> None:
-    """Show one plugin with its hooks.
+def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
+    """Show a plugin with its hooks.
 
     Example: authhost plugins show audit
     """
-    records = [each for each in operator.registry().records if each.name == name]
+    records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
-    emit([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
+    print_rows([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
 
 
 def _row(record: PluginRecord) -> dict[str, Any]:
@@ -67,8 +67,8 @@ def _row(record: PluginRecord) -> dict[str, Any]:
 @click.argument("hook")
 @json_option
 @click.pass_obj
-def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
-    """Show in which order the plugins are called for a hook, why, and what a failure does.
+def plugins_why(lazy_host: LazyHost, hook: str, as_json: bool) -> None:
+    """Show the order in which plugins are called for a hook, the reason, and the effect of a failure.
 
     Example: authhost plugins why user_logged_in
     """
@@ -76,21 +76,21 @@ def plugins_why(operator: Operator, hook: str, as_json: bool) -> None:
 
     if hook not in SPEC_ARGUMENTS:
         raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
-    registry = operator.registry()
-    caller = getattr(registry.manager.hook, hook)
+    registry = lazy_host.registry()
+    caller, required = getattr(registry.manager.hook, hook), registry.settings.required_plugins
     rows = [
         {
             "call": number,
             "plugin": implementation.plugin_name,
-            "why": _why(implementation),
-            "failure": _failure(hook, implementation.plugin_name in registry.settings.required_plugins),
+            "why": _explain_order(implementation),
+            "failure": _explain_failure(hook, implementation.plugin_name in required),
         }
         for number, implementation in enumerate(reversed(caller.get_hookimpls()), 1)
     ]
-    emit(rows, as_json, f"no plugin implements {hook}")
+    print_rows(rows, as_json, f"no plugin implements {hook}")
 
 
-def _why(implementation: Any) -> str:
+def _explain_order(implementation: Any) -> str:
     place = "wraps all that follow, " if implementation.wrapper else ""
     if implementation.tryfirst:
         return f"{place}asks to be first (tryfirst)"
@@ -99,12 +99,12 @@ def _why(implementation: Any) -> str:
     return f"{place}by its name"
 
 
-def _failure(hook: str, required: bool) -> str:
+def _explain_failure(hook: str, required: bool) -> str:
     from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 
     if hook in VETOES:
         return "refuses the flow"
-    if hook in FIRST_RESULT:
+    if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):
         return "leaves the plugin, or what it brings, out"
@@ -114,24 +114,30 @@ def _failure(hook: str, required: bool) -> str:
 
 
 @plugins.command("time")
-@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Lives to live.")
+@click.option(
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=5,
+    show_default=True,
+    help="Runs of all flows.",
+)
 @json_option
 @click.pass_obj
-def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
-    """Measure what each plugin costs in each hook, over every flow on fresh SQLite files.
+def plugins_time(lazy_host: LazyHost, rounds: int, as_json: bool) -> None:
+    """Measure the time of each plugin in each hook, in every flow, on new SQLite files.
 
-    The plugins run with their default settings. In a process that serves,
-    `host.plugin_stats()` has the same figures.
+    The plugins run with their default settings. For a running application,
+    `host.plugin_stats()` returns the same figures.
 
     Example: authhost plugins time --rounds 20
     """
-    settings = operator.settings(any_secret=True)
-    chosen = {"plugins": settings.plugins, "blocked_plugins": settings.blocked_plugins}
+    settings = lazy_host.settings(any_secret=True)
+    selection = {"plugins": settings.plugins, "blocked_plugins": settings.blocked_plugins}
     total: dict[tuple[str, str], list[int]] = {}
     with click.progressbar(
-        length=rounds, label="lives", file=sys.stderr, hidden=not sys.stderr.isatty()
+        length=rounds, label="rounds", file=sys.stderr, hidden=not sys.stderr.isatty()
     ) as bar:
-        for stats in _lives(rounds, chosen):
+        for stats in _run_scenarios(rounds, selection):
             for key, values in stats.items():
                 total[key] = [a + b for a, b in zip(total.get(key, [0, 0, 0]), values, strict=True)]
             bar.update(1)
@@ -145,10 +151,10 @@ def plugins_time(operator: Operator, rounds: int, as_json: bool) -> None:
         }
         for (plugin, hook), (calls, failures, nanoseconds) in total.items()
     ]
-    emit(sorted(rows, key=lambda row: -row["microseconds a call"]), as_json, "no plugin was called")
+    print_rows(sorted(rows, key=lambda row: -row["microseconds a call"]), as_json, "no plugin was called")
 
 
-def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
+def _run_scenarios(rounds: int, selection: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
     import tempfile
 
     from authhost.testing.conformance.output import silenced
@@ -157,16 +163,16 @@ def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str]
     from authhost.testing.openid import LocalProvider
     from authhost.testing.scenario import SETTINGS, Scenario
 
-    if chosen["plugins"] is not None:
-        chosen["plugins"] = (*chosen["plugins"], MAILBOX)
+    if selection["plugins"] is not None:
+        selection["plugins"] = (*selection["plugins"], MAILBOX)
     with (
         LocalProvider() as provider,
         tempfile.TemporaryDirectory(prefix="authhost-time-") as folder,
-        chdir(folder),  # a plugin may leave files, such as mails
+        chdir(folder),  # a plugin may write files, such as e-mails
     ):
         for number in range(rounds):
             mailbox, url = Mailbox(), f"sqlite:///{Path(folder) / f'{number}.sqlite3'}"
-            settings = {**SETTINGS, **chosen, "providers": provider.settings}
+            settings = {**SETTINGS, **selection, "providers": provider.settings}
             with (
                 silenced(),
                 open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host,
@@ -185,11 +191,11 @@ def _lives(rounds: int, chosen: dict[str, Any]) -> Iterator[dict[tuple[str, str]
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting of the plugin.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
-    """Try whether an installed plugin keeps what the contract asks. Exits 1 where it does not.
+    """Check that an installed plugin conforms to the contract. Exits with 1 if it does not.
 
-    Lives through every flow with the plugin and without, on SQLite files of
-    its own and a local OpenID provider. The same as `pytest
-    --authhost-conformance NAME`.
+    Runs every flow with and without the plugin, on temporary SQLite files and
+    with a local OpenID provider. `pytest --authhost-conformance NAME` runs the
+    same checks.
 
     Examples:
 
@@ -205,46 +211,46 @@ def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:
     for each in given:
         key, equals, value = each.partition("=")
         if not equals:
-            raise click.BadParameter(f"{each!r} is no KEY=VALUE", param_hint="--set")
+            raise click.BadParameter(f"{each!r} must have the form KEY=VALUE", param_hint="--set")
         settings[key] = value
     try:
         with redirect_stdout(sys.stderr):  # a plugin may print when it is imported
             plugin = find_plugin(name, settings)
     except NoSuchPlugin as error:
         raise click.ClickException(str(error)) from None
-    faulthandler.enable()  # a plugin may crash the interpreter itself, by a thread for example
-    report = check(plugin, on_verdict=(lambda verdict: None) if as_json else _tell)
+    faulthandler.enable()  # a plugin may crash the interpreter, for example in a thread
+    report = check(plugin, on_verdict=(lambda verdict: None) if as_json else _print_verdict)
     if as_json:
         click.echo(json.dumps(report.as_document(), indent=2))
     else:
-        _conclude(report)
+        _print_summary(report)
     sys.exit(0 if report.passed else 1)
 
 
 COLORS = {"passed": "green", "failed": "red", "skipped": "yellow"}
 
 
-def _tell(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict) -> None:
     if verdict.outcome == "skipped":
-        return  # the first fault says why
+        return  # the first fault has the reason
     mark = click.style(f"{verdict.outcome:<8}", fg=COLORS[verdict.outcome], bold=True)
     click.echo(f"{mark}{verdict.check:<13} {verdict.asks}")
     for fault in verdict.faults:
         click.echo(f"        {click.style('note', fg='yellow') if fault.note else '->'} {fault}")
 
 
-def _conclude(report: Report) -> None:
+def _print_summary(report: Report) -> None:
     times = [
         {"hook": each.hook, "calls": each.calls, "microseconds": each.mean, "most": each.most}
         for each in report.times
     ]
     if times:
         click.echo()
-        emit(times, False, "")
+        print_rows(times, False, "")
     failed = sum(verdict.outcome == "failed" for verdict in report.verdicts)
     skipped = sum(verdict.outcome == "skipped" for verdict in report.verdicts)
     if skipped:
-        click.echo(f"{skipped} checks could not be tried")
+        click.echo(f"{skipped} checks were skipped")
     who = f"{report.distribution} {report.version}" if report.distribution else report.plugin
     end = "keeps the contract" if report.passed else f"{failed} of {len(report.verdicts)} checks failed"
     click.echo(f"{who}: {end}")
@@ -256,10 +262,10 @@ def _conclude(report: Report) -> None:
     "--directory",
     type=click.Path(file_okay=False, path_type=Path),
     default=Path(),
-    help="Where the project's folder is made; here by default.",
+    help="The folder in which the project's folder is created. Default: the current folder.",
 )
 def plugins_new(name: str, directory: Path) -> None:
-    """Write the project of a new plugin, with tests that pass.
+    """Create the project of a new plugin, with tests that pass.
 
     Example: authhost plugins new doorbell
     """
@@ -272,5 +278,5 @@ def plugins_new(name: str, directory: Path) -> None:
     except OSError as error:
         where = error.filename or directory.absolute()
         raise click.ClickException(f"{where} cannot be written: {error.strerror}") from None
-    click.echo(f"{project} is there. Go on with:\n")
+    click.echo(f"created {project}; continue with:\n")
     click.echo(f"  cd {project}\n  pip install -e '.[test]'\n  pytest\n  authhost plugins check {name}")

@@ -7,29 +7,29 @@ from typing import Any
 
 import click
 
-from authhost.cli.operator import Operator
-from authhost.cli.output import emit, json_option
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.output import json_option, print_rows
 from authhost.errors import ProviderNotFound
 
 
 @click.group("providers")
 def providers() -> None:
-    """See, check and maintain the providers of social login."""
+    """List and check the providers of social login, and rotate their tokens."""
 
 
 @providers.command("list")
-@click.option("--all", "everything", is_flag=True, help="Also those that are not set up.")
+@click.option("--all", "everything", is_flag=True, help="Also list providers that are not configured.")
 @json_option
 @click.pass_obj
-def providers_list(operator: Operator, everything: bool, as_json: bool) -> None:
-    """List the providers that are set up, or all that there are.
+def providers_list(lazy_host: LazyHost, everything: bool, as_json: bool) -> None:
+    """List the configured providers, or all available ones.
 
     Example: authhost providers list --all --json
     """
     from authhost.cli.provider_check import kind_of
     from authhost.providers.registry import all_declarations
 
-    host = operator.plugins_only()
+    host = lazy_host.plugins_only()
     rows: list[dict[str, Any]] = []
     for app in host.services.providers:
         with host.request() as request:
@@ -56,46 +56,48 @@ def providers_list(operator: Operator, everything: bool, as_json: bool) -> None:
             for each in all_declarations(host.registry.providers()).values()
             if each.id not in used
         ]
-    emit(rows, as_json, "no provider is set up; see `authhost providers list --all`")
+    print_rows(rows, as_json, "no provider is configured; see `authhost providers list --all`")
 
 
 @providers.command("check")
 @click.argument("name")
 @json_option
 @click.pass_obj
-def providers_check(operator: Operator, name: str, as_json: bool) -> None:
-    """Ask a provider whether it is set up right, and say what to do. Exits 1 where it is not.
+def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
+    """Check the configuration of a provider with requests to it. Exits with 1 if there is an error.
 
-    Sends a made-up code to its token endpoint, to see whether it knows the client.
+    Sends an invalid code to its token endpoint, to learn whether it knows the client.
 
     Example: authhost --config authhost.toml providers check google
     """
     from authhost.cli.provider_check import findings
 
-    host = operator.host(check=False)
+    host = lazy_host.host(check=False)
     try:
         app = host.services.providers.app(name)
     except ProviderNotFound:
-        raise click.ClickException(f"{name!r} is not set up; see `authhost providers list`") from None
+        raise click.ClickException(
+            f"the provider {name!r} is not configured; see `authhost providers list`"
+        ) from None
     rows = [finding._asdict() for finding in findings(host, app)]
-    emit(rows, as_json, "")
+    print_rows(rows, as_json, "")
     if any(row["result"] == "error" for row in rows):
         sys.exit(1)
 
 
 @providers.command("rotate")
 @click.pass_obj
-def providers_rotate(operator: Operator) -> None:
-    """Encrypt all kept tokens anew with the first of encryption_keys.
+def providers_rotate(lazy_host: LazyHost) -> None:
+    """Encrypt all stored tokens with the first key of encryption_keys.
 
-    Put the new key first, run this, then take the old key out.
+    Add the new key in front, run this command, then remove the old key.
 
     Example: authhost --config authhost.toml providers rotate
     """
     from authhost.security.encryption import Undecipherable
     from authhost.socialaccount.tokens import count, rotate
 
-    services = operator().services
+    services = lazy_host().services
     done, total = 0, count(services)
     try:
         with click.progressbar(length=total, label="tokens", file=sys.stderr) as bar:
@@ -103,5 +105,5 @@ def providers_rotate(operator: Operator) -> None:
                 done += batch
                 bar.update(batch)
     except Undecipherable as error:
-        raise click.ClickException(f"{error} ({done} of {total} were done)") from None
-    click.echo(f"{done} tokens are under the first key")
+        raise click.ClickException(f"{error} ({done} of {total} tokens were rotated)") from None
+    click.echo(f"{done} tokens are encrypted with the first key")

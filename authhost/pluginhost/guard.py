@@ -28,7 +28,7 @@ from authhost.errors import PLUGIN_FAILURES, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
 from authhost.pluginhost.hooks import LIFECYCLE, NOTIFICATIONS, STOPS, VETOES
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.plugin import HookStats as HookStats  # its former module, until version 0.4
+from authhost.pluginhost.plugin import HookStats as HookStats  # its former module, until version 0.3
 from authhost.pluginhost.results import check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork

@@ -1,1 +1,1 @@
-"""Social login: providers, their protocols, and what is set up."""
+"""Social login: the providers, clients for their protocols, and the configured apps."""

@@ -1,4 +1,4 @@
-"""One provider as it is set up here: its declaration, and who we are to it."""
+"""A configured provider: its declaration together with the operator's settings."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ from urllib.parse import quote
 
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Provider
 
-PLACE = re.compile(r"\{(server|tenant)\}")
+PLACEHOLDER = re.compile(r"\{(server|tenant)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSettings:
-    """What an operator sets for a provider, in ``[providers.NAME]``."""
+    """The settings of a provider, in ``[providers.NAME]``."""
 
     client_id: str
-    """What the provider calls this application."""
+    """The client id that the provider has given this application."""
     client_secret: str = field(default="", repr=False)
-    """Its password there; empty for a public client."""
+    """The client secret; empty for a public client."""
     provider: str = ""
-    """Which declaration it is, such as ``google``; unless set, NAME."""
+    """The id of the declaration, such as ``google``. Default: NAME."""
     server: str = ""
-    """The issuer, or the address of a server that people run themselves."""
+    """The issuer, or the address of a self-hosted server."""
     tenant: str = ""
-    """The tenant or realm, where the provider has them."""
+    """The tenant or realm, if the provider has them."""
     scopes: tuple[str, ...] | None = None
-    """What is asked for, in place of what the declaration says."""
+    """The scopes to request, instead of those of the declaration."""
     authorize_params: Mapping[str, str] = field(default_factory=dict)
-    """Sent along with the browser, such as ``access_type = "offline"``; an empty text takes one out.
-    With ``hd`` the ID token must name that domain."""
+    """Parameters added to the authorization request, such as ``access_type = "offline"``.
+    An empty text removes a parameter. With ``hd``, the ID token must name that domain."""
     token_endpoint_auth_method: Literal["", "client_secret_basic", "client_secret_post"] = ""
-    """How the secret is sent; unless set, as the declaration or the discovery document says."""
+    """How the client secret is sent. Default: as the declaration or the discovery document says."""
     trust_emails: bool | None = None
-    """Whether the provider's word that an address is verified counts. Unless set, the declaration
-    decides for the provider's own server; another ``server`` is not trusted."""
+    """Whether addresses that the provider marks as verified count as verified. Default: as the
+    declaration says for the provider's own server; another ``server`` is not trusted."""
     login_by_email: bool = False
-    """A person with a verified address of a local account is connected to that account."""
+    """Whether a person is connected to the local account that has one of their verified addresses."""
     team_id: str = ""
-    """Apple: the team that signs the secret."""
+    """Apple only: the id of the team that signs the client secret."""
     key_id: str = ""
-    """Apple: the key that signs the secret."""
+    """Apple only: the id of the key that signs the client secret."""
     private_key: str = field(default="", repr=False)
-    """Apple: that key, as PEM."""
+    """Apple only: the private key, as PEM."""
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """One provider as it is set up here."""
+    """A configured provider."""
 
     id: str
     declaration: Provider
@@ -57,72 +57,72 @@ class App:
 
     @property
     def trusts_emails(self) -> bool:
-        """Whether the provider's word that an address is verified counts.
+        """Whether addresses that the provider marks as verified count as verified.
 
-        ``trust_emails`` decides. Where it is not set, the declaration speaks for
-        its default server alone: on another server somebody else decides which
-        addresses count as verified (OpenID Connect Core 1.0, section 5.7).
+        The setting ``trust_emails`` decides. If it is not set, the declaration decides
+        for its default server only: the operator of another server decides there
+        which addresses are verified (OpenID Connect Core 1.0, section 5.7).
         """
         trusts = self.settings.trust_emails
         return self.declaration.trusts_emails and not self._has_other_server if trusts is None else trusts
 
     @property
     def scopes(self) -> tuple[str, ...]:
-        """What is asked for."""
+        """The scopes to request."""
         if self.settings.scopes is not None:
             return self.settings.scopes
         return () if isinstance(self.declaration, OAuth1Provider) else self.declaration.scopes
 
     @property
     def authorize_params(self) -> dict[str, str]:
-        """What is sent to the authorization endpoint beside what the protocol sends."""
+        """The parameters of the authorization request besides those of the protocol."""
         return {**self.declaration.authorize_params, **self.settings.authorize_params}
 
     @property
     def sends_secret_by_basic(self) -> bool | None:
-        """Whether the operator has chosen HTTP Basic for the client's secret; None for no choice."""
+        """Whether the settings choose HTTP Basic for the client secret; None if they choose nothing."""
         method = self.settings.token_endpoint_auth_method
         return method == "client_secret_basic" if method else None
 
     @property
     def namespace(self) -> str:
-        """In which a uid is unique: the issuer, or the id with the server and the tenant.
+        """The namespace in which a uid is unique: the issuer, or the id with the server and the tenant.
 
-        A server or tenant that is the declaration's default is left out. So is
-        every tenant of a declaration whose uids are unique over all tenants.
+        It contains neither a server or tenant that is the declaration's default, nor
+        the tenant if the provider's uids are unique over all tenants.
         """
         declaration, settings = self.declaration, self.settings
         if isinstance(declaration, OpenIDConnectProvider):
             return self.url(declaration.issuer)
         if not isinstance(declaration, OAuth2Provider):
             return declaration.id
-        found, defaults = declaration.id, declaration.defaults
+        namespace, defaults = declaration.id, declaration.defaults
         if settings.server not in ("", defaults.get("server")):
-            found += f":{settings.server.rstrip('/')}"
-        own = not declaration.uids_span_tenants and "tenant" in self._placeholders
-        if own and settings.tenant not in ("", defaults.get("tenant")):
-            found += f";tenant={quote(settings.tenant, safe='')}"
-        return found
+            namespace += f":{settings.server.rstrip('/')}"
+        uids_per_tenant = not declaration.uids_span_tenants and "tenant" in self._placeholders
+        if uids_per_tenant and settings.tenant not in ("", defaults.get("tenant")):
+            namespace += f";tenant={quote(settings.tenant, safe='')}"
+        return namespace
 
     @property
     def _has_other_server(self) -> bool:
-        """Whether the declaration takes a server, and the operator has set another than its default."""
+        """Whether the setting ``server`` is used and differs from the declaration's default."""
         declaration, server = self.declaration, self.settings.server.rstrip("/")
         defaults = declaration.defaults if isinstance(declaration, OAuth2Provider) else {}
         return "server" in self._placeholders and server not in ("", defaults.get("server", "").rstrip("/"))
 
     def url(self, template: str) -> str:
-        """An address of the declaration with ``{server}`` and ``{tenant}`` filled in."""
+        """Return a URL of the declaration with ``{server}`` and ``{tenant}`` replaced."""
         defaults = self.declaration.defaults if isinstance(self.declaration, OAuth2Provider) else {}
 
         def fill(match: re.Match[str]) -> str:
             name = match[1]
             return str(getattr(self.settings, name) or defaults.get(name, ""))
 
-        return PLACE.sub(fill, template)
+        return PLACEHOLDER.sub(fill, template)
 
-    def needs(self) -> Iterator[str]:
-        """The settings that the declaration's addresses need and that are missing."""
+    def missing_settings(self) -> Iterator[str]:
+        """Yield the names of settings that the declaration requires and that are not set."""
         declaration = self.declaration
         if isinstance(declaration, OpenIDConnectProvider) and declaration.signed_secret:
             yield from (each for each in ("team_id", "key_id", "private_key") if not self._has(each))
@@ -131,7 +131,7 @@ class App:
 
     @property
     def _placeholders(self) -> set[str]:
-        """Which of ``server`` and ``tenant`` the declaration's addresses name."""
+        """Those of ``server`` and ``tenant`` that occur in the declaration's URLs."""
         declaration = self.declaration
         if isinstance(declaration, OpenIDConnectProvider):
             templates = [declaration.issuer]
@@ -140,7 +140,7 @@ class App:
             templates = [*addresses, declaration.refresh_url, *declaration.more_urls.values()]
         else:
             templates = []
-        return {match[1] for template in templates for match in PLACE.finditer(template)}
+        return {match[1] for template in templates for match in PLACEHOLDER.finditer(template)}
 
     def _has(self, name: str) -> bool:
         return bool(getattr(self.settings, name))

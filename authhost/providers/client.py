@@ -1,17 +1,18 @@
-"""What every protocol offers to the flows."""
+"""The interface of the provider clients, and what they share: profiles, tokens, query parameters."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from authhost_hookspecs import OpenIDConnectProvider, Profile
+from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider
 
 from authhost.errors import InvalidInput, ProviderFailed
 from authhost.providers.app import App
@@ -20,148 +21,173 @@ from authhost.security.inputs import text
 
 logger = logging.getLogger(__name__)
 
-USER = "user"
-MADE_UP_CODE = "authhost-check"
-UID_LENGTH = 255
-MOST_EMAILS = 100
-"""Addresses that are looked at, the preferred ones first: to check one costs time."""
-NAME_LENGTH = 255
-NAME_PARTS, NAME_PART_LENGTH = ("firstName", "lastName"), 100
-PICTURE_LENGTH = 2048
-TOKEN = re.compile(r"[\x20-\x7e]{1,16384}")
-"""The characters of a token (RFC 6749, appendix A.12); another would break the header that bears it."""
+USER_FIELD = "user"
+PROBE_CODE = "authhost-check"
+"""An authorization code that no provider has issued, see `ProviderClient.probe`."""
+MAX_UID_LENGTH = 255
+MAX_EMAILS = 100
+"""Addresses that are validated, primary and verified ones first: validating one takes time."""
+MAX_NAME_LENGTH = 255
+NAME_PARTS, MAX_NAME_PART_LENGTH = ("firstName", "lastName"), 100
+MAX_PICTURE_LENGTH = 2048
+TOKEN_PATTERN = re.compile(r"[\x20-\x7e]{1,16384}")
+"""The characters of a token (RFC 6749, appendix A.12). Any other would break the Authorization header."""
 
 
-NONE: Mapping[str, str] = MappingProxyType({})
+NO_PARAMS: Mapping[str, str] = MappingProxyType({})
+
+DeclarationT = TypeVar("DeclarationT", bound=Provider)
 
 
-class Begun(NamedTuple):
-    """Where the browser goes; what will come back with it; and what is needed then."""
+class AuthorizationRequest(NamedTuple):
+    """The URL of the redirect, its state, and the secrets that `ProviderClient.complete` needs later."""
 
     url: str
     state: str
     secrets: dict[str, str]
 
 
-class Answer(NamedTuple):
-    """What a provider said of a person. ``data`` is without tokens."""
+class ProviderResponse(NamedTuple):
+    """What a provider returned about a person. ``data`` contains no tokens."""
 
     profile: Profile
     data: Mapping[str, Any]
     token: SocialToken
 
 
-class Client(Protocol):
-    """Speaks a provider's protocol. Raises `ProviderFailed` and `InvalidIdToken`."""
+class ProviderClient(ABC, Generic[DeclarationT]):
+    """Speaks the protocol of one provider. Its methods raise `ProviderFailed` and `InvalidIdToken`."""
 
+    def __init__(self, app: App, declaration: DeclarationT, clock: Callable[[], datetime]) -> None:
+        self._app, self._declaration, self._clock = app, declaration, clock
+
+    @abstractmethod
     def begin(
-        self, redirect_uri: str, state: str, params: Mapping[str, str], hosted_domain: str | None
-    ) -> Begun:
-        """Prepare the redirect with ``params``; the ID token must name ``hosted_domain``, if any."""
+        self,
+        redirect_uri: str,
+        state: str,
+        params: Mapping[str, str] = NO_PARAMS,
+        hosted_domain: str | None = None,
+    ) -> AuthorizationRequest:
+        """Prepare the redirect to the provider.
+
+        ``params`` are added to the authorization request. If ``hosted_domain`` is
+        set, `complete` requires that the ID token names it.
+        """
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
-        """Whether the answer comes from the right provider (RFC 9207)."""
+        """Check that the callback comes from this provider (RFC 9207)."""
 
-    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
-        """Ask for token and profile."""
+    @abstractmethod
+    def complete(
+        self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]
+    ) -> ProviderResponse:
+        """Request the token and the profile. ``params`` are those of the callback."""
 
+    @abstractmethod
     def probe(self, redirect_uri: str) -> None:
-        """Ask the token endpoint in vain, to learn whether it knows us; raises `ProviderFailed` if not."""
+        """Send a request with invalid data, to learn whether the provider knows the client credentials.
 
+        Raises `ProviderFailed` with the provider's reason.
+        """
+
+    @abstractmethod
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
-        """A new access token for the person whose ID token, where there is one, says ``sub``."""
+        """Return a new access token. ``sub`` is the subject of the person's ID token, if there was one."""
 
 
-def with_params(url: str, params: Mapping[str, str]) -> str:
-    """``url`` with more parameters; those without a value are left out."""
+def add_query_params(url: str, params: Mapping[str, str]) -> str:
+    """Return ``url`` with ``params`` added to its query; empty values are left out."""
     more = urlencode({name: value for name, value in params.items() if value})
     parts = urlsplit(url)
     return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, more)))))
 
 
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
-    """The declaration's reading of what the provider answered; raises `ProviderFailed`.
+    """Return the profile that the provider's declaration reads from ``data``; raises `ProviderFailed`.
 
-    Only the uid must be there. An address, a name or a picture of the wrong
-    type or length is left out.
+    Only the uid is required. An e-mail address, name or picture of the wrong type
+    or length is left out.
     """
     try:
         profile = app.declaration.read_profile(data)
-        uid = text(profile.uid, "uid", UID_LENGTH)
+        uid = text(profile.uid, "uid", MAX_UID_LENGTH)
         texts = (each for each in profile.emails if isinstance(each.email, str))
-        emails = tuple(sorted(texts, key=lambda each: (not each.primary, not each.verified))[:MOST_EMAILS])
+        emails = tuple(sorted(texts, key=lambda each: (not each.primary, not each.verified))[:MAX_EMAILS])
     except (LookupError, TypeError, ValueError, AttributeError, InvalidInput):
         raise ProviderFailed(reason="profile_malformed") from None
-    except Exception as error:  # a declaration of a plugin; its message may name the person
+    except Exception as error:  # from a plugin's declaration; the message may contain personal data
         logger.warning("provider %s: read_profile raised %s", app.id, type(error).__name__)
         raise ProviderFailed(reason="profile_malformed") from None
-    # MariaDB compares without trailing spaces: two people must not become one.
+    # MariaDB ignores trailing spaces when it compares: two people must not become one.
     if uid != uid.strip():
         raise ProviderFailed(reason="profile_malformed")
     return Profile(
         uid,
         emails,
-        username=shown(profile.username, NAME_LENGTH),
-        name=shown(profile.name, NAME_LENGTH),
-        picture=shown(profile.picture, PICTURE_LENGTH),
+        username=_printable_or_none(profile.username, MAX_NAME_LENGTH),
+        name=_printable_or_none(profile.name, MAX_NAME_LENGTH),
+        picture=_printable_or_none(profile.picture, MAX_PICTURE_LENGTH),
     )
 
 
-def posted_user(posted: str | None) -> dict[str, Any] | None:
-    """The name in a form field ``user`` as Apple posts it, or None.
+def parse_posted_user(posted: str | None) -> dict[str, Any] | None:
+    """Return the name from the form field ``user``, which Apple posts, or None.
 
-    Nobody has signed it: the name is cleaned and cut, and the address beside it
-    is left out.
+    The field is not signed. Therefore the name is cleaned and shortened, and the
+    e-mail address in the same field is ignored.
     """
     try:
         found = json.loads(posted or "")
-        names = {part: _cleaned(found["name"].get(part)) for part in NAME_PARTS}
+        names = {part: _clean_name(found["name"].get(part)) for part in NAME_PARTS}
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     names = {part: name for part, name in names.items() if name}
     return {"name": names} if names else None
 
 
-def _cleaned(value: object) -> str:
+def _clean_name(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return "".join(each for each in text if each.isprintable()).strip()[:NAME_PART_LENGTH].strip()
+    return "".join(each for each in text if each.isprintable()).strip()[:MAX_NAME_PART_LENGTH].strip()
 
 
-def shown(value: object, longest: int) -> str | None:
-    """``value`` if it is printable text of 1 to ``longest`` characters, or None: for show alone."""
+def _printable_or_none(value: object, max_length: int) -> str | None:
+    """Return ``value`` if it is printable text of 1 to ``max_length`` characters, otherwise None."""
     try:
-        return text(value, "profile", longest)
+        return text(value, "profile", max_length)
     except InvalidInput:
         return None
 
 
-def with_earlier_user(app: App, answer: Answer, earlier: Mapping[str, Any]) -> Answer:
-    """``answer`` with the name that was posted with an earlier one: it is posted only once."""
+def restore_posted_user(
+    app: App, response: ProviderResponse, stored_data: Mapping[str, Any]
+) -> ProviderResponse:
+    """Return ``response`` with the posted name that is stored: Apple posts it at the first login only."""
     posts = isinstance(app.declaration, OpenIDConnectProvider) and app.declaration.posts_user
-    if not posts or USER in answer.data or USER not in earlier:
-        return answer
-    data = {**answer.data, USER: thawed(earlier[USER])}
-    return answer._replace(profile=read_profile(app, data), data=data)
+    if not posts or USER_FIELD in response.data or USER_FIELD not in stored_data:
+        return response
+    data = {**response.data, USER_FIELD: thawed(stored_data[USER_FIELD])}
+    return response._replace(profile=read_profile(app, data), data=data)
 
 
-def make_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
-    """The answer of a token endpoint (RFC 6749, section 5.1); raises `ProviderFailed`."""
+def parse_token(fields: Mapping[str, Any], now: datetime) -> SocialToken:
+    """Return the token in a response of a token endpoint (RFC 6749, section 5.1); raises `ProviderFailed`."""
     value, refresh = fields.get("access_token"), fields.get("refresh_token")
-    kind = fields.get("token_type")
-    if isinstance(kind, str) and kind.lower() != "bearer":
+    token_type = fields.get("token_type")
+    if isinstance(token_type, str) and token_type.lower() != "bearer":
         raise ProviderFailed(reason="token_malformed")
-    if not isinstance(value, str) or not TOKEN.fullmatch(value):
+    if not isinstance(value, str) or not TOKEN_PATTERN.fullmatch(value):
         raise ProviderFailed(reason="token_malformed")
-    if refresh is not None and not (isinstance(refresh, str) and TOKEN.fullmatch(refresh)):
+    if refresh is not None and not (isinstance(refresh, str) and TOKEN_PATTERN.fullmatch(refresh)):
         raise ProviderFailed(reason="token_malformed")
     scopes = fields.get("scope")
-    # RFC 6749 puts spaces between scopes; some providers put commas, and oauthlib splits at spaces alone.
-    named = " ".join(map(str, scopes)) if isinstance(scopes, list) else str(scopes or "")
-    scopes = tuple(named.replace(",", " ").split())
-    return SocialToken(value, refresh=refresh, expires_at=_expiry(fields, now), scopes=scopes)
+    # RFC 6749 separates scopes by spaces. Some providers use commas, and oauthlib splits at spaces only.
+    joined = " ".join(map(str, scopes)) if isinstance(scopes, list) else str(scopes or "")
+    scopes = tuple(joined.replace(",", " ").split())
+    return SocialToken(value, refresh=refresh, expires_at=_expires_at(fields, now), scopes=scopes)
 
 
-def _expiry(fields: Mapping[str, Any], now: datetime) -> datetime | None:
+def _expires_at(fields: Mapping[str, Any], now: datetime) -> datetime | None:
     try:
         return now + timedelta(seconds=float(fields["expires_in"]))
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""OAuth 1.0a (RFC 5849), over requests-oauthlib. The request token stands for the state."""
+"""OAuth 1.0a (RFC 5849), with requests-oauthlib. The request token takes the place of the state."""
 
 from __future__ import annotations
 
@@ -12,49 +12,59 @@ from requests_oauthlib import OAuth1Session
 from requests_oauthlib.oauth1_session import TokenRequestDenied
 
 from authhost.errors import ProviderFailed
+from authhost.providers.addresses import is_secure
 from authhost.providers.app import App
-from authhost.providers.client import NONE, TOKEN, Answer, Begun, read_profile, with_params
-from authhost.providers.failures import RecentFailures, is_busy, is_down
-from authhost.providers.http import as_json, asked, is_secure, prepare, quietly
+from authhost.providers.client import (
+    NO_PARAMS,
+    TOKEN_PATTERN,
+    AuthorizationRequest,
+    ProviderClient,
+    ProviderResponse,
+    add_query_params,
+    read_profile,
+)
+from authhost.providers.debug_logs import suppress_debug_logs
+from authhost.providers.failure_cache import FailureCache, is_transient, is_unavailable
+from authhost.providers.http import parse_json, session_request
+from authhost.providers.transport import configure_session
 from authhost.records import SocialToken
 
 
-class OAuth1Client:
-    """Three legs: a request token, the person's consent, an access token."""
+class OAuth1Client(ProviderClient[OAuth1Provider]):
+    """The redirection-based authorization: a request token, the person's consent, an access token."""
 
     def __init__(self, app: App, declaration: OAuth1Provider, clock: Callable[[], datetime]) -> None:
-        self._app, self._declaration = app, declaration
-        self._failures = RecentFailures(clock)
+        super().__init__(app, declaration, clock)
+        self._failures = FailureCache(clock)
 
     def begin(
         self,
         redirect_uri: str,
         state: str,
-        params: Mapping[str, str] = NONE,
+        params: Mapping[str, str] = NO_PARAMS,
         hosted_domain: str | None = None,
-    ) -> Begun:
+    ) -> AuthorizationRequest:
         """Fetch a request token and prepare the redirect (RFC 5849, sections 2.1 and 2.2)."""
         declaration = self._declaration
         session = self._session(declaration.request_token_url, callback_uri=redirect_uri)
         fetch = partial(session.fetch_request_token, declaration.request_token_url)
-        fields = self._failures.ask("request token", lambda: _fetched(fetch), is_down)
+        fields = self._failures.call("request token", lambda: _fetch_token(fetch), is_unavailable)
         if fields.get("oauth_callback_confirmed") != "true":
             raise ProviderFailed(reason="callback_not_confirmed")
-        token, secret = _pair(fields)
+        token, secret = _token_and_secret(fields)
         if not is_secure(declaration.authorize_url):
             raise ProviderFailed(reason="not_https")
-        with quietly():
+        with suppress_debug_logs():
             url = session.authorization_url(declaration.authorize_url, token)
-        return Begun(
-            with_params(url, {**self._app.authorize_params, **params}),
+        return AuthorizationRequest(
+            add_query_params(url, {**self._app.authorize_params, **params}),
             token,
             {"token": token, "secret": secret},
         )
 
-    def check_issuer(self, params: Mapping[str, str]) -> None:
-        """The request token belongs to this provider alone."""
-
-    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
+    def complete(
+        self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]
+    ) -> ProviderResponse:
         """Fetch the access token (RFC 5849, section 2.3) and the profile."""
         declaration = self._declaration
         if not params.get("oauth_verifier"):
@@ -66,41 +76,44 @@ class OAuth1Client:
             resource_owner_secret=secrets["secret"],
             verifier=params["oauth_verifier"],
         )
-        fields = _fetched(lambda: session.fetch_access_token(declaration.access_token_url))
-        token, secret = _pair(fields)
-        asks = dict(declaration.profile_params)
-        data = as_json(asked(session, "GET", declaration.profile_url, params=asks))
+        fields = _fetch_token(lambda: session.fetch_access_token(declaration.access_token_url))
+        token, secret = _token_and_secret(fields)
+        profile_params = dict(declaration.profile_params)
+        data = parse_json(session_request(session, "GET", declaration.profile_url, params=profile_params))
         if not isinstance(data, dict):
             raise ProviderFailed(reason="profile_malformed")
-        said = {name: value for name, value in fields.items() if not name.startswith("oauth_")}
-        return Answer(
-            read_profile(self._app, {**data, "token": said}), data, SocialToken(token, secret=secret)
+        token_data = {name: value for name, value in fields.items() if not name.startswith("oauth_")}
+        return ProviderResponse(
+            read_profile(self._app, {**data, "token": token_data}), data, SocialToken(token, secret=secret)
         )
 
     def probe(self, redirect_uri: str) -> None:
-        """Ask for a request token that nobody will use."""
+        """Request a request token, and do not use it."""
         self.begin(redirect_uri, "")
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
-        """Tokens of OAuth 1.0a do not end."""
+        """Return ``token``: tokens of OAuth 1.0a do not expire."""
         return token
 
     def _session(self, *urls: str, **options: Any) -> OAuth1Session:
         settings = self._app.settings
         session = OAuth1Session(settings.client_id, client_secret=settings.client_secret, **options)
-        prepare(session, *urls)
+        configure_session(session, *urls)
         return session
 
 
-def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
-    """The answer of a token endpoint; the library's errors may hold what was sent."""
+def _fetch_token(fetch: Callable[[], Any]) -> Mapping[str, Any]:
+    """Return the response of a token endpoint; raises `ProviderFailed`.
+
+    The library's own errors are not raised, since they may contain what was sent.
+    """
     try:
-        with quietly():
+        with suppress_debug_logs():
             fields: Mapping[str, Any] = fetch()
     except ProviderFailed:
         raise
     except TokenRequestDenied as error:
-        if is_busy(error.status_code):
+        if is_transient(error.status_code):
             raise ProviderFailed(reason="http_error", status=error.status_code) from None
         raise ProviderFailed(reason="token_refused") from None
     except Exception:
@@ -108,8 +121,8 @@ def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
     return fields
 
 
-def _pair(fields: Mapping[str, Any]) -> tuple[str, str]:
+def _token_and_secret(fields: Mapping[str, Any]) -> tuple[str, str]:
     pair = fields.get("oauth_token"), fields.get("oauth_token_secret")
-    if not all(isinstance(each, str) and TOKEN.fullmatch(each) for each in pair):
+    if not all(isinstance(each, str) and TOKEN_PATTERN.fullmatch(each) for each in pair):
         raise ProviderFailed(reason="token_malformed")
     return str(pair[0]), str(pair[1])

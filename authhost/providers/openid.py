@@ -1,4 +1,4 @@
-"""OpenID Connect Core 1.0 with Discovery 1.0: OAuth 2.0, and an ID token that is checked whole."""
+"""OpenID Connect Core 1.0 with Discovery 1.0: OAuth 2.0 with an ID token that is validated completely."""
 
 from __future__ import annotations
 
@@ -11,63 +11,61 @@ import jwt
 from authhost_hookspecs import OpenIDConnectProvider
 
 from authhost.errors import InvalidIdToken, ProviderFailed
-from authhost.providers.app import App
-from authhost.providers.authorize import ANY_DOMAIN, HOSTED_DOMAIN
-from authhost.providers.client import (
-    MADE_UP_CODE,
-    NONE,
-    USER,
-    Answer,
-    Begun,
-    make_token,
-    posted_user,
-    read_profile,
-)
-from authhost.providers.failures import RecentFailures
-from authhost.providers.http import (
-    Zone,
-    as_json,
-    ask,
+from authhost.providers.addresses import (
+    AddressSpace,
     host_of,
     is_secure,
-    leads_here,
-    published,
-    storable,
-    zone_of_name,
-    zone_reached,
+    names_this_machine,
+    resolved_address_space,
 )
-from authhost.providers.idtoken import verify, verify_userinfo
-from authhost.providers.oauth2 import authorization
+from authhost.providers.app import App
+from authhost.providers.authorize_params import ANY_DOMAIN, HOSTED_DOMAIN
+from authhost.providers.client import (
+    NO_PARAMS,
+    PROBE_CODE,
+    USER_FIELD,
+    AuthorizationRequest,
+    ProviderClient,
+    ProviderResponse,
+    parse_posted_user,
+    parse_token,
+    read_profile,
+)
+from authhost.providers.failure_cache import FailureCache
+from authhost.providers.http import check_storable, fetch_json, parse_json, send_request
+from authhost.providers.id_token import verify_id_token, verify_userinfo
+from authhost.providers.oauth2 import authorization_request
 from authhost.providers.token_endpoint import TokenEndpoint
+from authhost.providers.transport import last_address_space
 from authhost.records import SocialToken
 from authhost.security.keys import new_key, same
 
-Keys = list[Mapping[str, Any]]
+KeySet = list[Mapping[str, Any]]
 
-KEEP = 3600.0
-"""Seconds for which what a provider publishes is not asked for again."""
-REFETCH = 60.0
-"""Seconds between two looks for a key that is not among those known."""
+CACHE_SECONDS = 3600.0
+"""How long the discovery document and the keys are cached."""
+KEY_REFETCH_INTERVAL = 60.0
+"""Seconds between two requests for the keys because of an unknown key id."""
 ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
 USERINFO = "userinfo_endpoint"
 PROTOCOL_CLAIMS = frozenset(
     {"aud", "azp", "exp", "iat", "nbf", "jti", "nonce", "at_hash", "c_hash", "s_hash", "sid", "auth_time"}
 )
-SECRET_LIFETIME = 300
-"""Seconds for which a signed client secret is valid."""
+SIGNED_SECRET_LIFETIME = 300
+"""Seconds."""
 
 
-class OpenIDClient:
-    """The authorization code flow. Discovery and keys are kept, and fetched anew when they may differ."""
+class OpenIDClient(ProviderClient[OpenIDConnectProvider]):
+    """The authorization code flow. Caches the provider's discovery document and keys."""
 
     def __init__(self, app: App, declaration: OpenIDConnectProvider, clock: Callable[[], datetime]) -> None:
-        self._app, self._declaration, self._clock = app, declaration, clock
+        super().__init__(app, declaration, clock)
         self._metadata: Mapping[str, Any] | None = None
         self._metadata_at = self._keys_at = 0.0
-        self._keys: Keys = []
-        # No endpoint that the issuer names may be nearer than the issuer itself.
-        self._zone = Zone.PUBLIC
-        self._failures = RecentFailures(clock)
+        self._keys: KeySet = []
+        # An endpoint in the discovery document may not be less public than the issuer itself.
+        self._min_address_space = AddressSpace.PUBLIC
+        self._failures = FailureCache(clock)
 
     # What the flows call.
 
@@ -75,107 +73,118 @@ class OpenIDClient:
         self,
         redirect_uri: str,
         state: str,
-        params: Mapping[str, str] = NONE,
+        params: Mapping[str, str] = NO_PARAMS,
         hosted_domain: str | None = None,
-    ) -> Begun:
+    ) -> AuthorizationRequest:
         """Prepare the redirect, with a nonce (Core 1.0, section 3.1.2.1)."""
         nonce = new_key()
         params = {**self._app.authorize_params, **params, "nonce": nonce}
         if hosted_domain is not None:
             params[HOSTED_DOMAIN] = hosted_domain
         url = self.metadata()["authorization_endpoint"]
-        begun = authorization(self._app, url, redirect_uri, state, " ".join(self._app.scopes), params)
-        secrets = {**begun.secrets, "nonce": nonce}
+        scope = " ".join(self._app.scopes)
+        authorization = authorization_request(self._app, url, redirect_uri, state, scope, params)
+        secrets = {**authorization.secrets, "nonce": nonce}
         if hosted_domain is not None:
             secrets[HOSTED_DOMAIN] = hosted_domain
-        return begun._replace(secrets=secrets)
+        return authorization._replace(secrets=secrets)
 
     def check_issuer(self, params: Mapping[str, str]) -> None:
-        """The issuer of the answer (RFC 9207): where it is promised it must be there."""
+        """Check the parameter ``iss`` of the callback (RFC 9207); raises `InvalidIdToken`.
+
+        It is required if the discovery document says that the provider sends it.
+        """
         issuer = params.get("iss")
-        promised = self.metadata().get("authorization_response_iss_parameter_supported") is True
-        if (issuer is None and promised) or (issuer is not None and issuer != self._app.namespace):
+        required = self.metadata().get("authorization_response_iss_parameter_supported") is True
+        if (issuer is None and required) or (issuer is not None and issuer != self._app.namespace):
             raise InvalidIdToken(reason="issuer_mismatch")
 
-    def complete(self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]) -> Answer:
-        """Ask for the tokens, check the ID token, ask for the rest of the claims."""
-        fields = self._endpoint().exchange(redirect_uri, params, secrets["verifier"])
-        token = make_token(fields, self._clock())
-        claims = self._verified(fields.get("id_token"), token)
+    def complete(
+        self, redirect_uri: str, params: Mapping[str, str], secrets: Mapping[str, str]
+    ) -> ProviderResponse:
+        """Exchange the code for tokens, validate the ID token, and request the remaining claims."""
+        fields = self._token_endpoint().exchange(redirect_uri, params, secrets["verifier"])
+        token = parse_token(fields, self._clock())
+        claims = self._verify_id_token(fields.get("id_token"), token)
         if not same(str(claims.get("nonce", "")), secrets["nonce"]):
             raise InvalidIdToken(reason="nonce")
         _check_hosted_domain(claims, secrets.get(HOSTED_DOMAIN))
-        data = merged(claims, self._userinfo(token, claims["sub"]))
-        user = posted_user(params.get(USER)) if self._declaration.posts_user else None
+        data = merge_claims(claims, self._userinfo(token, claims["sub"]))
+        user = parse_posted_user(params.get(USER_FIELD)) if self._declaration.posts_user else None
         if user is not None:
-            data.setdefault(USER, user)
+            data.setdefault(USER_FIELD, user)
         try:
-            storable(data)
+            check_storable(data)
         except (ValueError, RecursionError):
             raise ProviderFailed(reason="profile_malformed") from None
-        return Answer(read_profile(self._app, data), data, token)
+        return ProviderResponse(read_profile(self._app, data), data, token)
 
     def probe(self, redirect_uri: str) -> None:
-        """Send a made-up code."""
-        self._endpoint().exchange(redirect_uri, {"code": MADE_UP_CODE}, new_key())
+        """Send an invalid code to the token endpoint."""
+        self._token_endpoint().exchange(redirect_uri, {"code": PROBE_CODE}, new_key())
 
     def refresh(self, token: SocialToken, sub: str | None) -> SocialToken:
-        """A new access token; an ID token that comes with it must be about the same person (section 12.2)."""
-        fields = self._endpoint().refresh(token)
-        fresh, id_token = make_token(fields, self._clock()), fields.get("id_token")
-        if id_token is not None and self._verified(id_token, fresh)["sub"] != sub:
+        """Return a new access token.
+
+        If an ID token comes with it, its subject must be ``sub`` (Core 1.0, section
+        12.2); raises `InvalidIdToken` otherwise.
+        """
+        fields = self._token_endpoint().refresh(token)
+        fresh, id_token = parse_token(fields, self._clock()), fields.get("id_token")
+        if id_token is not None and self._verify_id_token(id_token, fresh)["sub"] != sub:
             raise InvalidIdToken(reason="sub")
         return fresh
 
-    # What the provider publishes.
+    # The discovery document and the keys.
 
     def metadata(self) -> Mapping[str, Any]:
-        """The discovery document (Discovery 1.0, section 4)."""
-        if self._metadata is None or monotonic() - self._metadata_at > KEEP:
-            self._failures.ask("discovery", self._fetch_metadata)
+        """Return the discovery document (Discovery 1.0, section 4), from the cache if it is fresh."""
+        if self._metadata is None or monotonic() - self._metadata_at > CACHE_SECONDS:
+            self._failures.call("discovery", self._fetch_metadata)
         assert self._metadata is not None
         return self._metadata
 
     def _fetch_metadata(self) -> None:
         issuer = self._app.namespace
-        zone_reached(forget=True)
-        found = _published(issuer.rstrip("/") + "/.well-known/openid-configuration")
-        zone = zone_reached()
+        last_address_space(reset=True)
+        found = _fetch_document(issuer.rstrip("/") + "/.well-known/openid-configuration")
+        space = last_address_space()
         if found.get("issuer") != issuer:
             raise InvalidIdToken(reason="issuer_mismatch", found=_printable(found.get("issuer")))
         for name in (*ENDPOINTS, *([USERINFO] if found.get(USERINFO) is not None else [])):
             url = found.get(name)
             if not isinstance(url, str) or not is_secure(url):
                 raise ProviderFailed(reason="discovery_malformed")
-            if leads_here(url) and not leads_here(issuer):  # it would have us ask this machine
+            # Server-side request forgery: a remote issuer must not make us connect to this machine.
+            if names_this_machine(url) and not names_this_machine(issuer):
                 raise ProviderFailed(reason="discovery_malformed")
-            elsewhere = host_of(url) != host_of(issuer) and name != "authorization_endpoint"
-            if elsewhere and zone > Zone.HERE and zone_of_name(url) < zone:
+            other_host = host_of(url) != host_of(issuer) and name != "authorization_endpoint"
+            if other_host and space > AddressSpace.LOOPBACK and resolved_address_space(url) < space:
                 raise ProviderFailed(reason="private_address")
-        self._zone = zone
+        self._min_address_space = space
         self._metadata, self._metadata_at = found, monotonic()
 
-    def keys(self) -> Keys:
-        """The keys that sign ID tokens (RFC 7517)."""
-        if not self._keys or monotonic() - self._keys_at > KEEP:
-            self._fetch_keys()
+    def keys(self) -> KeySet:
+        """Return the keys that sign ID tokens (RFC 7517), from the cache if they are fresh."""
+        if not self._keys or monotonic() - self._keys_at > CACHE_SECONDS:
+            self._refetch_keys()
         return self._keys
 
-    def _fetch_keys(self) -> None:
-        self._failures.ask("keys", self._fetch_key_set)
+    def _refetch_keys(self) -> None:
+        self._failures.call("keys", self._fetch_keys)
 
-    def _fetch_key_set(self) -> None:
+    def _fetch_keys(self) -> None:
         url = self.metadata()["jwks_uri"]
-        found = _published(url, self._zone).get("keys")
+        found = _fetch_document(url, self._min_address_space).get("keys")
         if not isinstance(found, list):
             raise ProviderFailed(reason="keys_malformed")
         self._keys = [each for each in found if isinstance(each, Mapping)]
         self._keys_at = monotonic()
 
-    def _verified(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
-        """The claims of an ID token."""
-        return self._with_keys(
-            lambda keys: verify(
+    def _verify_id_token(self, id_token: object, token: SocialToken) -> Mapping[str, Any]:
+        """Return the claims of an ID token; raises `InvalidIdToken`."""
+        return self._verify_with_keys(
+            lambda keys: verify_id_token(
                 id_token,
                 keys,
                 issuer=self._app.namespace,
@@ -185,39 +194,42 @@ class OpenIDClient:
             )
         )
 
-    def _with_keys(self, check: Callable[[Keys], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """What ``check`` returns. A key that is not known may be new: the provider is asked once."""
+    def _verify_with_keys(self, verify: Callable[[KeySet], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """Return what ``verify`` returns. After an unknown key id, fetch the keys again and repeat once."""
         try:
-            return check(self.keys())
+            return verify(self.keys())
         except InvalidIdToken as error:
-            if error.fields["reason"] != "unknown_key" or monotonic() - self._keys_at < REFETCH:
+            recent = monotonic() - self._keys_at < KEY_REFETCH_INTERVAL
+            if error.fields["reason"] != "unknown_key" or recent:
                 raise
-        self._fetch_keys()
-        return check(self.keys())
+        self._refetch_keys()
+        return verify(self.keys())
 
-    # Its token and userinfo endpoints.
+    # The token endpoint and the userinfo endpoint.
 
-    def _endpoint(self) -> TokenEndpoint:
+    def _token_endpoint(self) -> TokenEndpoint:
         metadata, settings = self.metadata(), self._app.settings
-        offered = metadata.get("token_endpoint_auth_methods_supported")
-        offered = offered if isinstance(offered, list) and offered else ["client_secret_basic"]
-        signed, chosen = self._declaration.signed_secret, self._app.sends_secret_by_basic
+        supported = metadata.get("token_endpoint_auth_methods_supported")
+        supported = supported if isinstance(supported, list) and supported else ["client_secret_basic"]
+        signed, configured = self._declaration.signed_secret, self._app.sends_secret_by_basic
+        basic = "client_secret_basic" in supported if configured is None else configured
         return TokenEndpoint(
             metadata["token_endpoint"],
             settings.client_id,
             self._signed_secret() if signed else settings.client_secret,
-            basic=("client_secret_basic" in offered if chosen is None else chosen) and not signed,
-            nearest=self._zone,
+            basic=basic and not signed,
+            min_address_space=self._min_address_space,
         )
 
     def _signed_secret(self) -> str:
+        """Return a client secret that is a JWT, as Apple requires; raises `ProviderFailed`."""
         settings, now = self._app.settings, int(self._clock().timestamp())
         claims = {
             "iss": settings.team_id,
             "sub": settings.client_id,
             "aud": self._app.namespace,
             "iat": now,
-            "exp": now + SECRET_LIFETIME,
+            "exp": now + SIGNED_SECRET_LIFETIME,
         }
         try:
             return jwt.encode(claims, settings.private_key, "ES256", {"kid": settings.key_id})
@@ -225,20 +237,21 @@ class OpenIDClient:
             raise ProviderFailed(reason="private_key") from None
 
     def _userinfo(self, token: SocialToken, sub: str) -> Mapping[str, Any]:
+        """Return the claims of the userinfo endpoint about ``sub``, or none if it is not used."""
         url = self.metadata().get(USERINFO)
         if url is None or not self._declaration.userinfo:
             return {}
         bearer = {"Authorization": f"Bearer {token.reveal()}"}
-        response = ask("GET", url, headers=bearer, nearest=self._zone)
+        response = send_request("GET", url, headers=bearer, min_address_space=self._min_address_space)
         if response.ok and response.headers.get("Content-Type", "").lower().startswith("application/jwt"):
             app = self._app
-            claims = self._with_keys(
+            claims = self._verify_with_keys(
                 lambda keys: verify_userinfo(
                     response.text.strip(), keys, issuer=app.namespace, client_id=app.settings.client_id
                 )
             )
         else:
-            claims = as_json(response)
+            claims = parse_json(response)
         if not isinstance(claims, dict):
             raise ProviderFailed(reason="profile_malformed")
         if claims.get("sub") != sub:
@@ -246,38 +259,42 @@ class OpenIDClient:
         return claims
 
 
-def _check_hosted_domain(claims: Mapping[str, Any], asked: str | None) -> None:
-    """The browser carries the question, and a person can take it out: the ID token alone answers it."""
-    if asked is None:
+def _check_hosted_domain(claims: Mapping[str, Any], required: str | None) -> None:
+    """Check the claim ``hd``; raises `InvalidIdToken`.
+
+    The person's browser can remove the parameter ``hd`` from the request. Only the
+    ID token proves the domain.
+    """
+    if required is None:
         return
     found = claims.get(HOSTED_DOMAIN)
-    named = found.casefold() if isinstance(found, str) else ""
-    if not named or asked.casefold() not in (ANY_DOMAIN, named):
+    domain = found.casefold() if isinstance(found, str) else ""
+    if not domain or required.casefold() not in (ANY_DOMAIN, domain):
         raise InvalidIdToken("Please choose an account of your organisation.", reason="hosted_domain")
 
 
-def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
-    """The claims about the person: userinfo's over the ID token's (Core 1.0, section 5.3.2).
+def merge_claims(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims about the person: those of userinfo replace the ID token's (Core 1.0, section 5.3.2).
 
-    A null stands for a claim that is not returned. ``email_verified`` is about
-    the address of the same document, and of the other one where that names the
-    same address.
+    A null means that the claim is not returned. ``email_verified`` applies to the
+    address in the same document. It applies to the other document's address only if
+    that is the same address.
     """
-    of_token = {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS}
-    said = {name: value for name, value in userinfo.items() if value is not None}
-    if "email" not in said:
-        said.pop("email_verified", None)
-    elif said["email"] != of_token.get("email"):
-        of_token.pop("email_verified", None)
-    return {**of_token, **said, "iss": claims["iss"], "sub": claims["sub"]}
+    from_id_token = {name: value for name, value in claims.items() if name not in PROTOCOL_CLAIMS}
+    from_userinfo = {name: value for name, value in userinfo.items() if value is not None}
+    if "email" not in from_userinfo:
+        from_userinfo.pop("email_verified", None)
+    elif from_userinfo["email"] != from_id_token.get("email"):
+        from_id_token.pop("email_verified", None)
+    return {**from_id_token, **from_userinfo, "iss": claims["iss"], "sub": claims["sub"]}
 
 
 def _printable(value: object) -> str:
     return "".join(each for each in str(value)[:200] if each.isascii() and each.isprintable())
 
 
-def _published(url: str, nearest: Zone = Zone.HERE) -> Mapping[str, Any]:
-    found = published(url, nearest)
+def _fetch_document(url: str, min_address_space: AddressSpace = AddressSpace.LOOPBACK) -> Mapping[str, Any]:
+    found = fetch_json(url, min_address_space)
     if not isinstance(found, dict):
         raise ProviderFailed(reason="discovery_malformed")
     return found

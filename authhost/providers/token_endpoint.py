@@ -1,4 +1,4 @@
-"""The token endpoint of OAuth 2.0 (RFC 6749, section 3.2), over requests-oauthlib."""
+"""The token endpoint of OAuth 2.0 (RFC 6749, section 3.2), with requests-oauthlib."""
 
 from __future__ import annotations
 
@@ -14,29 +14,32 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from authhost.errors import ProviderFailed
-from authhost.providers.failures import is_busy
-from authhost.providers.http import Zone, prepare, quietly, shown_to_oauthlib
+from authhost.providers.addresses import AddressSpace
+from authhost.providers.debug_logs import suppress_debug_logs
+from authhost.providers.failure_cache import is_transient
+from authhost.providers.transport import configure_session, url_for_oauthlib
 from authhost.records import SocialToken
 
-OUTAGES = ("temporarily_unavailable", "server_error")
-"""Errors of an endpoint that is down (RFC 6749, section 4.1.2.1), which some send with a status of 400."""
-LONGEST_LIFETIME = 100 * 366 * 24 * 3600
-"""Seconds. A token that lasts longer has no end."""
+OUTAGE_ERRORS = ("temporarily_unavailable", "server_error")
+"""Errors of a server that is down (RFC 6749, section 4.1.2.1). Some servers send them with status 400."""
+MAX_LIFETIME = 100 * 366 * 24 * 3600
+"""Seconds. A token with a longer lifetime is stored as one that does not expire."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
-    """Where codes become tokens, and how the client shows there who it is (RFC 6749, section 2.3.1)."""
+    """The address of a token endpoint, and how the client authenticates there (RFC 6749, section 2.3.1)."""
 
     url: str
     client_id: str
     client_secret: str = field(default="", repr=False)
     basic: bool = False
+    """Whether the secret is sent by HTTP Basic instead of in the body."""
     id_name: str = "client_id"
     secret_name: str = "client_secret"
     method: str = "POST"
     headers: Mapping[str, str] = field(default_factory=dict)
-    nearest: Zone = Zone.HERE
+    min_address_space: AddressSpace = AddressSpace.LOOPBACK
 
     def exchange(
         self,
@@ -45,17 +48,22 @@ class TokenEndpoint:
         verifier: str | None,
         more: Mapping[str, str] | None = None,
     ) -> Mapping[str, Any]:
-        """The code for a token (section 4.1.3), with PKCE's verifier (RFC 7636, section 4.5)."""
+        """Exchange the code in ``params`` for a token (section 4.1.3).
+
+        ``verifier`` is that of PKCE (RFC 7636, section 4.5); ``more`` are further
+        fields of the request. Returns the fields of the response; raises
+        `ProviderFailed`.
+        """
         code = params.get("code")
         if not code:
             raise ProviderFailed(reason="code_missing")
         session = self._session(redirect_uri)
-        fields = {**self._fields(), **(more or {})}
+        fields = {**self._credential_fields(), **(more or {})}
         if verifier is not None:
             fields["code_verifier"] = verifier
-        return _fetched(
+        return _call(
             lambda: session.fetch_token(
-                shown_to_oauthlib(self.url),
+                url_for_oauthlib(self.url),
                 code=code,
                 body=urlencode(fields),
                 auth=self._auth(),
@@ -65,56 +73,59 @@ class TokenEndpoint:
         )
 
     def refresh(self, token: SocialToken) -> Mapping[str, Any]:
-        """A refresh (section 6). The refresh token stays where none comes back."""
+        """Refresh the access token (section 6); return the fields of the response.
+
+        If the response has no refresh token, the fields contain the former one.
+        """
         refresh_token = token.reveal_refresh()
         if refresh_token is None:
             raise ProviderFailed(reason="no_refresh_token")
         session = self._session(None)
-        return _fetched(
+        return _call(
             lambda: session.refresh_token(
-                shown_to_oauthlib(self.url), refresh_token, auth=self._auth(), **self._fields()
+                url_for_oauthlib(self.url), refresh_token, auth=self._auth(), **self._credential_fields()
             )
         )
 
     def _session(self, redirect_uri: str | None) -> OAuth2Session:
         session = OAuth2Session(self.client_id, redirect_uri=redirect_uri)
-        prepare(session, self.url, nearest=self.nearest)
+        configure_session(session, self.url, min_address_space=self.min_address_space)
         session.headers.update(self.headers)
-        for kind in ("access_token_response", "refresh_token_response"):
-            session.register_compliance_hook(kind, _readable)
+        for hook in ("access_token_response", "refresh_token_response"):
+            session.register_compliance_hook(hook, _normalize_response)
         return session
 
     @property
-    def _in_header(self) -> bool:
+    def _uses_basic(self) -> bool:
         return self.basic and bool(self.client_secret)
 
-    def _fields(self) -> dict[str, str]:
-        if self._in_header:
+    def _credential_fields(self) -> dict[str, str]:
+        if self._uses_basic:
             return {}
         secret = {self.secret_name: self.client_secret} if self.client_secret else {}
         return {self.id_name: self.client_id, **secret}
 
     def _auth(self) -> Callable[[Any], Any]:
-        if self._in_header:
+        if self._uses_basic:
             return HTTPBasicAuth(quote(self.client_id, safe=""), quote(self.client_secret, safe=""))
-        # Without any the library would make a header of its own.
+        # Without an auth, requests-oauthlib would add a Basic header of its own.
         return lambda request: request
 
 
-def _readable(response: Response) -> Response:
-    """The answer in a form that oauthlib can read. Raises `ProviderFailed`.
+def _normalize_response(response: Response) -> Response:
+    """Return the response as JSON that oauthlib can parse; raises `ProviderFailed`.
 
-    oauthlib fails at a lifetime that is no number, and a null would hide a value
-    that is known already. An answer with an HTTP error that is no error of OAuth
-    (RFC 6749, section 5.2) says nothing of the code or the token.
+    oauthlib fails if the lifetime is not a number, and a null would replace a value
+    that it already has. A response with an HTTP error that is not an OAuth error
+    (RFC 6749, section 5.2) does not mean that the code or the token is invalid.
     """
     status = response.status_code
-    fields = _parsed(response)
-    says_nothing = fields.get("error") is None or fields["error"] in OUTAGES
-    if is_busy(status) or (status >= 400 and says_nothing):
+    fields = _parse_fields(response)
+    no_oauth_error = fields.get("error") is None or fields["error"] in OUTAGE_ERRORS
+    if is_transient(status) or (status >= 400 and no_oauth_error):
         raise ProviderFailed(reason="http_error", status=status)
     fields = {name: value for name, value in fields.items() if value is not None}
-    lifetime = _seconds(fields.pop("expires_in", None))
+    lifetime = _parse_lifetime(fields.pop("expires_in", None))
     if lifetime is not None:
         fields["expires_in"] = lifetime
     fields.pop("expires_at", None)
@@ -125,8 +136,8 @@ def _readable(response: Response) -> Response:
     return response
 
 
-def _parsed(response: Response) -> dict[str, Any]:
-    """The fields of the answer: JSON, or a form as some providers send it. Empty where it is neither."""
+def _parse_fields(response: Response) -> dict[str, Any]:
+    """Return the fields of a response that is JSON or, as from some providers, a form; otherwise none."""
     try:
         found = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -134,28 +145,31 @@ def _parsed(response: Response) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _seconds(value: object) -> int | None:
-    """A lifetime, or None where ``value`` is none."""
+def _parse_lifetime(value: object) -> int | None:
+    """Return a lifetime in seconds, or None if ``value`` is not one or exceeds `MAX_LIFETIME`."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        seconds = float(value)
     except (ValueError, OverflowError):
         return None
-    return int(found) if abs(found) <= LONGEST_LIFETIME else None
+    return int(seconds) if abs(seconds) <= MAX_LIFETIME else None
 
 
-def _fetched(fetch: Callable[[], Any]) -> Mapping[str, Any]:
-    """The answer of the endpoint. The library's errors may hold what was sent, so they end here."""
+def _call(fetch: Callable[[], Any]) -> Mapping[str, Any]:
+    """Return the fields that ``fetch`` returns; raises `ProviderFailed`.
+
+    The library's own errors are not raised, since they may contain what was sent.
+    """
     try:
-        with quietly():
+        with suppress_debug_logs():
             fields = fetch()
     except ProviderFailed:
         raise
     except OAuth2Error as error:
         shown = "".join(each for each in str(error.error)[:64] if each.isascii() and each.isprintable())
         raise ProviderFailed(reason="token_refused", error=shown) from None
-    except Exception:  # the library parses before it checks
+    except Exception:  # the library parses the response before it validates it
         raise ProviderFailed(reason="token_malformed") from None
     if not isinstance(fields, Mapping):
         raise ProviderFailed(reason="token_malformed")

@@ -1,17 +1,17 @@
-"""The flows of social login: ``host.socialaccount.begin(request, …)`` and its like.
+"""The flows of social login, such as ``host.socialaccount.begin(request, …)``.
 
-`cookie_name` finds the name of the cookie that belongs to a callback.
+`cookie_name` returns the name of the cookie that belongs to a callback.
 """
 
 from authhost.socialaccount.begin import begin
 from authhost.socialaccount.complete import complete
 from authhost.socialaccount.connections import disconnect, list_accounts, token
+from authhost.socialaccount.pending import cookie_name
 from authhost.socialaccount.signup import signup
-from authhost.socialaccount.steps import cookie_name
 
 
 class SocialAccounts:
-    """The flows of social login, under the names of the signals' documentation."""
+    """The flows of social login, with the names that django-allauth's signals documentation uses."""
 
     begin = staticmethod(begin)
     complete = staticmethod(complete)

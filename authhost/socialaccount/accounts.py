@@ -1,4 +1,4 @@
-"""What is stored of a person at a provider."""
+"""Store the account of a person at a provider, and its token."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries, statements
 
 
-class ConnectedMeanwhile(AuthHostError):
-    """Another request has connected the same person meanwhile: begin again, with what is stored now."""
+class ConcurrentChange(AuthHostError):
+    """Another request has connected or deleted the same account meanwhile. The flow must be repeated."""
 
 
-def refresh(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any]) -> None:
-    """Store what the provider says now of somebody who is connected."""
+def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any]) -> None:
+    """Store the current data and token of an account that is connected; raises `ConcurrentChange`."""
     account, user = sociallogin.account, sociallogin.user
     if account.id is None or user is None:
-        raise ConnectedMeanwhile
+        raise ConcurrentChange
     queries.lock_account(request, user.id)
     values = {
         "of_id": account.id,
@@ -33,27 +33,27 @@ def refresh(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any])
         "now": request.now,
     }
     if not request.write(statements.UPDATE_SOCIAL_ACCOUNT, values):
-        raise ConnectedMeanwhile
+        raise ConcurrentChange
     store_token(request, sociallogin)
-    fresh = queries.social_account(request, account.issuer, account.uid)
-    if fresh is None:
-        raise ConnectedMeanwhile
-    sociallogin.becomes(fresh, user)
+    stored = queries.social_account(request, account.issuer, account.uid)
+    if stored is None:
+        raise ConcurrentChange
+    sociallogin.set_connected(stored, user)
 
 
-def insert(request: Request, sociallogin: SocialLogin, user: User) -> None:
-    """Connect the person to ``user``, whose account the caller has locked."""
+def insert_account(request: Request, sociallogin: SocialLogin, user: User) -> None:
+    """Connect the account to ``user``, whose row the caller has locked; raises `ConcurrentChange`."""
     account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
     try:
         with request.savepoint():
             request.send(statements.INSERT_SOCIAL_ACCOUNT, account.values())
     except IntegrityError as error:
-        raise ConnectedMeanwhile from error
-    sociallogin.becomes(account, user)
+        raise ConcurrentChange from error
+    sociallogin.set_connected(account, user)
     store_token(request, sociallogin)
 
 
 def store_token(request: Request, sociallogin: SocialLogin) -> None:
-    """Keep the provider's token of somebody who is connected."""
+    """Store the provider's token, if the account is connected."""
     if sociallogin.account.id is not None:
         tokens.store(request, sociallogin.account.id, sociallogin.app.id, sociallogin.token)

@@ -1,4 +1,4 @@
-"""The first leg: to the provider."""
+"""Begin a social login: the redirect to the provider."""
 
 from __future__ import annotations
 
@@ -8,16 +8,21 @@ from urllib.parse import urlsplit
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
 from authhost.providers.app import App
-from authhost.providers.authorize import HOSTED_DOMAIN, VALUE_LENGTH, checked, hosted_domain
+from authhost.providers.authorize_params import (
+    HOSTED_DOMAIN,
+    MAX_VALUE_LENGTH,
+    required_hosted_domain,
+    validate_params,
+)
 from authhost.records import SocialRedirect
 from authhost.request import Request
 from authhost.security.inputs import text
 from authhost.security.keys import new_key
 from authhost.settings import Settings
-from authhost.socialaccount import steps
+from authhost.socialaccount import pending
 
 PROCESSES = ("login", "connect", "redirect")
-NEXT_LENGTH = 2048
+MAX_NEXT_LENGTH = 2048
 
 
 @social_flow
@@ -32,22 +37,22 @@ def begin(
     hd: str | None = None,
     authorize_params: Mapping[str, str] | None = None,
 ) -> SocialRedirect:
-    """Prepare the redirect to a provider. A page does this by POST alone (RFC 9700, section 4.7.1).
+    """Prepare the redirect to a provider. Call this for POST requests only (RFC 9700, section 4.7.1).
 
-    ``process`` is ``login`` (or signup), ``connect`` (to the logged-in user) or
-    ``redirect`` (only prove who it is). ``next`` is where the person goes in
-    the end: a path, or an address of ``base_url`` or ``allowed_next_hosts``.
+    ``process`` is ``login`` (login or signup), ``connect`` (connect the account to
+    the logged-in user) or ``redirect`` (only authenticate). ``next`` is the page
+    after the login: a path, or a URL on ``base_url`` or ``allowed_next_hosts``.
 
-    ``prompt`` (such as ``select_account``) and ``login_hint`` (an address or a
-    subject) go to the provider as they are (OpenID Connect Core 1.0, section
-    3.1.2.1), and so do ``authorize_params``, over those of the settings. None of
-    them can replace what binds the answer to this browser, such as ``state``.
+    ``prompt`` (such as ``select_account``), ``login_hint`` (an e-mail address or a
+    subject) and ``authorize_params`` are sent to the provider unchanged (OpenID
+    Connect Core 1.0, section 3.1.2.1). ``authorize_params`` replace those of the
+    settings. None of them can replace a parameter of the protocol, such as ``state``.
     ``hd`` is the domain of an organisation at Google, or ``*`` for any:
-    `complete` raises `InvalidIdToken` where the ID token does not name it.
+    `complete` raises `InvalidIdToken` if the ID token does not name it.
 
-    Raises `ProviderNotFound`, `InvalidInput`, `RateLimited`, `ProviderFailed`,
-    and for ``connect`` `LoginRequired`, `ReauthenticationRequired`;
-    ``RuntimeError`` where the unit has written something before.
+    Raises `ProviderNotFound`, `InvalidInput`, `RateLimited` and `ProviderFailed`,
+    and for ``connect`` also `LoginRequired` and `ReauthenticationRequired`.
+    Raises ``RuntimeError`` if the unit of work has already written something.
     """
     request.require_clean("socialaccount.begin")
     services = request.services
@@ -55,63 +60,71 @@ def begin(
     request.provider = app.id
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
-    target = None if next is None else validate_next(request.settings, next)
+    next_url = None if next is None else validate_next(request.settings, next)
     given = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
-    params, domain = _params(app, authorize_params, given)
+    params, domain = _authorization_params(app, authorize_params, given)
     services.limits.hit(request, "social")
     session_id = None
     if process == "connect":
         _, session = require_recent_login(request)
         session_id = str(session.id)
-    begun = services.providers.client(app).begin(callback_of(request, app.id), new_key(), params, domain)
-    state_token = steps.store(
+    authorization = services.providers.client(app).begin(
+        callback_url(request, app.id), new_key(), params, domain
+    )
+    state_token = pending.save(
         request,
         "redirect",
         {
             "provider": app.id,
             "process": process,
             "session": session_id,
-            "next": target,
-            "state": begun.state,
-            "secrets": begun.secrets,
+            "next": next_url,
+            "state": authorization.state,
+            "secrets": authorization.secrets,
         },
     )
     services.hooks.social_login_begun(request, app.id, process)
-    return SocialRedirect(begun.url, state_token, steps.cookie_of(begun.state))
+    return SocialRedirect(authorization.url, state_token, pending.cookie_name_for_state(authorization.state))
 
 
-def _params(
+def _authorization_params(
     app: App, params: Mapping[str, str] | None, given: Mapping[str, str | None]
 ) -> tuple[dict[str, str], str | None]:
-    """What is added to the authorization request, and the hosted domain; raises `InvalidInput`."""
+    """Return the parameters to add and the required hosted domain; raises `InvalidInput`.
+
+    ``given`` are the arguments of `begin` that are parameters of their own.
+    """
     for name, value in given.items():
         if value is not None:
-            text(value, name, VALUE_LENGTH)
+            text(value, name, MAX_VALUE_LENGTH)
     try:
-        found = checked(app, {} if params is None else params)
-        found |= checked(app, {name: value for name, value in given.items() if value is not None})
-        return found, hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
+        found = validate_params(app, {} if params is None else params)
+        found |= validate_params(app, {name: value for name, value in given.items() if value is not None})
+        return found, required_hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
     except ValueError as error:
         raise InvalidInput(f"authorize_params: {error}.", field="authorize_params") from None
 
 
-def callback_of(request: Request, provider: str) -> str:
-    """The redirect URI: one of its own for each provider (RFC 9700, section 4.4.2.2)."""
+def callback_url(request: Request, provider: str) -> str:
+    """Return the redirect URI. Each provider has its own (RFC 9700, section 4.4.2.2)."""
     return request.build_url("social_callback", provider=provider)
 
 
 def validate_next(settings: Settings, target: object) -> str:
-    """``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
-    found = text(target, "next", NEXT_LENGTH)
+    """Return ``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
+    found = text(target, "next", MAX_NEXT_LENGTH)
     try:
         parts = urlsplit(found)
         host = parts.netloc
     except ValueError as error:
-        raise InvalidInput("next is no address.", field="next") from error
-    # A browser reads a backslash as a slash, and two slashes as the start of a host.
-    local = found.startswith("/") and not found.startswith("//") and not parts.scheme and not host
+        raise InvalidInput("next is not a valid URL.", field="next") from error
+    # A browser treats a backslash as a slash, and two slashes at the start as the beginning of a host.
+    is_path = found.startswith("/") and not found.startswith("//") and not parts.scheme and not host
     site = urlsplit(settings.base_url)
-    known = parts.scheme in ("https", site.scheme) and host in (site.netloc, *settings.allowed_next_hosts)
-    if "\\" in found or not (local or known):
-        raise InvalidInput("next must be a page of this site.", field="next")
+    is_own_host = parts.scheme in ("https", site.scheme) and host in (
+        site.netloc,
+        *settings.allowed_next_hosts,
+    )
+    if "\\" in found or not (is_path or is_own_host):
+        raise InvalidInput("next must be a path, or a URL of this site.", field="next")
     return found

@@ -1,4 +1,4 @@
-"""The way back: who the provider says it is, and what becomes of them."""
+"""Complete a social login: the callback from the provider."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from authhost.errors import (
     ProviderFailed,
     SocialAccountTaken,
 )
-from authhost.providers.client import with_earlier_user
+from authhost.providers.client import restore_posted_user
 from authhost.records import SocialAccount, SocialResult, frozen
 from authhost.request import Request
 from authhost.security.inputs import text
 from authhost.security.keys import same
-from authhost.socialaccount import steps
-from authhost.socialaccount.accounts import ConnectedMeanwhile, insert, refresh, store_token
-from authhost.socialaccount.begin import callback_of
-from authhost.socialaccount.match import connect_match, match_by_email
-from authhost.socialaccount.signup import sign_up, waiting_or_done
+from authhost.socialaccount import pending
+from authhost.socialaccount.accounts import ConcurrentChange, insert_account, store_token, update_account
+from authhost.socialaccount.begin import callback_url
+from authhost.socialaccount.email_match import find_user_by_email, prepare_matched_account
+from authhost.socialaccount.signup import make_result, start_signup
 from authhost.socialaccount.sociallogin import SocialLogin, email_addresses
 from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock
 
 if TYPE_CHECKING:
     from authhost.providers.app import App
-    from authhost.providers.client import Answer
+    from authhost.providers.client import ProviderResponse
 
-PARAM_LENGTH = 16_384
-MOST_PARAMS = 50
-DENIALS = ("access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize", "denied")
+MAX_PARAM_LENGTH = 16_384
+MAX_PARAMS = 50
+DENIAL_ERRORS = ("access_denied", "user_denied", "user_cancelled_login", "user_cancelled_authorize", "denied")
 MAX_ATTEMPTS = 5
 
 
@@ -48,44 +48,48 @@ MAX_ATTEMPTS = 5
 def complete(
     request: Request, provider: str, *, params: Mapping[str, str], state_token: str | None
 ) -> SocialResult:
-    """Take what came back from a provider, in a unit of work of its own.
+    """Process the callback from a provider, in a new unit of work.
 
-    ``params`` is the query of the callback (for Apple its form), ``state_token``
-    what `begin` gave this browser. No transaction is open while the provider is
-    asked. Raises `ProviderNotFound`, `InvalidInput`, `InvalidState`,
-    `ProviderDenied`, `ProviderFailed`, `InvalidIdToken`, `SocialAccountTaken`,
-    `AccountInactive`, `SignupClosed`, `Vetoed`, `Conflict`, `DeliveryFailed`;
-    ``RuntimeError`` where the unit has written something before.
+    ``params`` is the query of the callback (for Apple its form). ``state_token`` is
+    the value of the cookie that `begin` gave this browser. No transaction is open
+    during requests to the provider.
+
+    Raises `ProviderNotFound`, `InvalidInput`, `InvalidState`, `ProviderDenied`,
+    `ProviderFailed`, `InvalidIdToken`, `SocialAccountTaken`, `AccountInactive`,
+    `SignupClosed`, `Vetoed`, `Conflict` and `DeliveryFailed`. Raises
+    ``RuntimeError`` if the unit of work has already written something.
     """
     request.require_clean("socialaccount.complete")
     services = request.services
     services.limits.hit(request, "social_complete")
     app = services.providers.app(provider)
     request.provider = app.id
-    given = _checked(params)
-    step = steps.find(request, "redirect", state_token)
-    if step["provider"] != app.id or not same(step["state"], _state(app, given)):
+    params = _validate_params(params)
+    values = pending.load(request, "redirect", state_token)
+    if values["provider"] != app.id or not same(values["state"], _state_param(app, params)):
         raise InvalidState
-    steps.consume(request, str(state_token))
-    if step["process"] == "connect" and not _same_session(request, step["session"]):
+    pending.consume(request, str(state_token))
+    if values["process"] == "connect" and not _same_session(request, values["session"]):
         raise InvalidState
     client = services.providers.client(app)
-    client.check_issuer(given)
-    _check_error(given)
-    answer = client.complete(callback_of(request, app.id), given, step["secrets"])
-    return _retry_if_connected_meanwhile(request, lambda: _process(request, app, answer, step))
+    client.check_issuer(params)
+    _check_error(params)
+    response = client.complete(callback_url(request, app.id), params, values["secrets"])
+    return _retry_on_concurrent_change(request, lambda: _process(request, app, response, values))
 
 
-def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]) -> SocialResult:
-    """The rows of the design's table, from here on in one transaction."""
-    hooks, process = request.services.hooks, step["process"]
-    sociallogin = _sociallogin(request, app, answer, process)
-    taken = process == "connect" and sociallogin.is_existing and not _is_own(request, sociallogin)
+def _process(
+    request: Request, app: App, response: ProviderResponse, values: Mapping[str, Any]
+) -> SocialResult:
+    """Update the account, call the hooks, and connect, log in or sign up. All in one transaction."""
+    hooks, process = request.services.hooks, values["process"]
+    sociallogin = _build_sociallogin(request, app, response, process)
+    taken = process == "connect" and sociallogin.is_existing and not _belongs_to_user(request, sociallogin)
     existed = sociallogin.is_existing
     if existed:
-        answer = with_earlier_user(app, answer, sociallogin.account.extra_data)
+        response = restore_posted_user(app, response, sociallogin.account.extra_data)
     if existed and not taken:
-        refresh(request, sociallogin, answer.data)
+        update_account(request, sociallogin, response.data)
         hooks.social_account_updated(request, sociallogin)
     stop = None
     try:
@@ -97,38 +101,40 @@ def _process(request: Request, app: App, answer: Answer, step: Mapping[str, Any]
         store_token(request, sociallogin)
         hooks.social_account_added(request, sociallogin)
     if stop is not None:
-        return SocialResult(process, sociallogin.account, step["next"], stopped=True, response=stop.response)
+        return SocialResult(
+            process, sociallogin.account, values["next"], stopped=True, response=stop.response
+        )
     if process == "redirect":
-        return SocialResult(process, sociallogin.account, step["next"])
+        return SocialResult(process, sociallogin.account, values["next"])
     if process == "connect":
-        return _connect(request, sociallogin, step["next"])
-    return _log_in(request, sociallogin, step["next"])
+        return _connect(request, sociallogin, values["next"])
+    return _log_in(request, sociallogin, values["next"])
 
 
-def _connect(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
+def _connect(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
     user = lock_login(request)
     if not sociallogin.is_existing:
-        insert(request, sociallogin, user)
+        insert_account(request, sociallogin, user)
         request.services.hooks.social_account_added(request, sociallogin)
-    elif not _is_own(request, sociallogin):
+    elif not _belongs_to_user(request, sociallogin):
         raise SocialAccountTaken
-    return SocialResult("connect", sociallogin.account, target)
+    return SocialResult("connect", sociallogin.account, next_url)
 
 
-def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
+def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
     if not sociallogin.is_existing:
         if sociallogin.user is None:
-            return sign_up(request, sociallogin, target)
+            return start_signup(request, sociallogin, next_url)
         log_out_current_user(request)
-        user = connect_match(request, sociallogin, sociallogin.user)
-        insert(request, sociallogin, user)
+        user = prepare_matched_account(request, sociallogin, sociallogin.user)
+        insert_account(request, sociallogin, user)
         request.services.hooks.social_account_added(request, sociallogin)
     account = sociallogin.account
     assert account.user_id is not None
     queries.lock_account(request, account.user_id)
     local = queries.account_by_id(request, account.user_id)
     if local is None:
-        raise ConnectedMeanwhile
+        raise ConcurrentChange
     if not local.user.is_active:
         raise attach_user(AccountInactive(), local.user)
     login = start_session_or_verify(
@@ -139,58 +145,63 @@ def _log_in(request: Request, sociallogin: SocialLogin, target: str | None) -> S
         if_password=local.password,
         provider=sociallogin.app.id,
     )
-    return waiting_or_done(request, sociallogin, login, target)
+    return make_result(request, sociallogin, login, next_url)
 
 
-def _sociallogin(request: Request, app: App, answer: Answer, process: str) -> SocialLogin:
-    now, uid = request.now, answer.profile.uid
-    addresses = email_addresses(app, answer.profile.emails)
+def _build_sociallogin(request: Request, app: App, response: ProviderResponse, process: str) -> SocialLogin:
+    now, uid = request.now, response.profile.uid
+    addresses = email_addresses(app, response.profile.emails)
     account = queries.social_account(request, app.namespace, uid)
-    if process == "connect" and account is not None and _yields(request, account):
+    if process == "connect" and account is not None and _release_if_unconfirmed(request, account):
         account = None
     user = None
     if account is not None and account.user_id is not None:
         local = queries.account_by_id(request, account.user_id)
         user = local.user if local else None
     elif process == "login" and app.settings.login_by_email:
-        user = match_by_email(request, addresses)
+        user = find_user_by_email(request, addresses)
     if account is None:
-        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(answer.data), now, now)
+        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(response.data), now, now)
     return SocialLogin(
-        request, app, process, account, token=answer.token, email_addresses=addresses, user=user
+        request, app, process, account, token=response.token, email_addresses=addresses, user=user
     )
 
 
-def _yields(request: Request, account: SocialAccount) -> bool:
-    """Whether the connection was of a signup that was never confirmed: it does not keep it from others."""
+def _release_if_unconfirmed(request: Request, account: SocialAccount) -> bool:
+    """Disconnect the account from an unconfirmed signup; return whether it was connected to one.
+
+    An unconfirmed signup must not prevent others from connecting the account.
+    """
     if account.user_id is None or not queries.is_unconfirmed_signup(request, account.user_id):
         return False
     values = {"of_id": account.id, "of_user": account.user_id}
     if not request.write(statements.DELETE_SOCIAL_ACCOUNT, values):
-        raise ConnectedMeanwhile
+        raise ConcurrentChange
     request.services.hooks.social_account_removed(request, account)
     return True
 
 
-def _is_own(request: Request, sociallogin: SocialLogin) -> bool:
+def _belongs_to_user(request: Request, sociallogin: SocialLogin) -> bool:
     return request.user is not None and sociallogin.account.user_id == request.user.id
 
 
-# What came back.
+# The parameters of the callback.
 
 
-def _checked(params: Mapping[str, str]) -> dict[str, str]:
-    if not isinstance(params, Mapping) or len(params) > MOST_PARAMS:
-        raise InvalidInput("params must be the query of the callback.", field="params")
+def _validate_params(params: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(params, Mapping) or len(params) > MAX_PARAMS:
+        raise InvalidInput(
+            f"params must be the query of the callback, with at most {MAX_PARAMS} parameters.", field="params"
+        )
     return {
         text(name, "params", 128): value
         for name, value in params.items()
-        if isinstance(value, str) and len(value) <= PARAM_LENGTH
+        if isinstance(value, str) and len(value) <= MAX_PARAM_LENGTH
     }
 
 
-def _state(app: App, params: Mapping[str, str]) -> str:
-    """OAuth 1.0a has no state: the request token, which one redirect alone was given, stands for it."""
+def _state_param(app: App, params: Mapping[str, str]) -> str:
+    """Return the state. OAuth 1.0a has none: its request token, unique for each redirect, is used instead."""
     if isinstance(app.declaration, OAuth1Provider):
         return params.get("oauth_token") or params.get("denied", "")
     return params.get("state", "")
@@ -201,28 +212,30 @@ def _same_session(request: Request, session_id: str) -> bool:
 
 
 def _check_error(params: Mapping[str, str]) -> None:
-    """An error of the provider (RFC 6749, section 4.1.2.1)."""
+    """Raise `ProviderDenied` or `ProviderFailed` if ``params`` have an error (RFC 6749, section 4.1.2.1)."""
     if "denied" in params:
         raise ProviderDenied(error="denied")
     error = params.get("error")
     if error is None:
         return
     shown = "".join(each for each in error[:64] if each.isascii() and each.isprintable())
-    if error in DENIALS:
+    if error in DENIAL_ERRORS:
         raise ProviderDenied(error=shown)
-    raise ProviderFailed("The provider answered with an error.", reason="error", error=shown)
+    raise ProviderFailed("The provider returned an error. Please try again.", reason="error", error=shown)
 
 
-def _retry_if_connected_meanwhile(request: Request, process: Callable[[], SocialResult]) -> SocialResult:
-    """Two first logins of one person at once: one creates the account, the other finds it.
+def _retry_on_concurrent_change(request: Request, process: Callable[[], SocialResult]) -> SocialResult:
+    """Call ``process`` again after `ConcurrentChange` or a deadlock; raises `Conflict` after `MAX_ATTEMPTS`.
 
-    Whoever is overtaken undoes all that it did, its plugins' rows included.
+    For example, two first logins of one person at the same time: one creates the
+    account; the other one rolls back everything, including the rows of plugins, and
+    then finds the account.
     """
     state = request.browser_state()
     for _ in range(MAX_ATTEMPTS):
         try:
             return process()
-        except ConnectedMeanwhile:
+        except ConcurrentChange:
             pass
         except DBAPIError as error:
             if not is_deadlock(error):

@@ -1,4 +1,4 @@
-"""The accounts at providers of somebody who is logged in, and the tokens kept for them."""
+"""List and disconnect the accounts at providers of a user, and get the tokens stored for them."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from authhost.request import Request
 from authhost.socialaccount import tokens
 from authhost.store import queries, statements
 
-CLIENT_ERRORS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
-"""Errors of the token endpoint that a login by the provider would not mend."""
-ENDED = "This connection has ended. Please log in there again."
-EARLY = timedelta(seconds=60)
-"""A token that ends so soon is refreshed: the call it is for takes time, and clocks differ."""
+CREDENTIAL_ERRORS = ("invalid_client", "unauthorized_client", "incorrect_client_credentials")
+"""Errors of the token endpoint about the client, which another login with the provider does not solve."""
+EXPIRED_MESSAGE = "The connection to this provider has ended. Please log in with it again."
+REFRESH_MARGIN = timedelta(seconds=60)
+"""A token is refreshed this long before it expires, since the call takes time and clocks differ."""
 
 
 def list_accounts(request: Request) -> list[SocialAccount]:
-    """The accounts at providers of the logged-in user, the oldest first; raises `LoginRequired`."""
+    """Return the accounts at providers of the logged-in user, oldest first; raises `LoginRequired`."""
     user, _ = require_login(request)
     return queries.social_accounts(request, user.id)
 
 
 @social_flow
 def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
-    """Disconnect one of the logged-in user's accounts at providers; return what it was.
+    """Disconnect an account at a provider from the logged-in user; return the former account.
 
-    Its token is deleted. Raises `LoginRequired`, `ReauthenticationRequired`,
+    Deletes its token. Raises `LoginRequired`, `ReauthenticationRequired`,
     `InvalidInput`, `SocialAccountNotFound`, `LastLoginMethod`.
     """
     require_recent_login(request)
-    identifier = _uuid(account_id, "account_id")
+    identifier = _require_uuid(account_id, "account_id")
     user = lock_login(request)
     accounts = queries.social_accounts(request, user.id)
     account = next((each for each in accounts if each.id == identifier), None)
@@ -52,77 +52,83 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
 def token(
     request: Request, *, account_id: UUID, user_id: UUID | None = None, refresh: bool = False
 ) -> SocialToken:
-    """The provider's token of an account, refreshed where it has ended.
+    """Return the provider's token of an account. Refreshes the token if it has expired.
 
-    Of the logged-in user, unless a job names ``user_id``. Kept only where
-    ``store_social_tokens`` is on. ``refresh=True`` refreshes it even if it seems
-    valid: for a provider that has answered 401, since a token may end early, and
-    some providers never say when theirs end (RFC 6749, section 5.1).
+    The account is one of the logged-in user, or of ``user_id`` (for jobs). Tokens
+    are stored only if ``store_social_tokens`` is on. ``refresh=True`` refreshes the
+    token even if it seems valid. Use it after the provider has returned 401: a token
+    can be revoked early, and some providers do not return its lifetime (RFC 6749,
+    section 5.1).
 
     Raises `LoginRequired`, `InvalidInput`, `SocialAccountNotFound`,
-    `ProviderNotFound`, `InvalidIdToken` and `ProviderFailed`. Its field
-    ``reason`` says what to do: at ``token_expired``, ``no_refresh_token`` and
-    ``token_refused`` the person has to log in by the provider again (unless
-    ``error`` is ``invalid_client``: compare the settings with the provider's); at any other,
-    such as ``timeout`` or ``http_error`` with its ``status``, try again later.
-    ``RuntimeError`` where the unit has written something before.
+    `ProviderNotFound`, `InvalidIdToken` and `ProviderFailed`. The field ``reason`` of
+    `ProviderFailed` says what to do. After ``token_expired``, ``no_refresh_token``
+    and ``token_refused``, the person must log in with the provider again. If
+    ``error`` is ``invalid_client``, compare the settings with the provider's. After
+    any other, such as ``timeout`` or ``http_error`` with its ``status``, try again
+    later. Raises ``RuntimeError`` if the unit of work has already written something.
     """
     request.require_clean("socialaccount.token")
-    owner = require_login(request)[0].id if user_id is None else _uuid(user_id, "user_id")
-    identifier = _uuid(account_id, "account_id")
+    owner = require_login(request)[0].id if user_id is None else _require_uuid(user_id, "user_id")
+    identifier = _require_uuid(account_id, "account_id")
     account = next((each for each in queries.social_accounts(request, owner) if each.id == identifier), None)
     if account is None:
         raise SocialAccountNotFound
-    kept = _kept(request, identifier)
-    ended = kept.token.expires_at is not None and kept.token.expires_at - EARLY <= request.now
-    if not (ended or refresh):
-        return kept.token
-    if kept.token.reveal_refresh() is None:
-        raise ProviderFailed(ENDED, reason="token_expired" if ended else "no_refresh_token")
+    stored = _stored_token(request, identifier)
+    expired = stored.token.expires_at is not None and stored.token.expires_at - REFRESH_MARGIN <= request.now
+    if not (expired or refresh):
+        return stored.token
+    if stored.token.reveal_refresh() is None:
+        raise ProviderFailed(EXPIRED_MESSAGE, reason="token_expired" if expired else "no_refresh_token")
     services = request.services
-    app = services.providers.app(kept.provider)
+    app = services.providers.app(stored.provider)
     try:
-        fresh = services.providers.client(app).refresh(kept.token, account.extra_data.get("sub"))
+        fresh = services.providers.client(app).refresh(stored.token, account.extra_data.get("sub"))
     except ProviderFailed as error:
-        # Another process may have refreshed it, and the provider may take a refresh token but once.
-        now = _kept(request, identifier)
-        if now.sealed != kept.sealed:
-            return now.token
-        if error.fields.get("reason") == "token_refused" and error.fields.get("error") not in CLIENT_ERRORS:
-            raise ProviderFailed(ENDED, **error.fields) from None
+        # Another process may have refreshed it: many providers accept a refresh token only once.
+        current = _stored_token(request, identifier)
+        if current.sealed != stored.sealed:
+            return current.token
+        refused = error.fields.get("reason") == "token_refused"
+        if refused and error.fields.get("error") not in CREDENTIAL_ERRORS:
+            raise ProviderFailed(EXPIRED_MESSAGE, **error.fields) from None
         raise
     values = {
         "of_id": identifier,
         "new_provider": app.id,
-        "new_sealed": services.encryption.seal(tokens.as_values(fresh)),
-        "old_sealed": kept.sealed,
+        "new_sealed": services.encryption.seal(tokens.to_values(fresh)),
+        "old_sealed": stored.sealed,
         "now": request.now,
     }
     with services.database.engine.begin() as connection:
-        # The provider refuses the former refresh token now: the new one must outlive this unit.
-        stored = connection.execute(statements.REPLACE_SOCIAL_TOKEN, values).rowcount
+        # The former refresh token is not valid any more. Store the new one even if this unit fails.
+        replaced = connection.execute(statements.REPLACE_SOCIAL_TOKEN, values).rowcount
     if user_id is None:
-        lock_login(request)  # the session may have ended while the provider was asked
-    return fresh if stored else _kept(request, identifier).token
+        lock_login(request)  # the session may have ended during the request to the provider
+    return fresh if replaced else _stored_token(request, identifier).token
 
 
-class _Kept(NamedTuple):
+class _StoredToken(NamedTuple):
     token: SocialToken
     sealed: bytes
     provider: str
 
 
-def _kept(request: Request, identifier: UUID) -> _Kept:
-    """What is kept for an account now; raises `SocialAccountNotFound`."""
+def _stored_token(request: Request, identifier: UUID) -> _StoredToken:
+    """Read the token that is stored for an account; raises `SocialAccountNotFound`."""
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": identifier})
     if not rows:
         raise SocialAccountNotFound
     sealed, provider = rows[0].sealed, rows[0].provider
-    return _Kept(tokens.from_values(request.services.encryption.open(sealed)), sealed, provider)
+    return _StoredToken(tokens.from_values(request.services.encryption.open(sealed)), sealed, provider)
 
 
 def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> bool:
-    """By a provider that is set up, or by password and a name or address that a login takes."""
+    """Return whether the user can log in: with one of ``accounts``, or with a password.
+
+    The provider must be configured. A password requires a username or an e-mail
+    address that a login accepts.
+    """
     if any(each.provider in request.services.providers for each in accounts):
         return True
     if not user.has_usable_password:
@@ -132,7 +138,7 @@ def _can_log_in(request: Request, user: User, accounts: list[SocialAccount]) -> 
     return bool(user.email or user.username)
 
 
-def _uuid(value: object, field: str) -> UUID:
+def _require_uuid(value: object, field: str) -> UUID:
     if not isinstance(value, UUID):
         raise InvalidInput(f"{field} must be a UUID.", field=field)
     return value

@@ -1,4 +1,4 @@
-"""Signup by a provider: at once, or after a form that asks for what is missing."""
+"""Signup with a provider: immediately, or after a form that asks for missing data."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from authhost.security.inputs import email_key, key_of
 from authhost.security.inputs import username as parse_username
 from authhost.security.keys import digest
 from authhost.settings import Settings
-from authhost.socialaccount import steps, tokens
-from authhost.socialaccount.accounts import ConnectedMeanwhile, insert
-from authhost.socialaccount.sociallogin import SocialLogin, usable_email
+from authhost.socialaccount import pending, tokens
+from authhost.socialaccount.accounts import ConcurrentChange, insert_account
+from authhost.socialaccount.sociallogin import SocialLogin, signup_email
 from authhost.store import queries, statements
 
 
@@ -33,12 +33,12 @@ from authhost.store import queries, statements
 def signup(
     request: Request, *, signup_token: str, email: str | None = None, username: str | None = None
 ) -> SocialResult:
-    """Create the account of somebody whom `complete` left waiting, with what was missing.
+    """Create the account after `complete` has returned a ``signup_token``, with the missing data.
 
-    An address that the provider did not verify has to be confirmed. Raises
-    `SignupClosed`, `InvalidInput`, `RateLimited`, `InvalidState` (too late, or
-    done already), `UsernameTaken`, `Vetoed`, and without mandatory verification
-    `EmailTaken`; `DeliveryFailed` where a confirmation is sent.
+    An e-mail address that the provider has not verified must be confirmed. Raises
+    `SignupClosed`, `InvalidInput`, `RateLimited`, `InvalidState` (the token has
+    expired or was used), `UsernameTaken`, `Vetoed`, `DeliveryFailed` (if a
+    confirmation is sent), and without mandatory verification `EmailTaken`.
     """
     settings = request.settings
     if not settings.signup_open:
@@ -50,53 +50,53 @@ def signup(
             username, settings.username_min_length, settings.username_max_length, settings.username_scripts
         )
     request.services.limits.hit(request, "signup")
-    step = steps.find(request, "signup", signup_token)
-    sociallogin = _from_step(request, step)
+    values = pending.load(request, "signup", signup_token)
+    sociallogin = _restore_sociallogin(request, values)
     request.provider = sociallogin.app.id
-    address = usable_email(sociallogin)
+    address = signup_email(sociallogin)
     if given is not None:
         address = SocialEmail(given.address, False, True)
         for each in sociallogin.email_addresses:
             if email_key(each.email) == given.key:
                 address = each
     if address is None and _needs_email(settings):
-        raise InvalidInput("An e-mail address is needed.", field="email")
+        raise InvalidInput("An e-mail address is required.", field="email")
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:
         raise UsernameTaken(field="username")
     if not request.write(statements.DELETE_STEP, {"of_digest": digest(signup_token)}):
         raise InvalidState
     try:
-        login = _create(request, sociallogin, address, name)
-    except ConnectedMeanwhile:
+        login = _create_account(request, sociallogin, address, name)
+    except ConcurrentChange:
         raise InvalidState from None
     if login is None:
         raise EmailTaken(field="email")
-    return waiting_or_done(request, sociallogin, login, step["next"])
+    return make_result(request, sociallogin, login, values["next"])
 
 
-def sign_up(request: Request, sociallogin: SocialLogin, target: str | None) -> SocialResult:
-    """The signup of somebody who comes from a provider for the first time.
+def start_signup(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
+    """Sign up a person who logs in with this provider for the first time, or ask for missing data.
 
-    Raises `SignupClosed`, `Vetoed`, `DeliveryFailed`, `ConnectedMeanwhile`.
+    Raises `SignupClosed`, `Vetoed`, `DeliveryFailed`, `ConcurrentChange`.
     """
     settings = request.settings
     if not settings.signup_open:
         raise SignupClosed
-    address = usable_email(sociallogin)
+    address = signup_email(sociallogin)
     if address is None and _needs_email(settings):
-        return _ask(request, sociallogin, target, "email")
+        return _request_missing_fields(request, sociallogin, next_url, "email")
     if not settings.social_auto_signup:
-        return _ask(request, sociallogin, target)
-    login = _create(request, sociallogin, address, None)
+        return _request_missing_fields(request, sociallogin, next_url)
+    login = _create_account(request, sociallogin, address, None)
     if login is None:
-        return _ask(request, sociallogin, target, "email")
-    return waiting_or_done(request, sociallogin, login, target)
+        return _request_missing_fields(request, sociallogin, next_url, "email")
+    return make_result(request, sociallogin, login, next_url)
 
 
-def _create(
+def _create_account(
     request: Request, sociallogin: SocialLogin, address: SocialEmail | None, name: str | None
 ) -> LoginResult | None:
-    """Store the account and log in, or return None where the address is taken."""
+    """Store the account and log in; return None if the e-mail address is taken."""
     hooks, settings = request.services.hooks, request.settings
     hooks.before_signup(request, address.email if address else None)
     given = parse_email(address.email) if address else None
@@ -105,39 +105,43 @@ def _create(
     if created is None:
         account = sociallogin.account
         if queries.social_account(request, account.issuer, account.uid) is not None:
-            raise ConnectedMeanwhile
+            raise ConcurrentChange
         return None
     user, email_address, _ = created
     verified = email_address is not None and email_address.verified
-    waits = not verified and settings.email_verification == "mandatory"
-    if not waits:
+    must_wait = not verified and settings.email_verification == "mandatory"
+    if not must_wait:
         log_out_current_user(request)
-    _insert_others(request, user, sociallogin, but=address)
-    insert(request, sociallogin, user)
+    _insert_further_addresses(request, user, sociallogin, main=address)
+    insert_account(request, sociallogin, user)
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
-    if waits:
+    if must_wait:
         return store_pending_login(request, user, email_address, password=None)
     complete_signup(request, user)
     return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
 
 
-def _insert_others(
-    request: Request, user: User, sociallogin: SocialLogin, *, but: SocialEmail | None
+def _insert_further_addresses(
+    request: Request, user: User, sociallogin: SocialLogin, *, main: SocialEmail | None
 ) -> None:
-    """Further addresses that the provider has verified and that no other account has."""
+    """Store further addresses that the provider has verified and that no other account has."""
     if request.settings.change_email:
         return
-    left = request.settings.max_email_addresses - (but is not None)
+    remaining = request.settings.max_email_addresses - (main is not None)
     for each in sociallogin.email_addresses:
-        if left > 0 and each.verified and (but is None or email_key(each.email) != email_key(but.email)):
+        if (
+            remaining > 0
+            and each.verified
+            and (main is None or email_key(each.email) != email_key(main.email))
+        ):
             try:
                 if not may_claim(request, email_key(each.email), verified=True):
                     continue
                 with request.savepoint():
                     insert_address(request, user, parse_email(each.email), verified=True, primary=False)
-                    left -= 1
+                    remaining -= 1
             except IntegrityError:
                 continue
 
@@ -146,24 +150,26 @@ def _needs_email(settings: Settings) -> bool:
     return settings.social_email_required or settings.email_verification == "mandatory"
 
 
-def waiting_or_done(
-    request: Request, sociallogin: SocialLogin, login: LoginResult, target: str | None
+def make_result(
+    request: Request, sociallogin: SocialLogin, login: LoginResult, next_url: str | None
 ) -> SocialResult:
-    """A login that waits looks the same whether there is an account or not."""
+    """Return the result of a login. If the login must wait, it does not reveal whether an account exists."""
     account = sociallogin.account
     if not login.authenticated:
         now = request.now
         account = replace(account, id=None, user_id=None, date_joined=now, last_login=now)
-    return SocialResult("login", account, target, login)
+    return SocialResult("login", account, next_url, login)
 
 
-# The signup that asks for more.
+# The signup that waits for missing data.
 
 
-def _ask(request: Request, sociallogin: SocialLogin, target: str | None, *missing: str) -> SocialResult:
+def _request_missing_fields(
+    request: Request, sociallogin: SocialLogin, next_url: str | None, *missing: str
+) -> SocialResult:
     account, token = sociallogin.account, sociallogin.token
-    keeps_token = token is not None and request.settings.store_social_tokens
-    signup_token = steps.store(
+    stores_token = token is not None and request.settings.store_social_tokens
+    signup_token = pending.save(
         request,
         "signup",
         {
@@ -171,26 +177,28 @@ def _ask(request: Request, sociallogin: SocialLogin, target: str | None, *missin
             "uid": account.uid,
             "data": account.values()["extra_data"],
             "emails": [[each.email, each.verified, each.primary] for each in sociallogin.email_addresses],
-            "token": tokens.as_values(token) if token is not None and keeps_token else None,
+            "token": tokens.to_values(token) if token is not None and stores_token else None,
             "time": account.date_joined.isoformat(),
-            "next": target,
+            "next": next_url,
         },
     )
-    return SocialResult("login", account, target, signup_token=signup_token, missing=missing)
+    return SocialResult("login", account, next_url, signup_token=signup_token, missing=missing)
 
 
-def _from_step(request: Request, step: Mapping[str, Any]) -> SocialLogin:
-    app = request.services.providers.app(step["provider"])
-    if queries.social_account(request, app.namespace, step["uid"]) is not None:
+def _restore_sociallogin(request: Request, values: Mapping[str, Any]) -> SocialLogin:
+    app = request.services.providers.app(values["provider"])
+    if queries.social_account(request, app.namespace, values["uid"]) is not None:
         raise InvalidState
-    time = datetime.fromisoformat(step["time"])
-    account = SocialAccount(None, None, app.id, app.namespace, step["uid"], frozen(step["data"]), time, time)
+    time = datetime.fromisoformat(values["time"])
+    account = SocialAccount(
+        None, None, app.id, app.namespace, values["uid"], frozen(values["data"]), time, time
+    )
     return SocialLogin(
         request,
         app,
         "login",
         account,
-        token=tokens.from_values(step["token"]) if step["token"] else None,
-        email_addresses=tuple(SocialEmail(*each) for each in step["emails"]),
+        token=tokens.from_values(values["token"]) if values["token"] else None,
+        email_addresses=tuple(SocialEmail(*each) for each in values["emails"]),
         user=None,
     )

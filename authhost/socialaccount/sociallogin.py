@@ -1,4 +1,4 @@
-"""A login that a provider has vouched for, while it is being processed."""
+"""A social login that is being processed."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
     from authhost.providers.app import App
     from authhost.request import Request
 
-MOST_EMAILS = 10
+MAX_EMAILS = 10
 
 
 class SocialLogin:
-    """What `pre_social_login` and its like are handed (`authhost_hookspecs.SocialLogin`)."""
+    """The argument of hooks such as `pre_social_login` (see `authhost_hookspecs.SocialLogin`)."""
 
     __slots__ = (
         "_account",
-        "_matched",
+        "_matched_user",
         "_process",
         "_request",
         "_token",
         "_user",
         "app",
+        "connect_attempted",
         "email_addresses",
-        "tried",
     )
 
     def __init__(
@@ -49,19 +49,19 @@ class SocialLogin:
     ) -> None:
         self._request: Request | None = request
         self._process, self._account, self._token, self._user = process, account, token, user
-        self._matched = user
+        self._matched_user = user
         self.app, self.email_addresses = app, email_addresses
-        self.tried = False
+        self.connect_attempted = False
 
     @property
     def process(self) -> str:
-        """What was begun: ``login``, ``connect`` or ``redirect``."""
+        """The process given to `begin`: ``login``, ``connect`` or ``redirect``."""
         return self._process
 
     @property
     def account(self) -> SocialAccount:
         """The account at the provider."""
-        self._look_again()
+        self._reload_after_connect()
         return self._account
 
     @property
@@ -71,8 +71,8 @@ class SocialLogin:
 
     @property
     def user(self) -> User | None:
-        """The local account that it leads to, or None when there is none yet."""
-        self._look_again()
+        """The local user, or None if there is none yet."""
+        self._reload_after_connect()
         return self._user
 
     @property
@@ -81,16 +81,16 @@ class SocialLogin:
         return self.account.id is not None
 
     def connect(self, request: contract.Request, user: contract.User) -> None:
-        """Connect to ``user``, from inside `pre_social_login`.
+        """Connect the account to ``user``. Only possible during `pre_social_login`.
 
-        What is written here stands or falls with the plugin's call. Raises
-        ``ValueError`` where there is nothing to connect (any more), and
-        `SocialAccountTaken` where somebody else was faster.
+        If the plugin's call fails, the connection is rolled back. Raises
+        ``ValueError`` if the account is already connected or the hook has ended, and
+        `SocialAccountTaken` if another request has connected the account.
         """
         if self._request is None or self.is_existing:
-            raise ValueError("this sociallogin cannot be connected: it is connected already, or over")
+            raise ValueError("call connect() only during pre_social_login, and only if is_existing is false")
         account = replace(self._account, id=request.new_id(), user_id=user.id)
-        self.tried = True
+        self.connect_attempted = True
         try:
             with request.db.begin_nested():
                 request.db.execute(statements.LOCK_USER, {"of_user": user.id})
@@ -98,22 +98,22 @@ class SocialLogin:
         except IntegrityError as error:
             raise SocialAccountTaken from error
 
-    def becomes(self, account: SocialAccount, user: User) -> None:
-        """The flow has connected or refreshed it."""
+    def set_connected(self, account: SocialAccount, user: User) -> None:
+        """Set the account and the user that the flow has stored."""
         self._account, self._user = account, user
 
     def close(self) -> None:
-        """`pre_social_login` is over."""
-        self._look_again()
+        """End `pre_social_login`: after this, `connect` raises ``ValueError``."""
+        self._reload_after_connect()
         self._request = None
 
-    def _look_again(self) -> None:
-        """After a try to connect, the database knows what became of it: a failed call was undone."""
-        if not self.tried or self._request is None:
+    def _reload_after_connect(self) -> None:
+        """Read the account again after a call of `connect`: it is rolled back if the plugin's call fails."""
+        if not self.connect_attempted or self._request is None:
             return
         found = queries.social_account(self._request, self._account.issuer, self._account.uid)
         if found is None or found.user_id is None:
-            self._account, self._user = replace(self._account, id=None, user_id=None), self._matched
+            self._account, self._user = replace(self._account, id=None, user_id=None), self._matched_user
             return
         account = queries.account_by_id(self._request, found.user_id)
         self._account, self._user = found, account.user if account else None
@@ -123,7 +123,7 @@ class SocialLogin:
 
 
 def email_addresses(app: App, named: tuple[contract.ProviderEmail, ...]) -> tuple[SocialEmail, ...]:
-    """The addresses that can be used, the preferred one first, each once."""
+    """Return the valid addresses without duplicates, primary and verified ones first."""
     found: dict[str, SocialEmail] = {}
     for each in sorted(named, key=lambda email: (not email.primary, not email.verified)):
         try:
@@ -132,10 +132,10 @@ def email_addresses(app: App, named: tuple[contract.ProviderEmail, ...]) -> tupl
             continue
         verified = each.verified is True and app.trusts_emails
         found.setdefault(given.key, SocialEmail(given.address, verified, bool(each.primary)))
-    return tuple(found.values())[:MOST_EMAILS]
+    return tuple(found.values())[:MAX_EMAILS]
 
 
-def usable_email(sociallogin: SocialLogin) -> SocialEmail | None:
-    """The address of an account that this person signs up with: a verified one before others."""
+def signup_email(sociallogin: SocialLogin) -> SocialEmail | None:
+    """Return the address for a new account: the first verified one, or else the first one, or None."""
     addresses = sociallogin.email_addresses
     return next((each for each in addresses if each.verified), addresses[0] if addresses else None)

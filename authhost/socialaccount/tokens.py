@@ -1,4 +1,4 @@
-"""Tokens of providers at rest: kept where ``store_social_tokens`` says so, encrypted, never in the clear."""
+"""Store the tokens of providers, encrypted, if ``store_social_tokens`` is on."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from authhost.request import Request
     from authhost.services import Services
 
-BATCH = 500
+BATCH_SIZE = 500
 
 
-def as_values(token: SocialToken) -> dict[str, Any]:
-    """What is encrypted of a token."""
+def to_values(token: SocialToken) -> dict[str, Any]:
+    """Return the values of a token for encryption."""
     return {
         "value": token.reveal(),
         "secret": token.reveal_secret(),
@@ -34,7 +34,7 @@ def as_values(token: SocialToken) -> dict[str, Any]:
 
 
 def from_values(values: Mapping[str, Any]) -> SocialToken:
-    """The token again."""
+    """Return the token with the values that `to_values` returned."""
     expires_at = values["expires_at"]
     return SocialToken(
         values["value"],
@@ -46,10 +46,10 @@ def from_values(values: Mapping[str, Any]) -> SocialToken:
 
 
 def store(request: Request, account_id: UUID, provider: str, token: SocialToken | None) -> None:
-    """Keep ``token`` in place of an older one, whose refresh token stays where none came with this."""
+    """Store ``token`` and replace the former one. Without a new refresh token, the former one is kept."""
     if token is None or not request.settings.store_social_tokens:
         return
-    encryption, values = request.services.encryption, as_values(token)
+    encryption, values = request.services.encryption, to_values(token)
     rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
     if rows and rows[0].provider == provider and values["refresh"] is None:
         with suppress(Undecipherable):
@@ -66,20 +66,20 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
 
 
 def count(services: Services) -> int:
-    """How many tokens are kept."""
+    """Return the number of stored tokens."""
     with services.database.engine.connect() as connection:
         found: int = connection.execute(select(func.count()).select_from(social_tokens)).scalar_one()
     return found
 
 
 def rotate(services: Services) -> Iterator[int]:
-    """Encrypt all tokens anew with the first key; yield how many of each batch. It may be run again.
+    """Encrypt all tokens with the first key; yield the size of each batch. Can be repeated.
 
-    A token that another process replaces meanwhile is left to it. Raises
-    `authhost.security.encryption.Undecipherable` where a key is missing.
+    Does not change a token that another process replaces at the same time. Raises
+    `authhost.security.encryption.Undecipherable` if a key is missing.
     """
     columns = (social_tokens.c.account_id, social_tokens.c.provider, social_tokens.c.sealed)
-    page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH)
+    page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH_SIZE)
     last: UUID | None = None
     while True:
         with services.database.engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Write the project of a new plugin from templates (``authhost plugins new``)."""
+"""Create the project of a new plugin from templates (``authhost plugins new``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from string import Template
 from authhost_hookspecs import CONTRACT_VERSION
 
 NAME = re.compile(r"(?!.*(__|_$))[a-z][a-z0-9_]{0,30}")
-"""No _ at the end and no two _ in a row, since the name of a distribution does not allow these."""
+"""No _ at the end and no two _ in a row: names of distributions do not allow them."""
 SUFFIX = ".template"
 
 

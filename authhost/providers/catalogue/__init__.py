@@ -1,4 +1,4 @@
-"""The providers that authhost knows by itself. A declaration is data; none is used until it is set up."""
+"""The built-in provider declarations. A declaration is data; it is used once the provider is configured."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from authhost.providers.catalogue import (
     work,
 )
 
-_KINDS = (commerce, developers, identity, media, oauth1, regional, social, work)
+_MODULES = (commerce, developers, identity, media, oauth1, regional, social, work)
 
 BUILT_IN: tuple[Provider, ...] = tuple(
-    sorted((each for kind in _KINDS for each in kind.PROVIDERS), key=lambda provider: provider.id)
+    sorted((each for module in _MODULES for each in module.PROVIDERS), key=lambda provider: provider.id)
 )
-"""All of them, by id."""
+"""All built-in declarations, sorted by id."""
 
 __all__ = ["BUILT_IN"]

@@ -1,4 +1,4 @@
-"""Where people buy, sell and pay."""
+"""Shops, payment services and ticketing."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import all_emails, inner, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    email_list,
+    nested_object,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 
 def _read_amazon(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["user_id"]),
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["user_id"]),
+        emails=single_email(data.get("email")),
         name=optional_text(data.get("name")),
     )
 
@@ -32,8 +38,8 @@ AMAZON = OAuth2Provider(
 
 def _read_paypal(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["user_id"]),
-        emails=all_emails(data.get("emails"), address="value", verified="confirmed"),
+        uid=subject_id(data["user_id"]),
+        emails=email_list(data.get("emails"), address="value", verified="confirmed"),
         name=optional_text(data.get("name")),
     )
 
@@ -54,10 +60,13 @@ PAYPAL = OAuth2Provider(
 
 
 def _read_stripe(data: Mapping[str, Any]) -> Profile:
-    business, dashboard = inner(data, "business_profile"), inner(data, "settings", "dashboard")
+    business, dashboard = (
+        nested_object(data, "business_profile"),
+        nested_object(data, "settings", "dashboard"),
+    )
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        emails=single_email(data.get("email")),
         name=optional_text(business.get("name"), dashboard.get("display_name")),
     )
 
@@ -77,8 +86,8 @@ STRIPE = OAuth2Provider(
 def _read_coinbase(data: Mapping[str, Any]) -> Profile:
     user = data["data"]
     return Profile(
-        uid=number_or_text(user["id"]),
-        emails=one_email(user.get("email")),
+        uid=subject_id(user["id"]),
+        emails=single_email(user.get("email")),
         username=optional_text(user.get("username")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("avatar_url")),
@@ -99,8 +108,8 @@ COINBASE = OAuth2Provider(
 
 def _read_eventbrite(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=all_emails(data.get("emails")),
+        uid=subject_id(data["id"]),
+        emails=email_list(data.get("emails")),
         name=optional_text(data.get("name")),
     )
 

@@ -1,4 +1,4 @@
-"""Where people keep code and run it."""
+"""Code hosting and cloud platforms."""
 
 from __future__ import annotations
 
@@ -7,19 +7,25 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import all_emails, inner, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    email_list,
+    nested_object,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 GITHUB_NO_REPLY = "@users.noreply.github.com"
-"""GitHub lists such an address among a person's own, but no mail arrives there."""
+"""The domain of GitHub's placeholder addresses. GitHub lists them, but they receive no mail."""
 
 
 def _read_github(data: Mapping[str, Any]) -> Profile:
     emails = tuple(
-        each for each in all_emails(data.get("emails")) if not each.email.endswith(GITHUB_NO_REPLY)
+        each for each in email_list(data.get("emails")) if not each.email.endswith(GITHUB_NO_REPLY)
     )
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=emails or one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        emails=emails or single_email(data.get("email")),
         username=optional_text(data.get("login")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("avatar_url")),
@@ -66,14 +72,14 @@ GITLAB = OAuth2Provider(
 
 
 def _read_bitbucket(data: Mapping[str, Any]) -> Profile:
-    # Without the right to read addresses, ``emails`` is an empty list.
-    emails = inner(data, "emails").get("values")
+    # Without the permission to read e-mail addresses, ``emails`` is an empty list.
+    emails = nested_object(data, "emails").get("values")
     return Profile(
-        uid=number_or_text(data["uuid"]),
-        emails=all_emails(emails, verified="is_confirmed", primary="is_primary"),
+        uid=subject_id(data["uuid"]),
+        emails=email_list(emails, verified="is_confirmed", primary="is_primary"),
         username=optional_text(data.get("username"), data.get("nickname")),
         name=optional_text(data.get("display_name")),
-        picture=optional_text(inner(data, "links", "avatar").get("href")),
+        picture=optional_text(nested_object(data, "links", "avatar").get("href")),
     )
 
 
@@ -94,8 +100,8 @@ BITBUCKET = OAuth2Provider(
 def _read_digitalocean(data: Mapping[str, Any]) -> Profile:
     account = data["account"]
     return Profile(
-        uid=number_or_text(account["uuid"]),
-        emails=one_email(account.get("email"), account.get("email_verified")),
+        uid=subject_id(account["uuid"]),
+        emails=single_email(account.get("email"), account.get("email_verified")),
         name=optional_text(account.get("name")),
     )
 
@@ -114,9 +120,9 @@ DIGITALOCEAN = OAuth2Provider(
 
 def _read_heroku(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        # Heroku's flag ``verified`` is about a means of payment.
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        # Heroku's flag ``verified`` refers to a payment method, not to the address.
+        emails=single_email(data.get("email")),
         name=optional_text(data.get("name")),
     )
 

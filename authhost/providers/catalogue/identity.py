@@ -1,4 +1,4 @@
-"""Providers of identities, by OpenID Connect: their discovery documents say the rest."""
+"""OpenID Connect providers. Their endpoints come from their discovery documents."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from typing import Any
 
 from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    full_name,
+    nested_object,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 GOOGLE = OpenIDConnectProvider(
     id="google",
@@ -19,10 +25,10 @@ GOOGLE = OpenIDConnectProvider(
 
 
 def _read_apple(data: Mapping[str, Any]) -> Profile:
-    # The name is not signed. It is for show, and an address beside it is never read.
-    named = inner(data, "user", "name")
+    # The name is not signed, so it is only displayed. The e-mail address next to it is not used.
+    named = nested_object(data, "user", "name")
     name = full_name(named.get("firstName"), named.get("lastName"))
-    return replace(claims_profile(data), uid=number_or_text(data["sub"]), name=name)
+    return replace(claims_profile(data), uid=subject_id(data["sub"]), name=name)
 
 
 APPLE = OpenIDConnectProvider(
@@ -30,7 +36,7 @@ APPLE = OpenIDConnectProvider(
     name="Apple",
     issuer="https://appleid.apple.com",
     scopes=("openid", "name", "email"),
-    # Apple refuses the scopes name and email unless the answer is posted.
+    # Apple requires response_mode=form_post for the scopes name and email.
     authorize_params={"response_mode": "form_post"},
     userinfo=False,
     signed_secret=True,
@@ -41,11 +47,11 @@ APPLE = OpenIDConnectProvider(
 
 
 def _read_slack(data: Mapping[str, Any]) -> Profile:
-    # Slack's ids of users are unique within a workspace only.
-    team, user = number_or_text(data["https://slack.com/team_id"]), number_or_text(data["sub"])
+    # Slack's user ids are unique only within a workspace.
+    team, user = subject_id(data["https://slack.com/team_id"]), subject_id(data["sub"])
     return Profile(
         uid=f"{team}_{user}",
-        emails=one_email(data.get("email"), data.get("email_verified")),
+        emails=single_email(data.get("email"), data.get("email_verified")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("picture")),
     )
@@ -81,7 +87,7 @@ ORCID = OpenIDConnectProvider(
     docs="https://info.orcid.org/documentation/integration-guide/registering-a-public-api-client/",
 )
 
-# Whose word an address is depends on who runs the server, so the operator decides whether it counts.
+# Whether addresses are verified depends on who runs the server, so the operator sets trust_emails.
 
 OKTA = OpenIDConnectProvider(
     id="okta",

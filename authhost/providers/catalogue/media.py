@@ -1,4 +1,4 @@
-"""Where people publish, listen and watch."""
+"""Music, video and publishing platforms."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import inner, number_or_text, objects, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    nested_object,
+    object_list,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 
 def _read_spotify(data: Mapping[str, Any]) -> Profile:
-    images = objects(data.get("images")) or [{}]
+    images = object_list(data.get("images")) or [{}]
     return Profile(
-        uid=number_or_text(data["id"]),
-        # Spotify documents that there is no proof that the address is the person's.
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        # Spotify's documentation says that the address is not verified.
+        emails=single_email(data.get("email")),
         name=optional_text(data.get("display_name")),
         picture=optional_text(images[0].get("url")),
     )
@@ -36,10 +42,10 @@ SPOTIFY = OAuth2Provider(
 
 def _read_patreon(data: Mapping[str, Any]) -> Profile:
     user = data["data"]
-    about = inner(user, "attributes")
+    about = nested_object(user, "attributes")
     return Profile(
-        uid=number_or_text(user["id"]),
-        emails=one_email(about.get("email"), about.get("is_email_verified")),
+        uid=subject_id(user["id"]),
+        emails=single_email(about.get("email"), about.get("is_email_verified")),
         username=optional_text(about.get("vanity")),
         name=optional_text(about.get("full_name")),
         picture=optional_text(about.get("image_url")),
@@ -61,8 +67,8 @@ PATREON = OAuth2Provider(
 
 def _read_wordpress(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["ID"]),
-        emails=one_email(data.get("email"), data.get("email_verified")),
+        uid=subject_id(data["ID"]),
+        emails=single_email(data.get("email"), data.get("email_verified")),
         username=optional_text(data.get("username")),
         name=optional_text(data.get("display_name")),
         picture=optional_text(data.get("avatar_URL")),
@@ -82,14 +88,14 @@ WORDPRESS = OAuth2Provider(
 
 
 def _read_vimeo(data: Mapping[str, Any]) -> Profile:
-    # The identifier is in the address of the resource alone: /users/12345.
+    # The identifier occurs only in the URI of the user: /users/12345.
     root, kind, uid = data["uri"].split("/")
     if (root, kind) != ("", "users"):
         raise ValueError("not the address of a user")
     return Profile(
-        uid=number_or_text(uid),
+        uid=subject_id(uid),
         name=optional_text(data.get("name")),
-        picture=optional_text(inner(data, "pictures").get("base_link")),
+        picture=optional_text(nested_object(data, "pictures").get("base_link")),
     )
 
 

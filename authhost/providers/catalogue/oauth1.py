@@ -1,4 +1,4 @@
-"""Providers that speak OAuth 1.0a to this day."""
+"""Providers that use OAuth 1.0a."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from typing import Any
 
 from authhost_hookspecs import OAuth1Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import inner, number_or_text, objects, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    nested_object,
+    object_list,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 
 def _read_twitter(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id_str"]),
-        # It is documented to be null unless it has been verified.
-        emails=one_email(data.get("email"), verified=True),
+        uid=subject_id(data["id_str"]),
+        # According to the documentation, the address is null unless it is verified.
+        emails=single_email(data.get("email"), verified=True),
         username=optional_text(data.get("screen_name")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("profile_image_url_https")),
@@ -35,11 +41,11 @@ TWITTER_OAUTH1 = OAuth1Provider(
 
 
 def _read_tumblr(data: Mapping[str, Any]) -> Profile:
-    # A person has no identifier of their own, only that of their primary blog.
+    # Tumblr has no identifier of a person, only of the person's primary blog.
     user = data["response"]["user"]
-    [primary] = [blog for blog in objects(user["blogs"]) if blog.get("primary") is True]
+    [primary] = [blog for blog in object_list(user["blogs"]) if blog.get("primary") is True]
     return Profile(
-        uid=number_or_text(primary["uuid"]),
+        uid=subject_id(primary["uuid"]),
         username=optional_text(user.get("name")),
         name=optional_text(primary.get("title")),
     )
@@ -60,7 +66,7 @@ TUMBLR = OAuth1Provider(
 def _read_trello(data: Mapping[str, Any]) -> Profile:
     avatar = optional_text(data.get("avatarUrl"))
     return Profile(
-        uid=number_or_text(data["id"]),
+        uid=subject_id(data["id"]),
         username=optional_text(data.get("username")),
         name=optional_text(data.get("fullName")),
         picture=f"{avatar}/170.png" if avatar else None,
@@ -72,7 +78,7 @@ TRELLO = OAuth1Provider(
     name="Trello",
     request_token_url="https://trello.com/1/OAuthGetRequestToken",
     authorize_url="https://trello.com/1/OAuthAuthorizeToken",
-    # The right to read an address brings rights to write along, so it is not asked for.
+    # The scope for e-mail addresses includes write access, so it is not requested.
     authorize_params={"scope": "read", "expiration": "1hour", "name": "Login"},
     access_token_url="https://trello.com/1/OAuthGetAccessToken",
     profile_url="https://api.trello.com/1/members/me",
@@ -85,9 +91,9 @@ TRELLO = OAuth1Provider(
 def _read_flickr(data: Mapping[str, Any]) -> Profile:
     user = data["user"]
     return Profile(
-        uid=number_or_text(user["id"]),
-        username=optional_text(inner(user, "username").get("_content")),
-        name=optional_text(inner(data, "token").get("fullname")),
+        uid=subject_id(user["id"]),
+        username=optional_text(nested_object(user, "username").get("_content")),
+        name=optional_text(nested_object(data, "token").get("fullname")),
     )
 
 

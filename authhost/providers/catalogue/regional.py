@@ -1,4 +1,4 @@
-"""The everyday accounts of China, Japan, Korea and Russia."""
+"""Providers of China, Japan, Korea and Russia."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import (
+from authhost.providers.catalogue._parse import (
     full_name,
-    inner,
     is_true,
-    number_or_text,
-    one_email,
+    nested_object,
     optional_text,
+    single_email,
+    subject_id,
 )
 
 
 def _read_line(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["userId"]),
+        uid=subject_id(data["userId"]),
         name=optional_text(data.get("displayName")),
         picture=optional_text(data.get("pictureUrl")),
     )
 
 
-# LINE signs the ID tokens of web logins with the client's secret, so its profile is asked instead.
+# LINE signs the ID tokens of web logins with the client secret, so the profile endpoint is used.
 LINE = OAuth2Provider(
     id="line",
     name="LINE",
@@ -39,12 +39,12 @@ LINE = OAuth2Provider(
 
 
 def _read_kakao(data: Mapping[str, Any]) -> Profile:
-    account, about = inner(data, "kakao_account"), inner(data, "kakao_account", "profile")
-    # An address that is not valid any more is one that another account has claimed since.
+    account, about = nested_object(data, "kakao_account"), nested_object(data, "kakao_account", "profile")
+    # is_email_valid is false if another account has claimed the address since.
     verified = is_true(account.get("is_email_valid")) and is_true(account.get("is_email_verified"))
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(account.get("email"), verified),
+        uid=subject_id(data["id"]),
+        emails=single_email(account.get("email"), verified),
         name=optional_text(about.get("nickname")),
         picture=optional_text(about.get("profile_image_url")),
     )
@@ -56,7 +56,7 @@ KAKAO = OAuth2Provider(
     authorize_url="https://kauth.kakao.com/oauth/authorize",
     token_url="https://kauth.kakao.com/oauth/token",
     profile_url="https://kapi.kakao.com/v2/user/me",
-    # Kakao refuses what is not set up in its console; asked for nothing, it offers what is.
+    # Kakao refuses scopes that its console does not enable. Without a scope, it uses the enabled ones.
     scopes=(),
     scope_separator=",",
     read_profile=_read_kakao,
@@ -67,8 +67,8 @@ KAKAO = OAuth2Provider(
 def _read_naver(data: Mapping[str, Any]) -> Profile:
     user = data["response"]
     return Profile(
-        uid=number_or_text(user["id"]),
-        emails=one_email(user.get("email")),
+        uid=subject_id(user["id"]),
+        emails=single_email(user.get("email")),
         username=optional_text(user.get("nickname")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("profile_image")),
@@ -89,8 +89,8 @@ NAVER = OAuth2Provider(
 def _read_vk(data: Mapping[str, Any]) -> Profile:
     user = data["user"]
     return Profile(
-        uid=number_or_text(user["user_id"]),
-        emails=one_email(user.get("email")),
+        uid=subject_id(user["user_id"]),
+        emails=single_email(user.get("email")),
         name=full_name(user.get("first_name"), user.get("last_name")),
         picture=optional_text(user.get("avatar")),
     )
@@ -114,8 +114,8 @@ VK = OAuth2Provider(
 def _read_yandex(data: Mapping[str, Any]) -> Profile:
     avatar = None if data.get("is_avatar_empty") else optional_text(data.get("default_avatar_id"))
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("default_email")),
+        uid=subject_id(data["id"]),
+        emails=single_email(data.get("default_email")),
         username=optional_text(data.get("login")),
         name=optional_text(data.get("real_name"), data.get("display_name")),
         picture=f"https://avatars.yandex.net/get-yapic/{avatar}/islands-200" if avatar else None,
@@ -137,8 +137,8 @@ YANDEX = OAuth2Provider(
 
 def _read_wechat(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        # An openid is a person's within one application, a unionid within all of an operator's.
-        uid=number_or_text(data.get("unionid") or data["openid"]),
+        # An openid identifies a person within one application, a unionid within all of one operator.
+        uid=subject_id(data.get("unionid") or data["openid"]),
         name=optional_text(data.get("nickname")),
         picture=optional_text(data.get("headimgurl")),
     )
@@ -147,7 +147,7 @@ def _read_wechat(data: Mapping[str, Any]) -> Profile:
 WECHAT = OAuth2Provider(
     id="wechat",
     name="WeChat",
-    # WeChat shows an error for an address that lacks this fragment.
+    # WeChat shows an error if the URL does not have this fragment.
     authorize_url="https://open.weixin.qq.com/connect/qrconnect#wechat_redirect",
     token_url="https://api.weixin.qq.com/sns/oauth2/access_token",
     token_method="GET",
@@ -165,7 +165,7 @@ WECHAT = OAuth2Provider(
 
 def _read_weibo(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["idstr"]),
+        uid=subject_id(data["idstr"]),
         username=optional_text(data.get("screen_name")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("avatar_large")),

@@ -1,4 +1,4 @@
-"""Networks, games, music and video."""
+"""Social networks, streaming and games."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider
 
-from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    full_name,
+    nested_object,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 
 def _read_facebook(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        emails=single_email(data.get("email")),
         name=optional_text(data.get("name")),
-        picture=optional_text(inner(data, "picture", "data").get("url")),
+        picture=optional_text(nested_object(data, "picture", "data").get("url")),
     )
 
 
@@ -36,7 +42,7 @@ FACEBOOK = OAuth2Provider(
 def _read_x(data: Mapping[str, Any]) -> Profile:
     user = data["data"]
     return Profile(
-        uid=number_or_text(user["id"]),
+        uid=subject_id(user["id"]),
         username=optional_text(user.get("username")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("profile_image_url")),
@@ -58,10 +64,10 @@ X = OAuth2Provider(
 
 
 def _read_discord(data: Mapping[str, Any]) -> Profile:
-    uid, avatar = number_or_text(data["id"]), optional_text(data.get("avatar"))
+    uid, avatar = subject_id(data["id"]), optional_text(data.get("avatar"))
     return Profile(
         uid=uid,
-        emails=one_email(data.get("email"), data.get("verified")),
+        emails=single_email(data.get("email"), data.get("verified")),
         username=optional_text(data.get("username")),
         name=optional_text(data.get("global_name")),
         picture=f"https://cdn.discordapp.com/avatars/{uid}/{avatar}.png" if avatar else None,
@@ -83,9 +89,9 @@ DISCORD = OAuth2Provider(
 def _read_twitch(data: Mapping[str, Any]) -> Profile:
     user = data["data"][0]
     return Profile(
-        uid=number_or_text(user["id"]),
-        # Twitch documents it as the user's verified address, and leaves out any other.
-        emails=one_email(user.get("email"), verified=True),
+        uid=subject_id(user["id"]),
+        # According to the documentation, Twitch returns the address only if it is verified.
+        emails=single_email(user.get("email"), verified=True),
         username=optional_text(user.get("login")),
         name=optional_text(user.get("display_name")),
         picture=optional_text(user.get("profile_image_url")),
@@ -107,7 +113,7 @@ TWITCH = OAuth2Provider(
 
 def _read_reddit(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
+        uid=subject_id(data["id"]),
         username=optional_text(data.get("name")),
         picture=optional_text(data.get("icon_img")),
     )
@@ -120,9 +126,9 @@ REDDIT = OAuth2Provider(
     authorize_params={"duration": "temporary"},
     token_url="https://www.reddit.com/api/v1/access_token",
     profile_url="https://oauth.reddit.com/api/v1/me",
-    # Reddit escapes texts for HTML unless asked not to.
+    # Without raw_json, Reddit escapes texts for HTML.
     profile_params={"raw_json": "1"},
-    # Reddit turns away a client whose User-Agent it cannot tell from others.
+    # Reddit blocks clients without a unique User-Agent.
     profile_headers={"User-Agent": "web:{client_id}:v1 (authhost)"},
     read_profile=_read_reddit,
     scopes=("identity",),
@@ -133,7 +139,7 @@ REDDIT = OAuth2Provider(
 
 def _read_mastodon(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
+        uid=subject_id(data["id"]),
         username=optional_text(data.get("username")),
         name=optional_text(data.get("display_name")),
         picture=optional_text(data.get("avatar")),
@@ -154,7 +160,7 @@ MASTODON = OAuth2Provider(
 
 def _read_pinterest(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
+        uid=subject_id(data["id"]),
         username=optional_text(data.get("username")),
         name=optional_text(data.get("business_name")),
         picture=optional_text(data.get("profile_image")),
@@ -177,7 +183,7 @@ PINTEREST = OAuth2Provider(
 
 def _read_strava(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
+        uid=subject_id(data["id"]),
         username=optional_text(data.get("username")),
         name=full_name(data.get("firstname"), data.get("lastname")),
         picture=optional_text(data.get("profile")),
@@ -198,7 +204,7 @@ STRAVA = OAuth2Provider(
 
 
 def _read_battlenet(data: Mapping[str, Any]) -> Profile:
-    return Profile(uid=number_or_text(data["id"]), username=optional_text(data.get("battletag")))
+    return Profile(uid=subject_id(data["id"]), username=optional_text(data.get("battletag")))
 
 
 BATTLENET = OAuth2Provider(

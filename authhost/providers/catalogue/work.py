@@ -1,4 +1,4 @@
-"""What people work with."""
+"""Office and collaboration software."""
 
 from __future__ import annotations
 
@@ -7,15 +7,21 @@ from typing import Any
 
 from authhost_hookspecs import OAuth2Provider, Profile, Provider, claims_profile
 
-from authhost.providers.catalogue._read import full_name, inner, number_or_text, one_email, optional_text
+from authhost.providers.catalogue._parse import (
+    full_name,
+    nested_object,
+    optional_text,
+    single_email,
+    subject_id,
+)
 
 
 def _read_microsoft(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        # Whoever runs a directory writes any address they like into it. The userPrincipalName is
-        # a login name: that of a guest has the form of an address, and no mail arrives there.
-        emails=one_email(data.get("mail")),
+        uid=subject_id(data["id"]),
+        # The administrator of a directory can enter any address. The userPrincipalName is a login
+        # name: that of a guest looks like an address, but receives no mail.
+        emails=single_email(data.get("mail")),
         name=optional_text(data.get("displayName")),
     )
 
@@ -34,7 +40,7 @@ MICROSOFT = OAuth2Provider(
     docs="https://learn.microsoft.com/en-us/entra/identity-platform/quickstart-register-app",
 )
 
-# LinkedIn's ID tokens are without the nonce, so its userinfo endpoint is asked instead.
+# LinkedIn's ID tokens do not contain the nonce, so its userinfo endpoint is used.
 LINKEDIN = OAuth2Provider(
     id="linkedin",
     name="LinkedIn",
@@ -43,7 +49,7 @@ LINKEDIN = OAuth2Provider(
     profile_url="https://api.linkedin.com/v2/userinfo",
     read_profile=claims_profile,
     scopes=("openid", "profile", "email"),
-    # With a verifier beside the secret its token endpoint answers invalid_client.
+    # The token endpoint returns invalid_client if a verifier is sent together with the secret.
     pkce=False,
     docs="https://learn.microsoft.com/en-us/linkedin/consumer/integrations/self-serve/sign-in-with-linkedin-v2",
 )
@@ -51,8 +57,8 @@ LINKEDIN = OAuth2Provider(
 
 def _read_atlassian(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["account_id"]),
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["account_id"]),
+        emails=single_email(data.get("email")),
         username=optional_text(data.get("nickname")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("picture")),
@@ -73,11 +79,11 @@ ATLASSIAN = OAuth2Provider(
 
 
 def _read_notion(data: Mapping[str, Any]) -> Profile:
-    # A token is a bot's; whose the bot is, is who has logged in.
+    # The token belongs to a bot. The bot's owner is the person who has logged in.
     user = data["bot"]["owner"]["user"]
     return Profile(
-        uid=number_or_text(user["id"]),
-        emails=one_email(inner(user, "person").get("email")),
+        uid=subject_id(user["id"]),
+        emails=single_email(nested_object(user, "person").get("email")),
         name=optional_text(user.get("name")),
         picture=optional_text(user.get("avatar_url")),
     )
@@ -99,8 +105,8 @@ NOTION = OAuth2Provider(
 
 def _read_figma(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("email")),
+        uid=subject_id(data["id"]),
+        emails=single_email(data.get("email")),
         name=optional_text(data.get("handle")),
         picture=optional_text(data.get("img_url")),
     )
@@ -122,16 +128,16 @@ FIGMA = OAuth2Provider(
 
 def _read_zoom(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        # The flag is 1 for an address that Zoom has verified.
-        emails=one_email(data.get("email"), data.get("verified")),
+        uid=subject_id(data["id"]),
+        # ``verified`` is 1 if Zoom has verified the address.
+        emails=single_email(data.get("email"), data.get("verified")),
         name=optional_text(data.get("display_name"))
         or full_name(data.get("first_name"), data.get("last_name")),
         picture=optional_text(data.get("pic_url")),
     )
 
 
-# What an application of Zoom's may read is set up in its marketplace, so nothing is asked for.
+# The permissions of a Zoom application are set in Zoom's marketplace, so no scope is requested.
 ZOOM = OAuth2Provider(
     id="zoom",
     name="Zoom",
@@ -145,8 +151,8 @@ ZOOM = OAuth2Provider(
 
 
 def _read_hubspot(data: Mapping[str, Any]) -> Profile:
-    # What describes the person has the token in its address; beside the token is who they are.
-    return Profile(uid=number_or_text(data["token"]["user_id"]))
+    # The URL of the token's metadata contains the token. The metadata also describe the person.
+    return Profile(uid=subject_id(data["token"]["user_id"]))
 
 
 HUBSPOT = OAuth2Provider(
@@ -164,10 +170,10 @@ HUBSPOT = OAuth2Provider(
 def _read_asana(data: Mapping[str, Any]) -> Profile:
     user = data["data"]
     return Profile(
-        uid=number_or_text(user["gid"]),
-        emails=one_email(user.get("email")),
+        uid=subject_id(user["gid"]),
+        emails=single_email(user.get("email")),
         name=optional_text(user.get("name")),
-        picture=optional_text(inner(user, "photo").get("image_128x128")),
+        picture=optional_text(nested_object(user, "photo").get("image_128x128")),
     )
 
 
@@ -185,8 +191,8 @@ ASANA = OAuth2Provider(
 
 def _read_box(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["id"]),
-        emails=one_email(data.get("login")),
+        uid=subject_id(data["id"]),
+        emails=single_email(data.get("login")),
         name=optional_text(data.get("name")),
         picture=optional_text(data.get("avatar_url")),
     )
@@ -205,9 +211,9 @@ BOX = OAuth2Provider(
 
 def _read_dropbox(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["account_id"]),
-        emails=one_email(data.get("email"), data.get("email_verified")),
-        name=optional_text(inner(data, "name").get("display_name")),
+        uid=subject_id(data["account_id"]),
+        emails=single_email(data.get("email"), data.get("email_verified")),
+        name=optional_text(nested_object(data, "name").get("display_name")),
         picture=optional_text(data.get("profile_photo_url")),
     )
 
@@ -228,9 +234,9 @@ DROPBOX = OAuth2Provider(
 def _read_mailchimp(data: Mapping[str, Any]) -> Profile:
     login = data["login"]
     return Profile(
-        # A user_id is an account's, which several people share.
-        uid=number_or_text(login["login_id"]),
-        emails=one_email(login.get("login_email") or login.get("email")),
+        # A user_id belongs to an account that several people can share.
+        uid=subject_id(login["login_id"]),
+        emails=single_email(login.get("login_email") or login.get("email")),
         username=optional_text(login.get("login_name")),
         name=optional_text(data.get("accountname")),
         picture=optional_text(login.get("avatar")),
@@ -250,8 +256,8 @@ MAILCHIMP = OAuth2Provider(
 
 def _read_zoho(data: Mapping[str, Any]) -> Profile:
     return Profile(
-        uid=number_or_text(data["ZUID"]),
-        emails=one_email(data.get("Email")),
+        uid=subject_id(data["ZUID"]),
+        emails=single_email(data.get("Email")),
         username=optional_text(data.get("Display_Name")),
         name=full_name(data.get("First_Name"), data.get("Last_Name")),
     )

@@ -16,7 +16,7 @@ from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 from jwt.utils import base64url_encode
 
 from authhost.errors import InvalidIdToken
-from authhost.providers.idtoken import ALGORITHMS, verify, verify_userinfo
+from authhost.providers.id_token import ALGORITHMS, verify_id_token, verify_userinfo
 
 ISSUER, CLIENT = "https://idp.example/realm", "site"
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -60,7 +60,7 @@ def signed(algorithm, key, claims=CLAIMS, **header):
 
 
 def claims_of(token, keys):
-    return verify(token, keys, issuer=ISSUER, client_id=CLIENT, access_token="a", now=NOW)
+    return verify_id_token(token, keys, issuer=ISSUER, client_id=CLIENT, access_token="a", now=NOW)
 
 
 def reason_of(token, keys):

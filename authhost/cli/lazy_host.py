@@ -1,4 +1,4 @@
-"""How commands find their host, and who closes it."""
+"""The object ``ctx.obj`` of all commands: opens a host when a command requires it."""
 
 from __future__ import annotations
 
@@ -17,31 +17,30 @@ if TYPE_CHECKING:
     from authhost.settings import Settings
 
 CONFIG = "authhost.toml"
-"""Read from the current folder where neither ``--config`` nor AUTHHOST_CONFIG names a file."""
-GIVEN = "authhost.given"
-"""The key in ``ctx.meta`` of the options on the command line, by name, before click has read them."""
+"""Read from the current folder if neither ``--config`` nor AUTHHOST_CONFIG names a file."""
+RAW_OPTIONS = "authhost.given"
+"""The key in ``ctx.meta`` for the options on the command line, by name, before click has processed them."""
 
 
-class Operator:
-    """Opens the host when a command first asks for it: ``ctx.obj()``. The command line closes it.
+class LazyHost:
+    """Opens the host when a command first calls ``ctx.obj()``. It is closed with click's context.
 
-    The host starts no plugin, so that no command does the plugins' background
-    work by the way. A command whose purpose that is asks for
+    The host does not start the plugins' background work, unless a command calls
     ``ctx.obj(background=True)``.
     """
 
     @classmethod
-    def of(cls, ctx: click.Context) -> Operator:
-        """The operator of a command line, made from its options, closed with its context."""
+    def of(cls, ctx: click.Context) -> LazyHost:
+        """Return the instance of a command line. Creates it from the options; closed with ``ctx``."""
         if ctx.obj is None:
-            # Where there is --help, click has not read the other options yet.
-            given = {**ctx.meta.get(GIVEN, {}), **ctx.params}
+            # For --help, click has not processed the other options yet.
+            given = {**ctx.meta.get(RAW_OPTIONS, {}), **ctx.params}
             chosen = {f"{name}_plugins": given.get(name) for name in ("blocked", "required")}
             config = given.get("config", os.environ.get("AUTHHOST_CONFIG"))
             ctx.obj = cls(config, **{name: value for name, value in chosen.items() if value})
             ctx.call_on_close(ctx.obj.close)
-        operator: Operator = ctx.obj
-        return operator
+        lazy_host: LazyHost = ctx.obj
+        return lazy_host
 
     def __init__(self, config: str | None, **overrides: Any) -> None:
         self.config = Path(config) if config else Path(CONFIG) if Path(CONFIG).is_file() else None
@@ -53,24 +52,24 @@ class Operator:
         return self.host(check=True, background=background)
 
     def host(self, *, check: bool, background: bool = False) -> AuthHost:
-        """The host; without ``check`` also over a database that is missing or not up to date."""
-        return self._opened(self.settings(), check_database=check, background=background)
+        """Return the host. If ``check`` is false, the database may be missing or out of date."""
+        return self._open(self.settings(), check_database=check, background=background)
 
     def plugins_only(self) -> AuthHost:
-        """A host for looking at settings and plugins: its secret serves for nothing."""
-        return self._opened(self.settings(any_secret=True), check_database=False, background=False)
+        """Return a host for reading settings and plugins. If there is no secret key, a random one is used."""
+        return self._open(self.settings(any_secret=True), check_database=False, background=False)
 
     def registry(self) -> PluginRegistry:
-        """The plugins alone."""
+        """Return the plugins, without opening a host."""
         if self._registry is None:
             from authhost.pluginhost.discovery import PluginRegistry
 
             self._registry = PluginRegistry(self.settings(any_secret=True), {})
-            self._warn_of_names(self._registry.records)
+            self._warn_unknown_plugins(self._registry.records)
         return self._registry
 
     def settings(self, *, any_secret: bool = False) -> Settings:
-        """The settings; with ``any_secret`` also where no secret_key is set. Raises `ConfigurationError`."""
+        """Return the settings; raises `ConfigurationError`. ``any_secret`` replaces a missing secret_key."""
         from authhost.settings import Settings
 
         try:
@@ -82,11 +81,11 @@ class Operator:
 
             return Settings.load(self.config, **{**self._overrides, "secret_key": secrets.token_urlsafe(48)})
 
-    def leaves_out(self) -> Callable[[str], bool]:
-        """Return what says of a plugin's name whether the settings leave it out.
+    def plugin_filter(self) -> Callable[[str], bool]:
+        """Return a function that returns whether the settings exclude the plugin of a name.
 
-        Reads no other setting, and so needs no more than a parser of TOML. Raises
-        `ConfigurationError` where the file cannot be read.
+        Reads only these settings, to avoid importing `Settings`. Raises
+        `ConfigurationError` if the file cannot be read.
         """
         values: dict[str, Any] = {}
         if self.config is not None:
@@ -95,7 +94,7 @@ class Operator:
             try:
                 values = tomllib.loads(self.config.read_text(encoding="utf-8"))
             except (OSError, ValueError):
-                self.settings(any_secret=True)  # raises, and says what is wrong
+                self.settings(any_secret=True)  # raises an error with the reason
         for name in ("plugins", "blocked_plugins"):
             text = os.environ.get(f"AUTHHOST_{name.upper()}")
             if text is not None:
@@ -103,13 +102,13 @@ class Operator:
         values |= self._overrides
         chosen, blocked = values.get("plugins"), values.get("blocked_plugins")
         if not isinstance(chosen, list):
-            chosen = None  # a table has the settings of plugins
+            chosen = None  # as a table, it contains the settings of plugins
         if not isinstance(blocked, list | tuple):
             blocked = ()
         return lambda name: name in blocked or (chosen is not None and name not in chosen)
 
-    def used(self) -> str:
-        """Which configuration file and which database are in use, for people; no secret."""
+    def describe(self) -> str:
+        """Return a text with the configuration file and the database in use, without secrets."""
         file = self.config.absolute() if self.config else f"none (no --config, AUTHHOST_CONFIG or ./{CONFIG})"
         from authhost.store.engine import shown_database
 
@@ -120,11 +119,11 @@ class Operator:
         return f"configuration file: {file}\ndatabase: {database}"
 
     def close(self) -> None:
-        """Close what was opened."""
+        """Close all hosts."""
         while self._hosts:
             self._hosts.popitem()[1].close()
 
-    def _opened(self, settings: Settings, *, check_database: bool, background: bool) -> AuthHost:
+    def _open(self, settings: Settings, *, check_database: bool, background: bool) -> AuthHost:
         key = (settings.secret_keys, check_database, background)
         if key not in self._hosts:
             from authhost.host import AuthHost
@@ -133,10 +132,10 @@ class Operator:
             self._hosts[key] = host
             if self._registry is None:
                 self._registry = host.registry
-                self._warn_of_names(host.registry.records)
+                self._warn_unknown_plugins(host.registry.records)
         return self._hosts[key]
 
-    def _warn_of_names(self, records: list[PluginRecord]) -> None:
+    def _warn_unknown_plugins(self, records: list[PluginRecord]) -> None:
         from difflib import get_close_matches
 
         known = [record.name for record in records]

@@ -1,15 +1,15 @@
-"""The names of the plugins' commands, with the line that ``--help`` shows of each; no plugin is imported.
+"""Discover the plugins' commands and their help texts without importing a plugin.
 
 A distribution declares its commands in the entry point group
-``authhost.commands``: the name is that of the command, the value says where the
-click object is. The line is read from the source of that module. Where it is
-not found there, it is the summary of the distribution.
+``authhost.commands``: the name is the name of the command, the value refers to the
+click object. The help text is read from the source of that module. If it is not
+found there, the summary of the distribution is used.
 
-A plugin whose distribution has no such group is listed under its own name, if its
+A plugin whose distribution has no such group is listed under its own name if its
 source defines `register_commands`.
 
-This is only a list. Which command runs is decided when one is invoked: then the
-plugins are loaded, and `PluginRegistry.commands` has those that were accepted.
+The result is used for help and shell completion only. To run a command, the plugins
+are loaded, and `PluginRegistry.commands` has the commands that were accepted.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ import click
 
 PLUGINS = "authhost"
 COMMANDS = "authhost.commands"
-DEFINES_COMMANDS = re.compile(r"^\s*(def\s+register_commands\b|register_commands\s*[:=])", re.MULTILINE)
-MAKES_COMMAND = frozenset({"command", "group"})
-"""The decorators of click that make a command of a function, with its help among their arguments."""
+REGISTER_COMMANDS = re.compile(r"^\s*(def\s+register_commands\b|register_commands\s*[:=])", re.MULTILINE)
+COMMAND_DECORATORS = frozenset({"command", "group"})
+"""The decorators of click that create a command from a function; their arguments can contain its help."""
 
 
-def listed_commands(leaves_out: Callable[[str], bool]) -> dict[str, click.Command]:
-    """Return a command for each that a plugin declares, by name: it has the help, and does nothing.
+def discover_commands(is_excluded: Callable[[str], bool]) -> dict[str, click.Command]:
+    """Return a stub for each command that a plugin declares, by name. A stub has only the help text.
 
-    ``leaves_out`` says of a plugin's name whether the settings leave it out: its
+    ``is_excluded`` returns whether the settings exclude the plugin of that name. Its
     commands are not listed.
     """
     found: dict[str, click.Command] = {}
@@ -43,38 +43,38 @@ def listed_commands(leaves_out: Callable[[str], bool]) -> dict[str, click.Comman
     declared = _by_distribution(installed.select(group=COMMANDS))
     for distribution, plugins in _by_distribution(installed.select(group=PLUGINS)).items():
         names = [each.name for each in plugins]
-        used = [each for each in plugins if not leaves_out(each.name)]
+        used = [each for each in plugins if not is_excluded(each.name)]
         if distribution in declared:
             for command in declared[distribution]:
-                if command.name in names and leaves_out(command.name):
+                if command.name in names and is_excluded(command.name):
                     continue
                 if used:
-                    found.setdefault(command.name, _listed(command, distribution))
+                    found.setdefault(command.name, _stub_command(command, distribution))
             continue
         for plugin in used:
             if _defines_commands(plugin):
-                found.setdefault(plugin.name, _of_summary(plugin.name, distribution))
+                found.setdefault(plugin.name, _stub_from_summary(plugin.name, distribution))
     return found
 
 
 def _by_distribution(found: EntryPoints) -> dict[Distribution | None, list[EntryPoint]]:
-    """Entry points by their distribution, in the order of their names."""
+    """Group entry points by their distribution, sorted by name."""
     grouped: dict[Distribution | None, list[EntryPoint]] = {}
     for each in sorted(found, key=lambda each: each.name):
         grouped.setdefault(each.dist, []).append(each)
     return grouped
 
 
-def _listed(command: EntryPoint, distribution: Distribution | None) -> click.Command:
-    with suppress(Exception):  # of an installation that is broken: its help is no reason to fail
+def _stub_command(command: EntryPoint, distribution: Distribution | None) -> click.Command:
+    with suppress(Exception):  # a broken installation must not prevent the help
         for source in _sources(_spec(command.module), whole_package=False):
-            described = _described(source, command.attr)
-            if described is not None:
-                return click.Command(command.name, **described)
-    return _of_summary(command.name, distribution)
+            options = _click_options(source, command.attr)
+            if options is not None:
+                return click.Command(command.name, **options)
+    return _stub_from_summary(command.name, distribution)
 
 
-def _of_summary(name: str, distribution: Distribution | None) -> click.Command:
+def _stub_from_summary(name: str, distribution: Distribution | None) -> click.Command:
     summary = None
     with suppress(Exception):
         summary = distribution.metadata["Summary"] if distribution is not None else None
@@ -84,12 +84,12 @@ def _of_summary(name: str, distribution: Distribution | None) -> click.Command:
 def _defines_commands(plugin: EntryPoint) -> bool:
     with suppress(Exception):
         sources = _sources(_spec(plugin.module), whole_package=True)
-        return any(DEFINES_COMMANDS.search(source) for source in sources)
+        return any(REGISTER_COMMANDS.search(source) for source in sources)
     return False
 
 
 def _spec(module: str) -> ModuleSpec | None:
-    """Find a module without importing the package that it is in, as `find_spec` would."""
+    """Find a module without importing its parent package, in contrast to `find_spec`."""
     top, *rest = module.split(".")
     spec = find_spec(top)
     for part in rest:
@@ -100,7 +100,7 @@ def _spec(module: str) -> ModuleSpec | None:
 
 
 def _sources(spec: ModuleSpec | None, *, whole_package: bool) -> Iterator[str]:
-    """Yield the source of a module; with ``whole_package``, of all modules in it where it is a package."""
+    """Yield the source of a module. With ``whole_package``, also those of all modules in the package."""
     if spec is None:
         return
     loader: Any = spec.loader
@@ -110,10 +110,10 @@ def _sources(spec: ModuleSpec | None, *, whole_package: bool) -> Iterator[str]:
             yield path.read_text(encoding="utf-8", errors="replace")
 
 
-def _described(source: str, function: str) -> dict[str, Any] | None:
-    """What click would know of the command that ``function`` is made into; None where it is not defined here.
+def _click_options(source: str, function: str) -> dict[str, Any] | None:
+    """Return the click options of the command ``function``, or None if it is not in ``source``.
 
-    The function alone is parsed: the whole of a module takes as long as importing click.
+    Parses only the function: to parse a whole module takes as long as importing click.
     """
     import ast
 
@@ -126,24 +126,26 @@ def _described(source: str, function: str) -> dict[str, Any] | None:
         start -= 1
     try:
         tree = ast.parse("\n".join(lines[start:end]))
-    except SyntaxError:  # a text over several lines that begins at the margin
+    except SyntaxError:  # a multi-line text that starts in the first column
         tree = ast.parse(source)
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and node.name == function:
-            given: dict[str | None, Any] = {
+            arguments: dict[str | None, Any] = {
                 word.arg: word.value.value
                 for decorator in node.decorator_list
-                if isinstance(decorator, ast.Call) and _last_name(decorator.func) in MAKES_COMMAND
+                if isinstance(decorator, ast.Call) and _last_name(decorator.func) in COMMAND_DECORATORS
                 for word in decorator.keywords
                 if isinstance(word.value, ast.Constant)
             }
-            described: dict[str, Any] = {"help": given.get("help") or ast.get_docstring(node)}
-            described |= {key: given[key] for key in ("short_help", "hidden", "deprecated") if key in given}
-            return described
+            options: dict[str, Any] = {"help": arguments.get("help") or ast.get_docstring(node)}
+            options |= {
+                key: arguments[key] for key in ("short_help", "hidden", "deprecated") if key in arguments
+            }
+            return options
     return None
 
 
 def _last_name(function: Any) -> str | None:
-    """``command`` of ``click.command``, and of ``command``."""
+    """Return ``command`` for both ``click.command`` and ``command``."""
     name: str | None = getattr(function, "attr", getattr(function, "id", None))
     return name

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
-from authhost.cli import listed_commands
-from authhost.cli.listed_commands import _described
-from authhost.cli.main import LAZY, cli
-from authhost.cli.operator import Operator
+from authhost.cli import command_discovery
+from authhost.cli.command_discovery import _click_options
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.main import LAZY_COMMANDS, cli
 
 SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 RUN = """
@@ -44,7 +44,7 @@ OWN_HELP = (
     "--help",
     "--version",
     "",
-    *(f"{name} --help" for name in (*LAZY, "tour")),
+    *(f"{name} --help" for name in (*LAZY_COMMANDS, "tour")),
     "db upgrade --help",
     "plugins new --help",
     "providers check --help",
@@ -112,7 +112,11 @@ def test_help_imports_nothing_that_takes_long(tmp_path, command):
 
 @pytest.mark.parametrize(
     ("words", "number", "expected"),
-    [("authhost ", 1, {*LAZY, "tour"}), ("authhost plu", 1, {"plugins"}), ("authhost db u", 2, {"upgrade"})],
+    [
+        ("authhost ", 1, {*LAZY_COMMANDS, "tour"}),
+        ("authhost plu", 1, {"plugins"}),
+        ("authhost db u", 2, {"upgrade"}),
+    ],
 )
 def test_shell_completion_imports_nothing_that_takes_long(tmp_path, words, number, expected):
     completion = {"COMP_WORDS": words, "COMP_CWORD": str(number), "_AUTHHOST_COMPLETE": "bash_complete"}
@@ -132,8 +136,8 @@ def test_completion_offers_the_plugins_commands_with_their_help(tmp_path):
 
 def test_the_list_is_what_the_plugins_register(monkeypatch):
     monkeypatch.setenv("AUTHHOST_SECRET_KEY", SECRET)
-    registered = Operator(None).registry().commands()
-    found = listed_commands.listed_commands(lambda plugin: False)
+    registered = LazyHost(None).registry().commands()
+    found = command_discovery.discover_commands(lambda plugin: False)
     assert {name: each.get_short_help_str() for name, each in found.items()} == {
         name: each.get_short_help_str() for name, each in registered.items()
     }
@@ -220,7 +224,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     for command in ("--help", "--config nope.toml --help"):
         printed, _ = run(command, tmp_path)
         assert "Warning: the plugins' commands are not listed: cannot read " in printed
-        assert set(LAZY) < set(listed(printed.partition("Warning")[0])), printed
+        assert set(LAZY_COMMANDS) < set(listed(printed.partition("Warning")[0])), printed
 
 
 @pytest.mark.parametrize(
@@ -236,9 +240,9 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     ],
 )
 def test_help_is_read_from_the_source(source, expected):
-    found = _described(f"import click\n\n\n{source}\n\ndef last():\n    '''Last.'''\n", "ring")
+    found = _click_options(f"import click\n\n\n{source}\n\ndef last():\n    '''Last.'''\n", "ring")
     assert found == (None if expected is None else {"help": None, **expected})
 
 
 def test_every_lazy_module_has_its_command():
-    assert {cli._own(name).name for name in LAZY} == set(LAZY)
+    assert {cli._builtin_command(name).name for name in LAZY_COMMANDS} == set(LAZY_COMMANDS)
