@@ -40,6 +40,10 @@ MOVED_TO_SERVICES = frozenset(
 )
 
 
+REPLACED = {"urls": "host.build_url(name)", "key_digest": "host.services.digests.of_key"}
+"""What does the work of attributes that are gone."""
+
+
 def _runs_in_flows(hooks: Iterable[str]) -> bool:
     return any(not hook.startswith("register_") for hook in hooks)
 
@@ -171,9 +175,14 @@ class AuthHost:
     def __getattr__(self, name: str) -> Any:
         """Return a part of the host by its former name, until version 0.3."""
         if name in MOVED_TO_SERVICES:
-            warnings.warn(f"host.{name} is host.services.{name} now", DeprecationWarning, stacklevel=2)
+            warnings.warn(
+                f"host.{name} is host.services.{name} now; the former name goes in version 0.3",
+                DeprecationWarning,
+                stacklevel=2,
+            )
             return getattr(self.services, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        hint = f"; use {REPLACED[name]}" if name in REPLACED else ""
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
 
     @cached_property
     def migrations(self) -> dict[str, str]:

@@ -222,7 +222,7 @@ def test_a_database_that_was_found_in_the_current_folder_before_is_not_replaced(
     (tmp_path / "data.sqlite3").touch()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(
-        ConfigurationError, match=r"etc/data.sqlite3, which is not there, but .*/data.sqlite3"
+        ConfigurationError, match=r"etc/data.sqlite3, which does not exist, but .*/data.sqlite3"
     ):
         Settings.load(toml, secret_key=SECRET)
 
@@ -342,7 +342,7 @@ def all_work(found):
         assert "readonly" not in done.stderr, done
         assert "Traceback" not in done.stderr, done
         if done.command == "audit export":
-            assert "not recorded: the database may only be read" in done.stderr
+            assert "not recorded, because the database is read-only" in done.stderr
         if done.command == "analytics report":
             assert "events since the last roll-up are missing" in done.stderr
 

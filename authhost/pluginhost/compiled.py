@@ -44,7 +44,7 @@ def compiled(template: str, function: Callable[..., Any], **names: Any) -> Calla
         "function": function,
         **names,
     }
-    exec(source, namespace)  # noqa: S102
+    exec(compile(source, f"<guard of {function.__name__}>", "exec"), namespace)  # noqa: S102
     guarded: Callable[..., Any] = update_wrapper(namespace["guarded"], function)
     del guarded.__wrapped__  # type: ignore[attr-defined]
     guarded.__qualname__ = guarded.__name__

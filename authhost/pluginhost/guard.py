@@ -18,7 +18,9 @@ is not the plugin's: it ends the flow. Only pluggy's public interface is used, s
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
+from importlib import import_module
 from time import perf_counter_ns
 from typing import Any
 
@@ -28,7 +30,6 @@ from authhost.errors import PLUGIN_FAILURES, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
 from authhost.pluginhost.hooks import LIFECYCLE, NOTIFICATIONS, STOPS, VETOES
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.plugin import HookStats as HookStats  # its former module, until version 0.3
 from authhost.pluginhost.results import check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork
@@ -202,3 +203,15 @@ def timed(
             stats.nanoseconds += perf_counter_ns() - started
 
     return compiled(CALL_WITHOUT_REQUEST, function, call=counted)
+
+
+def __getattr__(name: str) -> Any:
+    """Return a class by its former module, until version 0.3."""
+    if name == "HookStats":
+        warnings.warn(
+            f"{name} is in authhost.pluginhost.plugin now; it leaves this module in version 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        return getattr(import_module("authhost.pluginhost.plugin"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
