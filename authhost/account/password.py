@@ -13,13 +13,7 @@ from authhost.account.login import start_session_or_verify
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
 from authhost.account.verification import complete_signup
-from authhost.errors import (
-    Conflict,
-    EmailTaken,
-    InvalidCredentials,
-    InvalidKey,
-    PasswordAlreadySet,
-)
+from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
