@@ -1,4 +1,4 @@
-"""The former names of modules, until version 0.3: importing one warns and returns the module by its new name."""
+"""The former names of modules, until version 0.3: importing one warns and returns the renamed module."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class AuthHost:
     ) -> None:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
         if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
-            # `Request.db` needs it; imported there it would count as the time of the first plugin that uses it.
+            # For `Request.db`: imported there, it would count as time of the first plugin that uses it.
             import_module("sqlalchemy.orm")
         self.services = Services(
             host=self,

@@ -57,7 +57,7 @@ def database(database_url: str) -> Iterator[Database]:
     if database_url.startswith("sqlite"):
         from sqlalchemy import make_url
 
-        from authhost.store.engine import create_sqlite_file
+        from authhost.store.sqlite import create_sqlite_file
 
         create_sqlite_file(make_url(database_url))
     database = Database(database_url)

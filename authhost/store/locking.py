@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from authhost.store.engine import BUSY_TIMEOUT_MS, reading
+from authhost.store.engine import reading
+from authhost.store.sqlite import BUSY_TIMEOUT_MS
 
 NAME = "authhost.upgrade"
 KEY = int.from_bytes(hashlib.sha256(NAME.encode()).digest()[:8], signed=True)

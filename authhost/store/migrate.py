@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Engine, column, literal_column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import ConfigurationError
-from authhost.store.engine import create_sqlite_file, reading
+from authhost.store.engine import reading
 from authhost.store.locking import locked
 from authhost.store.revisions import newest_revision
+from authhost.store.sqlite import create_sqlite_file
 
 if TYPE_CHECKING:
     from alembic.config import Config
