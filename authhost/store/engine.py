@@ -273,13 +273,9 @@ def _codes(error: DBAPIError) -> set[object]:
 def _watch_deadlocks(engine: Engine) -> None:
     @event.listens_for(engine, "handle_error")
     def on_error(context: ExceptionContext) -> None:
-        error = context.sqlalchemy_exception
-        if (
-            context.connection is not None
-            and isinstance(error, DBAPIError)
-            and MARIADB_DEADLOCK in _codes(error)
-        ):
-            context.connection.info[ENDED] = True
+        error, connection = context.sqlalchemy_exception, context.connection
+        if connection is not None and isinstance(error, DBAPIError) and MARIADB_DEADLOCK in _codes(error):
+            connection.info[ENDED] = True
 
     @event.listens_for(engine, "checkout")
     def on_checkout(connection: object, record: ConnectionPoolEntry, proxy: object) -> None:
