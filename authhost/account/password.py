@@ -39,7 +39,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     rotation = rotate_token(request)
     _store(request, user, old=None, new=hashed)
     result = rotation.result()
-    end_sessions(request, user, "password_set", but=session)
+    end_sessions(request, user, "password_set", keep=session)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
     request.services.hooks.password_set(request, user)
@@ -69,7 +69,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     rotation = rotate_token(request, authenticated=True)
     _store(request, user, old=old, new=hashed)
     result = rotation.result()
-    end_sessions(request, user, "password_changed", but=session)
+    end_sessions(request, user, "password_changed", keep=session)
     request.services.hooks.password_changed(request, user)
     return result
 
