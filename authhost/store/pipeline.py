@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,11 @@ class PipelinedTransaction(Transaction):
         """The error of a sent statement, whose caller does not wait. All later statements raise it."""
         super().__init__(engine, statements)
 
-    def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
+    def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        for values in rows:
+            self.send(statement, values)
+
+    def _execute(self, prepared: PreparedStatement, parameters: Any, *, many: bool = False) -> Result:
         last = self._wait_for(_Waiting(prepared.sql, parameters, tuple(self._savepoints)))
         try:
             return prepared.result(last.cursor)

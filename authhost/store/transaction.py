@@ -84,13 +84,13 @@ class Transaction:
     def _prepared(self, statement: Executable, values: Mapping[str, Any]) -> PreparedStatement | None:
         return self._statements.get(statement, values) if self._statements is not None else None
 
-    def _execute(self, prepared: PreparedStatement, parameters: Any) -> Result:
+    def _execute(self, prepared: PreparedStatement, parameters: Any, *, many: bool = False) -> Result:
         cursor = self._driver.cursor()
         try:
-            cursor.execute(prepared.sql, parameters)
+            (cursor.executemany if many else cursor.execute)(prepared.sql, parameters)
             return prepared.result(cursor)
         except self._errors as error:
-            self._raise(error, prepared.sql, parameters)
+            self._raise(error, prepared.sql, parameters[0] if many else parameters)
             raise
         except BaseException as error:
             if not isinstance(error, Exception):
@@ -105,8 +105,11 @@ class Transaction:
 
     def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
         """Send a statement once for each of the ``rows``."""
-        for values in rows:
-            self.send(statement, values)
+        prepared = self._prepared(statement, rows[0])
+        if prepared is None:
+            self.connection.execute(statement, rows)
+            return
+        self._execute(prepared, [prepared.bind(values) for values in rows], many=True)
 
     def flush(self) -> None:
         """Wait until the database has run all statements that were sent."""
