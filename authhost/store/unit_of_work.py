@@ -319,7 +319,7 @@ class UnitOfWork:
     def __enter__(self) -> Self:
         if self._phase is not Phase.NEW:
             raise UnitOfWorkClosed(
-                "this request has been entered already, and serves one `with` block; "
+                "this request has been entered already, and is for one `with` block; "
                 "ask host.request() for another one"
             )
         if self.database.closed:
