@@ -1,4 +1,4 @@
-"""The former names of modules, until version 0.3: importing one warns and gives the module of today."""
+"""The former names of modules, until version 0.3: importing one warns and returns the renamed module."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class _Finder(MetaPathFinder):
         if name not in MOVED:
             return None
         warnings.warn(
-            f"{name} is {MOVED[name]} now; the former name goes in version 0.3",
+            f"{name} is {MOVED[name]} now; the former name is removed in version 0.3",
             DeprecationWarning,
             stacklevel=2,
         )
@@ -63,6 +63,6 @@ class _Finder(MetaPathFinder):
 
 
 def install() -> None:
-    """Let the former names be imported; the finder is asked last, so nothing else gets slower."""
+    """Let the former names be imported. The finder is asked last, so that no other import gets slower."""
     if not any(isinstance(each, _Finder) for each in sys.meta_path):
         sys.meta_path.append(_Finder())

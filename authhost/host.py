@@ -82,9 +82,8 @@ class AuthHost:
     ) -> None:
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
         if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
-            import_module(
-                "sqlalchemy.orm"
-            )  # for `Request.db`, so that the import does not count as a plugin's time
+            # For `Request.db`: imported there, it would count as time of the first plugin that uses it.
+            import_module("sqlalchemy.orm")
         self.services = Services(
             host=self,
             settings=settings,

@@ -1,4 +1,4 @@
-"""The request object that plugins and applications use: a unit of work, and who is acting in it."""
+"""The request object of plugins and applications: a unit of work, and the user who acts in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TOKEN_LENGTH = 128
 
 
 class BrowserState(NamedTuple):
-    """Who is logged in in the browser of a unit of work, and the login that waits there."""
+    """The logged-in user of a unit of work, and the token of the pending login."""
 
     loaded: bool
     session: Session | None
@@ -36,7 +36,7 @@ class BrowserState(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """A refusal that plugins were told of; it is stored although the flow is not."""
+    """A refusal for which `flow_refused` was called. Plugins' records of it are stored, the flow is not."""
 
     flow: str
     error: AuthError
@@ -48,7 +48,7 @@ class Request(UnitOfWork):
     """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`)."""
 
     repeated = 1
-    """How many refusals this call of `flow_refused` stands for."""
+    """How many refusals this call of `flow_refused` reports."""
     identifier_digest: str | None = None
     provider: str | None = None
     _id: UUID | None = None
@@ -56,7 +56,7 @@ class Request(UnitOfWork):
     _session: Session | None = None
     _user: User | None = None
     _password: str | None = None
-    """The stored hash of the user's password, as it was when the session was loaded."""
+    """The hash of the user's password, as stored when the session was loaded."""
 
     def __init__(
         self,
@@ -78,15 +78,15 @@ class Request(UnitOfWork):
         self.native = native
         self.pending_token = pending_token
         self.device_token = device_token
-        """The token that the browser sent, or that a flow of this unit gave it: keep it in its cookie."""
+        """The token that the browser sent, or the new one of a flow in this unit, for its cookie."""
         self._token = session_token
         self.counted: list[Callable[[], None]] = []
-        """Each undoes what a rate limit has counted; called where the flow is undone."""
+        """Functions that undo what rate limits have counted. Called when the flow is rolled back."""
         self.tries: list[Callable[[], None]] = []
-        """The same for what the present flow tries; called where it is refused as busy."""
+        """The same for the attempts of the running flow. Called when it is refused as busy."""
         self._refusals: list[Refusal] = []
 
-    # What plugins and applications read.
+    # For plugins and applications.
 
     @property
     def id(self) -> UUID:
@@ -102,7 +102,7 @@ class Request(UnitOfWork):
 
     @property
     def now(self) -> datetime:
-        """The host's clock, in UTC."""
+        """The current time of the host's clock, in UTC."""
         return self.services.clock()
 
     @property
@@ -112,24 +112,24 @@ class Request(UnitOfWork):
 
     @property
     def session_token(self) -> str | None:
-        """The token that the client sent or that a flow of this unit made."""
+        """The token that the client sent, or the new one of a flow in this unit."""
         return self._token
 
     @property
     def session(self) -> Session | None:
-        """The session, or None."""
+        """The session of the logged-in user, or None."""
         self._load()
         return self._session
 
     @property
     def user(self) -> User | None:
-        """Who is logged in, or None."""
+        """The logged-in user, or None."""
         self._load()
         return self._user
 
     @property
     def authentication(self) -> tuple[Authentication, ...]:
-        """How the person came in, and how they proved it again since; empty where nobody is logged in."""
+        """How the user logged in and reauthenticated; empty if nobody is logged in."""
         session = self.session
         if session is None:
             return ()
@@ -139,7 +139,7 @@ class Request(UnitOfWork):
         return (first, Authentication("password", session.authenticated_at))
 
     def user_by_email(self, email: str) -> User | None:
-        """The account that owns ``email`` and has verified it, or None."""
+        """Return the account that has verified ``email``, or None."""
         self.check_open()
         try:
             address = queries.claimed_address(self, parse_email(email).key)
@@ -151,19 +151,19 @@ class Request(UnitOfWork):
         return account.user if account else None
 
     def plugin_settings(self, plugin_name: str) -> Any:
-        """What the operator set for a plugin; raises `KeyError` where it registers no settings."""
+        """Return the settings of a plugin; raises `KeyError` if it registers none."""
         return self.services.plugin_settings[plugin_name]
 
     def new_id(self) -> UUID:
-        """A new, time-ordered identifier (UUID version 7, RFC 9562)."""
+        """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
         return self.services.identifiers.new()
 
     def keyed_hash(self, value: str) -> str:
-        """A hash of ``value`` that nobody can guess at without ``secret_key``, as hex."""
+        """Return the HMAC-SHA256 of ``value`` as hex. Its key is derived from ``secret_key``."""
         return self.services.digests.of_plugin(value)
 
     def build_url(self, name: str, **values: str) -> str:
-        """The absolute address of page ``name`` (setting ``urls``); raises `KeyError` for an unknown one."""
+        """Return the absolute URL of a page, by its name in ``urls``; raises `KeyError` for others."""
         return self.services.urls.build(name, **values)
 
     def seal(self, text: str, purpose: str = "") -> str:
@@ -171,63 +171,63 @@ class Request(UnitOfWork):
         return self.services.encryption.seal_text(text, purpose)
 
     def open(self, sealed: str, purpose: str = "") -> str:
-        """Return the text that `seal` was given for ``purpose``; raises `CannotOpen`."""
+        """Return the text that `seal` encrypted for ``purpose``; raises `CannotOpen`."""
         return self.services.encryption.open_text(sealed, purpose)
 
-    # What the flows use.
+    # For the flows.
 
     def require_clean(self, flow: str) -> None:
-        """Raise ``RuntimeError`` where this unit has written something.
+        """Raise ``RuntimeError`` if this unit has written something.
 
-        For a flow that asks a provider: no transaction stays open meanwhile.
+        A flow that calls a provider requires it, so that no transaction is open during the call.
         """
         if not self.clean:
-            raise RuntimeError(f"{flow} asks a provider, so it needs a unit of work of its own")
+            raise RuntimeError(f"{flow} calls a provider, so it needs a unit of work of its own")
 
     def set_identifier(self, key: str) -> None:
-        """Tell the plugins which name or address was typed, as a keyed hash of its key."""
+        """Set `identifier_digest`, the keyed hash of the username or address that was typed."""
         self.identifier_digest = self.services.digests.of_key(key)
 
     def known_device(self, user: User | None) -> str | None:
-        """The identifier of this browser if it has logged in to ``user``'s account before, else None."""
+        """Return the identifier of this browser if it has logged in as ``user`` before, else None."""
         return self.services.devices.find(self.device_token, user.id, self.now) if user else None
 
     def remember_device(self, user: User) -> str:
-        """Give this browser a token by which `known_device` knows it from now on; return it."""
+        """Create a device token, by which `known_device` recognises this browser; return it."""
         self.device_token = self.services.devices.token(user.id, self.now, self.device_token)
         return self.device_token
 
     def log_in(self, session: Session, user: User, token: str, password: str | None) -> None:
-        """From here on this unit is ``user``'s. ``password`` is the stored hash."""
+        """Make ``user`` the logged-in user of this unit. ``password`` is the stored hash."""
         self._loaded, self._session, self._user, self._token = True, session, user, token
         self._password = password
 
     def log_out(self) -> None:
-        """From here on nobody is logged in."""
+        """Make this unit one without a logged-in user. The session is not deleted."""
         self._loaded, self._session, self._user, self._token = True, None, None, None
         self._password = None
 
     def refresh(self, user: User) -> None:
-        """What is known of ``user`` has changed."""
+        """Replace the logged-in user with the current record ``user``, if it is the same account."""
         if self.user is not None and self.user.id == user.id:
             self._user = user
 
     @property
     def stored_password(self) -> str | None:
-        """The hash of the user's password, as it was when the session was loaded, or None.
+        """The hash of the user's password when the session was loaded, or None.
 
-        It may have changed since, so a flow stores under the condition that it has not.
+        It may have changed since then. So a flow writes under the condition that it has not.
         """
         self._load()
         return self._password
 
     def set_stored_password(self, user: User, password: str) -> None:
-        """The hash of ``user``'s password has changed."""
+        """Set `stored_password`, if ``user`` is the logged-in user."""
         if self._user is not None and self._user.id == user.id:
             self._password = password
 
     def browser_state(self) -> BrowserState:
-        """Who is logged in, and what waits, for `restore_browser`."""
+        """Return the logged-in user and the pending login, for `restore_browser`."""
         return BrowserState(
             self._loaded, self._session, self._user, self._password, self._token, self.pending_token
         )
@@ -237,25 +237,25 @@ class Request(UnitOfWork):
         self._loaded, self._session, self._user, self._password, self._token, self.pending_token = state
 
     def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
-        """Tell the plugins of a refusal, or of so many at once. It is stored although the flow is not."""
+        """Call `flow_refused` for ``repeated`` refusals. The plugins' records are stored, the flow is not."""
         refusal = Refusal(flow, error, user, repeated)
         self._refusals.append(refusal)
-        self._tell(refusal)
+        self._call_flow_refused(refusal)
 
     def take_back_tries(self) -> None:
-        """Let what the present flow tried not count."""
+        """Take the attempts of the running flow out of the rate limits."""
         for give_back in self.tries:
             give_back()
         self.tries.clear()
 
     def uncount(self, since: int) -> None:
-        """Take back what rate limits have counted since there were so many."""
+        """Undo what rate limits have counted after the first ``since`` counts."""
         counted = self.counted[since:]
         del self.counted[since:]
         for give_back in counted:
             give_back()
 
-    def _tell(self, refusal: Refusal) -> None:
+    def _call_flow_refused(self, refusal: Refusal) -> None:
         self.repeated = refusal.repeated
         try:
             self.services.hooks.flow_refused(self, refusal.flow, refusal.error, refusal.user)
@@ -284,14 +284,14 @@ class Request(UnitOfWork):
             self._touch(session, now)
 
     def _touch(self, session: Session, now: datetime) -> None:
-        """Store that the session is used; alone where the unit has no transaction yet."""
+        """Store the time of the last use of the session, outside a transaction if this unit has none yet."""
         values = {"of_id": session.id, "now": now}
         if not self.clean:
             self.send(statements.TOUCH_SESSION, values)
             return
         self.database.write(statements.TOUCH_SESSION, values)
 
-    # What is undone and stored with the transaction.
+    # State that is restored and stored with the transaction.
 
     def call_state(self) -> tuple[BrowserState, str | None, str | None]:
         return self.browser_state(), self.identifier_digest, self.provider
@@ -312,10 +312,10 @@ class Request(UnitOfWork):
         return bool(self._refusals)
 
     def before_storing(self) -> None:
-        """Tell the plugins again of the refusals of earlier flows of this unit: their records were undone."""
+        """Call `flow_refused` again for earlier flows of this unit: the plugins' records were rolled back."""
         refusals, self._refusals = self._refusals, []
         for refusal in refusals:
-            self._tell(refusal)
+            self._call_flow_refused(refusal)
 
 
 def _language(text: str | None) -> str | None:

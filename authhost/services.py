@@ -1,4 +1,4 @@
-"""What a unit of work needs of its host, as one immutable object."""
+"""The parts of a host that flows and requests need, as one immutable object."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ if TYPE_CHECKING:
 
 
 class Digests:
-    """Keyed hashes (HMAC-SHA256) of what people type, and of what plugins look up."""
+    """Keyed hashes (HMAC-SHA256) of typed identifiers, and of values of plugins."""
 
     def __init__(self, settings: Settings) -> None:
         self._plugins = derive(settings.secret_keys[0], "plugins")
         self._identifiers = [derive(key, "identifier") for key in settings.secret_keys]
 
     def of_plugin(self, value: str) -> str:
-        """The hash that plugins ask for, under the active key, as hex."""
+        """Return the hash of a value of a plugin, with the active key, as hex."""
         return _hashed(self._plugins, value)
 
     def of_key(self, key: str) -> str:
-        """The digest of what `inputs.identifier_key` has returned, under the active key, as hex."""
+        """Return the digest of a result of `inputs.identifier_key`, with the active key, as hex."""
         return _hashed(self._identifiers[0], key)
 
     def of_identifier(self, identifier: str) -> tuple[str, ...]:
-        """The digests of an e-mail address or a username under each key, the active one first."""
+        """Return the digests of an e-mail address or username with each key, the active key first."""
         typed = identifier_key(identifier)
         return tuple(_hashed(key, typed) for key in self._identifiers)
 
 
 class Urls:
-    """The absolute addresses of the pages of a site, by the names of the setting ``urls``."""
+    """The absolute URLs of the pages of a site, by the names of the setting ``urls``."""
 
     def __init__(self, base_url: str, paths: Mapping[str, str]) -> None:
         self._base_url, self._paths = base_url, paths
 
     def build(self, name: str, **values: str) -> str:
-        """The address of page ``name``; raises `KeyError` for an unknown one."""
+        """Return the URL of page ``name``; raises `KeyError` for an unknown one."""
         path = self._paths[name].format(**{key: quote(value, safe="") for key, value in values.items()})
         return self._base_url + path
 
@@ -65,13 +65,13 @@ class Services:
     """The parts of one host that flows and units of work use. `AuthHost` assembles them."""
 
     host: Host
-    """The host as plugins see it; nothing below `authhost.host` uses more of it."""
+    """The host, for plugins. Lower layers use only this protocol of it."""
     settings: Settings
     clock: Callable[[], datetime]
     database: Database
     hooks: Hooks
     plugin_settings: Mapping[str, Any]
-    """What the operator has set, by plugin."""
+    """The settings of each plugin, by its name."""
     passwords: Passwords
     limits: RateLimits
     devices: Devices

@@ -422,7 +422,7 @@ def test_a_role_that_may_only_read_looks(run, reader_url):
     all_work(run.many(NEEDS_A_DATABASE, AUTHHOST_DATABASE_URL=reader_url))
     for done in run.many(["db clean", "email clean"], AUTHHOST_DATABASE_URL=reader_url):
         sentence(
-            done, "the database does not serve: ", "denied", f"database: {make_url(reader_url).drivername}"
+            done, "the database cannot be used: ", "denied", f"database: {make_url(reader_url).drivername}"
         )
 
 

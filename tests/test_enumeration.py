@@ -33,7 +33,7 @@ def host(make_host, provider, recorder, clock):
     return host
 
 
-def told(action, *arguments, **values):
+def result_of(action, *arguments, **values):
     """What a caller sees, without random tokens, identifiers and times."""
     try:
         result = action(*arguments, **values)
@@ -50,52 +50,52 @@ def told(action, *arguments, **values):
 
 
 def by_password(browser, email):
-    yield told(browser, "signup", email=email, password=PASSWORD, username="probe")
-    yield told(browser, "send_confirmation")
-    yield told(browser, "send_confirmation", email=email)
+    yield result_of(browser, "signup", email=email, password=PASSWORD, username="probe")
+    yield result_of(browser, "send_confirmation")
+    yield result_of(browser, "send_confirmation", email=email)
     other = Browser(browser.host)
-    yield told(other, "login", identifier=email, password=PASSWORD)
-    yield told(other, "login", identifier="probe", password=PASSWORD)
-    yield told(other, "login", identifier=email, password="a wrong password for both")
-    yield told(other, "signup", email=OTHER, password=PASSWORD, username="probe")
-    yield told(other, "change_pending_email", email="next@example.org")
-    yield told(other, "request_password_reset", email=email)
-    yield told(other, "signup", email=email, password=PASSWORD)
+    yield result_of(other, "login", identifier=email, password=PASSWORD)
+    yield result_of(other, "login", identifier="probe", password=PASSWORD)
+    yield result_of(other, "login", identifier=email, password="a wrong password for both")
+    yield result_of(other, "signup", email=OTHER, password=PASSWORD, username="probe")
+    yield result_of(other, "change_pending_email", email="next@example.org")
+    yield result_of(other, "request_password_reset", email=email)
+    yield result_of(other, "signup", email=email, password=PASSWORD)
     # The newest signup with an address is the one that waits.
-    yield told(other, "login", identifier=email, password=PASSWORD)
+    yield result_of(other, "login", identifier=email, password=PASSWORD)
 
 
 def twice_by_password(browser, email):
-    yield told(browser, "signup", email=email, password=PASSWORD)
-    yield told(Browser(browser.host), "signup", email=email, password="a second password of theirs")
+    yield result_of(browser, "signup", email=email, password=PASSWORD)
+    yield result_of(Browser(browser.host), "signup", email=email, password="a second password of theirs")
     for password in (PASSWORD, "a second password of theirs"):
-        yield told(Browser(browser.host), "login", identifier=email, password=password)
+        yield result_of(Browser(browser.host), "login", identifier=email, password=password)
 
 
 def by_change(browser, email):
     """A waiting account moves to the address, and away from it."""
-    yield told(browser, "signup", email=OTHER, password=PASSWORD)
-    yield told(browser, "change_pending_email", email=email)
-    yield told(Browser(browser.host), "login", identifier=email, password=PASSWORD)
-    yield told(Browser(browser.host), "login", identifier=OTHER, password=PASSWORD)
-    yield told(browser, "change_pending_email", email="away@example.org")
-    yield told(Browser(browser.host), "login", identifier=email, password=PASSWORD)
+    yield result_of(browser, "signup", email=OTHER, password=PASSWORD)
+    yield result_of(browser, "change_pending_email", email=email)
+    yield result_of(Browser(browser.host), "login", identifier=email, password=PASSWORD)
+    yield result_of(Browser(browser.host), "login", identifier=OTHER, password=PASSWORD)
+    yield result_of(browser, "change_pending_email", email="away@example.org")
+    yield result_of(Browser(browser.host), "login", identifier=email, password=PASSWORD)
 
 
 def by_provider(browser, email):
     for _ in range(2):
-        yield told(browser.social, sub="thief", email=email, email_verified=False)
-    yield told(browser.social, sub="thief", email="", email_verified=False)
-    yield told(browser.social, sub="thief", email=OTHER, email_verified=False)
+        yield result_of(browser.social, sub="thief", email=email, email_verified=False)
+    yield result_of(browser.social, sub="thief", email="", email_verified=False)
+    yield result_of(browser.social, sub="thief", email=OTHER, email_verified=False)
 
 
 def by_form(browser, email):
     result = browser.social(sub="shy", email="", email_verified=False)
     yield result.missing
-    yield told(browser, "social_signup", signup_token=result.signup_token, email=email, username="probe")
-    yield told(browser.social, sub="shy", email="", email_verified=False)
-    yield told(browser, "send_confirmation")
-    yield told(browser, "signup", email=OTHER, password=PASSWORD, username="probe")
+    yield result_of(browser, "social_signup", signup_token=result.signup_token, email=email, username="probe")
+    yield result_of(browser.social, sub="shy", email="", email_verified=False)
+    yield result_of(browser, "send_confirmation")
+    yield result_of(browser, "signup", email=OTHER, password=PASSWORD, username="probe")
 
 
 def again(browser):
@@ -108,17 +108,17 @@ def again(browser):
 def by_failures(browser, email):
     """What is counted before a signup counts after it, too."""
     for _ in range(5):
-        yield told(again(browser), "login", identifier=email, password="a wrong password for both")
-    yield told(browser, "signup", email=email, password=PASSWORD, username="probe")
-    yield told(again(browser), "login", identifier=email, password=PASSWORD)
-    yield told(again(browser), "login", identifier="probe", password=PASSWORD)
+        yield result_of(again(browser), "login", identifier=email, password="a wrong password for both")
+    yield result_of(browser, "signup", email=email, password=PASSWORD, username="probe")
+    yield result_of(again(browser), "login", identifier=email, password=PASSWORD)
+    yield result_of(again(browser), "login", identifier="probe", password=PASSWORD)
 
 
 def by_failures_of_the_name(browser, email):
-    yield told(browser, "signup", email=email, password=PASSWORD, username="probe")
+    yield result_of(browser, "signup", email=email, password=PASSWORD, username="probe")
     for _ in range(5):
-        yield told(again(browser), "login", identifier="probe", password="a wrong password for both")
-    yield told(again(browser), "login", identifier=email, password=PASSWORD)
+        yield result_of(again(browser), "login", identifier="probe", password="a wrong password for both")
+    yield result_of(again(browser), "login", identifier=email, password=PASSWORD)
 
 
 PROBES = [by_password, twice_by_password, by_change, by_provider, by_form]
@@ -157,7 +157,7 @@ def counted(host):
 
     def count(browser, flow, **values):
         seen.clear()
-        told(browser, flow, **values)
+        result_of(browser, flow, **values)
         return sorted(seen)
 
     return count

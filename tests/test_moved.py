@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module, reload
 
 import pytest
 
+import authhost
 from authhost._moved import MOVED
 
 
 @pytest.mark.parametrize("former", sorted(MOVED))
 def test_a_former_name_gives_the_module_and_warns(former: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(import_module("sys").modules, former, raising=False)
+    monkeypatch.delitem(sys.modules, former, raising=False)
     with pytest.warns(DeprecationWarning, match=MOVED[former]):
         module = import_module(former)
     assert module is import_module(MOVED[former])
@@ -24,11 +26,7 @@ def test_a_module_that_never_was_is_missing() -> None:
         import_module("authhost.never_was")
 
 
-def test_the_finder_is_there_once() -> None:
-    import sys
-
-    import authhost
-
+def test_the_finder_is_installed_once() -> None:
     before = len(sys.meta_path)
     reload(authhost)
     assert len(sys.meta_path) == before

@@ -364,7 +364,7 @@ def test_without_a_database_all_else_is_checked(tmp_path):
             ("error", "authhost rings at night"),
         ]
         found = {each.problem: each for each in problems(host)}
-        assert any("not up to date" in each or "does not serve" in each for each in found)
+        assert any("not up to date" in each or "cannot be used" in each for each in found)
         assert "links in e-mails start with http://example.org" in found
         assert any("blocked_plugins names 'bel'" in each for each in found)
 

@@ -7,6 +7,7 @@ statements in one; with other drivers each statement is a round trip.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Any, NamedTuple
 
 import pytest
@@ -69,7 +70,9 @@ class Counter:
             # On MariaDB the pool ends each use of a connection with a ROLLBACK.
             statements = [each for each in self.wire.statements if each != "ROLLBACK"]
             return Budget(len(statements), self.wire.count), str(self.wire)
-        return Budget(len(self.sql), 0), "\n".join(self.sql)
+        # SQLite reports a statement again for each table that its ON DELETE CASCADE reaches.
+        statements = [sql for sql, _ in groupby(self.sql)]
+        return Budget(len(statements), 0), "\n".join(statements)
 
 
 @pytest.fixture
@@ -98,6 +101,7 @@ def host(database_url: str, counter: Counter, clock: Any) -> Iterator[AuthHost]:
         loaded = {record.name for record in host.registry.loaded()}
         assert {"audit", "email", "analytics"} <= loaded
         if counter.wire is None:
+            host.engine.dispose()  # else the pool would hand out a connection that was opened before
 
             @event.listens_for(host.reader, "connect")
             def on_connect(connection: Any, record: object) -> None:
@@ -144,6 +148,7 @@ def test_no_flow_exceeds_its_budget(host: AuthHost, counter: Counter) -> None:
     assert found.keys() == BUDGETS.keys()
     pipelined = host.engine.dialect.driver == "psycopg"
     for name, (used, shown) in found.items():
+        assert used.statements, f"{name}: no statement was counted"
         assert used.statements <= BUDGETS[name].statements, f"{name}: {shown}"
         if pipelined:
             assert used.round_trips <= BUDGETS[name].round_trips, f"{name}: {shown}"

@@ -1,4 +1,4 @@
-"""What transactions guarantee: isolation, statements that fail after they were sent, dead connections."""
+"""Transactions: isolation, statements that fail after they were sent, and lost connections."""
 
 from __future__ import annotations
 
@@ -116,17 +116,17 @@ def test_a_cursor_of_the_server_reads_in_a_transaction(host):
         assert request.connection.execute(select(notes), execution_options=options).all() == []
 
 
-def test_a_login_into_an_account_that_goes_meanwhile_is_a_conflict(make_host, run):
-    def goes(request, user):
-        if run_away:
+def test_a_login_into_an_account_that_is_deleted_meanwhile_is_a_conflict(make_host, run):
+    def delete_account(request, user):
+        if armed:
             with other.begin() as connection:
                 for table in (sessions, addresses, users):
                     connection.execute(table.delete())
 
-    run_away = []
-    host = make_host({"gate": Hooked("before_login", goes)}, email_verification="none")
+    armed = []
+    host = make_host({"gate": Hooked("before_login", delete_account)}, email_verification="none")
     run(host, "signup", email="ann@example.org", password=PASSWORD)
-    run_away.append(True)
+    armed.append(True)
     other = create_engine(host.engine.url)
     try:
         with pytest.raises(Conflict):
@@ -198,13 +198,9 @@ def test_connections_that_the_server_has_ended_are_replaced(host, run):
 
 
 class Writes:
-    """A plugin that writes in every hook that a test is about, and records refusals."""
-
-    def __init__(self):
-        self.calls = 0
+    """A plugin that writes in `email_removed`, and records refusals."""
 
     def write(self, request):
-        self.calls += 1
         request.db.execute(notes.insert().values(text="gone"))
 
     @hookimpl

@@ -6,10 +6,7 @@ from dataclasses import replace
 
 from authhost.account.create import insert_address
 from authhost.account.flow import flow, lock_login, require_login, require_recent_login
-from authhost.account.verification import (
-    send_confirmation_mail,
-    store_primary,
-)
+from authhost.account.verification import send_confirmation_mail, store_primary
 from authhost.errors import (
     EmailAlreadyAdded,
     EmailNotFound,

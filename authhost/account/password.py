@@ -13,13 +13,7 @@ from authhost.account.login import start_session_or_verify
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
 from authhost.account.verification import complete_signup
-from authhost.errors import (
-    Conflict,
-    EmailTaken,
-    InvalidCredentials,
-    InvalidKey,
-    PasswordAlreadySet,
-)
+from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
@@ -45,7 +39,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     rotation = rotate_token(request)
     _store(request, user, old=None, new=hashed)
     result = rotation.result()
-    end_sessions(request, user, "password_set", but=session)
+    end_sessions(request, user, "password_set", keep=session)
     user = replace(user, has_usable_password=True)
     request.refresh(user)
     request.services.hooks.password_set(request, user)
@@ -75,7 +69,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
     rotation = rotate_token(request, authenticated=True)
     _store(request, user, old=old, new=hashed)
     result = rotation.result()
-    end_sessions(request, user, "password_changed", but=session)
+    end_sessions(request, user, "password_changed", keep=session)
     request.services.hooks.password_changed(request, user)
     return result
 

@@ -58,7 +58,7 @@ def end_other_sessions(request: Request) -> int:
     Raises `LoginRequired`.
     """
     user = lock_login(request)
-    return end_sessions(request, user, "ended", but=request.session)
+    return end_sessions(request, user, "ended", keep=request.session)
 
 
 def log_out_current_user(request: Request) -> None:
@@ -71,14 +71,14 @@ def log_out_current_user(request: Request) -> None:
     request.log_out()
 
 
-def end_sessions(request: Request, user: User, reason: str, *, but: Session | None = None) -> int:
-    """End all sessions of a user, except ``but``.
+def end_sessions(request: Request, user: User, reason: str, *, keep: Session | None = None) -> int:
+    """End all sessions of a user, except ``keep``.
 
     Calls `session_ended` for each session that had not expired, and returns their number.
     """
-    if but is None:
+    if keep is None:
         return _end(request, user, reason, statements.DELETE_SESSIONS)
-    return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=but.id)
+    return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
 
 
 def delete_own_session(request: Request, user: User) -> list[Session]:

@@ -44,8 +44,8 @@ def send_confirmation_mail(
             "expires": expires,
         },
     )
-    looks = address.primary and not claims
-    claim = queries.claimed_address(request, email_key(address.email)) if looks else None
+    may_be_taken = address.primary and not claims
+    claim = queries.claimed_address(request, email_key(address.email)) if may_be_taken else None
     if claim is not None and claim.verified and claim.user_id != user.id:
         if not may_send_notice(request, email_key(address.email)):
             return True

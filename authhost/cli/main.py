@@ -83,7 +83,7 @@ class CommandGroup(click.Group):
             except Exception as error:
                 if not _is_database_error(error):
                     raise
-                message = f"the database does not serve: {_driver_message(error)}"
+                message = f"the database cannot be used: {_driver_message(error)}"
                 raise OperatorError(message, LazyHost.of(ctx)) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:

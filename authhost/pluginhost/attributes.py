@@ -1,7 +1,7 @@
 """Looks up the attributes of a plugin object, and their markers, without running the plugin's code.
 
-No property is evaluated, and ``__getattr__`` is not called. The options of a
-marker are read by pluggy itself, from a function of ours with the same marker,
+No property is evaluated, and ``__getattr__`` is not called. pluggy itself
+reads the options of a marker, from a function of this module with the same marker,
 so that only pluggy's public interface is used.
 """
 

@@ -1,15 +1,15 @@
 """The guard around every implementation of a hook: a failing call is logged, counted and rolled back here.
 
 pluggy stops at the first exception. So a plugin is registered as a `PluginView`
-whose functions do not raise. Around each call the guard sets the plugin as the
+whose functions handle exceptions. Around each call the guard sets the plugin as the
 caller of the unit of work. If the call fails, `UnitOfWork.undo_call` undoes what
-that call wrote. An error of a statement that the flow had sent before the call
-is not the plugin's: it ends the flow. Only pluggy's public interface is used, so its order
-(``tryfirst``, ``trylast``, ``wrapper``) and its tracing hold.
+that call wrote. An error of a statement that the flow had sent before the call is
+not a failure of the plugin: it ends the flow. Only pluggy's public interface is
+used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work.
 
 | hook | guard | an exception |
 | --- | --- | --- |
-| notification | `guard`, `wrappers.guard_wrapper` | is logged; the flow goes on |
+| notification | `guard`, `wrappers.guard_wrapper` | is logged; the flow continues |
 | veto | `guard_veto` | refuses the flow (`Vetoed`) |
 | ``deliver_message`` | `guard_delivery`, `wrappers.guard_delivery_wrapper` | ends the flow |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |

@@ -1,4 +1,4 @@
-"""The database of one host: its engines, and what reads and begins transactions on them."""
+"""The database of one host: its engine, reads outside a transaction, and new transactions."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ class Database:
     def __init__(self, url: str) -> None:
         self.engine: Engine = make_engine(url)
         self.reader: Engine = reading(self.engine)
-        """For reading only: its connections begin no transaction and take no lock."""
+        """The same engine for reading: its connections begin no transaction and take no lock."""
         self.closed = False
-        """Whether the host was closed: units of work then raise `HostClosed`."""
+        """Whether the host was closed. Units of work then raise `HostClosed`."""
         self._statements = Statements(self.engine)
         self._pipelines = can_pipeline(self.engine)
         self._transaction = PipelinedTransaction if self._pipelines else Transaction
         watch_statements(self.engine)
 
     def transaction(self) -> Transaction:
-        """Begin a transaction on a connection of its own."""
+        """Take a connection from the pool, and begin a transaction on it."""
         return self._transaction(self.engine, self._statements)
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
-        """All rows of a statement that reads, outside a transaction."""
+        """Return all rows of a reading statement, which runs outside a transaction."""
         prepared = None if self._statements.observed else self._statements.get(statement, values)
         if prepared is None:
             return self._read(statement, values)
@@ -44,15 +44,15 @@ class Database:
                 return prepared.result(cursor).rows
             finally:
                 cursor.close()
-        # SQLAlchemy connects anew, and raises its own errors.
+        # The driver raised an error. SQLAlchemy tries again on a new connection, and raises its own errors.
         return self._read(statement, values)
 
     @contextmanager
     def _raw_connection(self) -> Iterator[PoolProxiedConnection]:
-        """A connection of the pool, which closes it where the block fails.
+        """Take a connection from the pool for a block. If the block fails, the connection is closed.
 
-        An answer may then be unread, and psycopg may count a statement as
-        prepared that the server has refused to prepare.
+        A response may then be unread, and psycopg may treat a statement as prepared
+        that the server has refused to prepare.
         """
         connection = self.engine.raw_connection()
         try:
@@ -76,7 +76,7 @@ class Database:
             return connection.execute(statement, values).all()
 
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        """Run one writing statement, stored at once; return the number of rows that it met."""
+        """Run one writing statement, which is stored at once; return the number of rows that it matched."""
         with self.reader.connect() as connection:
             return connection.execute(statement, values).rowcount
 

@@ -1,4 +1,4 @@
-"""Rows that have expired."""
+"""Deletes rows that have expired."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from authhost.store.tables import (
 
 
 def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
-    """Delete keys, sessions, logins that wait and accounts that have expired; return how many, by table.
+    """Delete expired keys, sessions, pending logins and accounts; return their number by table.
 
-    An account expires where its address had to be confirmed, and was not in time.
+    An account expires if its address had to be confirmed, and was not confirmed in time.
     """
     unused_since = now - timedelta(seconds=session_idle)
     too_old = {
@@ -39,6 +39,6 @@ def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[s
 
 
 def _has_a_link(now: datetime) -> ColumnElement[bool]:
-    """Whether the account has been sent a confirmation that still works."""
+    """Return the condition that the account has a confirmation that is still valid."""
     sent = confirmations.c.email_address_id == addresses.c.id
     return exists().where(addresses.c.user_id == users.c.id, sent, confirmations.c.expires > now)

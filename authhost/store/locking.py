@@ -1,4 +1,4 @@
-"""One process at a time upgrades a database; the others wait."""
+"""A lock, so that one process upgrades a database while the others wait."""
 
 from __future__ import annotations
 
@@ -10,22 +10,23 @@ from contextlib import contextmanager, suppress
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from authhost.store.engine import BUSY_TIMEOUT_MS, reading
+from authhost.store.engine import reading
+from authhost.store.sqlite import BUSY_TIMEOUT_MS
 
 NAME = "authhost.upgrade"
 KEY = int.from_bytes(hashlib.sha256(NAME.encode()).digest()[:8], signed=True)
-"""PostgreSQL's advisory locks are numbers of 64 bits, and each database has its own."""
+"""The number of the advisory lock on PostgreSQL: 64 bits, separate for each database."""
 STEP_MS = 1000
-"""How long SQLite waits before Ctrl-C is looked at again."""
+"""How long SQLite waits before Ctrl-C can interrupt it."""
 STEP_SECONDS = 60
 
 
 @contextmanager
 def locked(engine: Engine, waiting: Callable[[], None]) -> Iterator[Connection]:
-    """Yield a connection in a transaction that no other process can be in at the same time.
+    """Take the lock; yield a connection with an open transaction.
 
-    ``waiting`` is called once where another process holds the lock. The
-    transaction is committed at the end, and undone if the block raises.
+    ``waiting`` is called once if another process holds the lock. The transaction is
+    committed at the end, and rolled back if the block raises.
     """
     kind = engine.dialect.name
     lock = {"sqlite": _lock_sqlite, "postgresql": _lock_postgresql}.get(kind)
@@ -34,14 +35,14 @@ def locked(engine: Engine, waiting: Callable[[], None]) -> Iterator[Connection]:
             yield connection
             connection.commit()
         return
-    # On SQLite the lock is what begins the transaction.
+    # On SQLite, taking the lock begins the transaction.
     with (reading(engine) if kind == "sqlite" else engine).begin() as connection:
         lock(connection, waiting)
         yield connection
 
 
 def _lock_postgresql(connection: Connection, waiting: Callable[[], None]) -> None:
-    """An advisory lock that ends with the transaction, so that it also holds behind a pooler."""
+    """Take an advisory lock that ends with the transaction, so that it also works with a pooler."""
     key = {"key": KEY}
     for setting in ("lock_timeout", "statement_timeout"):
         connection.execute(text(f"SET LOCAL {setting} = 0"))
@@ -52,28 +53,28 @@ def _lock_postgresql(connection: Connection, waiting: Callable[[], None]) -> Non
 
 @contextmanager
 def _mariadb_lock(connection: Connection, waiting: Callable[[], None]) -> Iterator[None]:
-    """A named lock of the session: DDL ends transactions, and it would end a lock of theirs."""
+    """Take a named lock of the session: DDL commits, and would end a lock of the transaction."""
     database = connection.execute(text("SELECT DATABASE()")).scalar_one()
-    # A name is the whole server's, and has 64 characters at most.
+    # A name is valid for the whole server, and has at most 64 characters.
     name = f"{NAME}.{hashlib.sha256(str(database).encode()).hexdigest()[:32]}"
     take = text("SELECT GET_LOCK(:name, :seconds)")
     if connection.execute(take, {"name": name, "seconds": 0}).scalar() != 1:
         waiting()
         while connection.execute(take, {"name": name, "seconds": STEP_SECONDS}).scalar() != 1:
             pass
-    connection.commit()  # what is read from here on is what the others have written
+    connection.commit()  # later reads see what the other processes have written
     try:
         yield
     finally:
-        with suppress(DBAPIError):  # a connection that is lost has lost its lock, too
+        with suppress(DBAPIError):  # a lost connection has no lock
             connection.rollback()
             connection.execute(text("SELECT RELEASE_LOCK(:name)"), {"name": name})
             connection.commit()
 
 
 def _lock_sqlite(connection: Connection, waiting: Callable[[], None]) -> None:
-    """The write lock, in WAL mode: readers go on meanwhile."""
-    told = False
+    """Take the write lock, in WAL mode, so that others can still read."""
+    reported = False
     connection.exec_driver_sql(f"PRAGMA busy_timeout={STEP_MS}")
     for statement in ("PRAGMA journal_mode=WAL", "BEGIN IMMEDIATE"):
         while True:
@@ -83,9 +84,9 @@ def _lock_sqlite(connection: Connection, waiting: Callable[[], None]) -> None:
             except OperationalError as error:
                 if not _is_busy(error.orig):
                     raise
-            if not told:
+            if not reported:
                 waiting()
-                told = True
+                reported = True
     connection.exec_driver_sql(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 

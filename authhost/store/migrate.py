@@ -1,7 +1,7 @@
 """Alembic, for authhost's tables and for those of each plugin.
 
-Each has a linear history and a version table of its own, so that a plugin can
-be installed and removed without touching the others.
+authhost and each plugin have a separate linear history and version table. So a
+plugin can be installed and removed without changing the others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from sqlalchemy import Connection, Engine, column, literal_column, select, table
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import ConfigurationError
-from authhost.store.engine import create_sqlite_file, reading
+from authhost.store.engine import reading
 from authhost.store.locking import locked
 from authhost.store.revisions import newest_revision
+from authhost.store.sqlite import create_sqlite_file
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -33,18 +34,18 @@ log = logging.getLogger("authhost.migrate")
 CORE = "core"
 CORE_MIGRATIONS = "authhost.store.migrations.versions"
 ALEMBIC_LOGGERS = ("alembic.runtime.migration", "alembic.runtime.plugins")
-_ours: ContextVar[bool] = ContextVar("alembic is at work for authhost", default=False)
+_running_alembic: ContextVar[bool] = ContextVar("authhost runs Alembic", default=False)
 
 
 class State(NamedTuple):
-    """Where a history stands in a database."""
+    """The revision of a history in a database, and the newest one that is installed."""
 
     revision: str | None
     newest: str | None
 
     @property
     def current(self) -> bool:
-        """Whether nothing is to be done."""
+        """Whether the database has the newest revision."""
         return self.revision == self.newest
 
 
@@ -53,30 +54,30 @@ def _version_table(name: str) -> str:
 
 
 def histories(plugins: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The packages of all migrations by name, authhost's own first."""
+    """Return the packages of all migrations by name, authhost's own first."""
     return {CORE: CORE_MIGRATIONS, **dict(plugins)}
 
 
 def current(engine: Engine, packages: Mapping[str, str]) -> dict[str, State]:
-    """Where each history stands.
+    """Return the state of each history.
 
-    One statement, without Alembic, where each is at its newest revision. Raises
-    `ConfigurationError` where the database is at a revision that the installed
-    version does not know, or where the revisions are no line.
+    Takes one statement and does not use Alembic if all histories are at their newest
+    revision. Raises `ConfigurationError` if the database has a revision that the
+    installed version does not know, or if a history is not linear.
     """
     newest = {name: newest_revision(package) for name, package in packages.items()}
     with engine.connect() as connection:
         if newest and None not in newest.values() and _stored_revisions(connection, newest) == newest:
             return {name: State(revision, revision) for name, revision in newest.items()}
-    with engine.connect() as connection:  # another one: a statement that failed may have ended the first
+    with engine.connect() as connection:  # a new one: a failed statement may have ended the first
         return _states(connection, packages)
 
 
 def _stored_revisions(connection: Connection, names: Iterable[str]) -> dict[str, str] | None:
-    """Return the revision of each history in the database, read by one statement.
+    """Return the revision of each history in the database, read with one statement.
 
-    None where a table cannot be read, such as one that is missing, and where one
-    has several revisions.
+    Returns None if a table cannot be read, for instance because it does not exist, or
+    if a table has several revisions.
     """
     ordered = list(names)
     tables = [table(_version_table(name), column("version_num")) for name in ordered]
@@ -114,7 +115,7 @@ class Applied(NamedTuple):
     """One migration that was applied."""
 
     name: str
-    """Whose history it is of: ``core``, or a plugin's name."""
+    """The history: ``core``, or a plugin's name."""
     revision: str
     what: str
     """The first line of the migration's docstring."""
@@ -127,12 +128,13 @@ def _log_waiting() -> None:
 def upgrade(
     engine: Engine, packages: Mapping[str, str], *, waiting: Callable[[], None] = _log_waiting
 ) -> list[Applied]:
-    """Bring every history to its newest revision, and return what was applied, in order.
+    """Upgrade every history to its newest revision; return the migrations that were applied, in order.
 
-    One process at a time: the others wait (``waiting`` is called once), and find
-    nothing left to do. On SQLite and PostgreSQL all is applied or nothing; on
-    MariaDB, where DDL cannot be undone, migration by migration. An SQLite file
-    is created. Raises as `current` does, before anything is changed.
+    If several processes do so, one applies the migrations, and the others wait
+    (``waiting`` is called once) and then have nothing to do. SQLite and PostgreSQL
+    apply all migrations or none. MariaDB cannot roll back DDL, so there each
+    migration counts. An SQLite file is created. Raises the errors of `current`,
+    before anything is changed.
     """
     create_sqlite_file(engine.url)
     if all(state.current for state in current(reading(engine), packages).values()):
@@ -154,24 +156,24 @@ def upgrade(
 
 
 def _applied(name: str, step: MigrationInfo) -> Applied:
-    script: Any = step.up_revision  # None where it is no upgrade
+    script: Any = step.up_revision  # None for a downgrade
     return Applied(name, script.revision, script.doc)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Alembic's own lines out of the application's log: what it logs as INFO is told otherwise here."""
-    token = _ours.set(True)
+    """Keep Alembic's INFO messages out of the application's log: `upgrade` returns what was applied."""
+    token = _running_alembic.set(True)
     for name in ALEMBIC_LOGGERS:
-        logging.getLogger(name).addFilter(_drop_info)  # added once: adding it again does nothing
+        logging.getLogger(name).addFilter(_drop_info)  # has no effect if it was added before
     try:
         yield
     finally:
-        _ours.reset(token)
+        _running_alembic.reset(token)
 
 
 def _drop_info(record: logging.LogRecord) -> bool:
-    return record.levelno > logging.INFO or not _ours.get()
+    return record.levelno > logging.INFO or not _running_alembic.get()
 
 
 @contextmanager

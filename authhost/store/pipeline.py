@@ -14,7 +14,7 @@ from authhost.store.transaction import Sent, Transaction
 
 
 def can_pipeline(engine: Engine) -> bool:
-    """Whether the driver is psycopg with a libpq that has pipelines (PostgreSQL 14)."""
+    """Return whether the driver is psycopg with a libpq that supports pipelines (version 14)."""
     if engine.dialect.driver != "psycopg":
         return False
     from psycopg import Pipeline
@@ -24,7 +24,7 @@ def can_pipeline(engine: Engine) -> bool:
 
 @dataclass(slots=True)
 class _Waiting:
-    """A statement as the driver takes it, and the savepoints that are set when it runs."""
+    """A statement in the form of the driver, and the savepoints that exist when it runs."""
 
     sql: str
     parameters: Any
@@ -39,7 +39,7 @@ class _Waiting:
         if self.many:
             self.cursor.executemany(self.sql, self.parameters)
         else:
-            # After a batch that failed, psycopg would use prepared statements that never reached the server.
+            # After a failed batch, psycopg would use prepared statements that the server has never received.
             self.cursor.execute(self.sql, self.parameters, prepare=False)
 
     @property
@@ -48,12 +48,12 @@ class _Waiting:
 
 
 class PipelinedTransaction(Transaction):
-    """A transaction on PostgreSQL through psycopg: what is sent waits for the next statement."""
+    """A transaction on PostgreSQL through psycopg. Sent statements wait for the next one that is executed."""
 
     def __init__(self, engine: Engine, statements: Statements) -> None:
         self._waiting: list[_Waiting] = []
         self._failure: Exception | None = None
-        """The error of a sent statement, whose caller has gone on. All that follow fail with it."""
+        """The error of a sent statement, whose caller does not wait. All later statements raise it."""
         super().__init__(engine, statements)
 
     def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -104,7 +104,7 @@ class PipelinedTransaction(Transaction):
     def commit(self) -> None:
         self._command("COMMIT")
         self.flush()
-        super().commit()  # nothing is sent any more: it tells SQLAlchemy that the transaction is over
+        super().commit()  # sends nothing, but tells SQLAlchemy that the transaction has ended
 
     def close(self) -> None:
         self._waiting.clear()
@@ -113,10 +113,10 @@ class PipelinedTransaction(Transaction):
             forget_counts(self._driver)
         super().close()
 
-    def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
+    def intercept(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
         error = self._error or self._failure
         if error is None and self._waiting and hasattr(cursor, "itersize"):
-            self.flush()  # a cursor of the server sends several statements, and needs their answers
+            self.flush()  # a server-side cursor sends several statements, and needs their responses
         elif error is None and self._waiting:
             error = self._run(_Waiting(sql, parameters, tuple(self._savepoints), cursor=cursor, many=many))
             if error is None:
@@ -126,9 +126,9 @@ class PipelinedTransaction(Transaction):
         return False
 
     def _wait_for(self, last: _Waiting, *, sent: bool = False) -> _Waiting:
-        """Run what waits and then ``last``, in one round trip; return ``last``.
+        """Run the waiting statements and then ``last``, in one round trip; return ``last``.
 
-        ``sent`` says that the caller of ``last`` has gone on, too.
+        ``sent``: the caller of ``last`` does not wait for it, either.
         """
         error = self._failure or self._run(last, sent=sent)
         if error is not None:
@@ -152,7 +152,7 @@ class PipelinedTransaction(Transaction):
         return errors[0]
 
     def _errors_of(self, batch: list[_Waiting]) -> list[Exception]:
-        """Run statements in one round trip; return the errors, the first of which causes the others."""
+        """Run statements in one round trip; return the errors. The first one causes the others."""
         driver, errors = self._driver.driver_connection, list[Exception]()
         try:
             if len(batch) == 1:
@@ -162,7 +162,7 @@ class PipelinedTransaction(Transaction):
                 try:
                     for each in batch:
                         each.start(driver)
-                except Exception as error:  # an answer that came early, or a value that cannot be sent
+                except Exception as error:  # an early error response, or a value that cannot be sent
                     errors.append(error)
         except Exception as error:
             errors.append(error)

@@ -1,4 +1,4 @@
-"""Statements that are compiled once and run on the driver's cursor.
+"""Compiles statements once, to run them on the driver's cursor.
 
 SQLAlchemy compiles each statement and provides the conversions of its values
 and columns. Running a short statement through a SQLAlchemy connection takes
@@ -32,7 +32,7 @@ class Row(Protocol):
 
 
 class Result(NamedTuple):
-    """What a statement has returned."""
+    """The result of a statement."""
 
     rows: Sequence[Any]
     """Tuples whose columns are attributes, too."""
@@ -48,7 +48,7 @@ class _Parameter(NamedTuple):
 
 
 class PreparedStatement:
-    """A statement as SQL, and what converts its values and columns for one kind of database."""
+    """A statement as SQL, and the conversions of its values and columns for one dialect."""
 
     def __init__(self, statement: Any, compiled: Any, dialect: Dialect) -> None:
         self.sql = str(compiled)
@@ -75,7 +75,7 @@ class PreparedStatement:
         self._row: Any = namedtuple("Row", names, rename=True) if names else None
 
     def bind(self, values: Mapping[str, Any]) -> Any:
-        """The parameters as the driver takes them; raises `KeyError` for a missing value."""
+        """Return the parameters for the driver; raises `KeyError` for a missing value."""
         given: list[Any] = []
         for _, key, required, default, process in self._parameters:
             value = values[key] if required else values.get(key, default)
@@ -83,7 +83,7 @@ class PreparedStatement:
         return tuple(given) if self._names is None else dict(zip(self._names, given, strict=True))
 
     def result(self, cursor: Any) -> Result:
-        """The result of the statement, which ``cursor`` has executed."""
+        """Return the result of the statement that ``cursor`` has executed."""
         if self._row is None:
             return Result((), cursor.rowcount)
         processors, make = self._processors, self._row._make
@@ -98,10 +98,11 @@ class PreparedStatement:
 
 
 def prepare(statement: Any, names: tuple[str, ...], dialect: Dialect) -> PreparedStatement | None:
-    """Compile a statement for values of these names; None for one that SQLAlchemy has to run itself.
+    """Compile a statement for values of these names. Return None if SQLAlchemy has to run it.
 
-    These are statements with defaults that Python makes, with parameters that
-    are only expanded when they run, and drivers that want the types of values.
+    SQLAlchemy has to run statements with defaults that are Python functions and
+    with parameters that are expanded at execution, and all statements of drivers
+    that need the types of the values.
     """
     if dialect.bind_typing is BindTyping.SETINPUTSIZES:
         return None
@@ -125,7 +126,7 @@ class Statements:
 
     @property
     def observed(self) -> bool:
-        """Whether somebody listens to the statements or logs them, so that SQLAlchemy runs them all."""
+        """Whether there are listeners or a log for statements, so that SQLAlchemy has to run them all."""
         dispatch = self._dispatch
         return (
             bool(self._engine.echo)
@@ -137,7 +138,7 @@ class Statements:
         )
 
     def get(self, statement: Executable, values: Mapping[str, Any]) -> PreparedStatement | None:
-        """The prepared statement, or None where SQLAlchemy has to run it."""
+        """Return the prepared statement, or None if SQLAlchemy has to run it."""
         return self._prepare(statement, tuple(values))
 
     def _prepared(self, statement: Executable, names: tuple[str, ...]) -> PreparedStatement | None:

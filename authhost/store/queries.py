@@ -1,4 +1,4 @@
-"""The reads that more than one flow needs, and the records made of their rows."""
+"""The queries that more than one flow needs. They return records."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ PASSWORD_COLUMN = 4
 
 
 class Account(NamedTuple):
-    """A user with the hash of the password, which leaves the flows in no record."""
+    """A user with the hash of the password. The record of the user does not contain the hash."""
 
     user: records.User
     password: str | None
 
 
 def make_user(row: Row) -> records.User:
-    """The record of a row of `statements.USER`."""
+    """Return the record of a row of `statements.USER`."""
     identifier, username, email, is_active, password, joined, last_login, verified = row[:USER_COLUMNS]
     usable = password is not None
     return records.User(identifier, username, email, is_active, usable, joined, last_login, bool(verified))
@@ -39,22 +39,22 @@ def _account(unit: UnitOfWork, statement: Select[Any], **values: Any) -> Account
 
 
 def account_by_id(unit: UnitOfWork, user_id: UUID) -> Account | None:
-    """The account, or None."""
+    """Return the account, or None."""
     return _account(unit, statements.USER_BY_ID, of_user=user_id)
 
 
 def is_unconfirmed_signup(unit: UnitOfWork, user_id: UUID) -> bool:
-    """Whether the account waits for the first confirmation of its address, and expires without it."""
+    """Return whether the account expires because its address was never confirmed."""
     return bool(unit.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))
 
 
 def account_by_email(unit: UnitOfWork, key: str) -> Account | None:
-    """The account that claims the address: its verified owner, or the one that signed up with it."""
+    """Return the account that claims the address: the one that verified it, or that signed up with it."""
     return _account(unit, statements.USER_BY_ADDRESS, of_key=key)
 
 
 def accounts_by_email(unit: UnitOfWork, key: str) -> tuple[Account | None, Account | None]:
-    """The account that has verified the address, and the latest one that signed up with it and has not."""
+    """Return the account that has verified the address, and the latest unverified signup with it."""
     verified = unverified = None
     for row in unit.read(statements.USERS_BY_ADDRESS, {"of_key": key}):
         account = Account(make_user(row), row.password)
@@ -66,21 +66,21 @@ def accounts_by_email(unit: UnitOfWork, key: str) -> tuple[Account | None, Accou
 
 
 def account_by_username(unit: UnitOfWork, key: str) -> Account | None:
-    """The account of that name, or None."""
+    """Return the account with that username, or None."""
     return _account(unit, statements.USER_BY_NAME, of_key=key)
 
 
 def lock_account(unit: UnitOfWork, user_id: UUID) -> None:
-    """Until this unit ends, other units that lock the account wait.
+    """Lock the account until this unit ends. Other units that lock it wait.
 
-    A flow locks the account before it writes any other row of it: flows that
-    took the same rows in different orders would wait for each other.
+    A flow locks the account before it writes any other row of it: two flows that
+    lock the same rows in different orders would cause a deadlock.
     """
     unit.send(statements.LOCK_USER, {"of_user": user_id})
 
 
 def make_address(row: Row) -> records.EmailAddress:
-    """The record of an address."""
+    """Return the record of an address."""
     return records.EmailAddress(row.id, row.user_id, row.email, row.verified, row.primary_of is not None)
 
 
@@ -90,12 +90,12 @@ def _address(unit: UnitOfWork, statement: Select[Any], **values: Any) -> records
 
 
 def claimed_address(unit: UnitOfWork, key: str) -> records.EmailAddress | None:
-    """The address as its account has it: verified, or the one that the account signed up with."""
+    """Return the address of the account that claims it, or None."""
     return _address(unit, statements.CLAIMED_ADDRESS, of_key=key)
 
 
 class Claim(NamedTuple):
-    """Which account claims an address, and how far its signup got."""
+    """The claim of an account on an address, and the state of that account."""
 
     address: records.EmailAddress
     ready: bool
@@ -105,7 +105,7 @@ class Claim(NamedTuple):
 
 
 def claim(unit: UnitOfWork, key: str) -> Claim | None:
-    """Who claims the address, or None."""
+    """Return the claim on the address, or None."""
     rows = unit.read(statements.CLAIM, {"of_key": key})
     if not rows:
         return None
@@ -115,17 +115,17 @@ def claim(unit: UnitOfWork, key: str) -> Claim | None:
 
 
 def address_of(unit: UnitOfWork, user_id: UUID, key: str) -> records.EmailAddress | None:
-    """The user's address with that key, or None."""
+    """Return the user's address with that key, or None."""
     return _address(unit, statements.ADDRESS_OF_USER, of_user=user_id, of_key=key)
 
 
 def addresses(unit: UnitOfWork, user_id: UUID) -> list[records.EmailAddress]:
-    """All addresses of a user, the oldest first."""
+    """Return all addresses of a user, oldest first."""
     return [make_address(row) for row in unit.read(statements.ADDRESSES, {"of_user": user_id})]
 
 
 def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Session, Account] | None:
-    """The session and its account, or None."""
+    """Return the session and its account, or None."""
     rows = unit.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
     if not rows:
         return None
@@ -134,32 +134,32 @@ def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Se
 
 
 def user_of_session(unit: UnitOfWork, session_id: UUID, token_digest: bytes) -> records.User | None:
-    """Who is logged in by that session and token as it is now, or None where either has been replaced."""
+    """Return the current state of the user of a session, or None if the session or token was replaced."""
     values = {"of_id": session_id, "of_digest": token_digest}
     rows = unit.read(statements.USER_OF_SESSION, values)
     return make_user(rows[0]) if rows else None
 
 
 def sessions(unit: UnitOfWork, user_id: UUID) -> list[records.Session]:
-    """All sessions of a user, the newest first."""
+    """Return all sessions of a user, newest first."""
     return [records.Session(*row) for row in unit.read(statements.SESSIONS, {"of_user": user_id})]
 
 
 def delete_sessions(
     unit: UnitOfWork, statement: Executable, user_id: UUID, **values: Any
 ) -> list[records.Session]:
-    """Delete sessions of a user by one of the statements for it; return what they were."""
+    """Delete sessions of a user with ``statement``; return the deleted sessions."""
     rows = unit.write_returning(statement, {"of_user": user_id, **values})
     return [records.Session(*row) for row in rows]
 
 
 def social_account(unit: UnitOfWork, issuer: str, uid: str) -> records.SocialAccount | None:
-    """The person at the provider, if connected."""
+    """Return the connected account at a provider, or None."""
     rows = unit.read(statements.SOCIAL_ACCOUNT, {"of_issuer": issuer, "of_uid": uid})
     return records.SocialAccount.of_row(rows[0]) if rows else None
 
 
 def social_accounts(unit: UnitOfWork, user_id: UUID) -> list[records.SocialAccount]:
-    """All accounts at providers of a user, the oldest first."""
+    """Return all accounts at providers of a user, oldest first."""
     rows = unit.read(statements.SOCIAL_ACCOUNTS, {"of_user": user_id})
     return [records.SocialAccount.of_row(row) for row in rows]

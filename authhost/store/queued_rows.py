@@ -1,4 +1,4 @@
-"""The rows that plugins queue: all are written just before the commit, in one go."""
+"""Stores the rows that plugins have queued, together with the commit."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Unit(Protocol):
 
 
 class Writer(Protocol):
-    """On whose behalf rows are queued and callbacks are registered."""
+    """Who queues rows and registers callbacks: a plugin."""
 
     @property
     def name(self) -> str: ...
@@ -41,7 +41,7 @@ class Writer(Protocol):
     def rows_failed(
         self, unit: Any, error: BaseException, tables: Sequence[str], *, must_store: bool
     ) -> None:
-        """Report rows that could not be stored; raise where they had to be."""
+        """Report rows that could not be stored; raise an error with ``must_store``."""
         ...
 
 
@@ -55,10 +55,10 @@ class QueuedRow(NamedTuple):
 
 
 def commit_with(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> None:
-    """Insert the rows and commit, all at once; where a row fails, once more writer by writer.
+    """Insert the rows and commit, in one batch. If a row fails, insert them again, writer by writer.
 
-    The rows of a writer stand or fall together. Rows that fail are reported to
-    their writer, which raises where they had to be stored.
+    Either all rows of a writer are stored or none. Rows that fail are reported to
+    their writer, which raises an error if they had to be stored.
     """
     if not rows:
         transaction.commit()
@@ -120,11 +120,11 @@ def _report(rows: list[QueuedRow], error: BaseException, unit: Unit) -> None:
 
 @lru_cache(maxsize=256)
 def insert_into(table: Table, names: tuple[str, ...]) -> Insert:
-    """The INSERT of a table for these columns.
+    """Return the INSERT of a table for these columns.
 
-    Raises ``ValueError`` for a column that the table lacks; SQLAlchemy would leave it out.
+    Raises ``ValueError`` for a column that the table does not have; SQLAlchemy would ignore it.
     """
     for name in names:
         if name not in table.c:
             raise ValueError(f"{table.name} has no column {name!r}")
-    return insert(table).inline()  # nobody reads a key that the database makes
+    return insert(table).inline()  # so that no generated key is fetched

@@ -1,8 +1,8 @@
 """The newest revision of a history, read from the source of its migrations.
 
-Importing Alembic and building its environment takes longer than all else that
-opening a host does. Where the revisions are a line of literals, which is what
-Alembic's template writes, the source says as much. Anything else is left to Alembic.
+Importing Alembic and building its environment takes longer than everything else in
+the start of a host. If all identifiers are literals, as in Alembic's template, and the
+history is linear, the source is enough. Otherwise Alembic reads the history.
 """
 
 from __future__ import annotations
@@ -24,12 +24,11 @@ class Revision(NamedTuple):
 
 
 def newest_revision(package: str) -> str | None:
-    """Return the newest revision in a package of migrations; None where Alembic has to say, or refuse, it.
+    """Return the newest revision in a package of migrations, or None if Alembic has to find it.
 
-    That is where the revisions are no line: with branches, labels or
-    dependencies, where one is missing or is there twice, where the package is
-    empty, and where an identifier is no literal. Raises what importing the package
-    raises.
+    Alembic has to find it if there are branches, labels or dependencies, if a revision
+    is missing or exists twice, if the package is empty, or if an identifier is not a
+    literal. Raises the errors of importing the package.
     """
     found: list[Revision] = []
     for path in files(package).iterdir():
@@ -55,9 +54,9 @@ def _end_of_line(found: list[Revision]) -> str | None:
 
 
 def _read(source: str) -> Revision | None:
-    """Return a migration's identifiers; None unless each is assigned once, in the body of the module.
+    """Return a migration's identifiers, or None if one is not assigned exactly once at module level.
 
-    Raises ``SyntaxError`` and ``ValueError`` for what is no source or no literal.
+    Raises ``SyntaxError`` for invalid source and ``ValueError`` if a value is not a literal.
     """
     tree = ast.parse(source)
     values: dict[str, Any] = {}
@@ -81,7 +80,7 @@ def _read(source: str) -> Revision | None:
 
 
 def _literals(target: ast.expr, value: ast.expr) -> dict[str, Any]:
-    """The identifiers that an assignment sets, such as ``revision = "2"``, with their values."""
+    """Return the identifiers that an assignment sets, such as ``revision = "2"``, with their values."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
         pairs = list(zip(target.elts, value.elts, strict=True))
     else:
@@ -94,7 +93,7 @@ def _literals(target: ast.expr, value: ast.expr) -> dict[str, Any]:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """The names that a node binds. ``import *`` may bind any, and so counts as an identifier."""
+    """Yield the names that a node binds. ``import *`` may bind any name, so it counts as an identifier."""
     if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
         yield node.id
     elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

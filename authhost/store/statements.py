@@ -1,6 +1,6 @@
-"""The SQL of the flows, built once: building a statement costs more than running it.
+"""The statements of the flows. They are built once: building a statement takes longer than running it.
 
-``of_…`` and ``old_…`` are what a row must have, the names of columns what it gets.
+Parameters named ``of_…`` and ``old_…`` are conditions, the others are new values.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ of_user, of_id, of_key, of_digest, now = _parameters
 
 
 def _is_key(column: Column[Any]) -> ColumnElement[bool]:
-    """``column`` is exactly ``of_key``: MariaDB alone would ignore spaces at the end."""
+    """Return the condition that ``column`` equals ``of_key``. MariaDB's ``=`` ignores trailing spaces."""
     return and_(column == of_key, func.length(column) == func.length(bindparam("of_key", type_=String())))
 
 

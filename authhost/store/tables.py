@@ -43,7 +43,7 @@ KEY_DIGEST = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC, to the microsecond, on every database."""
+    """A timezone-aware time in UTC, with microseconds, on every database."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -165,8 +165,8 @@ sessions = Table(
     **TABLE_OPTIONS,
 )
 
-# A login that waits for the confirmation of its address. It is bound to the browser that holds the token,
-# and to the password as it was then (a digest of the stored hash; none where the account has no password).
+# A login that waits for the confirmation of its address. It is bound to the browser that has the token,
+# and to the password at that time (a digest of the stored hash, or NULL if the account has no password).
 pending_logins = Table(
     "authhost_pending_login",
     metadata,

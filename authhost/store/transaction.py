@@ -1,8 +1,8 @@
-"""One transaction of a unit of work, and how its statements travel to the database.
+"""One transaction of a unit of work, and when its statements are sent to the database.
 
-A flow waits for the database as rarely as possible. A statement whose result
-nobody needs at once is sent with the next one that is waited for, where the
-driver can (`authhost.store.pipeline`); here each runs at once.
+A flow should wait for the database as rarely as possible. If the driver supports it
+(`authhost.store.pipeline`), a statement whose result is not needed at once is sent
+together with the next one whose result is. Here each statement runs at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Sent:
-    """A statement that was sent, or will be sent with the next one that is waited for."""
+    """A statement that was sent, or that will be sent with the next one whose result is needed."""
 
     __slots__ = ("_rowcount", "_transaction")
 
@@ -30,7 +30,7 @@ class Sent:
 
     @property
     def rowcount(self) -> int:
-        """How many rows the statement has met; waits for the database."""
+        """How many rows the statement has matched. Waits for the database."""
         if self._rowcount is None:
             self._transaction.flush()
         assert self._rowcount is not None
@@ -41,8 +41,8 @@ class Transaction:
     """A transaction on one connection. Every statement runs at once.
 
     Statements run on the driver's cursor. An error of the driver is raised by
-    SQLAlchemy, as if it had run the statement: so it has SQLAlchemy's class,
-    and a dead connection is noticed.
+    SQLAlchemy, as if it had run the statement. So it has SQLAlchemy's class, and
+    SQLAlchemy invalidates a connection that is lost.
     """
 
     def __init__(self, engine: Engine, statements: Statements) -> None:
@@ -51,11 +51,11 @@ class Transaction:
         self._driver: Any = self.connection.connection
         self._errors: Any = engine.dialect.loaded_dbapi.Error
         self._savepoints: list[str] = []
-        """Those that the database has set, the innermost last."""
+        """The names of the savepoints in the database, the innermost last."""
         self._names = 0
         self._begin = BEGIN.get(engine.dialect.name, "BEGIN")
         self._error: Exception | None = None
-        """What SQLAlchemy is to raise."""
+        """The driver's error that SQLAlchemy raises instead of running the next statement."""
         try:
             self.connection.begin()
             self._command(self._begin)
@@ -65,16 +65,16 @@ class Transaction:
 
     @property
     def ended(self) -> bool:
-        """Whether a deadlock has ended the transaction in favour of another."""
+        """Whether a deadlock has ended the transaction."""
         return was_ended(self.connection)
 
     @property
     def undoes_statements(self) -> bool:
-        """Whether a statement that fails undoes itself alone, so that one row needs no savepoint."""
+        """Whether the database undoes only the statement that fails, so that one row needs no savepoint."""
         return self.connection.dialect.name != "postgresql"
 
     def execute(self, statement: Executable, values: Mapping[str, Any]) -> Result:
-        """Run a statement, after all that were sent before it, and wait for its result."""
+        """Run a statement after all that were sent before it; return its result."""
         prepared = self._prepared(statement, values)
         if prepared is None:
             result = self.connection.execute(statement, values)
@@ -94,13 +94,13 @@ class Transaction:
             raise
         except BaseException as error:
             if not isinstance(error, Exception):
-                self.connection.invalidate()  # an answer may be unread, as SQLAlchemy would suppose
+                self.connection.invalidate()  # a response may be unread; SQLAlchemy does the same
             raise
         finally:
             cursor.close()
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
-        """Run a statement whose result nobody waits for; its errors may be raised by a later statement."""
+        """Run a statement without waiting for its result. A later statement may raise its error."""
         return Sent(self, self.execute(statement, values).rowcount)
 
     def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -112,10 +112,10 @@ class Transaction:
         self._execute(prepared, [prepared.bind(values) for values in rows], many=True)
 
     def flush(self) -> None:
-        """Wait until the database has done all that was sent."""
+        """Wait until the database has run all statements that were sent."""
 
     def check_sent(self) -> None:
-        """Raise the error of a statement that was sent, where that fails all that follow."""
+        """Raise the error of a sent statement, if it makes all later statements fail."""
 
     def savepoint(self) -> str:
         """Set a savepoint; return its name."""
@@ -126,14 +126,14 @@ class Transaction:
         return name
 
     def release(self, name: str) -> None:
-        """Forget a savepoint and those that were set after it; what was written since stays."""
+        """Release a savepoint and the later ones. The writes since then stay."""
         self._command(f"RELEASE SAVEPOINT {name}")
         del self._savepoints[self._savepoints.index(name) :]
 
     def roll_back_to(self, name: str) -> bool:
-        """Undo what was written since a savepoint, and forget it; return False where it is gone.
+        """Undo the writes since a savepoint, and release it. Return False if it does not exist any more.
 
-        It is gone where the transaction has ended, or where a plugin has ended it.
+        That is so after a deadlock, and after a plugin has ended the transaction.
         """
         if self.ended or name not in self._savepoints:
             return False
@@ -147,15 +147,15 @@ class Transaction:
         return True
 
     def _begin_again_if_ended(self) -> None:
-        """Begin a new transaction where a plugin has ended this one.
+        """Begin a new transaction if a plugin has ended this one.
 
-        In autocommit mode each statement that follows would be stored at once.
+        In autocommit mode each of the following statements would be stored at once.
         """
         if not self.connection.invalidated and has_ended(self._driver.driver_connection):
             self._command(self._begin)
 
     def _command(self, sql: str) -> None:
-        if self._statements is None:  # somebody listens to the statements
+        if self._statements is None:  # listeners or the log get every statement
             self.connection.exec_driver_sql(sql)
             return
         cursor = self._driver.cursor()
@@ -180,34 +180,34 @@ class Transaction:
         self.connection.commit()
 
     def close(self) -> None:
-        """Undo what was not committed, and return the connection."""
+        """Roll back if there was no commit, and return the connection to the pool."""
         try:
             if self.connection.in_transaction():
                 self.connection.rollback()
         finally:
             self.connection.close()
 
-    def take(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
-        """Called before SQLAlchemy runs a statement; return True if this has run it."""
+    def intercept(self, cursor: Any, sql: str, parameters: Any, *, many: bool = False) -> bool:
+        """Called instead of running a statement of SQLAlchemy; return False if SQLAlchemy must run it."""
         if self._error is not None:
             raise self._error
         return False
 
 
 def watch_statements(engine: Engine) -> None:
-    """Let the transactions of an engine see the statements that SQLAlchemy runs on their connections."""
+    """Call `Transaction.intercept` for the statements that SQLAlchemy runs on its connection."""
 
     @event.listens_for(engine, "do_execute")
     def on_execute(cursor: Any, sql: str, parameters: Any, context: ExecutionContext) -> bool:
         transaction = context.execution_options.get(TRANSACTION)
-        return transaction is not None and transaction.take(cursor, sql, parameters)
+        return transaction is not None and transaction.intercept(cursor, sql, parameters)
 
     @event.listens_for(engine, "do_executemany")
     def on_executemany(cursor: Any, sql: str, parameters: Any, context: ExecutionContext) -> bool:
         transaction = context.execution_options.get(TRANSACTION)
-        return transaction is not None and transaction.take(cursor, sql, parameters, many=True)
+        return transaction is not None and transaction.intercept(cursor, sql, parameters, many=True)
 
     @event.listens_for(engine, "do_execute_no_params")
     def on_execute_no_params(cursor: Any, sql: str, context: ExecutionContext) -> bool:
         transaction = context.execution_options.get(TRANSACTION)
-        return transaction is not None and transaction.take(cursor, sql, None)
+        return transaction is not None and transaction.intercept(cursor, sql, None)

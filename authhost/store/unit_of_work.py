@@ -1,4 +1,4 @@
-"""The unit of work: one transaction, what is written in it, and what is called after it."""
+"""The unit of work: one transaction, its queued rows, and the callbacks after its commit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger("authhost")
 
 
 class Phase(Enum):
-    """Whether a unit of work can be used, and what to do where it cannot."""
+    """The phases of a unit of work. The value is the reason why it cannot be used, and the remedy."""
 
     NEW = "has not been entered; use it as `with host.request(…) as request:`"
     OPEN = ""
@@ -38,7 +38,7 @@ class Phase(Enum):
 
 
 class Callback(NamedTuple):
-    """What is called after the commit, and who asked for it; None for the application."""
+    """A callback of `on_commit`, and the plugin that registered it, or None for the application."""
 
     writer: Writer | None
     run: Callable[[], None]
@@ -47,20 +47,20 @@ class Callback(NamedTuple):
 class UnitOfWork:
     """One transaction, as a context manager: commits at the end, rolls back on an error.
 
-    Reads take a connection for as long as the statement runs; the first write
-    opens the transaction. So no connection is held while a password is hashed,
-    unless something was written in the same unit before.
+    A read holds a connection while the statement runs; the first write opens the
+    transaction. So no connection is held while a password is hashed, unless the
+    unit has written something before.
 
-    Calls of hooks are numbered by ``depth``. The first write within one sets a
-    savepoint, so that a call that fails can be undone alone.
+    ``depth`` counts the nested calls of hooks. The first write within a call sets a
+    savepoint, so that the writes of a failed call can be undone separately.
     """
 
     caller: Writer | None = None
-    """On whose behalf the present code writes."""
+    """The plugin whose code is running, or None for the flow and the application."""
     must_store = False
-    """Whether rows that are queued now fail the unit where they cannot be stored."""
+    """Whether the unit fails if rows that are queued now cannot be stored."""
     depth = 0
-    """How many calls of hooks are running, one inside the other."""
+    """The number of nested calls of hooks that are running."""
     _phase = Phase.NEW
     _transaction: Transaction | None = None
     _db: DatabaseSession | None = None
@@ -70,34 +70,34 @@ class UnitOfWork:
         self.queued: list[QueuedRow] = []
         self.callbacks: list[Callback] = []
         self.call_savepoints: list[tuple[int, str, object]] = []
-        """The running calls that have written: depth, savepoint, and the state before them."""
+        """The running calls that have written something: depth, savepoint, and `call_state` before it."""
 
     @property
     def id(self) -> UUID:
         """Identifies this unit in logs and records."""
         raise NotImplementedError
 
-    # What a subclass keeps beside the database, and undoes with it.
+    # A subclass can have state that is restored with a rollback.
 
     def call_state(self) -> object:
-        """What `restore_call_state` needs to undo what a call of a hook changes in this object."""
+        """Return the state of this object for `restore_call_state`, before a call of a hook writes."""
         return None
 
     def restore_call_state(self, state: Any) -> None:
-        """Undo the changes to this object since `call_state` was called."""
+        """Restore the state of this object that `call_state` returned."""
 
     def on_undone(self) -> None:
-        """Called when everything was rolled back."""
+        """Called after a rollback of everything."""
 
     def on_stored(self) -> None:
-        """Called when everything was committed."""
+        """Called after a commit."""
 
     def before_storing(self) -> None:
-        """Called when a unit that failed is about to store what outlives the failure."""
+        """Called if `outlives_failure`, after the rollback and before its rows are stored."""
 
     @property
     def outlives_failure(self) -> bool:
-        """Whether something is stored although the unit failed."""
+        """Whether `before_storing` writes something that is stored although the unit has failed."""
         return False
 
     # Reading and writing.
@@ -105,7 +105,7 @@ class UnitOfWork:
     def check_open(self, *, writing: bool = False) -> None:
         """Raise `UnitOfWorkClosed` outside the ``with`` block, and `HostClosed` for a closed host.
 
-        The callbacks of `on_commit` may read. They may not write: nothing would commit it.
+        Callbacks of `on_commit` can read. They cannot write, since nothing would commit it.
         """
         if self._phase is not Phase.OPEN and (writing or self._phase is not Phase.ENDING):
             raise UnitOfWorkClosed(f"this request {self._phase.value}")
@@ -114,7 +114,7 @@ class UnitOfWork:
 
     @property
     def transaction(self) -> Transaction:
-        """The transaction; opens it, and sets the savepoint of the running call of a hook."""
+        """The transaction. Opens it if needed, and sets the savepoint of the running call of a hook."""
         transaction = self._transaction
         if transaction is None:
             self.check_open(writing=True)
@@ -129,27 +129,27 @@ class UnitOfWork:
 
     @property
     def connection(self) -> Connection:
-        """The connection of the transaction, which it opens."""
+        """The connection of the transaction, which is opened if needed."""
         return self.transaction.connection
 
     @property
     def clean(self) -> bool:
-        """Whether nothing was written or queued in this unit so far."""
+        """Whether this unit has written and queued nothing so far."""
         return self._transaction is None and not self.queued and not self.callbacks
 
     def read(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
-        """All rows of a statement: within the transaction if one is open, else by itself."""
+        """Return all rows of a statement, within the transaction if one is open."""
         self.check_open()
         if self._transaction is None:
             return self.database.read(statement, values)
         return self._transaction.execute(statement, values).rows
 
     def write(self, statement: Executable, values: Mapping[str, Any]) -> int:
-        """Run a writing statement; return the number of rows that it met."""
+        """Run a writing statement; return the number of rows that it matched."""
         return self.transaction.execute(statement, values).rowcount
 
     def write_returning(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Row]:
-        """Run a writing statement; return the rows that it returns."""
+        """Run a writing statement with RETURNING; return its rows."""
         return self.transaction.execute(statement, values).rows
 
     def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
@@ -161,7 +161,7 @@ class UnitOfWork:
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """Undo what the block writes where it fails. Its errors are raised within the block."""
+        """Undo the writes of the block if it fails. Errors of its statements are raised within the block."""
         transaction = self.transaction
         self._settle_db()
         name = transaction.savepoint()
@@ -193,7 +193,7 @@ class UnitOfWork:
 
     @property
     def db(self) -> DatabaseSession:
-        """The SQLAlchemy session of this unit; a plugin's failed call undoes what it did here."""
+        """The SQLAlchemy session of this unit. If a call of a hook fails, its changes here are undone."""
         connection = self.connection
         if self._db is None:
             from sqlalchemy.orm import Session as DatabaseSession
@@ -202,42 +202,42 @@ class UnitOfWork:
         return self._db
 
     def _settle_db(self) -> None:
-        """End the savepoint of `db`: releasing it later would release those that were set since."""
+        """End the savepoint of `db`: if it were released later, newer savepoints would be released, too."""
         if self._db is not None and self._db.in_transaction():
             self._db.commit()
 
     def _undo_db(self) -> None:
         if self._db is not None:
-            with suppress(DBAPIError):  # where the transaction has failed, its savepoint is gone
+            with suppress(DBAPIError):  # a failed transaction has no savepoints
                 self._db.rollback()
 
-    # What waits for the commit.
+    # Rows and callbacks that wait for the commit.
 
     def insert(self, table: Table, values: Mapping[str, Any]) -> None:
-        """Queue one row, which is written just before the commit with all others."""
+        """Queue one row. All queued rows are written just before the commit."""
         self.check_open(writing=True)
-        insert_into(table, tuple(values))  # a wrong column is reported here, where the mistake is
+        insert_into(table, tuple(values))  # raises here for a wrong column, with the traceback of the caller
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` once this unit has been committed."""
+        """Call ``callback`` after the commit of this unit."""
         self.check_open(writing=True)
         self.callbacks.append(Callback(self.caller, callback))
 
     def mark(self) -> tuple[int, int]:
-        """How much is queued, for `drop` and `undo_call`."""
+        """Return how many rows and callbacks are queued, for `drop` and `undo_call`."""
         return len(self.queued), len(self.callbacks)
 
     def drop(self, mark: tuple[int, int]) -> None:
-        """Drop what was queued since ``mark``."""
+        """Drop the rows and callbacks that were queued since ``mark``."""
         del self.queued[mark[0] :], self.callbacks[mark[1] :]
 
     # Calls of hooks.
 
     def keep_call(self) -> None:
-        """Keep what the running call of a hook has written."""
+        """Keep the writes of the running call of a hook."""
         if not self._has_written(self.depth):
             return
         self._settle_db()
@@ -246,7 +246,7 @@ class UnitOfWork:
         self.call_savepoints.pop()
 
     def undo_call(self, mark: tuple[int, int]) -> None:
-        """Undo what the running call of a hook has queued since ``mark`` and written, in whatever way."""
+        """Undo all writes of the running call of a hook, and drop what it has queued since ``mark``."""
         self.drop(mark)
         if self._transaction is None or not self._has_written(self.depth):
             return
@@ -256,9 +256,9 @@ class UnitOfWork:
         self._transaction.roll_back_to(savepoint)
 
     def check_sent(self) -> None:
-        """Raise the error of a statement that was sent before the running call, which has met it.
+        """Raise the error of a statement that was sent before the running call of a hook, if it failed.
 
-        Nobody but the sender is to blame for it, and nothing that follows could be stored.
+        It is not a failure of the plugin, and no later statement of this unit can be stored.
         """
         if self._transaction is not None:
             self._transaction.check_sent()
@@ -266,7 +266,7 @@ class UnitOfWork:
     # The end.
 
     def commit(self) -> None:
-        """Store everything, then run the callbacks. The unit can go on with a new transaction."""
+        """Store everything, then run the callbacks. Later writes of the unit open a new transaction."""
         self.check_open(writing=True)
         self._store()
         self._run_callbacks()
@@ -305,7 +305,7 @@ class UnitOfWork:
         self._close()
 
     def _close(self) -> None:
-        """Return the connection; what was not committed is rolled back."""
+        """Return the connection to the pool. A transaction that was not committed is rolled back."""
         self.call_savepoints.clear()
         session, self._db = self._db, None
         transaction, self._transaction = self._transaction, None
@@ -319,7 +319,7 @@ class UnitOfWork:
     def __enter__(self) -> Self:
         if self._phase is not Phase.NEW:
             raise UnitOfWorkClosed(
-                "this request has been entered already, and serves one `with` block; "
+                "this request has been entered already, and is for one `with` block; "
                 "ask host.request() for another one"
             )
         if self.database.closed:
@@ -337,7 +337,7 @@ class UnitOfWork:
             self._end(error)
         finally:
             self._phase = Phase.ENDED
-            self._undo_all()  # nothing keeps a transaction open
+            self._undo_all()  # otherwise an error in `_end` could leave the transaction open
 
     def _end(self, error: BaseException | None) -> None:
         if error is None or isinstance(error, AuthError):

@@ -76,13 +76,13 @@ def monday(time):
 
 def expected_report(history):
     """Compute the report from the events with sets and counters."""
-    counts, crowds, came = Counter(), defaultdict(set), defaultdict(set)
+    counts, users, came = Counter(), defaultdict(set), defaultdict(set)
     funnel, durations, first = defaultdict(Counter), Counter(), {}
     for time, event, who, joined in sorted(history):
         counts[time.date().isoformat(), event] += 1
-        crowds["day", time.date()].add(who)
-        crowds["week", monday(time)].add(who)
-        crowds["month", time.date().replace(day=1)].add(who)
+        users["day", time.date()].add(who)
+        users["week", monday(time)].add(who)
+        users["month", time.date().replace(day=1)].add(who)
         if event in ("user_signed_up", "user_logged_in"):
             came[monday(joined), (monday(time) - monday(joined)).days // 7].add(who)
         followed = (time.year * 12 + time.month) - (joined.year * 12 + joined.month) <= 1
@@ -94,7 +94,7 @@ def expected_report(history):
                 durations[next(limit for limit in LIMITS if lasted <= limit)] += 1
     return (
         counts,
-        {(grain, start.isoformat()): len(who) for (grain, start), who in crowds.items()},
+        {(grain, start.isoformat()): len(who) for (grain, start), who in users.items()},
         {(week.isoformat(), number): len(who) for (week, number), who in came.items()},
         {day.isoformat(): dict(steps) for day, steps in funnel.items()},
         durations,

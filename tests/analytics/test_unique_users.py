@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 from analytics.support import at, document, login, people, row, run_roll_up, signup, store, stored
 
 SALT = b"s" * 16
-persons = st.sets(st.integers(-(2**63), 2**63 - 1), max_size=300)
+pseudonyms = st.sets(st.integers(-(2**63), 2**63 - 1), max_size=300)
 
 
 @settings(deadline=None)
-@given(persons, st.lists(persons, max_size=3))
+@given(pseudonyms, st.lists(pseudonyms, max_size=3))
 def test_a_few_hundred_are_counted_exactly_in_any_batches(first, batches):
     sketch, together = None, set()
     for part in (first, *batches):

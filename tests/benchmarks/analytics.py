@@ -37,7 +37,8 @@ from authhost_analytics.tables import event_table, metadata
 from sqlalchemy import insert
 
 from authhost.security.ids import Identifiers
-from authhost.store.engine import create_sqlite_file, make_engine
+from authhost.store.engine import make_engine
+from authhost.store.sqlite import create_sqlite_file
 
 FIRST, DAYS = date(2025, 1, 1), 365
 CHUNK = 20_000

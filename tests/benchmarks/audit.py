@@ -31,7 +31,8 @@ from authhost_audit.violations import Violation
 from sqlalchemy import func, insert, select
 
 from authhost.security.ids import Identifiers
-from authhost.store.engine import create_sqlite_file, make_engine
+from authhost.store.engine import make_engine
+from authhost.store.sqlite import create_sqlite_file
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 USERS = 100_000

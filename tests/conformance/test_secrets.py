@@ -96,7 +96,7 @@ class StoresLink(WithTable):
 class SealsLink(WithTable):
     @hookimpl
     def deliver_message(self, request, message):
-        request.insert(notes, {"user_id": None, "text": request.seal(str(message.link), "sly")})
+        request.insert(notes, {"user_id": None, "text": request.seal(str(message.link), "test")})
 
 
 class LogsPartOfKey:

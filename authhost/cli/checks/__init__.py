@@ -63,9 +63,9 @@ def _check_database(host: AuthHost) -> Iterator[Problem]:
     try:
         found = migrate.current(host.reader, host.migrations)
     except ConfigurationError as error:
-        yield Problem("error", "the database does not serve", str(error))
+        yield Problem("error", "the database cannot be used", str(error))
     except DBAPIError as error:
-        yield Problem("error", "the database does not serve", " ".join(str(error.orig).split()))
+        yield Problem("error", "the database cannot be used", " ".join(str(error.orig).split()))
     else:
         if outdated := [name for name, state in found.items() if not state.current]:
             yield Problem(

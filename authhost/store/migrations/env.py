@@ -1,4 +1,4 @@
-"""Run by Alembic: applies one history on the connection that `authhost.store.migrate` hands over."""
+"""Run by Alembic: applies one history, on the connection that `authhost.store.migrate` passes."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -13,14 +13,14 @@ connection = attributes["connection"]
 def on_version_apply(
     ctx: MigrationContext, step: MigrationInfo, heads: Collection[Any], run_args: Mapping[str, Any]
 ) -> None:
-    """Store the revision with its tables: MariaDB commits DDL at once, so a rollback would part the two."""
+    """Commit the revision on MariaDB, which commits DDL at once: a rollback would undo only the revision."""
     attributes["applied"](step)
     if connection.dialect.name in ("mysql", "mariadb"):
         connection.commit()
 
 
 if not connection.in_transaction():
-    connection.begin()  # else Alembic begins one of its own, which must not be committed in between
+    connection.begin()  # otherwise Alembic begins a transaction, which must not be committed in between
 context.configure(
     connection=connection,
     version_table=attributes["version_table"],

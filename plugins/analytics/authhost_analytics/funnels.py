@@ -102,9 +102,9 @@ def _store_step(connection: Connection, name: str, month: int, times: dict[int, 
     return {day for day, _ in earlier}
 
 
-def _stored(connection: Connection, month: int, persons: Iterable[int]) -> Iterator[Row[Any]]:
+def _stored(connection: Connection, month: int, pseudonyms: Iterable[int]) -> Iterator[Row[Any]]:
     """Yield the stored signups of a month that have one of the given pseudonyms."""
-    table, wanted = journey_table.c, list(persons)
+    table, wanted = journey_table.c, list(pseudonyms)
     for start in range(0, len(wanted), CHUNK):
         chunk = table.person.in_(wanted[start : start + CHUNK])
         yield from connection.execute(select(journey_table).where(table.month == month, chunk)).all()
