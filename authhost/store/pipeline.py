@@ -17,9 +17,8 @@ def can_pipeline(engine: Engine) -> bool:
     """Return whether the driver is psycopg with a libpq that supports pipelines (version 14)."""
     if engine.dialect.driver != "psycopg":
         return False
-    from psycopg import Pipeline
-
-    return Pipeline.is_supported()
+    psycopg: Any = engine.dialect.loaded_dbapi
+    return bool(psycopg.Pipeline.is_supported())
 
 
 @dataclass(slots=True)
