@@ -25,7 +25,6 @@ from sqlalchemy import (
     insert,
     make_url,
     select,
-    text,
     update,
 )
 from sqlalchemy.exc import DBAPIError, IntegrityError
@@ -198,25 +197,6 @@ def test_a_transaction_of_the_engine_can_be_rolled_back(database: Database) -> N
         connection.execute(insert(notes), note(1))
         raise ZeroDivisionError
     assert texts(database) == []
-
-
-def test_idle_connections_that_the_server_has_ended_are_replaced(database: Database) -> None:
-    if database.engine.dialect.name != "postgresql":
-        pytest.skip("the statement is PostgreSQL's; test_transaction has the same for MariaDB")
-    database.read(select(notes), {})
-    kill = (
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    )
-    other = Database(database.engine.url.render_as_string(hide_password=False))
-    with other.reader.connect() as connection:
-        connection.execute(text(kill))
-    other.close()
-    transaction = database.transaction()
-    transaction.send(insert(notes), note(1))
-    transaction.commit()
-    transaction.close()
-    assert texts(database) == ["note 1"]
 
 
 class Writer:

@@ -56,6 +56,9 @@ class PipelinedTransaction(Transaction):
         super().__init__(engine, statements)
 
     def send_many(self, statement: Executable, rows: Sequence[Mapping[str, Any]]) -> None:
+        if self._statements is None:
+            super().send_many(statement, rows)
+            return
         for values in rows:
             self.send(statement, values)
 
