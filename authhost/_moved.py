@@ -6,9 +6,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 MOVED = {
     "authhost.check": "authhost.cli.checks",
@@ -38,7 +38,8 @@ MOVED = {
 }
 
 
-class _MovedModule(Loader):
+class _MovedModule:
+    # Importing the base classes of `importlib.abc` would take longer than the rest of `import authhost`.
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         module = import_module(MOVED[spec.name])
         self._spec = module.__spec__
@@ -48,7 +49,7 @@ class _MovedModule(Loader):
         module.__spec__ = self._spec  # the import system has replaced it
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     def find_spec(
         self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
@@ -59,7 +60,8 @@ class _Finder(MetaPathFinder):
             DeprecationWarning,
             stacklevel=2,
         )
-        return ModuleSpec(name, _MovedModule())
+        loader: Any = _MovedModule()
+        return ModuleSpec(name, loader)
 
 
 def install() -> None:

@@ -38,10 +38,9 @@ from authhost.store.expired import delete_expired
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
 )
-
-
+"""Former attributes of a host that are attributes of ``host.services`` now."""
 REPLACED = {"urls": "host.build_url(name)", "key_digest": "host.services.digests.of_key"}
-"""What does the work of attributes that are gone."""
+"""Attributes that were removed, and what replaces them."""
 
 
 def _runs_in_flows(hooks: Iterable[str]) -> bool:

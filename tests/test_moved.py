@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from importlib import import_module, reload
 
@@ -38,3 +39,13 @@ def test_parts_of_a_host_warn_at_their_former_place(make_host) -> None:
         assert host.passwords is host.services.passwords
     with pytest.raises(AttributeError):
         _ = host.never_was
+
+
+def test_import_authhost_loads_nothing_heavy_for_the_former_names() -> None:
+    code = (
+        f"import sys; sys.path[:] = {sys.path!r}; import authhost; "
+        "print({'importlib.abc', 'tempfile'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

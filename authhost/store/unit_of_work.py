@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from enum import Enum
@@ -44,7 +45,7 @@ class Callback(NamedTuple):
     run: Callable[[], None]
 
 
-class UnitOfWork:
+class UnitOfWork(ABC):
     """One transaction, as a context manager: commits at the end, rolls back on an error.
 
     A read holds a connection while the statement runs; the first write opens the
@@ -73,32 +74,36 @@ class UnitOfWork:
         """The running calls that have written something: depth, savepoint, and `call_state` before it."""
 
     @property
+    @abstractmethod
     def id(self) -> UUID:
         """Identifies this unit in logs and records."""
-        raise NotImplementedError
 
-    # A subclass can have state that is restored with a rollback.
+    # A subclass has state that is restored with a rollback.
 
+    @abstractmethod
     def call_state(self) -> object:
         """Return the state of this object for `restore_call_state`, before a call of a hook writes."""
-        return None
 
+    @abstractmethod
     def restore_call_state(self, state: Any) -> None:
         """Restore the state of this object that `call_state` returned."""
 
+    @abstractmethod
     def on_undone(self) -> None:
         """Called after a rollback of everything."""
 
+    @abstractmethod
     def on_stored(self) -> None:
         """Called after a commit."""
 
+    @abstractmethod
     def before_storing(self) -> None:
         """Called if `outlives_failure`, after the rollback and before its rows are stored."""
 
     @property
+    @abstractmethod
     def outlives_failure(self) -> bool:
         """Whether `before_storing` writes something that is stored although the unit has failed."""
-        return False
 
     # Reading and writing.
 
