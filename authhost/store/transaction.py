@@ -7,8 +7,8 @@ together with the next one whose result is. Here each statement runs at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Engine, Executable, event
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +18,8 @@ from authhost.store.prepared import PreparedStatement, Result, Statements
 
 if TYPE_CHECKING:
     from sqlalchemy.engine.interfaces import ExecutionContext
+
+R = TypeVar("R")
 
 
 class Sent:
@@ -85,12 +87,16 @@ class Transaction:
         return self._statements.get(statement, values) if self._statements is not None else None
 
     def _execute(self, prepared: PreparedStatement, parameters: Any, *, many: bool = False) -> Result:
+        return self._on_cursor(prepared.sql, parameters, prepared.result, many=many)
+
+    def _on_cursor(self, sql: str, parameters: Any, read: Callable[[Any], R], *, many: bool = False) -> R:
+        """Run SQL on a cursor of the driver; return what ``read`` takes from the cursor."""
         cursor = self._driver.cursor()
         try:
-            (cursor.executemany if many else cursor.execute)(prepared.sql, parameters)
-            return prepared.result(cursor)
+            (cursor.executemany if many else cursor.execute)(sql, parameters)
+            return read(cursor)
         except self._errors as error:
-            self._raise(error, prepared.sql, parameters[0] if many else parameters)
+            self._raise(error, sql, parameters[0] if many else parameters)
             raise
         except BaseException as error:
             if not isinstance(error, Exception):
@@ -158,14 +164,7 @@ class Transaction:
         if self._statements is None:  # listeners or the log get every statement
             self.connection.exec_driver_sql(sql)
             return
-        cursor = self._driver.cursor()
-        try:
-            cursor.execute(sql)
-        except self._errors as error:
-            self._raise(error, sql, ())
-            raise
-        finally:
-            cursor.close()
+        self._on_cursor(sql, (), lambda cursor: None)
 
     def _raise(self, error: Exception, sql: str, parameters: Any) -> None:
         """Let SQLAlchemy raise an error of the driver."""
