@@ -287,7 +287,7 @@ class Request(UnitOfWork):
         """Store the time of the last use of the session, outside a transaction if this unit has none yet."""
         values = {"of_id": session.id, "now": now}
         if not self.clean:
-            self.send(statements.TOUCH_SESSION, values)
+            self.send_statement(statements.TOUCH_SESSION, values)
             return
         self.database.write(statements.TOUCH_SESSION, values)
 

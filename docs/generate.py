@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 
@@ -13,7 +14,7 @@ import authhost_hookspecs as contract
 from authhost import errors, settings
 from authhost.cli.provider_check import kind_of
 from authhost.pluginhost import reference
-from authhost.pluginhost.hooks import SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS, SPEC_MODULES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.security import ratelimits
@@ -136,7 +137,9 @@ def hooks() -> str:
             *hooks_of(contract.socialaccount),
             "## Extension points",
             "",
-            *hooks_of(contract.extensions),
+            paragraphs(contract.extensions.__doc__),
+            "",
+            *chain.from_iterable(hooks_of(module) for module in SPEC_MODULES[2:]),
             "## What each flow calls",
             "",
             *flow_table(),

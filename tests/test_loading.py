@@ -13,7 +13,7 @@ from unittest.mock import MagicMock
 
 import pluggy
 import pytest
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Refused, extensions, hookimpl
 from conftest import PASSWORD
 from hypothesis import given
 from hypothesis import strategies as st
@@ -754,7 +754,7 @@ def shapes(draw):
 def seen_by_pluggy(plugin):
     """What pluggy itself would call for the veto."""
     manager = pluggy.PluginManager("authhost")
-    manager.add_hookspecs(discovery.SPEC_MODULES[2])
+    manager.add_hookspecs(extensions.vetoes)
     try:
         manager.register(plugin, "odd")
     except pluggy.PluginValidationError:

@@ -220,7 +220,7 @@ def test_the_error_of_a_flow_is_not_taken_for_the_plugins(
     def write(request: Any) -> None:
         # As if the flow had sent a session that cannot be stored.
         request.caller, caller, depth, request.depth = None, request.caller, request.depth, 0
-        request.send(insert(sessions), {**sample, "id": uuid4(), "user_id": uuid4()})
+        request.send_statement(insert(sessions), {**sample, "id": uuid4(), "user_id": uuid4()})
         request.caller, request.depth = caller, depth
         request.db.execute(select(users)).all()
 

@@ -115,8 +115,8 @@ def _confirmed(
     request: Request, address: EmailAddress, previous: EmailAddress | None
 ) -> tuple[User, str | None]:
     """Delete resets and pending logins, and call the hooks; return the user and the stored hash."""
-    request.send(statements.DELETE_RESETS, {"of_user": address.user_id})
-    request.send(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
+    request.send_statement(statements.DELETE_RESETS, {"of_user": address.user_id})
+    request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
     fresh = queries.account_by_id(request, address.user_id)
     assert fresh is not None
     request.refresh(fresh.user)
@@ -174,7 +174,7 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
         request.services.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:
-                request.send(statements.DELETE_ADDRESS, {"of_id": other.id})
+                request.send_statement(statements.DELETE_ADDRESS, {"of_id": other.id})
                 request.services.hooks.email_removed(request, user, other)
         address = _replace_address(request, former, given)
         if former.primary:
@@ -187,14 +187,14 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
 
 def _replace_address(request: Request, former: EmailAddress, given: Email) -> EmailAddress:
     """Replace an unverified address. The links to the former one stop working."""
-    request.send(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": former.user_id})
-    request.send(statements.DELETE_RESETS, {"of_user": former.user_id})
+    request.send_statement(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": former.user_id})
+    request.send_statement(statements.DELETE_RESETS, {"of_user": former.user_id})
     values = {"of_id": former.id, "new_email": given.address, "new_key": given.key}
     for _ in range(MAX_ATTEMPTS):
         claims = given.key if former.primary and may_claim(request, given.key, verified=False) else None
         try:
             with request.savepoint():
-                request.send(statements.CHANGE_ADDRESS, {**values, "new_claim_key": claims})
+                request.send_statement(statements.CHANGE_ADDRESS, {**values, "new_claim_key": claims})
         except IntegrityError:
             continue  # Another signup has claimed the address in the meantime: try again.
         return replace(former, email=given.address)
@@ -245,5 +245,7 @@ def _take_key(request: Request, key: str) -> EmailAddress:
 def _delete_other_addresses(request: Request, address: EmailAddress) -> EmailAddress | None:
     """Delete the other addresses (change-email mode); return the former primary address, or None."""
     others = [each for each in queries.addresses(request, address.user_id) if each.id != address.id]
-    request.send(statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id})
+    request.send_statement(
+        statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id}
+    )
     return next((each for each in others if each.primary), None)

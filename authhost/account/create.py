@@ -77,7 +77,7 @@ def _insert_account(
         expires = now + timedelta(seconds=settings.unverified_account_timeout)
     email = address.address if address else None
     user = User(request.new_id(), name, email, True, password is not None, now, None, verified)
-    request.send(
+    request.send_statement(
         statements.INSERT_USER,
         {
             "id": user.id,
@@ -100,7 +100,7 @@ def insert_address(
 ) -> EmailAddress:
     """Store an address; raises `IntegrityError` if it claims a key that is taken."""
     record = EmailAddress(request.new_id(), user.id, address.address, verified, primary)
-    request.send(
+    request.send_statement(
         statements.INSERT_ADDRESS,
         {
             "id": record.id,

@@ -39,7 +39,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     if any(email_key(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
     if settings.change_email:
-        request.send(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
+        request.send_statement(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
     elif len(existing) >= settings.max_email_addresses:
         raise TooManyEmails(limit=settings.max_email_addresses)
     address = insert_address(request, user, given, verified=False, primary=False, claims=False)
@@ -58,7 +58,7 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
     user, address = _own_address(request, email)
     if address.primary:
         raise PrimaryEmailRequired(field="email")
-    request.send(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.send_statement(statements.DELETE_ADDRESS, {"of_id": address.id})
     _cancel_links(request, user, address)
     request.services.hooks.email_removed(request, user, address)
     return address
@@ -110,8 +110,8 @@ def _cancel_links(request: Request, user: User, address: EmailAddress) -> None:
 
     The confirmation of ``address``, the address that is changed now, stays valid.
     """
-    request.send(statements.DELETE_RESETS, {"of_user": user.id})
+    request.send_statement(statements.DELETE_RESETS, {"of_user": user.id})
     values = {"of_user": user.id, "of_id": address.id}
-    request.send(statements.DELETE_OTHER_CONFIRMATIONS, values)
+    request.send_statement(statements.DELETE_OTHER_CONFIRMATIONS, values)
     keys = [email_key(each.email) for each in queries.addresses(request, user.id)]
     request.services.limits.reset_mail_limit(request, keys)

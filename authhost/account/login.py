@@ -84,7 +84,7 @@ def deactivate(request: Request) -> None:
     require_recent_login(request)
     user = lock_login(request)
     cancel_pending_changes(request, user)
-    request.send(statements.DEACTIVATE, {"of_user": user.id})
+    request.send_statement(statements.DEACTIVATE, {"of_user": user.id})
     request.services.hooks.user_logged_out(request, user)
     end_sessions(request, user, "deactivated")
     request.services.hooks.user_deactivated(request, replace(user, is_active=False))
@@ -179,9 +179,9 @@ def start_session(
     current = request.user
     values = {"of_user": user.id, "old_password": if_password, "now": now}
     if rehashed is None:
-        logged_in = request.send(statements.LOG_IN, values)
+        logged_in = request.send_statement(statements.LOG_IN, values)
     else:
-        logged_in = request.send(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
+        logged_in = request.send_statement(statements.LOG_IN_AND_REHASH, {**values, "new_password": rehashed})
     ended = delete_own_session(request, user) if current is not None and current.id == user.id else []
     if current is not None and current.id != user.id:
         if not logged_in.rowcount:
@@ -202,7 +202,7 @@ def start_session(
     )
     row = {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)}
     try:
-        request.send(statements.INSERT_SESSION, row)
+        request.send_statement(statements.INSERT_SESSION, row)
         if not logged_in.rowcount:
             raise Conflict
     except IntegrityError as error:

@@ -103,7 +103,7 @@ def _send_reset(request: Request, given: str, user: User | None, address: EmailA
     """Store a key; deliver its link, or a message that no account has the address, at the same cost."""
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.password_reset_timeout)
-    request.send(
+    request.send_statement(
         statements.INSERT_RESET,
         {
             "id": request.new_id(),
@@ -187,7 +187,7 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
 def _store(request: Request, user: User, *, old: str | None, new: str) -> None:
     """Store the hash, and invalidate links and pending logins; raises `Conflict` if the old hash changed."""
     values = {"of_user": user.id, "old_password": old, "new_password": new}
-    changed = request.send(statements.CHANGE_PASSWORD, values)
+    changed = request.send_statement(statements.CHANGE_PASSWORD, values)
     delete_links(request, user)
     addresses = queries.addresses(request, user.id)
     if not changed.rowcount:

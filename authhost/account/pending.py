@@ -33,7 +33,7 @@ def store_pending_login(
     """Store a pending login of ``user``, until ``address`` is confirmed. ``password`` is the stored hash."""
     settings, now, token = request.settings, request.now, new_key()
     lasts = max(settings.email_confirmation_timeout, settings.pending_login_timeout)
-    request.send(
+    request.send_statement(
         statements.INSERT_PENDING_LOGIN,
         {
             "id": request.new_id(),
@@ -80,5 +80,5 @@ def end_pending_login(request: Request) -> None:
     """Delete the pending login of this browser."""
     pending = pending_login(request)
     if pending is not None:
-        request.send(statements.DELETE_PENDING_LOGIN, {"of_id": pending.id})
+        request.send_statement(statements.DELETE_PENDING_LOGIN, {"of_id": pending.id})
     request.pending_token = None

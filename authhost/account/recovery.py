@@ -24,9 +24,9 @@ def cancel_pending_changes(request: Request, user: User) -> None:
 
 def delete_links(request: Request, user: User) -> None:
     """Delete the keys of all links of the account, and its pending logins."""
-    request.send(statements.DELETE_RESETS, {"of_user": user.id})
-    request.send(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
-    request.send(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
+    request.send_statement(statements.DELETE_RESETS, {"of_user": user.id})
+    request.send_statement(statements.DELETE_CONFIRMATIONS_OF_USER, {"of_user": user.id})
+    request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
 
 
 def remove_unconfirmed(request: Request, user: User, addresses: list[EmailAddress]) -> list[EmailAddress]:
@@ -49,7 +49,7 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     address counts as verified. The caller calls `complete_signup`. Returns the user as
     it is now.
     """
-    request.send(statements.WIPE_PASSWORD, {"of_user": user.id})
+    request.send_statement(statements.WIPE_PASSWORD, {"of_user": user.id})
     user = replace(user, has_usable_password=False)
     end_sessions(request, user, "recovered")
     for other in queries.addresses(request, user.id):
@@ -57,7 +57,7 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
             _remove_address(request, user, other)
     cancel_pending_changes(request, user)
     for account in queries.social_accounts(request, user.id):
-        request.send(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
+        request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
         request.services.hooks.social_account_removed(request, account)
     store_primary(request, store_verified(request, user, address))
     found = queries.account_by_id(request, user.id)
@@ -66,5 +66,5 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
 
 
 def _remove_address(request: Request, user: User, address: EmailAddress) -> None:
-    request.send(statements.DELETE_ADDRESS, {"of_id": address.id})
+    request.send_statement(statements.DELETE_ADDRESS, {"of_id": address.id})
     request.services.hooks.email_removed(request, user, address)

@@ -143,4 +143,4 @@ def rotate_token(request: Request, *, authenticated: bool = False) -> Rotation:
         "new_digest": digest(token),
         "new_authenticated_at": session.authenticated_at,
     }
-    return Rotation(request, session, user, token, request.send(statements.CHANGE_TOKEN, values))
+    return Rotation(request, session, user, token, request.send_statement(statements.CHANGE_TOKEN, values))

@@ -34,7 +34,7 @@ def send_confirmation_mail(
     now, key = request.now, new_key()
     expires = now + timedelta(seconds=request.settings.email_confirmation_timeout)
     confirmation = EmailConfirmation(request.new_id(), address, now, expires)
-    request.send(
+    request.send_statement(
         statements.INSERT_CONFIRMATION,
         {
             "id": confirmation.id,
@@ -144,23 +144,23 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
             _release_claim(request, claim, verified=True)
         try:
             with request.savepoint():
-                request.send(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+                request.send_statement(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
             break
         except IntegrityError:
             continue  # A signup has claimed the address in the meantime: try again.
     else:
         raise Conflict
-    request.send(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
+    request.send_statement(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 
 
 def store_primary(request: Request, address: EmailAddress) -> None:
     """Make the address the primary one. An unverified former primary address loses its claim."""
-    request.send(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
-    request.send(statements.UNSET_PRIMARY, {"of_user": address.user_id})
+    request.send_statement(statements.YIELD_PRIMARY_CLAIM, {"of_user": address.user_id})
+    request.send_statement(statements.UNSET_PRIMARY, {"of_user": address.user_id})
     values = {"of_id": address.id, "of_user": address.user_id, "new_claim_key": email_key(address.email)}
     try:
         with request.savepoint():
-            request.send(statements.SET_PRIMARY, values)
+            request.send_statement(statements.SET_PRIMARY, values)
     except IntegrityError as error:
         raise EmailNotVerified(field="email") from error

@@ -8,7 +8,16 @@ from collections.abc import Mapping
 import authhost_hookspecs as contract
 from authhost_hookspecs import StopFlow
 
-SPEC_MODULES = (contract.account, contract.socialaccount, contract.extensions)
+_EXTENSIONS = contract.extensions
+SPEC_MODULES = (
+    contract.account,
+    contract.socialaccount,
+    _EXTENSIONS.delivery,
+    _EXTENSIONS.vetoes,
+    _EXTENSIONS.notifications,
+    _EXTENSIONS.registrations,
+    _EXTENSIONS.lifecycle,
+)
 SPEC_ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(value).parameters)
     for module in SPEC_MODULES

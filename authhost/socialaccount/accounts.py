@@ -46,7 +46,7 @@ def insert_account(request: Request, sociallogin: SocialLogin, user: User) -> No
     account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
     try:
         with request.savepoint():
-            request.send(statements.INSERT_SOCIAL_ACCOUNT, account.values())
+            request.send_statement(statements.INSERT_SOCIAL_ACCOUNT, account.values())
     except IntegrityError as error:
         raise ConcurrentChange from error
     sociallogin.set_connected(account, user)

@@ -43,7 +43,7 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     others = [each for each in accounts if each.id != identifier]
     if not _can_log_in(request, user, others):
         raise LastLoginMethod
-    request.send(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
+    request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
     request.services.hooks.social_account_removed(request, account)
     return account
 

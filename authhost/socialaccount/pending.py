@@ -41,7 +41,7 @@ def cookie_name_for_state(state: str) -> str:
 def save(request: Request, kind: str, values: Mapping[str, Any]) -> str:
     """Store ``values`` for ``social_step_timeout`` seconds; return the token for `load`."""
     token, now = new_key(), request.now
-    request.send(
+    request.send_statement(
         statements.INSERT_STEP,
         {
             "id": request.new_id(),

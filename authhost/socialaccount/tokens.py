@@ -56,13 +56,13 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
             values["refresh"] = encryption.open(rows[0].sealed)["refresh"]
     sealed = encryption.seal(values)
     if rows:
-        request.send(
+        request.send_statement(
             statements.UPDATE_SOCIAL_TOKEN,
             {"of_id": account_id, "new_provider": provider, "new_sealed": sealed, "now": request.now},
         )
         return
     row = {"account_id": account_id, "provider": provider, "sealed": sealed, "updated_at": request.now}
-    request.send(statements.INSERT_SOCIAL_TOKEN, row)
+    request.send_statement(statements.INSERT_SOCIAL_TOKEN, row)
 
 
 def count(services: Services) -> int:

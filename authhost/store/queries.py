@@ -76,7 +76,7 @@ def lock_account(unit: UnitOfWork, user_id: UUID) -> None:
     A flow locks the account before it writes any other row of it: two flows that
     lock the same rows in different orders would cause a deadlock.
     """
-    unit.send(statements.LOCK_USER, {"of_user": user_id})
+    unit.send_statement(statements.LOCK_USER, {"of_user": user_id})
 
 
 def make_address(row: Row) -> records.EmailAddress:

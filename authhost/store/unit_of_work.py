@@ -157,7 +157,7 @@ class UnitOfWork(ABC):
         """Run a writing statement with RETURNING; return its rows."""
         return self.transaction.execute(statement, values).rows
 
-    def send(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
+    def send_statement(self, statement: Executable, values: Mapping[str, Any]) -> Sent:
         """Run a writing statement without waiting for its result, which the returned object fetches.
 
         Its errors may be raised by a later statement.

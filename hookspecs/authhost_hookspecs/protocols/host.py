@@ -1,8 +1,4 @@
-"""The attributes that a plugin may use.
-
-All arguments of hooks are immutable. A plugin may keep them after the request.
-Times are aware, in UTC. Identifiers are UUIDs of version 7.
-"""
+"""The host, its units of work, and the social login that one processes."""
 
 from __future__ import annotations
 
@@ -11,191 +7,20 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from authhost_hookspecs.protocols.accounts import Authentication, Session, User
+from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
-class User(Protocol):
-    """A local account."""
 
-    @property
-    def id(self) -> UUID:
-        """The account's identifier; it never changes."""
-
-    @property
-    def username(self) -> str | None:
-        """The username as it was typed at signup, or None."""
+class Settings(Protocol):
+    """The part of the host's settings that plugins may read."""
 
     @property
-    def email(self) -> str | None:
-        """The primary address, or None if the account has none. It may be unverified."""
+    def site_name(self) -> str:
+        """The display name of the site."""
 
     @property
-    def email_verified(self) -> bool:
-        """Whether the owner of the primary address has confirmed it. Since contract 1.1.
-
-        Grant rights by the address or its domain only if this is true: anybody can
-        sign up with an address that is not theirs.
-        """
-
-    @property
-    def is_active(self) -> bool:
-        """False after the account was deactivated."""
-
-    @property
-    def has_usable_password(self) -> bool:
-        """Whether the account has a password. Plugins never get the hash."""
-
-    @property
-    def date_joined(self) -> datetime:
-        """When the account signed up."""
-
-    @property
-    def last_login(self) -> datetime | None:
-        """When the user last logged in, including the current login."""
-
-
-class EmailAddress(Protocol):
-    """An e-mail address of an account."""
-
-    @property
-    def id(self) -> UUID:
-        """The row's identifier. In `email_removed` it is set although the row is deleted."""
-
-    @property
-    def user_id(self) -> UUID:
-        """The account that the address belongs to."""
-
-    @property
-    def email(self) -> str:
-        """The address, normalised."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether its owner has confirmed it."""
-
-    @property
-    def primary(self) -> bool:
-        """Whether it is the account's primary address."""
-
-
-class EmailConfirmation(Protocol):
-    """A confirmation that was passed to `deliver_message`. It does not contain the key."""
-
-    @property
-    def id(self) -> UUID:
-        """The confirmation's identifier."""
-
-    @property
-    def email_address(self) -> EmailAddress:
-        """The address to be confirmed."""
-
-    @property
-    def sent(self) -> datetime:
-        """When it was passed to `deliver_message`."""
-
-    @property
-    def expires(self) -> datetime:
-        """When its key becomes invalid."""
-
-
-class Session(Protocol):
-    """A logged-in session. It does not contain the token, of which only a digest is stored."""
-
-    @property
-    def id(self) -> UUID:
-        """The session's identifier. It stays the same if the token changes."""
-
-    @property
-    def user_id(self) -> UUID:
-        """The account that is logged in."""
-
-    @property
-    def authenticated_at(self) -> datetime:
-        """When the person last authenticated."""
-
-    @property
-    def method(self) -> str:
-        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
-
-
-class Authentication(Protocol):
-    """One authentication of the person."""
-
-    @property
-    def method(self) -> str:
-        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
-
-    @property
-    def time(self) -> datetime:
-        """When the person authenticated."""
-
-    @property
-    def provider(self) -> str | None:
-        """The provider's id if the method is ``socialaccount``, or None."""
-
-
-class SocialToken(Protocol):
-    """A provider's token. Its repr contains no secret; `reveal` returns the token."""
-
-    @property
-    def expires_at(self) -> datetime | None:
-        """When the access token expires, or None if the provider does not say."""
-
-    @property
-    def scopes(self) -> tuple[str, ...]:
-        """The scopes that the provider has granted, if it says so."""
-
-    def reveal(self) -> str:
-        """Return the access token, for calls of the provider. Do not write it to logs or tables."""
-
-    def reveal_secret(self) -> str | None:
-        """Return the token secret of OAuth 1.0a, or None."""
-
-
-class SocialEmail(Protocol):
-    """An e-mail address from a provider."""
-
-    @property
-    def email(self) -> str:
-        """The address, normalised."""
-
-    @property
-    def verified(self) -> bool:
-        """Whether the provider says that the person owns it, and is trusted to verify addresses."""
-
-    @property
-    def primary(self) -> bool:
-        """Whether the provider prefers it."""
-
-
-class SocialAccount(Protocol):
-    """A person at a provider."""
-
-    @property
-    def id(self) -> UUID | None:
-        """The row's identifier, or None if it is not connected yet."""
-
-    @property
-    def user_id(self) -> UUID | None:
-        """The identifier of the local account, or None if there is none yet."""
-
-    @property
-    def provider(self) -> str:
-        """The provider's id in the host's settings, such as ``github``."""
-
-    @property
-    def uid(self) -> str:
-        """The person's identifier at the provider."""
-
-    @property
-    def extra_data(self) -> Mapping[str, Any]:
-        """The profile as the provider sent it, without tokens."""
-
-    @property
-    def date_joined(self) -> datetime:
-        """When it was connected."""
-
-    @property
-    def last_login(self) -> datetime:
-        """When the person last logged in through the provider."""
+    def base_url(self) -> str:
+        """The URL of the application, without a trailing slash."""
 
 
 class SocialLogin(Protocol):
@@ -232,18 +57,6 @@ class SocialLogin(Protocol):
         `pre_social_login`. Raises ``ValueError`` if the social account is already
         connected, or if the flow has ended.
         """
-
-
-class Settings(Protocol):
-    """The part of the host's settings that plugins may read."""
-
-    @property
-    def site_name(self) -> str:
-        """The display name of the site."""
-
-    @property
-    def base_url(self) -> str:
-        """The URL of the application, without a trailing slash."""
 
 
 class Request(Protocol):

@@ -1,0 +1,191 @@
+"""Notifications of what flows have done, beside the signals of django-allauth."""
+
+from __future__ import annotations
+
+from authhost_hookspecs._markers import hookspec
+from authhost_hookspecs.protocols import Request, Session, User
+
+
+@hookspec
+def account_ready(request: Request, user: User) -> None:
+    """A signup is complete, including the verification that the settings require.
+
+    The hook is called once for each user, for every kind of signup. `user_logged_in`
+    follows if this flow logs in.
+
+    Stored: the account, and its verified address if verification is mandatory.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Trial:
+            @hookimpl
+            def account_ready(self, request: Request, user: User) -> None:
+                what = "trial begins"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
+def social_login_begun(request: Request, provider: str, process: str) -> None:
+    """A person is redirected to a provider; `pre_social_login` follows if they come back.
+
+    ``process`` is ``login``, ``connect`` or ``redirect``.
+
+    Stored: the state that the callback needs, encrypted.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Departures:
+            @hookimpl
+            def social_login_begun(self, request: Request, provider: str, process: str) -> None:
+                what = f"went to {provider} for {process}"
+                request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
+    """
+
+
+@hookspec
+def password_reset_requested(request: Request, user: User | None) -> None:
+    """Somebody requested a password reset.
+
+    ``user`` is None if no active account has the address. Anybody can request a
+    reset, so the person is not necessarily the user. Two requests for the same
+    address have the same ``request.identifier_digest``. A message was passed to
+    `deliver_message`, unless one was sent a few minutes before.
+
+    Stored: the digest of the link's key, if a message is sent.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class ResetRequests:
+            @hookimpl
+            def password_reset_requested(self, request: Request, user: User | None) -> None:
+                if user is not None:
+                    row = {"id": request.new_id(), "user_id": user.id, "what": "asked for a reset"}
+                    request.insert(events, row | {"at": request.now})
+    """
+
+
+@hookspec
+def session_ended(request: Request, session: Session, reason: str) -> None:
+    """A session has ended before it expired. Called once for each session.
+
+    ``reason`` is ``logout``, ``replaced`` (the same browser logged in again),
+    ``ended`` (by its owner, from another session), ``password_set``,
+    ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
+    (the owner of the mailbox has recovered the account). The hook is not called for
+    a session that expires.
+
+    Stored: the session is deleted.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, Session, hookimpl
+        from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
+
+
+        class DataOfSessions:
+            @hookimpl
+            def session_ended(self, request: Request, session: Session, reason: str) -> None:
+                of_session = events.c.what == f"session {session.id}"
+                request.db.execute(delete(events).where(of_session))
+    """
+
+
+@hookspec
+def user_deactivated(request: Request, user: User) -> None:
+    """An account was deactivated: nobody can log in to it, and all its sessions have ended.
+
+    Stored: the user is not active, and has no sessions.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Goodbye:
+            @hookimpl
+            def user_deactivated(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "closed", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
+def user_reauthenticated(request: Request, user: User) -> None:
+    """A logged-in user has authenticated again, before a sensitive change.
+
+    Stored: the session's new token and new time of authentication.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class ProvedAgain:
+            @hookimpl
+            def user_reauthenticated(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "proved again"}
+                request.insert(events, row | {"at": request.now})
+    """
+
+
+@hookspec
+def flow_refused(request: Request, flow: str, error: Exception, user: User | None) -> None:
+    """A flow was refused, for example because of a wrong password or a rate limit.
+
+    ``error`` has a stable ``code``. ``user`` is None if the user is unknown. Two
+    refusals for the same identifier have the same ``request.identifier_digest``. One
+    call can stand for several refusals: ``request.repeated`` is their number.
+
+    Stored: nothing of the flow, which is rolled back; rows that are written here are stored.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Guesses:
+            @hookimpl
+            def flow_refused(self, request: Request, flow: str, error: Exception) -> None:
+                if getattr(error, "code", None) == "invalid_credentials":
+                    what = f"wrong password for {request.identifier_digest}"
+                    request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
+    """

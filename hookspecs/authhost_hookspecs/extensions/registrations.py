@@ -1,0 +1,174 @@
+"""Extension points with which a plugin provides something: tables, settings, commands and more."""
+
+# Specifications have no bodies; their annotations say what implementations return.
+# mypy: disable-error-code="empty-body"
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from authhost_hookspecs._markers import hookspec
+from authhost_hookspecs.declarations import Finding, PluginTables
+from authhost_hookspecs.protocols import Host
+from authhost_hookspecs.providers import Provider
+
+
+@hookspec
+def register_providers() -> list[Provider]:
+    """A host loads the plugin's providers of social login: return their declarations.
+
+    A declaration with the id of a built-in provider replaces it.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import OpenIDConnectProvider, Provider, hookimpl
+
+
+        class Intranet:
+            @hookimpl
+            def register_providers(self) -> list[Provider]:
+                issuer = "https://login.example.org"
+                return [OpenIDConnectProvider(id="intranet", name="Our intranet", issuer=issuer)]
+    """
+
+
+@hookspec
+def register_commands() -> list[Any]:
+    """The ``authhost`` command line loads the plugin's commands: return `click.Command` objects.
+
+    ``ctx.obj`` is a callable that returns the `Host`. The host is opened on the first
+    call and closed when the command ends. `host_started` is not called, so that a
+    command starts no background work. A command that needs background work calls
+    ``ctx.obj(background=True)``.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from collections.abc import Callable
+
+        import click
+        from authhost_hookspecs import Host, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        @click.command("events")
+        @click.pass_obj
+        def count_events(host: Callable[[], Host]) -> None:
+            with host().reader.connect() as connection:
+                click.echo(connection.execute(select(func.count()).select_from(events)).scalar_one())
+
+
+        class Commands:
+            @hookimpl
+            def register_commands(self) -> list[click.Command]:
+                return [count_events]
+    """
+
+
+@hookspec
+def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
+    """``authhost check`` loads the plugin's checks: return functions that yield findings.
+
+    Each function gets the `Host` and yields a `Finding` for each problem. It must not
+    change anything. No plugin has been started (`host_started` is not called), and the
+    database may be missing or out of date. So yield findings about the settings first,
+    and those that need the database last: if a function fails, the findings before
+    that are still reported.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Finding, Host, hookimpl
+        from sqlalchemy import select
+
+        from authhost_doorbell.tables import events
+
+
+        def check_events(host: Host) -> Iterator[Finding]:
+            if host.settings.site_name == "authhost":
+                yield Finding("warning", "the bell rings for authhost", "set site_name")
+            with host.reader.connect() as connection:
+                if connection.execute(select(events.c.id)).first() is None:
+                    yield Finding("hint", "the bell has never rung", "log in, and look again")
+
+
+        class Checks:
+            @hookimpl
+            def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+                return [check_events]
+    """
+
+
+@hookspec
+def register_tables() -> PluginTables:
+    """The plugin is being loaded: return its own tables and their migrations.
+
+    Times that are read from the database are naive on SQLite and MariaDB (see `Request.db`).
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from authhost_hookspecs import PluginTables, hookimpl
+        from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid
+
+        metadata = MetaData()
+        events = Table(
+            "authhost_doorbell_event",
+            metadata,
+            Column("id", Uuid, primary_key=True),
+            Column("user_id", Uuid, index=True),
+            Column("what", String(255), nullable=False),
+            Column("at", DateTime(timezone=True), nullable=False),
+        )
+
+
+        class Tables:
+            @hookimpl
+            def register_tables(self) -> PluginTables:
+                return PluginTables(metadata, migrations="authhost_doorbell.migrations")
+    """
+
+
+@hookspec
+def register_settings() -> type[Any]:
+    """The plugin is being loaded: return the frozen dataclass of its settings.
+
+    All fields must have defaults. Their types are ``str``, ``int``, ``float``,
+    ``bool``, or one of these ``| None``. ``plugin_settings`` of the request and of the
+    host returns the instance. Raise ``ValueError`` in ``__post_init__`` for invalid
+    values: the host does not start then, and shows your message to the operator. The
+    message must not contain values that may be secret.
+
+    .. versionadded:: 1.0
+
+    Example::
+
+        from dataclasses import dataclass
+
+        from authhost_hookspecs import hookimpl
+
+
+        @dataclass(frozen=True)
+        class DoorbellSettings:
+            volume: int = 3
+
+            def __post_init__(self) -> None:
+                if not 0 <= self.volume <= 11:
+                    raise ValueError("volume must be from 0 to 11")
+
+
+        class Doorbell:
+            @hookimpl
+            def register_settings(self) -> type[DoorbellSettings]:
+                return DoorbellSettings
+    """

@@ -1,0 +1,30 @@
+"""The attributes that a plugin may use.
+
+All arguments of hooks are immutable. A plugin may keep them after the request.
+Times are aware, in UTC. Identifiers are UUIDs of version 7.
+"""
+
+from authhost_hookspecs.protocols.accounts import (
+    Authentication,
+    EmailAddress,
+    EmailConfirmation,
+    Session,
+    User,
+)
+from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
+from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
+
+__all__ = [
+    "Authentication",
+    "EmailAddress",
+    "EmailConfirmation",
+    "Host",
+    "Request",
+    "Session",
+    "Settings",
+    "SocialAccount",
+    "SocialEmail",
+    "SocialLogin",
+    "SocialToken",
+    "User",
+]

@@ -1,0 +1,127 @@
+"""What plugins may read of a local account."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class User(Protocol):
+    """A local account."""
+
+    @property
+    def id(self) -> UUID:
+        """The account's identifier; it never changes."""
+
+    @property
+    def username(self) -> str | None:
+        """The username as it was typed at signup, or None."""
+
+    @property
+    def email(self) -> str | None:
+        """The primary address, or None if the account has none. It may be unverified."""
+
+    @property
+    def email_verified(self) -> bool:
+        """Whether the owner of the primary address has confirmed it. Since contract 1.1.
+
+        Grant rights by the address or its domain only if this is true: anybody can
+        sign up with an address that is not theirs.
+        """
+
+    @property
+    def is_active(self) -> bool:
+        """False after the account was deactivated."""
+
+    @property
+    def has_usable_password(self) -> bool:
+        """Whether the account has a password. Plugins never get the hash."""
+
+    @property
+    def date_joined(self) -> datetime:
+        """When the account signed up."""
+
+    @property
+    def last_login(self) -> datetime | None:
+        """When the user last logged in, including the current login."""
+
+
+class EmailAddress(Protocol):
+    """An e-mail address of an account."""
+
+    @property
+    def id(self) -> UUID:
+        """The row's identifier. In `email_removed` it is set although the row is deleted."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The account that the address belongs to."""
+
+    @property
+    def email(self) -> str:
+        """The address, normalised."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether its owner has confirmed it."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether it is the account's primary address."""
+
+
+class EmailConfirmation(Protocol):
+    """A confirmation that was passed to `deliver_message`. It does not contain the key."""
+
+    @property
+    def id(self) -> UUID:
+        """The confirmation's identifier."""
+
+    @property
+    def email_address(self) -> EmailAddress:
+        """The address to be confirmed."""
+
+    @property
+    def sent(self) -> datetime:
+        """When it was passed to `deliver_message`."""
+
+    @property
+    def expires(self) -> datetime:
+        """When its key becomes invalid."""
+
+
+class Session(Protocol):
+    """A logged-in session. It does not contain the token, of which only a digest is stored."""
+
+    @property
+    def id(self) -> UUID:
+        """The session's identifier. It stays the same if the token changes."""
+
+    @property
+    def user_id(self) -> UUID:
+        """The account that is logged in."""
+
+    @property
+    def authenticated_at(self) -> datetime:
+        """When the person last authenticated."""
+
+    @property
+    def method(self) -> str:
+        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+
+
+class Authentication(Protocol):
+    """One authentication of the person."""
+
+    @property
+    def method(self) -> str:
+        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+
+    @property
+    def time(self) -> datetime:
+        """When the person authenticated."""
+
+    @property
+    def provider(self) -> str | None:
+        """The provider's id if the method is ``socialaccount``, or None."""

@@ -1,0 +1,74 @@
+"""What plugins may read of a person at a provider."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+
+class SocialToken(Protocol):
+    """A provider's token. Its repr contains no secret; `reveal` returns the token."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the access token expires, or None if the provider does not say."""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that the provider has granted, if it says so."""
+
+    def reveal(self) -> str:
+        """Return the access token, for calls of the provider. Do not write it to logs or tables."""
+
+    def reveal_secret(self) -> str | None:
+        """Return the token secret of OAuth 1.0a, or None."""
+
+
+class SocialEmail(Protocol):
+    """An e-mail address from a provider."""
+
+    @property
+    def email(self) -> str:
+        """The address, normalised."""
+
+    @property
+    def verified(self) -> bool:
+        """Whether the provider says that the person owns it, and is trusted to verify addresses."""
+
+    @property
+    def primary(self) -> bool:
+        """Whether the provider prefers it."""
+
+
+class SocialAccount(Protocol):
+    """A person at a provider."""
+
+    @property
+    def id(self) -> UUID | None:
+        """The row's identifier, or None if it is not connected yet."""
+
+    @property
+    def user_id(self) -> UUID | None:
+        """The identifier of the local account, or None if there is none yet."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's id in the host's settings, such as ``github``."""
+
+    @property
+    def uid(self) -> str:
+        """The person's identifier at the provider."""
+
+    @property
+    def extra_data(self) -> Mapping[str, Any]:
+        """The profile as the provider sent it, without tokens."""
+
+    @property
+    def date_joined(self) -> datetime:
+        """When it was connected."""
+
+    @property
+    def last_login(self) -> datetime:
+        """When the person last logged in through the provider."""
