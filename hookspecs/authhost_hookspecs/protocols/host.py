@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from authhost_hookspecs.declarations import Message
 from authhost_hookspecs.protocols.accounts import Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
@@ -165,6 +166,16 @@ class Request(Protocol):
         ``background_timeout``, that finds the queue full, or that outlives the host is
         logged with plugin, function and line. Pass values, not the request, which has
         ended by then (``TypeError``). A job that writes uses ``host.request()``. Since 1.1.
+        """
+
+    def send(self, message: Message) -> None:
+        """Pass a message of the kind ``plugin`` to `deliver_message`, to send it like all mails of the site.
+
+        ``request.send(Message("plugin", user.email, subject="…", text="…"))``. It is
+        delivered after the commit, and not after a rollback or if the call of the hook
+        fails. Raises `FlowError` if the address is not valid (``invalid_email``), or if no
+        plugin delivers it (``delivery_failed``). Catch it if your hook has more to do. A
+        deliverer that was written for contract 1.0 may not know the kind. Since 1.1.
         """
 
     @property

@@ -48,7 +48,7 @@ outbox_table = Table(
     Column("language", String(16), nullable=False),
     # The data of the template, without the link. NULL in messages with a final status.
     Column("context", JSON(none_as_null=True)),
-    # The link, encrypted with the host's keys for this row and this recipient.
+    # The link, or the content of a message of another plugin: encrypted for this row and this recipient.
     Column("sealed_link", Text()),
     # When the link expires. The content of the message is deleted then.
     _time("expires_at"),
