@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from conftest import PASSWORD
 from sqlalchemy import insert
 
+from authhost.errors import DeliveryFailed
 from email_plugin.helpers import ANN, BOB, kinds, mails, outbox, rows
 
 TEXT = "Somebody has signed up: https://example.org/users/1"
@@ -57,6 +58,13 @@ def test_largest_message_fits_the_table(make, tmp_path):
     assert outbox(host).deliver_pending() == 1
     [mail] = mails(tmp_path)
     assert mail.get_body(("html",)).get_content().strip() == "é" * 15_000
+
+
+def test_message_that_does_not_fit_the_table_is_refused_at_once(make):
+    host = make()
+    with host.request() as request, pytest.raises(DeliveryFailed):
+        request.send(message(text='"' * 40_000))
+    assert rows(host, "id") == []
 
 
 def test_command_shows_the_kind_and_no_content(make, fake):

@@ -26,7 +26,7 @@ from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
 from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import KIND_LENGTH, link_purpose, metadata, outbox_table
+from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -64,6 +64,9 @@ class EmailPlugin:
         settings: EmailSettings = request.plugin_settings(NAME)
         now, secret = request.now, content or link
         identifier = request.new_id()
+        sealed = request.seal(secret, link_purpose(identifier, recipient)) if secret else None
+        if sealed is not None and len(sealed) > SEALED_LENGTH:
+            raise ValueError("the message is too long when encrypted, because of its quotes and line breaks")
         context = {
             "site_name": request.settings.site_name,
             "time": now.isoformat(),
@@ -82,7 +85,7 @@ class EmailPlugin:
             "recipient": recipient,
             "language": negotiate_language(request.language, settings.language),
             "context": context,
-            "sealed_link": request.seal(secret, link_purpose(identifier, recipient)) if secret else None,
+            "sealed_link": sealed,
             "expires_at": expires,
             "user_id": user_id,
             "status": status,

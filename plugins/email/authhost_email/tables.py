@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
 KIND_LENGTH, STATUS_LENGTH, ADDRESS_LENGTH = 64, 16, 254
+SEALED_LENGTH = 65_535
+"""Of a TEXT column of MariaDB, in bytes."""
 
 
 def _time(name: str, *, nullable: bool = True) -> Column[Any]:
