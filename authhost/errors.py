@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from authhost_hookspecs import FlowError
+
 PLUGIN_FAILURES = (Exception, SystemExit)
 """The exceptions of plugins that are caught. A plugin cannot end the process, but Ctrl-C can."""
 
@@ -37,8 +39,11 @@ class RequiredPluginFailed(AuthHostError):
         self.hook = hook
 
 
-class AuthError(AuthHostError):
-    """A flow was refused. ``code`` is stable, ``str()`` is for people, ``fields`` are for programs."""
+class AuthError(AuthHostError, FlowError):
+    """A flow was refused. ``code`` is stable, ``str()`` is for people, ``fields`` are for programs.
+
+    Plugins know it as `authhost_hookspecs.FlowError`.
+    """
 
     code: ClassVar[str] = "refused"
     message: ClassVar[str] = "This is not possible."
