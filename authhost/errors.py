@@ -30,8 +30,21 @@ class HostClosed(AuthHostError, RuntimeError):
         super().__init__("this host is closed; make a new AuthHost, and close it when the application ends")
 
 
+class NestedTooDeep(AuthHostError, RuntimeError):
+    """A hook calls a flow or a change whose hooks call it again, and so on: a failure of the plugin."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(
+            f"hooks that call flows or changes are nested {depth} deep; "
+            "a hook must not repeat the change that calls it"
+        )
+
+
 class RequiredPluginFailed(AuthHostError):
     """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
+
+    raised_by_host = False
+    """Whether the guard has raised it: then it passes through the hooks in which the failed hook was called."""
 
     def __init__(self, plugin: str, hook: str) -> None:
         super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")
