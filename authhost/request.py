@@ -44,6 +44,17 @@ class Refusal(NamedTuple):
     repeated: int
 
 
+class CallState(NamedTuple):
+    """What a failed call of a hook may have changed, beside what it wrote and queued."""
+
+    browser: BrowserState
+    identifier_digest: str | None
+    provider: str | None
+    device_token: str | None
+    counted: int
+    refusals: int
+
+
 class Request(UnitOfWork):
     """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`)."""
 
@@ -293,12 +304,22 @@ class Request(UnitOfWork):
 
     # State that is restored and stored with the transaction.
 
-    def call_state(self) -> tuple[BrowserState, str | None, str | None]:
-        return self.browser_state(), self.identifier_digest, self.provider
+    def call_state(self) -> CallState:
+        return CallState(
+            self.browser_state(),
+            self.identifier_digest,
+            self.provider,
+            self.device_token,
+            len(self.counted),
+            len(self._refusals),
+        )
 
-    def restore_call_state(self, state: tuple[BrowserState, str | None, str | None]) -> None:
-        browser, self.identifier_digest, self.provider = state
-        self.restore_browser(browser)
+    def restore_call_state(self, state: CallState) -> None:
+        self.restore_browser(state.browser)
+        self.identifier_digest, self.provider = state.identifier_digest, state.provider
+        self.device_token = state.device_token
+        self.uncount(state.counted)
+        del self._refusals[state.refusals :]
 
     def on_undone(self) -> None:
         self.uncount(0)

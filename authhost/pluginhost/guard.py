@@ -53,6 +53,7 @@ def guarded({parameters}):
     except PLUGIN_FAILURES as error:
         request.undo_call(mark)
         request.check_sent()
+        plugin.pass_required_failure(error)
         stats.failures += 1
         plugin.handle_failure(request, hook, error)
     except BaseException:
@@ -102,6 +103,7 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
             raise _vetoed(plugin, request, hook, refusal) from refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
+            plugin.pass_required_failure(error)
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return compiled(CALL, function, call=call)
@@ -150,6 +152,7 @@ def _as_caller(
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
                 request.check_sent()
+                plugin.pass_required_failure(error)
                 stats.failures += 1
                 plugin.log_failure(request, hook, error)
             raise
