@@ -13,10 +13,11 @@ from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Host
+    from authhost_hookspecs import Host, SocialLogin
 
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
+    from authhost.records import User
     from authhost.security.devices import Devices
     from authhost.security.encryption import Encryption
     from authhost.security.ids import Identifiers
@@ -81,6 +82,8 @@ class Services:
     identifiers: Identifiers
     urls: Urls
     providers: Providers
+    sociallogin_of_signup: Callable[[Any, User], SocialLogin | None]
+    """Returns the social login by which a user signed up, for a request."""
 
 
 def _hashed(key: bytes, value: str) -> str:

@@ -14,8 +14,9 @@ from authhost.account.recovery import recover_account
 from authhost.account.sessions import log_out_current_user
 from authhost.account.verification import (
     MAX_ATTEMPTS,
-    complete_signup,
+    mark_ready,
     may_claim,
+    resume_signup,
     send_confirmation_mail,
     store_primary,
     store_verified,
@@ -117,13 +118,15 @@ def _confirmed(
     """Delete resets and pending logins, and call the hooks; return the user and the stored hash."""
     request.send_statement(statements.DELETE_RESETS, {"of_user": address.user_id})
     request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
-    fresh = queries.account_by_id(request, address.user_id)
-    assert fresh is not None
+    signup = queries.signup(request, address.user_id)
+    assert signup is not None
+    resume_signup(request, signup)
+    fresh = signup.account
     request.refresh(fresh.user)
     request.services.hooks.email_confirmed(request, address)
     if request.settings.change_email:
         request.services.hooks.email_changed(request, fresh.user, previous, address)
-    complete_signup(request, fresh.user)
+    mark_ready(request, fresh.user)
     if request.user is not None and request.user.id != address.user_id:
         log_out_current_user(request)
     return fresh.user, fresh.password
@@ -171,6 +174,7 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     if former is None or any(each.verified for each in addresses):
         raise LoginRequired(NO_PENDING_LOGIN)
     if email_key(former.email) != given.key:
+        resume_signup(request, queries.signup(request, user.id))
         request.services.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:

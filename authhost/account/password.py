@@ -12,7 +12,7 @@ from authhost.account.flow import flow, lock_login, require_login, require_recen
 from authhost.account.login import start_session_or_verify
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
-from authhost.account.verification import complete_signup
+from authhost.account.verification import mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -179,8 +179,9 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
     except EmailTaken as error:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
+    resume_signup(request, queries.signup(request, user.id))
     request.services.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
-    complete_signup(request, user)
+    mark_ready(request, user)
     return user
 
 

@@ -102,6 +102,33 @@ class Request(Protocol):
         """The id of the provider in a flow of social login; None in any other flow."""
 
     @property
+    def sociallogin(self) -> SocialLogin | None:
+        """The social login that the flow processes, or that the signup it completes came from, else None.
+
+        It is set in every hook of a social login, connect or signup, also if a form
+        asked for the address. If the signup has to wait for a confirmation, the flow
+        that completes it restores the social login for `account_ready` and
+        `user_logged_in`: with the stored token, if the setting ``store_social_tokens`` is
+        on, and with the provider's addresses as far as its stored profile has them. It
+        is None then if the confirmation proves that somebody else had signed up, since
+        the connection is removed. After the flow it stays until the next flow of this
+        unit of work. Since contract 1.1.
+        """
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The texts that the application gave to ``host.request(given={…})``, such as an invitation code.
+
+        At most 16, with names of 1 to 64 characters and values of at most 512. A social
+        login, and a signup that waits for its form or a confirmation, keep them
+        encrypted; the flow that continues it has them again. If a later request gives
+        a text with the same name, the later one counts.
+
+        They come from whoever began the signup or login, and may be secrets. Check them
+        like any input, and do not write them to logs. Since contract 1.1.
+        """
+
+    @property
     def ip_address(self) -> str | None:
         """The client's IP address in canonical form, or None outside a web request."""
 

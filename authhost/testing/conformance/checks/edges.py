@@ -82,7 +82,8 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
     account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
     app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
     session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
-    login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
+    login = SocialLogin(app, "login", account, token=None, email_addresses=(), user=None)
+    login.open(request)
     return {
         "user": user,
         "email_address": address,
