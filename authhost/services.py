@@ -15,6 +15,7 @@ from authhost.security.keys import derive
 if TYPE_CHECKING:
     from authhost_hookspecs import Host, SocialLogin
 
+    from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
     from authhost.records import User
@@ -84,6 +85,7 @@ class Services:
     providers: Providers
     sociallogin_of_signup: Callable[[Any, User], SocialLogin | None]
     """Returns the social login by which a user signed up, for a request."""
+    background: Background
 
 
 def _hashed(key: bytes, value: str) -> str:

@@ -187,8 +187,7 @@ def _check_signature(hook: str, function: Callable[..., Any]) -> None:
 
 
 def _shown(parameter: inspect.Parameter) -> str:
-    stars = {parameter.VAR_POSITIONAL: "*", parameter.VAR_KEYWORD: "**"}
-    return stars.get(parameter.kind, "") + parameter.name
+    return str(parameter.replace(annotation=parameter.empty, default=parameter.empty))
 
 
 def _hint(parameter: inspect.Parameter, spec: Sequence[str]) -> str:
