@@ -44,7 +44,7 @@ class RequiredPluginFailed(AuthHostError):
     """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
 
     raised_by_host = False
-    """Whether the guard has raised it: then it passes through the hooks in which the failed hook was called."""
+    """Whether the guard has raised it. Then it passes through outer hooks, whose plugins did not fail."""
 
     def __init__(self, plugin: str, hook: str) -> None:
         super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")
@@ -161,6 +161,20 @@ class ReauthenticationRequired(AuthError):
 
     code = "reauthentication_required"
     message = "Please confirm your password, or log in again, first."
+
+
+class UserNotFound(AuthError):
+    """There is no such account, or it was deleted."""
+
+    code = "user_not_found"
+    message = "There is no such account."
+
+
+class ExportFailed(AuthError):
+    """A plugin could not return what it stores of the account; ``fields["plugin"]`` is its name."""
+
+    code = "export_failed"
+    message = "The data of this account could not be collected."
 
 
 class EmailNotFound(AuthError):

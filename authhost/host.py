@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import Any, Self
 from uuid import UUID
 
+import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
@@ -34,6 +35,7 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.users import Changes, read_account
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -65,7 +67,6 @@ class AuthHost:
     as a context manager, or call `close`.
     """
 
-    account = Account()
     socialaccount = SocialAccounts()
 
     def __init__(
@@ -99,7 +100,10 @@ class AuthHost:
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
+            account=read_account,
+            accounts=Changes,
         )
+        self.account = Account(self._read_account)
         self._open = False
         try:
             if upgrade_database:
@@ -286,6 +290,10 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _read_account(self, user_id: UUID) -> contract.Account | None:
+        with self.request() as request:
+            return request.account(user_id)
 
     def _plugin_settings(self, settings: Settings) -> dict[str, Any]:
         return {

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import UUID
 
 from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Host
+    from authhost_hookspecs import Account, AccountChanges, Host
 
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
@@ -81,6 +82,10 @@ class Services:
     identifiers: Identifiers
     urls: Urls
     providers: Providers
+    account: Callable[[Any, UUID], Account | None]
+    """Reads an account within a request; see `authhost.users.snapshot`."""
+    accounts: Callable[[Any], AccountChanges]
+    """Returns the administrative changes within a request; see `authhost.users.changes`."""
 
 
 def _hashed(key: bytes, value: str) -> str:

@@ -7,6 +7,8 @@ import authhost_hookspecs as contract
 from authhost import AuthHost, records
 from authhost.request import Request
 from authhost.settings import Settings
+from authhost.users.changes import Changes
+from authhost.users.snapshot import Account
 
 
 def promised(
@@ -18,6 +20,8 @@ def promised(
     confirmation: records.EmailConfirmation,
     session: records.Session,
     authentication: records.Authentication,
+    account: Account,
+    changes: Changes,
 ) -> tuple[
     contract.Host,
     contract.Request,
@@ -27,5 +31,7 @@ def promised(
     contract.EmailConfirmation,
     contract.Session,
     contract.Authentication,
+    contract.Account,
+    contract.AccountChanges,
 ]:
-    return host, request, settings, user, address, confirmation, session, authentication
+    return host, request, settings, user, address, confirmation, session, authentication, account, changes

@@ -75,7 +75,7 @@ class GuardedPlugin:
         self.raise_if_required(hook, error)
 
     def pass_required_failure(self, error: BaseException) -> None:
-        """Raise ``error`` again if it says that another plugin, which is required, failed in a nested hook."""
+        """Raise ``error`` again if a required plugin has failed in a nested hook."""
         if isinstance(error, RequiredPluginFailed) and error.raised_by_host:
             raise error
 
