@@ -44,7 +44,7 @@ class RequiredPluginFailed(AuthHostError):
     """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
 
     raised_by_host = False
-    """Whether the guard has raised it. Then it passes through outer hooks, whose plugins did not fail."""
+    """Whether the guard has raised it: then it passes through the hooks that called the failed one."""
 
     def __init__(self, plugin: str, hook: str) -> None:
         super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")

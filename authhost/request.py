@@ -96,6 +96,7 @@ class Request(UnitOfWork):
         self.tries: list[Callable[[], None]] = []
         """The same for the attempts of the running flow. Called when it is refused as busy."""
         self._refusals: list[Refusal] = []
+        self._local: dict[str, dict[str, Any]] = {}
 
     # For plugins and applications.
 
@@ -194,6 +195,21 @@ class Request(UnitOfWork):
     def open(self, sealed: str, purpose: str = "") -> str:
         """Return the text that `seal` encrypted for ``purpose``; raises `CannotOpen`."""
         return self.services.encryption.open_text(sealed, purpose)
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` after the commit, on a thread of the host's pool.
+
+        It is dropped with a rollback, and with the call of a hook that fails.
+        `AuthHost.in_background` says what is reported.
+        """
+        background = self.services.background
+        job = background.job(function, args, self.caller, self.id)
+        self.after_commit(lambda: background.submit(job))
+
+    def local(self, plugin: str) -> dict[str, Any]:
+        """Return a dictionary of ``plugin`` that lives as long as this unit of work."""
+        self.check_open()
+        return self._local.setdefault(plugin, {})
 
     # For the flows.
 

@@ -16,6 +16,7 @@ from authhost.security.keys import derive
 if TYPE_CHECKING:
     from authhost_hookspecs import Account, AccountChanges, Host
 
+    from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
     from authhost.security.devices import Devices
@@ -86,6 +87,7 @@ class Services:
     """Reads an account within a request; see `authhost.users.snapshot`."""
     accounts: Callable[[Any], AccountChanges]
     """Returns the administrative changes within a request; see `authhost.users.changes`."""
+    background: Background
 
 
 def _hashed(key: bytes, value: str) -> str:

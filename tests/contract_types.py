@@ -7,6 +7,7 @@ import authhost_hookspecs as contract
 from authhost import AuthHost, records
 from authhost.request import Request
 from authhost.settings import Settings
+from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.users.changes import Changes
 from authhost.users.snapshot import Account
 
@@ -22,6 +23,8 @@ def promised(
     authentication: records.Authentication,
     account: Account,
     changes: Changes,
+    social_account: records.SocialAccount,
+    social_login: SocialLogin,
 ) -> tuple[
     contract.Host,
     contract.Request,
@@ -33,5 +36,20 @@ def promised(
     contract.Authentication,
     contract.Account,
     contract.AccountChanges,
+    contract.SocialAccount,
+    contract.SocialLogin,
 ]:
-    return host, request, settings, user, address, confirmation, session, authentication, account, changes
+    return (
+        host,
+        request,
+        settings,
+        user,
+        address,
+        confirmation,
+        session,
+        authentication,
+        account,
+        changes,
+        social_account,
+        social_login,
+    )

@@ -276,6 +276,17 @@ class UnitOfWork(ABC):
         self.check_open(writing=True)
         self.callbacks.append(Callback(self.caller, callback))
 
+    def after_commit(self, run: Callable[[], None]) -> None:
+        """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
+
+        Within a callback of `on_commit` it runs at once.
+        """
+        if self._phase is Phase.ENDING:
+            run()
+            return
+        self.check_open(writing=True)
+        self.callbacks.append(Callback(None, run))
+
     def mark(self) -> Mark:
         """Return the state for `drop`, `undo_writes` and `undo_call`."""
         return Mark(len(self.queued), len(self.callbacks), self.call_state())
