@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
+import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
@@ -37,6 +38,7 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.users import Changes, read_account
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -68,7 +70,6 @@ class AuthHost:
     as a context manager, or call `close`.
     """
 
-    account = Account()
     socialaccount = SocialAccounts()
 
     def __init__(
@@ -103,10 +104,13 @@ class AuthHost:
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
             sociallogin_of_signup=sociallogin_of_signup,
+            account=read_account,
+            accounts=Changes,
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),
         )
+        self.account = Account(self._read_account)
         self._open = False
         try:
             if upgrade_database:
@@ -321,6 +325,10 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _read_account(self, user_id: UUID) -> contract.Account | None:
+        with self.request() as request:
+            return request.account(user_id)
 
     def _plugin_settings(self, settings: Settings) -> dict[str, Any]:
         return {

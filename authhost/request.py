@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from authhost_hookspecs import Host
+from authhost_hookspecs import Account, AccountChanges, Host
 
 from authhost.errors import AuthError, InvalidInput
 from authhost.records import Authentication, Given, Session, User
@@ -194,6 +194,16 @@ class Request(UnitOfWork):
         account = queries.account_by_id(self, address.user_id)
         return account.user if account else None
 
+    def account(self, user_id: UUID) -> Account | None:
+        """Return what is stored of an account now, or None if there is no such account."""
+        self.check_open()
+        return self.services.account(self, user_id)
+
+    @property
+    def accounts(self) -> AccountChanges:
+        """Administrative changes of any account, each atomic and with its hooks."""
+        return self.services.accounts(self)
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin; raises `KeyError` if it registers none."""
         return self.services.plugin_settings[plugin_name]
@@ -312,7 +322,7 @@ class Request(UnitOfWork):
         self._load()
         return self._password
 
-    def set_stored_password(self, user: User, password: str) -> None:
+    def set_stored_password(self, user: User, password: str | None) -> None:
         """Set `stored_password`, if ``user`` is the logged-in user."""
         if self._user is not None and self._user.id == user.id:
             self._password = password

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import UUID
 
 from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Host, SocialLogin
+    from authhost_hookspecs import Account, AccountChanges, Host, SocialLogin
 
     from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
@@ -85,6 +86,10 @@ class Services:
     providers: Providers
     sociallogin_of_signup: Callable[[Any, User], SocialLogin | None]
     """Returns the social login by which a user signed up, for a request."""
+    account: Callable[[Any, UUID], Account | None]
+    """Reads an account within a request; see `authhost.users.snapshot`."""
+    accounts: Callable[[Any], AccountChanges]
+    """Returns the administrative changes within a request; see `authhost.users.changes`."""
     background: Background
 
 

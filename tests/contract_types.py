@@ -8,6 +8,8 @@ from authhost import AuthHost, records
 from authhost.request import Request
 from authhost.settings import Settings
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.users.changes import Changes
+from authhost.users.snapshot import Account
 
 
 def promised(
@@ -19,6 +21,8 @@ def promised(
     confirmation: records.EmailConfirmation,
     session: records.Session,
     authentication: records.Authentication,
+    account: Account,
+    changes: Changes,
     social_account: records.SocialAccount,
     social_login: SocialLogin,
 ) -> tuple[
@@ -30,6 +34,8 @@ def promised(
     contract.EmailConfirmation,
     contract.Session,
     contract.Authentication,
+    contract.Account,
+    contract.AccountChanges,
     contract.SocialAccount,
     contract.SocialLogin,
 ]:
@@ -42,6 +48,8 @@ def promised(
         confirmation,
         session,
         authentication,
+        account,
+        changes,
         social_account,
         social_login,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from authhost_hookspecs import Change, ChangeKind
 from sqlalchemy.exc import DBAPIError
 
 from authhost.account.refusals import record_expired
@@ -17,12 +18,16 @@ from authhost.errors import (
     LoginRequired,
     RateLimited,
     ReauthenticationRequired,
+    Vetoed,
 )
 from authhost.records import Session, User
 from authhost.request import Request
 from authhost.security.keys import digest
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
+
+if TYPE_CHECKING:
+    import authhost_hookspecs as contract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -122,10 +127,29 @@ def _count_invalid_input(request: Request, refusal: AuthError) -> AuthError:
     return refusal
 
 
-def attach_user(error: AuthError, user: User | None) -> AuthError:
+def attach_user(error: AuthError, user: contract.User | None) -> AuthError:
     """Attach the user that a refusal is about. It is passed to `flow_refused`, not to the caller."""
     error.__dict__["user"] = user
     return error
+
+
+def check_change(
+    request: Request,
+    user: contract.User,
+    kind: ChangeKind,
+    *,
+    email: str | None = None,
+    provider: str | None = None,
+    administrative: bool = False,
+) -> None:
+    """Call `before_change`; raises `Vetoed` with the user attached. The caller has locked the account."""
+    plugin = request.caller.name if request.caller is not None else None
+    change = Change(kind, email, provider, plugin, administrative)
+    try:
+        request.services.hooks.before_change(request, user, change)
+    except Vetoed as refusal:
+        attach_user(refusal, user)
+        raise
 
 
 def require_login(request: Request) -> tuple[User, Session]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
-from authhost.account.flow import attach_user, lock_login, social_flow
+from authhost.account.flow import attach_user, check_change, lock_login, social_flow
 from authhost.account.login import start_session_or_verify
 from authhost.account.sessions import log_out_current_user
 from authhost.errors import (
@@ -125,6 +125,7 @@ def _process(
 def _connect(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
     user = lock_login(request)
     if not sociallogin.is_existing:
+        check_change(request, user, "connect", provider=sociallogin.app.id)
         insert_account(request, sociallogin, user)
         request.services.hooks.social_account_added(request, sociallogin)
     elif not _belongs_to_user(request, sociallogin):
@@ -136,6 +137,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     if not sociallogin.is_existing:
         if sociallogin.user is None:
             return start_signup(request, sociallogin, next_url)
+        check_change(request, sociallogin.user, "connect", provider=sociallogin.app.id)
         log_out_current_user(request)
         user = prepare_matched_account(request, sociallogin, sociallogin.user)
         insert_account(request, sociallogin, user)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
+from authhost.account.flow import check_change
 from authhost.errors import InvalidInput, SocialAccountTaken
 from authhost.records import SocialAccount, SocialEmail, SocialToken, User
 from authhost.security.inputs import email as parse_email
@@ -86,11 +87,13 @@ class SocialLogin:
         """Connect the account to ``user``. Only possible during `pre_social_login`.
 
         If the plugin's call fails, the connection is rolled back. Raises
-        ``ValueError`` if the account is already connected or the hook has ended, and
-        `SocialAccountTaken` if another request has connected the account.
+        ``ValueError`` if the account is already connected or the hook has ended,
+        `SocialAccountTaken` if another request has connected the account, and `Vetoed`
+        if an implementation of `before_change` refuses it.
         """
         if self._request is None or self.is_existing:
             raise ValueError("call connect() only during pre_social_login, and only if is_existing is false")
+        check_change(self._request, user, "connect", provider=self.app.id)
         account = replace(self._account, id=request.new_id(), user_id=user.id)
         self.connect_attempted = True
         try:

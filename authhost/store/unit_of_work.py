@@ -210,6 +210,19 @@ class UnitOfWork(ABC):
             transaction.roll_back_to(name)
             raise
 
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Undo everything that the block did if it fails, also what its hooks queued; see `nested`."""
+        with self.nested():
+            mark, name = self.mark(), self.begin_savepoint()
+            try:
+                yield
+                self.release_savepoint(name)
+            except BaseException:
+                self.undo_to(name, mark)
+                self.restore_call_state(mark.state)
+                raise
+
     def begin_savepoint(self) -> str:
         """Set a savepoint, for `release_savepoint` or `undo_to`; return its name."""
         transaction = self.transaction

@@ -12,16 +12,17 @@ from authhost.socialaccount import cookie_name
 from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
+ACCOUNTS = "accounts_"
 
 
 class Browser:
     """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
 
-    The prefix ``social_`` selects a flow of social login. A flow's errors are
-    raised unchanged. ``browser.start_social()`` and ``browser.finish_social(…)``
-    are the two halves of ``browser.social(…)``, so that a test can have several
-    tabs at the provider, each with its own cookie. ``given`` of each method is passed
-    to ``host.request(given=…)``.
+    The prefix ``social_`` selects a flow of social login, ``accounts_`` a change
+    through ``request.accounts``. A flow's errors are raised unchanged.
+    ``browser.start_social()`` and ``browser.finish_social(…)`` are the two halves of
+    ``browser.social(…)``, so that a test can have several tabs at the provider, each
+    with its own cookie. ``given`` of each method is passed to ``host.request(given=…)``.
     """
 
     def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
@@ -54,7 +55,10 @@ class Browser:
         if flow.startswith(SOCIAL):
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
         with self.request(given=given) as request:
-            result = getattr(group, flow)(request, **values)
+            if flow.startswith(ACCOUNTS):
+                result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
+            else:
+                result = getattr(group, flow)(request, **values)
             logged_out, self.pending = request.session_token is None, request.pending_token
             self.device_token = request.device_token
         self._store_cookies(result, logged_out=logged_out)

@@ -14,6 +14,23 @@ MessageKind = Literal[
     "password_reset_unknown_account",
 ]
 """The kinds of messages of the core. Minor versions may add kinds."""
+ChangeKind = Literal[
+    "add_email",
+    "verify_email",
+    "make_primary",
+    "remove_email",
+    "set_password",
+    "change_password",
+    "reset_password",
+    "remove_password",
+    "connect",
+    "disconnect",
+    "end_sessions",
+    "deactivate",
+    "reactivate",
+    "delete",
+]
+"""The kinds of changes that `before_change` can refuse. Minor versions may add kinds."""
 FindingLevel = Literal["error", "warning", "hint"]
 
 
@@ -34,6 +51,24 @@ class Message:
     link: str | None = field(default=None, repr=False)
     expires: datetime | None = None
     user_id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of an account that is about to be stored; the argument of `before_change`. Since 1.1.
+
+    ``email`` is the address that is added, verified, made primary or removed,
+    normalised. ``provider`` is the provider's id of ``connect`` and ``disconnect``.
+    ``administrative`` is true for a change through ``request.accounts``, and false
+    if the user makes it in a flow. ``plugin`` is the plugin in whose hook it is made,
+    or None if that is not a hook: the user, the application, or a command.
+    """
+
+    kind: ChangeKind
+    email: str | None = None
+    provider: str | None = None
+    plugin: str | None = None
+    administrative: bool = False
 
 
 @dataclass(frozen=True, slots=True)

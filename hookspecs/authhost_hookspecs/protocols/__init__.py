@@ -5,16 +5,20 @@ Times are aware, in UTC. Identifiers are UUIDs of version 7.
 """
 
 from authhost_hookspecs.protocols.accounts import (
+    Account,
     Authentication,
     EmailAddress,
     EmailConfirmation,
     Session,
     User,
 )
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 __all__ = [
+    "Account",
+    "AccountChanges",
     "Authentication",
     "EmailAddress",
     "EmailConfirmation",

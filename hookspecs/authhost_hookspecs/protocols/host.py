@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from authhost_hookspecs.protocols.accounts import Authentication, Session, User
+from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 
@@ -206,6 +207,13 @@ class Request(Protocol):
     def user_by_email(self, email: str) -> User | None:
         """Return the account that has verified ``email``, or None."""
 
+    def account(self, user_id: UUID) -> Account | None:
+        """Return what is stored of an account now, or None if there is no such account. Since 1.1."""
+
+    @property
+    def accounts(self) -> AccountChanges:
+        """Administrative changes of any account, each atomic and with its hooks. Since 1.1."""
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin, as an instance of its settings class.
 
@@ -264,6 +272,9 @@ class Host(Protocol):
 
     def build_url(self, name: str, **values: str) -> str:
         """Return the absolute URL of one of the application's pages, such as ``confirm_email``. Since 1.1."""
+
+    def account(self, user_id: UUID) -> Account | None:
+        """Return what is stored of an account now, or None if there is no such account. Since 1.1."""
 
     @property
     def now(self) -> datetime:
