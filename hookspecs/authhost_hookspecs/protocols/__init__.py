@@ -12,6 +12,7 @@ from authhost_hookspecs.protocols.accounts import (
     Session,
     User,
 )
+from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
 from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
@@ -19,11 +20,14 @@ from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEma
 __all__ = [
     "Account",
     "AccountChanges",
+    "Answer",
     "Authentication",
     "EmailAddress",
     "EmailConfirmation",
     "Host",
+    "MessageLevel",
     "Request",
+    "SameSite",
     "Session",
     "Settings",
     "SocialAccount",
