@@ -100,10 +100,12 @@ def _explain_order(implementation: Any) -> str:
 
 
 def _explain_failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
+    from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, VETOES
 
     if hook in VETOES:
         return "refuses the flow"
+    if hook in EXPORTS:
+        return "refuses the export"
     if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):

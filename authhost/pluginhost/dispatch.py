@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
 
@@ -11,6 +11,7 @@ from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, RequiredPluginFaile
 if TYPE_CHECKING:
     import pluggy
     from authhost_hookspecs import (
+        Change,
         EmailAddress,
         EmailConfirmation,
         Host,
@@ -109,6 +110,16 @@ class Hooks:
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 
+    def user_reactivated(self, request: Request, user: User) -> None:
+        self._hook.user_reactivated(request=request, user=user)
+
+    def user_deleted(self, request: Request, user: User) -> None:
+        self._hook.user_deleted(request=request, user=user)
+
+    def export_user(self, request: Request, user: User) -> dict[str, Any]:
+        """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`."""
+        return dict(sorted(self._hook.export_user(request=request, user=user)))
+
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._hook.user_reauthenticated(request=request, user=user)
 
@@ -120,6 +131,9 @@ class Hooks:
 
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
+
+    def before_change(self, request: Request, user: User, change: Change) -> None:
+        self._hook.before_change(request=request, user=user, change=change)
 
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.

@@ -80,10 +80,15 @@ class GuardedPlugin:
         self.log_failure(request, hook, error)
         self.raise_if_required(hook, error)
 
+    def pass_required_failure(self, error: BaseException) -> None:
+        """Raise ``error`` again if it says that another, required plugin failed in a nested hook."""
+        if isinstance(error, RequiredPluginFailed) and error.raised_by_host:
+            raise error
+
     def raise_if_required(self, hook: str, error: BaseException) -> None:
         """Raise `RequiredPluginFailed` if the plugin is required, except while the host stops."""
         if self.required and hook != "host_stopping":
-            raise RequiredPluginFailed(self.name, hook) from error
+            raise _required_failure(self.name, hook) from error
 
     def location(self, hook: str, error: BaseException) -> str:
         """Return file and line of the plugin's innermost frame, or of its implementation if there is none."""
@@ -100,7 +105,7 @@ class GuardedPlugin:
     ) -> None:
         """Log queued rows that could not be stored; raise `RequiredPluginFailed` with ``must_store``."""
         if must_store:
-            raise RequiredPluginFailed(self.name, "insert") from error
+            raise _required_failure(self.name, "insert") from error
         log.error(
             "rows of plugin %s were not stored: %s (tables %s, request %s)",
             self.name,
@@ -123,6 +128,12 @@ class GuardedPlugin:
             stats.nanoseconds += took
             if took > self.slow_ns:
                 self.log_slow(AFTER_COMMIT, took)
+
+
+def _required_failure(plugin: str, hook: str) -> RequiredPluginFailed:
+    failure = RequiredPluginFailed(plugin, hook)
+    failure.raised_by_host = True
+    return failure
 
 
 def last_line(package: str, error: BaseException) -> str | None:

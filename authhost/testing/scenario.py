@@ -72,6 +72,7 @@ class Scenario:
             self._account_flows()
             if find_spec("oidc_provider_mock") is not None:
                 self._social_flows()
+            self._administrative_changes()
         except (AttributeError, LookupError):
             # An earlier flow did not return what this one needs.
             self.stopped_after = self.steps[-1]
@@ -160,6 +161,18 @@ class Scenario:
         result = self.social_login("Sign up through a provider, address missing", None)
         form = {"signup_token": result.signup_token, "email": DORA}
         self._flow("Complete the signup with an address", "social_signup", **form)
+
+    def _administrative_changes(self) -> None:
+        flow, browser = self._flow, self._new_browser()
+        with browser.request() as request:
+            user = request.user_by_email(SECOND)
+        if user is None:
+            raise LookupError(SECOND)
+        flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
+        flow("Export an account", "accounts_export", browser, user_id=user.id)
+        flow("Log in to a reactivated account", "login", identifier=SECOND, password=PASSWORD)
+        flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
+        flow("Delete an account", "accounts_delete", browser, user_id=user.id)
 
     def social_login(
         self, title: str, email: str | None, *, process: str = "login", agree: bool = True, **claims: Any

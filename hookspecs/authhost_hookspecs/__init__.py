@@ -2,9 +2,19 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
-from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
+from authhost_hookspecs.declarations import (
+    Change,
+    ChangeKind,
+    Finding,
+    FindingLevel,
+    Message,
+    MessageKind,
+    PluginTables,
+)
+from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
+    Account,
+    AccountChanges,
     Answer,
     Authentication,
     EmailAddress,
@@ -35,13 +45,18 @@ from authhost_hookspecs.providers import (
 __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
+    "Account",
+    "AccountChanges",
     "Answer",
     "Authentication",
     "CannotOpen",
+    "Change",
+    "ChangeKind",
     "EmailAddress",
     "EmailConfirmation",
     "Finding",
     "FindingLevel",
+    "FlowError",
     "Host",
     "Message",
     "MessageKind",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -24,6 +24,7 @@ from authhost_hookspecs import (
 from authhost_email.devices import NEW_DEVICE
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
+from authhost_email.personal_data import data_of, delete_data_of
 from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
@@ -111,6 +112,7 @@ class EmailPlugin:
             user.email,
             verified=user.email_verified,
             name=user.username,
+            user_id=user.id,
             address=address,
             provider=provider,
         )
@@ -198,7 +200,15 @@ class EmailPlugin:
         removed = email_address.email
         self._notify_user(request, "email_removed", user, address=removed)
         if email_address.verified and removed != user.email:
-            self._queue(request, "email_removed", removed, verified=True, name=user.username, address=removed)
+            self._queue(
+                request,
+                "email_removed",
+                removed,
+                verified=True,
+                name=user.username,
+                user_id=user.id,
+                address=removed,
+            )
 
     @hookimpl
     def email_changed(
@@ -218,12 +228,21 @@ class EmailPlugin:
                     each.email,
                     verified=True,
                     name=user.username,
+                    user_id=user.id,
                     address=to_email_address.email,
                 )
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
         self._notify_user(request, "account_closed", user)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        delete_data_of(request, user)
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return data_of(request, user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:

@@ -54,7 +54,7 @@ outbox_table = Table(
     Column("sealed_link", Text()),
     # When the link expires. The content of the message is deleted then.
     _time("expires_at"),
-    # The account that the link is for: a newer message for the same account supersedes this one.
+    # The account that the message is about. A newer link for the same account supersedes this one.
     Column("user_id", Uuid()),
     Column("status", String(STATUS_LENGTH), nullable=False),
     Column("attempts", Integer(), nullable=False),
