@@ -13,7 +13,7 @@ from typing import Any
 
 from authhost_hookspecs import StopFlow
 
-from authhost.errors import PLUGIN_FAILURES
+from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed
 from authhost.pluginhost.compiled import compiled
 from authhost.pluginhost.hooks import STOPS
 from authhost.pluginhost.plugin import GuardedPlugin, HookStats
@@ -22,7 +22,7 @@ from authhost.store.unit_of_work import UnitOfWork
 
 WRAPPER = """
 def guarded({parameters}):
-    return (yield from steps(request, function({arguments})))
+    return (yield from _steps(request, _function({arguments})))
 """
 
 
@@ -37,6 +37,8 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
             try:
                 run.step(action, ends=ends)
             except stops:
+                raise
+            except RequiredPluginFailed:  # of a hook that this plugin has called
                 raise
             except PLUGIN_FAILURES as error:
                 plugin.raise_if_required(hook, error)
@@ -127,7 +129,8 @@ class _WrapperRun:
             raise
         except BaseException as error:
             request.undo_call(mark)
-            if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
+            own = error is not thrown and not isinstance(error, RequiredPluginFailed)
+            if isinstance(error, PLUGIN_FAILURES) and own:
                 request.check_sent()
                 self._stats.failures += 1
                 self._plugin.log_failure(request, self._hook, error)

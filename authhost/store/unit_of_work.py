@@ -119,14 +119,19 @@ class UnitOfWork(ABC):
 
     @property
     def transaction(self) -> Transaction:
-        """The transaction. Opens it if needed, and sets the savepoint of the running call of a hook."""
+        """The transaction. Opens it if needed, and sets the savepoints of the running calls of hooks.
+
+        A hook can call another hook, whose writes must be undone if the outer call fails.
+        """
         transaction = self._transaction
         if transaction is None:
             self.check_open(writing=True)
             transaction = self._transaction = self.database.transaction()
         if self.depth and not self._has_written(self.depth):
             self._settle_db()
-            self.call_savepoints.append((self.depth, transaction.savepoint(), self.call_state()))
+            outer = self.call_savepoints[-1][0] if self.call_savepoints else 0
+            for depth in range(outer + 1, self.depth + 1):
+                self.call_savepoints.append((depth, transaction.savepoint(), self.call_state()))
         return transaction
 
     def _has_written(self, depth: int) -> bool:
