@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
+from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy import Engine
 
 from authhost.account import Account
 from authhost.account.refusals import record_all
+from authhost.background import Background
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
@@ -99,6 +101,9 @@ class AuthHost:
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
+            background=Background(
+                settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
+            ),
         )
         self._open = False
         try:
@@ -144,6 +149,20 @@ class AuthHost:
             native=native,
             device_token=device_token,
         )
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` on a thread of the host's pool, at once and outside any unit of work.
+
+        A job that fails, hangs, is dropped because of a full queue, or outlives the
+        host is logged in ``authhost.plugins``. Raises ``TypeError`` for an ``async``
+        function and if an argument is a request, and `HostClosed`.
+        """
+        self._check_not_closed()
+        self.services.background.submit(self.services.background.job(function, args))
+
+    def wait_for_background(self, seconds: float) -> bool:
+        """Wait for all jobs of `in_background`, for at most ``seconds``; return whether they have ended."""
+        return self.services.background.wait(seconds)
 
     @property
     def closed(self) -> bool:
@@ -272,12 +291,21 @@ class AuthHost:
         return self.services.plugin_settings[plugin_name]
 
     def close(self) -> None:
-        """Call `host_stopping`, and close the database connections. May be called twice."""
+        """Wait for background jobs, call `host_stopping`, and close the database connections.
+
+        Jobs of `in_background` have ``background_drain`` seconds; those that have not
+        ended then are reported and abandoned. May be called twice.
+        """
         if not self.closed:
             record_all(self.services)
+        deadline = monotonic() + self.settings.background_drain
+        background = self.services.background
+        background.wait(deadline - monotonic())  # before plugins stop what their jobs use
         if self._open:
             self._open = False
             self.services.hooks.host_stopping(self)
+        background.wait(deadline - monotonic())
+        background.close()
         self.services.database.close()
 
     def __enter__(self) -> Self:

@@ -11,6 +11,8 @@ from uuid import UUID
 
 EMAIL_LENGTH = 254
 """The maximum number of characters of an e-mail address (RFC 5321, 4.5.3.1, without angle brackets)."""
+PROFILE_NAME_LENGTH, PICTURE_LENGTH = 255, 2048
+"""The maximum number of characters of a name, or of the URL of a picture, from a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,9 @@ class SocialAccount:
     extra_data: Mapping[str, Any] = field(repr=False)
     date_joined: datetime
     last_login: datetime
+    name: str | None = field(default=None, repr=False)
+    username: str | None = field(default=None, repr=False)
+    picture: str | None = field(default=None, repr=False)
 
     @classmethod
     def of_row(cls, row: Any) -> Self:

@@ -44,6 +44,17 @@ class Refusal(NamedTuple):
     repeated: int
 
 
+class CallState(NamedTuple):
+    """What a failed call of a hook may have changed, beside what it wrote and queued."""
+
+    browser: BrowserState
+    identifier_digest: str | None
+    provider: str | None
+    device_token: str | None
+    counted: int
+    refusals: int
+
+
 class Request(UnitOfWork):
     """One unit of work, and the first argument of every hook (`authhost_hookspecs.Request`)."""
 
@@ -85,6 +96,7 @@ class Request(UnitOfWork):
         self.tries: list[Callable[[], None]] = []
         """The same for the attempts of the running flow. Called when it is refused as busy."""
         self._refusals: list[Refusal] = []
+        self._local: dict[str, dict[str, Any]] = {}
 
     # For plugins and applications.
 
@@ -193,7 +205,23 @@ class Request(UnitOfWork):
             raise TypeError(
                 f"{name} requires the arguments ({', '.join(expected)}), not ({', '.join(arguments)})"
             )
-        self.services.hooks.call_published(self, name, arguments)
+        with self.nested():
+            self.services.hooks.call_published(self, name, arguments)
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` after the commit, on a thread of the host's pool.
+
+        It is dropped with a rollback, and with the call of a hook that fails.
+        `AuthHost.in_background` says what is reported.
+        """
+        background = self.services.background
+        job = background.job(function, args, self.caller, self.id)
+        self.after_commit(lambda: background.submit(job))
+
+    def local(self, plugin: str) -> dict[str, Any]:
+        """Return a dictionary of ``plugin`` that lives as long as this unit of work."""
+        self.check_open()
+        return self._local.setdefault(plugin, {})
 
     # For the flows.
 
@@ -314,12 +342,22 @@ class Request(UnitOfWork):
 
     # State that is restored and stored with the transaction.
 
-    def call_state(self) -> tuple[BrowserState, str | None, str | None]:
-        return self.browser_state(), self.identifier_digest, self.provider
+    def call_state(self) -> CallState:
+        return CallState(
+            self.browser_state(),
+            self.identifier_digest,
+            self.provider,
+            self.device_token,
+            len(self.counted),
+            len(self._refusals),
+        )
 
-    def restore_call_state(self, state: tuple[BrowserState, str | None, str | None]) -> None:
-        browser, self.identifier_digest, self.provider = state
-        self.restore_browser(browser)
+    def restore_call_state(self, state: CallState) -> None:
+        self.restore_browser(state.browser)
+        self.identifier_digest, self.provider = state.identifier_digest, state.provider
+        self.device_token = state.device_token
+        self.uncount(state.counted)
+        del self._refusals[state.refusals :]
 
     def on_undone(self) -> None:
         self.uncount(0)

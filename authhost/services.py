@@ -15,6 +15,7 @@ from authhost.security.keys import derive
 if TYPE_CHECKING:
     from authhost_hookspecs import Host
 
+    from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
     from authhost.security.devices import Devices
@@ -81,6 +82,7 @@ class Services:
     identifiers: Identifiers
     urls: Urls
     providers: Providers
+    background: Background
 
 
 def _hashed(key: bytes, value: str) -> str:

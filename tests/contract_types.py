@@ -7,6 +7,7 @@ import authhost_hookspecs as contract
 from authhost import AuthHost, records
 from authhost.request import Request
 from authhost.settings import Settings
+from authhost.socialaccount.sociallogin import SocialLogin
 
 
 def promised(
@@ -18,6 +19,8 @@ def promised(
     confirmation: records.EmailConfirmation,
     session: records.Session,
     authentication: records.Authentication,
+    social_account: records.SocialAccount,
+    social_login: SocialLogin,
 ) -> tuple[
     contract.Host,
     contract.Request,
@@ -27,5 +30,18 @@ def promised(
     contract.EmailConfirmation,
     contract.Session,
     contract.Authentication,
+    contract.SocialAccount,
+    contract.SocialLogin,
 ]:
-    return host, request, settings, user, address, confirmation, session, authentication
+    return (
+        host,
+        request,
+        settings,
+        user,
+        address,
+        confirmation,
+        session,
+        authentication,
+        social_account,
+        social_login,
+    )

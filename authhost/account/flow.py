@@ -42,14 +42,18 @@ def _run_as(
     name: str, function: Callable[Concatenate[Request, P], R]
 ) -> Callable[Concatenate[Request, P], R]:
     def attempt(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        clean, mark, state = request.clean, request.mark(), request.browser_state()
-        savepoint = None if clean else request.begin_savepoint()
+        unwritten, mark, state = request.clean, request.mark(), request.browser_state()
+        clean = unwritten and not request.depth  # whether this flow is the whole unit
+        savepoint = None if unwritten else request.begin_savepoint()
         counted = len(request.counted)
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
-            if savepoint is None:
+            if clean:
                 request.rollback()
+            elif savepoint is None:  # the flow's writes are all writes of the running call of a hook
+                request.undo_writes(mark)
+                request.uncount(counted)
             else:
                 request.undo_to(savepoint, mark)
                 request.uncount(counted)
@@ -79,13 +83,16 @@ def _run_as(
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         request.check_open(writing=True)
+        if not request.depth:  # the usual case, without the costs of the other one
+            request.identifier_digest, request.provider, request.tries = None, None, []
+            return attempt(request, *args, **kwargs)
         outer = request.identifier_digest, request.provider, request.tries
         request.identifier_digest, request.provider, request.tries = None, None, []
         try:
-            return attempt(request, *args, **kwargs)
+            with request.nested():  # a hook of another flow has called this flow
+                return attempt(request, *args, **kwargs)
         finally:
-            if request.depth:  # a hook of another flow has called this flow
-                request.identifier_digest, request.provider, request.tries = outer
+            request.identifier_digest, request.provider, request.tries = outer
 
     return run
 

@@ -14,7 +14,7 @@ from functools import update_wrapper
 from time import perf_counter_ns
 from typing import Any
 
-from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed
+from authhost.errors import PLUGIN_FAILURES
 from authhost.pluginhost.results import check_ran
 
 CALL = """
@@ -41,7 +41,6 @@ def compiled(template: str, function: Callable[..., Any], **names: Any) -> Calla
     source = template.format(parameters=", ".join(parameters), arguments=", ".join(arguments))
     used = {
         "PLUGIN_FAILURES": PLUGIN_FAILURES,
-        "RequiredPluginFailed": RequiredPluginFailed,
         "perf_counter_ns": perf_counter_ns,
         "check_ran": check_ran,
         "function": function,

@@ -136,7 +136,7 @@ class Hooks:
 
         If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
         """
-        request.must_store = True
+        must_store, request.must_store = request.must_store, True
         try:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:
@@ -145,6 +145,6 @@ class Hooks:
             request.check_sent()
             raise DeliveryFailed from error
         finally:
-            request.must_store = False
+            request.must_store = must_store
         if not taken:
             raise DeliveryFailed

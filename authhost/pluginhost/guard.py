@@ -50,12 +50,10 @@ def guarded({parameters}):
         if request.call_savepoints:
             request.keep_call()
         raise
-    except _RequiredPluginFailed:
-        request.undo_call(_mark)
-        raise
     except _PLUGIN_FAILURES as _error:
         request.undo_call(_mark)
         request.check_sent()
+        _plugin.pass_required_failure(_error)
         _stats.failures += 1
         _plugin.handle_failure(request, _hook, _error)
     except BaseException:
@@ -88,8 +86,7 @@ def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
 def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a notification: the result never raises. A failing call is logged, and its writes are undone.
 
-    Exceptions of `STOPS` pass, and the writes before them stay. The failure of a required plugin
-    in a hook that this one has called passes, too.
+    Exceptions of `STOPS` pass, and the writes before them stay.
     """
     stats = plugin.add_implementation(hook, function)
     return compiled(GUARD, function, plugin=plugin, hook=hook, stats=stats, stops=STOPS.get(hook, ()))
@@ -106,6 +103,7 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
             raise _vetoed(plugin, request, hook, refusal) from refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
+            plugin.pass_required_failure(error)
             raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return compiled(CALL, function, call=call)
@@ -154,6 +152,7 @@ def _as_caller(
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
                 request.check_sent()
+                plugin.pass_required_failure(error)
                 stats.failures += 1
                 plugin.log_failure(request, hook, error)
             raise

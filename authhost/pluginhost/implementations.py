@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from types import FunctionType, MethodType, ModuleType
 from typing import Any
 
 import authhost_hookspecs as contract
 
+from authhost.pluginhost.allauth_arguments import equivalent
 from authhost.pluginhost.attributes import (
     ABSENT,
     MARKER_ATTRIBUTES,
@@ -204,11 +205,10 @@ def _check_signature(hook: str, function: Callable[..., Any], spec: tuple[str, .
         ) from error
     for parameter in parameters:
         if parameter.name not in spec or parameter.kind is not parameter.POSITIONAL_OR_KEYWORD:
-            near = get_close_matches(parameter.name, spec, 1)
-            hint = f"; did you mean {near[0]!r}?" if near and near[0] != parameter.name else ""
             raise PluginRefused(
-                f"{hook} has the parameter {parameter.name}, which does not fit the contract{hint}; "
-                f"its arguments are ({', '.join(spec)}), each a plain positional one"
+                f"{hook} has the parameter {_shown(parameter)}, which does not fit the contract"
+                f"{_hint(parameter, spec)}; its arguments are ({', '.join(spec)}), "
+                "each a plain positional one"
             )
         if parameter.default is not parameter.empty:
             raise PluginRefused(f"{hook} gives {parameter.name} a default; remove it")
@@ -219,3 +219,18 @@ def _check_signature(hook: str, function: Callable[..., Any], spec: tuple[str, .
         raise PluginRefused(
             f"{hook} has a decorator that does not take ({names}) by position ({error}); give it *args"
         ) from error
+
+
+def _shown(parameter: inspect.Parameter) -> str:
+    return str(parameter.replace(annotation=parameter.empty, default=parameter.empty))
+
+
+def _hint(parameter: inspect.Parameter, spec: Sequence[str]) -> str:
+    """Return the remedy for a parameter that the hook does not have, with a separator before it."""
+    if parameter.name in spec:
+        return ""
+    similar = [name for name in spec if parameter.name.strip("_") in name]
+    if not similar and (remedy := equivalent(parameter)):
+        return f"; {remedy}"
+    near = similar or get_close_matches(parameter.name, spec, 1)
+    return f"; did you mean {near[0]!r}?" if near else ""

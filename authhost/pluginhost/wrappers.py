@@ -13,7 +13,7 @@ from typing import Any
 
 from authhost_hookspecs import StopFlow
 
-from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed
+from authhost.errors import PLUGIN_FAILURES
 from authhost.pluginhost.compiled import compiled
 from authhost.pluginhost.hooks import STOPS
 from authhost.pluginhost.plugin import GuardedPlugin, HookStats
@@ -38,9 +38,8 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
                 run.step(action, ends=ends)
             except stops:
                 raise
-            except RequiredPluginFailed:  # of a hook that this plugin has called
-                raise
             except PLUGIN_FAILURES as error:
+                plugin.pass_required_failure(error)
                 plugin.raise_if_required(hook, error)
                 return False
             return True
@@ -129,9 +128,9 @@ class _WrapperRun:
             raise
         except BaseException as error:
             request.undo_call(mark)
-            own = error is not thrown and not isinstance(error, RequiredPluginFailed)
-            if isinstance(error, PLUGIN_FAILURES) and own:
+            if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
                 request.check_sent()
+                self._plugin.pass_required_failure(error)
                 self._stats.failures += 1
                 self._plugin.log_failure(request, self._hook, error)
             raise

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,12 +14,15 @@ from authhost.socialaccount import tokens
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries, statements
 
+if TYPE_CHECKING:
+    from authhost.providers.client import ProviderResponse
+
 
 class ConcurrentChange(AuthHostError):
     """Another request has connected or deleted the same account meanwhile. The flow must be repeated."""
 
 
-def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any]) -> None:
+def update_account(request: Request, sociallogin: SocialLogin, response: ProviderResponse) -> None:
     """Store the current data and token of an account that is connected; raises `ConcurrentChange`."""
     account, user = sociallogin.account, sociallogin.user
     if account.id is None or user is None:
@@ -29,7 +31,10 @@ def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str
     values = {
         "of_id": account.id,
         "new_provider": sociallogin.app.id,
-        "new_data": dict(data),
+        "new_data": dict(response.data),
+        "new_name": response.profile.name,
+        "new_username": response.profile.username,
+        "new_picture": response.profile.picture,
         "now": request.now,
     }
     if not request.write(statements.UPDATE_SOCIAL_ACCOUNT, values):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from authhost_hookspecs import OAuth1Provider, StopFlow
@@ -89,7 +90,7 @@ def _process(
     if existed:
         response = restore_posted_user(app, response, sociallogin.account.extra_data)
     if existed and not taken:
-        update_account(request, sociallogin, response.data)
+        update_account(request, sociallogin, response)
         hooks.social_account_updated(request, sociallogin)
     stop = None
     try:
@@ -161,9 +162,26 @@ def _build_sociallogin(request: Request, app: App, response: ProviderResponse, p
     elif process == "login" and app.settings.login_by_email:
         user = find_user_by_email(request, addresses)
     if account is None:
-        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(response.data), now, now)
+        account = _new_account(app, response, now)
     return SocialLogin(
         request, app, process, account, token=response.token, email_addresses=addresses, user=user
+    )
+
+
+def _new_account(app: App, response: ProviderResponse, now: datetime) -> SocialAccount:
+    profile, data = response.profile, frozen(response.data)
+    return SocialAccount(
+        None,
+        None,
+        app.id,
+        app.namespace,
+        profile.uid,
+        data,
+        now,
+        now,
+        name=profile.name,
+        username=profile.username,
+        picture=profile.picture,
     )
 
 

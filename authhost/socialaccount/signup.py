@@ -179,6 +179,7 @@ def _request_missing_fields(
             "emails": [[each.email, each.verified, each.primary] for each in sociallogin.email_addresses],
             "token": tokens.to_values(token) if token is not None and stores_token else None,
             "time": account.date_joined.isoformat(),
+            "profile": [account.name, account.username, account.picture],
             "next": next_url,
         },
     )
@@ -190,8 +191,9 @@ def _restore_sociallogin(request: Request, values: Mapping[str, Any]) -> SocialL
     if queries.social_account(request, app.namespace, values["uid"]) is not None:
         raise InvalidState
     time = datetime.fromisoformat(values["time"])
+    profile = values.get("profile", ())  # a signup that was begun before the upgrade has none
     account = SocialAccount(
-        None, None, app.id, app.namespace, values["uid"], frozen(values["data"]), time, time
+        None, None, app.id, app.namespace, values["uid"], frozen(values["data"]), time, time, *profile
     )
     return SocialLogin(
         request,

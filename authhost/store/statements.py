@@ -206,6 +206,9 @@ UPDATE_SOCIAL_ACCOUNT = update(social_accounts).where(social_accounts.c.id == of
 UPDATE_SOCIAL_ACCOUNT = UPDATE_SOCIAL_ACCOUNT.values(
     provider=bindparam("new_provider"),
     extra_data=bindparam("new_data", type_=social_accounts.c.extra_data.type),
+    name=bindparam("new_name"),
+    username=bindparam("new_username"),
+    picture=bindparam("new_picture"),
     last_login=now,
 )
 DELETE_SOCIAL_ACCOUNT = delete(social_accounts).where(

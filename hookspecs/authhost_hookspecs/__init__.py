@@ -3,7 +3,7 @@
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
 from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
-from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
+from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Authentication,
     EmailAddress,
@@ -38,6 +38,7 @@ __all__ = [
     "EmailConfirmation",
     "Finding",
     "FindingLevel",
+    "FlowError",
     "Host",
     "Message",
     "MessageKind",
