@@ -5,11 +5,14 @@ from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl
 from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
 from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
+    Answer,
     Authentication,
     EmailAddress,
     EmailConfirmation,
     Host,
+    MessageLevel,
     Request,
+    SameSite,
     Session,
     Settings,
     SocialAccount,
@@ -32,6 +35,7 @@ from authhost_hookspecs.providers import (
 __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
+    "Answer",
     "Authentication",
     "CannotOpen",
     "EmailAddress",
@@ -42,6 +46,7 @@ __all__ = [
     "Host",
     "Message",
     "MessageKind",
+    "MessageLevel",
     "OAuth1Provider",
     "OAuth2Provider",
     "OpenIDConnectProvider",
@@ -52,6 +57,7 @@ __all__ = [
     "ReadProfile",
     "Refused",
     "Request",
+    "SameSite",
     "Session",
     "Settings",
     "SocialAccount",

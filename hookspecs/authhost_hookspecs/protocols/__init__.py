@@ -11,15 +11,19 @@ from authhost_hookspecs.protocols.accounts import (
     Session,
     User,
 )
+from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 __all__ = [
+    "Answer",
     "Authentication",
     "EmailAddress",
     "EmailConfirmation",
     "Host",
+    "MessageLevel",
     "Request",
+    "SameSite",
     "Session",
     "Settings",
     "SocialAccount",
