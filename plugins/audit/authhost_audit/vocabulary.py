@@ -46,6 +46,7 @@ VOCABULARY: dict[str, Classification] = {
     "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
     "user_deactivated": Classification("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
+    "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Classification("sys_key_changed", API_ACTIVITY, 3, TRAIL),
@@ -94,6 +95,12 @@ REASONS = frozenset(
         "unavailable",
         "username_taken",
         "vetoed",
+        # The reasons why a message was not delivered.
+        "attempts_exhausted",
+        "cannot_compose",
+        "cannot_decrypt",
+        "interrupted",
+        "rejected",
         # The reasons why a session ended.
         "deactivated",
         "ended",
@@ -104,7 +111,7 @@ REASONS = frozenset(
         "replaced",
     }
 )
-"""The error codes of authhost's refusals, and the reasons why a session ended. Plugins may add others."""
+"""The error codes of authhost's refusals, and the reasons of other events. Plugins may add others."""
 SHORT_RETENTION_REASONS = frozenset(
     {"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"}
 )
