@@ -18,6 +18,7 @@ from authhost_hookspecs.extensions.notifications import (
 from authhost_hookspecs.extensions.registrations import (
     register_checks,
     register_commands,
+    register_hookspecs,
     register_providers,
     register_settings,
     register_tables,
@@ -41,6 +42,7 @@ __all__ = [
     "password_reset_requested",
     "register_checks",
     "register_commands",
+    "register_hookspecs",
     "register_providers",
     "register_settings",
     "register_tables",

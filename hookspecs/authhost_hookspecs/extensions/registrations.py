@@ -172,3 +172,63 @@ def register_settings() -> type[Any]:
             def register_settings(self) -> type[DoorbellSettings]:
                 return DoorbellSettings
     """
+
+
+@hookspec
+def register_hookspecs() -> list[Callable[..., None]]:
+    """The plugin is being loaded: return the specifications of its own hooks.
+
+    Other plugins implement them like the hooks of the contract, with ``hookimpl``; with
+    ``optionalhook=True`` they are also accepted if this plugin is not installed. The
+    plugin calls them with `Request.call_hook`. They are notifications: every
+    implementation is called, results are ignored, and failures are logged and rolled
+    back. `Stored:`, the version of the plugin and an example belong in the docstring;
+    ``authhost hooks NAME`` shows it.
+
+    A specification is a plain function decorated with ``hookspec``. Its first argument
+    is ``request``; no argument has a default or begins with an underscore. Its name
+    must differ from all hooks of the contract and of other plugins, and must not begin
+    with ``register_``: start it with what it is about, such as ``authenticator_added``.
+    Its name and arguments are an interface: do not change them.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable
+
+        from authhost_hookspecs import Request, User, hookimpl, hookspec
+
+        from authhost_doorbell.tables import events
+
+
+        @hookspec
+        def bell_rung(request: Request, visitor: str) -> None:
+            '''Somebody has rung the bell.
+
+            Stored: nothing yet.
+
+            .. versionadded:: 0.2
+
+            Example::
+
+                class Butler:
+                    @hookimpl(optionalhook=True)
+                    def bell_rung(self, request, visitor): ...
+            '''
+
+
+        class Bell:
+            @hookimpl
+            def register_hookspecs(self) -> list[Callable[..., None]]:
+                return [bell_rung]
+
+            @hookimpl
+            def user_logged_in(self, request: Request, user: User) -> None:
+                request.call_hook("bell_rung", visitor=user.username)
+
+            @hookimpl
+            def bell_rung(self, request: Request, visitor: str) -> None:
+                row = {"id": request.new_id(), "what": f"rung by {visitor}", "at": request.now}
+                request.insert(events, row)
+    """

@@ -252,6 +252,19 @@ class Request(Protocol):
         Raises ``KeyError`` if the plugin registers no settings.
         """
 
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that this plugin publishes with `register_hookspecs`.
+
+        ``request`` is passed automatically, all other arguments by name. Every
+        implementation is called. A failing one is handled like one of any
+        notification. Within a hook, only the plugin that publishes the called hook may
+        call it. In a unit of work from ``host.request()`` the host does not know which
+        plugin opened it, so any code there may call it.
+
+        Raises ``ValueError`` if no plugin or another plugin publishes the hook, and
+        ``TypeError`` for missing or unknown arguments. Since 1.1.
+        """
+
 
 class Host(Protocol):
     """The running host, the argument of the life-cycle hooks."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
@@ -193,6 +194,21 @@ class AuditPlugin:
             provider=request.provider,
             plugin=fields.get("plugin"),
             data=data,
+        )
+        self._record(request, audit_event)
+
+    @hookimpl(optionalhook=True)
+    def email_delivery_failed(
+        self, request: Request, message_id: UUID, kind: str, user_id: UUID | None, reason: str
+    ) -> None:
+        """Published by authhost-email."""
+        audit_event = AuditEvent(
+            "email_delivery_failed",
+            user_id,
+            outcome="failed",
+            reason=reason,
+            plugin="email",
+            data={"message": str(message_id), "kind": kind},
         )
         self._record(request, audit_event)
 

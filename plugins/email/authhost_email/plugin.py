@@ -22,6 +22,7 @@ from authhost_hookspecs import (
 )
 
 from authhost_email.devices import NEW_DEVICE
+from authhost_email.hooks import email_delivery_failed
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
 from authhost_email.personal_data import data_of, delete_data_of
@@ -253,6 +254,10 @@ class EmailPlugin:
     @hookimpl
     def register_settings(self) -> type[EmailSettings]:
         return EmailSettings
+
+    @hookimpl
+    def register_hookspecs(self) -> list[Callable[..., None]]:
+        return [email_delivery_failed]
 
     @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
