@@ -2,7 +2,17 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
+from authhost_hookspecs.declarations import (
+    Finding,
+    FindingLevel,
+    Health,
+    HealthStatus,
+    Message,
+    MessageKind,
+    Metric,
+    MetricKind,
+    PluginTables,
+)
 from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
     Answer,
@@ -43,10 +53,14 @@ __all__ = [
     "Finding",
     "FindingLevel",
     "FlowError",
+    "Health",
+    "HealthStatus",
     "Host",
     "Message",
     "MessageKind",
     "MessageLevel",
+    "Metric",
+    "MetricKind",
     "OAuth1Provider",
     "OAuth2Provider",
     "OpenIDConnectProvider",
