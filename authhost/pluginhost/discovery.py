@@ -254,15 +254,31 @@ class PluginRegistry:
 
     def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
         """Return the checks of ``authhost check`` by plugin. A failure to load them is logged."""
-        found = {}
+        return self._registered("register_checks", "checks")[0]
+
+    def health_checks(
+        self,
+    ) -> tuple[dict[str, list[Callable[[contract.Host], Iterable[contract.Health]]]], dict[str, str]]:
+        """Return the health checks by plugin; and the class of the error of those that failed to load."""
+        return self._registered("register_health", "health checks")
+
+    def metrics(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Metric]]]]:
+        """Return the functions that yield metrics, by plugin. A failure to load them is logged."""
+        return self._registered("register_metrics", "metrics")[0]
+
+    def _registered(self, hook: str, what: str) -> tuple[dict[str, list[Any]], dict[str, str]]:
+        """Call a ``register_…`` hook; return the lists by plugin, and the classes of errors by plugin."""
+        found: dict[str, list[Any]] = {}
+        failed: dict[str, str] = {}
         for record in self.loaded():
-            if "register_checks" not in record.hooks:
+            if hook not in record.hooks:
                 continue
             try:
-                found[record.name] = list(record.view.register_checks())
+                found[record.name] = list(getattr(record.view, hook)())
             except PLUGIN_FAILURES as error:
-                _failed_to_load("checks", record, "register_checks", error)
-        return found
+                failed[record.name] = type(error).__name__
+                _failed_to_load(what, record, hook, error)
+        return found, failed
 
     def loaded(self) -> Iterator[PluginRecord]:
         """Yield the accepted plugins, in the order in which they are called."""

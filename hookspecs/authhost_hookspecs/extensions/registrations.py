@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from authhost_hookspecs._markers import hookspec
-from authhost_hookspecs.declarations import Finding, PluginTables
+from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
 from authhost_hookspecs.protocols import Host
 from authhost_hookspecs.providers import Provider
 
@@ -105,6 +105,76 @@ def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
             @hookimpl
             def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
                 return [check_events]
+    """
+
+
+@hookspec
+def register_health() -> list[Callable[[Host], Iterable[Health]]]:
+    """``authhost status`` or a monitoring page loads the plugin's health checks: return functions.
+
+    Each function gets the `Host` and yields a `Health` for each part of the plugin that
+    can fail while it runs. It must be fast, must not change anything, and must not call
+    other servers. In ``authhost status``, `host_started` was not called, so background
+    work of the application is in another process: check it by what it leaves in the
+    database. If a function fails, it is reported as ``failed`` with the class of the
+    error only.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Health, Host, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        def bell_health(host: Host) -> Iterator[Health]:
+            with host.reader.connect() as connection:
+                count = connection.execute(select(func.count()).select_from(events)).scalar_one()
+            yield Health("bell", "ok" if count < 1_000_000 else "degraded", f"{count} events")
+
+
+        class BellHealth:
+            @hookimpl
+            def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+                return [bell_health]
+    """
+
+
+@hookspec
+def register_metrics() -> list[Callable[[Host], Iterable[Metric]]]:
+    """``authhost metrics`` or a monitoring page loads the plugin's metrics: return functions.
+
+    Each function gets the `Host` and yields a `Metric` for each number. It must be fast,
+    and must not change anything. If it fails, the failure is logged, and its other
+    numbers and those of other plugins are still reported. A metric whose name does not
+    start with ``authhost_`` and the plugin's name is not reported.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Host, Metric, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        def bell_metrics(host: Host) -> Iterator[Metric]:
+            with host.reader.connect() as connection:
+                count = connection.execute(select(func.count()).select_from(events)).scalar_one()
+            yield Metric("authhost_doorbell_events", count, "gauge", "Stored events.")
+
+
+        class BellMetrics:
+            @hookimpl
+            def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+                return [bell_metrics]
     """
 
 

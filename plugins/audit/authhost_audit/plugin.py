@@ -10,6 +10,7 @@ from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
     Finding,
+    Health,
     Host,
     PluginTables,
     Request,
@@ -221,6 +222,12 @@ class AuditPlugin:
         from authhost_audit.checks import check_trail
 
         return [check_trail]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_audit.monitoring import seal_health
+
+        return [seal_health]
 
     @hookimpl
     def register_settings(self) -> type[AuditSettings]:
