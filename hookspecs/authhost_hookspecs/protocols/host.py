@@ -122,10 +122,10 @@ class Request(Protocol):
     def given(self) -> Mapping[str, str]:
         """The texts that the application gave to ``host.request(given={…})``, such as an invitation code.
 
-        At most 16, with names of 1 to 64 characters and values of at most 512. A social
-        login, and a signup that waits for its form or a confirmation, keep them
-        encrypted; the flow that continues it has them again. If a later request gives
-        a text with the same name, the later one counts.
+        One request can give at most 16, with names of 1 to 64 characters and values of
+        at most 512. A social login, and a signup that waits for its form or a
+        confirmation, keep them encrypted; the flow that continues it has them again. If
+        a later request gives a text with the same name, the later one counts.
 
         They come from whoever began the signup or login, and may be secrets. Check them
         like any input, and do not write them to logs. Since contract 1.1.
