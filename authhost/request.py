@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from authhost_hookspecs import Account, AccountChanges, Host
 
+from authhost.answer import Answer
 from authhost.errors import AuthError, InvalidInput
 from authhost.records import Authentication, Session, User
 from authhost.security.inputs import email as parse_email
@@ -205,6 +207,14 @@ class Request(UnitOfWork):
         background = self.services.background
         job = background.job(function, args, self.caller, self.id)
         self.after_commit(lambda: background.submit(job))
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Changes to the web response that plugins ask for. Empty before the commit.
+
+        After the ``with`` block, apply them: ``request.answer.apply_to(response)``.
+        """
+        return Answer(self, self.settings)
 
     def local(self, plugin: str) -> dict[str, Any]:
         """Return a dictionary of ``plugin`` that lives as long as this unit of work."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
@@ -18,11 +17,10 @@ from authhost.records import SocialRedirect
 from authhost.request import Request
 from authhost.security.inputs import text
 from authhost.security.keys import new_key
-from authhost.settings import Settings
+from authhost.security.redirects import validate_next
 from authhost.socialaccount import pending
 
 PROCESSES = ("login", "connect", "redirect")
-MAX_NEXT_LENGTH = 2048
 
 
 @social_flow
@@ -108,23 +106,3 @@ def _authorization_params(
 def callback_url(request: Request, provider: str) -> str:
     """Return the redirect URI. Each provider has its own (RFC 9700, section 4.4.2.2)."""
     return request.build_url("social_callback", provider=provider)
-
-
-def validate_next(settings: Settings, target: object) -> str:
-    """Return ``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
-    found = text(target, "next", MAX_NEXT_LENGTH)
-    try:
-        parts = urlsplit(found)
-        host = parts.netloc
-    except ValueError as error:
-        raise InvalidInput("next is not a valid URL.", field="next") from error
-    # A browser treats a backslash as a slash, and two slashes at the start as the beginning of a host.
-    is_path = found.startswith("/") and not found.startswith("//") and not parts.scheme and not host
-    site = urlsplit(settings.base_url)
-    is_own_host = parts.scheme in ("https", site.scheme) and host in (
-        site.netloc,
-        *settings.allowed_next_hosts,
-    )
-    if "\\" in found or not (is_path or is_own_host):
-        raise InvalidInput("next must be a path, or a URL of this site.", field="next")
-    return found

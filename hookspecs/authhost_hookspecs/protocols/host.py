@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
 from authhost_hookspecs.protocols.changes import AccountChanges
+from authhost_hookspecs.protocols.accounts import Authentication, Session, User
+from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 
@@ -150,7 +153,36 @@ class Request(Protocol):
         """
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` after this unit of work has committed. It is not called after a rollback."""
+        """Call ``callback`` after this unit of work has committed. It is not called after a rollback.
+
+        The person waits for it. Use `in_background` for anything that takes long.
+        """
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` after the commit, on a thread of the host's pool.
+
+        It is not called after a rollback, nor if the call of the hook fails. Use it for
+        what may take long and may be lost, such as a call of another service: if the
+        process dies, waiting jobs are lost. A job that fails, that runs longer than
+        ``background_timeout``, that finds the queue full, or that outlives the host is
+        logged with plugin, function and line. Pass values, not the request, which has
+        ended by then (``TypeError``). A job that writes uses ``host.request()``. Since 1.1.
+        """
+
+    @property
+    def answer(self) -> Answer:
+        """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
+
+    def local(self, plugin: str) -> dict[str, Any]:
+        """Return a dictionary that lives as long as this unit of work, for the plugin with this name.
+
+        By it one hook passes values to the next one. A rollback, also of a failed call,
+        does not change it. Since 1.1.
+        """
+
+    @property
+    def host(self) -> Host:
+        """The host. Since 1.1."""
 
     def new_id(self) -> UUID:
         """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
@@ -209,6 +241,29 @@ class Host(Protocol):
     @property
     def reader(self) -> Any:
         """The engine for reading only. On SQLite it takes no write lock."""
+
+    def request(
+        self,
+        *,
+        ip_address: str | None = None,
+        user_agent: str = "",
+        session_token: str | None = None,
+        pending_token: str | None = None,
+        language: str | None = None,
+        native: Any = None,
+        device_token: str | None = None,
+    ) -> AbstractContextManager[Request]:
+        """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
+
+        It commits at the end of the block, and rolls back on an error. Do not use it in a
+        hook: a flow has a unit of work already. Since 1.1.
+        """
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` at once on a thread of the host's pool; see `Request.in_background`.
+
+        In a hook, use the method of the request, which waits for the commit. Since 1.1.
+        """
 
     def keyed_hash(self, value: str) -> str:
         """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
