@@ -12,8 +12,8 @@ from authhost_hookspecs.protocols.accounts import (
     Session,
     User,
 )
-from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 

@@ -9,9 +9,8 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
-from authhost_hookspecs.protocols.changes import AccountChanges
-from authhost_hookspecs.protocols.accounts import Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 
