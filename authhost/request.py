@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from authhost_hookspecs import Account, AccountChanges, Host
+from authhost_hookspecs import Account, AccountChanges, Host, Message
 
 from authhost.answer import Answer
 from authhost.errors import AuthError, InvalidInput
@@ -83,6 +84,8 @@ class Request(UnitOfWork):
     _find_sociallogin: Callable[[], SocialLogin | None] | None = None
     _id: UUID | None = None
     _loaded = False
+    _sending = False
+    """Whether a message of a plugin is being delivered."""
     _session: Session | None = None
     _user: User | None = None
     _password: str | None = None
@@ -261,6 +264,23 @@ class Request(UnitOfWork):
         background = self.services.background
         job = background.job(function, args, self.caller, self.id)
         self.after_commit(lambda: background.submit(job))
+
+    def send(self, message: Message) -> None:
+        """Pass a plugin's own message to `deliver_message`; raises `InvalidEmail` and `DeliveryFailed`."""
+        if not isinstance(message, Message):
+            raise TypeError(f"send needs a Message, not a {type(message).__name__}")
+        if message.kind != "plugin":
+            raise ValueError("send is for messages of the kind plugin; the core sends all others")
+        self.check_open(writing=True)
+        if self._sending:
+            raise RuntimeError("a plugin that delivers a message of a plugin cannot send another one")
+        recipient = parse_email(message.recipient).address
+        plugin = self.caller.name if self.caller is not None else None
+        self._sending = True
+        try:
+            self.services.hooks.deliver_message(self, replace(message, recipient=recipient, plugin=plugin))
+        finally:
+            self._sending = False
 
     @cached_property
     def answer(self) -> Answer:

@@ -148,9 +148,10 @@ class Hooks:
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.
 
-        If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
+        If rows that the accepting plugin has queued cannot be stored, the unit of work fails,
+        unless it is a message of a plugin.
         """
-        must_store, request.must_store = request.must_store, True
+        must_store, request.must_store = request.must_store, message.kind != "plugin"
         try:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:

@@ -9,6 +9,7 @@ from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult
 from authhost.request import Request
 from authhost.socialaccount import cookie_name
+from authhost.testing.host import drain
 from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
@@ -17,6 +18,8 @@ ACCOUNTS = "accounts_"
 
 class Browser:
     """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
+
+    It then waits for the jobs of ``in_background``, so that a test can check what they did.
 
     The prefix ``social_`` selects a flow of social login, ``accounts_`` a change
     through ``request.accounts``. A flow's errors are raised unchanged.
@@ -54,13 +57,16 @@ class Browser:
         group: Any = self.host.account
         if flow.startswith(SOCIAL):
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
-        with self.request(given=given) as request:
-            if flow.startswith(ACCOUNTS):
-                result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
-            else:
-                result = getattr(group, flow)(request, **values)
-            logged_out, self.pending = request.session_token is None, request.pending_token
-            self.device_token = request.device_token
+        try:
+            with self.request(given=given) as request:
+                if flow.startswith(ACCOUNTS):
+                    result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
+                else:
+                    result = getattr(group, flow)(request, **values)
+                logged_out, self.pending = request.session_token is None, request.pending_token
+                self.device_token = request.device_token
+        finally:
+            drain(self.host)
         self._store_cookies(result, logged_out=logged_out)
         return result
 

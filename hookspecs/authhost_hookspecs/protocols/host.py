@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from authhost_hookspecs.declarations import Message
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.changes import AccountChanges
@@ -195,6 +196,16 @@ class Request(Protocol):
         ended by then (``TypeError``). A job that writes uses ``host.request()``. Since 1.1.
         """
 
+    def send(self, message: Message) -> None:
+        """Pass a message of the kind ``plugin`` to `deliver_message`, to send it like all mails of the site.
+
+        ``request.send(Message("plugin", user.email, subject="…", text="…"))``. It is
+        delivered after the commit, and not after a rollback or if the call of the hook
+        fails. Raises `FlowError` if the address is not valid (``invalid_email``), or if no
+        plugin delivers it (``delivery_failed``). Catch it if your hook has more to do. A
+        deliverer that was written for contract 1.0 may not know the kind. Since 1.1.
+        """
+
     @property
     def answer(self) -> Answer:
         """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
@@ -291,6 +302,7 @@ class Host(Protocol):
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[Request]:
         """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
 
