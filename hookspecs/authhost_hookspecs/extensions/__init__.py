@@ -19,12 +19,13 @@ from authhost_hookspecs.extensions.registrations import (
     register_settings,
     register_tables,
 )
-from authhost_hookspecs.extensions.vetoes import before_login, before_signup
+from authhost_hookspecs.extensions.vetoes import before_login, before_signup, check_password
 
 __all__ = [
     "account_ready",
     "before_login",
     "before_signup",
+    "check_password",
     "deliver_message",
     "delivery",
     "flow_refused",
