@@ -17,6 +17,7 @@ from typing import Any
 from authhost_hookspecs import Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 NOT_SHOWN = frozenset({"request", "host"})
@@ -70,7 +71,8 @@ class Trace:
 
     def before(self, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
         """Callback of ``PluginManager.add_hookcall_monitoring``."""
-        shown = {name: _summary(value) for name, value in arguments.items() if name not in NOT_SHOWN}
+        summary = _summary if hook in SPEC_ARGUMENTS else _summary_for_plugin
+        shown = {name: summary(value) for name, value in arguments.items() if name not in NOT_SHOWN}
         self._open.append(TracedHook(hook, shown))
 
     def after(self, outcome: Any, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
@@ -138,6 +140,11 @@ def _summary(value: Any) -> str:
     if process is not None and account is not None:
         return f"<SocialLogin {process} at {account.provider}{'' if account.id else ', new'}>"
     return f"<{type(value).__name__}>"
+
+
+def _summary_for_plugin(value: Any) -> str:
+    """Return a short text for an argument of a plugin's own hook: any text may be a secret."""
+    return f"<{type(value).__name__}>" if isinstance(value, str | bytes) else _summary(value)
 
 
 def masked(address: str) -> str:

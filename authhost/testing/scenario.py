@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from authhost.errors import AuthError, Vetoed
@@ -23,6 +24,8 @@ ANN, SECOND, NOBODY = "ann@example.org", "ann@work.example.org", "nobody@example
 TYPO, EVE = "ewe@example.org", "eve@example.org"
 BOB, CARL, DORA = "bob@example.org", "carl@example.org", "dora@example.org"
 WRONG_PASSWORD, BOBS_PASSWORD = "an umbrella for the moon", "an otter reads the minutes"
+GIVEN = {"invitation": "mR7tQ2vX9kLw4ZpY8sBn"}
+"""What the application gives the signups: an invitation code, which is a secret of the person who has it."""
 SETTINGS: Mapping[str, Any] = {
     "email_verification": "mandatory",
     "login_on_email_confirmation": True,
@@ -31,6 +34,26 @@ SETTINGS: Mapping[str, Any] = {
 """The settings of the host with which the flows call the most hooks."""
 REDIRECT = ": redirect to the provider"
 """The end of the title of each step that only sends the browser to the provider."""
+
+
+class NativeRequest:
+    """What a web framework may pass as ``native``: the names of Django, Flask and Starlette, all empty.
+
+    Only the account flows of one user have it, since the contract does not guarantee it.
+    """
+
+    method = "POST"
+    path = "/"
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.META = self.headers
+        self.cookies: dict[str, str] = {}
+        self.COOKIES = self.cookies
+        self.query_params: dict[str, str] = {}
+        self.GET = self.args = self.POST = self.form = self.query_params
+        self.session: dict[str, Any] = {}
+        self.state = SimpleNamespace()
 
 
 class Step(NamedTuple):
@@ -64,9 +87,10 @@ class Scenario:
     _browser: Browser = field(init=False)
 
     def __post_init__(self) -> None:
-        self._browser = self._new_browser()
+        self._browser = self._new_browser(NativeRequest())
         for password in (PASSWORD, OTHER_PASSWORD, WRONG_PASSWORD, BOBS_PASSWORD):
             self.secrets[password] = "a password"
+        self.secrets |= dict.fromkeys(GIVEN.values(), "a text of request.given")
 
     def run(self, *, social: bool = True) -> list[Step]:
         """Run every flow in order. Those of social login need the package oidc-provider-mock."""
@@ -74,6 +98,7 @@ class Scenario:
             self._account_flows()
             if social and find_spec("oidc_provider_mock") is not None:
                 self._social_flows()
+            self._administrative_changes()
         except (AttributeError, LookupError):
             # An earlier flow did not return what this one needs.
             self.stopped_after = self.steps[-1]
@@ -84,8 +109,8 @@ class Scenario:
         user, at, domain = name.partition("@")
         return f"{user}{self.suffix}{at}{domain}"
 
-    def _new_browser(self) -> Browser:
-        return Browser(self.host, self.provider)
+    def _new_browser(self, native: Any = None) -> Browser:
+        return Browser(self.host, self.provider, native)
 
     def _flow(self, title: str, flow: str, browser: Browser | None = None, /, **values: Any) -> Any:
         """Run one flow. A refusal is one of its outcomes and is not raised."""
@@ -119,7 +144,7 @@ class Scenario:
     def _account_flows(self) -> None:
         flow, mailbox, other = self._flow, self.mailbox, self._new_browser
         ann, second, nobody, typo, eve = map(self._name, (ANN, SECOND, NOBODY, TYPO, EVE))
-        flow("Sign up", "signup", email=ann, password=PASSWORD, username=self._name("ann"))
+        flow("Sign up", "signup", email=ann, password=PASSWORD, username=self._name("ann"), given=GIVEN)
         first = mailbox.key()
         flow("Sign up with a taken address", "signup", other(), email=ann, password=PASSWORD)
         title = "Log in before the address is verified"
@@ -170,6 +195,19 @@ class Scenario:
         form = {"signup_token": result.signup_token, "email": dora}
         self._flow("Complete the signup with an address", "social_signup", **form)
 
+    def _administrative_changes(self) -> None:
+        flow, browser = self._flow, self._new_browser()
+        with browser.request() as request:
+            second = self._name(SECOND)
+            user = request.user_by_email(second)
+        if user is None:
+            raise LookupError(second)
+        flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
+        flow("Export an account", "accounts_export", browser, user_id=user.id)
+        flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)
+        flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
+        flow("Delete an account", "accounts_delete", browser, user_id=user.id)
+
     def social_login(
         self, title: str, email: str | None, *, process: str = "login", agree: bool = True, **claims: Any
     ) -> Any:
@@ -179,7 +217,8 @@ class Scenario:
         if claims and process == "login":
             self.provider.set_user(sub, **{"email_verified": True, **claims})
         provider = next(iter(self.provider.settings))
-        redirect = self._flow(title + REDIRECT, "social_begin", provider=provider, process=process)
+        target = {"provider": provider, "process": process, "given": GIVEN}
+        redirect = self._flow(title + REDIRECT, "social_begin", **target)
         params = self.provider.visit(redirect, sub, agree=agree)
         returned = {"provider": provider, "params": params, "state_token": redirect.state_token}
         return self._flow(title, "social_complete", **returned)
