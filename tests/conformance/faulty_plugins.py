@@ -335,7 +335,7 @@ class PatchesAtStart:
 class NaiveClock(WithTable):
     @hookimpl
     def user_logged_in(self, request):
-        request.insert(notes, {"at": datetime.utcnow(), "text": date.today().isoformat()})
+        request.insert(notes, {"at": datetime.utcnow(), "text": date.today().isoformat()})  # noqa: DTZ003, DTZ011
 
 
 class SleepsAtNight:

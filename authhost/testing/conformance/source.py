@@ -196,7 +196,9 @@ class PluginSource:
             for inner in undecorated(function) if function is not None else ():
                 self._reach(each.hook, inner, owner, at_once=True, guarded=False)
 
-    def _reach(self, hook: str, function: FunctionType, owner: Any, *, at_once: bool, guarded: bool) -> None:
+    def _reach(
+        self, hook: str, function: FunctionType, owner: Any, *, at_once: bool, guarded: bool
+    ) -> None:
         node = node_of(function) if self.checked.owns(function.__code__.co_filename) else None
         if node is not None:
             self._reach_node(Reached(hook, node, function, owner, at_once, guarded))

@@ -97,23 +97,14 @@ def _refuses_nothing(
         inner = Reached(reached.hook, node, function, owner, True)
         for each in own_nodes(node):
             found = (
-                _refuses_nothing(source, inner, each.value, depth + 1)
-                if isinstance(each, ast.Return)
-                else None
+                _refuses_nothing(source, inner, each.value, depth + 1) if isinstance(each, ast.Return) else None
             )
             if found:
                 return f"the result of {dotted(value.func)}, which returns {found}"
         return None
     if isinstance(
         value,
-        ast.Constant
-        | ast.JoinedStr
-        | ast.Compare
-        | ast.BoolOp
-        | ast.UnaryOp
-        | ast.Tuple
-        | ast.List
-        | ast.Dict,
+        ast.Constant | ast.JoinedStr | ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Tuple | ast.List | ast.Dict,
     ):
         text = ast.unparse(value)
         return text if len(text) <= 40 else f"{text[:37]}…"
@@ -153,9 +144,7 @@ def _refusals_elsewhere(source: PluginSource) -> Iterator[Fault]:
             if issubclass(kind, STOPS.get(reached.hook, ())):
                 continue
             where = (
-                "in pre_social_login only"
-                if issubclass(kind, StopFlow)
-                else f"in {', '.join(sorted(VETOES))}"
+                "in pre_social_login only" if issubclass(kind, StopFlow) else f"in {', '.join(sorted(VETOES))}"
             )
             yield Fault(
                 f"raises {kind.__name__}, which stops nothing here and counts as a failure; raise it {where}",
@@ -187,9 +176,7 @@ def _swallowed_refusals(source: PluginSource) -> Iterator[Fault]:
             inside = [inner for statement in node.body for inner in ast.walk(statement)]
             raised = any(each in inside for each, _ in _raised(reached))
             for each in inside:
-                function, _ = (
-                    plain_function(reached.value(each.func)) if isinstance(each, ast.Call) else (None, None)
-                )
+                function, _ = plain_function(reached.value(each.func)) if isinstance(each, ast.Call) else (None, None)
                 raised = raised or (function is not None and id(node_of(function)) in refusing)
             if raised:
                 yield Fault(
@@ -225,7 +212,9 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def _caught_interrupts(source: PluginSource) -> Iterator[Fault]:
-    text = "catches {}, so Ctrl-C and the end of the process do not reach the host; catch Exception, or raise it again"
+    text = (
+        "catches {}, so Ctrl-C and the end of the process do not reach the host; catch Exception, or raise it again"
+    )
     for reached in _in_flows(source):
         for node in own_nodes(reached.node):
             if isinstance(node, ast.ExceptHandler) and not _raises_again(node):
@@ -262,17 +251,11 @@ def _prints(source: PluginSource) -> Iterator[Fault]:
             written = dotted(node.func)
             to_file = any(each.arg == "file" for each in node.keywords)
             to_stream = any(
-                each.arg == "file" and dotted(each.value) in ("sys.stdout", "sys.stderr")
-                for each in node.keywords
+                each.arg == "file" and dotted(each.value) in ("sys.stdout", "sys.stderr") for each in node.keywords
             )
             prints = written in ("print", "pprint", "pprint.pprint") and (not to_file or to_stream)
             prints = prints and reached.value(node.func) is not UNKNOWN
-            if prints or written in (
-                "sys.stdout.write",
-                "sys.stderr.write",
-                "traceback.print_exc",
-                "click.echo",
-            ):
+            if prints or written in ("sys.stdout.write", "sys.stderr.write", "traceback.print_exc", "click.echo"):
                 yield Fault(
                     f"prints ({written}), which breaks the JSON output of commands; use the module logging",
                     reached.hook,
@@ -289,11 +272,7 @@ def _patches(source: PluginSource) -> Iterator[Fault]:
                 targets = list(node.targets)
             elif isinstance(node, ast.AugAssign | ast.Delete):
                 targets = [node.target] if isinstance(node, ast.AugAssign) else list(node.targets)
-            elif (
-                isinstance(node, ast.Call)
-                and dotted(node.func) in ("setattr", "delattr")
-                and len(node.args) > 1
-            ):
+            elif isinstance(node, ast.Call) and dotted(node.func) in ("setattr", "delattr") and len(node.args) > 1:
                 yield from _patch(source, reached, node, node.args[0], dotted(node.args[1]).strip("'\""))
             for target in targets:
                 if isinstance(target, ast.Attribute):
@@ -360,9 +339,7 @@ def _locks(source: PluginSource) -> Iterator[Fault]:
             if isinstance(node, ast.Try)
             for statement in node.finalbody
             for inner in ast.walk(statement)
-            if isinstance(inner, ast.Call)
-            and isinstance(inner.func, ast.Attribute)
-            and inner.func.attr == "release"
+            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "release"
         }
         for node in nodes:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -425,10 +402,7 @@ def _effect(reached: Reached, node: ast.Call) -> str | None:
     name, value = dotted(node.func), reached.value(node.func)
     if value is UNKNOWN:
         return None
-    if name in ("time.sleep", "sleep") and getattr(value, "__module__", getattr(value, "__name__", "")) in (
-        "time",
-        "sleep",
-    ):
+    if name in ("time.sleep", "sleep") and getattr(value, "__module__", getattr(value, "__name__", "")) in ("time", "sleep"):
         return "sleeps"
     home = str(getattr(value, "__module__", "") or "")
     if name == "urlopen" or name.endswith(".urlopen") or home.partition(".")[0] in NETWORK:
@@ -446,14 +420,8 @@ def _settings_at_import(source: PluginSource) -> Iterator[Fault]:
     for filename, names in _modules(source):
         tree = parse(filename)
         for node in _import_time_nodes(tree) if tree is not None else ():
-            read = isinstance(node, ast.Call) and dotted(node.func) in (
-                "os.getenv",
-                "os.environ.get",
-                "getenv",
-            )
-            read = read or (
-                isinstance(node, ast.Subscript) and dotted(node.value) in ("os.environ", "environ")
-            )
+            read = isinstance(node, ast.Call) and dotted(node.func) in ("os.getenv", "os.environ.get", "getenv")
+            read = read or (isinstance(node, ast.Subscript) and dotted(node.value) in ("os.environ", "environ"))
             if read and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
                 yield Fault(
                     "reads a setting from the environment when it is imported, so all hosts share it and the "

@@ -99,11 +99,7 @@ def _following(context: CheckContext) -> set[tuple[str, str]]:
 
 def _shared_name(reached: Reached, node: ast.expr) -> str | None:
     """The name of an attribute of the plugin, or of a global variable of its module."""
-    if (
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("self", "cls")
-    ):
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
         return None if isinstance(reached.owner, type) and node.value.id == "self" else node.attr
     if isinstance(node, ast.Attribute):
         holder = reached.value(node.value)
@@ -136,11 +132,7 @@ def _stores(reached: Reached) -> Iterator[Use]:
         for target in targets:
             if isinstance(target, ast.Subscript):
                 name = _shared_name(reached, target.value)
-                if (
-                    name is not None
-                    and _is_by_user(reached, target.slice, tainted)
-                    and _is_shared(reached, target.value)
-                ):
+                if name is not None and _is_by_user(reached, target.slice, tainted) and _is_shared(reached, target.value):
                     yield Use(name, reached, node, keyed=True)
                 continue
             name = _shared_name(reached, target)
@@ -171,12 +163,7 @@ def _is_shared(reached: Reached, node: ast.expr) -> bool:
 def _is_by_user(reached: Reached, key: ast.expr, tainted: set[str]) -> bool:
     """Whether a key belongs to a person and not to one request."""
     text = dotted(key)
-    return (
-        _depends(key, tainted)
-        and text != "request"
-        and "request.id" not in text
-        and "request.new_id" not in text
-    )
+    return _depends(key, tainted) and text != "request" and "request.id" not in text and "request.new_id" not in text
 
 
 def _is_request_value(reached: Reached, value: ast.expr, tainted: set[str]) -> bool:
@@ -227,9 +214,7 @@ def _reads(reached: Reached) -> Iterator[Use]:
         holder: ast.expr | None = None
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             holder = node.value
-        elif (
-            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READING
-        ):
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READING:
             holder = node.func.value
         elif isinstance(node, ast.Compare) and isinstance(node.ops[-1], ast.In | ast.NotIn):
             holder = node.comparators[-1]
@@ -245,11 +230,7 @@ def _reads(reached: Reached) -> Iterator[Use]:
         elif id(node) not in ignored:  # `self.cache.pop(user.id, None)` only deletes
             yield Use(name, reached, node, keyed=True)
     for node in nodes:
-        if (
-            isinstance(node, ast.Attribute | ast.Name)
-            and isinstance(node.ctx, ast.Load)
-            and id(node) not in keyed
-        ):
+        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in keyed:
             name, value = _shared_name(reached, node), reached.value(node)
             # A context variable is read by its method `get`, which is handled above.
             if name is not None and not callable(value) and not isinstance(value, ContextVar):
@@ -296,14 +277,7 @@ def _is_limited(source: PluginSource, name: str) -> bool:
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
                 if node.func.attr in LIMITING and _names(node.func.value, name):
                     return True
-            if isinstance(node, ast.Call) and dotted(node.func) in (
-                "len",
-                "heappop",
-                "heapq.heappop",
-                "next",
-                "min",
-                "max",
-            ):
+            if isinstance(node, ast.Call) and dotted(node.func) in ("len", "heappop", "heapq.heappop", "next", "min", "max"):
                 if any(_names(inner, name) for each in node.args for inner in ast.walk(each)):
                     return True
             if isinstance(node, ast.Delete) and any(_is_slice_of(each, name) for each in node.targets):
