@@ -92,7 +92,7 @@ class AuthHost:
             settings=settings,
             clock=clock,
             database=Database(settings.database_url),
-            hooks=Hooks(self.registry.manager),
+            hooks=Hooks(self.registry.manager, self.registry.specs.published),
             plugin_settings=self._plugin_settings(settings),
             passwords=Passwords(settings),
             limits=RateLimits(settings),

@@ -233,6 +233,28 @@ class Request(UnitOfWork):
         """Return the text that `seal` encrypted for ``purpose``; raises `CannotOpen`."""
         return self.services.encryption.open_text(sealed, purpose)
 
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that a plugin publishes with `register_hookspecs`; ``request`` is passed to it.
+
+        Within a hook, only the plugin that publishes it may call it. Raises
+        ``ValueError`` for any other hook, and ``TypeError`` for wrong arguments.
+        """
+        self.check_open(writing=True)
+        hook = self.services.hooks.published.get(name)
+        if hook is None:
+            raise ValueError(f"no plugin publishes the hook {name!r}; see `authhost hooks`")
+        if self.caller is not None and self.caller.name != hook.plugin:
+            raise ValueError(
+                f"the plugin {self.caller.name} cannot call {name}, which {hook.plugin} publishes"
+            )
+        expected = hook.arguments[1:]
+        if set(arguments) != set(expected):
+            raise TypeError(
+                f"{name} requires the arguments ({', '.join(expected)}), not ({', '.join(arguments)})"
+            )
+        with self.nested():
+            self.services.hooks.call_published(self, name, arguments)
+
     def in_background(self, function: Callable[..., object], *args: Any) -> None:
         """Call ``function(*args)`` after the commit, on a thread of the host's pool.
 

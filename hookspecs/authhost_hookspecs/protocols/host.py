@@ -123,10 +123,10 @@ class Request(Protocol):
     def given(self) -> Mapping[str, str]:
         """The texts that the application gave to ``host.request(given={…})``, such as an invitation code.
 
-        At most 16, with names of 1 to 64 characters and values of at most 512. A social
-        login, and a signup that waits for its form or a confirmation, keep them
-        encrypted; the flow that continues it has them again. If a later request gives
-        a text with the same name, the later one counts.
+        One request can give at most 16, with names of 1 to 64 characters and values of
+        at most 512. A social login, and a signup that waits for its form or a
+        confirmation, keep them encrypted; the flow that continues it has them again. If
+        a later request gives a text with the same name, the later one counts.
 
         They come from whoever began the signup or login, and may be secrets. Check them
         like any input, and do not write them to logs. Since contract 1.1.
@@ -261,6 +261,19 @@ class Request(Protocol):
 
         The request and the host return the same object as long as the host is open.
         Raises ``KeyError`` if the plugin registers no settings.
+        """
+
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that this plugin publishes with `register_hookspecs`.
+
+        ``request`` is passed automatically, all other arguments by name. Every
+        implementation is called. A failing one is handled like one of any
+        notification. Within a hook, only the plugin that publishes the called hook may
+        call it. In a unit of work from ``host.request()`` the host does not know which
+        plugin opened it, so any code there may call it.
+
+        Raises ``ValueError`` if no plugin or another plugin publishes the hook, and
+        ``TypeError`` for missing or unknown arguments. Since 1.1.
         """
 
 

@@ -11,8 +11,10 @@ from uuid import UUID
 from authhost_hookspecs import (
     EmailAddress,
     Finding,
+    Health,
     Host,
     Message,
+    Metric,
     PluginTables,
     Request,
     SocialAccount,
@@ -22,6 +24,7 @@ from authhost_hookspecs import (
 )
 
 from authhost_email.devices import NEW_DEVICE
+from authhost_email.hooks import email_delivery_failed
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
 from authhost_email.personal_data import data_of, delete_data_of
@@ -280,10 +283,34 @@ class EmailPlugin:
         return EmailSettings
 
     @hookimpl
+    def register_hookspecs(self) -> list[Callable[..., None]]:
+        return [email_delivery_failed]
+
+    @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
         from authhost_email.checks import check_outbox, check_settings
 
         return [check_settings, check_outbox]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_email.monitoring import outbox_health
+
+        return [outbox_health, self._worker_health]
+
+    def _worker_health(self, host: Host) -> Iterable[Health]:
+        """Yield whether the worker thread of this process is alive, if it has one."""
+        worker = self._workers.get(id(host))
+        if worker is not None and worker.is_alive():
+            yield Health("worker", "ok", "its thread is alive")
+        elif worker is not None:
+            yield Health("worker", "failed", "its thread has ended; restart the application")
+
+    @hookimpl
+    def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+        from authhost_email.monitoring import outbox_metrics
+
+        return [outbox_metrics]
 
     @hookimpl
     def register_commands(self) -> list[Any]:
