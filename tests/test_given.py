@@ -191,6 +191,20 @@ def test_a_mistyped_address_is_replaced_and_the_later_request_counts(auth_host, 
     assert seen.given[:2] == [("email_confirmed", expected), ("account_ready", expected)]
 
 
+def test_an_administrative_verification_completes_the_signup_with_what_it_was_given(
+    auth_host, run_flow, seen
+):
+    run_flow("signup", email=ANN, password=PASSWORD, given=CODE)
+    with auth_host.reader.connect() as connection:
+        user_id = connection.execute(select(users.c.id)).scalar_one()
+    seen.given.clear()
+    with auth_host.request(given={"page": "7"}) as request:
+        request.accounts.verify_email(user_id, ANN)
+        assert dict(request.given) == {"page": "7"}
+        assert request.sociallogin is None
+    assert seen.given == [(hook, {**CODE, "page": "7"}) for hook in ("email_confirmed", "account_ready")]
+
+
 def test_an_added_address_brings_nothing_of_the_signup(auth_host, run_flow, mailbox, seen):
     run_flow("signup", email=ANN, password=PASSWORD, given=CODE)
     run_flow("confirm_email", key=mailbox.key())

@@ -138,12 +138,17 @@ class Changes:
         request.check_open(writing=True)
         if not isinstance(user_id, UUID):
             raise InvalidInput("user_id must be a UUID.", field="user_id")
-        with request.atomic():
-            queries.lock_account(request, user_id)
-            account = queries.account_by_id(request, user_id)
-            if account is None:
-                raise UserNotFound
-            yield account.user
+        flow = request.flow_state()
+        try:
+            with request.atomic():
+                queries.lock_account(request, user_id)
+                account = queries.account_by_id(request, user_id)
+                if account is None:
+                    raise UserNotFound
+                yield account.user
+        finally:
+            # A verification that completes a signup has set what that signup was given.
+            request.restore_flow(flow)
 
     @contextmanager
     def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
