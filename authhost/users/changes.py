@@ -15,7 +15,7 @@ from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
 from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
-from authhost.records import NOTHING_GIVEN, EmailAddress, User
+from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
@@ -175,25 +175,11 @@ class Changes:
 
     def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
         previous, address = verification.verify_address(self._request, user, address)
-        with self._flow_about(user):
-            verification.call_confirmed(self._request, address, previous)
-        return address
-
-    @contextmanager
-    def _flow_about(self, user: User) -> Iterator[None]:
-        """Hide what the running flow was given and its social login, if that is not of ``user``.
-
-        If the change completes a signup, its hooks get what that signup was given.
-        """
-        request, state = self._request, self._request.flow_state()
-        login = state.sociallogin
+        login = self._request.flow_state().sociallogin
         if login is None or login.account.user_id != user.id:
-            hidden = state._replace(given=NOTHING_GIVEN, sociallogin=None, find_sociallogin=None)
-            request.restore_flow(hidden)
-        try:
-            yield
-        finally:
-            request.restore_flow(state)
+            self._request.forget_flow()  # until `_changing` restores it
+        verification.call_confirmed(self._request, address, previous)
+        return address
 
     def _end_all(self, user: User, reason: str) -> int:
         """End all sessions of a user; the user of this request is logged out."""
