@@ -12,16 +12,20 @@ from authhost_hookspecs.protocols.accounts import (
     User,
 )
 from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
+from authhost_hookspecs.protocols.commands import CommandContext, Console, Progress
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 __all__ = [
     "Answer",
     "Authentication",
+    "CommandContext",
+    "Console",
     "EmailAddress",
     "EmailConfirmation",
     "Host",
     "MessageLevel",
+    "Progress",
     "Request",
     "SameSite",
     "Session",
