@@ -163,6 +163,20 @@ class ReauthenticationRequired(AuthError):
     message = "Please confirm your password, or log in again, first."
 
 
+class UserNotFound(AuthError):
+    """There is no such account, or it was deleted."""
+
+    code = "user_not_found"
+    message = "There is no such account."
+
+
+class ExportFailed(AuthError):
+    """A plugin could not return what it stores of the account; ``fields["plugin"]`` is its name."""
+
+    code = "export_failed"
+    message = "The data of this account could not be collected."
+
+
 class EmailNotFound(AuthError):
     """The logged-in user has no such address."""
 

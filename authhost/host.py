@@ -11,6 +11,7 @@ from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
+import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
@@ -32,10 +33,12 @@ from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
+from authhost.socialaccount.restored import of_signup as sociallogin_of_signup
 from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.users import Changes, read_account
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -67,7 +70,6 @@ class AuthHost:
     as a context manager, or call `close`.
     """
 
-    account = Account()
     socialaccount = SocialAccounts()
 
     def __init__(
@@ -101,10 +103,14 @@ class AuthHost:
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
+            sociallogin_of_signup=sociallogin_of_signup,
+            account=read_account,
+            accounts=Changes,
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),
         )
+        self.account = Account(self._read_account)
         self._open = False
         try:
             if upgrade_database:
@@ -130,13 +136,17 @@ class AuthHost:
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> Request:
         """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
         ``session_token``, ``pending_token`` and ``device_token`` are from the
         browser's cookies. ``language`` is the language that the user has chosen, or the
-        browser's Accept-Language. A request that is used outside its block raises
-        `UnitOfWorkClosed`; a closed host raises `HostClosed`.
+        browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
+        code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
+        and values of at most 512 characters. A signup or social login that the person
+        completes later keeps them, encrypted. Raises `InvalidInput`. A request that is
+        used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
         return Request(
@@ -148,6 +158,7 @@ class AuthHost:
             language=language,
             native=native,
             device_token=device_token,
+            given=given,
         )
 
     def in_background(self, function: Callable[..., object], *args: Any) -> None:
@@ -317,6 +328,10 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _read_account(self, user_id: UUID) -> contract.Account | None:
+        with self.request() as request:
+            return request.account(user_id)
 
     def _plugin_settings(self, settings: Settings) -> dict[str, Any]:
         return {

@@ -11,6 +11,8 @@ from authhost.request import Request
 from authhost.settings import Settings
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.testing.commands import CommandContext
+from authhost.users.changes import Changes
+from authhost.users.snapshot import Account
 
 
 def promised(
@@ -22,6 +24,8 @@ def promised(
     confirmation: records.EmailConfirmation,
     session: records.Session,
     authentication: records.Authentication,
+    account: Account,
+    changes: Changes,
     social_account: records.SocialAccount,
     social_login: SocialLogin,
 ) -> tuple[
@@ -33,6 +37,8 @@ def promised(
     contract.EmailConfirmation,
     contract.Session,
     contract.Authentication,
+    contract.Account,
+    contract.AccountChanges,
     contract.SocialAccount,
     contract.SocialLogin,
 ]:
@@ -45,6 +51,8 @@ def promised(
         confirmation,
         session,
         authentication,
+        account,
+        changes,
         social_account,
         social_login,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from authhost_hookspecs import Change, ChangeKind
 from sqlalchemy.exc import DBAPIError
 
 from authhost.account.refusals import record_expired
@@ -17,12 +18,16 @@ from authhost.errors import (
     LoginRequired,
     RateLimited,
     ReauthenticationRequired,
+    Vetoed,
 )
 from authhost.records import Session, User
 from authhost.request import Request
 from authhost.security.keys import digest
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
+
+if TYPE_CHECKING:
+    import authhost_hookspecs as contract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -84,15 +89,18 @@ def _run_as(
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         request.check_open(writing=True)
         if not request.depth:  # the usual case, without the costs of the other one
-            request.identifier_digest, request.provider, request.tries = None, None, []
+            request.begin_flow()
+            request.tries = []
             return attempt(request, *args, **kwargs)
-        outer = request.identifier_digest, request.provider, request.tries
-        request.identifier_digest, request.provider, request.tries = None, None, []
+        outer, tries = request.flow_state(), request.tries
+        request.begin_flow()
+        request.tries = []
         try:
             with request.nested():  # a hook of another flow has called this flow
                 return attempt(request, *args, **kwargs)
         finally:
-            request.identifier_digest, request.provider, request.tries = outer
+            request.restore_flow(outer)
+            request.tries = tries
 
     return run
 
@@ -119,10 +127,29 @@ def _count_invalid_input(request: Request, refusal: AuthError) -> AuthError:
     return refusal
 
 
-def attach_user(error: AuthError, user: User | None) -> AuthError:
+def attach_user(error: AuthError, user: contract.User | None) -> AuthError:
     """Attach the user that a refusal is about. It is passed to `flow_refused`, not to the caller."""
     error.__dict__["user"] = user
     return error
+
+
+def check_change(
+    request: Request,
+    user: contract.User,
+    kind: ChangeKind,
+    *,
+    email: str | None = None,
+    provider: str | None = None,
+    administrative: bool = False,
+) -> None:
+    """Call `before_change`; raises `Vetoed` with the user attached. The caller has locked the account."""
+    plugin = request.caller.name if request.caller is not None else None
+    change = Change(kind, email, provider, plugin, administrative)
+    try:
+        request.services.hooks.before_change(request, user, change)
+    except Vetoed as refusal:
+        attach_user(refusal, user)
+        raise
 
 
 def require_login(request: Request) -> tuple[User, Session]:

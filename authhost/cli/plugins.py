@@ -101,10 +101,12 @@ def _explain_order(implementation: Any) -> str:
 
 
 def _explain_failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.hooks import VETOES, is_notification
+    from authhost.pluginhost.hooks import EXPORTS, VETOES, is_notification
 
     if hook in VETOES:
         return "refuses the flow"
+    if hook in EXPORTS:
+        return "refuses the export"
     if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):

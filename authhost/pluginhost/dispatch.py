@@ -12,6 +12,7 @@ from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, RequiredPluginFaile
 if TYPE_CHECKING:
     import pluggy
     from authhost_hookspecs import (
+        Change,
         EmailAddress,
         EmailConfirmation,
         Host,
@@ -119,6 +120,16 @@ class Hooks:
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 
+    def user_reactivated(self, request: Request, user: User) -> None:
+        self._hook.user_reactivated(request=request, user=user)
+
+    def user_deleted(self, request: Request, user: User) -> None:
+        self._hook.user_deleted(request=request, user=user)
+
+    def export_user(self, request: Request, user: User) -> dict[str, Any]:
+        """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`."""
+        return dict(sorted(self._hook.export_user(request=request, user=user)))
+
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._hook.user_reauthenticated(request=request, user=user)
 
@@ -128,15 +139,22 @@ class Hooks:
     def before_signup(self, request: Request, email: str | None) -> None:
         self._hook.before_signup(request=request, email=email)
 
+    def check_password(self, request: Request, password: str, user: User | None) -> None:
+        self._hook.check_password(request=request, password=password, user=user)
+
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
+
+    def before_change(self, request: Request, user: User, change: Change) -> None:
+        self._hook.before_change(request=request, user=user, change=change)
 
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.
 
-        If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
+        If rows that the accepting plugin has queued cannot be stored, the unit of work fails,
+        unless it is a message of a plugin.
         """
-        must_store, request.must_store = request.must_store, True
+        must_store, request.must_store = request.must_store, message.kind != "plugin"
         try:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:

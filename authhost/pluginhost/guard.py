@@ -12,6 +12,7 @@ used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work
 | notification | `guard`, `wrappers.guard_wrapper` | is logged; the flow continues |
 | veto | `guard_veto` | refuses the flow (`Vetoed`) |
 | ``deliver_message`` | `guard_delivery`, `wrappers.guard_delivery_wrapper` | ends the flow |
+| ``export_user`` | `guard_export` | ends the export (`ExportFailed`) |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |
 | ``register_…`` | `timed` | is handled by the caller |
 """
@@ -26,11 +27,19 @@ from typing import Any
 
 from authhost_hookspecs import Refused
 
-from authhost.errors import PLUGIN_FAILURES, Vetoed
+from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
-from authhost.pluginhost.hooks import LIFECYCLE, STOPS, VETOES, is_notification
+from authhost.pluginhost.hooks import (
+    EXPORTS,
+    LIFECYCLE,
+    SECRET_ARGUMENTS,
+    SPEC_ARGUMENTS,
+    STOPS,
+    VETOES,
+    is_notification,
+)
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.results import check_delivered, check_nothing, check_ran
+from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork
 
@@ -76,6 +85,8 @@ def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
         return guard_wrapper if wrapper else guard
     if hook in VETOES:
         return guard_veto
+    if hook in EXPORTS:
+        return guard_export
     if hook in LIFECYCLE:
         return guard_lifecycle
     if hook == "deliver_message":
@@ -95,23 +106,29 @@ def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
 def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a veto: every exception, and every result but None, raises a `Vetoed` that names the plugin."""
     veto = _as_caller(plugin, hook, function, check=check_nothing, expected=(Refused,))
+    secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
     def call(request: UnitOfWork, *args: Any) -> None:
+        cause: BaseException
         try:
             veto(request, *args)
+            return
         except Refused as refusal:
-            raise _vetoed(plugin, request, hook, refusal) from refusal
+            vetoed, cause = _vetoed(plugin, request, hook, refusal), refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
             plugin.pass_required_failure(error)
-            raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
+            vetoed, cause = Vetoed(plugin_code="plugin_failed", plugin=plugin.name), error
+        # Outside the handler, so that an error whose text may contain a secret is not chained.
+        raise vetoed from None if secret else cause
 
     return compiled(CALL, function, call=call)
 
 
 def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refused) -> Vetoed:
+    field = {"field": refusal.field} if refusal.field else {}
     try:
-        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name)
+        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name, **field)
     except PLUGIN_FAILURES as error:  # a subclass without a code or a message
         plugin.stats[hook].failures += 1
         plugin.log_failure(request, hook, error)
@@ -123,18 +140,35 @@ def guard_delivery(plugin: GuardedPlugin, hook: str, function: Callable[..., Any
     return compiled(CALL, function, call=_as_caller(plugin, hook, function, check=check_delivered))
 
 
+def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard ``export_user``: the result is the plugin's name and a copy of what it returned."""
+    export = _as_caller(plugin, hook, function, convert=as_json)
+
+    def call(request: UnitOfWork, *args: Any) -> tuple[str, dict[str, Any]]:
+        try:
+            return plugin.name, export(request, *args)
+        except PLUGIN_FAILURES as error:
+            request.check_sent()
+            plugin.pass_required_failure(error)
+            raise ExportFailed(plugin=plugin.name) from error
+
+    return compiled(CALL, function, call=call)
+
+
 def _as_caller(
     plugin: GuardedPlugin,
     hook: str,
     function: Callable[..., Any],
     *,
-    check: Callable[[Any], None],
+    check: Callable[[Any], None] = check_ran,
+    convert: Callable[[Any], Any] | None = None,
     expected: tuple[type[Exception], ...] = (),
 ) -> Callable[..., Any]:
     """Return ``function`` so that it runs as the plugin, and its writes are undone when it raises.
 
-    ``check`` gets every result other than None. Every exception is raised again;
-    those of ``expected`` do not count as failures.
+    ``check`` gets every result other than None; ``convert`` returns the result
+    instead. Every exception is raised again; those of ``expected`` do not count as
+    failures.
     """
     stats = plugin.add_implementation(hook, function)
 
@@ -144,7 +178,9 @@ def _as_caller(
         mark, started = request.mark(), perf_counter_ns()
         try:
             result = function(*args)
-            if result is not None:
+            if convert is not None:
+                result = convert(result)
+            elif result is not None:
                 check(result)
             if request.call_savepoints:
                 request.keep_call()

@@ -80,6 +80,8 @@ class UnitOfWork(ABC):
     """Whether the unit fails if rows that are queued now cannot be stored."""
     depth = 0
     """The number of nested calls of hooks that are running."""
+    may_begin = True
+    """Whether a transaction may be opened."""
     _phase = Phase.NEW
     _transaction: Transaction | None = None
     _db: DatabaseSession | None = None
@@ -155,6 +157,11 @@ class UnitOfWork(ABC):
         transaction = self._transaction
         if transaction is None:
             self.check_open(writing=True)
+            if not self.may_begin:
+                raise RuntimeError(
+                    "the transaction has not begun here; read with request.host.reader, "
+                    "and write rows with request.insert"
+                )
             transaction = self._transaction = self.database.transaction()
         if self.depth and not self._has_written(self.depth):
             self._settle_db()
@@ -209,6 +216,19 @@ class UnitOfWork(ABC):
         except BaseException:
             transaction.roll_back_to(name)
             raise
+
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Undo everything that the block did if it fails, also what its hooks queued; see `nested`."""
+        with self.nested():
+            mark, name = self.mark(), self.begin_savepoint()
+            try:
+                yield
+                self.release_savepoint(name)
+            except BaseException:
+                self.undo_to(name, mark)
+                self.restore_call_state(mark.state)
+                raise
 
     def begin_savepoint(self) -> str:
         """Set a savepoint, for `release_savepoint` or `undo_to`; return its name."""

@@ -3,6 +3,8 @@
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
 from authhost_hookspecs.declarations import (
+    Change,
+    ChangeKind,
     Finding,
     FindingLevel,
     Health,
@@ -15,6 +17,8 @@ from authhost_hookspecs.declarations import (
 )
 from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
+    Account,
+    AccountChanges,
     Answer,
     Authentication,
     CommandContext,
@@ -48,9 +52,13 @@ from authhost_hookspecs.providers import (
 __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
+    "Account",
+    "AccountChanges",
     "Answer",
     "Authentication",
     "CannotOpen",
+    "Change",
+    "ChangeKind",
     "CommandContext",
     "Console",
     "EmailAddress",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_audit.personal_data import events_of_user
 from authhost_audit.recording import record_switch
 from authhost_audit.records import AuditEvent, mask_email, request_row, session_ref
 from authhost_audit.settings import AuditSettings
@@ -161,6 +162,19 @@ class AuditPlugin:
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_deactivated", user.id))
+
+    @hookimpl
+    def user_reactivated(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("user_reactivated", user.id))
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        """Record it. The trail stays: what it keeps about the person expires, or `audit forget` erases it."""
+        self._record(request, AuditEvent("user_deleted", user.id))
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return {"events": events_of_user(request, user)}
 
     @hookimpl
     def user_reauthenticated(self, request: Request, user: User) -> None:

@@ -45,6 +45,8 @@ VOCABULARY: dict[str, Classification] = {
     "password_reset_requested": Classification("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
     "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
     "user_deactivated": Classification("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
+    "user_reactivated": Classification("user_updated", ACCOUNT_CHANGE, 2, SECURITY),
+    "user_deleted": Classification("user_deleted", ACCOUNT_CHANGE, 6, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
     "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
@@ -103,12 +105,15 @@ REASONS = frozenset(
         "rejected",
         # The reasons why a session ended.
         "deactivated",
+        "deleted",
         "ended",
         "password_changed",
+        "password_removed",
         "password_reset",
         "password_set",
         "recovered",
         "replaced",
+        "revoked",
     }
 )
 """The error codes of authhost's refusals, and the reasons of other events. Plugins may add others."""

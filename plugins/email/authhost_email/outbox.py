@@ -25,7 +25,13 @@ from authhost_email.errors import InvalidAddress
 from authhost_email.hooks import email_delivery_failed
 from authhost_email.leases import WAITING_STATUSES, Lease, Leases, Row
 from authhost_email.redaction import redact
-from authhost_email.rendering import UNAUTHENTICATED_KINDS, compose, render
+from authhost_email.rendering import (
+    UNAUTHENTICATED_KINDS,
+    compose,
+    is_plugin_kind,
+    render,
+    unpack_content,
+)
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import ERASED_CONTENT, link_purpose, outbox_table, suppression_table, utc
 from authhost_email.throttling import HOUR, has_precedence, next_send_time, supersede_older
@@ -182,10 +188,14 @@ class Outbox:
         expires = context.get("expires")
         if expires and datetime.fromisoformat(expires) <= self._host.now:
             return None
+        secret = None
         if row["sealed_link"] is not None:
-            purpose = link_purpose(row["id"], row["recipient"])
-            context = {**context, "link": self._host.open(row["sealed_link"], purpose)}
-        rendered = render(settings, row["kind"], row["recipient"], row["language"], context)
+            secret = self._host.open(row["sealed_link"], link_purpose(row["id"], row["recipient"]))
+        if is_plugin_kind(row["kind"]) and secret is not None:
+            rendered = unpack_content(secret)
+        else:
+            context = {**context, "link": secret} if secret is not None else context
+            rendered = render(settings, row["kind"], row["recipient"], row["language"], context)
         return compose(settings, rendered, row["id"], row["recipient"], utc(row["created_at"]))
 
     # The results of an attempt.
@@ -262,7 +272,7 @@ def erase_expired(host: Host) -> None:
 def _decryption_failure(error: CannotOpen) -> Permanent:
     """Return the error for a link that no key decrypts, with the remedy."""
     return Permanent(
-        f"the link cannot be decrypted: {error} Put the former key back into encryption_keys "
+        f"the link or text cannot be decrypted: {error} Put the former key back into encryption_keys "
         "and run `authhost email retry ID`, or let the person ask again"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,8 +27,10 @@ from authhost_email.devices import NEW_DEVICE
 from authhost_email.hooks import email_delivery_failed
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
+from authhost_email.personal_data import data_of, delete_data_of
+from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import link_purpose, metadata, outbox_table
+from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -51,17 +53,24 @@ class EmailPlugin:
         status: str = "pending",
         name: str | None = None,
         link: str | None = None,
+        content: str | None = None,
         expires: datetime | None = None,
         user_id: UUID | None = None,
         address: str | None = None,
         provider: str | None = None,
     ) -> None:
-        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`."""
+        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`.
+
+        The link is stored encrypted, and so is ``content``, of a message of another plugin.
+        """
         if recipient is None:
             return
         settings: EmailSettings = request.plugin_settings(NAME)
-        now = request.now
+        now, secret = request.now, content or link
         identifier = request.new_id()
+        sealed = request.seal(secret, link_purpose(identifier, recipient)) if secret else None
+        if sealed is not None and len(sealed) > SEALED_LENGTH:
+            raise ValueError("the message is too long when encrypted, because of its quotes and line breaks")
         context = {
             "site_name": request.settings.site_name,
             "time": now.isoformat(),
@@ -80,7 +89,7 @@ class EmailPlugin:
             "recipient": recipient,
             "language": negotiate_language(request.language, settings.language),
             "context": context,
-            "sealed_link": request.seal(link, link_purpose(identifier, recipient)) if link else None,
+            "sealed_link": sealed,
             "expires_at": expires,
             "user_id": user_id,
             "status": status,
@@ -106,8 +115,23 @@ class EmailPlugin:
             user.email,
             verified=user.email_verified,
             name=user.username,
+            user_id=user.id,
             address=address,
             provider=provider,
+        )
+
+    def _queue_of_plugin(self, request: Request, message: Message) -> None:
+        """Queue a message of another plugin. To a user who has not confirmed the address, few are sent."""
+        kind = f"{PLUGIN_KIND}:{message.plugin}" if message.plugin else PLUGIN_KIND
+        verified = message.user_id is None or request.user_by_email(message.recipient) is not None
+        self._queue(
+            request,
+            kind[:KIND_LENGTH],
+            message.recipient,
+            verified=verified,
+            content=pack_content(message.subject or "", message.text or "", message.html),
+            expires=message.expires,
+            user_id=message.user_id,
         )
 
     def _wake_workers(self) -> None:
@@ -126,6 +150,9 @@ class EmailPlugin:
             raise ValueError(
                 f"{message.kind} has a link to a host that is not in link_hosts under [plugins.email]"
             )
+        if message.kind == PLUGIN_KIND:
+            self._queue_of_plugin(request, message)
+            return True
         self._queue(
             request,
             message.kind,
@@ -176,7 +203,15 @@ class EmailPlugin:
         removed = email_address.email
         self._notify_user(request, "email_removed", user, address=removed)
         if email_address.verified and removed != user.email:
-            self._queue(request, "email_removed", removed, verified=True, name=user.username, address=removed)
+            self._queue(
+                request,
+                "email_removed",
+                removed,
+                verified=True,
+                name=user.username,
+                user_id=user.id,
+                address=removed,
+            )
 
     @hookimpl
     def email_changed(
@@ -196,12 +231,21 @@ class EmailPlugin:
                     each.email,
                     verified=True,
                     name=user.username,
+                    user_id=user.id,
                     address=to_email_address.email,
                 )
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
         self._notify_user(request, "account_closed", user)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        delete_data_of(request, user)
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return data_of(request, user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
