@@ -13,7 +13,7 @@ from conftest import PASSWORD
 from sqlalchemy import event, select
 
 from authhost.errors import InvalidInput, ProviderDenied, Vetoed
-from authhost.store.tables import social_steps, users
+from authhost.store.tables import addresses, social_steps, users
 from authhost.testing import Browser, open_host
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -448,3 +448,58 @@ def test_an_invitation_is_checked_when_the_person_returns_from_the_provider(
     assert Browser(host, openid_provider).social(email=ANN, email_verified=True).response == "/invited-only"
     invited = Browser(host, openid_provider).social(email=ANN, email_verified=True, given=CODE)
     assert invited.login.authenticated
+
+
+# A change by `request.accounts` that completes a signup.
+
+
+class Verifies:
+    """Verifies an address in the hook of a signup: ``email``, or that of the user who signs up."""
+
+    def __init__(self, email: str | None) -> None:
+        self.email = email
+
+    @hookimpl
+    def user_signed_up(self, request: Any, user: Any) -> None:
+        if request.sociallogin is None:
+            return
+        email, owner = self.email or user.email, user.id
+        if self.email is not None:
+            [owner] = request.db.execute(select(addresses.c.user_id).where(addresses.c.email == email)).one()
+        request.accounts.verify_email(owner, email)
+
+
+@pytest.fixture
+def host_that_verifies(make_host, now, mailbox, openid_provider, seen):
+    def make(email: str | None) -> Any:
+        plugins = {"box": mailbox, "verifies": Verifies(email), "seen": seen}
+        return make_host(plugins, email_verification="mandatory", providers=openid_provider.settings)
+
+    return make
+
+
+def test_a_change_completes_the_signup_of_another_user_with_what_that_one_was_given(
+    host_that_verifies, openid_provider, seen
+):
+    host = host_that_verifies(BOB)
+    Browser(host)("signup", email=BOB, password=PASSWORD, given={"invitation": "bobs"})
+    seen.given.clear()
+    seen.sociallogins.clear()
+    anns = {"invitation": "anns", "campaign": "may"}
+    Browser(host, openid_provider).social(email=ANN, email_verified=True, given=anns)
+    ready = [given for hook, given in seen.given if hook == "account_ready"]
+    assert ready == [{"invitation": "bobs"}, anns]
+    [none, login] = logins(seen, "account_ready")
+    assert none is None
+    assert login.user.email == ANN
+    assert seen.given[-1] == ("user_logged_in", anns)
+
+
+def test_a_change_completes_the_signup_of_the_same_user_with_what_it_has(
+    host_that_verifies, openid_provider, seen
+):
+    host = host_that_verifies(None)
+    Browser(host, openid_provider).social(email=ANN, email_verified=False, given=CODE)
+    assert ("account_ready", CODE) in seen.given
+    [login] = logins(seen, "account_ready")
+    assert login.account.user_id == login.user.id

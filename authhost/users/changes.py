@@ -175,6 +175,9 @@ class Changes:
 
     def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
         previous, address = verification.verify_address(self._request, user, address)
+        login = self._request.flow_state().sociallogin
+        if login is None or login.account.user_id != user.id:
+            self._request.forget_flow()  # until `_changing` restores it
         verification.call_confirmed(self._request, address, previous)
         return address
 
