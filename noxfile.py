@@ -35,6 +35,7 @@ SAMPLES = {
     "doorbook": "doorbook.py",
     "allow_list": "authhost_allow_list.py",
     "geo_velocity": "authhost_geo_velocity",
+    "managed_accounts": "authhost_managed_accounts",
     "new_device": "authhost_new_device",
     "webhook": "authhost_webhook",
 }

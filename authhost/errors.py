@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from authhost_hookspecs import FlowError
+
 PLUGIN_FAILURES = (Exception, SystemExit)
 """The exceptions of plugins that are caught. A plugin cannot end the process, but Ctrl-C can."""
 
@@ -28,8 +30,21 @@ class HostClosed(AuthHostError, RuntimeError):
         super().__init__("this host is closed; make a new AuthHost, and close it when the application ends")
 
 
+class NestedTooDeep(AuthHostError, RuntimeError):
+    """A hook calls a flow or a change whose hooks call it again, and so on: a failure of the plugin."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(
+            f"hooks that call flows or changes are nested {depth} deep; "
+            "a hook must not repeat the change that calls it"
+        )
+
+
 class RequiredPluginFailed(AuthHostError):
     """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
+
+    raised_by_host = False
+    """Whether the guard has raised it: then it passes through the hooks that called the failed one."""
 
     def __init__(self, plugin: str, hook: str) -> None:
         super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")
@@ -37,8 +52,11 @@ class RequiredPluginFailed(AuthHostError):
         self.hook = hook
 
 
-class AuthError(AuthHostError):
-    """A flow was refused. ``code`` is stable, ``str()`` is for people, ``fields`` are for programs."""
+class AuthError(AuthHostError, FlowError):
+    """A flow was refused. ``code`` is stable, ``str()`` is for people, ``fields`` are for programs.
+
+    Plugins know it as `authhost_hookspecs.FlowError`.
+    """
 
     code: ClassVar[str] = "refused"
     message: ClassVar[str] = "This is not possible."
@@ -143,6 +161,20 @@ class ReauthenticationRequired(AuthError):
 
     code = "reauthentication_required"
     message = "Please confirm your password, or log in again, first."
+
+
+class UserNotFound(AuthError):
+    """There is no such account, or it was deleted."""
+
+    code = "user_not_found"
+    message = "There is no such account."
+
+
+class ExportFailed(AuthError):
+    """A plugin could not return what it stores of the account; ``fields["plugin"]`` is its name."""
+
+    code = "export_failed"
+    message = "The data of this account could not be collected."
 
 
 class EmailNotFound(AuthError):

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
+from time import monotonic
 from typing import Any, Self
 from uuid import UUID
 
+import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
 from authhost.account.refusals import record_all
+from authhost.background import Background
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
@@ -30,10 +33,12 @@ from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
+from authhost.socialaccount.restored import of_signup as sociallogin_of_signup
 from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.users import Changes, read_account
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -65,7 +70,6 @@ class AuthHost:
     as a context manager, or call `close`.
     """
 
-    account = Account()
     socialaccount = SocialAccounts()
 
     def __init__(
@@ -88,7 +92,7 @@ class AuthHost:
             settings=settings,
             clock=clock,
             database=Database(settings.database_url),
-            hooks=Hooks(self.registry.manager),
+            hooks=Hooks(self.registry.manager, self.registry.specs.published),
             plugin_settings=self._plugin_settings(settings),
             passwords=Passwords(settings),
             limits=RateLimits(settings),
@@ -99,7 +103,14 @@ class AuthHost:
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
+            sociallogin_of_signup=sociallogin_of_signup,
+            account=read_account,
+            accounts=Changes,
+            background=Background(
+                settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
+            ),
         )
+        self.account = Account(self._read_account)
         self._open = False
         try:
             if upgrade_database:
@@ -125,13 +136,17 @@ class AuthHost:
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> Request:
         """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
         ``session_token``, ``pending_token`` and ``device_token`` are from the
         browser's cookies. ``language`` is the language that the user has chosen, or the
-        browser's Accept-Language. A request that is used outside its block raises
-        `UnitOfWorkClosed`; a closed host raises `HostClosed`.
+        browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
+        code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
+        and values of at most 512 characters. A signup or social login that the person
+        completes later keeps them, encrypted. Raises `InvalidInput`. A request that is
+        used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
         return Request(
@@ -143,7 +158,22 @@ class AuthHost:
             language=language,
             native=native,
             device_token=device_token,
+            given=given,
         )
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` on a thread of the host's pool, at once and outside any unit of work.
+
+        A job that fails, hangs, is dropped because of a full queue, or outlives the
+        host is logged in ``authhost.plugins``. Raises ``TypeError`` for an ``async``
+        function and if an argument is a request, and `HostClosed`.
+        """
+        self._check_not_closed()
+        self.services.background.submit(self.services.background.job(function, args))
+
+    def wait_for_background(self, seconds: float) -> bool:
+        """Wait for all jobs of `in_background`, for at most ``seconds``; return whether they have ended."""
+        return self.services.background.wait(seconds)
 
     @property
     def closed(self) -> bool:
@@ -272,12 +302,21 @@ class AuthHost:
         return self.services.plugin_settings[plugin_name]
 
     def close(self) -> None:
-        """Call `host_stopping`, and close the database connections. May be called twice."""
+        """Wait for background jobs, call `host_stopping`, and close the database connections.
+
+        Jobs of `in_background` have ``background_drain`` seconds; those that have not
+        ended then are reported and abandoned. May be called twice.
+        """
         if not self.closed:
             record_all(self.services)
+        deadline = monotonic() + self.settings.background_drain
+        background = self.services.background
+        background.wait(deadline - monotonic())  # before plugins stop what their jobs use
         if self._open:
             self._open = False
             self.services.hooks.host_stopping(self)
+        background.wait(deadline - monotonic())
+        background.close()
         self.services.database.close()
 
     def __enter__(self) -> Self:
@@ -286,6 +325,10 @@ class AuthHost:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def _read_account(self, user_id: UUID) -> contract.Account | None:
+        with self.request() as request:
+            return request.account(user_id)
 
     def _plugin_settings(self, settings: Settings) -> dict[str, Any]:
         return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -11,6 +11,8 @@ from uuid import UUID
 
 EMAIL_LENGTH = 254
 """The maximum number of characters of an e-mail address (RFC 5321, 4.5.3.1, without angle brackets)."""
+PROFILE_NAME_LENGTH, PICTURE_LENGTH = 255, 2048
+"""The maximum number of characters of a name, or of the URL of a picture, from a provider."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,33 @@ class ConfirmResult:
     recovered: bool = False
 
 
+class Given(Mapping[str, str]):
+    """The texts that the application gave a request, by name. Its repr has the names only.
+
+    A value may be a secret: who has an invitation code can use it.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Given({', '.join(self._values)})"
+
+
+NOTHING_GIVEN = Given({})
+
+
 def frozen(value: Any) -> Any:
     """Return an immutable copy of a JSON value, including nested values."""
     if isinstance(value, Mapping):
@@ -152,6 +181,9 @@ class SocialAccount:
     extra_data: Mapping[str, Any] = field(repr=False)
     date_joined: datetime
     last_login: datetime
+    name: str | None = field(default=None, repr=False)
+    username: str | None = field(default=None, repr=False)
+    picture: str | None = field(default=None, repr=False)
 
     @classmethod
     def of_row(cls, row: Any) -> Self:

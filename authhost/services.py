@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+from uuid import UUID
 
 from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Host
+    from authhost_hookspecs import Account, AccountChanges, Host, SocialLogin
 
+    from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
+    from authhost.records import User
     from authhost.security.devices import Devices
     from authhost.security.encryption import Encryption
     from authhost.security.ids import Identifiers
@@ -81,6 +84,13 @@ class Services:
     identifiers: Identifiers
     urls: Urls
     providers: Providers
+    sociallogin_of_signup: Callable[[Any, User], SocialLogin | None]
+    """Returns the social login by which a user signed up, for a request."""
+    account: Callable[[Any, UUID], Account | None]
+    """Reads an account within a request; see `authhost.users.snapshot`."""
+    accounts: Callable[[Any], AccountChanges]
+    """Returns the administrative changes within a request; see `authhost.users.changes`."""
+    background: Background
 
 
 def _hashed(key: bytes, value: str) -> str:

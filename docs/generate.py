@@ -89,6 +89,23 @@ def hooks_of(module: ModuleType) -> list[str]:
     return [paragraphs(module.__doc__), "", *(line for each in own for line in hook(each))]
 
 
+class _Annotation(str):
+    """An annotation whose repr has no quotes."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+def _signature(function: object) -> inspect.Signature:
+    """The signature of a function whose annotations are strings, without quotes around them."""
+    found = inspect.signature(function)  # type: ignore[arg-type]
+    parameters = [
+        each if each.annotation is each.empty else each.replace(annotation=_Annotation(each.annotation))
+        for each in found.parameters.values()
+    ]
+    return found.replace(parameters=parameters, return_annotation=_Annotation(found.return_annotation))
+
+
 def protocol(name: str) -> str:
     """What a plugin may rely on of one value."""
     kind = getattr(contract, name)
@@ -101,7 +118,7 @@ def protocol(name: str) -> str:
             returned = str(inspect.signature(value.fget).return_annotation)
             title = f"`{attribute}: {returned}`"
         elif inspect.isfunction(value):
-            title = f"`{attribute}{str(inspect.signature(value)).replace(chr(39), '')}`"
+            title = f"`{attribute}{_signature(value)}`"
         else:
             continue
         lines.append(f"- {title}: " + " ".join(paragraphs(value.__doc__).split()))

@@ -27,6 +27,7 @@ class Recorder(RecordedHooks, Mailbox):
 
     account_ready = social_login_begun = password_reset_requested = None
     session_ended = user_deactivated = user_reauthenticated = None
+    user_deleted = user_reactivated = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)

@@ -7,6 +7,9 @@ import authhost_hookspecs as contract
 from authhost import AuthHost, records
 from authhost.request import Request
 from authhost.settings import Settings
+from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.users.changes import Changes
+from authhost.users.snapshot import Account
 
 
 def promised(
@@ -18,6 +21,10 @@ def promised(
     confirmation: records.EmailConfirmation,
     session: records.Session,
     authentication: records.Authentication,
+    account: Account,
+    changes: Changes,
+    social_account: records.SocialAccount,
+    social_login: SocialLogin,
 ) -> tuple[
     contract.Host,
     contract.Request,
@@ -27,5 +34,22 @@ def promised(
     contract.EmailConfirmation,
     contract.Session,
     contract.Authentication,
+    contract.Account,
+    contract.AccountChanges,
+    contract.SocialAccount,
+    contract.SocialLogin,
 ]:
-    return host, request, settings, user, address, confirmation, session, authentication
+    return (
+        host,
+        request,
+        settings,
+        user,
+        address,
+        confirmation,
+        session,
+        authentication,
+        account,
+        changes,
+        social_account,
+        social_login,
+    )

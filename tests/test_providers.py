@@ -877,3 +877,41 @@ def test_a_connection_that_was_to_be_closed_is_not_used_again():
             assert [session_request(session, "GET", url).json() for _ in range(2)] == [{}, {}]
         thread.join()
     assert used_again == [b"", b""]
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("Ann  Example ", "Ann Example"),
+        ("Ann\x00\n\u202eExample", "Ann Example"),
+        ("山田\u3000太郎", "山田 太郎"),
+        ("é" * 300, "é" * 255),
+        ("\ud800\x07", None),
+        (7, None),
+    ],
+)
+def test_a_name_of_a_profile_is_cleaned_and_shortened(sent, stored):
+    declared = at("https://shop.example.org", read_profile=lambda _: Profile("1", username=sent, name=sent))
+    profile = read_as_app(app_of(declared), {})
+    assert (profile.name, profile.username) == (stored, stored)
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        ("https://images.example.org/ann.png?size=9", "https://images.example.org/ann.png?size=9"),
+        ("http://images.example.org/ann.png", "http://images.example.org/ann.png"),
+        ("javascript:alert(1)", None),
+        ("data:image/png;base64,AAAA", None),
+        ("//images.example.org/ann.png", None),
+        ("/ann.png", None),
+        ("https:///ann.png", None),
+        ("https://[broken/ann.png", None),
+        ("https://images.example.org/\n.png", None),
+        ("https://images.example.org/" + "a" * 2048, None),
+        (None, None),
+    ],
+)
+def test_a_picture_of_a_profile_is_a_web_url(sent, stored):
+    declared = at("https://shop.example.org", read_profile=lambda _: Profile("1", picture=sent))
+    assert read_as_app(app_of(declared), {}).picture == stored

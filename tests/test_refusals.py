@@ -14,13 +14,13 @@ from authhost_analytics.tables import event_table as analytics_table
 from authhost_audit.plugin import plugin as audit
 from authhost_audit.tables import event_table as audit_table
 from authhost_audit.vocabulary import ACTIVITY, SECURITY, classify
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import FlowError, hookimpl
 from conftest import PASSWORD
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from authhost.errors import AuthError, InvalidInput
+from authhost.errors import AuthError, InvalidInput, RateLimited
 from authhost.security import refusals
 
 NOBODY = "nobody@example.org"
@@ -214,3 +214,9 @@ def test_the_figures_count_each_of_them(make_host):
     assert rolled == sum(rows) == 77
     assert len(rows) < 12
     assert list(roll_up(host, host.plugin_settings("analytics"))) == []
+
+
+def test_plugins_know_every_refusal_as_a_flow_error_of_the_contract():
+    error = RateLimited(retry_after=3)
+    assert isinstance(error, FlowError)
+    assert (error.code, error.fields) == ("rate_limited", {"retry_after": 3})

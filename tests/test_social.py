@@ -126,6 +126,43 @@ def arrive_denied(host):
 
 # Login and signup.
 
+PROFILE = {
+    "name": "Ann A. Example",
+    "preferred_username": "ann",
+    "picture": "https://images.example.org/ann.png",
+}
+
+
+def test_the_profile_is_stored_and_updated_at_each_login(make, come, openid, recorder):
+    host = make(email_verification="none")
+    openid.person("ann", email=ANN, email_verified=True, **PROFILE)
+    account = come(host, "ann").account
+    assert (account.name, account.username, account.picture) == tuple(PROFILE.values())
+    openid.person("ann", email=ANN, email_verified=True, name="Ann Married")
+    result = come(host, "ann")
+    [sociallogin] = [
+        each.arguments["sociallogin"] for each in recorder if each.name == "social_account_updated"
+    ]
+    for each in (result.account, sociallogin.account, stored(host, result)):
+        assert (each.name, each.username, each.picture) == ("Ann Married", None, None)
+    assert "Married" not in repr(sociallogin)
+
+
+def stored(host, result):
+    with host.request(session_token=result.login.session_token) as request:
+        [account] = host.socialaccount.list_accounts(request)
+    return account
+
+
+def test_the_profile_survives_the_form_of_a_signup(make, come, openid):
+    host = make(email_verification="none")
+    openid.person("ann", **PROFILE)
+    waiting = come(host, "ann")
+    with host.request() as request:
+        result = host.socialaccount.signup(request, signup_token=waiting.signup_token, email=ANN)
+    account = stored(host, result)
+    assert (account.name, account.username, account.picture) == tuple(PROFILE.values())
+
 
 @pytest.mark.parametrize("verification", ["none", "optional", "mandatory"])
 def test_no_account_yet_and_a_verified_address(make, come, recorder, ann, verification):

@@ -1,15 +1,31 @@
 """The account flows, such as ``host.account.signup(request, …)``."""
 
+from collections.abc import Callable
+from uuid import UUID
+
+import authhost_hookspecs as contract
+
 from authhost.account.confirmation import change_pending_email, confirm_email, send_confirmation
+from authhost.account.deactivation import deactivate
 from authhost.account.emails import add_email, list_emails, make_primary, remove_email
-from authhost.account.login import deactivate, login, reauthenticate
+from authhost.account.login import login, reauthenticate
 from authhost.account.password import change_password, request_password_reset, reset_password, set_password
 from authhost.account.sessions import end_other_sessions, end_session, list_sessions, logout
 from authhost.account.signup import signup
 
 
 class Account:
-    """The account flows."""
+    """The account flows. ``host.account(user_id)`` returns what is stored of an account.
+
+    ``read`` reads an account, or returns None if there is none.
+    """
+
+    def __init__(self, read: Callable[[UUID], contract.Account | None]) -> None:
+        self._read = read
+
+    def __call__(self, user_id: UUID) -> contract.Account | None:
+        """Return what is stored of an account now, or None if there is no such account."""
+        return self._read(user_id)
 
     signup = staticmethod(signup)
     login = staticmethod(login)

@@ -7,18 +7,19 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.flow import flow, lock_login
+from authhost.account.flow import check_change, flow, lock_login
 from authhost.account.login import start_session
 from authhost.account.pending import PendingLogin, pending_login, pending_login_result
 from authhost.account.recovery import recover_account
 from authhost.account.sessions import log_out_current_user
 from authhost.account.verification import (
     MAX_ATTEMPTS,
-    complete_signup,
+    becomes_primary,
+    call_confirmed,
     may_claim,
+    resume_signup,
     send_confirmation_mail,
-    store_primary,
-    store_verified,
+    verify_address,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
 from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
@@ -69,11 +70,12 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     if not (first or proves):
         raise LoginRequired(ADDED_ELSEWHERE)
     recovered = first and not proves
+    _check_changes(request, account.user, found)
     if recovered:
         recover_account(request, account.user, found)
         previous, address = None, replace(found, verified=True, primary=True)
     else:
-        previous, address = _verify(request, account.user, found)
+        previous, address = verify_address(request, account.user, found)
     user, hashed = _confirmed(request, address, previous)
     if pending is None:
         return ConfirmResult(address, recovered=recovered)
@@ -99,34 +101,21 @@ def _is_first(request: Request, address: EmailAddress) -> bool:
     return address.primary or not any(each.verified for each in found)
 
 
-def _verify(request: Request, user: User, found: EmailAddress) -> tuple[EmailAddress | None, EmailAddress]:
-    """Store the address as verified; return the primary address that it replaces, and the new state."""
-    settings, previous = request.settings, None
-    address = store_verified(request, user, found)
-    if settings.change_email:
-        previous = _delete_other_addresses(request, address)
-    if not address.primary and (settings.change_email or user.email is None):
-        store_primary(request, address)
-        address = replace(address, primary=True)
-    return previous, address
+def _check_changes(request: Request, user: User, address: EmailAddress) -> None:
+    """Call `before_change` for what the confirmation changes."""
+    check_change(request, user, "verify_email", email=address.email)
+    if becomes_primary(request, user, primary=address.primary):
+        check_change(request, user, "make_primary", email=address.email)
 
 
 def _confirmed(
     request: Request, address: EmailAddress, previous: EmailAddress | None
 ) -> tuple[User, str | None]:
-    """Delete resets and pending logins, and call the hooks; return the user and the stored hash."""
-    request.send_statement(statements.DELETE_RESETS, {"of_user": address.user_id})
-    request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
-    fresh = queries.account_by_id(request, address.user_id)
-    assert fresh is not None
-    request.refresh(fresh.user)
-    request.services.hooks.email_confirmed(request, address)
-    if request.settings.change_email:
-        request.services.hooks.email_changed(request, fresh.user, previous, address)
-    complete_signup(request, fresh.user)
+    """Call the hooks of a confirmation, and log out another user; return the user and the stored hash."""
+    account = call_confirmed(request, address, previous)
     if request.user is not None and request.user.id != address.user_id:
         log_out_current_user(request)
-    return fresh.user, fresh.password
+    return account.user, account.password
 
 
 @flow
@@ -171,6 +160,7 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     if former is None or any(each.verified for each in addresses):
         raise LoginRequired(NO_PENDING_LOGIN)
     if email_key(former.email) != given.key:
+        resume_signup(request, queries.signup(request, user.id))
         request.services.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:
@@ -240,12 +230,3 @@ def _take_key(request: Request, key: str) -> EmailAddress:
     if not request.write(statements.DELETE_CONFIRMATION, {"of_digest": digest(key)}):
         raise InvalidKey
     return queries.make_address(rows[0])
-
-
-def _delete_other_addresses(request: Request, address: EmailAddress) -> EmailAddress | None:
-    """Delete the other addresses (change-email mode); return the former primary address, or None."""
-    others = [each for each in queries.addresses(request, address.user_id) if each.id != address.id]
-    request.send_statement(
-        statements.DELETE_OTHER_ADDRESSES, {"of_user": address.user_id, "of_id": address.id}
-    )
-    return next((each for each in others if each.primary), None)

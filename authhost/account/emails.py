@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from authhost.account.create import insert_address
-from authhost.account.flow import flow, lock_login, require_login, require_recent_login
+from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
 from authhost.account.verification import send_confirmation_mail, store_primary
 from authhost.errors import (
     EmailAlreadyAdded,
@@ -16,8 +16,8 @@ from authhost.errors import (
 )
 from authhost.records import EmailAddress, User
 from authhost.request import Request
+from authhost.security.inputs import Email, email_key
 from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import email_key
 from authhost.store import queries, statements
 
 
@@ -30,7 +30,6 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     `InvalidEmail`, `LoginRequired`, `ReauthenticationRequired`, `RateLimited`,
     `EmailAlreadyAdded`, `TooManyEmails`, `DeliveryFailed`.
     """
-    settings = request.settings
     given = parse_email(email)
     require_recent_login(request)
     request.services.limits.hit(request, "manage_email")
@@ -38,14 +37,26 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     existing = queries.addresses(request, user.id)
     if any(email_key(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
-    if settings.change_email:
-        request.send_statement(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
-    elif len(existing) >= settings.max_email_addresses:
-        raise TooManyEmails(limit=settings.max_email_addresses)
-    address = insert_address(request, user, given, verified=False, primary=False, claims=False)
+    check_room(request, existing)
+    check_change(request, user, "add_email", email=given.address)
+    address = store_added(request, user, given)
     send_confirmation_mail(request, user, address, signup=False)
     request.services.hooks.email_added(request, user, address)
     return address
+
+
+def check_room(request: Request, existing: list[EmailAddress]) -> None:
+    """Raise `TooManyEmails` if the account can have no further address."""
+    settings = request.settings
+    if not settings.change_email and len(existing) >= settings.max_email_addresses:
+        raise TooManyEmails(limit=settings.max_email_addresses)
+
+
+def store_added(request: Request, user: User, given: Email) -> EmailAddress:
+    """Store an unconfirmed address. In change-email mode it replaces another unconfirmed one."""
+    if request.settings.change_email:
+        request.send_statement(statements.DELETE_WAITING_ADDRESSES, {"of_user": user.id})
+    return insert_address(request, user, given, verified=False, primary=False, claims=False)
 
 
 @flow
@@ -56,12 +67,23 @@ def remove_email(request: Request, *, email: str) -> EmailAddress:
     `RateLimited`, `EmailNotFound`, `PrimaryEmailRequired`.
     """
     user, address = _own_address(request, email)
+    check_removable(address)
+    check_change(request, user, "remove_email", email=address.email)
+    delete_address(request, user, address)
+    return address
+
+
+def check_removable(address: EmailAddress) -> None:
+    """Raise `PrimaryEmailRequired` for the primary address."""
     if address.primary:
         raise PrimaryEmailRequired(field="email")
+
+
+def delete_address(request: Request, user: User, address: EmailAddress) -> None:
+    """Delete an address that is not the primary one, and call `email_removed`."""
     request.send_statement(statements.DELETE_ADDRESS, {"of_id": address.id})
     _cancel_links(request, user, address)
     request.services.hooks.email_removed(request, user, address)
-    return address
 
 
 @flow
@@ -75,8 +97,21 @@ def make_primary(request: Request, *, email: str) -> EmailAddress:
     if address.primary:
         return address
     others = queries.addresses(request, user.id)
+    check_may_be_primary(address, others)
+    check_change(request, user, "make_primary", email=address.email)
+    return change_primary(request, user, address, others)
+
+
+def check_may_be_primary(address: EmailAddress, others: list[EmailAddress]) -> None:
+    """Raise `EmailNotVerified` if the address is unverified and another one of the account is not."""
     if not address.verified and any(each.verified for each in others):
         raise EmailNotVerified(field="email")
+
+
+def change_primary(
+    request: Request, user: User, address: EmailAddress, others: list[EmailAddress]
+) -> EmailAddress:
+    """Make an address the primary one, and call `email_changed`; ``others`` contains the former one."""
     previous = next((each for each in others if each.primary), None)
     store_primary(request, address)
     _cancel_links(request, user, address)

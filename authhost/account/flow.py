@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Concatenate, ParamSpec, TypeVar
 
+from authhost_hookspecs import Change, ChangeKind
 from sqlalchemy.exc import DBAPIError
 
 from authhost.account.refusals import record_expired
@@ -17,12 +18,16 @@ from authhost.errors import (
     LoginRequired,
     RateLimited,
     ReauthenticationRequired,
+    Vetoed,
 )
 from authhost.records import Session, User
 from authhost.request import Request
 from authhost.security.keys import digest
 from authhost.store import queries
 from authhost.store.engine import is_deadlock
+
+if TYPE_CHECKING:
+    import authhost_hookspecs as contract
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -42,14 +47,18 @@ def _run_as(
     name: str, function: Callable[Concatenate[Request, P], R]
 ) -> Callable[Concatenate[Request, P], R]:
     def attempt(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        clean, mark, state = request.clean, request.mark(), request.browser_state()
-        savepoint = None if clean else request.begin_savepoint()
+        unwritten, mark, state = request.clean, request.mark(), request.browser_state()
+        clean = unwritten and not request.depth  # whether this flow is the whole unit
+        savepoint = None if unwritten else request.begin_savepoint()
         counted = len(request.counted)
         try:
             result = function(request, *args, **kwargs)
         except BaseException as error:
-            if savepoint is None:
+            if clean:
                 request.rollback()
+            elif savepoint is None:  # the flow's writes are all writes of the running call of a hook
+                request.undo_writes(mark)
+                request.uncount(counted)
             else:
                 request.undo_to(savepoint, mark)
                 request.uncount(counted)
@@ -79,13 +88,19 @@ def _run_as(
     @wraps(function)
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         request.check_open(writing=True)
-        outer = request.identifier_digest, request.provider, request.tries
-        request.identifier_digest, request.provider, request.tries = None, None, []
-        try:
+        if not request.depth:  # the usual case, without the costs of the other one
+            request.begin_flow()
+            request.tries = []
             return attempt(request, *args, **kwargs)
+        outer, tries = request.flow_state(), request.tries
+        request.begin_flow()
+        request.tries = []
+        try:
+            with request.nested():  # a hook of another flow has called this flow
+                return attempt(request, *args, **kwargs)
         finally:
-            if request.depth:  # a hook of another flow has called this flow
-                request.identifier_digest, request.provider, request.tries = outer
+            request.restore_flow(outer)
+            request.tries = tries
 
     return run
 
@@ -112,10 +127,29 @@ def _count_invalid_input(request: Request, refusal: AuthError) -> AuthError:
     return refusal
 
 
-def attach_user(error: AuthError, user: User | None) -> AuthError:
+def attach_user(error: AuthError, user: contract.User | None) -> AuthError:
     """Attach the user that a refusal is about. It is passed to `flow_refused`, not to the caller."""
     error.__dict__["user"] = user
     return error
+
+
+def check_change(
+    request: Request,
+    user: contract.User,
+    kind: ChangeKind,
+    *,
+    email: str | None = None,
+    provider: str | None = None,
+    administrative: bool = False,
+) -> None:
+    """Call `before_change`; raises `Vetoed` with the user attached. The caller has locked the account."""
+    plugin = request.caller.name if request.caller is not None else None
+    change = Change(kind, email, provider, plugin, administrative)
+    try:
+        request.services.hooks.before_change(request, user, change)
+    except Vetoed as refusal:
+        attach_user(refusal, user)
+        raise
 
 
 def require_login(request: Request) -> tuple[User, Session]:

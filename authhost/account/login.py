@@ -1,4 +1,4 @@
-"""Login, reauthentication, and deactivation of an account."""
+"""Login and reauthentication."""
 
 from __future__ import annotations
 
@@ -7,13 +7,11 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
-from authhost.account.flow import attach_user, flow, lock_login, require_login, require_recent_login
+from authhost.account.flow import attach_user, flow, lock_login, require_login
 from authhost.account.pending import store_pending_login
-from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import (
     call_session_ended,
     delete_own_session,
-    end_sessions,
     log_out_current_user,
     rotate_token,
 )
@@ -73,22 +71,6 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     result = rotate_token(request, authenticated=True).result()
     request.services.hooks.user_reauthenticated(request, user)
     return result
-
-
-@flow
-def deactivate(request: Request) -> None:
-    """Deactivate the account of the logged-in user: all sessions end, and no login works (ASVS 5.0, 7.4.2).
-
-    Raises `LoginRequired`, `ReauthenticationRequired`.
-    """
-    require_recent_login(request)
-    user = lock_login(request)
-    cancel_pending_changes(request, user)
-    request.send_statement(statements.DEACTIVATE, {"of_user": user.id})
-    request.services.hooks.user_logged_out(request, user)
-    end_sessions(request, user, "deactivated")
-    request.services.hooks.user_deactivated(request, replace(user, is_active=False))
-    request.log_out()
 
 
 def _candidates(request: Request, name: Identifier) -> tuple[queries.Account | None, ...]:

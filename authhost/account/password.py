@@ -8,12 +8,12 @@ from uuid import UUID
 
 from authhost_hookspecs import Message
 
-from authhost.account.flow import flow, lock_login, require_login, require_recent_login
+from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
 from authhost.account.login import start_session_or_verify
 from authhost.account.new_password import check_new_password
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
-from authhost.account.verification import complete_signup
+from authhost.account.verification import mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -37,6 +37,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     request.services.limits.hit(request, "change_password")
     hashed = request.services.passwords.hash(check_new_password(request, secret, user, field="password"))
     lock_login(request)
+    check_change(request, user, "set_password")
     rotation = rotate_token(request)
     _store(request, user, old=None, new=hashed)
     result = rotation.result()
@@ -68,6 +69,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
                 raise InvalidCredentials("The current password is not right.", field="current_password")
         hashed = passwords.hash(checked)
     lock_login(request)
+    check_change(request, user, "change_password")
     rotation = rotate_token(request, authenticated=True)
     _store(request, user, old=old, new=hashed)
     result = rotation.result()
@@ -150,6 +152,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     hashed = services.passwords.hash(check_new_password(request, secret, user, field="password"))
 
     queries.lock_account(request, user.id)
+    check_change(request, user, "reset_password")
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
     if request.user is not None and request.user.id != user.id:
@@ -176,13 +179,15 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
 
 
 def _recover(request: Request, user: User, address: EmailAddress) -> User:
+    check_change(request, user, "verify_email", email=address.email)
     try:
         user = recover_account(request, user, address)
     except EmailTaken as error:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
+    resume_signup(request, queries.signup(request, user.id))
     request.services.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
-    complete_signup(request, user)
+    mark_ready(request, user)
     return user
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Executable
 
-from authhost.account.flow import flow, lock_login, require_login
+from authhost.account.flow import check_change, flow, lock_login, require_login
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
 from authhost.records import Session, TokenResult, User
@@ -47,6 +47,7 @@ def end_session(request: Request, session_id: UUID) -> None:
         log_out_current_user(request)
         return
     user = lock_login(request)
+    check_change(request, user, "end_sessions")
     if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
         raise SessionNotFound
 
@@ -58,6 +59,7 @@ def end_other_sessions(request: Request) -> int:
     Raises `LoginRequired`.
     """
     user = lock_login(request)
+    check_change(request, user, "end_sessions")
     return end_sessions(request, user, "ended", keep=request.session)
 
 

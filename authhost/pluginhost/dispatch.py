@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
 
@@ -11,6 +12,7 @@ from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, RequiredPluginFaile
 if TYPE_CHECKING:
     import pluggy
     from authhost_hookspecs import (
+        Change,
         EmailAddress,
         EmailConfirmation,
         Host,
@@ -21,14 +23,23 @@ if TYPE_CHECKING:
         User,
     )
 
+    from authhost.pluginhost.published import PublishedHook
     from authhost.store.unit_of_work import UnitOfWork
 
 
 class Hooks:
     """The hooks, as the flows call them."""
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    def __init__(
+        self, manager: pluggy.PluginManager, published: Mapping[str, PublishedHook] | None = None
+    ) -> None:
         self._hook = manager.hook
+        self.published: Mapping[str, PublishedHook] = published or {}
+        """The hooks that plugins publish, by name."""
+
+    def call_published(self, request: Request, name: str, arguments: Mapping[str, Any]) -> None:
+        """Call a hook that a plugin publishes. The caller has checked the name and the arguments."""
+        getattr(self._hook, name)(request=request, **arguments)
 
     def host_started(self, host: Host) -> None:
         self._hook.host_started(host=host)
@@ -109,6 +120,16 @@ class Hooks:
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 
+    def user_reactivated(self, request: Request, user: User) -> None:
+        self._hook.user_reactivated(request=request, user=user)
+
+    def user_deleted(self, request: Request, user: User) -> None:
+        self._hook.user_deleted(request=request, user=user)
+
+    def export_user(self, request: Request, user: User) -> dict[str, Any]:
+        """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`."""
+        return dict(sorted(self._hook.export_user(request=request, user=user)))
+
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._hook.user_reauthenticated(request=request, user=user)
 
@@ -124,12 +145,16 @@ class Hooks:
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
 
+    def before_change(self, request: Request, user: User, change: Change) -> None:
+        self._hook.before_change(request=request, user=user, change=change)
+
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.
 
-        If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
+        If rows that the accepting plugin has queued cannot be stored, the unit of work fails,
+        unless it is a message of a plugin.
         """
-        request.must_store = True
+        must_store, request.must_store = request.must_store, message.kind != "plugin"
         try:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:
@@ -138,6 +163,6 @@ class Hooks:
             request.check_sent()
             raise DeliveryFailed from error
         finally:
-            request.must_store = False
+            request.must_store = must_store
         if not taken:
             raise DeliveryFailed

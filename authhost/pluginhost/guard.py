@@ -12,6 +12,7 @@ used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work
 | notification | `guard`, `wrappers.guard_wrapper` | is logged; the flow continues |
 | veto | `guard_veto` | refuses the flow (`Vetoed`) |
 | ``deliver_message`` | `guard_delivery`, `wrappers.guard_delivery_wrapper` | ends the flow |
+| ``export_user`` | `guard_export` | ends the export (`ExportFailed`) |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |
 | ``register_…`` | `timed` | is handled by the caller |
 """
@@ -26,62 +27,66 @@ from typing import Any
 
 from authhost_hookspecs import Refused
 
-from authhost.errors import PLUGIN_FAILURES, Vetoed
+from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
 from authhost.pluginhost.hooks import (
+    EXPORTS,
     LIFECYCLE,
-    NOTIFICATIONS,
     SECRET_ARGUMENTS,
     SPEC_ARGUMENTS,
     STOPS,
     VETOES,
+    is_notification,
 )
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.results import check_delivered, check_nothing, check_ran
+from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork
 
 GUARD = """
 def guarded({parameters}):
-    caller, request.caller = request.caller, plugin
+    _caller, request.caller = request.caller, _plugin
     request.depth += 1
-    mark = request.mark()
-    started = perf_counter_ns()
+    _mark = request.mark()
+    _started = _perf_counter_ns()
     try:
-        result = function({arguments})
-        if result is not None:
-            check_ran(result)
+        _result = _function({arguments})
+        if _result is not None:
+            _check_ran(_result)
         if request.call_savepoints:
             request.keep_call()
-    except stops:
+    except _stops:
         if request.call_savepoints:
             request.keep_call()
         raise
-    except PLUGIN_FAILURES as error:
-        request.undo_call(mark)
+    except _PLUGIN_FAILURES as _error:
+        request.undo_call(_mark)
         request.check_sent()
-        stats.failures += 1
-        plugin.handle_failure(request, hook, error)
+        _plugin.pass_required_failure(_error)
+        _stats.failures += 1
+        _plugin.handle_failure(request, _hook, _error)
     except BaseException:
-        request.undo_call(mark)
+        request.undo_call(_mark)
         raise
     finally:
-        request.caller = caller
+        request.caller = _caller
         request.depth -= 1
-        took = perf_counter_ns() - started
-        stats.calls += 1
-        stats.nanoseconds += took
-        if took > plugin.slow_ns:
-            plugin.log_slow(hook, took)
+        _took = _perf_counter_ns() - _started
+        _stats.calls += 1
+        _stats.nanoseconds += _took
+        if _took > _plugin.slow_ns:
+            _plugin.log_slow(_hook, _took)
 """
 
 
 def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
     """Return the function that guards implementations of ``hook``."""
-    if hook in NOTIFICATIONS:
+    if is_notification(hook):
         return guard_wrapper if wrapper else guard
     if hook in VETOES:
         return guard_veto
+    if hook in EXPORTS:
+        return guard_export
     if hook in LIFECYCLE:
         return guard_lifecycle
     if hook == "deliver_message":
@@ -112,6 +117,7 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
             vetoed, cause = _vetoed(plugin, request, hook, refusal), refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
+            plugin.pass_required_failure(error)
             vetoed, cause = Vetoed(plugin_code="plugin_failed", plugin=plugin.name), error
         # Outside the handler, so that an error whose text may contain a secret is not chained.
         raise vetoed from None if secret else cause
@@ -134,18 +140,35 @@ def guard_delivery(plugin: GuardedPlugin, hook: str, function: Callable[..., Any
     return compiled(CALL, function, call=_as_caller(plugin, hook, function, check=check_delivered))
 
 
+def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard ``export_user``: the result is the plugin's name and a copy of what it returned."""
+    export = _as_caller(plugin, hook, function, convert=as_json)
+
+    def call(request: UnitOfWork, *args: Any) -> tuple[str, dict[str, Any]]:
+        try:
+            return plugin.name, export(request, *args)
+        except PLUGIN_FAILURES as error:
+            request.check_sent()
+            plugin.pass_required_failure(error)
+            raise ExportFailed(plugin=plugin.name) from error
+
+    return compiled(CALL, function, call=call)
+
+
 def _as_caller(
     plugin: GuardedPlugin,
     hook: str,
     function: Callable[..., Any],
     *,
-    check: Callable[[Any], None],
+    check: Callable[[Any], None] = check_ran,
+    convert: Callable[[Any], Any] | None = None,
     expected: tuple[type[Exception], ...] = (),
 ) -> Callable[..., Any]:
     """Return ``function`` so that it runs as the plugin, and its writes are undone when it raises.
 
-    ``check`` gets every result other than None. Every exception is raised again;
-    those of ``expected`` do not count as failures.
+    ``check`` gets every result other than None; ``convert`` returns the result
+    instead. Every exception is raised again; those of ``expected`` do not count as
+    failures.
     """
     stats = plugin.add_implementation(hook, function)
 
@@ -155,7 +178,9 @@ def _as_caller(
         mark, started = request.mark(), perf_counter_ns()
         try:
             result = function(*args)
-            if result is not None:
+            if convert is not None:
+                result = convert(result)
+            elif result is not None:
                 check(result)
             if request.call_savepoints:
                 request.keep_call()
@@ -163,6 +188,7 @@ def _as_caller(
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and not isinstance(error, expected):
                 request.check_sent()
+                plugin.pass_required_failure(error)
                 stats.failures += 1
                 plugin.log_failure(request, hook, error)
             raise

@@ -52,6 +52,12 @@ class GuardedPlugin:
         self.functions[hook] = function
         return self.stats.setdefault(hook, HookStats())
 
+    def stats_of(self, name: str) -> HookStats:
+        """Return the object that counts calls which are not calls of a hook, such as `AFTER_COMMIT`."""
+        if name not in self.stats:
+            self.stats = {**self.stats, name: HookStats()}  # another thread may be reading it
+        return self.stats[name]
+
     def log_failure(self, request: UnitOfWork | None, hook: str, error: BaseException) -> None:
         """Log a failure with the class of the error, and the file and line.
 
@@ -74,21 +80,21 @@ class GuardedPlugin:
         self.log_failure(request, hook, error)
         self.raise_if_required(hook, error)
 
+    def pass_required_failure(self, error: BaseException) -> None:
+        """Raise ``error`` again if it says that another, required plugin failed in a nested hook."""
+        if isinstance(error, RequiredPluginFailed) and error.raised_by_host:
+            raise error
+
     def raise_if_required(self, hook: str, error: BaseException) -> None:
         """Raise `RequiredPluginFailed` if the plugin is required, except while the host stops."""
         if self.required and hook != "host_stopping":
-            raise RequiredPluginFailed(self.name, hook) from error
+            raise _required_failure(self.name, hook) from error
 
     def location(self, hook: str, error: BaseException) -> str:
         """Return file and line of the plugin's innermost frame, or of its implementation if there is none."""
         function = self.functions.get(hook) or next(iter(self.functions.values()), None)
-        package = _package_of(str(getattr(function, "__module__", "")))
-        found = None
-        for frame, line in walk_tb(error.__traceback__):
-            module = str(frame.f_globals.get("__name__", ""))
-            if module == package or module.startswith(f"{package}."):
-                found = f"{frame.f_code.co_filename}:{line}"
-        return found or _definition(function)
+        package = package_of(str(getattr(function, "__module__", "")))
+        return last_line(package, error) or definition(function)
 
     def log_slow(self, hook: str, nanoseconds: int) -> None:
         """Log a slow implementation."""
@@ -99,7 +105,7 @@ class GuardedPlugin:
     ) -> None:
         """Log queued rows that could not be stored; raise `RequiredPluginFailed` with ``must_store``."""
         if must_store:
-            raise RequiredPluginFailed(self.name, "insert") from error
+            raise _required_failure(self.name, "insert") from error
         log.error(
             "rows of plugin %s were not stored: %s (tables %s, request %s)",
             self.name,
@@ -110,9 +116,7 @@ class GuardedPlugin:
 
     def run_callback(self, request: UnitOfWork, callback: Callable[[], None]) -> None:
         """Run a callback of ``on_commit``. A failure is logged only: the transaction is committed already."""
-        if AFTER_COMMIT not in self.stats:
-            self.stats = {**self.stats, AFTER_COMMIT: HookStats()}  # another thread may be reading it
-        stats, started = self.stats[AFTER_COMMIT], perf_counter_ns()
+        stats, started = self.stats_of(AFTER_COMMIT), perf_counter_ns()
         try:
             callback()
         except PLUGIN_FAILURES as error:
@@ -126,7 +130,23 @@ class GuardedPlugin:
                 self.log_slow(AFTER_COMMIT, took)
 
 
-def _package_of(module: str) -> str:
+def _required_failure(plugin: str, hook: str) -> RequiredPluginFailed:
+    failure = RequiredPluginFailed(plugin, hook)
+    failure.raised_by_host = True
+    return failure
+
+
+def last_line(package: str, error: BaseException) -> str | None:
+    """Return file and line of the innermost frame of a package in a traceback, or None if it has none."""
+    found = None
+    for frame, line in walk_tb(error.__traceback__):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module == package or module.startswith(f"{package}."):
+            found = f"{frame.f_code.co_filename}:{line}"
+    return found
+
+
+def package_of(module: str) -> str:
     """Return the top-level package of a module. A namespace package does not count: others share it."""
     for name in accumulate(module.split("."), "{}.{}".format):
         if getattr(sys.modules.get(name), "__file__", None) is not None:
@@ -134,7 +154,7 @@ def _package_of(module: str) -> str:
     return module
 
 
-def _definition(function: Any) -> str:
+def definition(function: Any) -> str:
     """Return file and line where a function is defined."""
     while isinstance(function, functools.partial):
         function = function.func

@@ -17,9 +17,9 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from authhost.pluginhost.hooks import LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STOPS, VETOES
+from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STOPS, VETOES
 
-IN_FLOWS = frozenset({"notification", "veto", "delivery"})
+IN_FLOWS = frozenset({"notification", "veto", "delivery", "export"})
 """The kinds of hooks that flows call."""
 ISOLATED = (
     "it is logged and counted, the writes of that call are rolled back, and the flow continues. "
@@ -54,7 +54,7 @@ class HookReference:
     name: str
     signature: str
     kind: str
-    """``notification``, ``veto``, ``delivery``, ``lifecycle`` or ``registration``."""
+    """``notification``, ``veto``, ``delivery``, ``export``, ``lifecycle`` or ``registration``."""
     when: str
     about: str
     """May be empty."""
@@ -63,7 +63,7 @@ class HookReference:
     failure: str
     """What happens if an implementation raises an exception."""
     since: str
-    """The version of the contract."""
+    """The version of the contract, or of the plugin that publishes the hook."""
     example: str
 
 
@@ -117,12 +117,14 @@ def kind_of(name: str) -> tuple[str, str]:
         )
     if name == "deliver_message":
         return "delivery", "it ends the flow, since the message would never be delivered."
+    if name in EXPORTS:
+        return "export", "it ends the export, with an error that names the plugin."
     if name in LIFECYCLE:
         ends = (
             "For a required plugin the host does not start." if name == "host_started" else "The host closes."
         )
         return "lifecycle", f"it is logged and counted. {ends}"
-    if name in ("register_tables", "register_settings"):
+    if name in ("register_tables", "register_settings", "register_hookspecs"):
         return "registration", "the plugin is refused as a whole; `authhost plugins list` says why."
     if name.startswith("register_"):
         return "registration", "it is logged, and the plugin provides none of these."

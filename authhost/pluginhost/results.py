@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Coroutine, Generator
+import json
+from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
 from typing import Any
+
+from authhost.records import thawed
 
 
 class UnusableResult(TypeError):
@@ -30,3 +33,17 @@ def check_nothing(result: Any) -> None:
     """Check the result of a veto other than None. Every one is a mistake: it does not refuse anything."""
     check_ran(result)
     raise UnusableResult(f"it returned a {type(result).__name__}; a veto raises Refused, or returns None")
+
+
+def as_json(result: Any) -> dict[str, Any]:
+    """Return the result of an export as plain values for JSON; raise `UnusableResult` if it is none."""
+    check_ran(result)
+    if result is None:
+        return {}
+    if not isinstance(result, Mapping):
+        raise UnusableResult(f"it returned a {type(result).__name__}, not a mapping")
+    try:
+        copy: dict[str, Any] = json.loads(json.dumps(thawed(result), allow_nan=False))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnusableResult(f"its result cannot be written as JSON: {type(error).__name__}") from None
+    return copy

@@ -74,8 +74,9 @@ class Trace:
 
     def before(self, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
         """Callback of ``PluginManager.add_hookcall_monitoring``."""
+        summary = _summary if hook in SPEC_ARGUMENTS else _summary_for_plugin
         shown = {
-            name: "***" if name in SECRET_ARGUMENTS else _summary(value)
+            name: "***" if name in SECRET_ARGUMENTS else summary(value)
             for name, value in arguments.items()
             if name not in NOT_SHOWN
         }
@@ -87,7 +88,7 @@ class Trace:
 
     def traced(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function``, so that each call is added to the trace."""
-        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
+        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS.get(hook, ()))
 
         def ended(started: int, outcome: str) -> None:
             if self._open:  # empty if pluggy is not the caller
@@ -147,6 +148,11 @@ def _summary(value: Any) -> str:
     if process is not None and account is not None:
         return f"<SocialLogin {process} at {account.provider}{'' if account.id else ', new'}>"
     return f"<{type(value).__name__}>"
+
+
+def _summary_for_plugin(value: Any) -> str:
+    """Return a short text for an argument of a plugin's own hook: any text may be a secret."""
+    return f"<{type(value).__name__}>" if isinstance(value, str | bytes) else _summary(value)
 
 
 def masked(address: str) -> str:

@@ -22,7 +22,7 @@ from authhost.store.unit_of_work import UnitOfWork
 
 WRAPPER = """
 def guarded({parameters}):
-    return (yield from steps(request, function({arguments})))
+    return (yield from _steps(request, _function({arguments})))
 """
 
 
@@ -39,6 +39,7 @@ def guard_wrapper(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]
             except stops:
                 raise
             except PLUGIN_FAILURES as error:
+                plugin.pass_required_failure(error)
                 plugin.raise_if_required(hook, error)
                 return False
             return True
@@ -129,6 +130,7 @@ class _WrapperRun:
             request.undo_call(mark)
             if isinstance(error, PLUGIN_FAILURES) and error is not thrown:
                 request.check_sent()
+                self._plugin.pass_required_failure(error)
                 self._stats.failures += 1
                 self._plugin.log_failure(request, self._hook, error)
             raise

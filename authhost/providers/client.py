@@ -16,7 +16,7 @@ from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider
 
 from authhost.errors import InvalidInput, ProviderFailed
 from authhost.providers.app import App
-from authhost.records import SocialToken, thawed
+from authhost.records import PICTURE_LENGTH, PROFILE_NAME_LENGTH, SocialToken, thawed
 from authhost.security.inputs import text
 
 logger = logging.getLogger(__name__)
@@ -27,9 +27,7 @@ PROBE_CODE = "authhost-check"
 MAX_UID_LENGTH = 255
 MAX_EMAILS = 100
 """Addresses that are validated, primary and verified ones first: validating one takes time."""
-MAX_NAME_LENGTH = 255
 NAME_PARTS, MAX_NAME_PART_LENGTH = ("firstName", "lastName"), 100
-MAX_PICTURE_LENGTH = 2048
 TOKEN_PATTERN = re.compile(r"[\x20-\x7e]{1,16384}")
 """The characters of a token (RFC 6749, appendix A.12). Any other would break the Authorization header."""
 
@@ -106,8 +104,8 @@ def add_query_params(url: str, params: Mapping[str, str]) -> str:
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     """Return the profile that the provider's declaration reads from ``data``; raises `ProviderFailed`.
 
-    Only the uid is required. An e-mail address, name or picture of the wrong type
-    or length is left out.
+    Only the uid is required. An e-mail address or name of the wrong type is left out,
+    and a picture that is not a URL. Names are cleaned and shortened.
     """
     try:
         profile = app.declaration.read_profile(data)
@@ -125,9 +123,9 @@ def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     return Profile(
         uid,
         emails,
-        username=_printable_or_none(profile.username, MAX_NAME_LENGTH),
-        name=_printable_or_none(profile.name, MAX_NAME_LENGTH),
-        picture=_printable_or_none(profile.picture, MAX_PICTURE_LENGTH),
+        username=_clean_text(profile.username, PROFILE_NAME_LENGTH) or None,
+        name=_clean_text(profile.name, PROFILE_NAME_LENGTH) or None,
+        picture=_web_url(profile.picture),
     )
 
 
@@ -139,24 +137,27 @@ def parse_posted_user(posted: str | None) -> dict[str, Any] | None:
     """
     try:
         found = json.loads(posted or "")
-        names = {part: _clean_name(found["name"].get(part)) for part in NAME_PARTS}
+        names = {part: _clean_text(found["name"].get(part), MAX_NAME_PART_LENGTH) for part in NAME_PARTS}
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
     names = {part: name for part, name in names.items() if name}
     return {"name": names} if names else None
 
 
-def _clean_name(value: object) -> str:
-    text = value if isinstance(value, str) else ""
-    return "".join(each for each in text if each.isprintable()).strip()[:MAX_NAME_PART_LENGTH].strip()
+def _clean_text(value: object, max_length: int) -> str:
+    """Return ``value`` without control characters, with single spaces, and not longer than ``max_length``."""
+    words = value.split() if isinstance(value, str) else ()
+    return "".join(each for each in " ".join(words) if each.isprintable()).strip()[:max_length].strip()
 
 
-def _printable_or_none(value: object, max_length: int) -> str | None:
-    """Return ``value`` if it is printable text of 1 to ``max_length`` characters, otherwise None."""
+def _web_url(value: object) -> str | None:
+    """Return ``value`` if it is an absolute URL with the scheme http or https, otherwise None."""
     try:
-        return text(value, "profile", max_length)
-    except InvalidInput:
+        url = text(value, "picture", PICTURE_LENGTH)
+        parts = urlsplit(url)
+    except (InvalidInput, ValueError):
         return None
+    return url if parts.scheme in ("http", "https") and parts.hostname else None
 
 
 def restore_posted_user(

@@ -92,6 +92,14 @@ class Settings:
     """The host does not start if any plugin is refused."""
     slow_hook: float = 0.1
     """A hook implementation that takes longer is logged."""
+    background_threads: int = 2
+    """The maximum number of threads for the jobs of ``in_background``; they start with the first job."""
+    background_queue: int = 1000
+    """The maximum number of jobs that wait for a thread; further ones are dropped and logged."""
+    background_timeout: float = 60
+    """A job that runs longer is logged. It is not stopped."""
+    background_drain: float = 10
+    """How long the host waits for jobs when it is closed; jobs that have not ended then are logged."""
     trace: bool = False
     """Write each call of a hook to standard error, without secrets; for development."""
     plugin_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
@@ -196,6 +204,14 @@ class Settings:
             raise ConfigurationError("password_max_length must be at least 64 (NIST SP 800-63B-4)")
         if self.password_max_length > 4096:
             raise ConfigurationError("password_max_length must be at most 4096, the maximum that is hashed")
+        if self.background_threads < 1:
+            raise ConfigurationError("background_threads must be at least 1")
+        if self.background_queue < 1:
+            raise ConfigurationError("background_queue must be at least 1")
+        if self.background_timeout <= 0:
+            raise ConfigurationError("background_timeout must be more than 0 seconds")
+        if not 0 <= self.background_drain <= 600:
+            raise ConfigurationError("background_drain must be 0 to 600 seconds")
         if self.max_concurrent_hashes < 1:
             raise ConfigurationError("max_concurrent_hashes must be at least 1")
         if not 0 <= self.password_hash_wait <= 60:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,12 +15,15 @@ from authhost.socialaccount import tokens
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store import queries, statements
 
+if TYPE_CHECKING:
+    from authhost.providers.client import ProviderResponse
+
 
 class ConcurrentChange(AuthHostError):
     """Another request has connected or deleted the same account meanwhile. The flow must be repeated."""
 
 
-def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str, Any]) -> None:
+def update_account(request: Request, sociallogin: SocialLogin, response: ProviderResponse) -> None:
     """Store the current data and token of an account that is connected; raises `ConcurrentChange`."""
     account, user = sociallogin.account, sociallogin.user
     if account.id is None or user is None:
@@ -29,7 +32,10 @@ def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str
     values = {
         "of_id": account.id,
         "new_provider": sociallogin.app.id,
-        "new_data": dict(data),
+        "new_data": dict(response.data),
+        "new_name": response.profile.name,
+        "new_username": response.profile.username,
+        "new_picture": response.profile.picture,
         "now": request.now,
     }
     if not request.write(statements.UPDATE_SOCIAL_ACCOUNT, values):
@@ -41,9 +47,16 @@ def update_account(request: Request, sociallogin: SocialLogin, data: Mapping[str
     sociallogin.set_connected(stored, user)
 
 
-def insert_account(request: Request, sociallogin: SocialLogin, user: User) -> None:
-    """Connect the account to ``user``, whose row the caller has locked; raises `ConcurrentChange`."""
-    account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
+def insert_account(
+    request: Request, sociallogin: SocialLogin, user: User, *, joined: datetime | None = None
+) -> None:
+    """Connect the account to ``user``, whose row the caller has locked; raises `ConcurrentChange`.
+
+    ``joined`` is when the account counts as connected; by default when the person returned.
+    """
+    found = sociallogin.account
+    joined = joined or found.date_joined
+    account = replace(found, id=request.new_id(), user_id=user.id, date_joined=joined)
     try:
         with request.savepoint():
             request.send_statement(statements.INSERT_SOCIAL_ACCOUNT, account.values())

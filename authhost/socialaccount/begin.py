@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from authhost.account.flow import require_recent_login, social_flow
 from authhost.errors import InvalidInput
@@ -18,11 +17,10 @@ from authhost.records import SocialRedirect
 from authhost.request import Request
 from authhost.security.inputs import text
 from authhost.security.keys import new_key
-from authhost.settings import Settings
+from authhost.security.redirects import validate_next
 from authhost.socialaccount import pending
 
 PROCESSES = ("login", "connect", "redirect")
-MAX_NEXT_LENGTH = 2048
 
 
 @social_flow
@@ -61,8 +59,8 @@ def begin(
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
     next_url = None if next is None else validate_next(request.settings, next)
-    given = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
-    params, domain = _authorization_params(app, authorize_params, given)
+    arguments = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
+    params, domain = _authorization_params(app, authorize_params, arguments)
     services.limits.hit(request, "social")
     session_id = None
     if process == "connect":
@@ -81,6 +79,7 @@ def begin(
             "next": next_url,
             "state": authorization.state,
             "secrets": authorization.secrets,
+            "given": dict(request.given),
         },
     )
     services.hooks.social_login_begun(request, app.id, process)
@@ -88,18 +87,18 @@ def begin(
 
 
 def _authorization_params(
-    app: App, params: Mapping[str, str] | None, given: Mapping[str, str | None]
+    app: App, params: Mapping[str, str] | None, arguments: Mapping[str, str | None]
 ) -> tuple[dict[str, str], str | None]:
     """Return the parameters to add and the required hosted domain; raises `InvalidInput`.
 
-    ``given`` are the arguments of `begin` that are parameters of their own.
+    ``arguments`` are the arguments of `begin` that are parameters of their own.
     """
-    for name, value in given.items():
+    for name, value in arguments.items():
         if value is not None:
             text(value, name, MAX_VALUE_LENGTH)
     try:
         found = validate_params(app, {} if params is None else params)
-        found |= validate_params(app, {name: value for name, value in given.items() if value is not None})
+        found |= validate_params(app, {name: value for name, value in arguments.items() if value is not None})
         return found, required_hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
     except ValueError as error:
         raise InvalidInput(f"authorize_params: {error}.", field="authorize_params") from None
@@ -108,23 +107,3 @@ def _authorization_params(
 def callback_url(request: Request, provider: str) -> str:
     """Return the redirect URI. Each provider has its own (RFC 9700, section 4.4.2.2)."""
     return request.build_url("social_callback", provider=provider)
-
-
-def validate_next(settings: Settings, target: object) -> str:
-    """Return ``target`` if it is a page of this site; raises `InvalidInput` (ASVS 5.0, 3.7.2)."""
-    found = text(target, "next", MAX_NEXT_LENGTH)
-    try:
-        parts = urlsplit(found)
-        host = parts.netloc
-    except ValueError as error:
-        raise InvalidInput("next is not a valid URL.", field="next") from error
-    # A browser treats a backslash as a slash, and two slashes at the start as the beginning of a host.
-    is_path = found.startswith("/") and not found.startswith("//") and not parts.scheme and not host
-    site = urlsplit(settings.base_url)
-    is_own_host = parts.scheme in ("https", site.scheme) and host in (
-        site.netloc,
-        *settings.allowed_next_hosts,
-    )
-    if "\\" in found or not (is_path or is_own_host):
-        raise InvalidInput("next must be a path, or a URL of this site.", field="next")
-    return found

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
-from authhost.account.flow import attach_user, lock_login, social_flow
+from authhost.account.flow import attach_user, check_change, lock_login, social_flow
 from authhost.account.login import start_session_or_verify
 from authhost.account.sessions import log_out_current_user
 from authhost.errors import (
@@ -68,6 +69,7 @@ def complete(
     values = pending.load(request, "redirect", state_token)
     if values["provider"] != app.id or not same(values["state"], _state_param(app, params)):
         raise InvalidState
+    request.restore_given(pending.given_of(values))
     pending.consume(request, str(state_token))
     if values["process"] == "connect" and not _same_session(request, values["session"]):
         raise InvalidState
@@ -75,23 +77,32 @@ def complete(
     client.check_issuer(params)
     _check_error(params)
     response = client.complete(callback_url(request, app.id), params, values["secrets"])
-    return _retry_on_concurrent_change(request, lambda: _process(request, app, response, values))
+    return _retry_on_concurrent_change(request, lambda: _start(request, app, response, values))
+
+
+def _start(request: Request, app: App, response: ProviderResponse, values: Mapping[str, Any]) -> SocialResult:
+    """Build the social login and process it. All in one transaction."""
+    sociallogin, released = _build_sociallogin(request, app, response, values["process"])
+    with sociallogin.processed_by(request):
+        if released is not None:
+            request.services.hooks.social_account_removed(request, released)
+        return _process(request, sociallogin, response, values)
 
 
 def _process(
-    request: Request, app: App, response: ProviderResponse, values: Mapping[str, Any]
+    request: Request, sociallogin: SocialLogin, response: ProviderResponse, values: Mapping[str, Any]
 ) -> SocialResult:
-    """Update the account, call the hooks, and connect, log in or sign up. All in one transaction."""
-    hooks, process = request.services.hooks, values["process"]
-    sociallogin = _build_sociallogin(request, app, response, process)
+    """Update the account, call the hooks, and connect, log in or sign up."""
+    hooks, process = request.services.hooks, sociallogin.process
     taken = process == "connect" and sociallogin.is_existing and not _belongs_to_user(request, sociallogin)
     existed = sociallogin.is_existing
     if existed:
-        response = restore_posted_user(app, response, sociallogin.account.extra_data)
+        response = restore_posted_user(sociallogin.app, response, sociallogin.account.extra_data)
     if existed and not taken:
-        update_account(request, sociallogin, response.data)
+        update_account(request, sociallogin, response)
         hooks.social_account_updated(request, sociallogin)
     stop = None
+    sociallogin.open(request)
     try:
         hooks.pre_social_login(request, sociallogin)
     except StopFlow as stopped:
@@ -114,6 +125,7 @@ def _process(
 def _connect(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
     user = lock_login(request)
     if not sociallogin.is_existing:
+        check_change(request, user, "connect", provider=sociallogin.app.id)
         insert_account(request, sociallogin, user)
         request.services.hooks.social_account_added(request, sociallogin)
     elif not _belongs_to_user(request, sociallogin):
@@ -125,6 +137,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     if not sociallogin.is_existing:
         if sociallogin.user is None:
             return start_signup(request, sociallogin, next_url)
+        check_change(request, sociallogin.user, "connect", provider=sociallogin.app.id)
         log_out_current_user(request)
         user = prepare_matched_account(request, sociallogin, sociallogin.user)
         insert_account(request, sociallogin, user)
@@ -148,12 +161,15 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     return make_result(request, sociallogin, login, next_url)
 
 
-def _build_sociallogin(request: Request, app: App, response: ProviderResponse, process: str) -> SocialLogin:
+def _build_sociallogin(
+    request: Request, app: App, response: ProviderResponse, process: str
+) -> tuple[SocialLogin, SocialAccount | None]:
+    """Return the social login, and the account that was disconnected from an unconfirmed signup, or None."""
     now, uid = request.now, response.profile.uid
     addresses = email_addresses(app, response.profile.emails)
-    account = queries.social_account(request, app.namespace, uid)
+    account, released = queries.social_account(request, app.namespace, uid), None
     if process == "connect" and account is not None and _release_if_unconfirmed(request, account):
-        account = None
+        account, released = None, account
     user = None
     if account is not None and account.user_id is not None:
         local = queries.account_by_id(request, account.user_id)
@@ -161,23 +177,39 @@ def _build_sociallogin(request: Request, app: App, response: ProviderResponse, p
     elif process == "login" and app.settings.login_by_email:
         user = find_user_by_email(request, addresses)
     if account is None:
-        account = SocialAccount(None, None, app.id, app.namespace, uid, frozen(response.data), now, now)
-    return SocialLogin(
-        request, app, process, account, token=response.token, email_addresses=addresses, user=user
+        account = _new_account(app, response, now)
+    login = SocialLogin(app, process, account, token=response.token, email_addresses=addresses, user=user)
+    return login, released
+
+
+def _new_account(app: App, response: ProviderResponse, now: datetime) -> SocialAccount:
+    profile, data = response.profile, frozen(response.data)
+    return SocialAccount(
+        None,
+        None,
+        app.id,
+        app.namespace,
+        profile.uid,
+        data,
+        now,
+        now,
+        name=profile.name,
+        username=profile.username,
+        picture=profile.picture,
     )
 
 
 def _release_if_unconfirmed(request: Request, account: SocialAccount) -> bool:
     """Disconnect the account from an unconfirmed signup; return whether it was connected to one.
 
-    An unconfirmed signup must not prevent others from connecting the account.
+    An unconfirmed signup must not prevent others from connecting the account. The
+    caller calls `social_account_removed`.
     """
     if account.user_id is None or not queries.is_unconfirmed_signup(request, account.user_id):
         return False
     values = {"of_id": account.id, "of_user": account.user_id}
     if not request.write(statements.DELETE_SOCIAL_ACCOUNT, values):
         raise ConcurrentChange
-    request.services.hooks.social_account_removed(request, account)
     return True
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import NamedTuple
 from uuid import UUID
 
-from authhost.account.flow import lock_login, require_login, require_recent_login, social_flow
+from authhost.account.flow import check_change, lock_login, require_login, require_recent_login, social_flow
 from authhost.errors import InvalidInput, LastLoginMethod, ProviderFailed, SocialAccountNotFound
 from authhost.records import SocialAccount, SocialToken, User
 from authhost.request import Request
@@ -43,6 +43,7 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     others = [each for each in accounts if each.id != identifier]
     if not _can_log_in(request, user, others):
         raise LastLoginMethod
+    check_change(request, user, "disconnect", provider=account.provider)
     request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
     request.services.hooks.social_account_removed(request, account)
     return account

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
 
+from authhost.account.flow import check_change
 from authhost.errors import InvalidInput, SocialAccountTaken
 from authhost.records import SocialAccount, SocialEmail, SocialToken, User
 from authhost.security.inputs import email as parse_email
@@ -38,7 +41,6 @@ class SocialLogin:
 
     def __init__(
         self,
-        request: Request,
         app: App,
         process: str,
         account: SocialAccount,
@@ -47,7 +49,8 @@ class SocialLogin:
         email_addresses: tuple[SocialEmail, ...],
         user: User | None,
     ) -> None:
-        self._request: Request | None = request
+        self._request: Request | None = None
+        """The request during `pre_social_login`."""
         self._process, self._account, self._token, self._user = process, account, token, user
         self._matched_user = user
         self.app, self.email_addresses = app, email_addresses
@@ -84,11 +87,13 @@ class SocialLogin:
         """Connect the account to ``user``. Only possible during `pre_social_login`.
 
         If the plugin's call fails, the connection is rolled back. Raises
-        ``ValueError`` if the account is already connected or the hook has ended, and
-        `SocialAccountTaken` if another request has connected the account.
+        ``ValueError`` if the account is already connected or the hook has ended,
+        `SocialAccountTaken` if another request has connected the account, and `Vetoed`
+        if an implementation of `before_change` refuses it.
         """
         if self._request is None or self.is_existing:
             raise ValueError("call connect() only during pre_social_login, and only if is_existing is false")
+        check_change(self._request, user, "connect", provider=self.app.id)
         account = replace(self._account, id=request.new_id(), user_id=user.id)
         self.connect_attempted = True
         try:
@@ -101,6 +106,21 @@ class SocialLogin:
     def set_connected(self, account: SocialAccount, user: User) -> None:
         """Set the account and the user that the flow has stored."""
         self._account, self._user = account, user
+
+    @contextmanager
+    def processed_by(self, request: Request) -> Iterator[None]:
+        """Make this ``request.sociallogin``. If the block fails, forget what it has stored."""
+        request.sociallogin, before = self, (self._account, self._user)
+        try:
+            yield
+        except BaseException:
+            self._request, self.connect_attempted = None, False
+            self._account, self._user = before
+            raise
+
+    def open(self, request: Request) -> None:
+        """Begin `pre_social_login`: until `close`, `connect` is possible."""
+        self._request = request
 
     def close(self) -> None:
         """End `pre_social_login`: after this, `connect` raises ``ValueError``."""

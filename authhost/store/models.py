@@ -107,3 +107,6 @@ class SocialAccount(Base):
         extra_data: Mapped[dict[str, Any]]
         date_joined: Mapped[datetime]
         last_login: Mapped[datetime]
+        name: Mapped[str | None]
+        username: Mapped[str | None]
+        picture: Mapped[str | None]

@@ -60,6 +60,7 @@ USER: Select[Any] = select(
     _primary.c.verified.label("email_verified"),
 ).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
+USER_AND_SIGNUP = USER_BY_ID.add_columns(users.c.ready_at, users.c.signup_given)
 USER_BY_NAME = USER.where(_is_key(users.c.username_key))
 USER_BY_ADDRESS = USER.where(
     users.c.id == select(addresses.c.user_id).where(_is_key(addresses.c.claim_key)).scalar_subquery()
@@ -84,11 +85,13 @@ LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
 CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
 CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
 DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
+REACTIVATE = update(users).where(users.c.id == of_user).values(is_active=True)
+DELETE_USER = delete(users).where(users.c.id == of_user)
 UNCONFIRMED_SIGNUP = select(users.c.id).where(users.c.id == of_user, users.c.signup_expires.is_not(None))
 MARK_READY = (
     update(users)
     .where(users.c.id == of_user, users.c.ready_at.is_(None))
-    .values(ready_at=now, signup_expires=None)
+    .values(ready_at=now, signup_expires=None, signup_given=None)
 )
 
 # Addresses.
@@ -201,11 +204,19 @@ SOCIAL_ACCOUNT = select(*SOCIAL_COLUMNS).where(
 )
 SOCIAL_ACCOUNTS = select(*SOCIAL_COLUMNS).where(social_accounts.c.user_id == of_user)
 SOCIAL_ACCOUNTS = SOCIAL_ACCOUNTS.order_by(social_accounts.c.id)
+SOCIAL_TOKENS = (
+    select(social_tokens.c.account_id, social_tokens.c.sealed)
+    .join(social_accounts, social_accounts.c.id == social_tokens.c.account_id)
+    .where(social_accounts.c.user_id == of_user)
+)
 INSERT_SOCIAL_ACCOUNT = insert(social_accounts)
 UPDATE_SOCIAL_ACCOUNT = update(social_accounts).where(social_accounts.c.id == of_id)
 UPDATE_SOCIAL_ACCOUNT = UPDATE_SOCIAL_ACCOUNT.values(
     provider=bindparam("new_provider"),
     extra_data=bindparam("new_data", type_=social_accounts.c.extra_data.type),
+    name=bindparam("new_name"),
+    username=bindparam("new_username"),
+    picture=bindparam("new_picture"),
     last_login=now,
 )
 DELETE_SOCIAL_ACCOUNT = delete(social_accounts).where(

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from authhost.records import EMAIL_LENGTH
+from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH
 
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
@@ -100,6 +100,7 @@ users = Table(
     Column("is_active", Boolean(), nullable=False),
     _time("ready_at", nullable=True),
     _time("signup_expires", nullable=True),
+    Column("signup_given", SEALED),
     _time("date_joined"),
     _time("last_login", nullable=True),
     **TABLE_OPTIONS,
@@ -192,6 +193,9 @@ social_accounts = Table(
     Column("extra_data", JSON(), nullable=False),
     _time("date_joined"),
     _time("last_login"),
+    Column("name", String(PROFILE_NAME_LENGTH)),
+    Column("username", String(PROFILE_NAME_LENGTH)),
+    Column("picture", String(PICTURE_LENGTH)),
     UniqueConstraint("issuer", "uid"),
     **TABLE_OPTIONS,
 )

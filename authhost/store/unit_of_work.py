@@ -13,7 +13,14 @@ from uuid import UUID
 from sqlalchemy import Connection, Executable, Table
 from sqlalchemy.exc import DBAPIError
 
-from authhost.errors import PLUGIN_FAILURES, AuthError, Conflict, HostClosed, UnitOfWorkClosed
+from authhost.errors import (
+    PLUGIN_FAILURES,
+    AuthError,
+    Conflict,
+    HostClosed,
+    NestedTooDeep,
+    UnitOfWorkClosed,
+)
 from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
 from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into
@@ -27,6 +34,9 @@ if TYPE_CHECKING:
     from authhost.store.database import Database
 
 log = logging.getLogger("authhost")
+
+MAX_DEPTH = 8
+"""How deep calls of hooks may be nested: a hook may call a flow, whose hooks may call a flow, and so on."""
 
 
 class Phase(Enum):
@@ -43,6 +53,14 @@ class Callback(NamedTuple):
 
     writer: Writer | None
     run: Callable[[], None]
+
+
+class Mark(NamedTuple):
+    """What a unit of work has queued, and its `call_state`, before a flow or a call of a hook."""
+
+    rows: int
+    callbacks: int
+    state: object
 
 
 class UnitOfWork(ABC):
@@ -72,8 +90,8 @@ class UnitOfWork(ABC):
         self.database = database
         self.queued: list[QueuedRow] = []
         self.callbacks: list[Callback] = []
-        self.call_savepoints: list[tuple[int, str, object]] = []
-        """The running calls that have written something: depth, savepoint, and `call_state` before it."""
+        self.call_savepoints: list[tuple[int, str]] = []
+        """The running calls that have written something: depth and savepoint."""
 
     @property
     @abstractmethod
@@ -84,7 +102,7 @@ class UnitOfWork(ABC):
 
     @abstractmethod
     def call_state(self) -> object:
-        """Return the state of this object for `restore_call_state`, before a call of a hook writes."""
+        """Return the state of this object for `restore_call_state`, before a call of a hook."""
 
     @abstractmethod
     def restore_call_state(self, state: Any) -> None:
@@ -119,6 +137,20 @@ class UnitOfWork(ABC):
         if self.database.closed:
             raise HostClosed
 
+    @contextmanager
+    def nested(self) -> Iterator[None]:
+        """Run a flow or a change, perhaps within a hook; raises `NestedTooDeep`.
+
+        Rows that its hooks queue need not be stored because the outer hook's must.
+        """
+        if self.depth > MAX_DEPTH:
+            raise NestedTooDeep(MAX_DEPTH)
+        must_store, self.must_store = self.must_store, False
+        try:
+            yield
+        finally:
+            self.must_store = must_store
+
     @property
     def transaction(self) -> Transaction:
         """The transaction. Opens it if needed, and sets the savepoint of the running call of a hook."""
@@ -133,7 +165,7 @@ class UnitOfWork(ABC):
             transaction = self._transaction = self.database.transaction()
         if self.depth and not self._has_written(self.depth):
             self._settle_db()
-            self.call_savepoints.append((self.depth, transaction.savepoint(), self.call_state()))
+            self.call_savepoints.append((self.depth, transaction.savepoint()))
         return transaction
 
     def _has_written(self, depth: int) -> bool:
@@ -185,6 +217,19 @@ class UnitOfWork(ABC):
             transaction.roll_back_to(name)
             raise
 
+    @contextmanager
+    def atomic(self) -> Iterator[None]:
+        """Undo everything that the block did if it fails, also what its hooks queued; see `nested`."""
+        with self.nested():
+            mark, name = self.mark(), self.begin_savepoint()
+            try:
+                yield
+                self.release_savepoint(name)
+            except BaseException:
+                self.undo_to(name, mark)
+                self.restore_call_state(mark.state)
+                raise
+
     def begin_savepoint(self) -> str:
         """Set a savepoint, for `release_savepoint` or `undo_to`; return its name."""
         transaction = self.transaction
@@ -196,7 +241,7 @@ class UnitOfWork(ABC):
         self._settle_db()
         self.transaction.release(name)
 
-    def undo_to(self, name: str, mark: tuple[int, int]) -> None:
+    def undo_to(self, name: str, mark: Mark) -> None:
         """Undo what was written since a savepoint, and what was queued since ``mark``."""
         self._undo_db()
         if self._transaction is not None:
@@ -238,34 +283,53 @@ class UnitOfWork(ABC):
         self.check_open(writing=True)
         self.callbacks.append(Callback(self.caller, callback))
 
-    def mark(self) -> tuple[int, int]:
-        """Return how many rows and callbacks are queued, for `drop` and `undo_call`."""
-        return len(self.queued), len(self.callbacks)
+    def after_commit(self, run: Callable[[], None]) -> None:
+        """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
 
-    def drop(self, mark: tuple[int, int]) -> None:
+        Within a callback of `on_commit` it runs at once.
+        """
+        if self._phase is Phase.ENDING:
+            run()
+            return
+        self.check_open(writing=True)
+        self.callbacks.append(Callback(None, run))
+
+    def mark(self) -> Mark:
+        """Return the state for `drop`, `undo_writes` and `undo_call`."""
+        return Mark(len(self.queued), len(self.callbacks), self.call_state())
+
+    def drop(self, mark: Mark) -> None:
         """Drop the rows and callbacks that were queued since ``mark``."""
-        del self.queued[mark[0] :], self.callbacks[mark[1] :]
+        del self.queued[mark.rows :], self.callbacks[mark.callbacks :]
 
     # Calls of hooks.
 
     def keep_call(self) -> None:
-        """Keep the writes of the running call of a hook."""
+        """Keep the writes of the running call of a hook, unless the call that contains it fails."""
         if not self._has_written(self.depth):
             return
         self._settle_db()
-        _, savepoint, _ = self.call_savepoints[-1]
-        self.transaction.release(savepoint)
-        self.call_savepoints.pop()
+        transaction, outer = self.transaction, self.depth - 1
+        _, savepoint = self.call_savepoints.pop()
+        if outer and not self._has_written(outer):
+            # The outer call has written nothing itself: its savepoint would be at this place.
+            self.call_savepoints.append((outer, savepoint))
+            return
+        transaction.release(savepoint)
 
-    def undo_call(self, mark: tuple[int, int]) -> None:
-        """Undo all writes of the running call of a hook, and drop what it has queued since ``mark``."""
+    def undo_writes(self, mark: Mark) -> None:
+        """Undo all writes of the running call of a hook, and drop what was queued since ``mark``."""
         self.drop(mark)
         if self._transaction is None or not self._has_written(self.depth):
             return
-        _, savepoint, state = self.call_savepoints.pop()
-        self.restore_call_state(state)
+        _, savepoint = self.call_savepoints.pop()
         self._undo_db()
         self._transaction.roll_back_to(savepoint)
+
+    def undo_call(self, mark: Mark) -> None:
+        """Undo everything that the running call of a hook did since ``mark``, also nested flows and hooks."""
+        self.undo_writes(mark)
+        self.restore_call_state(mark.state)
 
     def check_sent(self) -> None:
         """Raise the error of a statement that was sent before the running call of a hook, if it failed.

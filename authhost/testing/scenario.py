@@ -23,6 +23,8 @@ ANN, SECOND, NOBODY = "ann@example.org", "ann@work.example.org", "nobody@example
 TYPO, EVE = "ewe@example.org", "eve@example.org"
 BOB, CARL, DORA = "bob@example.org", "carl@example.org", "dora@example.org"
 WRONG_PASSWORD, BOBS_PASSWORD = "an umbrella for the moon", "an otter reads the minutes"
+GIVEN = {"invitation": "mR7tQ2vX9kLw4ZpY8sBn"}
+"""What the application gives the signups: an invitation code, which is a secret of the person who has it."""
 SETTINGS: Mapping[str, Any] = {
     "email_verification": "mandatory",
     "login_on_email_confirmation": True,
@@ -65,6 +67,7 @@ class Scenario:
         self._browser = self._new_browser()
         for password in (PASSWORD, OTHER_PASSWORD, WRONG_PASSWORD, BOBS_PASSWORD):
             self.secrets[password] = "a password"
+        self.secrets |= dict.fromkeys(GIVEN.values(), "a text of request.given")
 
     def run(self) -> list[Step]:
         """Run every flow in order. Those of social login need the package oidc-provider-mock."""
@@ -72,6 +75,7 @@ class Scenario:
             self._account_flows()
             if find_spec("oidc_provider_mock") is not None:
                 self._social_flows()
+            self._administrative_changes()
         except (AttributeError, LookupError):
             # An earlier flow did not return what this one needs.
             self.stopped_after = self.steps[-1]
@@ -111,7 +115,7 @@ class Scenario:
 
     def _account_flows(self) -> None:
         flow, mailbox, other = self._flow, self.mailbox, self._new_browser
-        flow("Sign up", "signup", email=ANN, password=PASSWORD, username="ann")
+        flow("Sign up", "signup", email=ANN, password=PASSWORD, username="ann", given=GIVEN)
         first = mailbox.key()
         flow("Sign up with a taken address", "signup", other(), email=ANN, password=PASSWORD)
         title = "Log in before the address is verified"
@@ -161,6 +165,18 @@ class Scenario:
         form = {"signup_token": result.signup_token, "email": DORA}
         self._flow("Complete the signup with an address", "social_signup", **form)
 
+    def _administrative_changes(self) -> None:
+        flow, browser = self._flow, self._new_browser()
+        with browser.request() as request:
+            user = request.user_by_email(SECOND)
+        if user is None:
+            raise LookupError(SECOND)
+        flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
+        flow("Export an account", "accounts_export", browser, user_id=user.id)
+        flow("Log in to a reactivated account", "login", identifier=SECOND, password=PASSWORD)
+        flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
+        flow("Delete an account", "accounts_delete", browser, user_id=user.id)
+
     def social_login(
         self, title: str, email: str | None, *, process: str = "login", agree: bool = True, **claims: Any
     ) -> Any:
@@ -170,7 +186,8 @@ class Scenario:
         if claims and process == "login":
             self.provider.set_user(sub, **{"email_verified": True, **claims})
         provider = next(iter(self.provider.settings))
-        redirect = self._flow(title + REDIRECT, "social_begin", provider=provider, process=process)
+        target = {"provider": provider, "process": process, "given": GIVEN}
+        redirect = self._flow(title + REDIRECT, "social_begin", **target)
         params = self.provider.visit(redirect, sub, agree=agree)
         returned = {"provider": provider, "params": params, "state_token": redirect.state_token}
         return self._flow(title, "social_complete", **returned)

@@ -2,14 +2,31 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
-from authhost_hookspecs.declarations import Finding, FindingLevel, Message, MessageKind, PluginTables
-from authhost_hookspecs.errors import CannotOpen, Refused, StopFlow
+from authhost_hookspecs.declarations import (
+    Change,
+    ChangeKind,
+    Finding,
+    FindingLevel,
+    Health,
+    HealthStatus,
+    Message,
+    MessageKind,
+    Metric,
+    MetricKind,
+    PluginTables,
+)
+from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
 from authhost_hookspecs.protocols import (
+    Account,
+    AccountChanges,
+    Answer,
     Authentication,
     EmailAddress,
     EmailConfirmation,
     Host,
+    MessageLevel,
     Request,
+    SameSite,
     Session,
     Settings,
     SocialAccount,
@@ -32,15 +49,26 @@ from authhost_hookspecs.providers import (
 __all__ = [
     "CONTRACT_VERSION",
     "PROJECT_NAME",
+    "Account",
+    "AccountChanges",
+    "Answer",
     "Authentication",
     "CannotOpen",
+    "Change",
+    "ChangeKind",
     "EmailAddress",
     "EmailConfirmation",
     "Finding",
     "FindingLevel",
+    "FlowError",
+    "Health",
+    "HealthStatus",
     "Host",
     "Message",
     "MessageKind",
+    "MessageLevel",
+    "Metric",
+    "MetricKind",
     "OAuth1Provider",
     "OAuth2Provider",
     "OpenIDConnectProvider",
@@ -51,6 +79,7 @@ __all__ = [
     "ReadProfile",
     "Refused",
     "Request",
+    "SameSite",
     "Session",
     "Settings",
     "SocialAccount",

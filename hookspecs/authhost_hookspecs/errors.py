@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 
 class Refused(Exception):
     """Raised by a veto, such as `before_signup` or `check_password`, to refuse the flow.
@@ -19,6 +22,19 @@ class Refused(Exception):
         self.code = code
         self.message = message
         self.field = field
+
+
+class FlowError(Exception):
+    """The host refuses what a plugin or a user has asked for. Since 1.1.
+
+    Every refusal of a flow is one, also ``error`` of `flow_refused`. ``code`` is
+    stable and for programs, ``str(error)`` is for people, ``fields`` has details
+    for programs. Everything that the refused call wrote is undone, so a plugin may
+    catch it and continue. If it does not, it counts as a failure of the plugin.
+    """
+
+    code: ClassVar[str] = "refused"
+    fields: Mapping[str, Any]
 
 
 class CannotOpen(Exception):

@@ -170,3 +170,20 @@ def test_erasure_with_a_former_secret_key(host, clock, make_host):
     store(host, signup(Former, "2026-01-01", 1))
     assert erase_user(host, user(1)) == 1
     assert erase_user(Former, user(1)) == 1
+
+
+def test_a_user_is_exported_and_erased_with_the_account(make, run):
+    host = make(email_verification="none")
+    ann = run(host, "signup", email=ANN, password=PASSWORD)
+    bob = run(host, "signup", email=BOB, password=PASSWORD).user
+    run_roll_up(host, everything=True)
+    with host.request() as request:
+        data = request.accounts.export(ann.user.id)["plugins"]["analytics"]
+    assert [each["event"] for each in data["events"]] == ["user_signed_up", "account_ready", "user_logged_in"]
+    assert data["events"][0]["time"] == host.now.isoformat()
+    assert [each["method"] for each in data["signups"]] == ["password"]
+    with host.request(session_token=ann.session_token) as request:
+        request.accounts.delete(ann.user.id)  # with an event of this request: the logout
+    assert rows_of(host, ann.user.id) == []
+    assert "user_logged_out" in {each.event for each in stored(host)}
+    assert rows_of(host, bob.id)

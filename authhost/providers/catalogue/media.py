@@ -22,6 +22,8 @@ def _read_spotify(data: Mapping[str, Any]) -> Profile:
         uid=subject_id(data["id"]),
         # Spotify's documentation says that the address is not verified.
         emails=single_email(data.get("email")),
+        # Spotify calls its user id a username, too: it is the one in the address of the profile page.
+        username=optional_text(data.get("id")),
         name=optional_text(data.get("display_name")),
         picture=optional_text(images[0].get("url")),
     )

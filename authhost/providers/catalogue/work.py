@@ -22,6 +22,7 @@ def _read_microsoft(data: Mapping[str, Any]) -> Profile:
         # The administrator of a directory can enter any address. The userPrincipalName is a login
         # name: that of a guest looks like an address, but receives no mail.
         emails=single_email(data.get("mail")),
+        username=optional_text(data.get("userPrincipalName")),
         name=optional_text(data.get("displayName")),
     )
 

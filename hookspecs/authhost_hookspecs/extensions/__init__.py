@@ -1,7 +1,8 @@
 """Extension points: what a plugin may provide or decide. They are not signals of django-allauth."""
 
-from authhost_hookspecs.extensions import delivery, lifecycle, notifications, registrations, vetoes
+from authhost_hookspecs.extensions import delivery, export, lifecycle, notifications, registrations, vetoes
 from authhost_hookspecs.extensions.delivery import deliver_message
+from authhost_hookspecs.extensions.export import export_user
 from authhost_hookspecs.extensions.lifecycle import host_started, host_stopping
 from authhost_hookspecs.extensions.notifications import (
     account_ready,
@@ -10,24 +11,32 @@ from authhost_hookspecs.extensions.notifications import (
     session_ended,
     social_login_begun,
     user_deactivated,
+    user_deleted,
+    user_reactivated,
     user_reauthenticated,
 )
 from authhost_hookspecs.extensions.registrations import (
     register_checks,
     register_commands,
+    register_health,
+    register_hookspecs,
+    register_metrics,
     register_providers,
     register_settings,
     register_tables,
 )
-from authhost_hookspecs.extensions.vetoes import before_login, before_signup, check_password
+from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup, check_password
 
 __all__ = [
     "account_ready",
+    "before_change",
     "before_login",
     "before_signup",
     "check_password",
     "deliver_message",
     "delivery",
+    "export",
+    "export_user",
     "flow_refused",
     "host_started",
     "host_stopping",
@@ -36,6 +45,9 @@ __all__ = [
     "password_reset_requested",
     "register_checks",
     "register_commands",
+    "register_health",
+    "register_hookspecs",
+    "register_metrics",
     "register_providers",
     "register_settings",
     "register_tables",
@@ -43,6 +55,8 @@ __all__ = [
     "session_ended",
     "social_login_begun",
     "user_deactivated",
+    "user_deleted",
+    "user_reactivated",
     "user_reauthenticated",
     "vetoes",
 ]

@@ -11,7 +11,8 @@ def account_ready(request: Request, user: User) -> None:
     """A signup is complete, including the verification that the settings require.
 
     The hook is called once for each user, for every kind of signup. `user_logged_in`
-    follows if this flow logs in.
+    follows if this flow logs in. ``request.sociallogin`` and ``request.given`` are those
+    of the signup, also if it had to wait for a confirmation.
 
     Stored: the account, and its verified address if verification is mandatory.
 
@@ -94,8 +95,9 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
     ``reason`` is ``logout``, ``replaced`` (the same browser logged in again),
     ``ended`` (by its owner, from another session), ``password_set``,
     ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
-    (the owner of the mailbox has recovered the account). The hook is not called for
-    a session that expires.
+    (the owner of the mailbox has recovered the account). A change through
+    ``request.accounts`` adds ``password_removed``, ``revoked`` and ``deleted``. The
+    hook is not called for a session that expires.
 
     Stored: the session is deleted.
 
@@ -137,6 +139,60 @@ def user_deactivated(request: Request, user: User) -> None:
             def user_deactivated(self, request: Request, user: User) -> None:
                 row = {"id": request.new_id(), "user_id": user.id, "what": "closed", "at": request.now}
                 request.insert(events, row)
+    """
+
+
+@hookspec
+def user_reactivated(request: Request, user: User) -> None:
+    """A deactivated account was made active again, through ``request.accounts``.
+
+    Its former sessions stay ended.
+
+    Stored: the user is active.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class WelcomeBack:
+            @hookimpl
+            def user_reactivated(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "is back", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
+def user_deleted(request: Request, user: User) -> None:
+    """An account was deleted, through ``request.accounts``.
+
+    Every plugin that stores personal data implements this hook and deletes what it
+    stores about the person. ``user`` is the account as it was. Rows with a foreign key
+    to ``authhost_user.id`` must be deleted by the database (``ON DELETE CASCADE``):
+    otherwise the account cannot be deleted. A signup that was never confirmed expires
+    without this hook; `host.delete_expired` deletes it.
+
+    Stored: the user is deleted, with addresses, sessions and connections.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+        from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
+
+
+        class Forget:
+            @hookimpl
+            def user_deleted(self, request: Request, user: User) -> None:
+                request.db.execute(delete(events).where(events.c.user_id == user.id))
     """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from authhost_hookspecs._markers import hookspec
+from authhost_hookspecs.declarations import Change
 from authhost_hookspecs.protocols import Request, User
 
 
@@ -89,4 +90,34 @@ def before_login(request: Request, user: User) -> None:
                 suspended = (events.c.user_id == user.id) & (events.c.what == "suspended")
                 if request.db.execute(select(events.c.id).where(suspended)).first() is not None:
                     raise Refused("suspended", "This account is suspended. Please write to us.")
+    """
+
+
+@hookspec
+def before_change(request: Request, user: User, change: Change) -> None:
+    """An account is about to be changed; raise `Refused` to stop it.
+
+    ``user`` is the account before the change, ``change`` says what is about to
+    happen. The hook is called in the flows of users and for ``request.accounts``; in
+    both cases the account is locked. A flow can need two changes: a confirmation in
+    change-email mode is ``verify_email`` and ``make_primary``. What follows from a
+    change is part of it: a new password ends sessions, and a recovery removes
+    connections. The hook is not called for a signup (`before_signup`), a login
+    (`before_login`) or a logout.
+
+    Stored: nothing of the change; the earlier writes of its flow.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Change, Refused, User, hookimpl
+
+
+        class ManagedAccounts:
+            @hookimpl
+            def before_change(self, user: User, change: Change) -> None:
+                managed = user.email_verified and (user.email or "").endswith("@managed.example")
+                if managed and change.kind == "make_primary" and not change.administrative:
+                    raise Refused("managed_account", "Your company manages this account.")
     """

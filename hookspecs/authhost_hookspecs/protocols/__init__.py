@@ -5,21 +5,29 @@ Times are aware, in UTC. Identifiers are UUIDs of version 7.
 """
 
 from authhost_hookspecs.protocols.accounts import (
+    Account,
     Authentication,
     EmailAddress,
     EmailConfirmation,
     Session,
     User,
 )
+from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 __all__ = [
+    "Account",
+    "AccountChanges",
+    "Answer",
     "Authentication",
     "EmailAddress",
     "EmailConfirmation",
     "Host",
+    "MessageLevel",
     "Request",
+    "SameSite",
     "Session",
     "Settings",
     "SocialAccount",

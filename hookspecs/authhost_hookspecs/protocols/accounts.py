@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialToken
+
 
 class User(Protocol):
     """A local account."""
@@ -125,3 +127,34 @@ class Authentication(Protocol):
     @property
     def provider(self) -> str | None:
         """The provider's id if the method is ``socialaccount``, or None."""
+
+
+class Account(Protocol):
+    """Everything that is stored of one account, as it was when it was read. Since 1.1.
+
+    It does not change afterwards, and may be kept after the request.
+    """
+
+    @property
+    def user(self) -> User:
+        """The user. ``email_verified`` says whether the primary address is verified."""
+
+    @property
+    def email_addresses(self) -> tuple[EmailAddress, ...]:
+        """The addresses, oldest first."""
+
+    @property
+    def social_accounts(self) -> tuple[SocialAccount, ...]:
+        """The connected accounts at providers, oldest first."""
+
+    @property
+    def sessions(self) -> tuple[Session, ...]:
+        """The sessions, newest first. Some of them may have expired."""
+
+    def social_token(self, social_account: SocialAccount) -> SocialToken | None:
+        """Return the token that is stored for one of ``social_accounts``, or None if none is stored.
+
+        Tokens are stored only if the setting ``store_social_tokens`` is on. The token
+        is decrypted when one of its attributes is read or `reveal` is called, which
+        raises `CannotOpen` if the key was removed. It may have expired.
+        """

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from authhost_hookspecs.protocols.accounts import Authentication, Session, User
+from authhost_hookspecs.declarations import Message
+from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
+from authhost_hookspecs.protocols.answer import Answer
+from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 
@@ -102,6 +106,33 @@ class Request(Protocol):
         """The id of the provider in a flow of social login; None in any other flow."""
 
     @property
+    def sociallogin(self) -> SocialLogin | None:
+        """The social login that the flow processes, or that the signup it completes came from, else None.
+
+        It is set in every hook of a social login, connect or signup, also if a form
+        asked for the address. If the signup has to wait for a confirmation, the flow
+        that completes it restores the social login for `account_ready` and
+        `user_logged_in`: with the stored token, if the setting ``store_social_tokens`` is
+        on, and with the provider's addresses as far as its stored profile has them. It
+        is None then if the confirmation proves that somebody else had signed up, since
+        the connection is removed. After the flow it stays until the next flow of this
+        unit of work. Since contract 1.1.
+        """
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The texts that the application gave to ``host.request(given={…})``, such as an invitation code.
+
+        One request can give at most 16, with names of 1 to 64 characters and values of
+        at most 512. A social login, and a signup that waits for its form or a
+        confirmation, keep them encrypted; the flow that continues it has them again. If
+        a later request gives a text with the same name, the later one counts.
+
+        They come from whoever began the signup or login, and may be secrets. Check them
+        like any input, and do not write them to logs. Since contract 1.1.
+        """
+
+    @property
     def ip_address(self) -> str | None:
         """The client's IP address in canonical form, or None outside a web request."""
 
@@ -149,7 +180,46 @@ class Request(Protocol):
         """
 
     def on_commit(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` after this unit of work has committed. It is not called after a rollback."""
+        """Call ``callback`` after this unit of work has committed. It is not called after a rollback.
+
+        The person waits for it. Use `in_background` for anything that takes long.
+        """
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` after the commit, on a thread of the host's pool.
+
+        It is not called after a rollback, nor if the call of the hook fails. Use it for
+        what may take long and may be lost, such as a call of another service: if the
+        process dies, waiting jobs are lost. A job that fails, that runs longer than
+        ``background_timeout``, that finds the queue full, or that outlives the host is
+        logged with plugin, function and line. Pass values, not the request, which has
+        ended by then (``TypeError``). A job that writes uses ``host.request()``. Since 1.1.
+        """
+
+    def send(self, message: Message) -> None:
+        """Pass a message of the kind ``plugin`` to `deliver_message`, to send it like all mails of the site.
+
+        ``request.send(Message("plugin", user.email, subject="…", text="…"))``. It is
+        delivered after the commit, and not after a rollback or if the call of the hook
+        fails. Raises `FlowError` if the address is not valid (``invalid_email``), or if no
+        plugin delivers it (``delivery_failed``). Catch it if your hook has more to do. A
+        deliverer that was written for contract 1.0 may not know the kind. Since 1.1.
+        """
+
+    @property
+    def answer(self) -> Answer:
+        """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
+
+    def local(self, plugin: str) -> dict[str, Any]:
+        """Return a dictionary that lives as long as this unit of work, for the plugin with this name.
+
+        By it one hook passes values to the next one. A rollback, also of a failed call,
+        does not change it. Since 1.1.
+        """
+
+    @property
+    def host(self) -> Host:
+        """The host. Since 1.1."""
 
     def new_id(self) -> UUID:
         """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
@@ -179,11 +249,31 @@ class Request(Protocol):
     def user_by_email(self, email: str) -> User | None:
         """Return the account that has verified ``email``, or None."""
 
+    def account(self, user_id: UUID) -> Account | None:
+        """Return what is stored of an account now, or None if there is no such account. Since 1.1."""
+
+    @property
+    def accounts(self) -> AccountChanges:
+        """Administrative changes of any account, each atomic and with its hooks. Since 1.1."""
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin, as an instance of its settings class.
 
         The request and the host return the same object as long as the host is open.
         Raises ``KeyError`` if the plugin registers no settings.
+        """
+
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that this plugin publishes with `register_hookspecs`.
+
+        ``request`` is passed automatically, all other arguments by name. Every
+        implementation is called. A failing one is handled like one of any
+        notification. Within a hook, only the plugin that publishes the called hook may
+        call it. In a unit of work from ``host.request()`` the host does not know which
+        plugin opened it, so any code there may call it.
+
+        Raises ``ValueError`` if no plugin or another plugin publishes the hook, and
+        ``TypeError`` for missing or unknown arguments. Since 1.1.
         """
 
 
@@ -201,6 +291,30 @@ class Host(Protocol):
     @property
     def reader(self) -> Any:
         """The engine for reading only. On SQLite it takes no write lock."""
+
+    def request(
+        self,
+        *,
+        ip_address: str | None = None,
+        user_agent: str = "",
+        session_token: str | None = None,
+        pending_token: str | None = None,
+        language: str | None = None,
+        native: Any = None,
+        device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
+    ) -> AbstractContextManager[Request]:
+        """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
+
+        It commits at the end of the block, and rolls back on an error. Do not use it in a
+        hook: a flow has a unit of work already. Since 1.1.
+        """
+
+    def in_background(self, function: Callable[..., object], *args: Any) -> None:
+        """Call ``function(*args)`` at once on a thread of the host's pool; see `Request.in_background`.
+
+        In a hook, use the method of the request, which waits for the commit. Since 1.1.
+        """
 
     def keyed_hash(self, value: str) -> str:
         """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
@@ -237,6 +351,9 @@ class Host(Protocol):
 
     def build_url(self, name: str, **values: str) -> str:
         """Return the absolute URL of one of the application's pages, such as ``confirm_email``. Since 1.1."""
+
+    def account(self, user_id: UUID) -> Account | None:
+        """Return what is stored of an account now, or None if there is no such account. Since 1.1."""
 
     @property
     def now(self) -> datetime:

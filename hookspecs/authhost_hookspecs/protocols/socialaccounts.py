@@ -62,6 +62,26 @@ class SocialAccount(Protocol):
         """The person's identifier at the provider."""
 
     @property
+    def name(self) -> str | None:
+        """The full display name, as the provider's declaration has read it, or None. Since contract 1.1.
+
+        The person can choose any name and username at most providers: show them, but do
+        not identify anybody by them. They have at most 255 characters.
+        """
+
+    @property
+    def username(self) -> str | None:
+        """The username at the provider, or None. It can change, and another person can get it. Since 1.1."""
+
+    @property
+    def picture(self) -> str | None:
+        """The ``http`` or ``https`` URL of a picture, or None. Since contract 1.1.
+
+        A request of it goes to a server that the person may have chosen. Its length is
+        at most 2048 characters.
+        """
+
+    @property
     def extra_data(self) -> Mapping[str, Any]:
         """The profile as the provider sent it, without tokens."""
 

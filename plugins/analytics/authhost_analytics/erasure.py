@@ -1,19 +1,21 @@
-"""Erasure of a user's data. The aggregated tables contain no data about a single user."""
+"""A copy of a user's data, and its erasure. The aggregated tables contain no data about a single user."""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import Host
-from sqlalchemy import Connection, bindparam, case, func, null, or_, select, update
+from authhost_hookspecs import Host, Request
+from sqlalchemy import Connection, bindparam, case, func, null, or_, select, tuple_, update
 
 from authhost_analytics.funnels import duration_limit
 from authhost_analytics.periods import HOURS_A_DAY, day_of, month_before, month_of
 from authhost_analytics.pseudonyms import pseudonym
 from authhost_analytics.rollup import interrupt_roll_up
-from authhost_analytics.tables import event_table, journey_table
+from authhost_analytics.tables import DIMENSIONS, event_table, journey_table
 
 
 def erase_user(host: Host, user_id: UUID) -> int:
@@ -23,7 +25,8 @@ def erase_user(host: Host, user_id: UUID) -> int:
     steps that were taken, and the upper limit of the time to confirm.
     """
     with host.reader.connect() as connection:
-        theirs = {month: pseudonym(host.keyed_hash, month, user_id) for month in _months(host, connection)}
+        months = list(_months(host.now, connection))
+    theirs = {month: pseudonym(host.keyed_hash, month, user_id) for month in months}
     table, journey = event_table.c, journey_table.c
     lasted = duration_limit(journey.confirmed - journey.began)
     of_user = or_(table.person.in_(theirs.values()), table.person_before.in_(theirs.values()))
@@ -59,9 +62,40 @@ def erase_user(host: Host, user_id: UUID) -> int:
     return len(found)
 
 
-def _months(host: Host, connection: Connection) -> Iterator[int]:
+def data_of_user(request: Request, user_id: UUID) -> dict[str, Any]:
+    """Return the events and signups that are stored with one of a user's pseudonyms, as values for JSON."""
+    connection = request.db.connection()
+    theirs = [
+        (month, pseudonym(request.keyed_hash, month, user_id)) for month in _months(request.now, connection)
+    ]
+    table, journey = event_table.c, journey_table.c
+    events = select(event_table).where(table.person.in_([person for _, person in theirs])).order_by(table.id)
+    signups = select(journey_table).where(tuple_(journey.month, journey.person).in_(theirs))
+    return {
+        "events": [
+            {
+                "time": _time(row.hour * 3600 + row.second),
+                **{name: getattr(row, name) for name in DIMENSIONS},
+            }
+            for row in connection.execute(events)
+        ],
+        "signups": [
+            {
+                "method": row.method,
+                **{name: _time(getattr(row, name)) for name in ("began", "sent", "confirmed", "logged_in")},
+            }
+            for row in connection.execute(signups)
+        ],
+    }
+
+
+def _time(seconds: int | None) -> str | None:
+    return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None
+
+
+def _months(now: datetime, connection: Connection) -> Iterator[int]:
     """Yield the months whose pseudonyms can occur in stored rows, newest first."""
-    month = month_of(day_of(host.now))
+    month = month_of(day_of(now))
     first_hour = connection.execute(select(func.min(event_table.c.hour))).scalar()
     first_month = connection.execute(select(func.min(journey_table.c.month))).scalar()
     oldest = month if first_hour is None else month_of(first_hour // HOURS_A_DAY)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
+    Health,
     Host,
     PluginTables,
     Request,
@@ -19,6 +21,7 @@ from authhost_hookspecs import (
 )
 from sqlalchemy import func, select
 
+from authhost_analytics.erasure import data_of_user, erase_user
 from authhost_analytics.events import code_or_other, event_row, process_or_other
 from authhost_analytics.periods import HOURS_A_DAY, hour_of
 from authhost_analytics.settings import AnalyticsSettings
@@ -125,6 +128,16 @@ class AnalyticsPlugin:
         self._store(request, "account_ready", user.id)
 
     @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        """Erase the user's pseudonyms after the commit, which stores the events of this request."""
+        host = request.host
+        request.on_commit(lambda: _erase(host, user.id))
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return data_of_user(request, user.id)
+
+    @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception) -> None:
         # Without the user: a refused attempt need not come from the owner of the account.
         outcome = code_or_other(getattr(error, "code", None))
@@ -150,6 +163,12 @@ class AnalyticsPlugin:
             log.warning("stored events are older than keep_days: run `authhost analytics roll-up` daily")
 
     @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_analytics.monitoring import roll_up_health
+
+        return [roll_up_health]
+
+    @hookimpl
     def register_settings(self) -> type[AnalyticsSettings]:
         return AnalyticsSettings
 
@@ -162,6 +181,10 @@ class AnalyticsPlugin:
         from authhost_analytics.commands import analytics
 
         return [analytics]
+
+
+def _erase(host: Host, user_id: UUID) -> None:
+    erase_user(host, user_id)
 
 
 plugin = AnalyticsPlugin()

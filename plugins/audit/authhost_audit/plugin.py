@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
     Finding,
+    Health,
     Host,
     PluginTables,
     Request,
@@ -19,6 +21,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_audit.personal_data import events_of_user
 from authhost_audit.recording import record_switch
 from authhost_audit.records import AuditEvent, mask_email, request_row, session_ref
 from authhost_audit.settings import AuditSettings
@@ -161,6 +164,19 @@ class AuditPlugin:
         self._record(request, AuditEvent("user_deactivated", user.id))
 
     @hookimpl
+    def user_reactivated(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("user_reactivated", user.id))
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        """Record it. The trail stays: what it keeps about the person expires, or `audit forget` erases it."""
+        self._record(request, AuditEvent("user_deleted", user.id))
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return {"events": events_of_user(request, user)}
+
+    @hookimpl
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_reauthenticated", user.id))
 
@@ -182,6 +198,21 @@ class AuditPlugin:
         )
         self._record(request, audit_event)
 
+    @hookimpl(optionalhook=True)
+    def email_delivery_failed(
+        self, request: Request, message_id: UUID, kind: str, user_id: UUID | None, reason: str
+    ) -> None:
+        """Published by authhost-email."""
+        audit_event = AuditEvent(
+            "email_delivery_failed",
+            user_id,
+            outcome="failed",
+            reason=reason,
+            plugin="email",
+            data={"message": str(message_id), "kind": kind},
+        )
+        self._record(request, audit_event)
+
     @hookimpl
     def host_started(self, host: Host) -> None:
         record_switch(host, host.plugin_settings(NAME))
@@ -191,6 +222,12 @@ class AuditPlugin:
         from authhost_audit.checks import check_trail
 
         return [check_trail]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_audit.monitoring import seal_health
+
+        return [seal_health]
 
     @hookimpl
     def register_settings(self) -> type[AuditSettings]:

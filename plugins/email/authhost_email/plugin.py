@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +11,10 @@ from uuid import UUID
 from authhost_hookspecs import (
     EmailAddress,
     Finding,
+    Health,
     Host,
     Message,
+    Metric,
     PluginTables,
     Request,
     SocialAccount,
@@ -22,10 +24,13 @@ from authhost_hookspecs import (
 )
 
 from authhost_email.devices import NEW_DEVICE
+from authhost_email.hooks import email_delivery_failed
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
+from authhost_email.personal_data import data_of, delete_data_of
+from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import link_purpose, metadata, outbox_table
+from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -48,17 +53,24 @@ class EmailPlugin:
         status: str = "pending",
         name: str | None = None,
         link: str | None = None,
+        content: str | None = None,
         expires: datetime | None = None,
         user_id: UUID | None = None,
         address: str | None = None,
         provider: str | None = None,
     ) -> None:
-        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`."""
+        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`.
+
+        The link is stored encrypted, and so is ``content``, of a message of another plugin.
+        """
         if recipient is None:
             return
         settings: EmailSettings = request.plugin_settings(NAME)
-        now = request.now
+        now, secret = request.now, content or link
         identifier = request.new_id()
+        sealed = request.seal(secret, link_purpose(identifier, recipient)) if secret else None
+        if sealed is not None and len(sealed) > SEALED_LENGTH:
+            raise ValueError("the message is too long when encrypted, because of its quotes and line breaks")
         context = {
             "site_name": request.settings.site_name,
             "time": now.isoformat(),
@@ -77,7 +89,7 @@ class EmailPlugin:
             "recipient": recipient,
             "language": negotiate_language(request.language, settings.language),
             "context": context,
-            "sealed_link": request.seal(link, link_purpose(identifier, recipient)) if link else None,
+            "sealed_link": sealed,
             "expires_at": expires,
             "user_id": user_id,
             "status": status,
@@ -103,8 +115,23 @@ class EmailPlugin:
             user.email,
             verified=user.email_verified,
             name=user.username,
+            user_id=user.id,
             address=address,
             provider=provider,
+        )
+
+    def _queue_of_plugin(self, request: Request, message: Message) -> None:
+        """Queue a message of another plugin. To a user who has not confirmed the address, few are sent."""
+        kind = f"{PLUGIN_KIND}:{message.plugin}" if message.plugin else PLUGIN_KIND
+        verified = message.user_id is None or request.user_by_email(message.recipient) is not None
+        self._queue(
+            request,
+            kind[:KIND_LENGTH],
+            message.recipient,
+            verified=verified,
+            content=pack_content(message.subject or "", message.text or "", message.html),
+            expires=message.expires,
+            user_id=message.user_id,
         )
 
     def _wake_workers(self) -> None:
@@ -123,6 +150,9 @@ class EmailPlugin:
             raise ValueError(
                 f"{message.kind} has a link to a host that is not in link_hosts under [plugins.email]"
             )
+        if message.kind == PLUGIN_KIND:
+            self._queue_of_plugin(request, message)
+            return True
         self._queue(
             request,
             message.kind,
@@ -173,7 +203,15 @@ class EmailPlugin:
         removed = email_address.email
         self._notify_user(request, "email_removed", user, address=removed)
         if email_address.verified and removed != user.email:
-            self._queue(request, "email_removed", removed, verified=True, name=user.username, address=removed)
+            self._queue(
+                request,
+                "email_removed",
+                removed,
+                verified=True,
+                name=user.username,
+                user_id=user.id,
+                address=removed,
+            )
 
     @hookimpl
     def email_changed(
@@ -193,12 +231,21 @@ class EmailPlugin:
                     each.email,
                     verified=True,
                     name=user.username,
+                    user_id=user.id,
                     address=to_email_address.email,
                 )
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
         self._notify_user(request, "account_closed", user)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        delete_data_of(request, user)
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        return data_of(request, user)
 
     @hookimpl
     def social_account_added(self, request: Request, sociallogin: SocialLogin) -> None:
@@ -236,10 +283,34 @@ class EmailPlugin:
         return EmailSettings
 
     @hookimpl
+    def register_hookspecs(self) -> list[Callable[..., None]]:
+        return [email_delivery_failed]
+
+    @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
         from authhost_email.checks import check_outbox, check_settings
 
         return [check_settings, check_outbox]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_email.monitoring import outbox_health
+
+        return [outbox_health, self._worker_health]
+
+    def _worker_health(self, host: Host) -> Iterable[Health]:
+        """Yield whether the worker thread of this process is alive, if it has one."""
+        worker = self._workers.get(id(host))
+        if worker is not None and worker.is_alive():
+            yield Health("worker", "ok", "its thread is alive")
+        elif worker is not None:
+            yield Health("worker", "failed", "its thread has ended; restart the application")
+
+    @hookimpl
+    def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+        from authhost_email.monitoring import outbox_metrics
+
+        return [outbox_metrics]
 
     @hookimpl
     def register_commands(self) -> list[Any]:

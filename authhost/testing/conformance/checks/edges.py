@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import Message, Refused, StopFlow
+from authhost_hookspecs import Change, Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
-from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -50,7 +50,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
         assert signed_up.user is not None
         user = User(signed_up.user.id, None, None, True, False, now, None)
         for hook in context.checked.implementations:
-            if hook not in NOTIFICATIONS | VETOES | {"deliver_message"}:
+            if hook not in NOTIFICATIONS | VETOES | EXPORTS | {"deliver_message"}:
                 continue
             recorder.calls.clear()
             token = signed_up.session_token if hook in WITH_SESSION else None
@@ -82,7 +82,8 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
     account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
     app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
     session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
-    login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
+    login = SocialLogin(app, "login", account, token=None, email_addresses=(), user=None)
+    login.open(request)
     return {
         "user": user,
         "email_address": address,
@@ -100,6 +101,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "error": InvalidCredentials(),
         "email": None,
         "password": PASSWORD,
+        "change": Change("end_sessions"),
         "message": Message("password_reset_unknown_account", "nobody@example.org"),
     }
 

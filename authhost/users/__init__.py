@@ -1,0 +1,6 @@
+"""Users as plugins and administrators see them: everything of one account, and changes without a login."""
+
+from authhost.users.changes import Changes
+from authhost.users.snapshot import read_account
+
+__all__ = ["Changes", "read_account"]

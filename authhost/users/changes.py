@@ -1,0 +1,192 @@
+"""Administrative changes of an account: ``request.accounts``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import ChangeKind
+from sqlalchemy.exc import IntegrityError
+
+from authhost.account import emails, sessions, verification
+from authhost.account.deactivation import deactivate_account, reactivate_account
+from authhost.account.flow import check_change
+from authhost.account.recovery import delete_links
+from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
+from authhost.records import EmailAddress, User
+from authhost.request import Request
+from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import email_key
+from authhost.store import queries, statements
+from authhost.users.export import export_account
+
+IN_USE = "A table of the application or of a plugin refers to this account. Delete those rows first."
+
+
+class Changes:
+    """Implements `authhost_hookspecs.AccountChanges` for one request."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
+        """Add an address, and verify it with ``verified=True``; no message is sent."""
+        request, given = self._request, parse_email(email)
+        with self._changing(user_id) as user:
+            existing = queries.addresses(request, user.id)
+            address = next((each for each in existing if email_key(each.email) == given.key), None)
+            if address is not None:
+                return self._verify(user, address) if verified else address
+            emails.check_room(request, existing)
+            self._check(user, "add_email", email=given.address)
+            if verified:
+                self._check_verification(user, given.address, primary=False)
+            address = emails.store_added(request, user, given)
+            request.services.hooks.email_added(request, user, address)
+            return self._store_verified(user, address) if verified else address
+
+    def verify_email(self, user_id: UUID, email: str) -> EmailAddress:
+        """Make an address count as verified."""
+        with self._changing_address(user_id, email) as (user, address):
+            return self._verify(user, address)
+
+    def make_primary(self, user_id: UUID, email: str) -> EmailAddress:
+        """Make an address the primary one."""
+        request = self._request
+        with self._changing_address(user_id, email) as (user, address):
+            if address.primary:
+                return address
+            others = queries.addresses(request, user.id)
+            emails.check_may_be_primary(address, others)
+            self._check(user, "make_primary", email=address.email)
+            return emails.change_primary(request, user, address, others)
+
+    def remove_email(self, user_id: UUID, email: str) -> EmailAddress:
+        """Remove an address that is not the primary one."""
+        with self._changing_address(user_id, email) as (user, address):
+            emails.check_removable(address)
+            self._check(user, "remove_email", email=address.email)
+            emails.delete_address(self._request, user, address)
+            return address
+
+    def remove_password(self, user_id: UUID) -> None:
+        """Remove the password. All sessions of the account end, except that of this request."""
+        request = self._request
+        with self._changing(user_id) as user:
+            if not user.has_usable_password:
+                return
+            self._check(user, "remove_password")
+            request.send_statement(statements.WIPE_PASSWORD, {"of_user": user.id})
+            delete_links(request, user)
+            self._refresh(user)
+            request.set_stored_password(user, None)
+            keep = request.session if self._is_own(user) else None
+            sessions.end_sessions(request, user, "password_removed", keep=keep)
+
+    def end_sessions(self, user_id: UUID) -> int:
+        """End all sessions, and return their number."""
+        with self._changing(user_id) as user:
+            if not queries.sessions(self._request, user.id):
+                return 0
+            self._check(user, "end_sessions")
+            return self._end_all(user, "revoked")
+
+    def deactivate(self, user_id: UUID) -> None:
+        """Deactivate the account: nobody can log in to it, and all sessions end."""
+        with self._changing(user_id) as user:
+            if user.is_active:
+                self._check(user, "deactivate")
+                deactivate_account(self._request, user)
+
+    def reactivate(self, user_id: UUID) -> None:
+        """Make the account active again."""
+        with self._changing(user_id) as user:
+            if not user.is_active:
+                self._check(user, "reactivate")
+                reactivate_account(self._request, user)
+
+    def delete(self, user_id: UUID) -> None:
+        """Delete the account with everything that the host stores of it."""
+        request = self._request
+        with self._changing(user_id) as user:
+            self._check(user, "delete")
+            self._end_all(user, "deleted")
+            for account in queries.social_accounts(request, user.id):
+                values = {"of_id": account.id, "of_user": user.id}
+                request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, values)
+                request.services.hooks.social_account_removed(request, account)
+            try:
+                with request.savepoint():
+                    request.send_statement(statements.DELETE_USER, {"of_user": user.id})
+            except IntegrityError as error:
+                raise Conflict(IN_USE) from error
+            request.services.hooks.user_deleted(request, user)
+
+    def export(self, user_id: UUID) -> Mapping[str, Any]:
+        """Return what is stored of the account, as values for JSON, without secrets."""
+        with self._changing(user_id):
+            return export_account(self._request, user_id)
+
+    @contextmanager
+    def _changing(self, user_id: UUID) -> Iterator[User]:
+        """Lock an account and yield its user. Undo everything if the block raises an error."""
+        request = self._request
+        request.check_open(writing=True)
+        if not isinstance(user_id, UUID):
+            raise InvalidInput("user_id must be a UUID.", field="user_id")
+        with request.atomic():
+            queries.lock_account(request, user_id)
+            account = queries.account_by_id(request, user_id)
+            if account is None:
+                raise UserNotFound
+            yield account.user
+
+    @contextmanager
+    def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
+        given = parse_email(email)
+        with self._changing(user_id) as user:
+            address = queries.address_of(self._request, user.id, given.key)
+            if address is None:
+                raise EmailNotFound(field="email")
+            yield user, address
+
+    def _check(self, user: User, kind: ChangeKind, *, email: str | None = None) -> None:
+        check_change(self._request, user, kind, email=email, administrative=True)
+
+    def _verify(self, user: User, address: EmailAddress) -> EmailAddress:
+        if address.verified:
+            return address
+        self._check_verification(user, address.email, primary=address.primary)
+        return self._store_verified(user, address)
+
+    def _check_verification(self, user: User, email: str, *, primary: bool) -> None:
+        self._check(user, "verify_email", email=email)
+        if verification.becomes_primary(self._request, user, primary=primary):
+            self._check(user, "make_primary", email=email)
+
+    def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
+        previous, address = verification.verify_address(self._request, user, address)
+        verification.call_confirmed(self._request, address, previous)
+        return address
+
+    def _end_all(self, user: User, reason: str) -> int:
+        """End all sessions of a user; the user of this request is logged out."""
+        request, own = self._request, self._is_own(user)
+        if own:
+            request.services.hooks.user_logged_out(request, user)
+        ended = sessions.end_sessions(request, user, reason)
+        if own:
+            request.log_out()
+        return ended
+
+    def _is_own(self, user: User) -> bool:
+        return self._request.user is not None and self._request.user.id == user.id
+
+    def _refresh(self, user: User) -> None:
+        account = queries.account_by_id(self._request, user.id)
+        if account is not None:
+            self._request.refresh(account.user)

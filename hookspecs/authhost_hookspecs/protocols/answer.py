@@ -1,0 +1,50 @@
+"""Changes to the web response that a plugin asks for."""
+
+from __future__ import annotations
+
+from typing import Literal, Protocol
+
+MessageLevel = Literal["info", "success", "warning", "error"]
+"""The levels of messages to the person at the browser."""
+SameSite = Literal["Lax", "Strict", "None"]
+
+
+class Answer(Protocol):
+    """Changes to the response of the web request. They are applied after the commit.
+
+    A failed call of a hook, and a rollback, drop them. If two changes concern the same
+    thing, the later one counts. The application, or authhost's web layer, applies them;
+    outside a web request nothing happens. Wrong values raise ``ValueError`` or
+    ``TypeError``. Since 1.1.
+    """
+
+    def set_cookie(
+        self,
+        name: str,
+        value: str,
+        *,
+        max_age: int | None = None,
+        path: str = "/",
+        http_only: bool = True,
+        same_site: SameSite = "Lax",
+        secure: bool = True,
+    ) -> None:
+        """Set a cookie (RFC 6265). ``max_age`` is in seconds; without it, the cookie ends with the browser.
+
+        Name and value have at most 4096 characters together; encode other
+        characters than letters, digits and most ASCII punctuation yourself. Names that
+        begin with ``authhost``, ``__Host-authhost`` or ``__Secure-`` are refused. At
+        most 20 cookies for each unit of work.
+        """
+
+    def delete_cookie(self, name: str, *, path: str = "/") -> None:
+        """Delete a cookie that was set with the same ``path``."""
+
+    def message(self, level: MessageLevel, text: str) -> None:
+        """Show a text of 1 to 1000 characters to the person, such as a flash message.
+
+        It is plain text: the application escapes it. At most 20 for each unit of work.
+        """
+
+    def redirect(self, path: str) -> None:
+        """Redirect the browser to a page of this site: a path, or a URL on ``base_url``."""

@@ -1,0 +1,91 @@
+"""What plugins may change of a local account."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+from uuid import UUID
+
+from authhost_hookspecs.protocols.accounts import EmailAddress
+
+
+class AccountChanges(Protocol):
+    """Administrative changes of any account, as ``request.accounts``. Since 1.1.
+
+    They need no login: the plugin decides who may make them. Each method locks the
+    account, calls `before_change`, changes the rows, and calls the hooks that a flow
+    calls for the same change. It is atomic: if it raises an error, nothing of it
+    stays, neither the rows of hooks that it called. It is undone as well if the hook
+    in which the plugin has called it fails. If the account is already as it should
+    be, nothing changes and no hook is called.
+
+    Every refusal is a `FlowError`, for example ``user_not_found``, ``invalid_email``,
+    or ``vetoed`` by an implementation of `before_change`. Do not delete or deactivate
+    an account in a hook of its own signup.
+    """
+
+    def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
+        """Add an address, and verify it with ``verified=True``; no message is sent.
+
+        Calls `email_added`, and for a verified address what `verify_email` calls. An
+        address that the account has stays, and is verified if need be. Refusals:
+        ``too_many_emails``, and ``email_taken`` if another account has verified it.
+        """
+
+    def verify_email(self, user_id: UUID, email: str) -> EmailAddress:
+        """Make an address count as verified. It becomes the primary one if the account has none.
+
+        Calls `email_confirmed`, and `account_ready` if that completes the signup.
+        Unlike a confirmation by the owner of the mailbox, the account keeps its
+        password and connections: anybody may have signed up with the address. So verify
+        only what you know. Refusals: ``email_not_found``, ``email_taken``.
+        """
+
+    def make_primary(self, user_id: UUID, email: str) -> EmailAddress:
+        """Make an address the primary one, and cancel links that were sent. Calls `email_changed`.
+
+        Refusals: ``email_not_found``, and ``email_not_verified`` if another address of
+        the account is verified, or another account claims this one.
+        """
+
+    def remove_email(self, user_id: UUID, email: str) -> EmailAddress:
+        """Remove an address, and cancel links that were sent. Calls `email_removed`.
+
+        Refusals: ``email_not_found``, ``primary_email_required``.
+        """
+
+    def remove_password(self, user_id: UUID) -> None:
+        """Remove the password, also if nobody can log in without it.
+
+        Links that were sent and pending logins become invalid. Like after any other
+        change of the password, all sessions end with the reason ``password_removed``,
+        except the one of this request.
+        """
+
+    def end_sessions(self, user_id: UUID) -> int:
+        """End all sessions, and return their number. Calls `session_ended` with the reason ``revoked``."""
+
+    def deactivate(self, user_id: UUID) -> None:
+        """Deactivate the account: nobody can log in to it, and all sessions end.
+
+        Links and unconfirmed addresses are removed. Calls `user_deactivated`.
+        """
+
+    def reactivate(self, user_id: UUID) -> None:
+        """Make the account active again. Former sessions stay ended. Calls `user_reactivated`."""
+
+    def delete(self, user_id: UUID) -> None:
+        """Delete the account with everything that the host stores of it.
+
+        Calls `session_ended` with the reason ``deleted``, `social_account_removed`, and
+        `user_deleted`, for which plugins delete what they store. Refusals: ``conflict``
+        if a table of the application or of a plugin refers to the account.
+        """
+
+    def export(self, user_id: UUID) -> Mapping[str, Any]:
+        """Return what is stored of the account, as values for JSON, without secrets.
+
+        ``"account"`` has the data of the host, ``"plugins"`` the result of
+        `export_user` by the plugin's name. Refusals: ``export_failed`` with the field
+        ``plugin``, since an incomplete export would not be noticed.
+        """

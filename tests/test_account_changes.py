@@ -1,0 +1,419 @@
+"""``request.account`` and ``request.accounts``: what plugins read and change of any account."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+
+import pytest
+from authhost_hookspecs import Change, FlowError, Refused, hookimpl
+from conftest import PASSWORD
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Uuid, select
+
+from authhost.errors import ReauthenticationRequired, Vetoed
+from authhost.store.tables import addresses, metadata, sessions, users
+from authhost.testing import Mailbox, RecordedHooks
+
+ANN, BOB, WORK = "ann@example.org", "bob@example.org", "ann@work.example.org"
+
+
+class Everything(RecordedHooks, Mailbox):
+    """Records every notification, and takes every message."""
+
+    def __init__(self):
+        RecordedHooks.__init__(self)
+        Mailbox.__init__(self)
+
+
+@pytest.fixture
+def recorder():
+    return Everything()
+
+
+class Changed:
+    """Records each call of `before_change`; refuses the kinds that it is told to."""
+
+    def __init__(self, *refused):
+        self.changes, self.refused = [], refused
+
+    @hookimpl
+    def before_change(self, request, user, change):
+        self.changes.append(change)
+        if change.kind in self.refused:
+            raise Refused("managed", "Your company manages this account.")
+
+    @property
+    def kinds(self):
+        return [each.kind for each in self.changes]
+
+
+@pytest.fixture
+def changed():
+    return Changed()
+
+
+@pytest.fixture
+def host(make_host, changed):
+    return make_host({"changed": changed}, email_verification="none", store_social_tokens=False)
+
+
+@pytest.fixture
+def ann(host, run, recorder, changed):
+    """Signed up with an unverified address."""
+    login = run(host, "signup", email=ANN, password=PASSWORD)
+    recorder.calls.clear()
+    changed.changes.clear()
+    return login
+
+
+@pytest.fixture
+def change(host):
+    """Make one change in a unit of its own: ``change("verify_email", user_id, email)``."""
+
+    def change(name, /, *args, token=None, **values):
+        with host.request(session_token=token) as request:
+            return getattr(request.accounts, name)(*args, **values)
+
+    return change
+
+
+def names(recorder):
+    return [call[0] for call in recorder.calls]
+
+
+def code_of(function, *args, **values):
+    with pytest.raises(FlowError) as raised:
+        function(*args, **values)
+    return raised.value.code
+
+
+# The snapshot.
+
+
+def test_account_is_a_frozen_snapshot(host, ann, change):
+    change("add_email", ann.user.id, WORK, verified=True)
+    with host.request() as request:
+        account = request.account(ann.user.id)
+    assert account.user.email == ANN
+    assert [(each.email, each.verified, each.primary) for each in account.email_addresses] == [
+        (ANN, False, True),
+        (WORK, True, False),
+    ]
+    assert account.social_accounts == ()
+    assert [each.user_id for each in account.sessions] == [ann.user.id]
+    change("remove_email", ann.user.id, WORK)
+    assert len(account.email_addresses) == 2
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        account.user = None
+
+
+def test_host_account_reads_an_account_and_still_has_the_flows(host, ann):
+    assert host.account(ann.user.id).user.id == ann.user.id
+    assert host.account(host.new_id()) is None
+    assert callable(host.account.login)
+
+
+# Each change and its hooks.
+
+
+def test_add_email(change, ann, recorder, changed):
+    address = change("add_email", ann.user.id, "Ann@Work.example.org")
+    assert (address.email, address.verified, address.primary) == (WORK, False, False)
+    assert names(recorder) == ["email_added"]
+    assert changed.changes == [Change("add_email", email=WORK, administrative=True)]
+    assert change("add_email", ann.user.id, WORK) == address
+    assert names(recorder) == ["email_added"]
+
+
+def test_add_a_verified_email(host, change, ann, recorder, changed):
+    address = change("add_email", ann.user.id, WORK, verified=True)
+    assert address.verified
+    assert names(recorder) == ["email_added", "email_confirmed"]
+    assert changed.kinds == ["add_email", "verify_email"]
+    with host.request() as request:
+        assert request.user_by_email(WORK).id == ann.user.id
+
+
+def test_add_email_verifies_one_that_the_account_has(change, ann, recorder, changed):
+    assert change("add_email", ann.user.id, ANN, verified=True).verified
+    assert names(recorder) == ["email_confirmed"]
+    assert changed.kinds == ["verify_email"]
+
+
+def test_first_address_of_an_account_becomes_primary_when_it_is_verified(host, change, ann, changed):
+    with host.engine.begin() as connection:
+        connection.execute(addresses.delete())
+    address = change("add_email", ann.user.id, WORK, verified=True)
+    assert address.primary
+    assert host.account(ann.user.id).user.email == WORK
+    assert changed.kinds == ["add_email", "verify_email", "make_primary"]
+
+
+def test_verify_email_completes_a_signup(make_host, run, recorder):
+    host = make_host(email_verification="mandatory")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    (user_id,) = _user_ids(host)
+    recorder.calls.clear()
+    for _ in range(2):
+        with host.request() as request:
+            assert request.accounts.verify_email(user_id, ANN).verified
+    assert names(recorder) == ["email_confirmed", "account_ready"]
+    assert run(host, "login", identifier=ANN, password=PASSWORD).authenticated
+
+
+def test_one_account_has_verified_an_address(host, run, change, ann):
+    bob = run(host, "signup", email=BOB, password=PASSWORD).user
+    change("add_email", ann.user.id, WORK, verified=True)
+    assert code_of(change, "add_email", bob.id, WORK, verified=True) == "email_taken"
+    assert [each.email for each in host.account(bob.id).email_addresses] == [BOB]
+
+
+def test_make_primary_and_remove(host, change, ann, recorder, changed):
+    change("add_email", ann.user.id, WORK, verified=True)
+    assert code_of(change, "remove_email", ann.user.id, ANN) == "primary_email_required"
+    recorder.calls.clear()
+    changed.changes.clear()
+    assert change("make_primary", ann.user.id, WORK).primary
+    change("make_primary", ann.user.id, WORK)
+    assert code_of(change, "make_primary", ann.user.id, ANN) == "email_not_verified"
+    change("remove_email", ann.user.id, ANN)
+    assert names(recorder) == ["email_changed", "email_removed"]
+    assert changed.kinds == ["make_primary", "remove_email"]
+    assert host.account(ann.user.id).user.email == WORK
+
+
+def test_remove_password_ends_the_other_sessions(host, run, change, ann, recorder):
+    other = run(host, "login", identifier=ANN, password=PASSWORD)
+    recorder.calls.clear()
+    with host.request(session_token=ann.session_token) as request:
+        request.accounts.remove_password(ann.user.id)
+        request.accounts.remove_password(ann.user.id)
+        assert request.user is not None
+        assert not request.user.has_usable_password
+    assert [call[1]["reason"] for call in recorder.calls] == ["password_removed"]
+    assert _is_logged_in(host, ann)
+    assert not _is_logged_in(host, other)
+    assert code_of(run, host, "login", identifier=ANN, password=PASSWORD) == "invalid_credentials"
+
+
+def test_end_sessions(host, change, ann, recorder):
+    assert change("end_sessions", ann.user.id) == 1
+    assert change("end_sessions", ann.user.id) == 0
+    assert names(recorder) == ["session_ended"]
+    assert not _is_logged_in(host, ann)
+
+
+def test_end_sessions_of_the_own_account_is_a_logout(host, ann, recorder):
+    with host.request(session_token=ann.session_token) as request:
+        assert request.accounts.end_sessions(ann.user.id) == 1
+        assert request.user is None
+        assert request.session is None
+    assert names(recorder) == ["user_logged_out", "session_ended"]
+
+
+def test_deactivate_and_reactivate(host, run, change, ann, recorder, changed):
+    for _ in range(2):
+        change("deactivate", ann.user.id)
+    assert names(recorder) == ["session_ended", "user_deactivated"]
+    assert not host.account(ann.user.id).user.is_active
+    assert code_of(run, host, "login", identifier=ANN, password=PASSWORD) == "invalid_credentials"
+    recorder.calls.clear()
+    for _ in range(2):
+        change("reactivate", ann.user.id)
+    assert names(recorder) == ["user_reactivated"]
+    assert changed.kinds == ["deactivate", "reactivate"]
+    assert not _is_logged_in(host, ann)
+    assert run(host, "login", identifier=ANN, password=PASSWORD).authenticated
+
+
+def test_delete(host, run, change, ann, recorder):
+    run(host, "signup", email=BOB, password=PASSWORD)
+    recorder.calls.clear()
+    change("delete", ann.user.id)
+    assert names(recorder) == ["session_ended", "user_deleted"]
+    assert recorder.calls[0][1]["reason"] == "deleted"
+    assert recorder.calls[1][1]["user"].email == ANN
+    assert host.account(ann.user.id) is None
+    with host.engine.connect() as connection:
+        for table in metadata.sorted_tables:
+            for row in connection.execute(select(table)).mappings():
+                assert ann.user.id not in (row.get("user_id"), row.get("id"))
+    assert code_of(change, "delete", ann.user.id) == "user_not_found"
+
+
+def test_delete_logs_out_the_request(host, ann, recorder):
+    with host.request(session_token=ann.session_token) as request:
+        request.accounts.delete(ann.user.id)
+        assert request.user is None
+    assert names(recorder) == ["user_logged_out", "session_ended", "user_deleted"]
+
+
+def test_delete_is_refused_while_a_table_refers_to_the_account(host, change, ann):
+    other = Table(
+        "shop_order",
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("user_id", Uuid(), ForeignKey(users.c.id)),
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+    )
+    other.create(host.engine)
+    with host.engine.begin() as connection:
+        connection.execute(other.insert().values(user_id=ann.user.id))
+    try:
+        assert code_of(change, "delete", ann.user.id) == "conflict"
+        assert _is_logged_in(host, ann)
+    finally:
+        other.drop(host.engine)
+
+
+UNKNOWN = ["end_sessions", "deactivate", "reactivate", "delete", "export", "remove_password"]
+
+
+@pytest.mark.parametrize("name", UNKNOWN)
+def test_an_unknown_account_is_refused(host, change, name):
+    assert code_of(change, name, host.new_id()) == "user_not_found"
+    assert code_of(change, name, "ann") == "invalid_input"
+
+
+# Refusals by `before_change`.
+
+VETOED = {
+    "add_email": (WORK,),
+    "verify_email": (ANN,),
+    "remove_password": (),
+    "end_sessions": (),
+    "deactivate": (),
+    "delete": (),
+}
+
+
+@pytest.mark.parametrize("name", VETOED)
+def test_before_change_refuses_an_administrative_change(host, change, ann, changed, recorder, name):
+    changed.refused = (name,)
+    before = host.account(ann.user.id)
+    with pytest.raises(Vetoed, match="company") as raised:
+        change(name, ann.user.id, *VETOED[name])
+    assert raised.value.fields["plugin_code"] == "managed"
+    assert (host.account(ann.user.id), recorder.calls) == (before, [])
+
+
+def test_before_change_refuses_the_verification_of_an_added_address_before_it_is_added(
+    change, ann, changed, recorder
+):
+    changed.refused = ("verify_email",)
+    assert code_of(change, "add_email", ann.user.id, WORK, verified=True) == "vetoed"
+    assert recorder.calls == []
+
+
+FLOWS = {
+    "add_email": ("add_email", {"email": BOB}),
+    "remove_email": ("remove_email", {"email": WORK}),
+    "make_primary": ("make_primary", {"email": WORK}),
+    "change_password": ("change_password", {"current_password": PASSWORD, "new_password": PASSWORD + "!"}),
+    "end_sessions": ("end_other_sessions", {}),
+    "deactivate": ("deactivate", {}),
+}
+
+
+@pytest.mark.parametrize("kind", FLOWS)
+def test_before_change_refuses_a_flow_of_the_user(host, run, change, ann, changed, recorder, kind):
+    change("add_email", ann.user.id, WORK, verified=True)
+    changed.changes.clear()
+    recorder.calls.clear()
+    changed.refused = (kind,)
+    before = host.account(ann.user.id)
+    flow, values = FLOWS[kind]
+    with pytest.raises(Vetoed):
+        run(host, flow, ann.session_token, **values)
+    assert host.account(ann.user.id) == before
+    ((name, values),) = recorder.calls
+    assert (name, values["user"].id, values["flow"]) == ("flow_refused", ann.user.id, flow)
+    assert changed.changes == [Change(kind, email=changed.changes[0].email)]
+
+
+def test_before_change_refuses_a_confirmation_and_a_reset_and_the_link_still_works(make_host, run, recorder):
+    changed = Changed("verify_email", "reset_password")
+    host = make_host({"changed": changed}, email_verification="mandatory")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    confirmation = recorder.key()
+    run(host, "request_password_reset", email=ANN)
+    reset = recorder.key()
+    for flow, values in (
+        ("confirm_email", {"key": confirmation}),
+        ("reset_password", {"key": reset, "password": PASSWORD}),
+    ):
+        recorder.calls.clear()
+        with pytest.raises(Vetoed):
+            run(host, flow, **values)
+        (refused,) = [values for name, values in recorder.calls if name == "flow_refused"]
+        assert refused["user"].email == ANN
+    changed.refused = ()
+    run(host, "reset_password", key=reset, password=PASSWORD)
+    assert changed.kinds[-2:] == ["reset_password", "verify_email"]
+
+
+def test_a_change_is_not_limited_by_the_age_of_the_login(host, run, change, ann, clock):
+    clock.forward(hours=1)
+    with pytest.raises(ReauthenticationRequired):
+        run(host, "add_email", ann.session_token, email=WORK)
+    change("add_email", ann.user.id, WORK, token=ann.session_token)
+
+
+# The export.
+
+
+class Exports:
+    def __init__(self, result):
+        self.result = result
+
+    @hookimpl
+    def export_user(self, user):
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+def test_export(make_host, run):
+    host = make_host(
+        {"one": Exports({"rows": [1, ("a", None)]}), "two": Exports({})}, email_verification="none"
+    )
+    ann = run(host, "signup", email=ANN, password=PASSWORD)
+    with host.request() as request:
+        found = request.accounts.export(ann.user.id)
+    assert found["plugins"] == {"one": {"rows": [1, ["a", None]]}, "two": {}}
+    assert found["account"]["email_addresses"] == [{"email": ANN, "verified": False, "primary": True}]
+    assert found["account"]["sessions"][0]["method"] == "password"
+    text = json.dumps(found)
+    with host.engine.connect() as connection:
+        assert connection.execute(select(users.c.password)).scalar_one() not in text
+        assert connection.execute(select(sessions.c.token_digest)).scalar_one().hex() not in text
+    assert ann.session_token not in text
+
+
+@pytest.mark.parametrize(
+    "result",
+    [ValueError("s3cret"), ["a list"], {"a": object()}, {"a": float("nan")}, "text"],
+    ids=["raises", "list", "object", "nan", "text"],
+)
+def test_an_export_that_fails_names_the_plugin(make_host, run, caplog, result):
+    caplog.set_level(logging.ERROR)
+    host = make_host({"one": Exports(result), "two": Exports({})}, email_verification="none")
+    ann = run(host, "signup", email=ANN, password=PASSWORD)
+    with host.request() as request, pytest.raises(FlowError) as raised:
+        request.accounts.export(ann.user.id)
+    assert (raised.value.code, raised.value.fields) == ("export_failed", {"plugin": "one"})
+    assert "plugin one failed in export_user" in caplog.text
+    assert "s3cret" not in caplog.text
+    assert host.plugin_stats()["one", "export_user"].failures == 1
+
+
+def _user_ids(host):
+    with host.engine.connect() as connection:
+        return connection.execute(select(users.c.id)).scalars().all()
+
+
+def _is_logged_in(host, login):
+    with host.request(session_token=login.session_token) as request:
+        return request.user is not None

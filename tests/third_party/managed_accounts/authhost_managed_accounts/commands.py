@@ -1,0 +1,71 @@
+"""``authhost managed``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import click
+from authhost_hookspecs import AccountChanges, FlowError, Host
+
+from authhost_managed_accounts.plugin import NAME, ManagedSettings
+
+
+@contextmanager
+def changes_of(host: Host, address: str) -> Iterator[tuple[AccountChanges, UUID]]:
+    """Yield the changes of a managed account. Everything in the block is one transaction."""
+    settings: ManagedSettings = host.plugin_settings(NAME)
+    try:
+        with host.request() as request:
+            user = request.user_by_email(address)
+            if user is None or not settings.manages(user):
+                raise click.ClickException(f"{address} is not the primary address of a managed account")
+            yield request.accounts, user.id
+    except FlowError as error:
+        raise click.ClickException(f"{error} ({error.code})") from error
+
+
+@click.group()
+def managed() -> None:
+    """Deactivate, reactivate and delete managed accounts."""
+
+
+@managed.command()
+@click.argument("address")
+@click.pass_obj
+def deactivate(get_host: Callable[[], Host], /, address: str) -> None:
+    """Deactivate an account: nobody can log in to it.
+
+    Example: authhost managed deactivate ann@example.org
+    """
+    with changes_of(get_host(), address) as (accounts, user_id):
+        accounts.deactivate(user_id)
+    click.echo(f"{address} is deactivated")
+
+
+@managed.command()
+@click.argument("address")
+@click.pass_obj
+def reactivate(get_host: Callable[[], Host], /, address: str) -> None:
+    """Make a deactivated account active again.
+
+    Example: authhost managed reactivate ann@example.org
+    """
+    with changes_of(get_host(), address) as (accounts, user_id):
+        accounts.reactivate(user_id)
+    click.echo(f"{address} is active")
+
+
+@managed.command()
+@click.argument("address")
+@click.confirmation_option(prompt="Delete this account with all its data?")
+@click.pass_obj
+def delete(get_host: Callable[[], Host], /, address: str) -> None:
+    """Delete an account.
+
+    Example: authhost managed delete ann@example.org --yes
+    """
+    with changes_of(get_host(), address) as (accounts, user_id):
+        accounts.delete(user_id)
+    click.echo(f"{address} is deleted")
