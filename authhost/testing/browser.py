@@ -28,8 +28,8 @@ class Browser:
     with its own cookie. ``given`` of each method is passed to ``host.request(given=…)``.
     """
 
-    def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
-        self.host, self.provider = host, provider
+    def __init__(self, host: AuthHost, provider: LocalProvider | None = None, native: Any = None) -> None:
+        self.host, self.provider, self.native = host, provider, native
         self.token: str | None = None
         """The session token."""
         self.pending: str | None = None
@@ -51,6 +51,7 @@ class Browser:
             language=self.language,
             device_token=self.device_token,
             given=given,
+            native=self.native,
         )
 
     def __call__(self, flow: str, /, *, given: Mapping[str, str] | None = None, **values: Any) -> Any:

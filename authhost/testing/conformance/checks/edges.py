@@ -100,8 +100,8 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "flow": "login",
         "error": InvalidCredentials(),
         "email": None,
-        "password": PASSWORD,
         "change": Change("end_sessions"),
+        "password": PASSWORD,
         "message": Message("password_reset_unknown_account", "nobody@example.org"),
     }
 
