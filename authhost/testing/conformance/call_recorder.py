@@ -134,7 +134,9 @@ class CallRecorder:
             call.changed_arguments = (*call.changed_arguments, *changed)
             call.changed_state = (*call.changed_state, *changed_state(state, process_state()))
             call.stored_arguments = tuple(self._stored_arguments(call))
-            callbacks[queued:] = [each._replace(run=self._timed(call, each.run)) for each in callbacks[queued:]]
+            callbacks[queued:] = [
+                each._replace(run=self._timed(call, each.run)) for each in callbacks[queued:]
+            ]
 
     @contextmanager
     def _lines_covered(self) -> Iterator[None]:
