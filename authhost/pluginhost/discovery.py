@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -58,6 +60,8 @@ class PluginRecord:
     guarded: GuardedPlugin | None = None
     view: Any = None
     """The `PluginView` that is registered with pluggy."""
+    functions: tuple[Callable[..., Any], ...] = ()
+    """Its implementations, as they are in its code."""
     unknown_hooks: tuple[str, ...] = ()
     """Hooks of ``optionalhook=True`` implementations that neither the contract nor a plugin has."""
     published: tuple[str, ...] = ()
@@ -97,7 +101,7 @@ class PluginRegistry:
             self.manager.add_hookspecs(self.specs.namespace())
         # pluggy calls the last registered plugin first, so this gives alphabetical order.
         for record in reversed(list(self.loaded())):
-            self.manager.register(record.view, record.name)
+            self._register(record)
         self._check_required()
 
     def _load(self, record: PluginRecord, source: object) -> None:
@@ -185,6 +189,7 @@ class PluginRegistry:
             )
         found, unknown = implementations_of(plugin, self.specs)
         record.hooks, record.unknown_hooks = tuple(each.hook for each in found), tuple(unknown)
+        record.functions = tuple(each.function for each in found)
         functions = {each.hook: each.function for each in found}
         record.settings_class = declared_settings(functions)
         record.tables = declared_tables(functions)
@@ -205,6 +210,21 @@ class PluginRegistry:
             marked = contract.hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
             setattr(view, each.hook, marked(guarded))
         return view
+
+    def _register(self, record: PluginRecord) -> None:
+        """Register a plugin with pluggy. Warnings about deprecated hooks name the plugin's code.
+
+        pluggy warns with the place of the function that it registers, which is the guard.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.manager.register(record.view, record.name)
+        functions = {each.__name__: each for each in record.functions}
+        for each in caught:
+            function = functions.get(each.filename.removeprefix("<guard of ").removesuffix(">"))
+            code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
+            at = (code.co_filename, code.co_firstlineno) if code is not None else (each.filename, each.lineno)
+            warnings.warn_explicit(each.message, each.category, *at)
 
     def _check_required(self) -> None:
         status = {record.name: record for record in self.records}

@@ -139,6 +139,9 @@ class Hooks:
     def before_signup(self, request: Request, email: str | None) -> None:
         self._hook.before_signup(request=request, email=email)
 
+    def check_password(self, request: Request, password: str, user: User | None) -> None:
+        self._hook.check_password(request=request, password=password, user=user)
+
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
 

@@ -29,7 +29,15 @@ from authhost_hookspecs import Refused
 
 from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
-from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, STOPS, VETOES, is_notification
+from authhost.pluginhost.hooks import (
+    EXPORTS,
+    LIFECYCLE,
+    SECRET_ARGUMENTS,
+    SPEC_ARGUMENTS,
+    STOPS,
+    VETOES,
+    is_notification,
+)
 from authhost.pluginhost.plugin import GuardedPlugin
 from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
@@ -98,23 +106,29 @@ def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
 def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a veto: every exception, and every result but None, raises a `Vetoed` that names the plugin."""
     veto = _as_caller(plugin, hook, function, check=check_nothing, expected=(Refused,))
+    secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
     def call(request: UnitOfWork, *args: Any) -> None:
+        cause: BaseException
         try:
             veto(request, *args)
+            return
         except Refused as refusal:
-            raise _vetoed(plugin, request, hook, refusal) from refusal
+            vetoed, cause = _vetoed(plugin, request, hook, refusal), refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
             plugin.pass_required_failure(error)
-            raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
+            vetoed, cause = Vetoed(plugin_code="plugin_failed", plugin=plugin.name), error
+        # Outside the handler, so that an error whose text may contain a secret is not chained.
+        raise vetoed from None if secret else cause
 
     return compiled(CALL, function, call=call)
 
 
 def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refused) -> Vetoed:
+    field = {"field": refusal.field} if refusal.field else {}
     try:
-        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name)
+        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name, **field)
     except PLUGIN_FAILURES as error:  # a subclass without a code or a message
         plugin.stats[hook].failures += 1
         plugin.log_failure(request, hook, error)

@@ -45,12 +45,14 @@ NOTIFICATIONS = SIGNALS | {
     "user_reauthenticated",
 }
 """Every implementation is called, and results are ignored."""
-VETOES = frozenset({"before_signup", "before_login", "before_change"})
+VETOES = frozenset({"before_signup", "before_login", "before_change", "check_password"})
 """An implementation can refuse the flow."""
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
 """Called outside a unit of work."""
+SECRET_ARGUMENTS = frozenset({"password"})
+"""Arguments that traces do not show. Exceptions of vetoes that get one are not chained to the refusal."""
 WRAPPABLE = NOTIFICATIONS | {"deliver_message"}
 """Hooks that accept ``@hookimpl(wrapper=True)``. Those that plugins publish accept it, too."""
 RETURNS_ITERABLE = frozenset({"register_providers", "register_commands"})

@@ -17,7 +17,7 @@ from typing import Any
 from authhost_hookspecs import Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES
-from authhost.pluginhost.hooks import SPEC_ARGUMENTS
+from authhost.pluginhost.hooks import SECRET_ARGUMENTS, SPEC_ARGUMENTS
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 NOT_SHOWN = frozenset({"request", "host"})
@@ -30,7 +30,10 @@ class TracedCall:
     plugin: str
     milliseconds: float
     outcome: str
-    """``ok``, ``taken``, ``passed``, ``refused CODE``, ``stopped`` or ``failed TYPE``."""
+    """``ok``, ``taken``, ``passed``, ``refused CODE``, ``stopped`` or ``failed TYPE``.
+
+    Without the code if the hook gets a secret: the code could contain it by mistake.
+    """
 
 
 @dataclass(slots=True)
@@ -72,7 +75,11 @@ class Trace:
     def before(self, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
         """Callback of ``PluginManager.add_hookcall_monitoring``."""
         summary = _summary if hook in SPEC_ARGUMENTS else _summary_for_plugin
-        shown = {name: summary(value) for name, value in arguments.items() if name not in NOT_SHOWN}
+        shown = {
+            name: "***" if name in SECRET_ARGUMENTS else summary(value)
+            for name, value in arguments.items()
+            if name not in NOT_SHOWN
+        }
         self._open.append(TracedHook(hook, shown))
 
     def after(self, outcome: Any, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
@@ -81,6 +88,7 @@ class Trace:
 
     def traced(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function``, so that each call is added to the trace."""
+        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
         def ended(started: int, outcome: str) -> None:
             if self._open:  # empty if pluggy is not the caller
@@ -93,7 +101,7 @@ class Trace:
             try:
                 result = function(*values)
             except PLUGIN_FAILURES as error:
-                ended(started, _raised(error))
+                ended(started, "refused" if secret and isinstance(error, Refused) else _raised(error))
                 raise
             ended(started, ("taken" if result else "passed") if hook == "deliver_message" else "ok")
             return result

@@ -138,12 +138,17 @@ class Changes:
         request.check_open(writing=True)
         if not isinstance(user_id, UUID):
             raise InvalidInput("user_id must be a UUID.", field="user_id")
-        with request.atomic():
-            queries.lock_account(request, user_id)
-            account = queries.account_by_id(request, user_id)
-            if account is None:
-                raise UserNotFound
-            yield account.user
+        flow = request.flow_state()
+        try:
+            with request.atomic():
+                queries.lock_account(request, user_id)
+                account = queries.account_by_id(request, user_id)
+                if account is None:
+                    raise UserNotFound
+                yield account.user
+        finally:
+            # A verification that completes a signup has set what that signup was given.
+            request.restore_flow(flow)
 
     @contextmanager
     def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
@@ -170,6 +175,9 @@ class Changes:
 
     def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
         previous, address = verification.verify_address(self._request, user, address)
+        login = self._request.flow_state().sociallogin
+        if login is None or login.account.user_id != user.id:
+            self._request.forget_flow()  # until `_changing` restores it
         verification.call_confirmed(self._request, address, previous)
         return address
 

@@ -25,13 +25,14 @@ from authhost_hookspecs.extensions.registrations import (
     register_settings,
     register_tables,
 )
-from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup
+from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup, check_password
 
 __all__ = [
     "account_ready",
     "before_change",
     "before_login",
     "before_signup",
+    "check_password",
     "deliver_message",
     "delivery",
     "export",

@@ -24,6 +24,8 @@ from authhost.testing.mailbox import Mailbox
 
 EVE = "eve@example.org"
 OWN_CONNECTION = "the plugin writes through its own connection: use request.insert or request.db"
+ALLOWED = frozenset({("check_password", "uses the network")})
+"""The effects of a hook that is called before the transaction, in order to ask somebody."""
 THREAD_TIMEOUT = 1.0
 """Seconds in which a thread that a hook has started must end."""
 
@@ -128,6 +130,14 @@ def outside(context: CheckContext) -> Iterator[Fault]:
         for effect, location in call.side_effects.items():
             if (call.hook, effect) not in seen:
                 seen.add((call.hook, effect))
+                if (call.hook, effect) in ALLOWED:
+                    yield Fault(
+                        f"{effect} while the user waits; limit the time of the whole request",
+                        call.hook,
+                        location,
+                        note=True,
+                    )
+                    continue
                 yield Fault(
                     f"{effect} before the commit; do it after the commit (request.on_commit), "
                     "or store a row for a worker",
