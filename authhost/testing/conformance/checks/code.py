@@ -6,10 +6,10 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from authhost_hookspecs import Refused, StopFlow
+from authhost_hookspecs import Refused, Request, StopFlow
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, STOPS, VETOES
 from authhost.testing.conformance.context import CheckContext
@@ -31,6 +31,11 @@ NETWORK = frozenset(
     {"requests", "httpx", "urllib3", "smtplib", "ftplib", "imaplib", "poplib", "telnetlib", "aiohttp"}
 )
 """Packages in which each function or method uses the network."""
+REQUEST_METHODS = frozenset(
+    name
+    for name, value in vars(Request).items()
+    if isinstance(value, FunctionType) and not name.startswith("_")
+)
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "exit", "quit", "builtins.exit", "builtins.quit"})
 BROAD = frozenset({"BaseException", "KeyboardInterrupt"})
 
@@ -463,10 +468,7 @@ def _background(source: PluginSource) -> Iterator[Fault]:
                     reached.at(node),
                 )
             for each in node.args:
-                job = inner.get(dotted(each), each)
-                uses = [part for part in ast.walk(job) if isinstance(part, ast.Name) and part.id == "request"]
-                bound = isinstance(each, ast.Attribute) and not isinstance(each.value, ast.Call)
-                if uses and not (bound and holder != "request" and dotted(each).startswith("request.")):
+                if _uses_request(inner.get(dotted(each), each)):
                     yield Fault(
                         "uses the request in a job, which runs after the request; read what the job needs "
                         "before, and open a request of its own there (host.request)",
@@ -474,6 +476,18 @@ def _background(source: PluginSource) -> Iterator[Fault]:
                         reached.at(each),
                     )
                     break
+
+
+def _uses_request(job: ast.AST) -> bool:
+    """Whether an argument of `in_background` refers to the request when the job runs."""
+    if isinstance(job, ast.Lambda | ast.FunctionDef):
+        body = job.body if isinstance(job.body, list) else [job.body]
+        return any(
+            isinstance(each, ast.Name) and each.id == "request" for part in body for each in ast.walk(part)
+        )
+    if isinstance(job, ast.Call) and dotted(job.func).rpartition(".")[2] == "partial":
+        return any(map(_uses_request, job.args))
+    return dotted(job) in ("request", "request.db", *(f"request.{each}" for each in REQUEST_METHODS))  # type: ignore[arg-type]
 
 
 def _hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:

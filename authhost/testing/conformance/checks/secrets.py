@@ -22,7 +22,7 @@ COMMON_PREFIXES = ("eyJ", "gAAAA")
 
 
 def secrets(context: CheckContext) -> Iterator[Fault]:
-    """No password, key or token is in its tables, its files, its log records or its output."""
+    """No password, key or token is in its tables, files, log records, output, cookies or `given`."""
     run = context.with_plugin
     delivers = "deliver_message" in context.checked.implementations
     for table, rows in run.rows.items():

@@ -147,7 +147,7 @@ def outside(context: CheckContext) -> Iterator[Fault]:
 
 
 def hosts(context: CheckContext) -> Iterator[Fault]:
-    """Two hosts in one process do not affect each other."""
+    """Two hosts in one process do not affect each other, and a host can start again on its database."""
     with (
         silenced(),
         context.recorded_host() as (first, first_mailbox, first_recorder),
