@@ -29,8 +29,8 @@ nox.options.sessions = [
     "docs",
 ]
 
-PLUGINS = [f"./plugins/{name}" for name in ("audit", "email", "analytics")]
-DISTRIBUTIONS = ["./hookspecs", ".", *PLUGINS]
+PLUGINS = ("audit", "email", "analytics", "breached_passwords")
+DISTRIBUTIONS = ["./hookspecs", ".", *(f"./plugins/{name}" for name in PLUGINS)]
 SAMPLES = {
     "doorbook": "doorbook.py",
     "allow_list": "authhost_allow_list.py",
@@ -109,7 +109,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Strict types of all that ships."""
     session.install("mypy>=1.17", "pytest>=8", *DISTRIBUTIONS)
-    packages = [f"plugins/{name}/authhost_{name}" for name in ("audit", "email", "analytics")]
+    packages = [f"plugins/{name}/authhost_{name}" for name in PLUGINS]
     session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
 
 
@@ -227,9 +227,7 @@ def builds(session: nox.Session) -> None:
     for name, needs in (
         ("authhost_hookspecs", ()),
         ("authhost", ("authhost_hookspecs",)),
-        ("authhost_audit", ("authhost_hookspecs",)),
-        ("authhost_email", ("authhost_hookspecs",)),
-        ("authhost_analytics", ("authhost_hookspecs",)),
+        *((f"authhost_{plugin}", ("authhost_hookspecs",)) for plugin in PLUGINS),
     ):
         home = Path(session.create_tmp()) / name
         session.run("python", "-m", "venv", "--clear", str(home))

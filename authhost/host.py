@@ -33,6 +33,7 @@ from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
+from authhost.socialaccount.restored import of_signup as sociallogin_of_signup
 from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
@@ -91,7 +92,7 @@ class AuthHost:
             settings=settings,
             clock=clock,
             database=Database(settings.database_url),
-            hooks=Hooks(self.registry.manager),
+            hooks=Hooks(self.registry.manager, self.registry.specs.published),
             plugin_settings=self._plugin_settings(settings),
             passwords=Passwords(settings),
             limits=RateLimits(settings),
@@ -102,6 +103,7 @@ class AuthHost:
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
             providers=Providers(settings, self.registry.providers, clock),
+            sociallogin_of_signup=sociallogin_of_signup,
             account=read_account,
             accounts=Changes,
             background=Background(
@@ -134,13 +136,17 @@ class AuthHost:
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> Request:
         """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
         ``session_token``, ``pending_token`` and ``device_token`` are from the
         browser's cookies. ``language`` is the language that the user has chosen, or the
-        browser's Accept-Language. A request that is used outside its block raises
-        `UnitOfWorkClosed`; a closed host raises `HostClosed`.
+        browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
+        code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
+        and values of at most 512 characters. A signup or social login that the person
+        completes later keeps them, encrypted. Raises `InvalidInput`. A request that is
+        used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
         return Request(
@@ -152,6 +158,7 @@ class AuthHost:
             language=language,
             native=native,
             device_token=device_token,
+            given=given,
         )
 
     def in_background(self, function: Callable[..., object], *args: Any) -> None:

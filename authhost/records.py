@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -122,6 +122,33 @@ class ConfirmResult:
     email_address: EmailAddress
     login: LoginResult | None = None
     recovered: bool = False
+
+
+class Given(Mapping[str, str]):
+    """The texts that the application gave a request, by name. Its repr has the names only.
+
+    A value may be a secret: who has an invitation code can use it.
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Given({', '.join(self._values)})"
+
+
+NOTHING_GIVEN = Given({})
 
 
 def frozen(value: Any) -> Any:

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
-from authhost_hookspecs import Account, AccountChanges, Host
+from authhost_hookspecs import Account, AccountChanges, Host, Message
 
 from authhost.answer import Answer
 from authhost.errors import AuthError, InvalidInput
-from authhost.records import Authentication, Session, User
+from authhost.records import Authentication, Given, Session, User
 from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import given as parse_given
 from authhost.security.inputs import ip_address as parse_ip_address
 from authhost.security.keys import digest
 from authhost.services import Services
 from authhost.settings import Settings
 from authhost.store import queries, statements
 from authhost.store.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from authhost_hookspecs import SocialLogin
 
 USER_AGENT_LENGTH = 512
 LANGUAGE_LENGTH = 512
@@ -37,6 +42,16 @@ class BrowserState(NamedTuple):
     pending_token: str | None
 
 
+class FlowState(NamedTuple):
+    """What a unit of work knows of the flow that runs in it, or that ran last."""
+
+    identifier_digest: str | None
+    provider: str | None
+    given: Given
+    sociallogin: SocialLogin | None = None
+    find_sociallogin: Callable[[], SocialLogin | None] | None = None
+
+
 class Refusal(NamedTuple):
     """A refusal for which `flow_refused` was called. Plugins' records of it are stored, the flow is not."""
 
@@ -50,8 +65,7 @@ class CallState(NamedTuple):
     """What a failed call of a hook may have changed, beside what it wrote and queued."""
 
     browser: BrowserState
-    identifier_digest: str | None
-    provider: str | None
+    flow: FlowState
     device_token: str | None
     counted: int
     refusals: int
@@ -64,8 +78,14 @@ class Request(UnitOfWork):
     """How many refusals this call of `flow_refused` reports."""
     identifier_digest: str | None = None
     provider: str | None = None
+    given: Given
+    """What the application gave this unit, and what was given when the signup or social login began."""
+    _sociallogin: SocialLogin | None = None
+    _find_sociallogin: Callable[[], SocialLogin | None] | None = None
     _id: UUID | None = None
     _loaded = False
+    _sending = False
+    """Whether a message of a plugin is being delivered."""
     _session: Session | None = None
     _user: User | None = None
     _password: str | None = None
@@ -82,6 +102,7 @@ class Request(UnitOfWork):
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(services.database)
         self.services = services
@@ -89,6 +110,7 @@ class Request(UnitOfWork):
         self.user_agent = _user_agent(user_agent)
         self.language = _language(language)
         self.native = native
+        self.given = self._own_given = parse_given(given)
         self.pending_token = pending_token
         self.device_token = device_token
         """The token that the browser sent, or the new one of a flow in this unit, for its cookie."""
@@ -152,6 +174,19 @@ class Request(UnitOfWork):
             return (first,)
         return (first, Authentication("password", session.authenticated_at))
 
+    @property
+    def sociallogin(self) -> SocialLogin | None:
+        """The social login that the flow processes, or that the signup it completes came from, or None."""
+        if self._find_sociallogin is not None:
+            self.check_open()
+            find, self._find_sociallogin = self._find_sociallogin, None
+            self._sociallogin = find()
+        return self._sociallogin
+
+    @sociallogin.setter
+    def sociallogin(self, sociallogin: SocialLogin | None) -> None:
+        self._sociallogin, self._find_sociallogin = sociallogin, None
+
     def user_by_email(self, email: str) -> User | None:
         """Return the account that has verified ``email``, or None."""
         self.check_open()
@@ -198,6 +233,28 @@ class Request(UnitOfWork):
         """Return the text that `seal` encrypted for ``purpose``; raises `CannotOpen`."""
         return self.services.encryption.open_text(sealed, purpose)
 
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that a plugin publishes with `register_hookspecs`; ``request`` is passed to it.
+
+        Within a hook, only the plugin that publishes it may call it. Raises
+        ``ValueError`` for any other hook, and ``TypeError`` for wrong arguments.
+        """
+        self.check_open(writing=True)
+        hook = self.services.hooks.published.get(name)
+        if hook is None:
+            raise ValueError(f"no plugin publishes the hook {name!r}; see `authhost hooks`")
+        if self.caller is not None and self.caller.name != hook.plugin:
+            raise ValueError(
+                f"the plugin {self.caller.name} cannot call {name}, which {hook.plugin} publishes"
+            )
+        expected = hook.arguments[1:]
+        if set(arguments) != set(expected):
+            raise TypeError(
+                f"{name} requires the arguments ({', '.join(expected)}), not ({', '.join(arguments)})"
+            )
+        with self.nested():
+            self.services.hooks.call_published(self, name, arguments)
+
     def in_background(self, function: Callable[..., object], *args: Any) -> None:
         """Call ``function(*args)`` after the commit, on a thread of the host's pool.
 
@@ -207,6 +264,23 @@ class Request(UnitOfWork):
         background = self.services.background
         job = background.job(function, args, self.caller, self.id)
         self.after_commit(lambda: background.submit(job))
+
+    def send(self, message: Message) -> None:
+        """Pass a plugin's own message to `deliver_message`; raises `InvalidEmail` and `DeliveryFailed`."""
+        if not isinstance(message, Message):
+            raise TypeError(f"send needs a Message, not a {type(message).__name__}")
+        if message.kind != "plugin":
+            raise ValueError("send is for messages of the kind plugin; the core sends all others")
+        self.check_open(writing=True)
+        if self._sending:
+            raise RuntimeError("a plugin that delivers a message of a plugin cannot send another one")
+        recipient = parse_email(message.recipient).address
+        plugin = self.caller.name if self.caller is not None else None
+        self._sending = True
+        try:
+            self.services.hooks.deliver_message(self, replace(message, recipient=recipient, plugin=plugin))
+        finally:
+            self._sending = False
 
     @cached_property
     def answer(self) -> Answer:
@@ -234,6 +308,38 @@ class Request(UnitOfWork):
     def set_identifier(self, key: str) -> None:
         """Set `identifier_digest`, the keyed hash of the username or address that was typed."""
         self.identifier_digest = self.services.digests.of_key(key)
+
+    def restore_given(self, given: Mapping[str, str]) -> None:
+        """Add to `given` what was given when the running signup or social login began.
+
+        What this unit was given itself replaces a text with the same name.
+        """
+        if given:
+            self.given = Given({**given, **self.given})
+
+    def find_sociallogin_later(self, find: Callable[[], SocialLogin | None]) -> None:
+        """Call ``find`` when a plugin first reads `sociallogin`, unless the flow processes one."""
+        if self._sociallogin is None:
+            self._find_sociallogin = find
+
+    def flow_state(self) -> FlowState:
+        """Return the state of the running flow, for `restore_flow`."""
+        return FlowState(
+            self.identifier_digest, self.provider, self.given, self._sociallogin, self._find_sociallogin
+        )
+
+    def begin_flow(self) -> None:
+        """Reset what this unit knows of its former flow."""
+        self.restore_flow(FlowState(None, None, self._own_given))
+
+    def restore_flow(self, state: FlowState) -> None:
+        """Restore the state of a flow that has called another one by a hook."""
+        self.identifier_digest, self.provider, self.given = (
+            state.identifier_digest,
+            state.provider,
+            state.given,
+        )
+        self._sociallogin, self._find_sociallogin = state.sociallogin, state.find_sociallogin
 
     def known_device(self, user: User | None) -> str | None:
         """Return the identifier of this browser if it has logged in as ``user`` before, else None."""
@@ -343,8 +449,7 @@ class Request(UnitOfWork):
     def call_state(self) -> CallState:
         return CallState(
             self.browser_state(),
-            self.identifier_digest,
-            self.provider,
+            self.flow_state(),
             self.device_token,
             len(self.counted),
             len(self._refusals),
@@ -352,7 +457,7 @@ class Request(UnitOfWork):
 
     def restore_call_state(self, state: CallState) -> None:
         self.restore_browser(state.browser)
-        self.identifier_digest, self.provider = state.identifier_digest, state.provider
+        self.restore_flow(state.flow)
         self.device_token = state.device_token
         self.uncount(state.counted)
         del self._refusals[state.refusals :]

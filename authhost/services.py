@@ -14,11 +14,12 @@ from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Account, AccountChanges, Host
+    from authhost_hookspecs import Account, AccountChanges, Host, SocialLogin
 
     from authhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
+    from authhost.records import User
     from authhost.security.devices import Devices
     from authhost.security.encryption import Encryption
     from authhost.security.ids import Identifiers
@@ -83,6 +84,8 @@ class Services:
     identifiers: Identifiers
     urls: Urls
     providers: Providers
+    sociallogin_of_signup: Callable[[Any, User], SocialLogin | None]
+    """Returns the social login by which a user signed up, for a request."""
     account: Callable[[Any, UUID], Account | None]
     """Reads an account within a request; see `authhost.users.snapshot`."""
     accounts: Callable[[Any], AccountChanges]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
@@ -142,3 +144,47 @@ def test_edges_check_has_a_value_for_each_argument(make_host, run):
 def test_former_name_of_set_user_warns(openid_provider):
     with pytest.warns(DeprecationWarning, match="person is now set_user"):
         openid_provider.person("bob", email="bob@example.org")
+
+
+class Works:
+    """A plugin that works in the background, and can be held up."""
+
+    def __init__(self):
+        self.rings, self.gate = [], threading.Event()
+        self.gate.set()
+
+    def ring(self, email):
+        assert self.gate.wait(30)
+        self.rings.append(email)
+
+    @hookimpl
+    def user_signed_up(self, request, user):
+        request.in_background(self.ring, user.email)
+
+
+class TestBackground:
+    @pytest.fixture
+    def works(self):
+        plugin = Works()
+        yield plugin
+        plugin.gate.set()
+
+    @pytest.fixture
+    def authhost_plugins(self, works):
+        return {"works": works}
+
+    @pytest.fixture
+    def authhost_settings(self):
+        return {"background_timeout": 0.01, "background_drain": 0}
+
+    def test_browser_waits_for_jobs_after_each_flow(self, run_flow, works):
+        run_flow("signup", email="ann@example.org", password=PASSWORD)
+        assert works.rings == ["ann@example.org"]
+
+    def test_browser_does_not_wait_for_a_job_that_hangs(self, run_flow, auth_host, works):
+        works.gate.clear()
+        run_flow("signup", email="ann@example.org", password=PASSWORD)
+        assert works.rings == []
+        works.gate.set()
+        assert auth_host.wait_for_background(30)
+        assert works.rings == ["ann@example.org"]

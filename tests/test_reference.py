@@ -100,7 +100,8 @@ def authhost(*arguments):
 
 def test_all_hooks_are_listed():
     rows = [json.loads(line) for line in authhost("hooks", "--json").output.splitlines()]
-    assert [row["hook"] for row in rows] == [each.name for each in references()] == list(SPEC_ARGUMENTS)
+    of_contract = [row["hook"] for row in rows if not row.get("published_by")]
+    assert of_contract == [each.name for each in references()] == list(SPEC_ARGUMENTS)
     told = authhost("hooks").output
     for row in rows:
         assert f"{row['hook']}({row['arguments']})\n" in told

@@ -76,3 +76,16 @@ def test_request_and_host_seal_alike(make_host):
         with pytest.raises(CannotOpen):
             request.open(sealed)
     assert host.build_url("reset_password", key="a/b").endswith("a%2Fb")
+
+
+@pytest.mark.parametrize("text", ["x" * 1000, "é" * 500, "日" * 333, "😀" * 250])
+def test_sealed_text_is_about_a_third_longer_than_its_utf_8(make_host, text):
+    host = make_host()
+    sealed = host.seal(text, "shop.orders")
+    assert len(sealed) < 1.4 * len(text.encode()) + 120
+    assert host.open(sealed, "shop.orders") == text
+
+
+def test_text_with_half_a_surrogate_pair_can_be_sealed(make_host):
+    host = make_host()
+    assert host.open(host.seal("a\ud83d"), "") == "a\ud83d"

@@ -17,6 +17,7 @@ from authhost.account.verification import (
     becomes_primary,
     call_confirmed,
     may_claim,
+    resume_signup,
     send_confirmation_mail,
     verify_address,
 )
@@ -159,6 +160,7 @@ def change_pending_email(request: Request, *, email: str) -> LoginResult:
     if former is None or any(each.verified for each in addresses):
         raise LoginRequired(NO_PENDING_LOGIN)
     if email_key(former.email) != given.key:
+        resume_signup(request, queries.signup(request, user.id))
         request.services.hooks.before_signup(request, given.address)
         for other in addresses:
             if email_key(other.email) == given.key:

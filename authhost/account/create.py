@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -31,7 +32,8 @@ def store_account(
     With mandatory verification the account is stored even if the address is taken:
     its address claims nothing and cannot be confirmed. So a taken address behaves
     like a free one in all later flows (ASVS 5.0, 6.3.8). Until the address is
-    confirmed, the account expires after ``unverified_account_timeout``.
+    confirmed, the account expires after ``unverified_account_timeout``, and what the
+    signup was given is stored for the hooks of its completion.
 
     Raises `UsernameTaken`, `Conflict`.
     """
@@ -77,19 +79,19 @@ def _insert_account(
         expires = now + timedelta(seconds=settings.unverified_account_timeout)
     email = address.address if address else None
     user = User(request.new_id(), name, email, True, password is not None, now, None, verified)
-    request.send_statement(
-        statements.INSERT_USER,
-        {
-            "id": user.id,
-            "username": name,
-            "username_key": key_of(name) if name else None,
-            "password": password,
-            "is_active": True,
-            "date_joined": now,
-            "ready_at": now if ready else None,
-            "signup_expires": expires,
-        },
-    )
+    row: dict[str, Any] = {
+        "id": user.id,
+        "username": name,
+        "username_key": key_of(name) if name else None,
+        "password": password,
+        "is_active": True,
+        "date_joined": now,
+        "ready_at": now if ready else None,
+        "signup_expires": expires,
+    }
+    if request.given and expires is not None:
+        row["signup_given"] = request.services.encryption.seal(dict(request.given))
+    request.send_statement(statements.INSERT_USER, row)
     if address is None:
         return user, None
     return user, insert_address(request, user, address, verified=verified, primary=True, claims=claims)

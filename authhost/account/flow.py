@@ -89,15 +89,18 @@ def _run_as(
     def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         request.check_open(writing=True)
         if not request.depth:  # the usual case, without the costs of the other one
-            request.identifier_digest, request.provider, request.tries = None, None, []
+            request.begin_flow()
+            request.tries = []
             return attempt(request, *args, **kwargs)
-        outer = request.identifier_digest, request.provider, request.tries
-        request.identifier_digest, request.provider, request.tries = None, None, []
+        outer, tries = request.flow_state(), request.tries
+        request.begin_flow()
+        request.tries = []
         try:
             with request.nested():  # a hook of another flow has called this flow
                 return attempt(request, *args, **kwargs)
         finally:
-            request.identifier_digest, request.provider, request.tries = outer
+            request.restore_flow(outer)
+            request.tries = tries
 
     return run
 

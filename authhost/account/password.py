@@ -10,9 +10,10 @@ from authhost_hookspecs import Message
 
 from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
 from authhost.account.login import start_session_or_verify
+from authhost.account.new_password import check_new_password
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
-from authhost.account.verification import complete_signup
+from authhost.account.verification import mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -27,14 +28,14 @@ def set_password(request: Request, *, password: str) -> TokenResult:
     """Set the first password of an account that has none.
 
     Raises `LoginRequired`, `ReauthenticationRequired`, `PasswordAlreadySet`,
-    `InvalidInput`, `WeakPassword`, `RateLimited`, `Busy`, `Unavailable`, `Conflict`.
+    `InvalidInput`, `WeakPassword`, `RateLimited`, `Vetoed`, `Busy`, `Unavailable`, `Conflict`.
     """
     user, session = require_recent_login(request)
     if user.has_usable_password:
         raise PasswordAlreadySet
     secret = request.services.passwords.accept(password, user.email, user.username)
     request.services.limits.hit(request, "change_password")
-    hashed = request.services.passwords.hash(secret)
+    hashed = request.services.passwords.hash(check_new_password(request, secret, user, field="password"))
     lock_login(request)
     check_change(request, user, "set_password")
     rotation = rotate_token(request)
@@ -51,7 +52,7 @@ def set_password(request: Request, *, password: str) -> TokenResult:
 def change_password(request: Request, *, current_password: str, new_password: str) -> TokenResult:
     """Change the password. Other sessions end, and this session gets a new token.
 
-    Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`,
+    Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`, `Vetoed`,
     `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
     """
     passwords = request.services.passwords
@@ -59,13 +60,14 @@ def change_password(request: Request, *, current_password: str, new_password: st
     secret = passwords.accept(new_password, user.email, user.username)
     current = passwords.normalise(current_password)
     request.services.limits.hit(request, "change_password")
+    checked = check_new_password(request, secret, user, field="new_password")
     old = request.stored_password
     with passwords.slot():
         with request.services.limits.password_check(request, [user]):
             right, _ = passwords.verify(current, old)
             if not right:
                 raise InvalidCredentials("The current password is not right.", field="current_password")
-        hashed = passwords.hash(secret)
+        hashed = passwords.hash(checked)
     lock_login(request)
     check_change(request, user, "change_password")
     rotation = rotate_token(request, authenticated=True)
@@ -133,7 +135,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     removed from the account, and the address counts as verified.
 
     Logs in like a login if ``login_on_password_reset`` is on. Raises
-    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Busy`,
+    `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Vetoed`, `Busy`,
     `Unavailable`, `Conflict`.
     """
     services, settings = request.services, request.settings
@@ -146,8 +148,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     if account is None or not account.user.is_active:
         raise InvalidKey
     user = account.user
-    services.passwords.accept(secret, user.email, user.username)
-    hashed = services.passwords.hash(secret)
+    secret = services.passwords.accept(secret, user.email, user.username)
+    hashed = services.passwords.hash(check_new_password(request, secret, user, field="password"))
 
     queries.lock_account(request, user.id)
     check_change(request, user, "reset_password")
@@ -183,8 +185,9 @@ def _recover(request: Request, user: User, address: EmailAddress) -> User:
     except EmailTaken as error:
         # Another account has verified the address since the link was sent.
         raise InvalidKey from error
+    resume_signup(request, queries.signup(request, user.id))
     request.services.hooks.email_confirmed(request, replace(address, verified=True, primary=True))
-    complete_signup(request, user)
+    mark_ready(request, user)
     return user
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from authhost.account.create import store_account
 from authhost.account.flow import flow
 from authhost.account.login import start_session
+from authhost.account.new_password import check_new_password
 from authhost.account.pending import store_pending_login
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
@@ -40,7 +41,7 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     )
     secret = services.passwords.accept(password, address.address, name)
     services.limits.hit(request, "signup")
-    hashed = services.passwords.hash(secret)
+    hashed = services.passwords.hash(check_new_password(request, secret, None, field="password"))
     services.hooks.before_signup(request, address.address)
 
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:

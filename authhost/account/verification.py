@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from datetime import timedelta
 
@@ -12,9 +13,12 @@ from authhost.account.flow import attach_user
 from authhost.errors import Conflict, EmailNotVerified, EmailTaken
 from authhost.records import EmailAddress, EmailConfirmation, User
 from authhost.request import Request
+from authhost.security.encryption import Undecipherable
 from authhost.security.inputs import email_key
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
+
+log = logging.getLogger("authhost")
 
 MAX_ATTEMPTS = 5
 
@@ -86,6 +90,31 @@ def may_send_notice(request: Request, key: str) -> bool:
 
 
 def complete_signup(request: Request, user: User) -> None:
+    """Call `account_ready`, once for each account, with what the signup was given."""
+    resume_signup(request, queries.signup(request, user.id))
+    mark_ready(request, user)
+
+
+def resume_signup(request: Request, signup: queries.Signup | None) -> None:
+    """Restore what an incomplete signup was given, and the social login that it came from."""
+    if signup is None or signup.complete:
+        return
+    user, services = signup.account.user, request.services
+    request.find_sociallogin_later(lambda: services.sociallogin_of_signup(request, user))
+    if signup.given is None:
+        return
+    try:
+        request.restore_given(services.encryption.open(signup.given))
+    except Undecipherable:
+        log.warning(
+            "what the signup of user %s was given cannot be decrypted: plugins do not get it; "
+            "add the former key to encryption_keys (request %s)",
+            user.id,
+            request.id,
+        )
+
+
+def mark_ready(request: Request, user: User) -> None:
     """Call `account_ready`, once for each account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.services.hooks.account_ready(request, user)
@@ -193,13 +222,15 @@ def call_confirmed(request: Request, address: EmailAddress, previous: EmailAddre
     """Delete resets and pending logins, and call the hooks of a verification; return the account."""
     request.send_statement(statements.DELETE_RESETS, {"of_user": address.user_id})
     request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": address.user_id})
-    fresh = queries.account_by_id(request, address.user_id)
-    assert fresh is not None
+    signup = queries.signup(request, address.user_id)
+    assert signup is not None
+    resume_signup(request, signup)
+    fresh = signup.account
     request.refresh(fresh.user)
     request.services.hooks.email_confirmed(request, address)
     if request.settings.change_email:
         request.services.hooks.email_changed(request, fresh.user, previous, address)
-    complete_signup(request, fresh.user)
+    mark_ready(request, fresh.user)
     return fresh
 
 

@@ -30,33 +30,45 @@ def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
 
       authhost hooks user_logged_in --json | jq -r .example
     """
-    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
-    from authhost.pluginhost.reference import places, reference, references
+    from authhost.pluginhost.reference import places, references
 
-    if name is not None and name not in SPEC_ARGUMENTS:
+    registry = lazy_host.registry()
+    published = registry.specs.published
+    found = {each.name: each for each in references()} | {
+        hook: each.reference for hook, each in published.items()
+    }
+    publishers = {hook: each.plugin for hook, each in published.items()}
+    if name is not None and name not in found:
         raise click.ClickException(f"there is no hook {name!r}; `authhost hooks` lists all hooks")
-    loaded = list(lazy_host.registry().loaded())
-    plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in SPEC_ARGUMENTS}
+    loaded = list(registry.loaded())
+    plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in found}
     if name is None:
-        rows = [_row(each, plugins[each.name]) for each in references()]
+        rows = [
+            {
+                "hook": hook,
+                "kind": each.kind,
+                "arguments": ", ".join(registry.specs.arguments[hook]),
+                "published_by": publishers.get(hook),
+                "plugins": ", ".join(plugins[hook]),
+                "when": each.when,
+            }
+            for hook, each in found.items()
+        ]
         print_rows(rows, as_json=True, empty="") if as_json else _print_list(rows)
     elif as_json:
         flows = [place._asdict() for place in places(name)]
-        click.echo(json.dumps({**asdict(reference(name)), "flows": flows, "plugins": plugins[name]}))
+        click.echo(
+            json.dumps(
+                {
+                    **asdict(found[name]),
+                    "published_by": publishers.get(name),
+                    "flows": flows,
+                    "plugins": plugins[name],
+                }
+            )
+        )
     else:
-        _print_hook(reference(name), plugins[name])
-
-
-def _row(each: HookReference, plugins: list[str]) -> dict[str, Any]:
-    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
-
-    return {
-        "hook": each.name,
-        "kind": each.kind,
-        "arguments": ", ".join(SPEC_ARGUMENTS[each.name]),
-        "plugins": ", ".join(plugins),
-        "when": each.when,
-    }
+        _print_hook(found[name], publishers.get(name), plugins[name])
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
@@ -66,13 +78,14 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
 
     console = Console()
     for row in rows:
+        publisher = row["published_by"] and f"published by {row['published_by']}"
         console.print(Text.assemble((row["hook"], "bold"), f"({row['arguments']})"))
-        notes = Text("; ".join(filter(None, (row["kind"], row["plugins"]))), "dim")
+        notes = Text("; ".join(filter(None, (row["kind"], publisher, row["plugins"]))), "dim")
         for line in (Text(row["when"].replace("`", "")), notes):
             console.print(Padding(line, (0, 0, 0, 4)))
 
 
-def _print_hook(each: HookReference, plugins: list[str]) -> None:
+def _print_hook(each: HookReference, publisher: str | None, plugins: list[str]) -> None:
     from rich import box
     from rich.console import Console, Group, RenderableType
     from rich.markdown import Markdown
@@ -91,14 +104,15 @@ def _print_hook(each: HookReference, plugins: list[str]) -> None:
         each.about,
         each.stored and f"**Stored:** {each.stored}",
         f"**If it raises:** {each.failure}",
+        publisher and f"**Published by:** the plugin {publisher}",
         f"**Implemented by:** {', '.join(plugins) or 'no installed plugin'}",
     ]
     parts: list[RenderableType] = [
         code(each.signature),
-        Markdown(f"*{each.kind}, since contract {each.since}*"),
+        Markdown(f"*{each.kind}, since {publisher or 'contract'} {each.since}*"),
         Markdown("\n\n".join(filter(None, text)).replace("``", "`")),
     ]
-    if each.kind in IN_FLOWS:
+    if each.kind in IN_FLOWS and not publisher:
         table = Table("what happens", "flow", "place", "hooks in order", box=box.SIMPLE_HEAD)
         for title, flow, number, called in places(each.name):
             order = Text(" ").join(Text(hook, "bold" if hook == each.name else "dim") for hook in called)

@@ -27,8 +27,10 @@ LAZY_COMMANDS = {
     "check": "authhost.cli.check",
     "db": "authhost.cli.database",
     "hooks": "authhost.cli.hooks",
+    "metrics": "authhost.cli.monitoring",
     "plugins": "authhost.cli.plugins",
     "providers": "authhost.cli.providers",
+    "status": "authhost.cli.monitoring",
 }
 """The modules of authhost's commands by name. A module is imported when its command is used.
 

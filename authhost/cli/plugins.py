@@ -49,7 +49,11 @@ def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
-    print_rows([_row(each) | {"hooks": list(each.hooks)} for each in records], as_json, "")
+    print_rows(
+        [_row(each) | {"hooks": list(each.hooks), "publishes": list(each.published)} for each in records],
+        as_json,
+        "",
+    )
 
 
 def _row(record: PluginRecord) -> dict[str, Any]:
@@ -72,11 +76,9 @@ def plugins_why(lazy_host: LazyHost, hook: str, as_json: bool) -> None:
 
     Example: authhost plugins why user_logged_in
     """
-    from authhost.pluginhost.hooks import SPEC_ARGUMENTS
-
-    if hook not in SPEC_ARGUMENTS:
-        raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
     registry = lazy_host.registry()
+    if hook not in registry.specs.arguments:
+        raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
     caller, required = getattr(registry.manager.hook, hook), registry.settings.required_plugins
     rows = [
         {
@@ -100,7 +102,7 @@ def _explain_order(implementation: Any) -> str:
 
 
 def _explain_failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, VETOES
+    from authhost.pluginhost.hooks import EXPORTS, VETOES, is_notification
 
     if hook in VETOES:
         return "refuses the flow"
@@ -112,7 +114,7 @@ def _explain_failure(hook: str, required: bool) -> str:
         return "leaves the plugin, or what it brings, out"
     if required:
         return "ends the flow: the plugin is required"
-    return "undone, logged and counted" if hook in NOTIFICATIONS else "logged and counted"
+    return "undone, logged and counted" if is_notification(hook) else "logged and counted"
 
 
 @plugins.command("time")

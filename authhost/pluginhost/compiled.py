@@ -19,11 +19,11 @@ from authhost.pluginhost.results import check_ran
 
 CALL = """
 def guarded({parameters}):
-    return call(request, {arguments})
+    return _call(request, {arguments})
 """
 CALL_WITHOUT_REQUEST = """
 def guarded({arguments}):
-    return call({arguments})
+    return _call({arguments})
 """
 
 
@@ -32,18 +32,21 @@ def compiled(template: str, function: Callable[..., Any], **names: Any) -> Calla
 
     ``{parameters}`` in the template becomes ``request`` and the other parameters
     of ``function``, ``{arguments}`` the parameters of ``function`` in its own order.
-    ``names`` are what the template uses. The registry has checked the parameters.
+    ``names`` are what the template uses, there with a leading underscore, so that an
+    argument of a plugin's own hook cannot have the same name. The registry has
+    checked the parameters.
     """
     arguments = list(inspect.signature(function).parameters)
     parameters = ["request", *(name for name in arguments if name != "request")]
     source = template.format(parameters=", ".join(parameters), arguments=", ".join(arguments))
-    namespace = {
+    used = {
         "PLUGIN_FAILURES": PLUGIN_FAILURES,
         "perf_counter_ns": perf_counter_ns,
         "check_ran": check_ran,
         "function": function,
         **names,
     }
+    namespace = {f"_{name}": value for name, value in used.items()}
     exec(compile(source, f"<guard of {function.__name__}>", "exec"), namespace)  # noqa: S102
     guarded: Callable[..., Any] = update_wrapper(namespace["guarded"], function)
     del guarded.__wrapped__  # type: ignore[attr-defined]

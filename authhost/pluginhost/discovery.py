@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import Distribution, EntryPoint, entry_points
+from importlib.metadata import EntryPoint, entry_points
+from itertools import takewhile
 from typing import Any, NamedTuple
 
 import authhost_hookspecs as contract
@@ -16,12 +20,16 @@ from authhost.pluginhost.attributes import Implementation
 from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
 from authhost.pluginhost.guard import guard_for
 from authhost.pluginhost.hooks import SPEC_MODULES
-from authhost.pluginhost.implementations import implementations_of
+from authhost.pluginhost.implementations import hookspecs_of, implementations_of
 from authhost.pluginhost.plugin import GuardedPlugin, HookStats
+from authhost.pluginhost.published import HookSpecs, published_hooks
 from authhost.pluginhost.trace import Trace
 from authhost.settings import Settings
 
 log = logging.getLogger("authhost.plugins")
+
+FOUND = "found"
+"""The status of a plugin that is neither accepted nor refused yet."""
 
 
 class Installed(NamedTuple):
@@ -52,8 +60,12 @@ class PluginRecord:
     guarded: GuardedPlugin | None = None
     view: Any = None
     """The `PluginView` that is registered with pluggy."""
+    functions: tuple[Callable[..., Any], ...] = ()
+    """Its implementations, as they are in its code."""
     unknown_hooks: tuple[str, ...] = ()
-    """Hooks of ``optionalhook=True`` implementations that this contract does not have."""
+    """Hooks of ``optionalhook=True`` implementations that neither the contract nor a plugin has."""
+    published: tuple[str, ...] = ()
+    """The hooks that it publishes with `register_hookspecs`."""
 
     @property
     def stats(self) -> Mapping[str, HookStats]:
@@ -76,18 +88,25 @@ class PluginRegistry:
         self.trace = Trace() if settings.trace else None
         if self.trace is not None:
             self.manager.add_hookcall_monitoring(self.trace.before, self.trace.after)
-        self.records: list[PluginRecord] = []
+        self.specs = HookSpecs()
         found = [*sorted(extra.items()), *(installed() if discover else ())]
-        for name, source in sorted(found, key=lambda pair: pair[0]):
-            self.records.append(self._accept(name, source))
+        sources = [
+            (PluginRecord(name, FOUND), source) for name, source in sorted(found, key=lambda pair: pair[0])
+        ]
+        self.records = [record for record, _ in sources]
+        for record, source in sources:
+            self._load(record, source)
+        self._accept_all()
+        if self.specs.published:
+            self.manager.add_hookspecs(self.specs.namespace())
         # pluggy calls the last registered plugin first, so this gives alphabetical order.
         for record in reversed(list(self.loaded())):
-            self.manager.register(record.view, record.name)
+            self._register(record)
         self._check_required()
 
-    def _accept(self, name: str, source: object) -> PluginRecord:
-        record = PluginRecord(name, "blocked")
-        entry_point = _entry_point(source)
+    def _load(self, record: PluginRecord, source: object) -> None:
+        """Import a plugin and read the hooks that it publishes, unless the settings block it."""
+        name, entry_point = record.name, _entry_point(source)
         distribution = entry_point.dist if entry_point is not None else None
         if distribution is not None:
             record.distribution, record.version = distribution.name, distribution.version
@@ -95,41 +114,82 @@ class PluginRegistry:
             record.entry_point = entry_point.value
         allowed = self.settings.plugins
         if name in self.settings.blocked_plugins or (allowed is not None and name not in allowed):
-            record.reason = "blocked by the settings"
-            return record
+            record.status, record.reason = "blocked", "blocked by the settings"
+            return
+        with self._refusing(record):
+            check_contract(distribution)
+            record.plugin = _load(source)
+            if not any(each.plugin is record.plugin or each.name == name for each in self._before(record)):
+                self._publish(record)
+
+    def _before(self, record: PluginRecord) -> Iterator[PluginRecord]:
+        """Yield the plugins before ``record`` that were found and not refused."""
+        others = takewhile(lambda each: each is not record, self.records)
+        return (each for each in others if each.status == FOUND)
+
+    def _publish(self, record: PluginRecord) -> None:
+        register = hookspecs_of(record.plugin)
+        if register is not None:
+            hooks = published_hooks(record.name, register.function)
+            self.specs.publish(hooks)
+            record.published = tuple(each.name for each in hooks)
+
+    def _accept_all(self) -> None:
+        """Accept or refuse every plugin that was found.
+
+        A plugin that is refused publishes nothing. So those that implement one of its hooks are looked
+        at again.
+        """
+        waiting = [record for record in self.records if record.status == FOUND]
+        while waiting:
+            for record in waiting:
+                self._accept(record)
+            gone = {hook for record in waiting if record.status == "refused" for hook in record.published}
+            for record in [each for each in waiting if each.status == "refused"]:
+                self.specs.withdraw(record.name)
+                record.published = ()
+            waiting = [record for record in self.loaded() if gone.intersection(record.hooks)]
+            for record in waiting:
+                record.status = FOUND
+
+    def _accept(self, record: PluginRecord) -> None:
+        with self._refusing(record):
+            self._inspect(record)
+            record.status = "loaded"
+            if record.unknown_hooks:
+                unknown = ", ".join(record.unknown_hooks)
+                log.debug("plugin %s implements %s, which this contract does not have", record.name, unknown)
+
+    @contextmanager
+    def _refusing(self, record: PluginRecord) -> Iterator[None]:
+        """Refuse the plugin if the block fails. Raises `ConfigurationError` with the setting ``strict``."""
         try:
-            self._inspect(record, source, distribution)
+            yield
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # a plugin's attributes may raise anything when they are read
             record.status, record.reason, record.hooks = "refused", _reason(error), ()
             record.settings_class = record.tables = record.view = record.guarded = None
-            log.warning("plugin %s was refused: %s", name, record.reason)
+            log.warning("plugin %s was refused: %s", record.name, record.reason)
             if self.settings.strict:
-                raise ConfigurationError(f"plugin {name} was refused: {record.reason}") from error
-        else:
-            record.status = "loaded"
-            if record.unknown_hooks:
-                unknown = ", ".join(record.unknown_hooks)
-                log.debug("plugin %s implements %s, which this contract does not have", name, unknown)
-        return record
+                raise ConfigurationError(f"plugin {record.name} was refused: {record.reason}") from error
 
-    def _inspect(self, record: PluginRecord, source: object, distribution: Distribution | None) -> None:
+    def _inspect(self, record: PluginRecord) -> None:
         """Fill ``record``. Raises `PluginRefused`, or any exception of the plugin's code."""
         if any(each.name == record.name for each in self.loaded()):
             raise PluginRefused(
                 f"another plugin is named {record.name!r}; rename its entry point or uninstall one of them"
             )
-        check_contract(distribution)
-        record.plugin = plugin = _load(source)
+        plugin = record.plugin
         same = next((each.name for each in self.loaded() if each.plugin is plugin), None)
         if same is not None:
             raise PluginRefused(
                 f"it is the same object as plugin {same!r}, and would be called twice; "
                 "remove one of the two names"
             )
-        found, unknown = implementations_of(plugin)
+        found, unknown = implementations_of(plugin, self.specs)
         record.hooks, record.unknown_hooks = tuple(each.hook for each in found), tuple(unknown)
+        record.functions = tuple(each.function for each in found)
         functions = {each.hook: each.function for each in found}
         record.settings_class = declared_settings(functions)
         record.tables = declared_tables(functions)
@@ -150,6 +210,21 @@ class PluginRegistry:
             marked = contract.hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
             setattr(view, each.hook, marked(guarded))
         return view
+
+    def _register(self, record: PluginRecord) -> None:
+        """Register a plugin with pluggy. Warnings about deprecated hooks name the plugin's code.
+
+        pluggy warns with the place of the function that it registers, which is the guard.
+        """
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            self.manager.register(record.view, record.name)
+        functions = {each.__name__: each for each in record.functions}
+        for each in caught:
+            function = functions.get(each.filename.removeprefix("<guard of ").removesuffix(">"))
+            code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
+            at = (code.co_filename, code.co_firstlineno) if code is not None else (each.filename, each.lineno)
+            warnings.warn_explicit(each.message, each.category, *at)
 
     def _check_required(self) -> None:
         status = {record.name: record for record in self.records}
@@ -199,15 +274,31 @@ class PluginRegistry:
 
     def checks(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Finding]]]]:
         """Return the checks of ``authhost check`` by plugin. A failure to load them is logged."""
-        found = {}
+        return self._registered("register_checks", "checks")[0]
+
+    def health_checks(
+        self,
+    ) -> tuple[dict[str, list[Callable[[contract.Host], Iterable[contract.Health]]]], dict[str, str]]:
+        """Return the health checks by plugin; and the class of the error of those that failed to load."""
+        return self._registered("register_health", "health checks")
+
+    def metrics(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Metric]]]]:
+        """Return the functions that yield metrics, by plugin. A failure to load them is logged."""
+        return self._registered("register_metrics", "metrics")[0]
+
+    def _registered(self, hook: str, what: str) -> tuple[dict[str, list[Any]], dict[str, str]]:
+        """Call a ``register_…`` hook; return the lists by plugin, and the classes of errors by plugin."""
+        found: dict[str, list[Any]] = {}
+        failed: dict[str, str] = {}
         for record in self.loaded():
-            if "register_checks" not in record.hooks:
+            if hook not in record.hooks:
                 continue
             try:
-                found[record.name] = list(record.view.register_checks())
+                found[record.name] = list(getattr(record.view, hook)())
             except PLUGIN_FAILURES as error:
-                _failed_to_load("checks", record, "register_checks", error)
-        return found
+                failed[record.name] = type(error).__name__
+                _failed_to_load(what, record, hook, error)
+        return found, failed
 
     def loaded(self) -> Iterator[PluginRecord]:
         """Yield the accepted plugins, in the order in which they are called."""

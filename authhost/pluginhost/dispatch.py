@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
@@ -22,14 +23,23 @@ if TYPE_CHECKING:
         User,
     )
 
+    from authhost.pluginhost.published import PublishedHook
     from authhost.store.unit_of_work import UnitOfWork
 
 
 class Hooks:
     """The hooks, as the flows call them."""
 
-    def __init__(self, manager: pluggy.PluginManager) -> None:
+    def __init__(
+        self, manager: pluggy.PluginManager, published: Mapping[str, PublishedHook] | None = None
+    ) -> None:
         self._hook = manager.hook
+        self.published: Mapping[str, PublishedHook] = published or {}
+        """The hooks that plugins publish, by name."""
+
+    def call_published(self, request: Request, name: str, arguments: Mapping[str, Any]) -> None:
+        """Call a hook that a plugin publishes. The caller has checked the name and the arguments."""
+        getattr(self._hook, name)(request=request, **arguments)
 
     def host_started(self, host: Host) -> None:
         self._hook.host_started(host=host)
@@ -129,6 +139,9 @@ class Hooks:
     def before_signup(self, request: Request, email: str | None) -> None:
         self._hook.before_signup(request=request, email=email)
 
+    def check_password(self, request: Request, password: str, user: User | None) -> None:
+        self._hook.check_password(request=request, password=password, user=user)
+
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
 
@@ -138,9 +151,10 @@ class Hooks:
     def deliver_message(self, request: UnitOfWork, message: contract.Message) -> None:
         """Pass ``message`` to the plugins, until one accepts it; raise `DeliveryFailed` if none does.
 
-        If rows that the accepting plugin has queued cannot be stored, the unit of work fails.
+        If rows that the accepting plugin has queued cannot be stored, the unit of work fails,
+        unless it is a message of a plugin.
         """
-        must_store, request.must_store = request.must_store, True
+        must_store, request.must_store = request.must_store, message.kind != "plugin"
         try:
             taken = self._hook.deliver_message(request=request, message=message)
         except RequiredPluginFailed:

@@ -29,7 +29,15 @@ from authhost_hookspecs import Refused
 
 from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
-from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, NOTIFICATIONS, STOPS, VETOES
+from authhost.pluginhost.hooks import (
+    EXPORTS,
+    LIFECYCLE,
+    SECRET_ARGUMENTS,
+    SPEC_ARGUMENTS,
+    STOPS,
+    VETOES,
+    is_notification,
+)
 from authhost.pluginhost.plugin import GuardedPlugin
 from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
@@ -37,43 +45,43 @@ from authhost.store.unit_of_work import UnitOfWork
 
 GUARD = """
 def guarded({parameters}):
-    caller, request.caller = request.caller, plugin
+    _caller, request.caller = request.caller, _plugin
     request.depth += 1
-    mark = request.mark()
-    started = perf_counter_ns()
+    _mark = request.mark()
+    _started = _perf_counter_ns()
     try:
-        result = function({arguments})
-        if result is not None:
-            check_ran(result)
+        _result = _function({arguments})
+        if _result is not None:
+            _check_ran(_result)
         if request.call_savepoints:
             request.keep_call()
-    except stops:
+    except _stops:
         if request.call_savepoints:
             request.keep_call()
         raise
-    except PLUGIN_FAILURES as error:
-        request.undo_call(mark)
+    except _PLUGIN_FAILURES as _error:
+        request.undo_call(_mark)
         request.check_sent()
-        plugin.pass_required_failure(error)
-        stats.failures += 1
-        plugin.handle_failure(request, hook, error)
+        _plugin.pass_required_failure(_error)
+        _stats.failures += 1
+        _plugin.handle_failure(request, _hook, _error)
     except BaseException:
-        request.undo_call(mark)
+        request.undo_call(_mark)
         raise
     finally:
-        request.caller = caller
+        request.caller = _caller
         request.depth -= 1
-        took = perf_counter_ns() - started
-        stats.calls += 1
-        stats.nanoseconds += took
-        if took > plugin.slow_ns:
-            plugin.log_slow(hook, took)
+        _took = _perf_counter_ns() - _started
+        _stats.calls += 1
+        _stats.nanoseconds += _took
+        if _took > _plugin.slow_ns:
+            _plugin.log_slow(_hook, _took)
 """
 
 
 def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
     """Return the function that guards implementations of ``hook``."""
-    if hook in NOTIFICATIONS:
+    if is_notification(hook):
         return guard_wrapper if wrapper else guard
     if hook in VETOES:
         return guard_veto
@@ -98,23 +106,29 @@ def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
 def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a veto: every exception, and every result but None, raises a `Vetoed` that names the plugin."""
     veto = _as_caller(plugin, hook, function, check=check_nothing, expected=(Refused,))
+    secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
     def call(request: UnitOfWork, *args: Any) -> None:
+        cause: BaseException
         try:
             veto(request, *args)
+            return
         except Refused as refusal:
-            raise _vetoed(plugin, request, hook, refusal) from refusal
+            vetoed, cause = _vetoed(plugin, request, hook, refusal), refusal
         except PLUGIN_FAILURES as error:
             request.check_sent()
             plugin.pass_required_failure(error)
-            raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
+            vetoed, cause = Vetoed(plugin_code="plugin_failed", plugin=plugin.name), error
+        # Outside the handler, so that an error whose text may contain a secret is not chained.
+        raise vetoed from None if secret else cause
 
     return compiled(CALL, function, call=call)
 
 
 def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refused) -> Vetoed:
+    field = {"field": refusal.field} if refusal.field else {}
     try:
-        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name)
+        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name, **field)
     except PLUGIN_FAILURES as error:  # a subclass without a code or a message
         plugin.stats[hook].failures += 1
         plugin.log_failure(request, hook, error)

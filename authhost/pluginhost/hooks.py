@@ -45,15 +45,27 @@ NOTIFICATIONS = SIGNALS | {
     "user_reauthenticated",
 }
 """Every implementation is called, and results are ignored."""
-VETOES = frozenset({"before_signup", "before_login", "before_change"})
+VETOES = frozenset({"before_signup", "before_login", "before_change", "check_password"})
 """An implementation can refuse the flow."""
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
 """Called outside a unit of work."""
+SECRET_ARGUMENTS = frozenset({"password"})
+"""Arguments that traces do not show. Exceptions of vetoes that get one are not chained to the refusal."""
 WRAPPABLE = NOTIFICATIONS | {"deliver_message"}
-"""Hooks that accept ``@hookimpl(wrapper=True)``."""
+"""Hooks that accept ``@hookimpl(wrapper=True)``. Those that plugins publish accept it, too."""
 RETURNS_ITERABLE = frozenset({"register_providers", "register_commands"})
 """Hooks whose result is iterated to its end, so that an implementation may be a generator function."""
 STOPS: Mapping[str, tuple[type[StopFlow], ...]] = {"pre_social_login": (StopFlow,)}
 """The exceptions that implementations of a notification may raise on purpose."""
+
+
+def is_notification(hook: str) -> bool:
+    """Return whether every implementation of a hook is called: also true for hooks of plugins."""
+    return hook in NOTIFICATIONS or hook not in SPEC_ARGUMENTS
+
+
+def is_wrappable(hook: str) -> bool:
+    """Return whether a hook accepts ``@hookimpl(wrapper=True)``."""
+    return hook in WRAPPABLE or hook not in SPEC_ARGUMENTS

@@ -25,11 +25,12 @@ from authhost.pluginhost.attributes import (
     stored_attributes,
 )
 from authhost.pluginhost.declarations import PluginRefused
-from authhost.pluginhost.hooks import RETURNS_ITERABLE, SPEC_ARGUMENTS, VETOES, WRAPPABLE
+from authhost.pluginhost.hooks import RETURNS_ITERABLE, VETOES, is_wrappable
+from authhost.pluginhost.published import CONTRACT, HookSpecs
 
 
-def implementations_of(plugin: object) -> tuple[list[Implementation], list[str]]:
-    """Return a plugin's implementations, and the optional hooks that this contract does not have.
+def implementations_of(plugin: object, specs: HookSpecs = CONTRACT) -> tuple[list[Implementation], list[str]]:
+    """Return a plugin's implementations, and the optional hooks that ``specs`` does not have.
 
     Raises `PluginRefused` for everything that pluggy would ignore, or that would fail later.
     """
@@ -41,27 +42,35 @@ def implementations_of(plugin: object) -> tuple[list[Implementation], list[str]]
     unknown: list[str] = []
     for name, attribute, implementation in attributes_of(plugin):
         if implementation is None:
-            _check_unmarked(plugin, name, attribute)
+            _check_unmarked(plugin, name, attribute, specs)
             continue
         hook = implementation.hook
-        if not has_type(implementation.function, FunctionType, MethodType):
-            raise PluginRefused(
-                f"{_shown_name(name, hook)} is a {type(attribute).__name__}, which pluggy would not call; "
-                "decorate a plain function or method with @hookimpl"
-            )
-        if hook not in SPEC_ARGUMENTS and implementation.optional:
+        _check_callable(name, attribute, implementation)
+        if hook not in specs.arguments and implementation.optional:
             unknown.append(hook)
             continue
-        _check(implementation)
+        _check(implementation, specs)
         if any(hook == other.hook for other in found):
             raise PluginRefused(f"{hook} is implemented twice; one of the two would never be called")
         found.append(implementation)
     if not found:
-        only = f" but the optional {', '.join(unknown)}, which this contract does not have" if unknown else ""
+        only = f" but the optional {', '.join(unknown)}, which this host does not have" if unknown else ""
         raise PluginRefused(
             f"it implements no hook{only}; decorate its functions with authhost_hookspecs.hookimpl"
         )
     return found, unknown
+
+
+def hookspecs_of(plugin: object) -> Implementation | None:
+    """Return the checked implementation of ``register_hookspecs``, before the others are looked at."""
+    if has_type(plugin, type):
+        return None  # `implementations_of` refuses it
+    for name, attribute, implementation in attributes_of(plugin):
+        if implementation is not None and implementation.hook == "register_hookspecs":
+            _check_callable(name, attribute, implementation)
+            _check(implementation, CONTRACT)
+            return implementation
+    return None
 
 
 def marked(plugin: object) -> Iterator[Implementation]:
@@ -69,13 +78,23 @@ def marked(plugin: object) -> Iterator[Implementation]:
     return (implementation for _, _, implementation in attributes_of(plugin) if implementation is not None)
 
 
+def _check_callable(name: str, attribute: object, implementation: Implementation) -> None:
+    if not has_type(implementation.function, FunctionType, MethodType):
+        raise PluginRefused(
+            f"{_shown_name(name, implementation.hook)} is a {type(attribute).__name__}, "
+            "which pluggy would not call; decorate a plain function or method with @hookimpl"
+        )
+
+
 def _shown_name(name: str, hook: str) -> str:
     return name if name == hook else f"{name} (for {hook})"
 
 
-def _check_unmarked(plugin: object, name: str, attribute: object) -> None:
+def _check_unmarked(plugin: object, name: str, attribute: object, specs: HookSpecs) -> None:
     """Refuse an attribute that has the name of a hook and looks like an implementation, but has no marker."""
-    if name not in SPEC_ARGUMENTS:
+    if name not in specs.arguments:
+        return
+    if name in specs.published and _is_spec(attribute, specs.published[name].spec):
         return
     if attribute is ABSENT:
         raise PluginRefused(
@@ -103,20 +122,37 @@ def _check_unmarked(plugin: object, name: str, attribute: object) -> None:
     raise PluginRefused(f"{name} has the name of a hook but no marker; add @hookimpl, or rename it")
 
 
-def _check(implementation: Implementation) -> None:
+def _is_spec(attribute: object, spec: object) -> bool:
+    """Return whether an attribute is the specification of a published hook itself."""
+    while has_type(attribute, staticmethod):
+        attribute = attribute.__func__  # type: ignore[attr-defined]
+    return attribute is spec
+
+
+def _check(implementation: Implementation, specs: HookSpecs) -> None:
     hook, function, wrapper = implementation.hook, implementation.function, implementation.wrapper
-    if hook not in SPEC_ARGUMENTS:
-        near = get_close_matches(hook, SPEC_ARGUMENTS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else "; see `authhost hooks`"
-        raise PluginRefused(f"there is no hook {hook!r}{hint}")
+    if hook not in specs.arguments:
+        raise PluginRefused(f"there is no hook {hook!r}; {_unknown_hook_hint(hook, specs)}")
     if implementation.hookwrapper:
         raise PluginRefused(f"{hook} is an old-style hookwrapper; use @hookimpl(wrapper=True)")
     if wrapper and hook in VETOES:
         raise PluginRefused(f"{hook} may not be wrapped, since a wrapper could hide another plugin's refusal")
-    if wrapper and hook not in WRAPPABLE:
+    if wrapper and not is_wrappable(hook):
         raise PluginRefused(f"{hook} may not be wrapped, since each plugin answers it for itself")
     _check_kind(hook, function, wrapper=wrapper)
-    _check_signature(hook, function)
+    _check_signature(hook, function, specs.arguments[hook])
+
+
+def _unknown_hook_hint(hook: str, specs: HookSpecs) -> str:
+    if hook in specs.withdrawn:
+        return (
+            f"the plugin {specs.withdrawn[hook]}, which publishes it, was refused; "
+            "repair that plugin, or use @hookimpl(optionalhook=True)"
+        )
+    near = get_close_matches(hook, specs.arguments, 1)
+    return (f"did you mean {near[0]!r}? " if near else "see `authhost hooks`. ") + (
+        "If another plugin publishes it, install that plugin, or use @hookimpl(optionalhook=True)"
+    )
 
 
 def _check_kind(hook: str, function: Callable[..., Any], *, wrapper: bool) -> None:
@@ -158,8 +194,7 @@ def _unwrapped(function: object) -> Iterator[Any]:
             return
 
 
-def _check_signature(hook: str, function: Callable[..., Any]) -> None:
-    spec = SPEC_ARGUMENTS[hook]
+def _check_signature(hook: str, function: Callable[..., Any], spec: tuple[str, ...]) -> None:
     try:
         parameters = list(inspect.signature(function).parameters.values())
         outer = inspect.signature(function, follow_wrapped=False)

@@ -63,7 +63,7 @@ class HookReference:
     failure: str
     """What happens if an implementation raises an exception."""
     since: str
-    """The version of the contract."""
+    """The version of the contract, or of the plugin that publishes the hook."""
     example: str
 
 
@@ -124,7 +124,7 @@ def kind_of(name: str) -> tuple[str, str]:
             "For a required plugin the host does not start." if name == "host_started" else "The host closes."
         )
         return "lifecycle", f"it is logged and counted. {ends}"
-    if name in ("register_tables", "register_settings"):
+    if name in ("register_tables", "register_settings", "register_hookspecs"):
         return "registration", "the plugin is refused as a whole; `authhost plugins list` says why."
     if name.startswith("register_"):
         return "registration", "it is logged, and the plugin provides none of these."

@@ -17,6 +17,7 @@ from typing import Any
 from authhost_hookspecs import Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES
+from authhost.pluginhost.hooks import SECRET_ARGUMENTS, SPEC_ARGUMENTS
 from authhost.records import EmailAddress, EmailConfirmation, SocialAccount, User
 
 NOT_SHOWN = frozenset({"request", "host"})
@@ -29,7 +30,10 @@ class TracedCall:
     plugin: str
     milliseconds: float
     outcome: str
-    """``ok``, ``taken``, ``passed``, ``refused CODE``, ``stopped`` or ``failed TYPE``."""
+    """``ok``, ``taken``, ``passed``, ``refused CODE``, ``stopped`` or ``failed TYPE``.
+
+    Without the code if the hook gets a secret: the code could contain it by mistake.
+    """
 
 
 @dataclass(slots=True)
@@ -70,7 +74,12 @@ class Trace:
 
     def before(self, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
         """Callback of ``PluginManager.add_hookcall_monitoring``."""
-        shown = {name: _summary(value) for name, value in arguments.items() if name not in NOT_SHOWN}
+        summary = _summary if hook in SPEC_ARGUMENTS else _summary_for_plugin
+        shown = {
+            name: "***" if name in SECRET_ARGUMENTS else summary(value)
+            for name, value in arguments.items()
+            if name not in NOT_SHOWN
+        }
         self._open.append(TracedHook(hook, shown))
 
     def after(self, outcome: Any, hook: str, _: Any, arguments: Mapping[str, Any]) -> None:
@@ -79,6 +88,7 @@ class Trace:
 
     def traced(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function``, so that each call is added to the trace."""
+        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
         def ended(started: int, outcome: str) -> None:
             if self._open:  # empty if pluggy is not the caller
@@ -91,7 +101,7 @@ class Trace:
             try:
                 result = function(*values)
             except PLUGIN_FAILURES as error:
-                ended(started, _raised(error))
+                ended(started, "refused" if secret and isinstance(error, Refused) else _raised(error))
                 raise
             ended(started, ("taken" if result else "passed") if hook == "deliver_message" else "ok")
             return result
@@ -138,6 +148,11 @@ def _summary(value: Any) -> str:
     if process is not None and account is not None:
         return f"<SocialLogin {process} at {account.provider}{'' if account.id else ', new'}>"
     return f"<{type(value).__name__}>"
+
+
+def _summary_for_plugin(value: Any) -> str:
+    """Return a short text for an argument of a plugin's own hook: any text may be a secret."""
+    return f"<{type(value).__name__}>" if isinstance(value, str | bytes) else _summary(value)
 
 
 def masked(address: str) -> str:

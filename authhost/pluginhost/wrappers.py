@@ -22,7 +22,7 @@ from authhost.store.unit_of_work import UnitOfWork
 
 WRAPPER = """
 def guarded({parameters}):
-    return (yield from steps(request, function({arguments})))
+    return (yield from _steps(request, _function({arguments})))
 """
 
 

@@ -67,7 +67,9 @@ class Encryption:
         """Encrypt a plugin's text together with its purpose. The result is ASCII."""
         if not isinstance(text, str):
             raise TypeError(f"only text can be sealed, not {type(text).__name__}")
-        return self._plugins.encrypt(json.dumps([purpose, text]).encode()).decode("ascii")
+        # As UTF-8, not as ASCII with escapes, which takes 6 bytes for each other character.
+        packed = json.dumps([purpose, text], ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return self._plugins.encrypt(packed).decode("ascii")
 
     def open_text(self, sealed: str, purpose: str) -> str:
         """Return the text that `seal_text` encrypted; raises `Undecipherable`."""

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
-from authhost.records import EMAIL_LENGTH
+from authhost.records import EMAIL_LENGTH, NOTHING_GIVEN, Given
 from authhost.security.characters import INVISIBLE, MAX_SHRINK_FACTOR, is_username
+
+MAX_GIVEN, MAX_GIVEN_LENGTH = 16, 512
+"""How many texts an application may give a request, and how long each may be."""
+GIVEN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 class Email(NamedTuple):
@@ -28,6 +33,32 @@ def text(value: object, field: str, longest: int) -> str:
     if not value.isprintable():
         raise InvalidInput(f"{field} has characters that cannot be used.", field=field)
     return value
+
+
+def given(values: object) -> Given:
+    """Validate the texts that the application gives a request; raises `InvalidInput`, without the values."""
+    if values is None:
+        return NOTHING_GIVEN
+    if not isinstance(values, Mapping):
+        raise InvalidInput("given must be a mapping of texts.", field="given")
+    if len(values) > MAX_GIVEN:
+        raise InvalidInput(f"given can have at most {MAX_GIVEN} texts.", field="given")
+    for name, value in values.items():
+        if not (isinstance(name, str) and GIVEN_NAME.fullmatch(name)):
+            raise InvalidInput(
+                "A name in given must have 1 to 64 letters, digits, or the characters _ - . only.",
+                field="given",
+            )
+        if not (isinstance(value, str) and len(value) <= MAX_GIVEN_LENGTH and _is_storable(value)):
+            raise InvalidInput(
+                f"given[{name!r}] must be text of at most {MAX_GIVEN_LENGTH} characters.", field="given"
+            )
+    return Given(values)
+
+
+def _is_storable(value: str) -> bool:
+    """Return whether every database can store the text: no NUL (PostgreSQL), and valid Unicode."""
+    return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
 
 
 def key_of(value: str) -> str:

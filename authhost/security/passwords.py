@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NewType
 
 from authhost.errors import (
     AuthError,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from authhost.settings import Settings
 
 log = logging.getLogger("authhost")
+
+CheckedPassword = NewType("CheckedPassword", str)
+"""A new password that the policy and the plugins have accepted; `account.new_password` returns it."""
 
 
 class Passwords:
@@ -98,7 +101,8 @@ class Passwords:
         """Return the new password ``password``, normalised; raise `WeakPassword` with the reason.
 
         The length must be within the settings, and `PasswordRules` must accept it.
-        ``context`` is the address and the username of the account.
+        ``context`` is the address and the username of the account. Before it is
+        hashed, the plugins check it: `account.new_password.check_new_password`.
         """
         text = self.normalise(password)
         if len(text) < self._min:
@@ -126,7 +130,7 @@ class Passwords:
         with self._slots:
             yield
 
-    def hash(self, password: str) -> str:
+    def hash(self, password: CheckedPassword) -> str:
         """Return the hash to store, of the first scheme. Raises `Busy`, `Unavailable`."""
         failure: Exception
         with self._slots:
@@ -242,7 +246,7 @@ class Passwords:
 
     def current_prefix(self) -> str:
         """Return the common prefix of all new hashes: the scheme and its parameters, up to the salt."""
-        hashes = [self._dummy, *(self.hash("any") for _ in range(3))]
+        hashes = [self._dummy, *(self.hash(CheckedPassword("any")) for _ in range(3))]
         same = takewhile(lambda letters: len(set(letters)) == 1, zip(*hashes, strict=False))
         return "".join(letters[0] for letters in same)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import IntegrityError
@@ -46,9 +47,16 @@ def update_account(request: Request, sociallogin: SocialLogin, response: Provide
     sociallogin.set_connected(stored, user)
 
 
-def insert_account(request: Request, sociallogin: SocialLogin, user: User) -> None:
-    """Connect the account to ``user``, whose row the caller has locked; raises `ConcurrentChange`."""
-    account = replace(sociallogin.account, id=request.new_id(), user_id=user.id)
+def insert_account(
+    request: Request, sociallogin: SocialLogin, user: User, *, joined: datetime | None = None
+) -> None:
+    """Connect the account to ``user``, whose row the caller has locked; raises `ConcurrentChange`.
+
+    ``joined`` is when the account counts as connected; by default when the person returned.
+    """
+    found = sociallogin.account
+    joined = joined or found.date_joined
+    account = replace(found, id=request.new_id(), user_id=user.id, date_joined=joined)
     try:
         with request.savepoint():
             request.send_statement(statements.INSERT_SOCIAL_ACCOUNT, account.values())

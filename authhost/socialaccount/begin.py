@@ -59,8 +59,8 @@ def begin(
     if process not in PROCESSES:
         raise InvalidInput(f"process must be one of {', '.join(PROCESSES)}.", field="process")
     next_url = None if next is None else validate_next(request.settings, next)
-    given = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
-    params, domain = _authorization_params(app, authorize_params, given)
+    arguments = {"prompt": prompt, "login_hint": login_hint, HOSTED_DOMAIN: hd}
+    params, domain = _authorization_params(app, authorize_params, arguments)
     services.limits.hit(request, "social")
     session_id = None
     if process == "connect":
@@ -79,6 +79,7 @@ def begin(
             "next": next_url,
             "state": authorization.state,
             "secrets": authorization.secrets,
+            "given": dict(request.given),
         },
     )
     services.hooks.social_login_begun(request, app.id, process)
@@ -86,18 +87,18 @@ def begin(
 
 
 def _authorization_params(
-    app: App, params: Mapping[str, str] | None, given: Mapping[str, str | None]
+    app: App, params: Mapping[str, str] | None, arguments: Mapping[str, str | None]
 ) -> tuple[dict[str, str], str | None]:
     """Return the parameters to add and the required hosted domain; raises `InvalidInput`.
 
-    ``given`` are the arguments of `begin` that are parameters of their own.
+    ``arguments`` are the arguments of `begin` that are parameters of their own.
     """
-    for name, value in given.items():
+    for name, value in arguments.items():
         if value is not None:
             text(value, name, MAX_VALUE_LENGTH)
     try:
         found = validate_params(app, {} if params is None else params)
-        found |= validate_params(app, {name: value for name, value in given.items() if value is not None})
+        found |= validate_params(app, {name: value for name, value in arguments.items() if value is not None})
         return found, required_hosted_domain(app, found.pop(HOSTED_DOMAIN, None) or None)
     except ValueError as error:
         raise InvalidInput(f"authorize_params: {error}.", field="authorize_params") from None

@@ -69,6 +69,7 @@ def complete(
     values = pending.load(request, "redirect", state_token)
     if values["provider"] != app.id or not same(values["state"], _state_param(app, params)):
         raise InvalidState
+    request.restore_given(pending.given_of(values))
     pending.consume(request, str(state_token))
     if values["process"] == "connect" and not _same_session(request, values["session"]):
         raise InvalidState
@@ -76,23 +77,32 @@ def complete(
     client.check_issuer(params)
     _check_error(params)
     response = client.complete(callback_url(request, app.id), params, values["secrets"])
-    return _retry_on_concurrent_change(request, lambda: _process(request, app, response, values))
+    return _retry_on_concurrent_change(request, lambda: _start(request, app, response, values))
+
+
+def _start(request: Request, app: App, response: ProviderResponse, values: Mapping[str, Any]) -> SocialResult:
+    """Build the social login and process it. All in one transaction."""
+    sociallogin, released = _build_sociallogin(request, app, response, values["process"])
+    with sociallogin.processed_by(request):
+        if released is not None:
+            request.services.hooks.social_account_removed(request, released)
+        return _process(request, sociallogin, response, values)
 
 
 def _process(
-    request: Request, app: App, response: ProviderResponse, values: Mapping[str, Any]
+    request: Request, sociallogin: SocialLogin, response: ProviderResponse, values: Mapping[str, Any]
 ) -> SocialResult:
-    """Update the account, call the hooks, and connect, log in or sign up. All in one transaction."""
-    hooks, process = request.services.hooks, values["process"]
-    sociallogin = _build_sociallogin(request, app, response, process)
+    """Update the account, call the hooks, and connect, log in or sign up."""
+    hooks, process = request.services.hooks, sociallogin.process
     taken = process == "connect" and sociallogin.is_existing and not _belongs_to_user(request, sociallogin)
     existed = sociallogin.is_existing
     if existed:
-        response = restore_posted_user(app, response, sociallogin.account.extra_data)
+        response = restore_posted_user(sociallogin.app, response, sociallogin.account.extra_data)
     if existed and not taken:
         update_account(request, sociallogin, response)
         hooks.social_account_updated(request, sociallogin)
     stop = None
+    sociallogin.open(request)
     try:
         hooks.pre_social_login(request, sociallogin)
     except StopFlow as stopped:
@@ -151,12 +161,15 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     return make_result(request, sociallogin, login, next_url)
 
 
-def _build_sociallogin(request: Request, app: App, response: ProviderResponse, process: str) -> SocialLogin:
+def _build_sociallogin(
+    request: Request, app: App, response: ProviderResponse, process: str
+) -> tuple[SocialLogin, SocialAccount | None]:
+    """Return the social login, and the account that was disconnected from an unconfirmed signup, or None."""
     now, uid = request.now, response.profile.uid
     addresses = email_addresses(app, response.profile.emails)
-    account = queries.social_account(request, app.namespace, uid)
+    account, released = queries.social_account(request, app.namespace, uid), None
     if process == "connect" and account is not None and _release_if_unconfirmed(request, account):
-        account = None
+        account, released = None, account
     user = None
     if account is not None and account.user_id is not None:
         local = queries.account_by_id(request, account.user_id)
@@ -165,9 +178,8 @@ def _build_sociallogin(request: Request, app: App, response: ProviderResponse, p
         user = find_user_by_email(request, addresses)
     if account is None:
         account = _new_account(app, response, now)
-    return SocialLogin(
-        request, app, process, account, token=response.token, email_addresses=addresses, user=user
-    )
+    login = SocialLogin(app, process, account, token=response.token, email_addresses=addresses, user=user)
+    return login, released
 
 
 def _new_account(app: App, response: ProviderResponse, now: datetime) -> SocialAccount:
@@ -190,14 +202,14 @@ def _new_account(app: App, response: ProviderResponse, now: datetime) -> SocialA
 def _release_if_unconfirmed(request: Request, account: SocialAccount) -> bool:
     """Disconnect the account from an unconfirmed signup; return whether it was connected to one.
 
-    An unconfirmed signup must not prevent others from connecting the account.
+    An unconfirmed signup must not prevent others from connecting the account. The
+    caller calls `social_account_removed`.
     """
     if account.user_id is None or not queries.is_unconfirmed_signup(request, account.user_id):
         return False
     values = {"of_id": account.id, "of_user": account.user_id}
     if not request.write(statements.DELETE_SOCIAL_ACCOUNT, values):
         raise ConcurrentChange
-    request.services.hooks.social_account_removed(request, account)
     return True
 
 

@@ -70,6 +70,12 @@ def load(request: Request, kind: str, token: object) -> dict[str, Any]:
     return values
 
 
+def given_of(values: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return what the application gave the request that saved ``values``; nothing before version 0.2."""
+    given: Mapping[str, str] = values.get("given", {})
+    return given
+
+
 def consume(request: Request, token: str) -> None:
     """Delete the values; raises `InvalidState` if another request has deleted them.
 

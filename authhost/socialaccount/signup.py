@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
 
 from sqlalchemy.exc import IntegrityError
 
@@ -14,17 +11,18 @@ from authhost.account.flow import social_flow
 from authhost.account.login import start_session
 from authhost.account.pending import store_pending_login
 from authhost.account.sessions import log_out_current_user
-from authhost.account.verification import complete_signup, may_claim, send_confirmation_mail
+from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
-from authhost.records import LoginResult, SocialAccount, SocialEmail, SocialResult, User, frozen
+from authhost.records import LoginResult, SocialEmail, SocialResult, User
 from authhost.request import Request
+from authhost.security.inputs import Email, email_key, key_of
 from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import email_key, key_of
 from authhost.security.inputs import username as parse_username
 from authhost.security.keys import digest
 from authhost.settings import Settings
-from authhost.socialaccount import pending, tokens
+from authhost.socialaccount import pending
 from authhost.socialaccount.accounts import ConcurrentChange, insert_account
+from authhost.socialaccount.restored import form_values, of_form
 from authhost.socialaccount.sociallogin import SocialLogin, signup_email
 from authhost.store import queries, statements
 
@@ -43,7 +41,7 @@ def signup(
     settings = request.settings
     if not settings.signup_open:
         raise SignupClosed
-    given = parse_email(email) if email is not None else None
+    typed = parse_email(email) if email is not None else None
     name = None
     if username is not None:
         name = parse_username(
@@ -51,15 +49,24 @@ def signup(
         )
     request.services.limits.hit(request, "signup")
     values = pending.load(request, "signup", signup_token)
-    sociallogin = _restore_sociallogin(request, values)
+    request.restore_given(pending.given_of(values))
+    sociallogin = of_form(request, values)
     request.provider = sociallogin.app.id
+    with sociallogin.processed_by(request):
+        login = _complete_form(request, sociallogin, signup_token, typed, name)
+    return make_result(request, sociallogin, login, values["next"])
+
+
+def _complete_form(
+    request: Request, sociallogin: SocialLogin, signup_token: str, typed: Email | None, name: str | None
+) -> LoginResult:
     address = signup_email(sociallogin)
-    if given is not None:
-        address = SocialEmail(given.address, False, True)
+    if typed is not None:
+        address = SocialEmail(typed.address, False, True)
         for each in sociallogin.email_addresses:
-            if email_key(each.email) == given.key:
+            if email_key(each.email) == typed.key:
                 address = each
-    if address is None and _needs_email(settings):
+    if address is None and _needs_email(request.settings):
         raise InvalidInput("An e-mail address is required.", field="email")
     if name is not None and queries.account_by_username(request, key_of(name)) is not None:
         raise UsernameTaken(field="username")
@@ -71,7 +78,7 @@ def signup(
         raise InvalidState from None
     if login is None:
         raise EmailTaken(field="email")
-    return make_result(request, sociallogin, login, values["next"])
+    return login
 
 
 def start_signup(request: Request, sociallogin: SocialLogin, next_url: str | None) -> SocialResult:
@@ -93,15 +100,23 @@ def start_signup(request: Request, sociallogin: SocialLogin, next_url: str | Non
     return make_result(request, sociallogin, login, next_url)
 
 
+def _request_missing_fields(
+    request: Request, sociallogin: SocialLogin, next_url: str | None, *missing: str
+) -> SocialResult:
+    values = {**form_values(request, sociallogin), "next": next_url, "given": dict(request.given)}
+    signup_token = pending.save(request, "signup", values)
+    return SocialResult("login", sociallogin.account, next_url, signup_token=signup_token, missing=missing)
+
+
 def _create_account(
     request: Request, sociallogin: SocialLogin, address: SocialEmail | None, name: str | None
 ) -> LoginResult | None:
     """Store the account and log in; return None if the e-mail address is taken."""
     hooks, settings = request.services.hooks, request.settings
     hooks.before_signup(request, address.email if address else None)
-    given = parse_email(address.email) if address else None
+    parsed = parse_email(address.email) if address else None
     verified = address is not None and address.verified
-    created = store_account(request, given, name=name, password=None, verified=verified)
+    created = store_account(request, parsed, name=name, password=None, verified=verified)
     if created is None:
         account = sociallogin.account
         if queries.social_account(request, account.issuer, account.uid) is not None:
@@ -113,13 +128,14 @@ def _create_account(
     if not must_wait:
         log_out_current_user(request)
     _insert_further_addresses(request, user, sociallogin, main=address)
-    insert_account(request, sociallogin, user)
+    # By the same time `restored.of_signup` finds the account again.
+    insert_account(request, sociallogin, user, joined=user.date_joined)
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
     if must_wait:
         return store_pending_login(request, user, email_address, password=None)
-    complete_signup(request, user)
+    mark_ready(request, user)
     return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
 
 
@@ -159,48 +175,3 @@ def make_result(
         now = request.now
         account = replace(account, id=None, user_id=None, date_joined=now, last_login=now)
     return SocialResult("login", account, next_url, login)
-
-
-# The signup that waits for missing data.
-
-
-def _request_missing_fields(
-    request: Request, sociallogin: SocialLogin, next_url: str | None, *missing: str
-) -> SocialResult:
-    account, token = sociallogin.account, sociallogin.token
-    stores_token = token is not None and request.settings.store_social_tokens
-    signup_token = pending.save(
-        request,
-        "signup",
-        {
-            "provider": sociallogin.app.id,
-            "uid": account.uid,
-            "data": account.values()["extra_data"],
-            "emails": [[each.email, each.verified, each.primary] for each in sociallogin.email_addresses],
-            "token": tokens.to_values(token) if token is not None and stores_token else None,
-            "time": account.date_joined.isoformat(),
-            "profile": [account.name, account.username, account.picture],
-            "next": next_url,
-        },
-    )
-    return SocialResult("login", account, next_url, signup_token=signup_token, missing=missing)
-
-
-def _restore_sociallogin(request: Request, values: Mapping[str, Any]) -> SocialLogin:
-    app = request.services.providers.app(values["provider"])
-    if queries.social_account(request, app.namespace, values["uid"]) is not None:
-        raise InvalidState
-    time = datetime.fromisoformat(values["time"])
-    profile = values.get("profile", ())  # a signup that was begun before the upgrade has none
-    account = SocialAccount(
-        None, None, app.id, app.namespace, values["uid"], frozen(values["data"]), time, time, *profile
-    )
-    return SocialLogin(
-        request,
-        app,
-        "login",
-        account,
-        token=tokens.from_values(values["token"]) if values["token"] else None,
-        email_addresses=tuple(SocialEmail(*each) for each in values["emails"]),
-        user=None,
-    )

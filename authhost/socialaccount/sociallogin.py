@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -39,7 +41,6 @@ class SocialLogin:
 
     def __init__(
         self,
-        request: Request,
         app: App,
         process: str,
         account: SocialAccount,
@@ -48,7 +49,8 @@ class SocialLogin:
         email_addresses: tuple[SocialEmail, ...],
         user: User | None,
     ) -> None:
-        self._request: Request | None = request
+        self._request: Request | None = None
+        """The request during `pre_social_login`."""
         self._process, self._account, self._token, self._user = process, account, token, user
         self._matched_user = user
         self.app, self.email_addresses = app, email_addresses
@@ -104,6 +106,21 @@ class SocialLogin:
     def set_connected(self, account: SocialAccount, user: User) -> None:
         """Set the account and the user that the flow has stored."""
         self._account, self._user = account, user
+
+    @contextmanager
+    def processed_by(self, request: Request) -> Iterator[None]:
+        """Make this ``request.sociallogin``. If the block fails, forget what it has stored."""
+        request.sociallogin, before = self, (self._account, self._user)
+        try:
+            yield
+        except BaseException:
+            self._request, self.connect_attempted = None, False
+            self._account, self._user = before
+            raise
+
+    def open(self, request: Request) -> None:
+        """Begin `pre_social_login`: until `close`, `connect` is possible."""
+        self._request = request
 
     def close(self) -> None:
         """End `pre_social_login`: after this, `connect` raises ``ValueError``."""

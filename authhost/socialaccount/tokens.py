@@ -45,6 +45,12 @@ def from_values(values: Mapping[str, Any]) -> SocialToken:
     )
 
 
+def read(request: Request, account_id: UUID) -> SocialToken | None:
+    """Return the stored token of an account, or None; raises `Undecipherable`."""
+    rows = request.read(statements.SOCIAL_TOKEN, {"of_id": account_id})
+    return from_values(request.services.encryption.open(rows[0].sealed)) if rows else None
+
+
 def store(request: Request, account_id: UUID, provider: str, token: SocialToken | None) -> None:
     """Store ``token`` and replace the former one. Without a new refresh token, the former one is kept."""
     if token is None or not request.settings.store_social_tokens:

@@ -43,6 +43,24 @@ def account_by_id(unit: UnitOfWork, user_id: UUID) -> Account | None:
     return _account(unit, statements.USER_BY_ID, of_user=user_id)
 
 
+class Signup(NamedTuple):
+    """An account, and whether its signup is complete."""
+
+    account: Account
+    complete: bool
+    given: bytes | None
+    """What the signup was given, encrypted, if it is not complete."""
+
+
+def signup(unit: UnitOfWork, user_id: UUID) -> Signup | None:
+    """Return the account with the state of its signup, or None."""
+    rows = unit.read(statements.USER_AND_SIGNUP, {"of_user": user_id})
+    if not rows:
+        return None
+    row = rows[0]
+    return Signup(Account(make_user(row), row.password), row.ready_at is not None, row.signup_given)
+
+
 def is_unconfirmed_signup(unit: UnitOfWork, user_id: UUID) -> bool:
     """Return whether the account expires because its address was never confirmed."""
     return bool(unit.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))

@@ -60,6 +60,7 @@ USER: Select[Any] = select(
     _primary.c.verified.label("email_verified"),
 ).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
+USER_AND_SIGNUP = USER_BY_ID.add_columns(users.c.ready_at, users.c.signup_given)
 USER_BY_NAME = USER.where(_is_key(users.c.username_key))
 USER_BY_ADDRESS = USER.where(
     users.c.id == select(addresses.c.user_id).where(_is_key(addresses.c.claim_key)).scalar_subquery()
@@ -90,7 +91,7 @@ UNCONFIRMED_SIGNUP = select(users.c.id).where(users.c.id == of_user, users.c.sig
 MARK_READY = (
     update(users)
     .where(users.c.id == of_user, users.c.ready_at.is_(None))
-    .values(ready_at=now, signup_expires=None)
+    .values(ready_at=now, signup_expires=None, signup_given=None)
 )
 
 # Addresses.

@@ -80,6 +80,8 @@ class UnitOfWork(ABC):
     """Whether the unit fails if rows that are queued now cannot be stored."""
     depth = 0
     """The number of nested calls of hooks that are running."""
+    may_begin = True
+    """Whether a transaction may be opened."""
     _phase = Phase.NEW
     _transaction: Transaction | None = None
     _db: DatabaseSession | None = None
@@ -155,6 +157,11 @@ class UnitOfWork(ABC):
         transaction = self._transaction
         if transaction is None:
             self.check_open(writing=True)
+            if not self.may_begin:
+                raise RuntimeError(
+                    "the transaction has not begun here; read with request.host.reader, "
+                    "and write rows with request.insert"
+                )
             transaction = self._transaction = self.database.transaction()
         if self.depth and not self._has_written(self.depth):
             self._settle_db()

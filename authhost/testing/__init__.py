@@ -4,7 +4,7 @@ pytest finds the kit's fixtures by itself (`authhost.testing.pytest_plugin`).
 """
 
 from authhost.testing.browser import Browser
-from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, open_host
+from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, drain, open_host
 from authhost.testing.mailbox import Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.recorder import RecordedHook, RecordedHooks
@@ -19,5 +19,6 @@ __all__ = [
     "Mailbox",
     "RecordedHook",
     "RecordedHooks",
+    "drain",
     "open_host",
 ]

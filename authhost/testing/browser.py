@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult
 from authhost.request import Request
 from authhost.socialaccount import cookie_name
+from authhost.testing.host import drain
 from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
@@ -17,15 +19,17 @@ ACCOUNTS = "accounts_"
 class Browser:
     """``browser("login", identifier=…, password=…)`` runs one flow and keeps its session token.
 
+    It then waits for the jobs of ``in_background``, so that a test can check what they did.
+
     The prefix ``social_`` selects a flow of social login, ``accounts_`` a change
     through ``request.accounts``. A flow's errors are raised unchanged.
     ``browser.start_social()`` and ``browser.finish_social(…)`` are the two halves of
     ``browser.social(…)``, so that a test can have several tabs at the provider, each
-    with its own cookie.
+    with its own cookie. ``given`` of each method is passed to ``host.request(given=…)``.
     """
 
-    def __init__(self, host: AuthHost, provider: LocalProvider | None = None) -> None:
-        self.host, self.provider = host, provider
+    def __init__(self, host: AuthHost, provider: LocalProvider | None = None, native: Any = None) -> None:
+        self.host, self.provider, self.native = host, provider, native
         self.token: str | None = None
         """The session token."""
         self.pending: str | None = None
@@ -37,7 +41,7 @@ class Browser:
         self.user_agent = "authhost.testing"
         self.language: str | None = None
 
-    def request(self) -> Request:
+    def request(self, *, given: Mapping[str, str] | None = None) -> Request:
         """A unit of work of this browser, for a ``with`` block."""
         return self.host.request(
             ip_address=self.ip_address,
@@ -46,50 +50,69 @@ class Browser:
             pending_token=self.pending,
             language=self.language,
             device_token=self.device_token,
+            given=given,
+            native=self.native,
         )
 
-    def __call__(self, flow: str, /, **values: Any) -> Any:
+    def __call__(self, flow: str, /, *, given: Mapping[str, str] | None = None, **values: Any) -> Any:
         group: Any = self.host.account
         if flow.startswith(SOCIAL):
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
-        with self.request() as request:
-            if flow.startswith(ACCOUNTS):
-                result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
-            else:
-                result = getattr(group, flow)(request, **values)
-            logged_out, self.pending = request.session_token is None, request.pending_token
-            self.device_token = request.device_token
+        try:
+            with self.request(given=given) as request:
+                if flow.startswith(ACCOUNTS):
+                    result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
+                else:
+                    result = getattr(group, flow)(request, **values)
+                logged_out, self.pending = request.session_token is None, request.pending_token
+                self.device_token = request.device_token
+        finally:
+            drain(self.host)
         self._store_cookies(result, logged_out=logged_out)
         return result
 
     def social(
-        self, process: str = "login", *, sub: str = "bob", agree: bool = True, **claims: Any
+        self,
+        process: str = "login",
+        *,
+        sub: str = "bob",
+        agree: bool = True,
+        given: Mapping[str, str] | None = None,
+        **claims: Any,
     ) -> SocialResult:
         """Log in through the local provider as its user ``sub``, who has ``claims`` there.
 
         ``agree=False`` cancels at the provider.
         """
-        redirect = self.start_social(process)
+        redirect = self.start_social(process, given=given)
         return self.finish_social(redirect, sub=sub, agree=agree, **claims)
 
-    def start_social(self, process: str = "login", **values: Any) -> SocialRedirect:
+    def start_social(
+        self, process: str = "login", *, given: Mapping[str, str] | None = None, **values: Any
+    ) -> SocialRedirect:
         """Start a social login in a new tab. ``values`` are arguments of ``socialaccount.begin``."""
         assert self.provider is not None, "social login needs a provider: Browser(host, LocalProvider())"
         self.provider.start()
-        redirect: SocialRedirect = self("social_begin", provider=PROVIDER_ID, process=process, **values)
+        flow = {"provider": PROVIDER_ID, "process": process, **values}
+        redirect: SocialRedirect = self("social_begin", given=given, **flow)
         return redirect
 
     def finish_social(
-        self, redirect: SocialRedirect, *, sub: str = "bob", agree: bool = True, **claims: Any
+        self,
+        redirect: SocialRedirect,
+        *,
+        sub: str = "bob",
+        agree: bool = True,
+        given: Mapping[str, str] | None = None,
+        **claims: Any,
     ) -> SocialResult:
         """Log in at the local provider as ``sub``, who has ``claims`` there, and return to the host."""
         assert self.provider is not None, "social login needs a provider: Browser(host, LocalProvider())"
         self.provider.set_user(sub, **claims)
         params = self.provider.visit(redirect, sub, agree=agree)
         state_token = self.cookies.pop(cookie_name(params), None)
-        result: SocialResult = self(
-            "social_complete", provider=PROVIDER_ID, params=params, state_token=state_token
-        )
+        flow = {"provider": PROVIDER_ID, "params": params, "state_token": state_token}
+        result: SocialResult = self("social_complete", given=given, **flow)
         return result
 
     def forget(self) -> None:

@@ -16,6 +16,8 @@ from authhost.store.migrate import Applied
 
 PASSWORD = "green teapots sing at dawn"
 OTHER_PASSWORD = "seven quiet harbours in may"
+DRAIN_SECONDS = 10.0
+"""How long a test waits for jobs in the background."""
 CHEAP_HASH: Mapping[str, Any] = {
     "argon2__time_cost": 1,
     "argon2__memory_cost": 8,
@@ -71,6 +73,15 @@ def _migration_files(history: tuple[str, str]) -> Hashable:
     name, package = history
     with as_file(files(package)) as folder:
         return name, tuple(sorted((str(each), each.stat().st_mtime_ns) for each in folder.glob("*.py")))
+
+
+def drain(host: AuthHost, seconds: float = DRAIN_SECONDS) -> bool:
+    """Wait for the jobs of ``in_background`` of a host, but not for those that hang.
+
+    Returns whether all of them have ended. `Browser` calls it after each flow, and the
+    fixture ``auth_request`` at its end.
+    """
+    return host.services.background.wait(seconds, ignore_hanging=True)
 
 
 def open_host(

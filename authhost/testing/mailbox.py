@@ -18,6 +18,7 @@ class Mailbox:
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
+        """All messages, in order; those of `Request.send` have the kind ``plugin``."""
 
     @hookimpl(wrapper=True)
     def deliver_message(self, message: Message) -> Generator[None, bool | None, bool]:
@@ -27,9 +28,10 @@ class Mailbox:
         return True
 
     def key(self) -> str:
-        """The key of the newest message. Raises `LookupError` if there is no message or it has no key."""
-        if not self.messages or self.messages[-1].key is None:
+        """The key of the core's newest message. Raises `LookupError` if there is none or it has no key."""
+        newest = next((each for each in reversed(self.messages) if each.kind != "plugin"), None)
+        if newest is None or newest.key is None:
             raise LookupError(
                 "the mailbox has no message with a key; run a flow that sends one first, such as signup"
             )
-        return self.messages[-1].key
+        return newest.key

@@ -154,8 +154,11 @@ def _print_error(hook: str, error: BaseException) -> None:
 @pytest.fixture
 def auth_request(auth_host: AuthHost) -> Iterator[Request]:
     """An open unit of work without a session. It is committed when the test ends."""
+    from authhost.testing.host import drain
+
     with auth_host.request(ip_address="127.0.0.1", user_agent="authhost.testing") as request:
         yield request
+    drain(auth_host)
 
 
 @pytest.fixture

@@ -73,7 +73,9 @@ def user_signed_up(request: Request, user: User) -> None:
 
     Nobody is logged in yet. `user_logged_in` follows, unless the login requires
     e-mail verification. Use `account_ready` for actions that require a verified
-    address.
+    address. ``request.sociallogin`` is the social login that the signup came from, or
+    None. ``request.given`` has the texts that the application gave it, such as an
+    invitation code.
 
     Stored: the account with its address; after a social signup the social account.
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
+from types import MappingProxyType
 from typing import Literal, get_args
 from uuid import UUID
 
@@ -12,8 +16,14 @@ MessageKind = Literal[
     "password_reset",
     "signup_existing_account",
     "password_reset_unknown_account",
+    "plugin",
 ]
-"""The kinds of messages of the core. Minor versions may add kinds."""
+"""The kinds of messages of the core, and ``plugin`` for messages of plugins (since 1.1).
+
+Minor versions may add kinds.
+"""
+SUBJECT_LENGTH, CONTENT_BYTES = 200, 40_000
+"""The maximum length of the subject of a plugin's message, and the maximum size of its text and HTML."""
 ChangeKind = Literal[
     "add_email",
     "verify_email",
@@ -32,13 +42,16 @@ ChangeKind = Literal[
 ]
 """The kinds of changes that `before_change` can refuse. Minor versions may add kinds."""
 FindingLevel = Literal["error", "warning", "hint"]
+HealthStatus = Literal["ok", "degraded", "failed"]
+MetricKind = Literal["gauge", "counter"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """One message to one address; the only argument of a hook that contains secrets.
 
-    The repr does not contain ``key`` and ``link``, so that a log line cannot leak them.
+    The repr does not contain ``key``, ``link``, ``subject``, ``text`` and ``html``, so that a
+    log line cannot leak them.
     ``user_id`` (since 1.1) is the account that the link is for, or None where
     there is no link with a key. Two accounts may claim one address: a newer
     message replaces an older one only if it is for the same account.
@@ -51,6 +64,27 @@ class Message:
     link: str | None = field(default=None, repr=False)
     expires: datetime | None = None
     user_id: UUID | None = None
+    subject: str | None = field(default=None, repr=False)
+    text: str | None = field(default=None, repr=False)
+    html: str | None = field(default=None, repr=False)
+    plugin: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind != "plugin":
+            return
+        if not isinstance(self.subject, str) or not isinstance(self.text, str):
+            raise TypeError("a message of the kind plugin needs subject and text, as str")
+        if not isinstance(self.html, str | None):
+            raise TypeError("html must be a str or None")
+        if not 0 < len(self.subject) <= SUBJECT_LENGTH or not self.subject.isprintable():
+            raise ValueError(f"subject must be one line of 1 to {SUBJECT_LENGTH} printable characters")
+        contents = self.text + (self.html or "")
+        if not self.text.strip() or any(each < " " and each not in "\t\r\n" for each in contents):
+            raise ValueError("text must not be empty, and text and html must not have control characters")
+        if len(contents.encode()) > CONTENT_BYTES:
+            raise ValueError(f"text and html have more than {CONTENT_BYTES} bytes together")
+        if self.key is not None or self.link is not None or self.username is not None:
+            raise ValueError("a message of the kind plugin has no key, link and username; use text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +122,65 @@ class Finding:
     def __post_init__(self) -> None:
         if self.level not in get_args(FindingLevel):
             raise ValueError(f"level must be one of {', '.join(get_args(FindingLevel))}")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The state of one part of a plugin: an outbox, a worker, a remote server.
+
+    ``status`` is ``ok``, ``degraded`` (it works, but somebody should look at it) or
+    ``failed`` (it does not work). ``name`` is a word such as ``outbox``. ``detail`` is
+    one line for the operator, with numbers and the remedy. It contains no secret, and
+    no address: it may be shown to a monitoring system.
+    """
+
+    name: str
+    status: HealthStatus
+    detail: str = ""
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(HealthStatus):
+            raise ValueError(f"status must be one of {', '.join(get_args(HealthStatus))}")
+        if not self.name or not self.name.replace("_", "a").replace("-", "a").isalnum():
+            raise ValueError("name must be a word of letters, digits, _ and -")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One number for a monitoring system, in the data model of Prometheus.
+
+    A ``gauge`` can rise and fall. A ``counter`` only rises while the process runs, and
+    its ``name`` ends with ``_total``. ``name`` consists of lower-case letters, digits and
+    ``_``. A plugin's names start with ``authhost_``, the plugin's name and ``_``, and
+    contain the unit, such as ``authhost_doorbell_wait_seconds``. ``help`` is one
+    sentence. ``labels`` distinguish several numbers of one name. Do not use values
+    without a limit, such as user ids, as labels. Raises ``ValueError`` for wrong names,
+    and for a value that is not finite.
+    """
+
+    name: str
+    value: float
+    kind: MetricKind
+    help: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(MetricKind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(MetricKind))}")
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", self.name):
+            raise ValueError("name must consist of lower-case letters, digits and _")
+        if self.name.endswith("_total") is not (self.kind == "counter"):
+            raise ValueError("the name of a counter must end with _total, and only that of a counter")
+        if not isfinite(self.value) or (self.kind == "counter" and self.value < 0):
+            raise ValueError("value must be finite, and that of a counter at least 0")
+        if not self.help or "\n" in self.help:
+            raise ValueError("help must be one line")
+        for name, value in self.labels.items():
+            if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name):
+                raise ValueError("the name of a label must consist of letters, digits and _")
+            if not isinstance(value, str):
+                raise ValueError("the value of a label must be a str")
+        object.__setattr__(self, "labels", MappingProxyType(dict(self.labels)))
 
 
 @dataclass(frozen=True, slots=True)

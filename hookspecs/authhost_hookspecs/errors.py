@@ -7,16 +7,21 @@ from typing import Any, ClassVar
 
 
 class Refused(Exception):
-    """Raised by `before_signup` or `before_login` to refuse the flow.
+    """Raised by a veto, such as `before_signup` or `check_password`, to refuse the flow.
 
     ``code`` is for programs and must not change between releases. ``message`` is
-    for the person at the form. Neither may reveal whether an account exists.
+    for the person at the form. Neither may reveal whether an account exists, or
+    contain a password. ``field`` (since 1.1) is the argument of the flow that the
+    message is about, so that a form shows it there.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    field: str | None = None
+
+    def __init__(self, code: str, message: str, field: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.field = field
 
 
 class FlowError(Exception):

@@ -38,6 +38,24 @@ class StoresSession(WithTable):
         request.insert(notes, {"text": request.session_token})
 
 
+class StoresGiven(WithTable):
+    @hookimpl
+    def account_ready(self, request):
+        request.insert(notes, {"text": request.given.get("invitation")})
+
+
+class LogsGiven:
+    @hookimpl
+    def pre_social_login(self, request: Request) -> None:
+        log.info("came with %s", dict(request.given))
+
+
+class LogsNamesOfGiven:
+    @hookimpl
+    def user_signed_up(self, request: Request) -> None:
+        log.info("came with %s", request.given)
+
+
 class LogsKey:
     @hookimpl
     def deliver_message(self, message: Message) -> bool:
@@ -122,6 +140,8 @@ class PrintsEncodedToken(WithTable):
 FAULTS = [
     (StoresToken, "secrets", "a provider's token is stored in authhost_faulty_note.text"),
     (StoresSession, "secrets", "a session token is stored in authhost_faulty_note.text"),
+    (StoresGiven, "secrets", "a text of request.given is stored in authhost_faulty_note.text"),
+    (LogsGiven, "secrets", "a text of request.given is logged"),
     (LogsKey, "secrets", "the key of a message is logged"),
     (PrintsKey, "secrets", "the key of a message is printed"),
     (PrintsSecretKey, "secrets", "the secret key is printed"),
@@ -134,7 +154,7 @@ FAULTS = [
 ]
 
 
-LOCATED = {LogsKey, LogsPartOfKey, LogsTokenAsExtra, WritesTokenToFile}
+LOCATED = {LogsGiven, LogsKey, LogsPartOfKey, LogsTokenAsExtra, WritesTokenToFile}
 """Their faults name no hook, but the line that logs or writes."""
 
 
@@ -166,3 +186,7 @@ def test_stored_link_of_a_delivery_is_a_note_that_names_seal(new_context):
 
 def test_sealed_link_is_no_fault(new_context):
     assert run_check("secrets", new_context(SealsLink())).faults == ()
+
+
+def test_the_names_of_what_was_given_are_no_secret(new_context):
+    assert run_check("secrets", new_context(LogsNamesOfGiven())).faults == ()

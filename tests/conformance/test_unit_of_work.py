@@ -52,6 +52,19 @@ class QueuesInMemory(WithTable):
         self.waiting.clear()
 
 
+class AsksServer:
+    @hookimpl
+    def check_password(self, password):
+        with suppress(OSError):
+            socket.create_connection(("127.0.0.1", 9), timeout=0.1)
+
+
+class WritesFileInCheck:
+    @hookimpl
+    def check_password(self, password):
+        FILE.write_text("checked")
+
+
 class CountsBeforeCommit:
     def __init__(self):
         self.logins = 0
@@ -182,6 +195,7 @@ FAULTS = [
         "values written to authhost_faulty_note.text survive a rollback",
     ),
     (OpensSocket, "outside", "user_logged_in: uses the network before the commit"),
+    (WritesFileInCheck, "outside", "check_password: writes a file before the commit"),
     (WritesFile, "outside", "user_logged_in: writes a file before the commit"),
     (StartsProcess, "outside", "user_logged_in: starts a process before the commit"),
     (WrapperWrites, "outside", "user_logged_in: writes a file before the commit"),
@@ -202,6 +216,14 @@ def test_count_before_the_commit_is_a_note(new_context, plugin):
     verdict = run_check("rollback", new_context(plugin()))
     assert verdict.outcome == "passed"
     assert "counts in memory what was rolled back (logins)" in str(verdict.faults[0])
+
+
+def test_request_to_a_server_in_check_password_is_a_note(new_context):
+    verdict = run_check("outside", new_context(AsksServer()))
+    assert verdict.outcome == "passed"
+    [fault] = verdict.faults
+    assert (fault.hook, fault.note) == ("check_password", True)
+    assert "limit the time" in fault.message
 
 
 def test_compiled_module_is_not_a_file_of_the_plugin():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from functools import wraps
 from time import perf_counter_ns
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow, hookimpl
@@ -44,8 +45,10 @@ class CallRecorder:
     It has the same hooks with the same order options, and passes each call on.
     """
 
-    def __init__(self, checked: CheckedPlugin) -> None:
-        self.checked = checked
+    def __init__(self, checked: CheckedPlugin, covered: set[tuple[str, int]]) -> None:
+        self.checked, self.covered = checked, covered
+        self.tracing = True
+        """Whether to add the lines of the plugin that run to ``covered``. It makes calls slower."""
         self.calls: list[HookCall] = []
         self.plugin = SimpleNamespace()
         install_audit_hook()
@@ -117,7 +120,7 @@ class CallRecorder:
         state, callbacks = process_state(), _callbacks(call)
         queued = len(callbacks)
         try:
-            with entered(self.checked, call):
+            with entered(self.checked, call), self._lines_covered():
                 started = perf_counter_ns()
                 try:
                     yield
@@ -131,7 +134,41 @@ class CallRecorder:
             call.changed_arguments = (*call.changed_arguments, *changed)
             call.changed_state = (*call.changed_state, *changed_state(state, process_state()))
             call.stored_arguments = tuple(self._stored_arguments(call))
-            callbacks[queued:] = [each._replace(run=_timed(call, each.run)) for each in callbacks[queued:]]
+            callbacks[queued:] = [each._replace(run=self._timed(call, each.run)) for each in callbacks[queued:]]
+
+    @contextmanager
+    def _lines_covered(self) -> Iterator[None]:
+        outer = sys.gettrace()
+        if not self.tracing or outer is not None:  # such as a debugger
+            yield
+            return
+        owns, covered = self.checked.owns, self.covered
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            if event == "call" and not owns(frame.f_code.co_filename):
+                return None
+            covered.add((frame.f_code.co_filename, frame.f_lineno))
+            return trace
+
+        sys.settrace(trace)
+        try:
+            yield
+        finally:
+            sys.settrace(outer)
+
+    def _timed(self, call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
+        def timed() -> None:
+            started = perf_counter_ns()
+            try:
+                with self._lines_covered():
+                    callback()
+            except PLUGIN_FAILURES as error:
+                call.callback_error = error
+                raise
+            finally:
+                call.callback_nanoseconds += perf_counter_ns() - started
+
+        return timed
 
     def _stored_arguments(self, call: HookCall) -> Iterator[tuple[str, str]]:
         if "host" in call.arguments:
@@ -145,20 +182,6 @@ class CallRecorder:
 def _callbacks(call: HookCall) -> list[Callback]:
     request = call.arguments.get("request")
     return request.callbacks if isinstance(request, Request) else []
-
-
-def _timed(call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
-    def timed() -> None:
-        started = perf_counter_ns()
-        try:
-            callback()
-        except PLUGIN_FAILURES as error:
-            call.callback_error = error
-            raise
-        finally:
-            call.callback_nanoseconds += perf_counter_ns() - started
-
-    return timed
 
 
 def _snapshot(value: Any) -> Any:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 from sqlalchemy import Engine, event
@@ -17,6 +18,7 @@ from authhost.request import Request
 from authhost.testing.conformance.call_recorder import CallRecorder
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import HookCall
+from authhost.testing.conformance.memory import released_locks, sizes_in_memory
 from authhost.testing.conformance.output import captured_logs, captured_print, silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.process_state import process_state
@@ -50,6 +52,20 @@ class ScenarioRun:
     """What the plugin still stores of requests that have ended, by the name of its attribute."""
     step_of_call: list[str]
     """The title of the step in which each call was made."""
+    held_locks: dict[str, str]
+    """The locks that were locked after a flow had ended, with the title of its step."""
+
+
+@dataclass(slots=True)
+class RepeatedRun:
+    """The scenario, run again on a host that has run flows before, so that nothing is loaded any more."""
+
+    calls: list[tuple[str, HookCall]]
+    """Each call with the title of its step."""
+    host_nanoseconds: int
+    """The median of the host's own work in one step."""
+    sizes: list[dict[str, int]]
+    """The sizes of what the plugin keeps in memory, before and after."""
 
 
 class CheckContext:
@@ -62,9 +78,12 @@ class CheckContext:
         """The faults of checks whose result others need, by the name of the check."""
         self.hangs = False
         """Whether a check has not returned."""
+        self.covered: set[tuple[str, int]] = set()
+        """File and line of all lines of the plugin that hooks have run."""
         self.hosts: list[AuthHost] = []
         """All hosts that were opened, in order."""
         self._without_plugin: list[Step] | None = None
+        self._repeated: RepeatedRun | None = None
         self._with_plugin: ScenarioRun | None = None
 
     @contextmanager
@@ -90,7 +109,7 @@ class CheckContext:
     @contextmanager
     def recorded_host(self, **settings: Any) -> Iterator[tuple[AuthHost, Mailbox, CallRecorder]]:
         """Open a host with the plugin, whose calls are recorded."""
-        recorder = CallRecorder(self.checked)
+        recorder = CallRecorder(self.checked, self.covered)
         with self.host({self.checked.name: recorder.plugin}, **settings) as (host, mailbox):
             for engine in {host.engine, host.reader}:
                 event.listen(
@@ -115,9 +134,21 @@ class CheckContext:
         return self._with_plugin
 
     @property
+    def repeated(self) -> RepeatedRun:
+        """The result of `run_again`, which runs once."""
+        if self._repeated is None:
+            self._repeated = self.run_again()
+        return self._repeated
+
+    @property
     def finished_run(self) -> ScenarioRun | None:
         """`with_plugin` if that run has ended, else None. Starts no run."""
         return self._with_plugin
+
+    @property
+    def finished_repetition(self) -> RepeatedRun | None:
+        """`repeated` if that run has ended, else None. Starts no run."""
+        return self._repeated
 
     def _run_without_plugin(self) -> list[Step]:
         with self.host({}) as (host, mailbox), silenced():
@@ -128,6 +159,7 @@ class CheckContext:
 
     def _run_with_plugin(self) -> ScenarioRun:
         step_of_call: list[str] = []
+        held_locks: dict[str, str] = {}
         # Capture before the host starts, since a plugin may log or print in `host_started`.
         with (
             captured_logs() as logged,
@@ -139,15 +171,18 @@ class CheckContext:
 
             def after(step: Step) -> None:
                 step_of_call.extend([step.title] * (len(recorder.calls) - len(step_of_call)))
-                for call in recorder.calls:
-                    token = getattr(call.arguments.get("sociallogin"), "token", None)
-                    if token is not None:
-                        scenario.secrets[token.reveal()] = "a provider's token"
+                for name in released_locks(self.checked):
+                    held_locks.setdefault(name, step.title)
 
             scenario = Scenario(host, mailbox, self.provider, after=after)
             scenario.run()
+            stored_requests = _stored_requests(self.checked, recorder.calls)
             host.close()
             step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
+            for call in recorder.calls:
+                token = getattr(call.arguments.get("sociallogin"), "token", None)
+                if token is not None:
+                    scenario.secrets[token.reveal()] = "a provider's token"
             scenario.secrets |= dict.fromkeys(host.settings.secret_keys, "the secret key")
             return ScenarioRun(
                 scenario.steps,
@@ -158,9 +193,37 @@ class CheckContext:
                 logged,
                 text.getvalue(),
                 {path: (location, _content(Path(path))) for path, location in files.items()},
-                _stored_requests(self.checked, recorder.calls),
+                stored_requests,
                 step_of_call,
+                held_locks,
             )
+
+    def run_again(self) -> RepeatedRun:
+        """Run the scenario on a new host, after the flows of an account have run there once."""
+        titles: list[str] = []
+        began: list[tuple[int, int]] = []
+        own: list[int] = []
+
+        def before(title: str, flow: str) -> None:
+            began.append((perf_counter_ns(), len(recorder.calls)))
+
+        def after(step: Step) -> None:
+            started, first = began[-1]
+            plugin = sum(each.nanoseconds + each.callback_nanoseconds for each in recorder.calls[first:])
+            own.append(perf_counter_ns() - started - plugin)
+            titles.extend([step.title] * (len(recorder.calls) - len(titles)))
+            released_locks(self.checked)
+
+        with silenced(), self.recorded_host() as (host, mailbox, recorder):
+            recorder.tracing = False
+            Scenario(host, mailbox, self.provider).run(social=False)
+            recorder.calls.clear()
+            sizes = [sizes_in_memory(self.checked)]
+            Scenario(host, mailbox, self.provider, before, after, suffix="2").run()
+            calls = list(zip(titles, recorder.calls, strict=True))
+            recorder.calls = []  # they keep the requests alive
+            sizes.append(sizes_in_memory(self.checked))
+        return RepeatedRun(calls, sorted(own)[len(own) // 2], sizes)
 
 
 def _shorten_lock_timeout(engine: Engine) -> None:

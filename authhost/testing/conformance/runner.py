@@ -13,6 +13,8 @@ from pathlib import Path
 
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.checks import (
+    called,
+    code,
     declarations,
     edges,
     failures,
@@ -20,6 +22,7 @@ from authhost.testing.conformance.checks import (
     packaging,
     process,
     secrets,
+    state,
     threads,
     times,
     unit_of_work,
@@ -45,6 +48,9 @@ CHECKS: Mapping[str, Check] = {
     "process": process.process,
     "threads": threads.threads,
     "secrets": secrets.secrets,
+    "called": called.called,
+    "code": code.code,
+    "state": state.state,
     "times": times.times,
 }
 """All checks by name, in the order in which they run. The others need a plugin that is accepted."""
@@ -65,7 +71,7 @@ def check(plugin: CheckedPlugin, *, on_verdict: Callable[[Verdict], None] = lamb
             verdict = run_check(name, context)
             verdicts.append(verdict)
             on_verdict(verdict)
-        run = context.finished_run
+        run = context.finished_repetition
         hook_times = times.hook_times(run) if run is not None else ()
     return Report(plugin.name, plugin.distribution, plugin.version, tuple(verdicts), hook_times)
 

@@ -18,17 +18,21 @@ from authhost_hookspecs.extensions.notifications import (
 from authhost_hookspecs.extensions.registrations import (
     register_checks,
     register_commands,
+    register_health,
+    register_hookspecs,
+    register_metrics,
     register_providers,
     register_settings,
     register_tables,
 )
-from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup
+from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup, check_password
 
 __all__ = [
     "account_ready",
     "before_change",
     "before_login",
     "before_signup",
+    "check_password",
     "deliver_message",
     "delivery",
     "export",
@@ -41,6 +45,9 @@ __all__ = [
     "password_reset_requested",
     "register_checks",
     "register_commands",
+    "register_health",
+    "register_hookspecs",
+    "register_metrics",
     "register_providers",
     "register_settings",
     "register_tables",

@@ -19,6 +19,12 @@ def deliver_message(request: Request, message: Message) -> bool | None:
     row that a worker delivers later. If rows that are inserted here cannot be stored,
     the flow fails.
 
+    Since 1.1, a message of the kind ``plugin`` is one that a plugin sends by
+    `Request.send`: deliver its ``subject``, ``text`` and ``html`` as they are. A minor
+    version may add kinds, so return None for a kind that you do not know. If an
+    implementation raises instead, only the plugin that sends such a message is
+    affected, and its flow continues.
+
     ``message`` contains the key and the link, which are secrets: do not write them to
     logs, and only encrypted to tables.
 

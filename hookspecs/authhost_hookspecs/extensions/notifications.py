@@ -11,7 +11,8 @@ def account_ready(request: Request, user: User) -> None:
     """A signup is complete, including the verification that the settings require.
 
     The hook is called once for each user, for every kind of signup. `user_logged_in`
-    follows if this flow logs in.
+    follows if this flow logs in. ``request.sociallogin`` and ``request.given`` are those
+    of the signup, also if it had to wait for a confirmation.
 
     Stored: the account, and its verified address if verification is mandatory.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from authhost_hookspecs._markers import hookspec
-from authhost_hookspecs.declarations import Finding, PluginTables
+from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
 from authhost_hookspecs.protocols import Host
 from authhost_hookspecs.providers import Provider
 
@@ -109,6 +109,76 @@ def register_checks() -> list[Callable[[Host], Iterable[Finding]]]:
 
 
 @hookspec
+def register_health() -> list[Callable[[Host], Iterable[Health]]]:
+    """``authhost status`` or a monitoring page loads the plugin's health checks: return functions.
+
+    Each function gets the `Host` and yields a `Health` for each part of the plugin that
+    can fail while it runs. It must be fast, must not change anything, and must not call
+    other servers. In ``authhost status``, `host_started` was not called, so background
+    work of the application is in another process: check it by what it leaves in the
+    database. If a function fails, it is reported as ``failed`` with the class of the
+    error only.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Health, Host, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        def bell_health(host: Host) -> Iterator[Health]:
+            with host.reader.connect() as connection:
+                count = connection.execute(select(func.count()).select_from(events)).scalar_one()
+            yield Health("bell", "ok" if count < 1_000_000 else "degraded", f"{count} events")
+
+
+        class BellHealth:
+            @hookimpl
+            def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+                return [bell_health]
+    """
+
+
+@hookspec
+def register_metrics() -> list[Callable[[Host], Iterable[Metric]]]:
+    """``authhost metrics`` or a monitoring page loads the plugin's metrics: return functions.
+
+    Each function gets the `Host` and yields a `Metric` for each number. It must be fast,
+    and must not change anything. If it fails, the failure is logged, and its other
+    numbers and those of other plugins are still reported. A metric whose name does not
+    start with ``authhost_`` and the plugin's name is not reported.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable, Iterable, Iterator
+
+        from authhost_hookspecs import Host, Metric, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        def bell_metrics(host: Host) -> Iterator[Metric]:
+            with host.reader.connect() as connection:
+                count = connection.execute(select(func.count()).select_from(events)).scalar_one()
+            yield Metric("authhost_doorbell_events", count, "gauge", "Stored events.")
+
+
+        class BellMetrics:
+            @hookimpl
+            def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+                return [bell_metrics]
+    """
+
+
+@hookspec
 def register_tables() -> PluginTables:
     """The plugin is being loaded: return its own tables and their migrations.
 
@@ -171,4 +241,64 @@ def register_settings() -> type[Any]:
             @hookimpl
             def register_settings(self) -> type[DoorbellSettings]:
                 return DoorbellSettings
+    """
+
+
+@hookspec
+def register_hookspecs() -> list[Callable[..., None]]:
+    """The plugin is being loaded: return the specifications of its own hooks.
+
+    Other plugins implement them like the hooks of the contract, with ``hookimpl``; with
+    ``optionalhook=True`` they are also accepted if this plugin is not installed. The
+    plugin calls them with `Request.call_hook`. They are notifications: every
+    implementation is called, results are ignored, and failures are logged and rolled
+    back. `Stored:`, the version of the plugin and an example belong in the docstring;
+    ``authhost hooks NAME`` shows it.
+
+    A specification is a plain function decorated with ``hookspec``. Its first argument
+    is ``request``; no argument has a default or begins with an underscore. Its name
+    must differ from all hooks of the contract and of other plugins, and must not begin
+    with ``register_``: start it with what it is about, such as ``authenticator_added``.
+    Its name and arguments are an interface: do not change them.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable
+
+        from authhost_hookspecs import Request, User, hookimpl, hookspec
+
+        from authhost_doorbell.tables import events
+
+
+        @hookspec
+        def bell_rung(request: Request, visitor: str) -> None:
+            '''Somebody has rung the bell.
+
+            Stored: nothing yet.
+
+            .. versionadded:: 0.2
+
+            Example::
+
+                class Butler:
+                    @hookimpl(optionalhook=True)
+                    def bell_rung(self, request, visitor): ...
+            '''
+
+
+        class Bell:
+            @hookimpl
+            def register_hookspecs(self) -> list[Callable[..., None]]:
+                return [bell_rung]
+
+            @hookimpl
+            def user_logged_in(self, request: Request, user: User) -> None:
+                request.call_hook("bell_rung", visitor=user.username)
+
+            @hookimpl
+            def bell_rung(self, request: Request, visitor: str) -> None:
+                row = {"id": request.new_id(), "what": f"rung by {visitor}", "at": request.now}
+                request.insert(events, row)
     """

@@ -33,6 +33,39 @@ def before_signup(request: Request, email: str | None) -> None:
 
 
 @hookspec
+def check_password(request: Request, password: str, user: User | None) -> None:
+    """A new password is about to be hashed; raise `Refused` to stop the flow.
+
+    The hook is called at signup, and when a password is set, changed or reset, but not at
+    login. The password is normalised (NFKC) and meets the policy of the core. ``user`` is
+    None at signup. A refusal without ``field`` gets the name of the flow's password argument.
+
+    The transaction has not begun, so that no connection is held while the password is
+    hashed: ``request.db`` is not available. Read with ``request.host.reader``. Limit the
+    time of everything that leaves the process, since the person waits for it.
+
+    The password must not be stored or logged, and must not be in a message. The host
+    does not show the exceptions of this hook, only their class and line.
+
+    Stored: nothing of the flow.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Refused, Request, hookimpl
+
+
+        class NoSiteName:
+            @hookimpl
+            def check_password(self, request: Request, password: str) -> None:
+                name = request.settings.site_name
+                if name and name.casefold() in password.casefold():
+                    raise Refused("contains_site_name", f"Do not use {name} in your password.")
+    """
+
+
+@hookspec
 def before_login(request: Request, user: User) -> None:
     """A user has authenticated and is about to be logged in; raise `Refused` to stop it.
 

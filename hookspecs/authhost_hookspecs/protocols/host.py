@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from authhost_hookspecs.declarations import Message
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.changes import AccountChanges
@@ -105,6 +106,33 @@ class Request(Protocol):
         """The id of the provider in a flow of social login; None in any other flow."""
 
     @property
+    def sociallogin(self) -> SocialLogin | None:
+        """The social login that the flow processes, or that the signup it completes came from, else None.
+
+        It is set in every hook of a social login, connect or signup, also if a form
+        asked for the address. If the signup has to wait for a confirmation, the flow
+        that completes it restores the social login for `account_ready` and
+        `user_logged_in`: with the stored token, if the setting ``store_social_tokens`` is
+        on, and with the provider's addresses as far as its stored profile has them. It
+        is None then if the confirmation proves that somebody else had signed up, since
+        the connection is removed. After the flow it stays until the next flow of this
+        unit of work. Since contract 1.1.
+        """
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The texts that the application gave to ``host.request(given={…})``, such as an invitation code.
+
+        One request can give at most 16, with names of 1 to 64 characters and values of
+        at most 512. A social login, and a signup that waits for its form or a
+        confirmation, keep them encrypted; the flow that continues it has them again. If
+        a later request gives a text with the same name, the later one counts.
+
+        They come from whoever began the signup or login, and may be secrets. Check them
+        like any input, and do not write them to logs. Since contract 1.1.
+        """
+
+    @property
     def ip_address(self) -> str | None:
         """The client's IP address in canonical form, or None outside a web request."""
 
@@ -168,6 +196,16 @@ class Request(Protocol):
         ended by then (``TypeError``). A job that writes uses ``host.request()``. Since 1.1.
         """
 
+    def send(self, message: Message) -> None:
+        """Pass a message of the kind ``plugin`` to `deliver_message`, to send it like all mails of the site.
+
+        ``request.send(Message("plugin", user.email, subject="…", text="…"))``. It is
+        delivered after the commit, and not after a rollback or if the call of the hook
+        fails. Raises `FlowError` if the address is not valid (``invalid_email``), or if no
+        plugin delivers it (``delivery_failed``). Catch it if your hook has more to do. A
+        deliverer that was written for contract 1.0 may not know the kind. Since 1.1.
+        """
+
     @property
     def answer(self) -> Answer:
         """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
@@ -225,6 +263,19 @@ class Request(Protocol):
         Raises ``KeyError`` if the plugin registers no settings.
         """
 
+    def call_hook(self, name: str, /, **arguments: Any) -> None:
+        """Call a hook that this plugin publishes with `register_hookspecs`.
+
+        ``request`` is passed automatically, all other arguments by name. Every
+        implementation is called. A failing one is handled like one of any
+        notification. Within a hook, only the plugin that publishes the called hook may
+        call it. In a unit of work from ``host.request()`` the host does not know which
+        plugin opened it, so any code there may call it.
+
+        Raises ``ValueError`` if no plugin or another plugin publishes the hook, and
+        ``TypeError`` for missing or unknown arguments. Since 1.1.
+        """
+
 
 class Host(Protocol):
     """The running host, the argument of the life-cycle hooks."""
@@ -251,6 +302,7 @@ class Host(Protocol):
         language: str | None = None,
         native: Any = None,
         device_token: str | None = None,
+        given: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[Request]:
         """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
 

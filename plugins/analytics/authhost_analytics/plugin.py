@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
+    Health,
     Host,
     PluginTables,
     Request,
@@ -160,6 +161,12 @@ class AnalyticsPlugin:
             and first < hour_of(host.now) - (settings.keep_days + OVERDUE_DAYS) * HOURS_A_DAY
         ):
             log.warning("stored events are older than keep_days: run `authhost analytics roll-up` daily")
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_analytics.monitoring import roll_up_health
+
+        return [roll_up_health]
 
     @hookimpl
     def register_settings(self) -> type[AnalyticsSettings]:

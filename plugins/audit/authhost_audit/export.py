@@ -44,7 +44,7 @@ def _cell(value: Any) -> str:
 def as_ocsf(record: Record) -> Record:
     """Return an event of the Open Cybersecurity Schema Framework, version 1.3."""
     classification = classify(record["event"], record["reason"])
-    refused = record["outcome"] == "refused"
+    refused = record["outcome"] != "success"
     time = datetime.fromisoformat(record["time"])
     event: Record = {
         "class_uid": classification.ocsf_class,
@@ -96,7 +96,7 @@ def as_owasp(record: Record) -> Record:
         "datetime": record["time"],
         "appid": "authhost",
         "event": f"{classification.owasp}:{subject}",
-        "level": "WARN" if record["outcome"] == "refused" else "INFO",
+        "level": "WARN" if record["outcome"] != "success" else "INFO",
         "description": record["reason"] or record["event"],
         "useragent": record["user_agent"],
         "source_ip": record["ip_address"],

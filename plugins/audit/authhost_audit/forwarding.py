@@ -88,7 +88,7 @@ class Syslog:
 
     def _message(self, line: Mapping[str, Any]) -> bytes:
         event = str(line.get("event", "checkpoint"))
-        severity = WARNING if line.get("outcome") == "refused" else NOTICE
+        severity = NOTICE if line.get("outcome") in (None, "success") else WARNING
         stamp = line.get("time") or line["sealed_at"]
         prefix = f"<{FACILITY * 8 + severity}>1 {stamp} {self._host} authhost - {event[:32]} - "
         return prefix.encode() + json.dumps(line, ensure_ascii=False).encode()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from uuid import UUID
 
 from authhost_hookspecs import (
     EmailAddress,
     EmailConfirmation,
     Finding,
+    Health,
     Host,
     PluginTables,
     Request,
@@ -196,6 +198,21 @@ class AuditPlugin:
         )
         self._record(request, audit_event)
 
+    @hookimpl(optionalhook=True)
+    def email_delivery_failed(
+        self, request: Request, message_id: UUID, kind: str, user_id: UUID | None, reason: str
+    ) -> None:
+        """Published by authhost-email."""
+        audit_event = AuditEvent(
+            "email_delivery_failed",
+            user_id,
+            outcome="failed",
+            reason=reason,
+            plugin="email",
+            data={"message": str(message_id), "kind": kind},
+        )
+        self._record(request, audit_event)
+
     @hookimpl
     def host_started(self, host: Host) -> None:
         record_switch(host, host.plugin_settings(NAME))
@@ -205,6 +222,12 @@ class AuditPlugin:
         from authhost_audit.checks import check_trail
 
         return [check_trail]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_audit.monitoring import seal_health
+
+        return [seal_health]
 
     @hookimpl
     def register_settings(self) -> type[AuditSettings]:

@@ -48,6 +48,7 @@ VOCABULARY: dict[str, Classification] = {
     "user_reactivated": Classification("user_updated", ACCOUNT_CHANGE, 2, SECURITY),
     "user_deleted": Classification("user_deleted", ACCOUNT_CHANGE, 6, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
+    "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Classification("sys_key_changed", API_ACTIVITY, 3, TRAIL),
@@ -96,6 +97,12 @@ REASONS = frozenset(
         "unavailable",
         "username_taken",
         "vetoed",
+        # The reasons why a message was not delivered.
+        "attempts_exhausted",
+        "cannot_compose",
+        "cannot_decrypt",
+        "interrupted",
+        "rejected",
         # The reasons why a session ended.
         "deactivated",
         "deleted",
@@ -109,7 +116,7 @@ REASONS = frozenset(
         "revoked",
     }
 )
-"""The error codes of authhost's refusals, and the reasons why a session ended. Plugins may add others."""
+"""The error codes of authhost's refusals, and the reasons of other events. Plugins may add others."""
 SHORT_RETENTION_REASONS = frozenset(
     {"rate_limited", "busy", "invalid_input", "invalid_email", "weak_password"}
 )

@@ -22,9 +22,16 @@ from sqlalchemy import and_, delete, or_, select, update
 from authhost_email.addresses import comparison_key
 from authhost_email.devices import process_candidates
 from authhost_email.errors import InvalidAddress
+from authhost_email.hooks import email_delivery_failed
 from authhost_email.leases import WAITING_STATUSES, Lease, Leases, Row
 from authhost_email.redaction import redact
-from authhost_email.rendering import UNAUTHENTICATED_KINDS, compose, render
+from authhost_email.rendering import (
+    UNAUTHENTICATED_KINDS,
+    compose,
+    is_plugin_kind,
+    render,
+    unpack_content,
+)
 from authhost_email.settings import EmailSettings
 from authhost_email.tables import ERASED_CONTENT, link_purpose, outbox_table, suppression_table, utc
 from authhost_email.throttling import HOUR, has_precedence, next_send_time, supersede_older
@@ -35,6 +42,7 @@ log = logging.getLogger("authhost.email")
 MAX_RETRY_DELAY = 3600.0
 OPEN_STATUSES = (*WAITING_STATUSES, "candidate")
 ERROR_LENGTH = 255
+HOOK = email_delivery_failed.__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +93,24 @@ class Outbox:
         try:
             row = self._leases.begin(lease)
         except ValueError as error:
-            return self._give_up(lease, error)
+            return self._give_up(lease, error, "cannot_compose")
         if row is None:
             return None
         if row["attempts"] > self._settings.max_attempts:
-            return self._give_up(lease, Permanent("all workers died while they were sending it"))
+            return self._give_up(
+                lease, Permanent("all workers died while they were sending it"), "interrupted"
+            )
         if isinstance(row["context"], dict) and row["context"].get("link"):  # a row of version 0.1
             row = self._encrypt_link(lease, row)
         try:
             message = self._build_message(row)
         except CannotOpen as error:
-            return self._give_up(lease, _decryption_failure(error))
+            return self._give_up(lease, _decryption_failure(error), "cannot_decrypt")
         except Exception as error:  # a template may raise any error
             permanent = isinstance(error, TemplateError) or not isinstance(error, OSError)
-            return self._give_up(lease, error) if permanent else self._retry_later(lease, row, error)
+            if permanent:
+                return self._give_up(lease, error, "cannot_compose")
+            return self._retry_later(lease, row, error)
         if message is None:
             return self._finish(lease, "expired")
         final_status = self._status_if_unwanted(row)
@@ -110,7 +122,7 @@ class Outbox:
         try:
             transport.send(row["id"], row["recipient"], message)
         except Permanent as error:
-            return self._give_up(lease, error)
+            return self._give_up(lease, error, "rejected")
         except Exception as error:  # errors of libraries are not always an OSError
             return self._retry_later(lease, row, error)
         return self._finish(lease, "sent")
@@ -176,10 +188,14 @@ class Outbox:
         expires = context.get("expires")
         if expires and datetime.fromisoformat(expires) <= self._host.now:
             return None
+        secret = None
         if row["sealed_link"] is not None:
-            purpose = link_purpose(row["id"], row["recipient"])
-            context = {**context, "link": self._host.open(row["sealed_link"], purpose)}
-        rendered = render(settings, row["kind"], row["recipient"], row["language"], context)
+            secret = self._host.open(row["sealed_link"], link_purpose(row["id"], row["recipient"]))
+        if is_plugin_kind(row["kind"]) and secret is not None:
+            rendered = unpack_content(secret)
+        else:
+            context = {**context, "link": secret} if secret is not None else context
+            rendered = render(settings, row["kind"], row["recipient"], row["language"], context)
         return compose(settings, rendered, row["id"], row["recipient"], utc(row["created_at"]))
 
     # The results of an attempt.
@@ -196,9 +212,9 @@ class Outbox:
         )
         return "deferred"
 
-    def _retry_later(self, lease: Lease, row: Row, error: Exception) -> str:
+    def _retry_later(self, lease: Lease, row: Row, error: Exception) -> str | None:
         if row["attempts"] >= self._settings.max_attempts:
-            return self._give_up(lease, error)
+            return self._give_up(lease, error, "attempts_exhausted")
         self._leases.end(
             lease,
             status="pending",
@@ -207,10 +223,25 @@ class Outbox:
         )
         return "failed"
 
-    def _give_up(self, lease: Lease, error: Exception) -> str:
-        """Give up the message. Its content is kept until its link expires, for ``authhost email retry``."""
-        log.error("message %s is given up: %s", lease.message, error_summary(error))
-        self._leases.end(lease, status="dead", last_error=error_summary(error))
+    def _give_up(self, lease: Lease, error: Exception, reason: str) -> str | None:
+        """Give up the message, and call `email_delivery_failed` in the same unit of work.
+
+        Its content is kept until its link expires, for ``authhost email retry``. Returns
+        None if another worker has claimed the message.
+        """
+        table, summary = outbox_table.c, error_summary(error)
+        dead = update(outbox_table).where(lease.is_held()).values(status="dead", last_error=summary)
+        about = select(table.kind, table.user_id).where(table.id == lease.message)
+        try:
+            with self._host.request() as request:
+                if not request.db.execute(dead).rowcount:
+                    return None
+                kind, user_id = request.db.execute(about).one()
+                request.call_hook(HOOK, message_id=lease.message, kind=kind, user_id=user_id, reason=reason)
+        except Exception as failure:  # of the database, or of a required plugin
+            log.error("message %s cannot be given up: %s", lease.message, type(failure).__name__)
+        else:
+            log.error("message %s is given up: %s", lease.message, summary)
         return "failed"
 
     def _finish(self, lease: Lease, status: str) -> str:
@@ -241,7 +272,7 @@ def erase_expired(host: Host) -> None:
 def _decryption_failure(error: CannotOpen) -> Permanent:
     """Return the error for a link that no key decrypts, with the remedy."""
     return Permanent(
-        f"the link cannot be decrypted: {error} Put the former key back into encryption_keys "
+        f"the link or text cannot be decrypted: {error} Put the former key back into encryption_keys "
         "and run `authhost email retry ID`, or let the person ask again"
     )
 

@@ -11,8 +11,10 @@ from uuid import UUID
 from authhost_hookspecs import (
     EmailAddress,
     Finding,
+    Health,
     Host,
     Message,
+    Metric,
     PluginTables,
     Request,
     SocialAccount,
@@ -22,11 +24,13 @@ from authhost_hookspecs import (
 )
 
 from authhost_email.devices import NEW_DEVICE
+from authhost_email.hooks import email_delivery_failed
 from authhost_email.languages import negotiate_language
 from authhost_email.outbox import Outbox
 from authhost_email.personal_data import data_of, delete_data_of
+from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import link_purpose, metadata, outbox_table
+from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -49,17 +53,24 @@ class EmailPlugin:
         status: str = "pending",
         name: str | None = None,
         link: str | None = None,
+        content: str | None = None,
         expires: datetime | None = None,
         user_id: UUID | None = None,
         address: str | None = None,
         provider: str | None = None,
     ) -> None:
-        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`."""
+        """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`.
+
+        The link is stored encrypted, and so is ``content``, of a message of another plugin.
+        """
         if recipient is None:
             return
         settings: EmailSettings = request.plugin_settings(NAME)
-        now = request.now
+        now, secret = request.now, content or link
         identifier = request.new_id()
+        sealed = request.seal(secret, link_purpose(identifier, recipient)) if secret else None
+        if sealed is not None and len(sealed) > SEALED_LENGTH:
+            raise ValueError("the message is too long when encrypted, because of its quotes and line breaks")
         context = {
             "site_name": request.settings.site_name,
             "time": now.isoformat(),
@@ -78,7 +89,7 @@ class EmailPlugin:
             "recipient": recipient,
             "language": negotiate_language(request.language, settings.language),
             "context": context,
-            "sealed_link": request.seal(link, link_purpose(identifier, recipient)) if link else None,
+            "sealed_link": sealed,
             "expires_at": expires,
             "user_id": user_id,
             "status": status,
@@ -109,6 +120,20 @@ class EmailPlugin:
             provider=provider,
         )
 
+    def _queue_of_plugin(self, request: Request, message: Message) -> None:
+        """Queue a message of another plugin. To a user who has not confirmed the address, few are sent."""
+        kind = f"{PLUGIN_KIND}:{message.plugin}" if message.plugin else PLUGIN_KIND
+        verified = message.user_id is None or request.user_by_email(message.recipient) is not None
+        self._queue(
+            request,
+            kind[:KIND_LENGTH],
+            message.recipient,
+            verified=verified,
+            content=pack_content(message.subject or "", message.text or "", message.html),
+            expires=message.expires,
+            user_id=message.user_id,
+        )
+
     def _wake_workers(self) -> None:
         for worker in list(self._workers.values()):
             worker.wake()
@@ -125,6 +150,9 @@ class EmailPlugin:
             raise ValueError(
                 f"{message.kind} has a link to a host that is not in link_hosts under [plugins.email]"
             )
+        if message.kind == PLUGIN_KIND:
+            self._queue_of_plugin(request, message)
+            return True
         self._queue(
             request,
             message.kind,
@@ -255,10 +283,34 @@ class EmailPlugin:
         return EmailSettings
 
     @hookimpl
+    def register_hookspecs(self) -> list[Callable[..., None]]:
+        return [email_delivery_failed]
+
+    @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
         from authhost_email.checks import check_outbox, check_settings
 
         return [check_settings, check_outbox]
+
+    @hookimpl
+    def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
+        from authhost_email.monitoring import outbox_health
+
+        return [outbox_health, self._worker_health]
+
+    def _worker_health(self, host: Host) -> Iterable[Health]:
+        """Yield whether the worker thread of this process is alive, if it has one."""
+        worker = self._workers.get(id(host))
+        if worker is not None and worker.is_alive():
+            yield Health("worker", "ok", "its thread is alive")
+        elif worker is not None:
+            yield Health("worker", "failed", "its thread has ended; restart the application")
+
+    @hookimpl
+    def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+        from authhost_email.monitoring import outbox_metrics
+
+        return [outbox_metrics]
 
     @hookimpl
     def register_commands(self) -> list[Any]:

@@ -30,7 +30,7 @@ def page(
     rendered = render(settings, kind, RECIPIENT, language, context_for(kind))
     if parts.path == "/text":
         return 200, "text/plain", f"{rendered.subject}\n\n{rendered.text}"
-    return 200, "text/html", rendered.html
+    return 200, "text/html", rendered.html or ""
 
 
 def server(

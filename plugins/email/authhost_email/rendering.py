@@ -59,6 +59,8 @@ UNAUTHENTICATED_KINDS = (
     "signup_existing_account",
 )
 """Messages that unauthenticated requests cause: anybody who knows an address can request them."""
+PLUGIN_KIND = "plugin"
+"""The kind of messages of other plugins. In the outbox it is followed by a colon and the plugin's name."""
 HIDDEN_VALUE = "***"
 Context = Mapping[str, Any]
 
@@ -69,7 +71,8 @@ class RenderedMessage:
 
     subject: str
     text: str
-    html: str
+    html: str | None
+    """None only for a message of another plugin without HTML."""
 
 
 def render(
@@ -110,6 +113,22 @@ def render(
     return RenderedMessage(parts["subject"], text.strip() + "\n", html)
 
 
+def is_plugin_kind(kind: str) -> bool:
+    """Return whether a kind in the outbox is that of a message of another plugin."""
+    return kind.partition(":")[0] == PLUGIN_KIND
+
+
+def pack_content(subject: str, text: str, html: str | None) -> str:
+    """Return the content of a message of another plugin as one text, to encrypt it."""
+    return "\0".join((subject, text, html or ""))
+
+
+def unpack_content(packed: str) -> RenderedMessage:
+    """Return the content that `pack_content` packed. It is sent as it is, without the site's layout."""
+    subject, text, html = packed.split("\0")
+    return RenderedMessage(subject, text.rstrip() + "\n", html or None)
+
+
 def compose(
     settings: EmailSettings, rendered: RenderedMessage, identifier: UUID, to: str, date: datetime
 ) -> EmailMessage:
@@ -128,7 +147,8 @@ def compose(
     message["Message-ID"] = f"<{identifier}@{domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text, cte="quoted-printable")
-    message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
+    if rendered.html is not None:
+        message.add_alternative(rendered.html, subtype="html", cte="quoted-printable")
     return message
 
 

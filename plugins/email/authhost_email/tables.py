@@ -29,6 +29,8 @@ OPTIONS: dict[str, Any] = {
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
 KIND_LENGTH, STATUS_LENGTH, ADDRESS_LENGTH = 64, 16, 254
+SEALED_LENGTH = 65_535
+"""Of a TEXT column of MariaDB, in bytes."""
 
 
 def _time(name: str, *, nullable: bool = True) -> Column[Any]:
@@ -48,7 +50,7 @@ outbox_table = Table(
     Column("language", String(16), nullable=False),
     # The data of the template, without the link. NULL in messages with a final status.
     Column("context", JSON(none_as_null=True)),
-    # The link, encrypted with the host's keys for this row and this recipient.
+    # The link, or the content of a message of another plugin: encrypted for this row and this recipient.
     Column("sealed_link", Text()),
     # When the link expires. The content of the message is deleted then.
     _time("expires_at"),

@@ -46,6 +46,10 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name="authhost-email", daemon=True)
         self._thread.start()
 
+    def is_alive(self) -> bool:
+        """Return whether the thread runs."""
+        return self._thread.is_alive()
+
     def wake(self) -> None:
         """Wake the thread: there may be messages."""
         self._wake.set()

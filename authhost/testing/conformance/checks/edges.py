@@ -27,7 +27,7 @@ HOURS = (0, 6, 12, 18)
 """From now. Some plugins do something only at night."""
 WITH_SESSION = frozenset({"user_logged_in", "user_logged_out"})
 """The hooks for which the contract guarantees that a user is logged in."""
-WITHOUT_USER = frozenset({"flow_refused", "password_reset_requested"})
+WITHOUT_USER = frozenset({"check_password", "flow_refused", "password_reset_requested"})
 """The hooks whose argument ``user`` may be None."""
 EMPTY = "for a request without a client and a user without an address"
 
@@ -82,7 +82,8 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
     account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
     app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
     session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
-    login = SocialLogin(request, app, "login", account, token=None, email_addresses=(), user=None)
+    login = SocialLogin(app, "login", account, token=None, email_addresses=(), user=None)
+    login.open(request)
     return {
         "user": user,
         "email_address": address,
@@ -100,6 +101,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "error": InvalidCredentials(),
         "email": None,
         "change": Change("end_sessions"),
+        "password": PASSWORD,
         "message": Message("password_reset_unknown_account", "nobody@example.org"),
     }
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from importlib.util import find_spec
+from typing import Any, get_args
 
+from authhost_hookspecs import Message
+from authhost_hookspecs.declarations import MessageKind
+
+from authhost.errors import PLUGIN_FAILURES, DeliveryFailed
 from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 from authhost.pluginhost.results import UnusableResult, check_delivered, check_nothing, check_ran
 from authhost.testing.conformance.context import CheckContext
@@ -40,6 +46,7 @@ def outcomes(context: CheckContext) -> Iterator[Fault]:
     if "pre_social_login" in context.checked.implementations:
         yield from _account_takeover(context)
     yield from dict.fromkeys(fault for call in run.calls for fault in _unusable_result(call))
+    yield from dict.fromkeys(_lost_results(context))
     yield from dict.fromkeys(
         Fault(
             f"writes to the host's own table {table}; write to tables of your own (register_tables)",
@@ -69,6 +76,71 @@ def _account_takeover(context: CheckContext) -> Iterator[Fault]:
         "is verified; check `verified` of sociallogin.email_addresses",
         "pre_social_login",
     )
+
+
+def _lost_results(context: CheckContext) -> Iterator[Fault]:
+    """What a wrapper of `deliver_message` makes of the result of the plugin that delivers."""
+    wrapper = next(
+        (each for each in context.checked.marked() if each.hook == "deliver_message" and each.wrapper), None
+    )
+    if wrapper is None:
+        return
+    names = list(inspect.signature(wrapper.function).parameters)
+    messages = {
+        call.arguments["message"].kind: call.arguments["message"]
+        for call in context.with_plugin.calls
+        if "message" in call.arguments
+    }
+    if not messages:
+        messages = {kind: Message(kind, FAY, key="k", link="https://x.example") for kind in get_args(MessageKind)}
+    with silenced(), context.host({context.checked.name: context.checked.plugin}) as (host, _):
+        for message in messages.values():
+            for given in (True, None):
+                with host.request(ip_address="127.0.0.1") as request:
+                    values = {"request": request, "message": message}
+                    returned = _sent_through(wrapper.function(*(values[name] for name in names)), given)
+                    queued = bool(request.callbacks or request.queued)
+                    request.rollback()
+                if given and returned is not True and not isinstance(returned, Exception):
+                    lost = "None" if returned is None else f"a {type(returned).__name__}"
+                    yield Fault(
+                        f"loses the result: another plugin has returned True, and the wrapper returns {lost}, "
+                        "so the flow ends as if nobody delivered the message; "
+                        "write `result = yield` and `return result`",
+                        "deliver_message",
+                    )
+                elif given is None and returned and not isinstance(returned, Exception) and not queued:
+                    yield Fault(
+                        "invents a result: no plugin has accepted the message, and the wrapper returns "
+                        f"{returned!r}, so the message is lost; write `result = yield` and `return result`",
+                        "deliver_message",
+                    )
+            error = DeliveryFailed()
+            with host.request(ip_address="127.0.0.1") as request:
+                values = {"request": request, "message": message}
+                returned = _sent_through(wrapper.function(*(values[name] for name in names)), error)
+                queued = bool(request.callbacks or request.queued)
+                request.rollback()
+            if not isinstance(returned, Exception) and not queued:
+                yield Fault(
+                    f"hides the failure of another plugin and returns {returned!r}; raise the exception again",
+                    "deliver_message",
+                )
+
+
+def _sent_through(generator: Generator[None, Any, Any], given: Any) -> Any:
+    """What a wrapper returns, or the exception that it raises, if the delivery has this result."""
+    try:
+        next(generator)
+        if isinstance(given, Exception):
+            generator.throw(given)
+        else:
+            generator.send(given)
+    except StopIteration as end:
+        return end.value
+    except PLUGIN_FAILURES as error:
+        return error if isinstance(error, Exception) else RuntimeError()
+    return RuntimeError("a second yield, which `failures` reports")
 
 
 def _unusable_result(call: HookCall) -> Iterator[Fault]:

@@ -7,6 +7,7 @@ are real, behind a proxy that knows the thread to which each belongs.
 
 from __future__ import annotations
 
+import ast
 import threading
 import traceback
 from collections.abc import Callable, Generator, Iterator
@@ -22,6 +23,7 @@ from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.pausable_call import PausableCall
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 from authhost.testing.scenario import Scenario
 
 MAX_LINES = 100
@@ -34,6 +36,12 @@ BLOCKED, HUNG = 0.5, 10.0
 def threads(context: CheckContext) -> Iterator[Fault]:
     """Calls in several threads do not use each other's requests and do not wait for each other."""
     yield from _stored_state(context)
+    for name, step in context.with_plugin.held_locks.items():
+        yield Fault(
+            f"{name} is still locked after {step!r} has ended, so the next flow waits forever; "
+            f"write `with {name}:`",
+            where=acquired_at(context.checked, name),
+        )
     with silenced(), context.recorded_host() as (host, mailbox, recorder):
         Scenario(host, mailbox, context.provider).run()
         calls = {call.hook: call for call in recorder.calls if call.hook in NOTIFICATIONS | VETOES}
@@ -44,6 +52,15 @@ def threads(context: CheckContext) -> Iterator[Fault]:
             arguments = calls[each.hook].arguments
             overlap = _Overlap(context.checked, host, each.hook, each.function, arguments, tried)
             yield from overlap.faults()
+
+
+def acquired_at(checked: CheckedPlugin, lock: str) -> str | None:
+    """File and line at which the plugin's code acquires the lock with this name."""
+    for reached in PluginSource(checked).reached:
+        for node in own_nodes(reached.node):
+            if isinstance(node, ast.Call) and dotted(node.func).endswith(f"{lock}.acquire"):
+                return reached.at(node)
+    return None
 
 
 def _stored_state(context: CheckContext) -> Iterator[Fault]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from authhost.errors import AuthError
+from authhost.errors import PLUGIN_FAILURES, AuthError
 from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
@@ -23,6 +23,8 @@ from authhost.testing.mailbox import Mailbox
 
 EVE = "eve@example.org"
 OWN_CONNECTION = "the plugin writes through its own connection: use request.insert or request.db"
+ALLOWED = frozenset({("check_password", "uses the network")})
+"""The effects of a hook that is called before the transaction, in order to ask somebody."""
 THREAD_TIMEOUT = 1.0
 """Seconds in which a thread that a hook has started must end."""
 
@@ -127,6 +129,14 @@ def outside(context: CheckContext) -> Iterator[Fault]:
         for effect, location in call.side_effects.items():
             if (call.hook, effect) not in seen:
                 seen.add((call.hook, effect))
+                if (call.hook, effect) in ALLOWED:
+                    yield Fault(
+                        f"{effect} while the user waits; limit the time of the whole request",
+                        call.hook,
+                        location,
+                        note=True,
+                    )
+                    continue
                 yield Fault(
                     f"{effect} before the commit; do it after the commit (request.on_commit), "
                     "or store a row for a worker",
@@ -140,10 +150,19 @@ def hosts(context: CheckContext) -> Iterator[Fault]:
     with (
         silenced(),
         context.recorded_host() as (first, first_mailbox, first_recorder),
-        context.recorded_host() as (second, second_mailbox, second_recorder),
+        ExitStack() as stack,
     ):
+        before = _objects(context.checked)
+        second, second_mailbox, second_recorder = stack.enter_context(context.recorded_host())
+        replaced = _replaced(before, _objects(context.checked))
         tables = _changed_tables_of_others(context, first, first_mailbox)
         tables |= _changed_tables_of_others(context, second, second_mailbox)
+    for name in replaced if "host_started" in context.checked.implementations else ():
+        yield Fault(
+            f"replaces {name} of another host in the same process; keep it by host, in a dict or a "
+            "WeakKeyDictionary with the host as the key",
+            "host_started",
+        )
     calls = (*first_recorder.calls, *second_recorder.calls)
     for hook, location in dict.fromkeys((call.hook, call.other_host) for call in calls):
         if location is not None:
@@ -154,6 +173,31 @@ def hosts(context: CheckContext) -> Iterator[Fault]:
         yield Fault(
             f"a signup at one host changes rows of {table} of another host; keep state by host (host_started)"
         )
+
+
+def _objects(checked: CheckedPlugin) -> dict[str, Any]:
+    """The attributes of the plugin that may belong to one host. Plain values are left out."""
+    return {
+        name: value
+        for name, value in checked.attributes().items()
+        if not isinstance(value, int | float | str | bytes | type(None)) and not name.startswith("__")
+    }
+
+
+def _replaced(before: dict[str, Any], after: dict[str, Any]) -> list[str]:
+    """The attributes that another object has replaced, other than a copy with more entries."""
+
+    def is_same(old: Any, new: Any) -> bool:
+        if old is new or (isinstance(old, dict) and isinstance(new, dict) and old.keys() <= new.keys()):
+            return True
+        if isinstance(old, frozenset | tuple | list) and type(old) is type(new):
+            return all(each in new for each in old)
+        try:
+            return bool(old == new)
+        except PLUGIN_FAILURES:
+            return False
+
+    return sorted(name for name, old in before.items() if name in after and not is_same(old, after[name]))
 
 
 def _changed_tables_of_others(context: CheckContext, host: AuthHost, mailbox: Mailbox) -> set[str]:

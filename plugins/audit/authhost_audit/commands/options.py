@@ -68,7 +68,7 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--provider", help="Of this provider."),
         click.option("--ip", "ip_address", callback=_ip_callback, help="From this IP address."),
         click.option("--reason", help="With this reason, such as invalid_credentials."),
-        click.option("--outcome", type=click.Choice(["success", "refused"])),
+        click.option("--outcome", type=click.Choice(["success", "refused", "failed"])),
         click.option("--event", callback=_event_callback, help="Of this event, such as user_logged_in."),
         click.option("--address", help="Attempts in which this address or username was typed."),
         click.option(

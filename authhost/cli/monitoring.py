@@ -1,0 +1,54 @@
+"""``authhost status`` and ``authhost metrics``."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from authhost.cli.lazy_host import LazyHost
+from authhost.cli.output import json_option, print_rows
+
+
+@click.command("status")
+@json_option
+@click.pass_obj
+def status(lazy_host: LazyHost, as_json: bool) -> None:
+    """Show the state of the database and of the plugins. Exits with 1 if something has failed.
+
+    It starts no background work: the state of a running application's threads is
+    shown only by what they leave in the database.
+
+    Example: authhost status --json
+    """
+    from authhost.monitoring import health
+
+    found = health(lazy_host.host(check=False))
+    print_rows([each._asdict() for each in found], as_json, "")
+    if any(each.status == "failed" for each in found):
+        sys.exit(1)
+
+
+@click.command("metrics")
+@json_option
+@click.pass_obj
+def metrics(lazy_host: LazyHost, as_json: bool) -> None:
+    """Show the numbers that the plugins measure, and the calls of hooks in this process.
+
+    Example: authhost metrics --json
+    """
+    from authhost.monitoring import metrics
+
+    rows = [
+        {
+            "name": each.name,
+            "value": each.value,
+            "labels": dict(each.labels)
+            if as_json
+            else ", ".join("=".join(one) for one in each.labels.items()),
+            "kind": each.kind,
+            "help": each.help,
+        }
+        for each in metrics(lazy_host())
+    ]
+    print_rows(rows, as_json, "there are no metrics")

@@ -1,0 +1,183 @@
+"""The health and the metrics of a host and its plugins, in the process and on the command line."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from authhost_hookspecs import Health, Metric, hookimpl
+from click.testing import CliRunner
+
+from authhost import AuthHost, Settings
+from authhost.cli.main import cli
+from authhost.monitoring import health, metrics
+
+
+class Reporting:
+    def __init__(self, *, health=(), metrics=()):
+        self.health, self.metrics = list(health), list(metrics)
+
+    @hookimpl
+    def register_health(self):
+        return self.health
+
+    @hookimpl
+    def register_metrics(self):
+        return self.metrics
+
+
+def gauge(name, value=1, **labels):
+    return Metric(name, value, "gauge", "A number.", labels)
+
+
+def failing(host):
+    yield Health("before", "ok")
+    raise KeyError("s3cret")
+
+
+def of_plugin(found, plugin):
+    return [(each.name, each.status, each.detail) for each in found if each.plugin == plugin]
+
+
+def test_health_of_the_database_and_of_plugins(make_host):
+    good = Reporting(health=[lambda host: [Health("bell", "degraded", "rings twice")]])
+    host = make_host({"good": good, "broken": Reporting(health=[failing, lambda host: ["ok"]])})
+    found = health(host)
+    assert of_plugin(found, None) == [("database", "ok", ""), ("migrations", "ok", "")]
+    assert of_plugin(found, "good") == [("bell", "degraded", "rings twice")]
+    assert of_plugin(found, "broken") == [
+        ("before", "ok", ""),
+        ("failing", "failed", "the check failed: KeyError"),
+        ("<lambda>", "failed", "the check failed: TypeError"),
+    ]
+
+
+def test_health_check_that_cannot_be_loaded_is_failed(make_host):
+    class Unloadable:
+        @hookimpl
+        def register_health(self):
+            raise KeyError("s3cret")
+
+    host = make_host({"unloadable": Unloadable()})
+    found = of_plugin(health(host), "unloadable")
+    assert found == [("health_checks", "failed", "failed to load: KeyError")]
+
+
+def test_missing_and_outdated_database_have_failed(tmp_path):
+    url = f"sqlite:///{tmp_path / 'none.sqlite3'}"
+    settings = Settings(secret_key="k" * 48, database_url=url, email_verification="none")
+    with AuthHost(settings, discover=False, check_database=False) as host:
+        (found,) = health(host)
+        assert (found.plugin, found.name, found.status) == (None, "database", "failed")
+        assert "authhost db upgrade" in found.detail
+        (tmp_path / "none.sqlite3").touch()
+        name, status, detail = of_plugin(health(host), None)[1]
+        assert (name, status) == ("migrations", "failed")
+        assert "run `authhost db upgrade`" in detail
+
+
+def test_metrics_of_the_core_count_calls_of_hooks(make_host, run):
+    class Hooked:
+        @hookimpl
+        def user_signed_up(self, user):
+            raise KeyError
+
+    host = make_host({"hooked": Hooked()})
+    run(host, "signup", email="ann@example.org", password="green teapots sing at dawn")
+    own = [each for each in metrics(host) if each.labels.get("plugin") == "hooked"]
+    found = {(each.name, each.labels.get("hook")): each for each in own}
+    calls = found["authhost_hook_calls_total", "user_signed_up"]
+    assert (calls.value, calls.kind, dict(calls.labels)) == (
+        1,
+        "counter",
+        {"plugin": "hooked", "hook": "user_signed_up"},
+    )
+    assert found["authhost_hook_failures_total", "user_signed_up"].value == 1
+    assert found["authhost_hook_seconds_total", "user_signed_up"].value > 0
+
+
+def test_metrics_of_plugins_are_collected_and_checked(make_host, caplog):
+    def broken(host):
+        yield gauge("authhost_bell_before")
+        raise KeyError("s3cret")
+
+    own = [
+        gauge("authhost_bell_rings", room="a"),
+        gauge("authhost_bell_rings", 2, room="b"),
+        gauge("authhost_bell_rings", 3, room="b"),
+        Metric("authhost_bell_rings", 1, "gauge", "Another help.", {"room": "c"}),
+        gauge("authhost_other_rings"),
+    ]
+    host = make_host({"bell": Reporting(metrics=[broken, lambda host: own, lambda host: [1]])})
+    found = [each for each in metrics(host) if each.name.startswith(("authhost_bell", "authhost_other"))]
+    assert [(each.name, each.value) for each in found] == [
+        ("authhost_bell_before", 1),
+        ("authhost_bell_rings", 1),
+        ("authhost_bell_rings", 2),
+    ]
+    for line in (
+        "the metrics of plugin bell failed: KeyError in broken",
+        "the metrics of plugin bell failed: TypeError in <lambda>",
+        "plugin bell has the metric authhost_other_rings, which must start with authhost_bell_",
+        "plugin bell has the metric authhost_bell_rings twice with the same labels",
+        "plugin bell has the metric authhost_bell_rings with two kinds or help texts",
+    ):
+        assert line in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        ({"name": "authhost-bell"}, "name must consist of"),
+        ({"name": "authhost_bell_total"}, "must end with _total"),
+        ({"kind": "counter"}, "must end with _total"),
+        ({"kind": "histogram"}, "kind must be one of gauge, counter"),
+        ({"value": float("nan")}, "value must be finite"),
+        ({"kind": "counter", "name": "x_total", "value": -1}, "at least 0"),
+        ({"help": "two\nlines"}, "help must be one line"),
+        ({"labels": {"__name__": "x"}}, "name of a label"),
+        ({"labels": {"room": 3}}, "value of a label must be a str"),
+    ],
+)
+def test_unusable_metric_is_refused(values, reason):
+    with pytest.raises(ValueError, match=reason):
+        Metric(**{"name": "authhost_bell", "value": 1, "kind": "gauge", "help": "A number.", **values})
+
+
+@pytest.mark.parametrize(("name", "status"), [("bell", "fine"), ("", "ok"), ("two words", "ok")])
+def test_unusable_health_is_refused(name, status):
+    with pytest.raises(ValueError, match="must be"):
+        Health(name, status)
+
+
+# The command line.
+
+
+def authhost(folder, *arguments):
+    env = {
+        "AUTHHOST_SECRET_KEY": "k" * 48,
+        "AUTHHOST_DATABASE_URL": f"sqlite:///{folder / 'status.sqlite3'}",
+        "AUTHHOST_PLUGINS": "email",
+    }
+    return CliRunner().invoke(cli, arguments, env=env)
+
+
+def test_commands(tmp_path):
+    pytest.importorskip("authhost_email")
+    missing = authhost(tmp_path, "status", "--json")
+    assert missing.exit_code == 1
+    assert json.loads(missing.output.splitlines()[0])["status"] == "failed"
+    assert authhost(tmp_path, "db", "upgrade").exit_code == 0
+    told = authhost(tmp_path, "status", "--json")
+    assert told.exit_code == 0
+    rows = {row["name"]: row for row in map(json.loads, told.output.splitlines())}
+    assert {(row["plugin"], row["status"]) for row in rows.values()} == {(None, "ok"), ("email", "ok")}
+    assert {"database", "migrations", "outbox", "delivery"} == set(rows)
+    assert "no message is overdue" in authhost(tmp_path, "status").output
+    told = authhost(tmp_path, "metrics", "--json")
+    assert told.exit_code == 0
+    numbers = {row["name"]: row for row in map(json.loads, told.output.splitlines())}
+    assert numbers["authhost_email_queued"]["value"] == 0
+    assert numbers["authhost_plugin_info"]["labels"] == {"plugin": "email", "status": "loaded"}
+    assert "authhost_email_oldest_seconds" in authhost(tmp_path, "metrics").output
