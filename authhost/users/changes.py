@@ -133,17 +133,25 @@ class Changes:
 
     @contextmanager
     def _changing(self, user_id: UUID) -> Iterator[User]:
-        """Lock an account and yield its user. Undo everything if the block raises an error."""
+        """Lock an account and yield its user. Undo everything if the block raises an error.
+
+        A verification restores what the signup was given. After the change, this is again
+        what the running flow was given.
+        """
         request = self._request
         request.check_open(writing=True)
         if not isinstance(user_id, UUID):
             raise InvalidInput("user_id must be a UUID.", field="user_id")
-        with request.atomic():
-            queries.lock_account(request, user_id)
-            account = queries.account_by_id(request, user_id)
-            if account is None:
-                raise UserNotFound
-            yield account.user
+        outer = request.flow_state()
+        try:
+            with request.atomic():
+                queries.lock_account(request, user_id)
+                account = queries.account_by_id(request, user_id)
+                if account is None:
+                    raise UserNotFound
+                yield account.user
+        finally:
+            request.restore_flow(outer)
 
     @contextmanager
     def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
