@@ -226,13 +226,16 @@ class AuthHost:
         self._check_not_closed()
         return migrate.upgrade(self.engine, self.migrations)
 
-    def delete_expired(self) -> dict[str, int]:
+    def delete_expired(
+        self, *, on_table: Callable[[str, int], None] = lambda table, count: None
+    ) -> dict[str, int]:
         """Delete expired rows; return their number by table. Call it once a day.
 
         These are keys, sessions, pending logins, and accounts that were not confirmed in time.
+        ``on_table`` gets each table and its number, for instance to show the progress.
         """
         self._check_not_closed()
-        return delete_expired(self.engine, self.clock(), self.settings.session_idle)
+        return delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
 
     @property
     def now(self) -> datetime:

@@ -13,7 +13,7 @@ from authhost_hookspecs import Account, AccountChanges, Host, Message
 
 from authhost.answer import Answer
 from authhost.errors import AuthError, InvalidInput
-from authhost.records import Authentication, Given, Session, User
+from authhost.records import NOTHING_GIVEN, Authentication, Given, Session, User
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import given as parse_given
 from authhost.security.inputs import ip_address as parse_ip_address
@@ -331,6 +331,14 @@ class Request(UnitOfWork):
     def begin_flow(self) -> None:
         """Reset what this unit knows of its former flow."""
         self.restore_flow(FlowState(None, None, self._own_given))
+
+    def forget_flow(self) -> None:
+        """Hide the social login of the flow and what it was given from hooks about another user.
+
+        In a hook that includes what this unit was given: it belongs to the flow's user.
+        """
+        given = NOTHING_GIVEN if self.depth else self._own_given
+        self.restore_flow(self.flow_state()._replace(given=given, sociallogin=None, find_sociallogin=None))
 
     def restore_flow(self, state: FlowState) -> None:
         """Restore the state of a flow that has called another one by a hook."""

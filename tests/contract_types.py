@@ -5,9 +5,12 @@ from __future__ import annotations
 import authhost_hookspecs as contract
 
 from authhost import AuthHost, records
+from authhost.cli.lazy_host import LazyHost
+from authhost.console import Terminal
 from authhost.request import Request
 from authhost.settings import Settings
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.testing.commands import CommandContext
 from authhost.users.changes import Changes
 from authhost.users.snapshot import Account
 
@@ -53,3 +56,9 @@ def promised(
         social_account,
         social_login,
     )
+
+
+def promised_to_commands(
+    lazy_host: LazyHost, terminal: Terminal, kit: CommandContext
+) -> tuple[contract.CommandContext, contract.Console, contract.CommandContext]:
+    return lazy_host, terminal, kit

@@ -18,6 +18,34 @@ DOCS = Path(__file__).parents[1] / "docs"
 GIVEN = {"email": "ann@example.org", "password": PASSWORD}
 
 
+GREETER = """
+from authhost_hookspecs import hookimpl
+
+
+class Greeter:
+    @hookimpl
+    def user_signed_up(self, request):
+        request.answer.set_cookie("referral", "r1")
+        request.answer.message("success", "Welcome!")
+        request.answer.redirect("/welcome")
+
+
+plugin = Greeter()
+"""
+
+
+def install_greeter(folder: Path) -> None:
+    """Install a plugin that changes the answer of each signup."""
+    (folder / "greeter.py").write_text(GREETER, encoding="utf-8")
+    distribution = folder / "greeter-1.0.dist-info"
+    distribution.mkdir()
+    (distribution / "entry_points.txt").write_text("[authhost]\ngreeter = greeter:plugin\n", encoding="utf-8")
+    (distribution / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: greeter\nVersion: 1.0\nRequires-Dist: authhost-hookspecs<2,>=1.1\n",
+        encoding="utf-8",
+    )
+
+
 def write_examples(page: str, folder: Path) -> None:
     """Write each example that has a file name to that file."""
     text = (DOCS / page).read_text(encoding="utf-8")
@@ -29,6 +57,7 @@ def write_examples(page: str, folder: Path) -> None:
 def folder(tmp_path, monkeypatch):
     """A folder with the examples, the settings and an empty database."""
     write_examples("how-to/web-frameworks.md", tmp_path)
+    install_greeter(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("AUTHHOST_SECRET_KEY", "k" * 48)
@@ -69,8 +98,9 @@ def test_asgi(folder, framework):
     with TestClient(app, base_url="https://example.org", client=("203.0.113.7", 50000)) as client:
         assert client.get("/me").json() == {"email": None}
         answer = client.post("/signup", json=GIVEN)
-        assert answer.json() == {"waits_for": None}
+        assert answer.json() == {"waits_for": None, "messages": ["Welcome!"], "next": "/welcome"}
         cookie = answer.headers["set-cookie"].lower()
+        assert "referral=r1; httponly; path=/; samesite=lax; secure" in cookie
         for part in ("__host-session=", "secure", "httponly", "samesite=lax", "path=/"):
             assert part in cookie
         assert client.get("/me").json() == {"email": "ann@example.org"}
@@ -89,7 +119,9 @@ def test_flask(folder):
     module = application("flask_app")
     client = module.app.test_client()
     at = {"base_url": "https://example.org"}
-    assert client.post("/signup", json=GIVEN, **at).json == {"waits_for": None}
+    answer = client.post("/signup", json=GIVEN, **at)
+    assert answer.json == {"waits_for": None, "messages": ["Welcome!"], "next": "/welcome"}
+    assert "referral=r1; Secure; HttpOnly; Path=/; SameSite=Lax" in answer.headers.getlist("Set-Cookie")
     assert client.get("/me", **at).json == {"email": "ann@example.org"}
     [path] = re.findall(r"/account/confirm-email/[\w-]+", mails(folder)[0].replace("=\n", ""))[:1]
     assert b"<button>" in client.get(path, **at).data

@@ -13,7 +13,7 @@ from conftest import PASSWORD
 from sqlalchemy import event, select
 
 from authhost.errors import InvalidInput, ProviderDenied, Vetoed
-from authhost.store.tables import social_steps, users
+from authhost.store.tables import addresses, social_steps, users
 from authhost.testing import Browser, open_host
 
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -189,6 +189,20 @@ def test_a_mistyped_address_is_replaced_and_the_later_request_counts(auth_host, 
     run_flow("confirm_email", key=mailbox.key(), given={"campaign": "june", "page": "welcome"})
     expected = {**CODE, "campaign": "june", "page": "welcome"}
     assert seen.given[:2] == [("email_confirmed", expected), ("account_ready", expected)]
+
+
+def test_an_administrative_verification_completes_the_signup_with_what_it_was_given(
+    auth_host, run_flow, seen
+):
+    run_flow("signup", email=ANN, password=PASSWORD, given=CODE)
+    with auth_host.reader.connect() as connection:
+        user_id = connection.execute(select(users.c.id)).scalar_one()
+    seen.given.clear()
+    with auth_host.request(given={"page": "7"}) as request:
+        request.accounts.verify_email(user_id, ANN)
+        assert dict(request.given) == {"page": "7"}
+        assert request.sociallogin is None
+    assert seen.given == [(hook, {**CODE, "page": "7"}) for hook in ("email_confirmed", "account_ready")]
 
 
 def test_an_added_address_brings_nothing_of_the_signup(auth_host, run_flow, mailbox, seen):
@@ -434,3 +448,58 @@ def test_an_invitation_is_checked_when_the_person_returns_from_the_provider(
     assert Browser(host, openid_provider).social(email=ANN, email_verified=True).response == "/invited-only"
     invited = Browser(host, openid_provider).social(email=ANN, email_verified=True, given=CODE)
     assert invited.login.authenticated
+
+
+# A change by `request.accounts` that completes a signup.
+
+
+class Verifies:
+    """Verifies an address in the hook of a signup: ``email``, or that of the user who signs up."""
+
+    def __init__(self, email: str | None) -> None:
+        self.email = email
+
+    @hookimpl
+    def user_signed_up(self, request: Any, user: Any) -> None:
+        if request.sociallogin is None:
+            return
+        email, owner = self.email or user.email, user.id
+        if self.email is not None:
+            [owner] = request.db.execute(select(addresses.c.user_id).where(addresses.c.email == email)).one()
+        request.accounts.verify_email(owner, email)
+
+
+@pytest.fixture
+def host_that_verifies(make_host, now, mailbox, openid_provider, seen):
+    def make(email: str | None) -> Any:
+        plugins = {"box": mailbox, "verifies": Verifies(email), "seen": seen}
+        return make_host(plugins, email_verification="mandatory", providers=openid_provider.settings)
+
+    return make
+
+
+def test_a_change_completes_the_signup_of_another_user_with_what_that_one_was_given(
+    host_that_verifies, openid_provider, seen
+):
+    host = host_that_verifies(BOB)
+    Browser(host)("signup", email=BOB, password=PASSWORD, given={"invitation": "bobs"})
+    seen.given.clear()
+    seen.sociallogins.clear()
+    anns = {"invitation": "anns", "campaign": "may"}
+    Browser(host, openid_provider).social(email=ANN, email_verified=True, given=anns)
+    ready = [given for hook, given in seen.given if hook == "account_ready"]
+    assert ready == [{"invitation": "bobs"}, anns]
+    [none, login] = logins(seen, "account_ready")
+    assert none is None
+    assert login.user.email == ANN
+    assert seen.given[-1] == ("user_logged_in", anns)
+
+
+def test_a_change_completes_the_signup_of_the_same_user_with_what_it_has(
+    host_that_verifies, openid_provider, seen
+):
+    host = host_that_verifies(None)
+    Browser(host, openid_provider).social(email=ANN, email_verified=False, given=CODE)
+    assert ("account_ready", CODE) in seen.given
+    [login] = logins(seen, "account_ready")
+    assert login.account.user_id == login.user.id

@@ -14,10 +14,11 @@ from sqlalchemy import select
 
 from authhost import Settings
 from authhost.errors import ConfigurationError
+from authhost.monitoring import health
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference
-from authhost.testing import LocalProvider, Mailbox, open_host
+from authhost.testing import CommandContext, LocalProvider, Mailbox, open_host
 from authhost.testing.scenario import SETTINGS, Scenario
 
 PACKAGE = "authhost_doorbell"
@@ -132,8 +133,11 @@ def test_vetoes_refuse(examples, host):
 def test_registrations_take_effect(examples, host):
     host, _, _ = host
     assert host.registry.providers()["intranet"].issuer == "https://login.example.org"
-    counted = CliRunner().invoke(host.registry.commands()["events"], obj=lambda: host)
-    assert counted.output == "0\n"
+    counted = CliRunner().invoke(host.registry.commands()["events"], obj=CommandContext(host))
+    assert counted.output == "the bell has never rung\n"
+    assert [each.name for each in health(host) if each.plugin == "register_health"] == ["bell"]
+    (check,) = host.registry.metrics()["register_metrics"]
+    assert [each.value for each in check(host)] == [0]
     assert host.plugin_settings("register_settings").volume == 3
     with host.request() as request:
         assert request.plugin_settings("register_settings") is host.plugin_settings("register_settings")

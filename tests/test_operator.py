@@ -18,7 +18,7 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
 from authhost.cli.checks import problems
-from authhost.cli.output import print_rows
+from authhost.console import Terminal
 from authhost.errors import ConfigurationError, RequiredPluginFailed
 from authhost.store.models import Session
 
@@ -166,7 +166,7 @@ def test_a_driver_that_is_not_installed_is_named(kind):
 
 
 def test_an_extra_of_pip_is_shown_whole(capsys):
-    print_rows([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
+    Terminal().print_rows([{"do": "pip install authhost[redis]"}], as_json=False, empty="")
     assert "authhost[redis]" in capsys.readouterr().out
 
 
@@ -193,18 +193,20 @@ WIDE = [{"name": "captcha", "hooks": ["user_signed_up", "user_logged_in"], "reas
 
 def test_a_pipe_has_no_edge(capsys, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
-    print_rows(WIDE, as_json=False, empty="")
+    Terminal().print_rows(WIDE, as_json=False, empty="")
     assert "is not to be had " * 8 in capsys.readouterr().out
 
 
 def test_in_a_narrow_terminal_no_word_is_cut(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    print_rows(WIDE, as_json=False, empty="")
+    Terminal().print_rows(WIDE, as_json=False, empty="")
     table = capsys.readouterr().out
     assert "user_signed_up, user_logged_in" in table
     assert max(map(len, table.splitlines())) <= 80
     monkeypatch.setenv("COLUMNS", "32")
-    print_rows([*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty="")
+    Terminal().print_rows(
+        [*WIDE, {"name": "audit" * 9, "hooks": None, "reason": None}], as_json=False, empty=""
+    )
     rows = capsys.readouterr().out
     assert [line.split()[0] for line in rows.splitlines() if line[:1].isalpha()] == [*WIDE[0], *WIDE[0]]
     assert max(map(len, rows.splitlines())) <= 32

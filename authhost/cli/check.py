@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import json_option
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def check(lazy_host: LazyHost, as_json: bool) -> None:
         for row in rows:
             del row["plugin"]
     click.echo(lazy_host.describe(), err=as_json)
-    print_rows(rows, as_json, "no problems found")
+    lazy_host.console.print_rows(rows, as_json=as_json, empty="no problems found")
     if any(each.level == "error" for each in found):
         sys.exit(1)
 

@@ -7,7 +7,7 @@ import sys
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import json_option
 
 
 @click.group("db")
@@ -34,18 +34,22 @@ def db_upgrade(lazy_host: LazyHost, as_json: bool) -> None:
     from authhost.store.engine import shown_database
 
     host = lazy_host.host(check=False)
-    applied = migrate.upgrade(host.engine, host.migrations, waiting=_say_waiting)
+    console = lazy_host.console
+
+    def waiting() -> None:
+        console.error("another process is upgrading this database or writing to it; waiting")
+
+    with console.progress(None, "migrations") as bar:
+        applied = migrate.upgrade(
+            host.engine, host.migrations, waiting=waiting, on_applied=lambda each: bar.advance()
+        )
     if as_json:
-        print_rows([each._asdict() for each in applied], as_json, "")
+        console.print_rows([each._asdict() for each in applied], as_json=as_json)
         return
     for each in applied:
-        click.echo(f"{each.name} {each.revision}: {each.what}")
+        console.print(f"{each.name} {each.revision}: {each.what}")
     database = shown_database(host.settings.database_url)
-    click.echo(f"{database} is up to date" + ("" if applied else "; there is nothing to apply"))
-
-
-def _say_waiting() -> None:
-    click.echo("another process is upgrading this database or writing to it; waiting", err=True)
+    console.print(f"{database} is up to date" + ("" if applied else "; there is nothing to apply"))
 
 
 @db.command("current")
@@ -60,7 +64,8 @@ def db_current(lazy_host: LazyHost, as_json: bool) -> None:
 
     host = lazy_host.host(check=False)
     found = migrate.current(host.reader, host.migrations)
-    print_rows([{"name": name, **state._asdict()} for name, state in found.items()], as_json, "")
+    rows = [{"name": name, **state._asdict()} for name, state in found.items()]
+    lazy_host.console.print_rows(rows, as_json=as_json)
     if not all(state.current for state in found.values()):
         sys.exit(1)
 
@@ -73,5 +78,8 @@ def db_clean(lazy_host: LazyHost, as_json: bool) -> None:
 
     Example: authhost db clean
     """
-    deleted = lazy_host().delete_expired()
-    print_rows([{"table": table, "deleted": count} for table, count in deleted.items()], as_json, "")
+    host, console = lazy_host(), lazy_host.console
+    with console.progress(None, "deleted rows") as bar:
+        deleted = host.delete_expired(on_table=lambda table, count: bar.advance(count))
+    rows = [{"table": table, "deleted": count} for table, count in deleted.items()]
+    console.print_rows(rows, as_json=as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import json_option
 
 if TYPE_CHECKING:
     from authhost.pluginhost.reference import HookReference
@@ -54,7 +54,7 @@ def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
             }
             for hook, each in found.items()
         ]
-        print_rows(rows, as_json=True, empty="") if as_json else _print_list(rows)
+        lazy_host.console.print_rows(rows, as_json=True) if as_json else _print_list(rows)
     elif as_json:
         flows = [place._asdict() for place in places(name)]
         click.echo(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authhost.console import Terminal
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,10 +24,10 @@ RAW_OPTIONS = "authhost.given"
 
 
 class LazyHost:
-    """Opens the host when a command first calls ``ctx.obj()``. It is closed with click's context.
+    """The `CommandContext` of the contract: the console, and the host, which the first call opens.
 
-    The host does not start the plugins' background work, unless a command calls
-    ``ctx.obj(background=True)``.
+    It is closed with click's context. The host does not start the plugins' background
+    work, unless a command calls ``ctx.obj(background=True)``.
     """
 
     @classmethod
@@ -47,6 +48,7 @@ class LazyHost:
         self._overrides = overrides
         self._hosts: dict[tuple[tuple[str, ...], bool, bool], AuthHost] = {}
         self._registry: PluginRegistry | None = None
+        self.console = Terminal()
 
     def __call__(self, *, background: bool = False) -> AuthHost:
         return self.host(check=True, background=background)

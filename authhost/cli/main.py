@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 import click
 
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
-from authhost.cli.output import json_option
+from authhost.console import json_option
 from authhost.errors import ConfigurationError
 
 if TYPE_CHECKING:

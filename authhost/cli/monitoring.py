@@ -7,7 +7,7 @@ import sys
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import json_option
 
 
 @click.command("status")
@@ -24,7 +24,7 @@ def status(lazy_host: LazyHost, as_json: bool) -> None:
     from authhost.monitoring import health
 
     found = health(lazy_host.host(check=False))
-    print_rows([each._asdict() for each in found], as_json, "")
+    lazy_host.console.print_rows([each._asdict() for each in found], as_json=as_json)
     if any(each.status == "failed" for each in found):
         sys.exit(1)
 
@@ -51,4 +51,4 @@ def metrics(lazy_host: LazyHost, as_json: bool) -> None:
         }
         for each in metrics(lazy_host())
     ]
-    print_rows(rows, as_json, "there are no metrics")
+    lazy_host.console.print_rows(rows, as_json=as_json, empty="there are no metrics")

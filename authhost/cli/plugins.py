@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import Terminal, json_option
 
 if TYPE_CHECKING:
     from authhost.pluginhost.discovery import PluginRecord
@@ -34,7 +34,9 @@ def plugins_list(lazy_host: LazyHost, as_json: bool) -> None:
 
     Example: authhost plugins list --json
     """
-    print_rows([_row(record) for record in lazy_host.registry().records], as_json, "no plugins found")
+    lazy_host.console.print_rows(
+        [_row(record) for record in lazy_host.registry().records], as_json=as_json, empty="no plugins found"
+    )
 
 
 @plugins.command("show")
@@ -49,11 +51,8 @@ def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
-    print_rows(
-        [_row(each) | {"hooks": list(each.hooks), "publishes": list(each.published)} for each in records],
-        as_json,
-        "",
-    )
+    rows = [_row(each) | {"hooks": list(each.hooks), "publishes": list(each.published)} for each in records]
+    lazy_host.console.print_rows(rows, as_json=as_json)
 
 
 def _row(record: PluginRecord) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def plugins_why(lazy_host: LazyHost, hook: str, as_json: bool) -> None:
         }
         for number, implementation in enumerate(reversed(caller.get_hookimpls()), 1)
     ]
-    print_rows(rows, as_json, f"no plugin implements {hook}")
+    lazy_host.console.print_rows(rows, as_json=as_json, empty=f"no plugin implements {hook}")
 
 
 def _explain_order(implementation: Any) -> str:
@@ -138,14 +137,12 @@ def plugins_time(lazy_host: LazyHost, rounds: int, as_json: bool) -> None:
     settings = lazy_host.settings(any_secret=True)
     selection = {"plugins": settings.plugins, "blocked_plugins": settings.blocked_plugins}
     total: dict[tuple[str, str], list[int]] = {}
-    with click.progressbar(
-        length=rounds, label="rounds", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
+    with lazy_host.console.progress(rounds, "rounds") as bar:
         for stats in _run_scenarios(rounds, selection):
             for key, values in stats.items():
                 total[key] = [a + b for a, b in zip(total.get(key, [0, 0, 0]), values, strict=True)]
-            bar.update(1)
-    rows = [
+            bar.advance()
+    rows: list[dict[str, Any]] = [
         {
             "plugin": plugin,
             "hook": hook,
@@ -155,7 +152,8 @@ def plugins_time(lazy_host: LazyHost, rounds: int, as_json: bool) -> None:
         }
         for (plugin, hook), (calls, failures, nanoseconds) in total.items()
     ]
-    print_rows(sorted(rows, key=lambda row: -row["microseconds a call"]), as_json, "no plugin was called")
+    rows.sort(key=lambda row: -row["microseconds a call"])
+    lazy_host.console.print_rows(rows, as_json=as_json, empty="no plugin was called")
 
 
 def _run_scenarios(rounds: int, selection: dict[str, Any]) -> Iterator[dict[tuple[str, str], list[int]]]:
@@ -250,7 +248,7 @@ def _print_summary(report: Report) -> None:
     ]
     if times:
         click.echo()
-        print_rows(times, False, "")
+        Terminal().print_rows(times)
     failed = sum(verdict.outcome == "failed" for verdict in report.verdicts)
     skipped = sum(verdict.outcome == "skipped" for verdict in report.verdicts)
     if skipped:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.output import json_option, print_rows
+from authhost.console import json_option
 from authhost.errors import ProviderNotFound
 
 
@@ -56,7 +56,9 @@ def providers_list(lazy_host: LazyHost, everything: bool, as_json: bool) -> None
             for each in all_declarations(host.registry.providers()).values()
             if each.id not in used
         ]
-    print_rows(rows, as_json, "no provider is configured; see `authhost providers list --all`")
+    lazy_host.console.print_rows(
+        rows, as_json=as_json, empty="no provider is configured; see `authhost providers list --all`"
+    )
 
 
 @providers.command("check")
@@ -80,7 +82,7 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
             f"the provider {name!r} is not configured; see `authhost providers list`"
         ) from None
     rows = [finding._asdict() for finding in findings(host, app)]
-    print_rows(rows, as_json, "")
+    lazy_host.console.print_rows(rows, as_json=as_json)
     if any(row["result"] == "error" for row in rows):
         sys.exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_
@@ -17,9 +18,15 @@ from authhost.store.tables import (
 )
 
 
-def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[str, int]:
+def delete_expired(
+    engine: Engine,
+    now: datetime,
+    session_idle: float,
+    on_table: Callable[[str, int], None] = lambda table, count: None,
+) -> dict[str, int]:
     """Delete expired keys, sessions, pending logins and accounts; return their number by table.
 
+    ``on_table`` gets each table and its number, before the commit.
     An account expires if its address had to be confirmed, and was not confirmed in time.
     """
     unused_since = now - timedelta(seconds=session_idle)
@@ -31,11 +38,12 @@ def delete_expired(engine: Engine, now: datetime, session_idle: float) -> dict[s
         users: and_(users.c.signup_expires <= now, ~_has_a_link(now)),
         sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
+    deleted: dict[str, int] = {}
     with engine.begin() as connection:
-        return {
-            table.name: connection.execute(delete(table).where(old)).rowcount
-            for table, old in too_old.items()
-        }
+        for table, old in too_old.items():
+            deleted[table.name] = connection.execute(delete(table).where(old)).rowcount
+            on_table(table.name, deleted[table.name])
+    return deleted
 
 
 def _has_a_link(now: datetime) -> ColumnElement[bool]:

@@ -126,12 +126,17 @@ def _log_waiting() -> None:
 
 
 def upgrade(
-    engine: Engine, packages: Mapping[str, str], *, waiting: Callable[[], None] = _log_waiting
+    engine: Engine,
+    packages: Mapping[str, str],
+    *,
+    waiting: Callable[[], None] = _log_waiting,
+    on_applied: Callable[[Applied], None] = lambda migration: None,
 ) -> list[Applied]:
     """Upgrade every history to its newest revision; return the migrations that were applied, in order.
 
     If several processes do so, one applies the migrations, and the others wait
-    (``waiting`` is called once) and then have nothing to do. SQLite and PostgreSQL
+    (``waiting`` is called once) and then have nothing to do. ``on_applied`` is called
+    after each migration, before the commit. SQLite and PostgreSQL
     apply all migrations or none. MariaDB cannot roll back DDL, so there each
     migration counts. An SQLite file is created. Raises the errors of `current`,
     before anything is changed.
@@ -140,6 +145,11 @@ def upgrade(
     if all(state.current for state in current(reading(engine), packages).values()):
         return []
     applied: list[Applied] = []
+
+    def add(name: str, step: MigrationInfo) -> None:
+        applied.append(_applied(name, step))
+        on_applied(applied[-1])
+
     with locked(engine, waiting) as connection:
         late = [name for name, state in _states(connection, packages).items() if not state.current]
         for name in late:
@@ -149,7 +159,7 @@ def upgrade(
                 config.attributes.update(
                     connection=connection,
                     version_table=_version_table(name),
-                    applied=lambda step, name=name: applied.append(_applied(name, step)),
+                    applied=lambda step, name=name: add(name, step),
                 )
                 command.upgrade(config, "head")
     return applied

@@ -4,6 +4,7 @@ pytest finds the kit's fixtures by itself (`authhost.testing.pytest_plugin`).
 """
 
 from authhost.testing.browser import Browser
+from authhost.testing.commands import CommandContext
 from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, drain, open_host
 from authhost.testing.mailbox import Mailbox
 from authhost.testing.openid import LocalProvider
@@ -15,6 +16,7 @@ __all__ = [
     "PASSWORD",
     "Browser",
     "Clock",
+    "CommandContext",
     "LocalProvider",
     "Mailbox",
     "RecordedHook",

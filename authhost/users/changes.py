@@ -133,16 +133,12 @@ class Changes:
 
     @contextmanager
     def _changing(self, user_id: UUID) -> Iterator[User]:
-        """Lock an account and yield its user. Undo everything if the block raises an error.
-
-        A verification restores what the signup was given. After the change, this is again
-        what the running flow was given.
-        """
+        """Lock an account and yield its user. Undo everything if the block raises an error."""
         request = self._request
         request.check_open(writing=True)
         if not isinstance(user_id, UUID):
             raise InvalidInput("user_id must be a UUID.", field="user_id")
-        outer = request.flow_state()
+        flow = request.flow_state()
         try:
             with request.atomic():
                 queries.lock_account(request, user_id)
@@ -151,7 +147,8 @@ class Changes:
                     raise UserNotFound
                 yield account.user
         finally:
-            request.restore_flow(outer)
+            # A verification that completes a signup has set what that signup was given.
+            request.restore_flow(flow)
 
     @contextmanager
     def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
@@ -178,6 +175,9 @@ class Changes:
 
     def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
         previous, address = verification.verify_address(self._request, user, address)
+        login = self._request.flow_state().sociallogin
+        if login is None or login.account.user_id != user.id:
+            self._request.forget_flow()  # until `_changing` restores it
         verification.call_confirmed(self._request, address, previous)
         return address
 

@@ -40,6 +40,9 @@ def _account(account: Account) -> dict[str, Any]:
             {
                 "provider": each.provider,
                 "uid": each.uid,
+                "name": each.name,
+                "username": each.username,
+                "picture": each.picture,
                 "extra_data": thawed(each.extra_data),
                 "date_joined": _time(each.date_joined),
                 "last_login": _time(each.last_login),

@@ -25,9 +25,6 @@ from authhost.testing.conformance.side_effects import install_audit_hook
 
 REQUEST_ATTRIBUTES = (
     "id",
-    "user",
-    "session",
-    "authentication",
     "identifier_digest",
     "provider",
     "ip_address",
@@ -116,7 +113,8 @@ class CallRecorder:
 
     @contextmanager
     def _recording(self, call: HookCall) -> Iterator[None]:
-        before = {name: _snapshot(value) for name, value in call.arguments.items()}
+        watched = {name: (value, *_records(value)) for name, value in call.arguments.items()}
+        before = {name: _snapshots(values) for name, values in watched.items()}
         state, callbacks = process_state(), _callbacks(call)
         queued = len(callbacks)
         try:
@@ -130,11 +128,13 @@ class CallRecorder:
                 finally:
                     call.nanoseconds += perf_counter_ns() - started
         finally:
-            changed = (name for name, value in call.arguments.items() if _snapshot(value) != before[name])
+            changed = (name for name, values in watched.items() if _snapshots(values) != before[name])
             call.changed_arguments = (*call.changed_arguments, *changed)
             call.changed_state = (*call.changed_state, *changed_state(state, process_state()))
             call.stored_arguments = tuple(self._stored_arguments(call))
-            callbacks[queued:] = [each._replace(run=self._timed(call, each.run)) for each in callbacks[queued:]]
+            callbacks[queued:] = [
+                each._replace(run=self._timed(call, each.run)) for each in callbacks[queued:]
+            ]
 
     @contextmanager
     def _lines_covered(self) -> Iterator[None]:
@@ -184,11 +184,20 @@ def _callbacks(call: HookCall) -> list[Callback]:
     return request.callbacks if isinstance(request, Request) else []
 
 
+def _records(value: Any) -> tuple[Any, ...]:
+    """The records of a request. `Request.accounts` and flows replace them, but nobody may change them."""
+    return (value.user, value.session, *value.authentication) if isinstance(value, Request) else ()
+
+
+def _snapshots(values: tuple[Any, ...]) -> list[Any]:
+    return [_snapshot(value) for value in values]
+
+
 def _snapshot(value: Any) -> Any:
     """A copy of a value, all the way down, for comparison."""
     if isinstance(value, Request):
-        # The request sets private attributes of its own when it loads something on first use.
-        added = sorted(name for name in vars(value) if not name.startswith("_"))
+        # The request sets attributes of its own when it loads something on first use.
+        added = sorted(name for name in vars(value) if not (name.startswith("_") or hasattr(Request, name)))
         return [added, *(_snapshot(getattr(value, name)) for name in REQUEST_ATTRIBUTES)]
     if isinstance(value, SocialLogin):
         return [_snapshot(getattr(value, name)) for name in SOCIALLOGIN_ATTRIBUTES]

@@ -39,29 +39,31 @@ def register_providers() -> list[Provider]:
 def register_commands() -> list[Any]:
     """The ``authhost`` command line loads the plugin's commands: return `click.Command` objects.
 
-    ``ctx.obj`` is a callable that returns the `Host`. The host is opened on the first
-    call and closed when the command ends. `host_started` is not called, so that a
+    ``ctx.obj`` is a `CommandContext`. Calling it returns the `Host`, which is opened on the
+    first call and closed when the command ends. `host_started` is not called, so that a
     command starts no background work. A command that needs background work calls
-    ``ctx.obj(background=True)``.
+    ``ctx.obj(background=True)``. ``ctx.obj.console`` (since 1.1) prints tables and JSON
+    lines, shows progress and asks for confirmation: see `Console`.
 
     .. versionadded:: 1.0
 
     Example::
 
-        from collections.abc import Callable
-
         import click
-        from authhost_hookspecs import Host, hookimpl
+        from authhost_hookspecs import CommandContext, hookimpl
         from sqlalchemy import func, select
 
         from authhost_doorbell.tables import events
 
 
         @click.command("events")
+        @click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
         @click.pass_obj
-        def count_events(host: Callable[[], Host]) -> None:
-            with host().reader.connect() as connection:
-                click.echo(connection.execute(select(func.count()).select_from(events)).scalar_one())
+        def count_events(context: CommandContext, as_json: bool) -> None:
+            counted = select(events.c.what, func.count().label("count")).group_by(events.c.what)
+            with context().reader.connect() as connection:
+                rows = [row._asdict() for row in connection.execute(counted)]
+            context.console.print_rows(rows, as_json=as_json, empty="the bell has never rung")
 
 
         class Commands:

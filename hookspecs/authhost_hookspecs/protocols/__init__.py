@@ -14,6 +14,7 @@ from authhost_hookspecs.protocols.accounts import (
 )
 from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
 from authhost_hookspecs.protocols.changes import AccountChanges
+from authhost_hookspecs.protocols.commands import CommandContext, Console, Progress
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
@@ -22,10 +23,13 @@ __all__ = [
     "AccountChanges",
     "Answer",
     "Authentication",
+    "CommandContext",
+    "Console",
     "EmailAddress",
     "EmailConfirmation",
     "Host",
     "MessageLevel",
+    "Progress",
     "Request",
     "SameSite",
     "Session",

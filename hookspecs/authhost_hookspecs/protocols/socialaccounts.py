@@ -83,7 +83,7 @@ class SocialAccount(Protocol):
 
     @property
     def extra_data(self) -> Mapping[str, Any]:
-        """The profile as the provider sent it, without tokens."""
+        """The profile as the provider sent it, without tokens. It cannot be changed: its lists are tuples."""
 
     @property
     def date_joined(self) -> datetime:

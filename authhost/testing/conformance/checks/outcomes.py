@@ -92,7 +92,12 @@ def _lost_results(context: CheckContext) -> Iterator[Fault]:
         if "message" in call.arguments
     }
     if not messages:
-        messages = {kind: Message(kind, FAY, key="k", link="https://x.example") for kind in get_args(MessageKind)}
+        messages = {
+            kind: Message(kind, FAY, subject="Hello", text="Hello")
+            if kind == "plugin"
+            else Message(kind, FAY, key="k", link="https://x.example")
+            for kind in get_args(MessageKind)
+        }
     with silenced(), context.host({context.checked.name: context.checked.plugin}) as (host, _):
         for message in messages.values():
             for given in (True, None):

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
-from uuid import UUID
 
 from authhost_hookspecs import PluginTables, Request, SocialLogin, StopFlow, hookimpl
 from sqlalchemy import insert, select, update
@@ -48,16 +46,8 @@ class GeoVelocitySettings:
 class PendingPlace(NamedTuple):
     """The user and place of a social login that has not succeeded yet."""
 
-    request_id: UUID
     person: str
     place: Place
-
-
-# `user_logged_in` does not receive the account at the provider, so this variable passes it on. The
-# id of the request makes sure that a failed login is not taken for that of another request.
-pending_place: ContextVar[PendingPlace | None] = ContextVar(
-    "authhost_geovelocity_pending_place", default=None
-)
 
 
 class GeoVelocity:
@@ -69,7 +59,8 @@ class GeoVelocity:
 
     @hookimpl
     def pre_social_login(self, request: Request, sociallogin: SocialLogin) -> None:
-        pending_place.set(None)
+        local = request.local(NAME)
+        local.clear()
         settings: GeoVelocitySettings = request.plugin_settings(NAME)
         place = settings.locations.find(request.ip_address)
         if place is None or sociallogin.process != "login":
@@ -82,14 +73,13 @@ class GeoVelocity:
             hours = max(0.0, (request.now - utc(last.seen_at)).total_seconds() / 3600)
             if place.km_to(Place(last.latitude, last.longitude)) > SLACK_KM + settings.max_kmh * hours:
                 raise StopFlow(response=dict(RESPONSE))
-        pending_place.set(PendingPlace(request.id, person, place))
+        local["pending"] = PendingPlace(person, place)
 
     @hookimpl
     def user_logged_in(self, request: Request) -> None:
-        pending = pending_place.get()
-        if pending is None or pending.request_id != request.id or request.provider is None:
+        pending: PendingPlace | None = request.local(NAME).pop("pending", None)
+        if pending is None or request.provider is None:
             return
-        pending_place.set(None)
         values = {**pending.place._asdict(), "seen_at": request.now}
         known = place_table.c.person == pending.person
         if not request.db.execute(update(place_table).where(known).values(values)).rowcount:

@@ -16,6 +16,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_webhook.delivery import deliver_due
 from authhost_webhook.settings import WebhookSettings
 from authhost_webhook.tables import event_table, metadata
 
@@ -39,6 +40,10 @@ class Webhook:
         }
         body = json.dumps(event, default=str)
         request.insert(event_table, {"id": event_id, "body": body, "attempts": 0, "next_attempt_at": now})
+        local = request.local(NAME)
+        if settings.background and not local:
+            local["delivers"] = True  # one job delivers all events of this unit of work
+            request.in_background(deliver_due, request.host, settings)
 
     def _user(self, request: Request, signal: str, user: User) -> None:
         self._record(request, signal, {"email": user.email}, user=user.id)
@@ -140,7 +145,7 @@ class Webhook:
 
     @hookimpl
     def register_commands(self) -> list[Any]:
-        # Import here, since a web process needs neither click nor an HTTP client.
+        # Import here, since a web process does not need click.
         from authhost_webhook.commands import webhook
 
         return [webhook]

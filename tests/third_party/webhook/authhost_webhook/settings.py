@@ -10,11 +10,16 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
-    """Without ``url``, nothing is stored. ``addresses`` adds e-mail addresses to the events."""
+    """Without ``url``, nothing is stored. ``addresses`` adds e-mail addresses to the events.
+
+    With ``background``, each process delivers its events at once. The command
+    ``authhost webhook deliver`` delivers those that the receiver has not accepted then.
+    """
 
     url: str = ""
     secret: str = field(default="", repr=False)
     addresses: bool = False
+    background: bool = True
     timeout: float = 10.0
 
     def __post_init__(self) -> None:

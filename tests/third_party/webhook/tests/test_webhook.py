@@ -77,7 +77,7 @@ def more_settings():
 
 @pytest.fixture
 def authhost_settings(receiver, more_settings):
-    given = {"url": receiver.url, "secret": SECRET, **more_settings}
+    given = {"url": receiver.url, "secret": SECRET, "background": False, **more_settings}
     return {"plugin_settings": {"webhook": given}, "email_verification": "optional"}
 
 
@@ -173,6 +173,24 @@ def test_later_events_wait_until_the_oldest_is_accepted(auth_clock, run_flow, re
     assert deliver() == "3 delivered, 0 waiting"
     assert receiver.types[2:] == ["user_signed_up", "email_confirmation_sent", "user_logged_in"]
     assert len({path for path, _, _ in receiver.posts}) == 1  # a redirect is not followed
+
+
+@pytest.mark.parametrize("more_settings", [{"background": True}])
+def test_events_are_delivered_in_the_background_after_the_commit(
+    auth_host, run_flow, receiver, deliver, auth_clock
+):
+    receiver.statuses = [500]
+    sign_up(run_flow)
+    assert receiver.types == ["user_signed_up"]  # one attempt, although there are three events
+    run_flow("logout")
+    assert deliver() == "0 delivered, 4 waiting"
+    auth_clock.forward(seconds=61)
+    run_flow("login", identifier="ann@example.org", password=PASSWORD)
+    assert waiting(auth_host) == 0
+    assert receiver.types[1:] == [
+        *("user_signed_up", "email_confirmation_sent", "user_logged_in", "user_logged_out"),
+        "user_logged_in",
+    ]
 
 
 def test_unreachable_receiver_loses_no_event(auth_host, auth_clock, run_flow, receiver, caplog):

@@ -1,0 +1,17 @@
+"""``ctx.obj`` for tests of commands."""
+
+from __future__ import annotations
+
+from authhost.console import Terminal
+from authhost.host import AuthHost
+
+
+class CommandContext:
+    """The object ``ctx.obj`` of a command: ``CliRunner().invoke(command, […], obj=CommandContext(host))``."""
+
+    def __init__(self, host: AuthHost) -> None:
+        self._host = host
+        self.console = Terminal()
+
+    def __call__(self, *, background: bool = False) -> AuthHost:
+        return self._host
