@@ -37,6 +37,46 @@ REQUEST_METHODS = frozenset(
     if isinstance(value, FunctionType) and not name.startswith("_")
 )
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "exit", "quit", "builtins.exit", "builtins.quit"})
+PROCESS_WIDE_BY_MODULE = {
+    "random": "seed",
+    "atexit": "register",
+    "signal": "signal alarm",
+    "sys": "setrecursionlimit settrace setprofile setswitchinterval",
+    "gc": "disable freeze set_threshold",
+    "warnings": "simplefilter filterwarnings",
+    "logging": "basicConfig disable captureWarnings setLoggerClass setLogRecordFactory",
+    "locale": "setlocale",
+    "socket": "setdefaulttimeout",
+    "os": "chdir umask putenv unsetenv",
+    "environ": "update",
+    "time": "tzset",
+    "asyncio": "set_event_loop_policy set_event_loop",
+    "multiprocessing": "set_start_method",
+    "threading": "setprofile settrace stack_size",
+    "resource": "setrlimit",
+    "faulthandler": "enable",
+    "mimetypes": "add_type",
+    "codecs": "register",
+    "copyreg": "pickle",
+}
+PROCESS_WIDE = frozenset(
+    f"{module}.{name}" for module, names in PROCESS_WIDE_BY_MODULE.items() for name in names.split()
+)
+"""Functions that change the whole process, by module and name."""
+STARTS_LATER = frozenset(
+    {
+        "Thread",
+        "Timer",
+        "submit",
+        "put",
+        "put_nowait",
+        "delay",
+        "apply_async",
+        "run_in_executor",
+        "call_soon_threadsafe",
+    }
+)
+"""Functions and methods that pass their arguments to another thread."""
 BROAD = frozenset({"BaseException", "KeyboardInterrupt"})
 
 
@@ -186,10 +226,13 @@ def _swallowed_refusals(source: PluginSource) -> Iterator[Fault]:
         if reached.hook not in VETOES | STOPS.keys() or not reached.at_once:
             continue
         for node in own_nodes(reached.node):
-            if not isinstance(node, ast.Try):
-                continue
-            handler = _catching(reached, node)
-            if handler is None or _raises_again(handler):
+            handler: ast.AST | None = None
+            if isinstance(node, ast.Try):
+                caught = _catching(reached, node)
+                handler = None if caught is None or _raises_again(caught) else caught
+            elif isinstance(node, ast.With):
+                handler = node if _suppresses_refusals(reached, node) else None
+            if handler is None or not isinstance(node, ast.Try | ast.With):
                 continue
             inside = [inner for statement in node.body for inner in ast.walk(statement)]
             raised = any(each in inside for each, _ in _raised(reached))
@@ -216,6 +259,16 @@ def _catching(reached: Reached, node: ast.Try) -> ast.ExceptHandler | None:
             if isinstance(value, type) and (_is_refusal(value) or value in (Exception, BaseException)):
                 return handler
     return None
+
+
+def _suppresses_refusals(reached: Reached, node: ast.With) -> bool:
+    calls = [each.context_expr for each in node.items if isinstance(each.context_expr, ast.Call)]
+    return any(
+        _is_refusal(reached.value(kind)) or dotted(kind) in ("Exception", "BaseException")
+        for call in calls
+        if dotted(call.func).rpartition(".")[2] == "suppress"
+        for kind in call.args
+    )
 
 
 def _raises_again(handler: ast.ExceptHandler) -> bool:
@@ -285,6 +338,30 @@ def _prints(source: PluginSource) -> Iterator[Fault]:
                     reached.hook,
                     reached.at(node),
                 )
+
+
+def _process_wide(source: PluginSource) -> Iterator[Fault]:
+    """Calls that change the whole process."""
+    for reached in _in_flows(source):
+        for node in own_nodes(reached.node):
+            name = dotted(node.func) if isinstance(node, ast.Call) else ""
+            module, _, function = name.rpartition(".")
+            found = (
+                f"{module.rpartition('.')[2]}.{function}" if module else f"{_home(reached, node)}.{function}"
+            )
+            if found in PROCESS_WIDE:
+                yield Fault(
+                    f"changes the whole process ({name}), which the application and other plugins share; "
+                    "remove this call",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _home(reached: Reached, node: ast.AST) -> str:
+    """The module of a function that is called by its bare name."""
+    value = reached.value(node.func) if isinstance(node, ast.Call) else None
+    return str(getattr(value, "__module__", "") or "").lstrip("_")
 
 
 def _patches(source: PluginSource) -> Iterator[Fault]:
@@ -478,6 +555,25 @@ def _background(source: PluginSource) -> Iterator[Fault]:
                     break
 
 
+def _threads(source: PluginSource) -> Iterator[Fault]:
+    """Threads and queues that get the request."""
+    for reached in _in_flows(source):
+        nodes = own_nodes(reached.node)
+        inner = {each.name: each for each in nodes if isinstance(each, ast.FunctionDef)}
+        for node in nodes:
+            if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] not in STARTS_LATER:
+                continue
+            values = [*node.args, *(each.value for each in node.keywords)]
+            parts = [each for value in values for each in getattr(value, "elts", [value])]
+            if any(_uses_request(inner.get(dotted(each), each)) for each in parts):
+                yield Fault(
+                    f"passes the request to another thread ({dotted(node.func)}), which uses it after its end; "
+                    "read what the thread needs before, and open a request of its own there (host.request)",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
 def _uses_request(job: ast.AST) -> bool:
     """Whether an argument of `in_background` refers to the request when the job runs."""
     if isinstance(job, ast.Lambda | ast.FunctionDef):
@@ -550,11 +646,13 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     _caught_interrupts,
     _exits,
     _prints,
+    _process_wide,
     _patches,
     _locks,
     _naive_times,
     _outside,
     _background,
+    _threads,
     _hooks_of_its_own,
     _settings_at_import,
 )
