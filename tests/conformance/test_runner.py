@@ -24,14 +24,14 @@ from conformance.plugins import FaultlessPlugin, FaultlessWrapper, NeverReturns,
 
 def test_plugin_without_fault_passes(new_context):
     context = new_context(FaultlessPlugin())
-    verdicts = [run_check(check, context) for check in CHECKS]
+    verdicts = [run_check(name, context) for name in CHECKS]
     assert [verdict for verdict in verdicts if verdict.outcome != "passed"] == []
 
 
 def test_wrapper_without_fault_passes(new_context):
     context = new_context(FaultlessWrapper())
-    for check in ("outcomes", "failures", "arguments", "edges", "outside"):
-        verdict = run_check(check, context)
+    for name in ("outcomes", "failures", "arguments", "edges", "outside"):
+        verdict = run_check(name, context)
         assert (verdict.outcome, verdict.faults) == ("passed", ())
 
 

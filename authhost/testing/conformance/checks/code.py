@@ -567,7 +567,7 @@ def _threads(source: PluginSource) -> Iterator[Fault]:
             parts = [each for value in values for each in getattr(value, "elts", [value])]
             if any(_uses_request(inner.get(dotted(each), each)) for each in parts):
                 yield Fault(
-                    f"passes the request to another thread ({dotted(node.func)}), which uses it after its end; "
+                    f"passes the request to another thread ({dotted(node.func)}), which uses it too late; "
                     "read what the thread needs before, and open a request of its own there (host.request)",
                     reached.hook,
                     reached.at(node),
