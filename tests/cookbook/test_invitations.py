@@ -69,7 +69,7 @@ def test_authors(serve, module, mailbox):
     with browser.request() as request:
         author = authors.invite(request, "Ann@Example.ORG", "A. Smith")
     sent = mailbox.messages[-1]
-    assert (sent.kind, sent.recipient) == ("plugin", "Ann@Example.ORG")
+    assert (sent.kind, sent.recipient) == ("plugin", ANN)
     assert "/signup" in sent.text
     signed_up(browser)
     assert of_user(browser, authors.authors_of) == []

@@ -32,5 +32,9 @@ def test_librarycard(serve, caplog):
     assert f"user {user.id} gets a library card" in caplog.text
 
 
-def test_librarycard_alone(serve):
-    assert signed_up(serve("librarycard"))
+def test_librarycard_alone(serve, caplog):
+    caplog.set_level(logging.INFO, "authhost_librarycard")
+    browser = serve("librarycard")
+    user = signed_up(browser).user
+    browser("deactivate")
+    assert f"user {user.id} returns the library card" in caplog.text

@@ -89,6 +89,7 @@ def test_calendar(serve, module):
 
 
 def test_calendar_after_the_form(serve, module):
+    serve.host = {"store_social_tokens": True}
     calendar, browser = module("calendar"), serve("calendar", provider="corp")
     result = browser.social(sub="ann")
     browser("social_signup", signup_token=result.signup_token, email=ANN)

@@ -17,6 +17,7 @@ from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
 from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
+from authhost.store.statements import INSERT_USER
 from authhost.testing.conformance.checks.failures import callback_faults, error_text, unstored_row_faults
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import captured_logs, captured_print
@@ -29,6 +30,8 @@ WITH_SESSION = frozenset({"user_logged_in", "user_logged_out"})
 """The hooks for which the contract guarantees that a user is logged in."""
 WITHOUT_USER = frozenset({"check_password", "flow_refused", "password_reset_requested"})
 """The hooks whose argument ``user`` may be None."""
+ONCE = frozenset({"user_signed_up", "account_ready"})
+"""The hooks that are called once for each user. A plugin may insert a row with the user's id as its key."""
 EMPTY = "for a request without a client and a user without an address"
 
 
@@ -55,7 +58,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
             recorder.calls.clear()
             token = signed_up.session_token if hook in WITH_SESSION else None
             with host.request(session_token=token) as request:
-                values = minimal_arguments(request, user)
+                values = minimal_arguments(request, _new_user(request) if hook in ONCE else user)
                 if hook in WITHOUT_USER:
                     values["user"] = None
                 arguments = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
@@ -73,6 +76,13 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
                     yield Fault(f"raised {error} for {shown or 'an anonymous request'}", hook, location)
     for fault in unstored_row_faults(logged, context.checked.name):
         yield Fault(f"{fault.message}, {EMPTY}")
+
+
+def _new_user(request: Request) -> User:
+    """Store an account without an address, without calling hooks."""
+    user = User(request.new_id(), None, None, True, False, request.now, None)
+    request.write(INSERT_USER, {"id": user.id, "is_active": True, "date_joined": user.date_joined})
+    return user
 
 
 def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
