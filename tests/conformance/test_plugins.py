@@ -6,11 +6,11 @@ import pytest
 
 from authhost.testing.conformance import CHECKS
 from authhost.testing.conformance.runner import run_check
-from conformance import correct_plugins, facilities, faulty_plugins
+from conformance import correct_plugins, facilities, faulty_plugins, more_plugins
 from conformance.plugins import ids_of
 
-CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT]
-FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS]
+CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT, *more_plugins.CORRECT]
+FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS, *more_plugins.FAULTS]
 ONE_RUN = ("outcomes", "failures", "arguments", "outside", "secrets", "personal", "called", "code")
 """Checks that share one run of the scenario."""
 STATEFUL = {
