@@ -12,6 +12,7 @@ import random
 import threading
 import weakref
 from collections import OrderedDict, defaultdict, deque
+from typing import ClassVar
 
 from authhost_hookspecs import Finding, Refused, StopFlow, hookimpl
 from sqlalchemy import func, insert, select
