@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from compat import __main__ as driver
-from compat import axes, report, tools
+from compat import axes, earlier, report, tools
 from compat.cell import Result
 from compat.recipe import OWN_RECIPES, RecipeError, load
 
@@ -262,6 +262,20 @@ def test_the_pre_release_of_pluggy_is_one_more_environment_that_may_fail(tmp_pat
     )
     assert "FAILED" not in report.table(today, [failed], [])
     assert report.document(today, [failed], [], 1)["passed"]
+
+
+def test_cells_with_an_earlier_contract_are_named_with_their_versions():
+    labels = {axis: choices[-1].label for axis, choices in axes_of().items()}
+    old = Result("doorbook", labels, ran=["install", "tests"], versions="built for contract 1.0")
+    assert report.earlier([old, Result("audit", labels)]) == ["built for contract 1.0, doorbook: passed"]
+    assert "doorbook: passed; built for contract 1.0; Python" in report.line(old, 1, 1)
+    assert "passed" not in report.table(axes_of(), [old], [])
+
+
+def test_the_metadata_of_a_plugin_say_whether_it_allows_contract_1_0():
+    folders = {path.stem: load(path).folder for path in RECIPES}
+    assert earlier.allows(folders["doorbook"], "1.0")
+    assert not earlier.allows(folders["breached_passwords"], "1.0")
 
 
 @pytest.mark.parametrize("newest", ["pluggy==1.7.0", "pluggy==1.8.0rc1", None])

@@ -108,9 +108,9 @@ def test_a_deprecated_hook_warns_at_load(deprecate, plugin):
 
 
 def test_a_warning_can_be_an_error(deprecate):
-    """As in a plugin's own tests: ``pytest -W error::DeprecationWarning``."""
+    """As in a plugin's own tests, with the filter ``error::DeprecationWarning:your_plugin``."""
     deprecate(warn_on_impl=DeprecationWarning("user_logged_in is removed in contract 2.0"))
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.filterwarnings("error", category=DeprecationWarning, module="test_contract")
         with pytest.raises(DeprecationWarning):
             registry(UsesUser())

@@ -223,8 +223,11 @@ class PluginRegistry:
         for each in caught:
             function = functions.get(each.filename.removeprefix("<guard of ").removesuffix(">"))
             code = getattr(inspect.unwrap(function), "__code__", None) if function is not None else None
-            at = (code.co_filename, code.co_firstlineno) if code is not None else (each.filename, each.lineno)
-            warnings.warn_explicit(each.message, each.category, *at)
+            if function is None or code is None:
+                warnings.warn_explicit(each.message, each.category, each.filename, each.lineno)
+                continue
+            place = code.co_filename, code.co_firstlineno
+            warnings.warn_explicit(each.message, each.category, *place, module=function.__module__)
 
     def _check_required(self) -> None:
         status = {record.name: record for record in self.records}

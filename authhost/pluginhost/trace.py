@@ -88,7 +88,7 @@ class Trace:
 
     def traced(self, plugin: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
         """Return ``function``, so that each call is added to the trace."""
-        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
+        secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS.get(hook, ()))
 
         def ended(started: int, outcome: str) -> None:
             if self._open:  # empty if pluggy is not the caller

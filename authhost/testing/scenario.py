@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from authhost.errors import AuthError, Vetoed
 from authhost.host import AuthHost
-from authhost.records import LoginResult, SocialResult
+from authhost.records import LoginResult, SocialResult, User
 from authhost.testing.browser import Browser
 from authhost.testing.host import OTHER_PASSWORD, PASSWORD
 from authhost.testing.mailbox import Mailbox
@@ -82,6 +82,8 @@ class Scenario:
     steps: list[Step] = field(default_factory=list)
     secrets: dict[str, str] = field(default_factory=dict)
     """Each secret that the flows have used, with its kind, such as "a session token"."""
+    deleted: User | None = None
+    """The user of the account that the last flow deletes."""
     stopped_after: Step | None = None
     """The last step, if a plugin has refused a flow whose result the later ones need."""
     _browser: Browser = field(init=False)
@@ -202,6 +204,7 @@ class Scenario:
             user = request.user_by_email(second)
         if user is None:
             raise LookupError(second)
+        self.deleted = user
         flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
         flow("Export an account", "accounts_export", browser, user_id=user.id)
         flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)

@@ -162,7 +162,7 @@ class Metric:
     value: float
     kind: MetricKind
     help: str
-    labels: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(MetricKind):

@@ -84,15 +84,15 @@ class OAuth2Provider:
     """Reads the responses."""
     scopes: tuple[str, ...] = ()
     """The scopes that are requested by default: no more than a login needs."""
-    more_urls: Mapping[str, str] = field(default_factory=dict)
+    more_urls: Mapping[str, str] = field(default_factory=dict[str, str])
     """URLs of further documents for ``read_profile``, by name. If the provider responds with 403 or 404,
     the document is an empty list."""
-    defaults: Mapping[str, str] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict[str, str])
     """The default values of ``{server}`` and ``{tenant}``."""
     uids_span_tenants: bool = False
     """True if a uid is unique over all tenants. Otherwise it is unique within its tenant only.
     Since contract 1.1."""
-    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    authorize_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Additional parameters for the authorization endpoint."""
     scope_separator: str = " "
     """The separator between two scopes."""
@@ -106,7 +106,7 @@ class OAuth2Provider:
     """The parameter name of the client secret."""
     token_method: Literal["POST", "GET"] = "POST"
     """The HTTP method of the token endpoint."""
-    token_params: Mapping[str, str] = field(default_factory=dict)
+    token_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Additional parameters for the token endpoint; ``{name}`` is replaced with a callback parameter."""
     refresh_url: str = ""
     """The URL that refreshes a token, if it is not ``token_url``."""
@@ -114,9 +114,9 @@ class OAuth2Provider:
     """How the access token is sent to ``profile_url`` (RFC 6750); ``body`` is a POST."""
     profile_method: Literal["GET", "POST"] = "GET"
     """The HTTP method of ``profile_url``."""
-    profile_params: Mapping[str, str] = field(default_factory=dict)
+    profile_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Parameters for ``profile_url``; ``{name}`` is replaced with a value of the token response."""
-    profile_headers: Mapping[str, str] = field(default_factory=dict)
+    profile_headers: Mapping[str, str] = field(default_factory=dict[str, str])
     """Headers of the token and profile requests; ``{client_id}`` is replaced."""
     trusts_emails: bool = True
     """Whether the provider is trusted to verify addresses, unless the operator sets it otherwise.
@@ -139,7 +139,7 @@ class OpenIDConnectProvider:
     """The scopes that are requested by default."""
     read_profile: ReadProfile = claims_profile
     """Reads the claims of the ID token, overridden by those of the userinfo endpoint."""
-    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    authorize_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Additional parameters for the authorization endpoint."""
     userinfo: bool = True
     """Whether the userinfo endpoint is called, if there is one."""
@@ -174,9 +174,9 @@ class OAuth1Provider:
     """The URL of the profile, in JSON."""
     read_profile: ReadProfile
     """Reads the responses."""
-    authorize_params: Mapping[str, str] = field(default_factory=dict)
+    authorize_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Additional parameters for the authorization URL."""
-    profile_params: Mapping[str, str] = field(default_factory=dict)
+    profile_params: Mapping[str, str] = field(default_factory=dict[str, str])
     """Parameters for ``profile_url``."""
     trusts_emails: bool = True
     """Whether the provider is trusted to verify addresses, unless the operator sets it otherwise."""

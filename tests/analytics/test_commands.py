@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from sqlalchemy.exc import OperationalError
 
 from analytics.support import at, login, row, settings_of, signup, store, stored, user
+from authhost.testing import CommandContext
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def do(host):
     """Run a command; return what it printed."""
 
     def do(*arguments, code=0):
-        done = CliRunner().invoke(analytics, arguments, obj=lambda: host)
+        done = CliRunner().invoke(analytics, arguments, obj=CommandContext(host))
         assert done.exit_code == code, done.output
         return done.stdout if code == 0 else done.output
 
@@ -117,7 +118,9 @@ def test_prometheus_serves_the_metrics(host, monkeypatch):
     said = []
     monkeypatch.setattr(commands, "NEVER_SET", Once())
     monkeypatch.setattr(commands.click, "echo", lambda text, **_: said.append(text))
-    done = CliRunner().invoke(analytics, ["prometheus", "--port", "0", "--every", "15"], obj=lambda: host)
+    done = CliRunner().invoke(
+        analytics, ["prometheus", "--port", "0", "--every", "15"], obj=CommandContext(host)
+    )
     assert (done.exit_code, done.stderr) == (0, "")
     [(seconds, text)] = seen
     assert seconds == 15
@@ -159,7 +162,7 @@ def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(commands, "NEVER_SET", Twice())
-    done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=lambda: host)
+    done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=CommandContext(host))
     assert (done.exit_code, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["counted 16 events", "counted 0 events"]
     assert waited == [60, 60]
@@ -182,7 +185,7 @@ def test_a_service_continues_after_a_database_error(host, monkeypatch, command):
 
     monkeypatch.setattr(rollup, "roll_up", roll_up_or_not)
     monkeypatch.setattr(commands, "NEVER_SET", UntilThree())
-    done = CliRunner().invoke(analytics, command, obj=lambda: host)
+    done = CliRunner().invoke(analytics, command, obj=CommandContext(host))
     assert (done.exit_code, done.stderr) == (
         0,
         "database error, trying again in 60 seconds: the server restarts\n",
@@ -265,5 +268,5 @@ def test_settings_out_of_range(values):
 def test_an_empty_database(make, clock):
     host = make()
     for arguments in (("report",), ("report", "--json"), ("export",), ("roll-up",)):
-        done = CliRunner().invoke(analytics, arguments, obj=lambda: host)
+        done = CliRunner().invoke(analytics, arguments, obj=CommandContext(host))
         assert done.exit_code == 0, done.output

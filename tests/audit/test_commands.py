@@ -21,6 +21,7 @@ from sqlalchemy import update
 from audit.trail import ANN, BOB, records, tamper
 from authhost import AuthHost, Settings, errors
 from authhost.errors import AuthError
+from authhost.testing import CommandContext
 
 
 def audit(file, *arguments, code=0, **environment):
@@ -137,7 +138,7 @@ def test_ctrl_c_exits_with_0(tmp_path, command):
 
 def invoke(host, *arguments, code=0):
     """Run a command on this host. Returns its standard output and its standard error."""
-    result = CliRunner().invoke(command, arguments, obj=lambda: host, env={"COLUMNS": "200"})
+    result = CliRunner().invoke(command, arguments, obj=CommandContext(host), env={"COLUMNS": "200"})
     assert result.exit_code == code, result.output
     return result.stdout, result.stderr
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from compat import axes, report
+from compat import axes, earlier, report
 from compat.cell import Cell, Result, Wheels
 from compat.recipe import OWN_RECIPES, Recipe, RecipeError, load
-from compat.tools import Tool, interpreter, prerelease_of, release_of, tool
+from compat.tools import Tool, build, interpreter, prerelease_of, release_of, tool
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -39,6 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not environments:
         sys.exit("no environment fits; leave out --python, --sqlalchemy or --passlib")
     preview, why_not = _preview(today, filters)
+    newest = {**environments[-1], "passlib": today["passlib"][0]}  # the 1.0 host knows no fork of it
     environments += preview
 
     pythons = {each: interpreter(each) for each in dict.fromkeys(env["Python"].label for env in environments)}
@@ -52,11 +51,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if pythons[environment["Python"].label]
         for recipe in recipes
     ]
+    if pythons[newest["Python"].label] and not given.recipe:
+        more, why_not = earlier.cells(home, maker, recipes, newest, wheels)
+        cells += more
+        missing += why_not
+        for each in why_not:
+            print(each, flush=True)
     print(f"{len(cells)} cells with {maker.name}, {given.jobs} at once", flush=True)
     results = run(cells, pythons, wheels, given.jobs)
     seconds = time.monotonic() - started
     print("\n" + report.table(today, results, missing))
-    print("\n".join(report.previews(results)))
+    print("\n".join([*report.previews(results), *report.earlier(results)]))
     failed = sum(not each.passed and not each.may_fail for each in results)
     left_out = sum(path is None for path in pythons.values())
     print(f"\n{len(results)} cells in {seconds:.0f} s, {failed} failed, {left_out} Pythons left out")
@@ -125,22 +130,14 @@ def _recipes(paths: Sequence[Path], only: Sequence[str]) -> list[Recipe]:
 def _wheels(maker: Tool, recipes: Sequence[Recipe], home: Path) -> Wheels:
     """Build each distribution once."""
 
-    def build(name: str, folder: Path) -> Path:
-        into = home / name
-        for old in into.glob("*.whl"):
-            old.unlink()
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
-        command = maker.wheel(folder, into)
-        done = subprocess.run(command, env={**environ, **maker.environ}, capture_output=True, text=True)
-        if done.returncode:
-            sys.exit(f"no wheel of {folder} was built:\n{done.stderr}")
-        [wheel] = into.glob("*.whl")
-        return wheel
-
     return Wheels(
-        contract=build("contract", REPOSITORY / "hookspecs"),
-        host=build("host", REPOSITORY),
-        plugins={each.plugin: build(f"of-{each.plugin}", each.folder) for each in recipes if each.folder},
+        contract=build(maker, REPOSITORY / "hookspecs", home / "contract"),
+        host=build(maker, REPOSITORY, home / "host"),
+        plugins={
+            each.plugin: build(maker, each.folder, home / f"of-{each.plugin}")
+            for each in recipes
+            if each.folder
+        },
     )
 
 

@@ -49,6 +49,8 @@ class Result:
     installed: Mapping[str, str] = field(default_factory=dict)
     may_fail: bool = False
     """Whether it is of a pre-release, so that the run does not fail with it."""
+    versions: str = ""
+    """Which versions meet in it, if not those of this repository."""
 
     @property
     def passed(self) -> bool:
@@ -62,7 +64,18 @@ class StepFailed(Exception):
 class Cell:
     """A folder with the environment, the copied tests and the log."""
 
-    def __init__(self, home: Path, recipe: Recipe, environment: Environment, tool: Tool) -> None:
+    def __init__(
+        self,
+        home: Path,
+        recipe: Recipe,
+        environment: Environment,
+        tool: Tool,
+        *,
+        wheels: Wheels | None = None,
+        versions: str = "",
+    ) -> None:
+        self.wheels = wheels
+        """What is installed in place of the wheels of this repository."""
         self.home, self.recipe, self.environment, self.tool = home, recipe, environment, tool
         self.env, self.work = home / "env", home / "work"
         self.python = self.env / "bin" / "python"
@@ -70,7 +83,7 @@ class Cell:
         self.log = home.with_suffix(".log")
         labels = {axis: choice.label for axis, choice in environment.items()}
         may_fail = any(PRE_RELEASE in choice.why for choice in environment.values())
-        self.result = Result(recipe.plugin, labels, log=str(self.log), may_fail=may_fail)
+        self.result = Result(recipe.plugin, labels, log=str(self.log), may_fail=may_fail, versions=versions)
 
     def run(self, interpreter: str, wheels: Wheels) -> Result:
         """All steps. The environment is kept where one failed."""
@@ -80,7 +93,7 @@ class Cell:
             folder.mkdir(parents=True)
         self.log.write_text("", encoding="utf-8")
         with self._step("install"):
-            self._install(interpreter, wheels)
+            self._install(interpreter, self.wheels or wheels)
         if self.result.passed and self.recipe.command:
             with self._step("tests"):
                 self._copy()

@@ -16,6 +16,7 @@ TAIL = 30
 def line(result: Result, number: int, total: int) -> str:
     """One cell as it ends."""
     where = ", ".join(f"{axis} {label}" for axis, label in result.environment.items())
+    where = f"{result.versions}; {where}" if result.versions else where
     outcome = "passed" if result.passed else f"FAILED ({'; '.join(result.failed)})"
     if result.may_fail:
         outcome += " (a pre-release, which may fail)"
@@ -36,7 +37,7 @@ def table(axes: Axes, results: Sequence[Result], missing: Sequence[str]) -> str:
     plugins = sorted({each.plugin for each in results})
     rows: dict[tuple[str, ...], dict[str, str]] = {}
     for each in results:
-        if each.may_fail:
+        if each.may_fail or each.versions:
             continue
         row = rows.setdefault(tuple(each.environment[axis] for axis in varied), {})
         row[each.plugin] = _cell(each)
@@ -55,6 +56,11 @@ def previews(results: Sequence[Result]) -> list[str]:
         for each in results
         if each.may_fail
     ]
+
+
+def earlier(results: Sequence[Result]) -> list[str]:
+    """A sentence for each cell in which an earlier version of the contract meets this one."""
+    return [f"{each.versions}, {each.plugin}: {_cell(each)}" for each in results if each.versions]
 
 
 def _cell(result: Result) -> str:

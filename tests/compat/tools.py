@@ -91,6 +91,19 @@ def tool(wanted: str | None = None) -> Tool:
     return Uv(program)
 
 
+def build(maker: Tool, folder: Path, into: Path) -> Path:
+    """Build the wheel of a project into a folder of its own; ends the program where that fails."""
+    for old in into.glob("*.whl"):
+        old.unlink()
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    command = maker.wheel(folder, into)
+    done = subprocess.run(command, env={**environ, **maker.environ}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"no wheel of {folder} was built:\n{done.stderr}")
+    [wheel] = into.glob("*.whl")
+    return wheel
+
+
 def prerelease_of(name: str) -> str:
     """The newest release, or pre-release if that is newer: ``pluggy`` is ``pluggy==1.8.0rc1``."""
     return release_of(name, "--pre")

@@ -116,9 +116,12 @@ class PoolPerHost:
             self._slots.release()
 
     def _post(self, text):
-        with suppress(OSError), socket.create_server(("127.0.0.1", 0)) as server:
-            with socket.create_connection(server.getsockname()) as connection:
-                connection.sendall(text.encode())
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", 0)) as server,
+            socket.create_connection(server.getsockname()) as connection,
+        ):
+            connection.sendall(text.encode())
 
 
 class WorkerPerHost:
@@ -479,4 +482,3 @@ CORRECT = [
     ConnectsVerified,
     AcquiresWithTimeout,
 ]
-__all__ = [each.__name__ for each in CORRECT]

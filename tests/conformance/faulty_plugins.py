@@ -1,4 +1,4 @@
-"""Faulty plugins whose faults show in no flow by themselves. Each has the check that finds it, and its line."""
+"""Faulty plugins, many of whose faults show in no flow. Each has the check that finds it."""
 
 from __future__ import annotations
 
@@ -335,7 +335,7 @@ class PatchesAtStart:
 class NaiveClock(WithTable):
     @hookimpl
     def user_logged_in(self, request):
-        request.insert(notes, {"at": datetime.utcnow(), "text": date.today().isoformat()})  # noqa: DTZ003, DTZ011
+        request.insert(notes, {"at": datetime.utcnow(), "text": date.today().isoformat()})
 
 
 class SleepsAtNight:
@@ -393,7 +393,7 @@ FAULTS = [
     (PassesByUser, "state", "before_login: stores suspicious of one request"),
     (PassesByThread, "state", "pre_social_login: stores local.provider of one request"),
     (NotReleasedOnRefusal, "code", "before_login: acquires self.lock and does not release it in `finally`"),
-    (HeldUntilNextHook, "threads", "lock is still locked after"),
+    (HeldUntilNextHook, "state", "lock is still locked after a login that another plugin has refused"),
     (GrowsWithEachLogin, "state", "seen grows with every flow"),
     (CatchesInterrupts, "code", "user_logged_in: catches BaseException"),
     (ExitsIfUnsure, "code", "before_signup: ends the process"),
@@ -404,4 +404,3 @@ FAULTS = [
     (NewestPoolOnly, "hosts", "host_started: replaces stop of another host"),
     (ReadsEnvironmentAtImport, "code", "reads a setting from the environment"),
 ]
-__all__ = [each.__name__ for each, _, _ in FAULTS]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 from authhost_hookspecs import Host, PluginTables, Request, User, hookimpl
-from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Uuid
+from sqlalchemy import Column, DateTime, Integer, MetaData, String, Table, Uuid, delete, select
 
 CONTRACT = "authhost-hookspecs>=1.0,<2"
 MIGRATIONS = "conformance.migrations"
@@ -28,11 +29,20 @@ def ids_of(faults: Sequence[tuple[type, str, str]]) -> list[str]:
 
 
 class WithTable:
-    """Has a table to write to."""
+    """Has a table to write to, and deletes the rows of deleted users."""
 
     @hookimpl
     def register_tables(self) -> PluginTables:
         return PluginTables(metadata, MIGRATIONS)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        request.db.execute(delete(notes).where(notes.c.user_id == user.id))
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> dict[str, Any]:
+        mine = select(notes.c.text).where(notes.c.user_id == user.id)
+        return {"notes": list(request.db.execute(mine).scalars())}
 
 
 class WithHost(WithTable):

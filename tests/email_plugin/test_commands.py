@@ -26,6 +26,7 @@ from conftest import CHEAP, PASSWORD
 from sqlalchemy.exc import OperationalError
 
 from authhost import AuthHost, Settings
+from authhost.testing import CommandContext
 from email_plugin.helpers import ANN, BOB, outbox, queue, rows
 
 
@@ -74,7 +75,7 @@ def test_the_command_line(tmp_path):
 def test_suppress_accepts_each_notation_of_an_address(make, fake, run, given):
     host = make(email={"transport": "fake"})
     run(host, "request_password_reset", email="ann@exämple.org")
-    done = CliRunner().invoke(commands.email, ["suppress", given], obj=lambda: host)
+    done = CliRunner().invoke(commands.email, ["suppress", given], obj=CommandContext(host))
     assert done.exit_code == 0, done.output
     assert outbox(host).deliver_pending() == 0
 
@@ -95,7 +96,7 @@ def test_a_worker_survives_a_database_failure(make, monkeypatch):
 
     monkeypatch.setattr(Outbox, "deliver_pending", deliver)
     monkeypatch.setattr(delivery, "TIMER", NoWait())
-    done = CliRunner().invoke(commands.email, ["worker"], obj=lambda: host)
+    done = CliRunner().invoke(commands.email, ["worker"], obj=CommandContext(host))
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "delivering by console every 1 s, until Ctrl-C\n"
     assert len(calls) == 2
@@ -108,7 +109,7 @@ def test_ctrl_c_ends_the_preview(make, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(ThreadingHTTPServer, "serve_forever", serve)
-    done = CliRunner().invoke(commands.email, ["preview", "--serve", "--port", "0"], obj=lambda: host)
+    done = CliRunner().invoke(commands.email, ["preview", "--serve", "--port", "0"], obj=CommandContext(host))
     assert (done.exit_code, done.stderr) == (0, "")
 
 
@@ -116,9 +117,11 @@ def test_markup_in_a_reason_is_printed_unchanged(make):
     host = make()
     runner = CliRunner()
     runner.invoke(
-        commands.email, ["suppress", ANN, "--reason", "see [/var/log/mail] and [bold]"], obj=lambda: host
+        commands.email,
+        ["suppress", ANN, "--reason", "see [/var/log/mail] and [bold]"],
+        obj=CommandContext(host),
     )
-    done = runner.invoke(commands.email, ["suppressed"], obj=lambda: host)
+    done = runner.invoke(commands.email, ["suppressed"], obj=CommandContext(host))
     assert done.exit_code == 0
     assert "[bold]" in done.output.replace("\n", "")
 
@@ -134,7 +137,7 @@ def test_markup_in_a_reason_is_printed_unchanged(make):
 )
 def test_wrong_input(make, arguments):
     host = make(email={"transport": "file"})
-    done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
+    done = CliRunner().invoke(commands.email, arguments, obj=CommandContext(host))
     assert done.exception is None or isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code != 0
 
@@ -143,7 +146,7 @@ def test_a_port_that_is_in_use(make):
     host = make()
     with preview_server(EmailSettings(), 0) as taken:
         arguments = ["preview", "--serve", "--port", str(taken.server_port)]
-        done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
+        done = CliRunner().invoke(commands.email, arguments, obj=CommandContext(host))
     assert "cannot listen on port" in done.output
     assert done.exit_code == 1
 
@@ -151,7 +154,7 @@ def test_a_port_that_is_in_use(make):
 @pytest.mark.parametrize("arguments", [["send-test", ANN], ["deliver"]])
 def test_commands_with_an_unknown_transport(make, arguments):
     host = make(email={"transport": "pigeon"})
-    done = CliRunner().invoke(commands.email, arguments, obj=lambda: host)
+    done = CliRunner().invoke(commands.email, arguments, obj=CommandContext(host))
     assert isinstance(done.exception, SystemExit), repr(done.exception)
     assert done.exit_code == 1
     [line] = done.stderr.splitlines()
@@ -176,7 +179,7 @@ def test_the_preview_server_shows_all_messages():
 
 
 def invoke(host, *arguments, code=0, **options):
-    done = CliRunner(**options).invoke(commands.email, list(arguments), obj=lambda: host)
+    done = CliRunner(**options).invoke(commands.email, list(arguments), obj=CommandContext(host))
     assert done.exit_code == code, done.output + repr(done.exception)
     return done
 

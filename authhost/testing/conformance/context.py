@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
+from authhost_hookspecs import Refused, hookimpl
 from sqlalchemy import Engine, event
 
+from authhost.errors import AuthError
 from authhost.host import AuthHost
+from authhost.records import User
 from authhost.request import Request
+from authhost.testing.browser import Browser
 from authhost.testing.conformance.call_recorder import CallRecorder
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import HookCall
@@ -24,11 +29,12 @@ from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.process_state import process_state
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.side_effects import files_written_by, record_statement
-from authhost.testing.host import Clock, open_host
+from authhost.testing.host import PASSWORD, Clock, open_host
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import SETTINGS, Scenario, Step
 
+REFUSED, REFUSALS = "guy@example.org", 3
 MAX_FILE_BYTES = 10_000_000
 """How much of a file is read, from its end."""
 
@@ -52,6 +58,12 @@ class ScenarioRun:
     """What the plugin still stores of requests that have ended, by the name of its attribute."""
     step_of_call: list[str]
     """The title of the step in which each call was made."""
+    deleted: User | None
+    """The user whose account the last step has deleted."""
+    rows_before_deletion: Rows
+    """What the plugin's tables contained before that step."""
+    given: list[tuple[str, str | None]]
+    """Each text that the plugin has passed to ``host.request(given=…)``, with its file and line."""
     held_locks: dict[str, str]
     """The locks that were locked after a flow had ended, with the title of its step."""
 
@@ -66,6 +78,8 @@ class RepeatedRun:
     """The median of the host's own work in one step."""
     sizes: list[dict[str, int]]
     """The sizes of what the plugin keeps in memory, before and after."""
+    held_locks: list[str]
+    """The locks that were locked after a login that another plugin has refused."""
 
 
 class CheckContext:
@@ -88,9 +102,12 @@ class CheckContext:
 
     @contextmanager
     def host(
-        self, plugins: Mapping[str, object], *, hours: float = 0, **settings: Any
+        self, plugins: Mapping[str, object], *, hours: float = 0, database: str = "", **settings: Any
     ) -> Iterator[tuple[AuthHost, Mailbox]]:
-        """Open a host with some plugins on a new SQLite file. Its clock is ``hours`` ahead."""
+        """Open a host with some plugins on the SQLite file ``database``, or a new one.
+
+        Its clock is ``hours`` ahead.
+        """
         mailbox, name = Mailbox(), self.checked.name
         clock = Clock()
         clock.forward(hours=hours)
@@ -100,17 +117,19 @@ class CheckContext:
             "plugin_settings": {name: self.checked.settings} if name in plugins else {},
             **settings,
         }
-        url = f"sqlite:///{self.folder / f'{len(self.hosts) + 1}.sqlite3'}"
+        url = f"sqlite:///{self.folder / (database or f'{len(self.hosts) + 1}.sqlite3')}"
         with open_host(url, {MAILBOX: mailbox, **plugins}, clock=clock, **values) as host:
             self.hosts.append(host)
             _shorten_lock_timeout(host.engine)
             yield host, mailbox
 
     @contextmanager
-    def recorded_host(self, **settings: Any) -> Iterator[tuple[AuthHost, Mailbox, CallRecorder]]:
-        """Open a host with the plugin, whose calls are recorded."""
+    def recorded_host(
+        self, others: Mapping[str, object] | None = None, **settings: Any
+    ) -> Iterator[tuple[AuthHost, Mailbox, CallRecorder]]:
+        """Open a host with the plugin, whose calls are recorded, and ``others``."""
         recorder = CallRecorder(self.checked, self.covered)
-        with self.host({self.checked.name: recorder.plugin}, **settings) as (host, mailbox):
+        with self.host({self.checked.name: recorder.plugin, **(others or {})}, **settings) as (host, mailbox):
             for engine in {host.engine, host.reader}:
                 event.listen(
                     engine, "before_cursor_execute", lambda *values: record_statement(host, values[2])
@@ -169,12 +188,19 @@ class CheckContext:
         ):
             step_of_call.extend(["start"] * len(recorder.calls))
 
+            rows_before_deletion: Rows = {}
+            given = _recorded_given(host, self.checked)
+
+            def before(title: str, flow: str) -> None:
+                if flow == "accounts_delete":
+                    rows_before_deletion.update(plugin_rows(host))
+
             def after(step: Step) -> None:
                 step_of_call.extend([step.title] * (len(recorder.calls) - len(step_of_call)))
                 for name in released_locks(self.checked):
                     held_locks.setdefault(name, step.title)
 
-            scenario = Scenario(host, mailbox, self.provider, after=after)
+            scenario = Scenario(host, mailbox, self.provider, before, after)
             scenario.run()
             stored_requests = _stored_requests(self.checked, recorder.calls)
             host.close()
@@ -195,6 +221,9 @@ class CheckContext:
                 {path: (location, _content(Path(path))) for path, location in files.items()},
                 stored_requests,
                 step_of_call,
+                scenario.deleted,
+                rows_before_deletion,
+                given,
                 held_locks,
             )
 
@@ -214,7 +243,8 @@ class CheckContext:
             titles.extend([step.title] * (len(recorder.calls) - len(titles)))
             released_locks(self.checked)
 
-        with silenced(), self.recorded_host() as (host, mailbox, recorder):
+        refuser = _Refuser()
+        with silenced(), self.recorded_host(others={"zz_refuser": refuser}) as (host, mailbox, recorder):
             recorder.tracing = False
             Scenario(host, mailbox, self.provider).run(social=False)
             recorder.calls.clear()
@@ -222,14 +252,58 @@ class CheckContext:
             Scenario(host, mailbox, self.provider, before, after, suffix="2").run()
             calls = list(zip(titles, recorder.calls, strict=True))
             recorder.calls = []  # they keep the requests alive
+            held_locks = _refused_logins(host, mailbox, refuser, self.checked)
+            recorder.calls = []
             sizes.append(sizes_in_memory(self.checked))
-        return RepeatedRun(calls, sorted(own)[len(own) // 2], sizes)
+        return RepeatedRun(calls, sorted(own)[len(own) // 2], sizes, held_locks)
+
+
+class _Refuser:
+    """Refuses logins after all other plugins have let them pass."""
+
+    refuses = False
+
+    @hookimpl(trylast=True)
+    def before_login(self) -> None:
+        if self.refuses:
+            raise Refused("refused", "Not now.")
+
+
+def _refused_logins(host: AuthHost, mailbox: Mailbox, refuser: _Refuser, checked: CheckedPlugin) -> list[str]:
+    """Log in and be refused by another plugin. Returns the plugin's locks that stay locked."""
+    held: list[str] = []
+    with suppress(AuthError, LookupError):
+        browser = Browser(host)
+        browser("signup", email=REFUSED, password=PASSWORD)
+        browser("confirm_email", key=mailbox.key())
+        refuser.refuses = True
+        for _ in range(REFUSALS):
+            with suppress(AuthError):
+                Browser(host)("login", identifier=REFUSED, password=PASSWORD)
+            held.extend(released_locks(checked))
+    return sorted(set(held))
 
 
 def _shorten_lock_timeout(engine: Engine) -> None:
     """Make a plugin that waits for a lock of its own host fail soon. It would wait forever."""
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
     engine.dispose()
+
+
+def _recorded_given(host: Any, checked: CheckedPlugin) -> list[tuple[str, str | None]]:
+    """Make a host note the texts that the plugin gives to the requests that it opens itself."""
+    found: list[tuple[str, str | None]] = []
+    request = host.request
+
+    def recorded(*args: Any, given: Mapping[str, str] | None = None, **values: Any) -> Request:
+        location = checked.location(sys._getframe(1))
+        if location is not None and given:
+            found.extend((text, location) for text in given.values())
+        opened: Request = request(*args, given=given, **values)
+        return opened
+
+    host.request = recorded
+    return found
 
 
 def _stored_requests(checked: CheckedPlugin, calls: list[HookCall]) -> dict[str, str]:

@@ -6,6 +6,7 @@ import gc
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FunctionType, ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary, WeakSet, WeakValueDictionary
@@ -26,7 +27,9 @@ def kept_in_memory(checked: CheckedPlugin) -> Iterator[tuple[str, Any]]:
     waiting = [(name, value, 0) for name, value in checked.attributes().items() if not name.startswith("__")]
     while waiting:
         name, value, depth = waiting.pop(0)
-        if id(value) in seen or isinstance(value, ModuleType | FunctionType | str | bytes | int | float | type(None)):
+        if id(value) in seen or isinstance(
+            value, ModuleType | FunctionType | str | bytes | int | float | type(None)
+        ):
             continue
         seen.add(id(value))
         yield name, value
@@ -60,7 +63,9 @@ def sizes_in_memory(checked: CheckedPlugin) -> dict[str, int]:
 
 def released_locks(checked: CheckedPlugin) -> list[str]:
     """The names of the plugin's locks that are still locked. They are released, so that flows go on."""
-    return [name for name, value in kept_in_memory(checked) if isinstance(value, LOCKS) and _was_locked(value)]
+    return [
+        name for name, value in kept_in_memory(checked) if isinstance(value, LOCKS) and _was_locked(value)
+    ]
 
 
 def _was_locked(lock: Any) -> bool:
@@ -79,8 +84,6 @@ def _was_locked(lock: Any) -> bool:
     thread.start()
     thread.join()
     if held:
-        try:
+        with suppress(RuntimeError):  # another thread holds it
             lock.release()
-        except RuntimeError:
-            pass  # another thread holds it
     return held

@@ -136,7 +136,8 @@ def parse(filename: str) -> ast.Module | None:
 
 @lru_cache(maxsize=4096)
 def _functions(filename: str) -> dict[int, list[FunctionNode]]:
-    tree, found = parse(filename), {}
+    tree = parse(filename)
+    found: dict[int, list[FunctionNode]] = {}
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             lines = [each.lineno for each in getattr(node, "decorator_list", ())]
@@ -196,9 +197,7 @@ class PluginSource:
             for inner in undecorated(function) if function is not None else ():
                 self._reach(each.hook, inner, owner, at_once=True, guarded=False)
 
-    def _reach(
-        self, hook: str, function: FunctionType, owner: Any, *, at_once: bool, guarded: bool
-    ) -> None:
+    def _reach(self, hook: str, function: FunctionType, owner: Any, *, at_once: bool, guarded: bool) -> None:
         node = node_of(function) if self.checked.owns(function.__code__.co_filename) else None
         if node is not None:
             self._reach_node(Reached(hook, node, function, owner, at_once, guarded))
@@ -256,7 +255,7 @@ def guarded_nodes(node: FunctionNode) -> frozenset[int]:
     """The ids of all nodes in the body of a ``try`` that has handlers, or in ``with suppress(…)``."""
     found: set[int] = set()
     for each in own_nodes(node):
-        inside = isinstance(each, ast.Try) and each.handlers
+        inside = isinstance(each, ast.Try) and bool(each.handlers)
         if isinstance(each, ast.With):
             inside = any("suppress" in ast.dump(item.context_expr) for item in each.items)
         if inside:

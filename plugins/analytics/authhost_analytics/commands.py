@@ -12,7 +12,7 @@ from typing import IO, Any
 from uuid import UUID
 
 import click
-from authhost_hookspecs import Host
+from authhost_hookspecs import CommandContext, Console, Host
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from authhost_analytics.periods import HOURS_A_DAY
@@ -23,7 +23,6 @@ from authhost_analytics.spans import GRAINS, Grain, Span
 from authhost_analytics.suppression import suppress_small_counts
 from authhost_analytics.tables import DIMENSIONS
 
-GetHost = Callable[[], Host]
 DEFAULT_DAYS = 30
 MAX_PERIODS = 10_000
 """Days, or hours, of one report."""
@@ -92,19 +91,20 @@ def _grain(by: Sequence[str]) -> Grain:
     return grains[0] if grains else "day"
 
 
-def _update(host: Host) -> None:
+def _update(host: Host, console: Console) -> None:
     """Run the roll-up if possible, so that the report includes the newest events."""
     from authhost_analytics.rollup import Busy, roll_up
 
     try:
-        for _ in roll_up(host, _settings(host)):
-            pass
+        with console.progress(None, "new events") as bar:
+            for events in roll_up(host, _settings(host)):
+                bar.advance(events)
     except Busy:
-        click.echo("another process is running the roll-up; the newest events may be missing", err=True)
+        console.error("another process is running the roll-up; the newest events may be missing")
     except DBAPIError as error:
         if not _is_read_only(error):
             raise
-        click.echo("the database is read-only; events since the last roll-up are missing", err=True)
+        console.error("the database is read-only; events since the last roll-up are missing")
 
 
 def _is_read_only(error: DBAPIError) -> bool:
@@ -117,11 +117,11 @@ def _is_read_only(error: DBAPIError) -> bool:
 
 
 def _report(
-    get_host: GetHost, since: datetime | None, until: datetime | None, by: Sequence[str]
+    context: CommandContext, since: datetime | None, until: datetime | None, by: Sequence[str]
 ) -> tuple[Host, Report]:
-    host = get_host()
+    host = context()
     span = _span(host, since, until, _grain(by))
-    _update(host)
+    _update(host, context.console)
     return host, read_report(host, span, [name for name in DIMENSIONS if name in by] or ["event"])
 
 
@@ -131,7 +131,7 @@ def _report(
 @click.option("--public", is_flag=True, help="Round counts to smallest_count. Smaller counts are shown as 0.")
 @json_option
 @click.pass_obj
-def report(get_host: GetHost, /, public: bool, as_json: bool, **options: Any) -> None:
+def report(context: CommandContext, /, public: bool, as_json: bool, **options: Any) -> None:
     """Show events, unique users, funnels, retention and refusals.
 
     Examples:
@@ -140,12 +140,12 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **options: Any) ->
 
       authhost analytics report --by provider --by outcome --json
     """
-    host, found = _report(get_host, **options)
+    host, found = _report(context, **options)
     smallest = _settings(host).smallest_count if public else 1
     if public:
         found = suppress_small_counts(found, smallest)
     if as_json:
-        click.echo(json.dumps(as_document(found)))
+        context.console.print(json.dumps(as_document(found)))
         return
     from rich.console import Console
 
@@ -165,20 +165,20 @@ def report(get_host: GetHost, /, public: bool, as_json: bool, **options: Any) ->
     help="The file to write; - for standard output.",
 )
 @click.pass_obj
-def html(get_host: GetHost, /, output: str, **options: Any) -> None:
+def html(context: CommandContext, /, output: str, **options: Any) -> None:
     """Write the report as one HTML file, with counts rounded to smallest_count.
 
     Example: authhost analytics html --since 2026-01-01 --by week -o report.html
     """
     from authhost_analytics.page import render_page
 
-    host, found = _report(get_host, **options)
+    host, found = _report(context, **options)
     smallest = _settings(host).smallest_count
     text = render_page(found, site_name=host.settings.site_name, made_at=host.now, smallest=smallest)
     with _opened(output) as file:
         file.write(text)
     if output != "-":
-        click.echo(f"wrote the report to {output}", err=True)
+        context.console.error(f"wrote the report to {output}")
 
 
 @contextmanager
@@ -205,7 +205,13 @@ def _opened(output: str) -> Iterator[IO[str]]:
 )
 @click.pass_obj
 def export(
-    get_host: GetHost, /, since: datetime | None, until: datetime | None, by: Grain, form: str, output: str
+    context: CommandContext,
+    /,
+    since: datetime | None,
+    until: datetime | None,
+    by: Grain,
+    form: str,
+    output: str,
 ) -> None:
     """Write the number of events of each kind in each period.
 
@@ -215,9 +221,9 @@ def export(
     """
     from authhost_analytics import exporting
 
-    host = get_host()
+    host = context()
     span = _span(host, since, until, by)
-    _update(host)
+    _update(host, context.console)
     with _opened(output) as file:
         if form == "csv":
             file.write(",".join(exporting.COLUMNS) + "\n")
@@ -233,7 +239,7 @@ def export(
     "--every", type=click.FloatRange(min=1), default=60, show_default=True, help="Seconds between roll-ups."
 )
 @click.pass_obj
-def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> None:
+def prometheus(context: CommandContext, /, address: str, port: int, every: float) -> None:
     """Serve metrics for Prometheus at /metrics.
 
     Runs the roll-up regularly. Ctrl-C ends the command.
@@ -244,15 +250,15 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
 
     from authhost_analytics.exporting import registry
 
-    host = get_host()
-    _update(host)
+    host = context()
+    _update(host, context.console)
     try:
         server, _ = start_http_server(port, address, registry(host, _settings(host)))
     except (OSError, UnicodeError) as error:  # UnicodeError: the host name is not valid.
         reason = getattr(error, "strerror", error)
         raise click.ClickException(f"cannot listen at {address}:{port}: {reason}") from None
-    click.echo(f"http://{address}:{server.server_port}/metrics")
-    _repeat(every, lambda: _update(host))
+    context.console.print(f"http://{address}:{server.server_port}/metrics")
+    _repeat(context.console, every, lambda: _update(host, context.console))
 
 
 @analytics.command()
@@ -264,7 +270,7 @@ def prometheus(get_host: GetHost, /, address: str, port: int, every: float) -> N
     help="The file to write; its name ends in .prom.",
 )
 @click.pass_obj
-def textfile(get_host: GetHost, /, output: str) -> None:
+def textfile(context: CommandContext, /, output: str) -> None:
     """Write the metrics to a file, for the textfile collector of node_exporter.
 
     An existing file is replaced in one step.
@@ -275,8 +281,8 @@ def textfile(get_host: GetHost, /, output: str) -> None:
 
     from authhost_analytics.exporting import registry
 
-    host = get_host()
-    _update(host)
+    host = context()
+    _update(host, context.console)
     try:
         write_to_textfile(output, registry(host, _settings(host)))
     except OSError as error:
@@ -288,46 +294,46 @@ def textfile(get_host: GetHost, /, output: str) -> None:
 @click.option("--all", "everything", is_flag=True, help="Check all stored events, not only recent ones.")
 @json_option
 @click.pass_obj
-def roll_up(get_host: GetHost, /, every: float | None, everything: bool, as_json: bool) -> None:
+def roll_up(context: CommandContext, /, every: float | None, everything: bool, as_json: bool) -> None:
     """Aggregate new events, and delete events older than keep_days.
 
     Every command that reads statistics runs it first. Run it daily if no such command is run daily.
 
     Example: authhost analytics roll-up --every 60
     """
-    host = get_host()
+    host = context()
     if every is None:
-        if not _roll_up_once(host, everything, as_json):
+        if not _roll_up_once(host, context.console, everything, as_json):
             sys.exit(1)
         return
-    _repeat(every, lambda: _roll_up_once(host, everything, as_json))
+    _repeat(context.console, every, lambda: _roll_up_once(host, context.console, everything, as_json))
 
 
-def _repeat(every: float, action: Callable[[], object]) -> None:
+def _repeat(console: Console, every: float, action: Callable[[], object]) -> None:
     """Run ``action`` every so many seconds until Ctrl-C. A database error is reported, and tried again."""
     with suppress(KeyboardInterrupt):
         while True:
             try:
                 action()
             except OperationalError as error:
-                click.echo(f"database error, trying again in {every:g} seconds: {error.orig}", err=True)
+                console.error(f"database error, trying again in {every:g} seconds: {error.orig}")
             NEVER_SET.wait(every)
 
 
-def _roll_up_once(host: Host, everything: bool, as_json: bool) -> bool:
+def _roll_up_once(host: Host, console: Console, everything: bool, as_json: bool) -> bool:
     """Run the roll-up and print the number of counted events. Return False if another process runs it."""
     from authhost_analytics.rollup import Busy, roll_up
 
     count = 0
     try:
-        for events in roll_up(host, _settings(host), everything=everything):
-            count += events
-            if sys.stderr.isatty():
-                click.echo(f"\r{count:,} events \r", nl=False, err=True)
+        with console.progress(None, "events") as bar:
+            for events in roll_up(host, _settings(host), everything=everything):
+                count += events
+                bar.advance(events)
     except Busy:
-        click.echo("another process is running the roll-up", err=True)
+        console.error("another process is running the roll-up")
         return False
-    click.echo(json.dumps({"events": count}) if as_json else f"counted {count:,} events")
+    console.print(json.dumps({"events": count}) if as_json else f"counted {count:,} events")
     return True
 
 
@@ -342,7 +348,7 @@ def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUI
 @click.argument("user_id", callback=_uuid)
 @json_option
 @click.pass_obj
-def forget(get_host: GetHost, /, user_id: UUID, as_json: bool) -> None:
+def forget(context: CommandContext, /, user_id: UUID, as_json: bool) -> None:
     """Erase a user from the stored events.
 
     Removes the user's pseudonyms and exact times. The events are still counted, but refer to
@@ -353,5 +359,7 @@ def forget(get_host: GetHost, /, user_id: UUID, as_json: bool) -> None:
     """
     from authhost_analytics.erasure import erase_user
 
-    count = erase_user(get_host(), user_id)
-    click.echo(json.dumps({"events": count}) if as_json else f"{count:,} events no longer refer to a user")
+    count = erase_user(context(), user_id)
+    context.console.print(
+        json.dumps({"events": count}) if as_json else f"{count:,} events no longer refer to a user"
+    )

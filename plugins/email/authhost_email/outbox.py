@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.message import EmailMessage
@@ -69,8 +70,11 @@ class Outbox:
         """Deliver all messages that are due. Returns the number of sent messages."""
         return self.deliver().sent
 
-    def deliver(self) -> DeliveryResult:
-        """Deliver all messages that are due. Raises `UnknownTransport`, and errors of the database."""
+    def deliver(self, on_message: Callable[[], object] = lambda: None) -> DeliveryResult:
+        """Deliver all messages that are due. Raises `UnknownTransport`, and errors of the database.
+
+        ``on_message`` is called after each message.
+        """
         outcomes: Counter[str] = Counter()
         transport = create_transport(self._settings)
         try:
@@ -81,7 +85,9 @@ class Outbox:
                 claimed = self._leases.claim()
                 if not claimed:
                     return DeliveryResult(**outcomes)
-                outcomes.update(filter(None, (self._deliver(transport, lease) for lease in claimed)))
+                for lease in claimed:
+                    outcomes.update(filter(None, [self._deliver(transport, lease)]))
+                    on_message()
         finally:
             transport.close()
 

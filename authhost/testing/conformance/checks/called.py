@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any, get_args
+from typing import Any, TypeGuard, get_args
 
 import authhost_hookspecs as contract
 from authhost_hookspecs.declarations import MessageKind
@@ -40,9 +40,47 @@ NEAR = 0.85
 """How similar an unknown name must be to that of a hook to be a typing error."""
 IN_FLOWS = NOTIFICATIONS | VETOES | {"deliver_message"}
 PURE = frozenset(
-    "all any bool dict endswith format get getattr hasattr int isinstance isoformat items join keys len list "
-    "lower lstrip max min next partition plugin_settings reveal rpartition rsplit rstrip set sorted split "
-    "startswith str strip sum tuple upper values frozenset".split()
+    [
+        "all",
+        "any",
+        "bool",
+        "dict",
+        "endswith",
+        "format",
+        "frozenset",
+        "get",
+        "getattr",
+        "hasattr",
+        "int",
+        "isinstance",
+        "isoformat",
+        "items",
+        "join",
+        "keys",
+        "len",
+        "list",
+        "lower",
+        "lstrip",
+        "max",
+        "min",
+        "next",
+        "partition",
+        "plugin_settings",
+        "reveal",
+        "rpartition",
+        "rsplit",
+        "rstrip",
+        "set",
+        "sorted",
+        "split",
+        "startswith",
+        "str",
+        "strip",
+        "sum",
+        "tuple",
+        "upper",
+        "values",
+    ]
 )
 """Functions and methods whose call changes nothing."""
 
@@ -94,7 +132,7 @@ def _mistyped_hooks(context: CheckContext) -> Iterator[Fault]:
             )
 
 
-def _marked_hook(function: Any) -> bool:
+def _marked_hook(function: Any) -> TypeGuard[FunctionType]:
     return isinstance(function, FunctionType) and any(each in vars(function) for each in MARKER_ATTRIBUTES)
 
 
@@ -112,15 +150,14 @@ def _hidden(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
             function = raw if isinstance(raw, FunctionType) else None
             if name in seen:
                 hiding = seen[name]
-                if _marked_hook(function) and function is not None and not _calls_hidden(hiding, name):
-                    if _has_body(function):
-                        by = f"the one in {_where(_place(hiding))}" if hiding else "an attribute of the object"
-                        yield Fault(
-                            f"is never called, since {by} with the same name hides it; "
-                            f"call super().{name}(…) there, or rename it",
-                            name,
-                            _where(_place(function)),
-                        )
+                if _marked_hook(function) and _has_body(function) and not _calls_hidden(hiding, name):
+                    by = f"the one in {_where(_place(hiding))}" if hiding else "an attribute of the object"
+                    yield Fault(
+                        f"is never called, since {by} with the same name hides it; "
+                        f"call super().{name}(…) there, or rename it",
+                        name,
+                        _where(_place(function)),
+                    )
                 continue
             seen[name] = function
 
@@ -227,13 +264,15 @@ def _scopes(context: CheckContext) -> Iterator[tuple[str, ast.Module, list[ast.A
     )
     files = {str(getattr(module, "__file__", ""))}
     if checked.entry_point is not None and checked.root is not None and checked.root.is_dir():
-        loaded = (str(getattr(each, "__file__", "")) for each in list(sys.modules.values()) if each is not None)
+        loaded = (
+            str(getattr(each, "__file__", "")) for each in list(sys.modules.values()) if each is not None
+        )
         files |= {each for each in loaded if each and checked.owns(each)}
     names = {each.__name__ for each in type(checked.plugin).__mro__}
     for filename in sorted(files):
         parts = Path(filename).parts
         tree = parse(filename) if filename and "tests" not in parts[-2:] else None
-        if tree is None or Path(filename).name.startswith(("test_", "conftest")) and checked.entry_point:
+        if tree is None or (Path(filename).name.startswith(("test_", "conftest")) and checked.entry_point):
             continue
         if own:
             yield filename, tree, list(tree.body)
@@ -381,7 +420,9 @@ def _never_run(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
 def _statements(node: FunctionNode) -> list[ast.stmt]:
     """All statements of a function without its docstring; compound ones with their first line."""
     found = [each for each in own_nodes(node) if isinstance(each, ast.stmt)]
-    return [each for each in found if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))]
+    return [
+        each for each in found if not (isinstance(each, ast.Expr) and isinstance(each.value, ast.Constant))
+    ]
 
 
 def _lines(node: ast.stmt) -> set[int]:
@@ -416,7 +457,9 @@ def _condition_fault(
     reached: Reached, effects: list[ast.stmt], lines: set[int], hook: str
 ) -> Iterator[Fault]:
     """The conditions that have kept a hook from doing anything, and whether they ever can be otherwise."""
-    conditions = [each for each in _statements(reached.node) if isinstance(each, ast.If) and each.lineno in lines]
+    conditions = [
+        each for each in _statements(reached.node) if isinstance(each, ast.If) and each.lineno in lines
+    ]
     blocking = [each for each in conditions if _is_blocking(each, lines)]
     if not blocking:
         return
@@ -424,8 +467,8 @@ def _condition_fault(
     shown = "; ".join(f"line {each.lineno}: {ast.unparse(each.test)[:60]}" for each in blocking)
     if closed:
         yield Fault(
-            f"never does anything, since its condition never lets it ({shown}); the hook is never called with "
-            "other values",
+            f"never does anything, since its condition never lets it ({shown}); change "
+            "the condition, or remove the hook",
             hook,
             reached.at(blocking[0]),
         )
@@ -455,9 +498,7 @@ def _is_closed(reached: Reached, node: ast.expr) -> bool:
         left, right = node.left, node.comparators[0]
         if isinstance(right, ast.Constant) and (right.value is None or isinstance(right.value, bool)):
             return _is_contract_value(reached, left)
-        if _strings(right) and _enumerated(reached, left):
-            return True
-        return False
+        return bool(_strings(right) and _enumerated(reached, left))
     return _is_contract_value(reached, node)
 
 
@@ -479,5 +520,7 @@ def _is_contract_value(reached: Reached, node: ast.expr) -> bool:
         if isinstance(each, ast.Assign) and [dotted(target) for target in each.targets] == [node.id]
     ]
     return bool(values) and all(
-        _is_contract_value(reached, each) for each in values if not (isinstance(each, ast.Name) and each.id == node.id)
+        _is_contract_value(reached, each)
+        for each in values
+        if not (isinstance(each, ast.Name) and each.id == node.id)
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from collections.abc import Callable, Iterator
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
-from authhost_hookspecs import Refused, StopFlow
+from authhost_hookspecs import Refused, Request, StopFlow
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, STOPS, VETOES
 from authhost.testing.conformance.context import CheckContext
@@ -29,6 +31,11 @@ NETWORK = frozenset(
     {"requests", "httpx", "urllib3", "smtplib", "ftplib", "imaplib", "poplib", "telnetlib", "aiohttp"}
 )
 """Packages in which each function or method uses the network."""
+REQUEST_METHODS = frozenset(
+    name
+    for name, value in vars(Request).items()
+    if isinstance(value, FunctionType) and not name.startswith("_")
+)
 EXITS = frozenset({"sys.exit", "os._exit", "os.abort", "exit", "quit", "builtins.exit", "builtins.quit"})
 BROAD = frozenset({"BaseException", "KeyboardInterrupt"})
 
@@ -91,20 +98,29 @@ def _refuses_nothing(
         if isinstance(called, type):
             return f"{called.__name__}(…)" if called not in (type(None),) else None
         function, owner = plain_function(called)
-        node = node_of(function) if function is not None and source.checked.owns(_file(function)) else None
-        if function is None or node is None or isinstance(node, ast.Lambda):
+        called_node = node_of(function) if function is not None else None
+        if function is None or called_node is None or not source.checked.owns(_file(function)):
             return None
-        inner = Reached(reached.hook, node, function, owner, True)
-        for each in own_nodes(node):
+        inner = Reached(reached.hook, called_node, function, owner, True)
+        for each in own_nodes(called_node):
             found = (
-                _refuses_nothing(source, inner, each.value, depth + 1) if isinstance(each, ast.Return) else None
+                _refuses_nothing(source, inner, each.value, depth + 1)
+                if isinstance(each, ast.Return)
+                else None
             )
             if found:
                 return f"the result of {dotted(value.func)}, which returns {found}"
         return None
     if isinstance(
         value,
-        ast.Constant | ast.JoinedStr | ast.Compare | ast.BoolOp | ast.UnaryOp | ast.Tuple | ast.List | ast.Dict,
+        ast.Constant
+        | ast.JoinedStr
+        | ast.Compare
+        | ast.BoolOp
+        | ast.UnaryOp
+        | ast.Tuple
+        | ast.List
+        | ast.Dict,
     ):
         text = ast.unparse(value)
         return text if len(text) <= 40 else f"{text[:37]}…"
@@ -144,7 +160,9 @@ def _refusals_elsewhere(source: PluginSource) -> Iterator[Fault]:
             if issubclass(kind, STOPS.get(reached.hook, ())):
                 continue
             where = (
-                "in pre_social_login only" if issubclass(kind, StopFlow) else f"in {', '.join(sorted(VETOES))}"
+                "in pre_social_login only"
+                if issubclass(kind, StopFlow)
+                else f"in {', '.join(sorted(VETOES))}"
             )
             yield Fault(
                 f"raises {kind.__name__}, which stops nothing here and counts as a failure; raise it {where}",
@@ -176,7 +194,9 @@ def _swallowed_refusals(source: PluginSource) -> Iterator[Fault]:
             inside = [inner for statement in node.body for inner in ast.walk(statement)]
             raised = any(each in inside for each, _ in _raised(reached))
             for each in inside:
-                function, _ = plain_function(reached.value(each.func)) if isinstance(each, ast.Call) else (None, None)
+                function, _ = (
+                    plain_function(reached.value(each.func)) if isinstance(each, ast.Call) else (None, None)
+                )
                 raised = raised or (function is not None and id(node_of(function)) in refusing)
             if raised:
                 yield Fault(
@@ -212,9 +232,7 @@ def _raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def _caught_interrupts(source: PluginSource) -> Iterator[Fault]:
-    text = (
-        "catches {}, so Ctrl-C and the end of the process do not reach the host; catch Exception, or raise it again"
-    )
+    text = "catches {}, so Ctrl-C does not reach the host; catch Exception, or raise it again"
     for reached in _in_flows(source):
         for node in own_nodes(reached.node):
             if isinstance(node, ast.ExceptHandler) and not _raises_again(node):
@@ -251,11 +269,17 @@ def _prints(source: PluginSource) -> Iterator[Fault]:
             written = dotted(node.func)
             to_file = any(each.arg == "file" for each in node.keywords)
             to_stream = any(
-                each.arg == "file" and dotted(each.value) in ("sys.stdout", "sys.stderr") for each in node.keywords
+                each.arg == "file" and dotted(each.value) in ("sys.stdout", "sys.stderr")
+                for each in node.keywords
             )
             prints = written in ("print", "pprint", "pprint.pprint") and (not to_file or to_stream)
             prints = prints and reached.value(node.func) is not UNKNOWN
-            if prints or written in ("sys.stdout.write", "sys.stderr.write", "traceback.print_exc", "click.echo"):
+            if prints or written in (
+                "sys.stdout.write",
+                "sys.stderr.write",
+                "traceback.print_exc",
+                "click.echo",
+            ):
                 yield Fault(
                     f"prints ({written}), which breaks the JSON output of commands; use the module logging",
                     reached.hook,
@@ -272,7 +296,11 @@ def _patches(source: PluginSource) -> Iterator[Fault]:
                 targets = list(node.targets)
             elif isinstance(node, ast.AugAssign | ast.Delete):
                 targets = [node.target] if isinstance(node, ast.AugAssign) else list(node.targets)
-            elif isinstance(node, ast.Call) and dotted(node.func) in ("setattr", "delattr") and len(node.args) > 1:
+            elif (
+                isinstance(node, ast.Call)
+                and dotted(node.func) in ("setattr", "delattr")
+                and len(node.args) > 1
+            ):
                 yield from _patch(source, reached, node, node.args[0], dotted(node.args[1]).strip("'\""))
             for target in targets:
                 if isinstance(target, ast.Attribute):
@@ -292,7 +320,7 @@ def _patch_fault(source: PluginSource, value: Any, shown: str) -> str | None:
     if not isinstance(value, ModuleType | type):
         return None
     name = value.__name__ if isinstance(value, ModuleType) else value.__module__
-    file = getattr(__import__("sys").modules.get(name), "__file__", None)
+    file = getattr(sys.modules.get(name), "__file__", None)
     if file is not None and source.checked.owns(file):
         return None
     return f"changes {shown} of the whole process, which other code uses; remove this change"
@@ -339,7 +367,9 @@ def _locks(source: PluginSource) -> Iterator[Fault]:
             if isinstance(node, ast.Try)
             for statement in node.finalbody
             for inner in ast.walk(statement)
-            if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) and inner.func.attr == "release"
+            if isinstance(inner, ast.Call)
+            and isinstance(inner.func, ast.Attribute)
+            and inner.func.attr == "release"
         }
         for node in nodes:
             if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
@@ -402,7 +432,10 @@ def _effect(reached: Reached, node: ast.Call) -> str | None:
     name, value = dotted(node.func), reached.value(node.func)
     if value is UNKNOWN:
         return None
-    if name in ("time.sleep", "sleep") and getattr(value, "__module__", getattr(value, "__name__", "")) in ("time", "sleep"):
+    if name in ("time.sleep", "sleep") and getattr(value, "__module__", getattr(value, "__name__", "")) in (
+        "time",
+        "sleep",
+    ):
         return "sleeps"
     home = str(getattr(value, "__module__", "") or "")
     if name == "urlopen" or name.endswith(".urlopen") or home.partition(".")[0] in NETWORK:
@@ -415,13 +448,81 @@ def _effect(reached: Reached, node: ast.Call) -> str | None:
     return None
 
 
+def _background(source: PluginSource) -> Iterator[Fault]:
+    """Jobs that use the request, and jobs that start before the commit."""
+    for reached in _in_flows(source):
+        nodes = own_nodes(reached.node)
+        inner = {each.name: each for each in nodes if isinstance(each, ast.FunctionDef)}
+        for node in nodes:
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if node.func.attr != "in_background":
+                continue
+            holder = dotted(node.func.value)
+            in_flow = reached.at_once and reached.hook in NOTIFICATIONS | VETOES | {"deliver_message"}
+            if in_flow and holder.rpartition(".")[2] in ("host", "_host"):
+                yield Fault(
+                    f"starts a job before the commit ({dotted(node.func)}), also if the flow is rolled back; "
+                    "use request.in_background",
+                    reached.hook,
+                    reached.at(node),
+                )
+            for each in node.args:
+                if _uses_request(inner.get(dotted(each), each)):
+                    yield Fault(
+                        "uses the request in a job, which runs after the request; read what the job needs "
+                        "before, and open a request of its own there (host.request)",
+                        reached.hook,
+                        reached.at(each),
+                    )
+                    break
+
+
+def _uses_request(job: ast.AST) -> bool:
+    """Whether an argument of `in_background` refers to the request when the job runs."""
+    if isinstance(job, ast.Lambda | ast.FunctionDef):
+        body = job.body if isinstance(job.body, list) else [job.body]
+        return any(
+            isinstance(each, ast.Name) and each.id == "request" for part in body for each in ast.walk(part)
+        )
+    if isinstance(job, ast.Call) and dotted(job.func).rpartition(".")[2] == "partial":
+        return any(map(_uses_request, job.args))
+    return dotted(job) in ("request", "request.db", *(f"request.{each}" for each in REQUEST_METHODS))  # type: ignore[arg-type]
+
+
+def _hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:
+    """Hooks that the plugin publishes and calls nowhere."""
+    register = source.checked.implementations.get("register_hookspecs")
+    if register is None:
+        return
+    root = source.checked.root
+    files = [root] if root is not None and root.is_file() else sorted(root.rglob("*.py") if root else ())
+    text = "\n".join(each.read_text(encoding="utf-8") for each in files)
+    for spec in register():
+        name = spec.__name__
+        if not re.search(rf"call_hook\(\s*['\"]{name}['\"]", text):
+            yield Fault(
+                f"publishes the hook {name}, which its code calls nowhere; call it with "
+                f"request.call_hook({name!r}, …)",
+                "register_hookspecs",
+                f"{spec.__code__.co_filename.rpartition('/')[2]}:{spec.__code__.co_firstlineno}",
+                note=True,
+            )
+
+
 def _settings_at_import(source: PluginSource) -> Iterator[Fault]:
     """Settings that are read once for the whole process, when the module is imported."""
-    for filename, names in _modules(source):
+    for filename, _names in _modules(source):
         tree = parse(filename)
         for node in _import_time_nodes(tree) if tree is not None else ():
-            read = isinstance(node, ast.Call) and dotted(node.func) in ("os.getenv", "os.environ.get", "getenv")
-            read = read or (isinstance(node, ast.Subscript) and dotted(node.value) in ("os.environ", "environ"))
+            read = isinstance(node, ast.Call) and dotted(node.func) in (
+                "os.getenv",
+                "os.environ.get",
+                "getenv",
+            )
+            read = read or (
+                isinstance(node, ast.Subscript) and dotted(node.value) in ("os.environ", "environ")
+            )
             if read and isinstance(getattr(node, "ctx", ast.Load()), ast.Load):
                 yield Fault(
                     "reads a setting from the environment when it is imported, so all hosts share it and the "
@@ -453,5 +554,7 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     _locks,
     _naive_times,
     _outside,
+    _background,
+    _hooks_of_its_own,
     _settings_at_import,
 )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
 import traceback
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 from authhost.pluginhost.plugin import AFTER_COMMIT
@@ -29,6 +31,18 @@ def failures(context: CheckContext) -> Iterator[Fault]:
     raised = {(hook, kind.__name__) for hook, kind, _ in seen}
     yield from _broken_sessions(run.logged, context.checked.name, raised)
     yield from unstored_row_faults(run.logged, context.checked.name)
+    yield from dict.fromkeys(_failed_jobs(run.logged, context.checked.name))
+
+
+def _failed_jobs(records: Iterable[logging.LogRecord], plugin_name: str) -> Iterator[Fault]:
+    """Jobs of `Request.in_background` that failed or hang, as the host has logged."""
+    for record in records:
+        job = _arguments(record)[:1]
+        if record.name != "authhost.plugins" or not job or f"of plugin {plugin_name}" not in str(job[0]):
+            continue
+        text = re.sub(r" \(request [^)]*\)$", "", record.getMessage())
+        location = re.search(r"(\S+\.py)\D+(\d+)", text)
+        yield Fault(text, None, f"{Path(location[1]).name}:{location[2]}" if location else None)
 
 
 def error_text(error: BaseException) -> str:

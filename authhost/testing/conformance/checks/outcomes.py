@@ -109,7 +109,7 @@ def _lost_results(context: CheckContext) -> Iterator[Fault]:
                 if given and returned is not True and not isinstance(returned, Exception):
                     lost = "None" if returned is None else f"a {type(returned).__name__}"
                     yield Fault(
-                        f"loses the result: another plugin has returned True, and the wrapper returns {lost}, "
+                        f"loses the result: another plugin has returned True, the wrapper returns {lost}, "
                         "so the flow ends as if nobody delivered the message; "
                         "write `result = yield` and `return result`",
                         "deliver_message",
@@ -128,7 +128,7 @@ def _lost_results(context: CheckContext) -> Iterator[Fault]:
                 request.rollback()
             if not isinstance(returned, Exception) and not queued:
                 yield Fault(
-                    f"hides the failure of another plugin and returns {returned!r}; raise the exception again",
+                    f"hides the failure of another plugin and returns {returned!r}; raise it again",
                     "deliver_message",
                 )
 

@@ -10,10 +10,11 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
-from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
 
 MESSAGE_KEY = "the key of a message"
+GIVEN_TEXT = "a text of request.given"
 PART = 12
 """Characters of a random secret that are enough to be a fault."""
 COMMON_PREFIXES = ("eyJ", "gAAAA")
@@ -21,7 +22,7 @@ COMMON_PREFIXES = ("eyJ", "gAAAA")
 
 
 def secrets(context: CheckContext) -> Iterator[Fault]:
-    """No password, key or token is in its tables, its files, its log records or its output."""
+    """No password, key or token is in its tables, files, log records, output, cookies or `given`."""
     run = context.with_plugin
     delivers = "deliver_message" in context.checked.implementations
     for table, rows in run.rows.items():
@@ -39,12 +40,39 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
         for kind in _in(str(call.error or ""), run.secrets):
             location = context.checked.location(call.error.__traceback__) if call.error else None
             yield Fault(f"{kind} is in the text of an error, which others may log", call.hook, location)
+    for text, location in run.given:
+        for kind in _in(text, run.secrets):
+            if kind != GIVEN_TEXT:
+                yield Fault(
+                    f"{kind} is passed on in `given`, which is kept with signups and social logins; "
+                    "pass an identifier, or seal it with host.seal",
+                    where=location,
+                )
+    yield from dict.fromkeys(_in_answers(run))
     for kind in _in(run.printed, run.secrets):
         yield Fault(f"{kind} is printed")
     for path, (location, text) in run.files.items():
         for kind in _in(text, run.secrets):
             # For development, a plugin may deliver messages into a folder.
             yield Fault(f"{kind} is written to {path}", None, location, note=delivers and kind == MESSAGE_KEY)
+
+
+def _in_answers(run: ScenarioRun) -> Iterator[Fault]:
+    """Secrets in the cookies, messages and redirects of `Request.answer`."""
+    for call in run.calls:
+        answer = getattr(call.arguments.get("request"), "answer", None)
+        if answer is None:
+            continue
+        parts = {f"the cookie {each.name}": str(each.value) for each in answer.cookies}
+        parts |= {f"the message {number}": each.text for number, each in enumerate(answer.messages, 1)}
+        parts["the redirect"] = answer.location or ""
+        for part, text in parts.items():
+            for kind in _in(text, run.secrets):
+                if not (kind == GIVEN_TEXT and part.startswith("the cookie")):
+                    yield Fault(
+                        f"{kind} is in {part} of request.answer; seal it with request.seal",
+                        call.hook,
+                    )
 
 
 def _in_row(row: Mapping[str, Any], secrets: Mapping[str, str]) -> Iterator[tuple[str, str]]:

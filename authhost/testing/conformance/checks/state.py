@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
+from authhost.testing.conformance.checks.threads import acquired_at
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.source import (
@@ -26,6 +27,8 @@ ADDING = frozenset({"append", "add", "setdefault", "update", "appendleft", "inse
 READING = frozenset({"get", "pop", "__getitem__", "__contains__", "popleft", "popitem"})
 LIMITING = frozenset({"popitem", "popleft", "clear", "move_to_end"})
 """Methods that show that a collection has a limit, or is emptied."""
+COMPARING = frozenset({"len", "heappop", "heapq.heappop", "next", "min", "max"})
+"""Functions with which a collection is limited."""
 BY_REQUEST = (
     "two requests at the same time, or one that is refused in between, then use the value of another one; "
     "keep it in request.local(NAME), or in a WeakKeyDictionary by request"
@@ -49,13 +52,20 @@ def state(context: CheckContext) -> Iterator[Fault]:
     source = PluginSource(context.checked)
     yield from dict.fromkeys(_passed_on(context, source))
     yield from _growing(context, source)
+    for name in context.repeated.held_locks:
+        yield Fault(
+            f"{name} is still locked after a login that another plugin has refused; lock and unlock it in "
+            f"the same hook: `with {name}:`",
+            where=acquired_at(context.checked, name),
+        )
 
 
 # From one hook to another.
 
 
 def _passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
-    stores, reads = [], []
+    stores: list[Use] = []
+    reads: list[Use] = []
     for reached in source.reached:
         if reached.hook in IN_FLOWS:
             stores.extend(_stores(reached))
@@ -99,7 +109,11 @@ def _following(context: CheckContext) -> set[tuple[str, str]]:
 
 def _shared_name(reached: Reached, node: ast.expr) -> str | None:
     """The name of an attribute of the plugin, or of a global variable of its module."""
-    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("self", "cls"):
+    if (
+        isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in ("self", "cls")
+    ):
         return None if isinstance(reached.owner, type) and node.value.id == "self" else node.attr
     if isinstance(node, ast.Attribute):
         holder = reached.value(node.value)
@@ -107,10 +121,8 @@ def _shared_name(reached: Reached, node: ast.expr) -> str | None:
             return f"{dotted(node.value)}.{node.attr}"
         if isinstance(holder, type) and holder is not UNKNOWN and _is_own(reached, holder):
             return node.attr
-    if isinstance(node, ast.Name) and node.id not in assigned_names(reached.node):
-        if node.id in reached.function.__globals__:
-            return node.id
-    return None
+    is_global = isinstance(node, ast.Name) and node.id not in assigned_names(reached.node)
+    return node.id if is_global and node.id in reached.function.__globals__ else None  # type: ignore[attr-defined]
 
 
 def _is_own(reached: Reached, kind: type) -> bool:
@@ -132,7 +144,11 @@ def _stores(reached: Reached) -> Iterator[Use]:
         for target in targets:
             if isinstance(target, ast.Subscript):
                 name = _shared_name(reached, target.value)
-                if name is not None and _is_by_user(reached, target.slice, tainted) and _is_shared(reached, target.value):
+                if (
+                    name is not None
+                    and _is_by_user(reached, target.slice, tainted)
+                    and _is_shared(reached, target.value)
+                ):
                     yield Use(name, reached, node, keyed=True)
                 continue
             name = _shared_name(reached, target)
@@ -163,7 +179,12 @@ def _is_shared(reached: Reached, node: ast.expr) -> bool:
 def _is_by_user(reached: Reached, key: ast.expr, tainted: set[str]) -> bool:
     """Whether a key belongs to a person and not to one request."""
     text = dotted(key)
-    return _depends(key, tainted) and text != "request" and "request.id" not in text and "request.new_id" not in text
+    return (
+        _depends(key, tainted)
+        and text != "request"
+        and "request.id" not in text
+        and "request.new_id" not in text
+    )
 
 
 def _is_request_value(reached: Reached, value: ast.expr, tainted: set[str]) -> bool:
@@ -180,7 +201,7 @@ def _tainted_names(reached: Reached) -> set[str]:
     own = SPEC_ARGUMENTS.get(reached.hook, ())
     if getattr(reached.node, "name", "") == reached.hook:
         tainted &= set(own)
-    if reached.node is not reached.function and not reached.at_once:
+    if not reached.at_once:
         tainted |= set(own) & {each.id for each in own_nodes(reached.node) if isinstance(each, ast.Name)}
     for _ in range(3):
         for node in own_nodes(reached.node):
@@ -214,7 +235,9 @@ def _reads(reached: Reached) -> Iterator[Use]:
         holder: ast.expr | None = None
         if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
             holder = node.value
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READING:
+        elif (
+            isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in READING
+        ):
             holder = node.func.value
         elif isinstance(node, ast.Compare) and isinstance(node.ops[-1], ast.In | ast.NotIn):
             holder = node.comparators[-1]
@@ -230,7 +253,11 @@ def _reads(reached: Reached) -> Iterator[Use]:
         elif id(node) not in ignored:  # `self.cache.pop(user.id, None)` only deletes
             yield Use(name, reached, node, keyed=True)
     for node in nodes:
-        if isinstance(node, ast.Attribute | ast.Name) and isinstance(node.ctx, ast.Load) and id(node) not in keyed:
+        if (
+            isinstance(node, ast.Attribute | ast.Name)
+            and isinstance(node.ctx, ast.Load)
+            and id(node) not in keyed
+        ):
             name, value = _shared_name(reached, node), reached.value(node)
             # A context variable is read by its method `get`, which is handled above.
             if name is not None and not callable(value) and not isinstance(value, ContextVar):
@@ -261,8 +288,8 @@ def _growing(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
         attribute = name.replace("[…]", "").rpartition(".")[2]
         if not _is_limited(source, attribute):
             yield Fault(
-                f"{name} grows with every flow and nothing limits it ({first.get(name, 0)} entries, {size} after "
-                "the same flows of other users); delete what is no longer needed, or use "
+                f"{name} grows with every flow without a limit ({first.get(name, 0)} entries, then {size} "
+                "after the flows of other users); delete what is no longer needed, or use "
                 "collections.deque(maxlen=…) or an OrderedDict with a limit",
                 where=_grows_at(source, attribute),
             )
@@ -270,25 +297,25 @@ def _growing(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
 
 def _is_limited(source: PluginSource, name: str) -> bool:
     """Whether the code shows that a collection has a limit, or is emptied."""
-    for reached in source.reached:
-        for node in own_nodes(reached.node):
-            if isinstance(node, ast.Call) and dotted(node.func).endswith(f"{name}"):
-                continue
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in LIMITING and _names(node.func.value, name):
-                    return True
-            if isinstance(node, ast.Call) and dotted(node.func) in ("len", "heappop", "heapq.heappop", "next", "min", "max"):
-                if any(_names(inner, name) for each in node.args for inner in ast.walk(each)):
-                    return True
-            if isinstance(node, ast.Delete) and any(_is_slice_of(each, name) for each in node.targets):
-                return True
-            if isinstance(node, ast.For) and any(_names(each, name) for each in ast.walk(node.iter)):
-                return True
-            if isinstance(node, ast.Assign) and any(_names(each, name) for each in node.targets):
-                if reached.name not in ("__init__", "__post_init__"):
-                    return True
-            if isinstance(node, ast.Assign) and _names(node.value, name):
-                return True  # another name for it, whose uses are not followed
+    return any(
+        _shows_limit(reached, node, name) for reached in source.reached for node in own_nodes(reached.node)
+    )
+
+
+def _shows_limit(reached: Reached, node: ast.AST, name: str) -> bool:
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr in LIMITING:
+            return _names(node.func.value, name)
+        compared = dotted(node.func) in COMPARING
+        return compared and any(_names(inner, name) for each in node.args for inner in ast.walk(each))
+    if isinstance(node, ast.Delete):
+        return any(_is_slice_of(each, name) for each in node.targets)
+    if isinstance(node, ast.For):
+        return any(_names(each, name) for each in ast.walk(node.iter))
+    if isinstance(node, ast.Assign):
+        replaced = any(_names(each, name) for each in node.targets)
+        # Otherwise another name for it may be limited.
+        return (replaced and reached.name not in ("__init__", "__post_init__")) or _names(node.value, name)
     return False
 
 
@@ -305,11 +332,12 @@ def _names(node: Any, name: str) -> bool:
 def _grows_at(source: PluginSource, name: str) -> str | None:
     for reached in source.reached:
         for node in own_nodes(reached.node):
+            added: list[ast.expr] = []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-                if node.func.attr in ADDING and _names(node.func.value, name):
-                    return reached.at(node)
-            if isinstance(node, ast.Assign) and any(
-                isinstance(each, ast.Subscript) and _names(each.value, name) for each in node.targets
-            ):
+                added = [node.func.value] if node.func.attr in ADDING else []
+            elif isinstance(node, ast.Assign | ast.AugAssign):
+                targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+                added = [each.value for each in targets if isinstance(each, ast.Subscript)]
+            if any(_names(each, name) for each in added):
                 return reached.at(node)
     return None

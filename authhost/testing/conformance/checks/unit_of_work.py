@@ -14,6 +14,7 @@ from authhost.errors import PLUGIN_FAILURES, AuthError
 from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
+from authhost.testing.conformance.checks.failures import error_text
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
@@ -146,7 +147,7 @@ def outside(context: CheckContext) -> Iterator[Fault]:
 
 
 def hosts(context: CheckContext) -> Iterator[Fault]:
-    """Two hosts in one process do not affect each other."""
+    """Two hosts in one process do not affect each other, and a host can start again on its database."""
     with (
         silenced(),
         context.recorded_host() as (first, first_mailbox, first_recorder),
@@ -163,6 +164,7 @@ def hosts(context: CheckContext) -> Iterator[Fault]:
             "WeakKeyDictionary with the host as the key",
             "host_started",
         )
+    yield from _restart(context)
     calls = (*first_recorder.calls, *second_recorder.calls)
     for hook, location in dict.fromkeys((call.hook, call.other_host) for call in calls):
         if location is not None:
@@ -173,6 +175,22 @@ def hosts(context: CheckContext) -> Iterator[Fault]:
         yield Fault(
             f"a signup at one host changes rows of {table} of another host; keep state by host (host_started)"
         )
+
+
+def _restart(context: CheckContext) -> Iterator[Fault]:
+    """A host that starts a second time on the same database."""
+    if "host_started" not in context.checked.implementations:
+        return
+    for number in (1, 2):
+        with silenced(), context.recorded_host(database="restarted.sqlite3") as (_, _, recorder):
+            errors = [call.error for call in recorder.calls if call.hook == "host_started" and call.error]
+        for error in errors if number == 2 else ():
+            yield Fault(
+                f"fails when the host starts again on the same database: {error_text(error)}; create "
+                "tables in migrations, and insert only rows that are missing",
+                "host_started",
+                context.checked.location(error.__traceback__),
+            )
 
 
 def _objects(checked: CheckedPlugin) -> dict[str, Any]:

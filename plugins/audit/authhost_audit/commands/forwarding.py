@@ -6,9 +6,10 @@ import sys
 from datetime import datetime
 
 import click
+from authhost_hookspecs import CommandContext
 
 from authhost_audit import forwarding
-from authhost_audit.commands.options import TIMER, GetHost, every_option, settings_of, until_ctrl_c
+from authhost_audit.commands.options import TIMER, every_option, settings_of, until_ctrl_c
 from authhost_audit.commands.sealing import warn_about_clocks
 
 
@@ -16,7 +17,7 @@ from authhost_audit.commands.sealing import warn_about_clocks
 @every_option
 @click.pass_obj
 @until_ctrl_c
-def forward(get_host: GetHost, /, every: float | None) -> None:
+def forward(context: CommandContext, /, every: float | None) -> None:
     """Seal all unsealed records, and send them to syslog and the webhook.
 
     Without --every, exits with 1 if a receiver did not accept the records.
@@ -25,7 +26,7 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
     """
     from authhost_audit.checkpoints import seal_and_push
 
-    host = get_host()
+    host = context()
     settings = settings_of(host)
     receivers = forwarding.sinks(settings)
     if not receivers:
@@ -33,20 +34,24 @@ def forward(get_host: GetHost, /, every: float | None) -> None:
     delays = {each.name: forwarding.backoff_delays() for each in receivers}
     checked: datetime | None = None
     while True:
-        checked = warn_about_clocks(host, checked)
-        for _ in seal_and_push(host, settings):
+        checked = warn_about_clocks(host, context.console, checked)
+        for _ in context.console.progress(seal_and_push(host, settings), "batches"):
             pass
         delay, failed = every or 0.0, False
         for sink in receivers:
             try:
-                sent = sum(forwarding.forward(host, settings, sink))
+                sent = sum(
+                    context.console.progress(
+                        forwarding.forward(host, settings, sink), f"{sink.name} requests"
+                    )
+                )
                 delays[sink.name] = forwarding.backoff_delays()
-                click.echo(f"{sink.name}: {sent} records sent")
+                context.console.print(f"{sink.name}: {sent} records sent")
             except forwarding.ReceiverError as error:
                 failed = True
                 delay = max(delay, next(delays[sink.name]))
                 waiting = forwarding.lag(host, sink)
-                click.echo(f"{sink.name}: not accepted ({error}); {waiting} records are waiting", err=True)
+                context.console.error(f"{sink.name}: not accepted ({error}); {waiting} records are waiting")
         if every is None:
             sys.exit(1 if failed else 0)
         TIMER.wait(delay)

@@ -21,7 +21,6 @@ from authhost_audit.search import Query
 from authhost_audit.settings import AuditSettings
 from authhost_audit.vocabulary import EVENTS, REASONS
 
-GetHost = Callable[[], Host]
 MAX_SUGGESTED_USERS = 5
 """Users that a message lists if a part of an identifier fits several users."""
 TIMER = threading.Event()

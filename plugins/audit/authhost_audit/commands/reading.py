@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import click
+from authhost_hookspecs import CommandContext, Console
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import export as formats
 from authhost_audit import search as queries
-from authhost_audit.commands.options import TIMER, GetHost, filters, json_option, query_of, until_ctrl_c
+from authhost_audit.commands.options import TIMER, filters, json_option, query_of, until_ctrl_c
 from authhost_audit.retention import record_operation
 from authhost_audit.search import Query, Record
 
@@ -20,8 +21,6 @@ MAX_COUNTED = 10_000
 """`search` counts at most this many of the records that it does not show."""
 JSON_ONLY = ("erased", "signature")
 """Long fields, which only ``--json`` shows."""
-PROGRESS_STEP = 100_000
-"""`export` reports its progress each time it has written this many records."""
 
 
 @click.command()
@@ -30,14 +29,14 @@ PROGRESS_STEP = 100_000
 @json_option
 @click.pass_obj
 @until_ctrl_c
-def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
+def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool) -> None:
     """Show the newest records in the order of time.
 
     Example: authhost audit tail -f --json
     """
-    host = get_host()
+    host = context()
     records = list(queries.search(host, Query(), newest=count))
-    _show(records, as_json)
+    _show(context.console, records, as_json)
     shown = {record["id"]: host.now for record in records}
     started = host.now
     while follow:
@@ -47,7 +46,7 @@ def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
         new = [each for each in queries.search(host, Query(since=since)) if each["id"] not in shown]
         if new:
             shown |= {record["id"]: host.now for record in new}
-            _show(new, as_json, header=False)
+            _show(context.console, new, as_json, header=False)
         oldest = host.now - 2 * FOLLOW_OVERLAP
         shown = {identifier: time for identifier, time in shown.items() if time > oldest}
 
@@ -64,7 +63,7 @@ def tail(get_host: GetHost, /, count: int, follow: bool, as_json: bool) -> None:
 )
 @json_option
 @click.pass_obj
-def search(get_host: GetHost, /, count: int, as_json: bool, **options: Any) -> None:
+def search(context: CommandContext, /, count: int, as_json: bool, **options: Any) -> None:
     """Find records.
 
     Examples:
@@ -73,15 +72,15 @@ def search(get_host: GetHost, /, count: int, as_json: bool, **options: Any) -> N
 
       authhost audit search --outcome refused --ip 203.0.113.7 --json
     """
-    host = get_host()
+    host = context()
     query = query_of(host, options)
     records = list(queries.search(host, query, newest=count))
-    _show(records, as_json)
+    _show(context.console, records, as_json)
     more = queries.count(host, query, len(records) + MAX_COUNTED + 1) - len(records)
     if more > MAX_COUNTED:
-        click.echo(f"more than {MAX_COUNTED:,} older records are not shown; use --since or -n", err=True)
+        context.console.error(f"more than {MAX_COUNTED:,} older records are not shown; use --since or -n")
     elif more > 0:
-        click.echo(f"{more:,} older records are not shown; -n {len(records) + more} shows all", err=True)
+        context.console.error(f"{more:,} older records are not shown; -n {len(records) + more} shows all")
 
 
 @click.command()
@@ -94,14 +93,14 @@ def search(get_host: GetHost, /, count: int, as_json: bool, **options: Any) -> N
     help="Write to this file instead of standard output.",
 )
 @click.pass_obj
-def export(get_host: GetHost, /, form: str, output: str | None, **options: Any) -> None:
+def export(context: CommandContext, /, form: str, output: str | None, **options: Any) -> None:
     """Write all records, or the selected ones, to a file or standard output.
 
     Each export is recorded in the trail.
 
     Example: authhost audit export --format ocsf --since 2026-01-01 -o january.jsonl
     """
-    host = get_host()
+    host = context()
     # Only the names of the options are recorded: a value can be a person's address.
     used = sorted(name for name, value in options.items() if value is not None)
     query = query_of(host, options)
@@ -113,17 +112,15 @@ def export(get_host: GetHost, /, form: str, output: str | None, **options: Any) 
     try:
         record_operation(host, "audit_exported", format=form, filters=used)
     except DBAPIError:
-        click.echo("this export is not recorded, because the database is read-only", err=True)
+        context.console.error("this export is not recorded, because the database is read-only")
     with opened as file:
         if form == "csv":
             file.write(formats.csv_header() + "\n")
-        for record in queries.search(host, query):
+        for record in context.console.progress(queries.search(host, query), "records"):
             file.write(_line(record, form) + "\n")
             count += 1
-            if output and count % PROGRESS_STEP == 0:
-                click.echo(f"{count:,} records", err=True)
     if output:
-        click.echo(f"{count:,} records were written to {output}", err=True)
+        context.console.error(f"{count:,} records were written to {output}")
 
 
 def _line(record: Record, form: str) -> str:
@@ -136,25 +133,23 @@ def _line(record: Record, form: str) -> str:
     return formats.as_json(record)
 
 
-def _show(records: list[Record], as_json: bool, *, header: bool = True) -> None:
+def _show(console: Console, records: list[Record], as_json: bool, *, header: bool = True) -> None:
     """Print records as a table, or as JSON lines."""
     if as_json:
         for record in records:
-            click.echo(formats.as_json(record))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+            console.print(formats.as_json(record))
+    elif records:
+        console.print_rows([_row(record) for record in records], header=header)
 
-    table = Table(show_header=header)
-    for name in ("time", "event", "reason", "user", "IP address", "details"):
-        table.add_column(name, overflow="fold")
-    for record in records:
-        reason = ": ".join(filter(None, (record["flow"], record["reason"])))
-        user = record["user_id"][-12:] if record["user_id"] else ""
-        fields = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
-        fields |= {name: value for name, value in record["data"].items() if name not in JSON_ONLY}
-        details = ", ".join(f"{name} {value}" for name, value in fields.items())
-        cells = (record["time"][:19], record["event"], reason, user, record["ip_address"] or "", details)
-        table.add_row(*(Text("".join(c for c in cell if c.isprintable())) for cell in cells))
-    Console().print(table)
+
+def _row(record: Record) -> dict[str, str]:
+    fields = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
+    fields |= {name: value for name, value in record["data"].items() if name not in JSON_ONLY}
+    return {
+        "time": record["time"][:19],
+        "event": record["event"],
+        "reason": ": ".join(filter(None, (record["flow"], record["reason"]))),
+        "user": record["user_id"][-12:] if record["user_id"] else "",
+        "IP address": record["ip_address"] or "",
+        "details": ", ".join(f"{name} {value}" for name, value in fields.items()),
+    }

@@ -5,21 +5,26 @@ from __future__ import annotations
 from uuid import UUID
 
 import click
+from authhost_hookspecs import CommandContext
 
 from authhost_audit import retention
-from authhost_audit.commands.options import GetHost, settings_of, uuid_callback
+from authhost_audit.commands.options import settings_of, uuid_callback
 
 
 @click.command()
 @click.pass_obj
-def prune(get_host: GetHost, /) -> None:
+def prune(context: CommandContext, /) -> None:
     """Delete sealed records that are older than keep_days or keep_security_days.
 
     Example: authhost audit prune
     """
-    host = get_host()
-    count = sum(retention.prune(host, settings_of(host)))
-    click.echo(f"{count:,} records were deleted; the batches they were in stay valid")
+    host = context()
+    with context.console.progress(None, "records") as bar:
+        count = 0
+        for deleted in retention.prune(host, settings_of(host)):
+            count += deleted
+            bar.advance(deleted)
+    context.console.print(f"{count:,} records were deleted; the batches they were in stay valid")
 
 
 @click.command()
@@ -30,9 +35,9 @@ def prune(get_host: GetHost, /) -> None:
     multiple=True,
     help="Also erase attempts in which this address or username was typed. Can be repeated.",
 )
-@click.confirmation_option(prompt="Erase the personal fields of all records of this user?")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.pass_obj
-def forget(get_host: GetHost, /, user_id: UUID, addresses: tuple[str, ...]) -> None:
+def forget(context: CommandContext, /, user_id: UUID, addresses: tuple[str, ...], yes: bool) -> None:
     """Erase the personal fields of a user's records: IP address, user agent, e-mail addresses.
 
     The batches stay valid. Run it after the account is closed, because later
@@ -40,6 +45,7 @@ def forget(get_host: GetHost, /, user_id: UUID, addresses: tuple[str, ...]) -> N
 
     Example: authhost audit forget 01a2b3c4-… --address ann@example.org --yes
     """
-    host = get_host()
+    host = context()
+    context.console.confirm("Erase the personal fields of all records of this user?", yes=yes)
     count = retention.erase_user(host, settings_of(host), user_id, *addresses)
-    click.echo(f"the personal fields of {count:,} records were erased")
+    context.console.print(f"the personal fields of {count:,} records were erased")

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 import click
-from authhost_hookspecs import Host
+from authhost_hookspecs import CommandContext, Console, Host
 
 from authhost_audit.commands.options import (
     TIMER,
-    GetHost,
     every_option,
     json_option,
     settings_of,
@@ -49,7 +48,7 @@ def new_key() -> None:
 @json_option
 @click.pass_obj
 @until_ctrl_c
-def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
+def seal(context: CommandContext, /, every: float | None, as_json: bool) -> None:
     """Seal all unsealed records, and send the checkpoints to the receivers.
 
     A receiver also gets the checkpoints that it has missed before.
@@ -62,23 +61,24 @@ def seal(get_host: GetHost, /, every: float | None, as_json: bool) -> None:
     """
     from authhost_audit.checkpoints import build_checkpoint, seal_and_push
 
-    host = get_host()
+    host = context()
     settings = settings_of(host)
     checked: datetime | None = None
     while True:
-        checked = warn_about_clocks(host, checked)
-        for batch, failed in seal_and_push(host, settings):
+        checked = warn_about_clocks(host, context.console, checked)
+        for batch, failed in context.console.progress(seal_and_push(host, settings), "batches"):
             if as_json:
-                click.echo(json.dumps({**build_checkpoint(batch), "not_pushed_to": failed}))
+                row = {**build_checkpoint(batch), "not_pushed_to": failed}
+                context.console.print_rows([row], as_json=True)
             else:
                 missed = f"; checkpoint not sent to {' and '.join(failed)}" if failed else ""
-                click.echo(f"batch {batch['number']}: {batch['size']} records{missed}")
+                context.console.print(f"batch {batch['number']}: {batch['size']} records{missed}")
         if every is None:
             return
         TIMER.wait(every)
 
 
-def warn_about_clocks(host: Host, checked: datetime | None) -> datetime:
+def warn_about_clocks(host: Host, console: Console, checked: datetime | None) -> datetime:
     """Print warnings about the sealers' clocks, at most once in `CLOCK_CHECK_INTERVAL`.
 
     ``checked`` is the time of the last check. Returns the new one.
@@ -88,7 +88,7 @@ def warn_about_clocks(host: Host, checked: datetime | None) -> datetime:
     if checked is not None and checked <= host.now < checked + CLOCK_CHECK_INTERVAL:
         return checked
     for each in clock_warnings(host):
-        click.echo(f"warning: {each}", err=True)
+        console.error(f"warning: {each}")
     return host.now
 
 
@@ -101,7 +101,7 @@ def warn_about_clocks(host: Host, checked: datetime | None) -> datetime:
 @click.option("--all", "everything", is_flag=True, help="List all violations, not only the first one.")
 @json_option
 @click.pass_obj
-def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_json: bool) -> None:
+def verify(context: CommandContext, /, checkpoint: Path | None, everything: bool, as_json: bool) -> None:
     """Check whether records were changed, removed, inserted or reordered.
 
     Exits with 1 if there is a violation, or if no record is sealed. Also prints
@@ -113,7 +113,7 @@ def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_j
     from authhost_audit.verification import total, unsealed, verify
     from authhost_audit.violations import Note, Violation
 
-    host = get_host()
+    host = context()
     settings = settings_of(host)
     if checkpoint is not None and not checkpoint.exists():
         raise click.ClickException(f"the checkpoint file {checkpoint} does not exist")
@@ -121,7 +121,7 @@ def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_j
     violations: list[Violation] = []
     notes: list[Note] = []
     verified = 0
-    with click.progressbar(length=total(host), label="records", file=sys.stderr) as bar:
+    with context.console.progress(total(host), "records") as bar:
         for found in verify(host, settings, path):
             if isinstance(found, Violation):
                 violations.append(found)
@@ -131,13 +131,13 @@ def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_j
                 notes.append(found)
             else:
                 verified += found
-                bar.update(found)
+                bar.advance(found)
     count, since = unsealed(host)
     left = {"unsealed": count, "unsealed_since": since.isoformat() if since else None}
     for note in notes[:MAX_NOTES]:
-        click.echo(f"note: {note.why}", err=True)
+        context.console.error(f"note: {note.why}")
     if len(notes) > MAX_NOTES:
-        click.echo(f"note: {len(notes) - MAX_NOTES} more notes; --json shows all", err=True)
+        context.console.error(f"note: {len(notes) - MAX_NOTES} more notes; --json shows all")
     for each in violations:
         line = {
             "what": each.what,
@@ -147,15 +147,19 @@ def verify(get_host: GetHost, /, checkpoint: Path | None, everything: bool, as_j
             "intact": False,
             **left,
         }
-        click.echo(json.dumps(line) if as_json else _sentence(each))
+        if as_json:
+            context.console.print_rows([line], as_json=True)
+        else:
+            context.console.print(_sentence(each))
     if as_json and not violations:
         reasons = [note.why for note in notes]
-        click.echo(json.dumps({"records": verified, "intact": True, **left, "notes": reasons}))
+        row = {"records": verified, "intact": True, **left, "notes": reasons}
+        context.console.print_rows([row], as_json=True)
     elif not as_json:
         if not violations:
-            click.echo(f"{verified:,} sealed records are intact")
+            context.console.print(f"{verified:,} sealed records are intact")
         if count and total(host):
-            click.echo(
+            context.console.print(
                 f"{count:,} records are not sealed yet, the oldest is from {format_time(since)}; until "
                 "`authhost audit seal` seals them, only the database protects them"
             )
@@ -172,7 +176,7 @@ def _sentence(violation: Violation) -> str:
 @click.command()
 @click.argument("event_id", callback=uuid_callback)
 @click.pass_obj
-def proof(get_host: GetHost, /, event_id: UUID) -> None:
+def proof(context: CommandContext, /, event_id: UUID) -> None:
     """Print a proof that a record is in a sealed batch.
 
     Other people can check the proof without access to the database.
@@ -181,5 +185,5 @@ def proof(get_host: GetHost, /, event_id: UUID) -> None:
     """
     from authhost_audit.proofs import proof
 
-    host = get_host()
-    click.echo(json.dumps(proof(host, settings_of(host), event_id), indent=2))
+    host = context()
+    context.console.print(json.dumps(proof(host, settings_of(host), event_id), indent=2))

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from contextlib import suppress
 from dataclasses import asdict
 from uuid import UUID
 
 import click
+from authhost_hookspecs import CommandContext
 from sqlalchemy import func, select
 
-from authhost_email.commands.options import GetHost, settings_of, uuid_callback
-from authhost_email.console import json_option, print_rows
+from authhost_email.commands.options import json_option, settings_of, uuid_callback
 from authhost_email.errors import UnknownTransport
 from authhost_email.outbox import OPEN_STATUSES, Outbox, change_status
 from authhost_email.outbox import clean as clean_outbox
@@ -43,7 +42,7 @@ TIMER = threading.Event()
 )
 @json_option
 @click.pass_obj
-def outbox(get_host: GetHost, /, status: str | None, count: int, as_json: bool) -> None:
+def outbox(context: CommandContext, /, status: str | None, count: int, as_json: bool) -> None:
     """List the newest messages.
 
     Their contents are not shown, because they contain keys.
@@ -53,48 +52,48 @@ def outbox(get_host: GetHost, /, status: str | None, count: int, as_json: bool) 
     newest = select(*(outbox_table.c[name] for name in HEADERS)).order_by(outbox_table.c.id.desc())
     if status:
         newest = newest.where(outbox_table.c.status == status)
-    with get_host().engine.connect() as connection:
+    with context().engine.connect() as connection:
         rows = [row._asdict() for row in connection.execute(newest.limit(count))][::-1]
     empty = f"there are no messages with the status {status}" if status else "the outbox is empty"
-    print_rows(rows, HEADERS, as_json, empty=empty)
+    context.console.print_rows(rows, headers=HEADERS, as_json=as_json, empty=empty)
 
 
 @click.command()
 @click.argument("identifier", callback=uuid_callback)
 @click.pass_obj
-def retry(get_host: GetHost, /, identifier: UUID) -> None:
+def retry(context: CommandContext, /, identifier: UUID) -> None:
     """Try a message again now that was given up, or that waits.
 
     Example: authhost email retry 01a2b3c4-…
     """
-    if not change_status(get_host(), identifier, "pending", of=("dead", "pending")):
+    if not change_status(context(), identifier, "pending", of=("dead", "pending")):
         raise click.ClickException(
             f"the message {identifier} cannot be tried again: it does not exist, was already sent or "
             "cancelled, or its link has expired; see `authhost email outbox`"
         )
-    click.echo(f"the message {identifier} is due now")
+    context.console.print(f"the message {identifier} is due now")
 
 
 @click.command()
 @click.argument("identifier", callback=uuid_callback)
 @click.pass_obj
-def cancel(get_host: GetHost, /, identifier: UUID) -> None:
+def cancel(context: CommandContext, /, identifier: UUID) -> None:
     """Cancel a message that waits, or that was given up.
 
     Example: authhost email cancel 01a2b3c4-…
     """
-    if not change_status(get_host(), identifier, "cancelled", of=("pending", "dead")):
+    if not change_status(context(), identifier, "cancelled", of=("pending", "dead")):
         raise click.ClickException(
             f"the message {identifier} cannot be cancelled: it does not exist, or it is already final; "
             "see `authhost email outbox`"
         )
-    click.echo(f"the message {identifier} will not be sent")
+    context.console.print(f"the message {identifier} will not be sent")
 
 
 @click.command()
 @json_option
 @click.pass_obj
-def deliver(get_host: GetHost, /, as_json: bool) -> None:
+def deliver(context: CommandContext, /, as_json: bool) -> None:
     """Deliver all messages that are due, once, and print the results.
 
     Failed messages are tried again later. Deferred messages wait, because their
@@ -102,9 +101,10 @@ def deliver(get_host: GetHost, /, as_json: bool) -> None:
 
     Example: authhost email deliver
     """
-    host = get_host()
+    host = context()
     try:
-        result = Outbox(host, settings_of(host)).deliver()
+        with context.console.progress(None, "messages") as bar:
+            result = Outbox(host, settings_of(host)).deliver(on_message=bar.advance)
     except UnknownTransport as error:
         raise click.ClickException(str(error)) from None
     status = outbox_table.c.status
@@ -113,16 +113,21 @@ def deliver(get_host: GetHost, /, as_json: bool) -> None:
         claimed = connection.execute(count.where(status == "sending")).scalar_one()
         waiting = connection.execute(count.where(status == "pending")).scalar_one()
     if as_json:
-        click.echo(json.dumps({**asdict(result), "waiting": waiting, "with_another_worker": claimed}))
+        row = {**asdict(result), "waiting": waiting, "with_another_worker": claimed}
+        context.console.print_rows([row], as_json=True)
         raise SystemExit(1 if result.failed else 0)
-    click.echo(f"{result.sent} sent, {result.failed} failed, {result.deferred} deferred")
+    context.console.print(f"{result.sent} sent, {result.failed} failed, {result.deferred} deferred")
     if result.dropped:
-        click.echo(f"{result.dropped} dropped: their address is suppressed or their link has expired")
+        context.console.print(
+            f"{result.dropped} dropped: their address is suppressed or their link has expired"
+        )
     if waiting:
-        click.echo(f"{waiting} wait for a later attempt")
+        context.console.print(f"{waiting} wait for a later attempt")
     if claimed:
         lease = settings_of(host).lease
-        click.echo(f"{claimed} are claimed by another worker; if it died, its claim ends after {lease:g} s")
+        context.console.print(
+            f"{claimed} are claimed by another worker; if it died, its claim ends after {lease:g} s"
+        )
     if result.failed:
         raise click.ClickException("some messages failed; see `authhost email outbox`")
 
@@ -136,29 +141,29 @@ def deliver(get_host: GetHost, /, as_json: bool) -> None:
     help="Seconds between two deliveries.",
 )
 @click.pass_obj
-def worker(get_host: GetHost, /, every: float) -> None:
+def worker(context: CommandContext, /, every: float) -> None:
     """Deliver messages until Ctrl-C. Several workers may run at the same time.
 
     Example: authhost email worker
     """
-    host = get_host()
+    host = context()
     settings = settings_of(host)
     messages = Outbox(host, settings)
-    click.echo(f"delivering by {describe_transport(settings)} every {every:g} s, until Ctrl-C", err=True)
+    context.console.error(f"delivering by {describe_transport(settings)} every {every:g} s, until Ctrl-C")
     with suppress(KeyboardInterrupt):
         while True:
             sent = deliver_and_log(messages)
             if sent:
-                click.echo(f"{sent} sent")
+                context.console.print(f"{sent} sent")
             TIMER.wait(every)
 
 
 @click.command()
 @click.pass_obj
-def clean(get_host: GetHost, /) -> None:
+def clean(context: CommandContext, /) -> None:
     """Delete messages with a final status that are older than keep_sent_days.
 
     Example: authhost email clean
     """
-    host = get_host()
-    click.echo(f"{clean_outbox(host, settings_of(host))} messages were deleted")
+    host = context()
+    context.console.print(f"{clean_outbox(host, settings_of(host))} messages were deleted")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from uuid import UUID
 
 import click
@@ -12,7 +11,7 @@ from authhost_email.addresses import comparison_key, is_bare_address
 from authhost_email.languages import LANGUAGES
 from authhost_email.settings import EmailSettings
 
-GetHost = Callable[[], Host]
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 language_option = click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from contextlib import closing, suppress
 
 import click
+from authhost_hookspecs import CommandContext
 
-from authhost_email.commands.options import GetHost, bare_address_callback, language_option, settings_of
+from authhost_email.commands.options import bare_address_callback, language_option, settings_of
 from authhost_email.errors import UnknownTransport
 from authhost_email.outbox import error_summary
 from authhost_email.rendering import KINDS, compose, render
@@ -22,7 +23,7 @@ from authhost_email.transports import create_transport, describe_transport
 @click.option("--port", type=click.IntRange(0, 65535), default=8025, show_default=True)
 @click.pass_obj
 def preview(
-    get_host: GetHost, /, kind: str | None, language: str, html: bool, serve: bool, port: int
+    context: CommandContext, /, kind: str | None, language: str, html: bool, serve: bool, port: int
 ) -> None:
     """Show messages with sample data.
 
@@ -32,7 +33,7 @@ def preview(
 
       authhost email preview --serve
     """
-    host = get_host()
+    host = context()
     settings, context_for = settings_of(host), samples_for_host(host)
     if serve:
         from authhost_email.preview import server
@@ -44,7 +45,7 @@ def preview(
                 f"cannot listen on port {port}: {error.strerror}; choose another one with --port"
             ) from None
         with running, suppress(KeyboardInterrupt):
-            click.echo(f"http://127.0.0.1:{running.server_port}/ until Ctrl-C")
+            context.console.print(f"http://127.0.0.1:{running.server_port}/ until Ctrl-C")
             running.serve_forever()
         return
     if kind is None:
@@ -58,12 +59,12 @@ def preview(
 @click.option("--kind", type=click.Choice(KINDS), default="email_confirmation", show_default=True)
 @language_option
 @click.pass_obj
-def send_test(get_host: GetHost, /, to: str, kind: str, language: str) -> None:
+def send_test(context: CommandContext, /, to: str, kind: str, language: str) -> None:
     """Send a message with sample data at once, to test the transport.
 
     Example: authhost email send-test me@example.org
     """
-    host = get_host()
+    host = context()
     settings = settings_of(host)
     identifier = host.new_id()
     try:
@@ -77,4 +78,4 @@ def send_test(get_host: GetHost, /, to: str, kind: str, language: str) -> None:
         raise click.ClickException(
             f"{settings.transport} did not accept the message: {error_summary(error)}"
         ) from None
-    click.echo(f"{settings.transport} accepted the message ({describe_transport(settings)})")
+    context.console.print(f"{settings.transport} accepted the message ({describe_transport(settings)})")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
+from typing import Any
 
 from authhost_hookspecs import FlowError, Message, PluginTables, Request, User, hookimpl
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from authhost_new_device.tables import device_table, metadata
@@ -42,6 +43,15 @@ class NewDevice:
             request.send(notice(request, user, email))
         except FlowError as error:  # the device stays stored, so that each one is reported once
             log.warning("user %s got no notice of a new device: %s", user.id, error.code)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        request.db.execute(delete(device_table).where(device_table.c.user_id == user.id))
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> dict[str, Any]:
+        known = select(device_table.c.first_seen).where(device_table.c.user_id == user.id)
+        return {"devices": [{"first_seen": each.isoformat()} for each in request.db.execute(known).scalars()]}
 
     @hookimpl
     def register_tables(self) -> PluginTables:

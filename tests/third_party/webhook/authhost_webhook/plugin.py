@@ -15,6 +15,7 @@ from authhost_hookspecs import (
     User,
     hookimpl,
 )
+from sqlalchemy import delete
 
 from authhost_webhook.delivery import deliver_due
 from authhost_webhook.settings import WebhookSettings
@@ -134,6 +135,12 @@ class Webhook:
     @hookimpl
     def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
         self._social(request, "social_account_removed", socialaccount, None)
+
+    @hookimpl(optionalhook=True)
+    def user_deleted(self, request: Request, user: User) -> None:
+        # Events that wait contain identifiers of the user.
+        of_user = event_table.c.body.contains(str(user.id))
+        request.db.execute(delete(event_table).where(of_user))
 
     @hookimpl
     def register_settings(self) -> type[WebhookSettings]:

@@ -1,0 +1,27 @@
+"""The suite judges plugins with patterns of real ones: each correct one passes, each fault is found."""
+
+from __future__ import annotations
+
+import pytest
+
+from authhost.testing.conformance import CHECKS
+from authhost.testing.conformance.runner import run_check
+from conformance import correct_plugins, facilities, faulty_plugins
+from conformance.plugins import ids_of
+
+CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT]
+FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS]
+ELSEWHERE = frozenset({"accepted", "independent", "rollback", "process"})
+"""Checks of what these plugins do not do, left out to save time."""
+
+
+@pytest.mark.parametrize("plugin", CORRECT, ids=lambda plugin: plugin.__name__)
+def test_correct_plugin_passes(new_context, plugin):
+    context = new_context(plugin())
+    verdicts = [run_check(name, context) for name in CHECKS if name not in ELSEWHERE]
+    assert [verdict for verdict in verdicts if verdict.outcome != "passed"] == []
+
+
+@pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
+def test_fault_is_reported(assert_fault, plugin, check, message):
+    assert_fault(plugin(), check, message, located=True)
