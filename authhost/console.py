@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from textwrap import wrap
 from time import monotonic
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
 import click
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
 T = TypeVar("T")
 MAX_WIDTH = 10_000
@@ -176,7 +177,7 @@ def _print_table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, heade
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console = Console(width=needs.maximum)  # output to a pipe needs no limit of its width
     if needs.minimum > console.width:
-        _print_as_records(console, titles, cells)
+        _print_as_records(console.width, titles, cells)
     else:
         console.print(table)
 
@@ -195,16 +196,16 @@ def _table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, header: boo
     return table
 
 
-def _print_as_records(console: Console, titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+def _print_as_records(width: int, titles: Sequence[str], cells: Sequence[Sequence[str]]) -> None:
+    """Print one block of lines for each row. No word is cut, so that an identifier can be copied."""
+    indent = max(map(len, titles)) + 2
     for number, row in enumerate(cells):
-        lines = Table.grid(padding=(0, 2))
-        lines.add_column(no_wrap=True)
-        lines.add_column(overflow="fold")
-        for title, cell in zip(titles, row, strict=True):
-            lines.add_row(Text(title, "bold"), Text(cell))
         if number:
-            console.print()
-        console.print(lines)
+            click.echo()
+        for title, cell in zip(titles, row, strict=True):
+            first, *rest = wrap(
+                cell, max(1, width - indent), break_long_words=False, break_on_hyphens=False
+            ) or [""]
+            click.echo((click.style(title.ljust(indent), bold=True) + first).rstrip())
+            for line in rest:
+                click.echo(" " * indent + line)

@@ -37,6 +37,7 @@ class Recorder(RecordedHooks, Mailbox):
 DEPENDS_ON_DATABASE = frozenset(
     {
         # The core: statements, locks, transactions, migrations, collations.
+        "test_account_changes",
         "test_command_line",
         "test_concurrency",
         "test_crash",
@@ -44,6 +45,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_guard",
         "test_host",
         "test_misuse",
+        "test_nested_rollback",
         "test_order",
         "test_pending_logins",
         "test_recovery",
@@ -60,6 +62,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_encrypted_links",
         "test_erasure",
         "test_outbox",
+        "test_personal_data",
         "test_processes",
         "test_records",
         "test_retention",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+from datetime import UTC, datetime
 
 import pytest
 from authhost_hookspecs import Change, FlowError, Refused, hookimpl
@@ -409,6 +410,10 @@ def test_an_export_that_fails_names_the_plugin(make_host, run, caplog, result):
     assert host.plugin_stats()["one", "export_user"].failures == 1
 
 
+def _token(recorder):
+    return next(each["sociallogin"].token.reveal() for _, each in recorder.calls if "sociallogin" in each)
+
+
 def _user_ids(host):
     with host.engine.connect() as connection:
         return connection.execute(select(users.c.id)).scalars().all()
@@ -417,3 +422,130 @@ def _user_ids(host):
 def _is_logged_in(host, login):
     with host.request(session_token=login.session_token) as request:
         return request.user is not None
+
+
+# Connections and tokens.
+
+
+@pytest.fixture
+def social(make_host, changed, scripted, clock):
+    clock.now = datetime.now(UTC)
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site", "trust_emails": True}
+    return make_host(
+        {"changed": changed},
+        providers={"corp": {"client_secret": "of-the-site", "login_by_email": True, **app}},
+        store_social_tokens=True,
+        email_verification="none",
+    )
+
+
+def test_stored_token_is_decrypted_when_it_is_revealed(social, arrive, scripted, recorder):
+    user = arrive(social, "corp", scripted.agree).login.user
+    account = social.account(user.id)
+    (connection,) = account.social_accounts
+    token = account.social_token(connection)
+    assert token.reveal() == _token(recorder)
+    assert token.reveal_secret() is None
+    assert token.reveal() not in repr(account) + repr(token)
+    assert account.social_token(dataclasses.replace(connection, id=social.new_id())) is None
+
+
+def test_export_and_deletion_of_connections(social, arrive, scripted, recorder):
+    user = arrive(social, "corp", scripted.agree).login.user
+    token = _token(recorder)
+    with social.request() as request:
+        data = request.accounts.export(user.id)["account"]
+        assert [each["provider"] for each in data["social_accounts"]] == ["corp"]
+        assert token not in json.dumps(data)
+    recorder.calls.clear()
+    with social.request() as request:
+        request.accounts.delete(user.id)
+    assert names(recorder) == ["session_ended", "social_account_removed", "user_deleted"]
+    assert arrive(social, "corp", scripted.agree).login.user.id != user.id
+
+
+def test_before_change_refuses_connections(social, run, arrive, scripted, changed, recorder):
+    changed.refused = ("connect",)
+    email = scripted.claims["email"]
+    login = run(social, "signup", email=email, password=PASSWORD)
+    with social.request() as request:
+        request.accounts.verify_email(login.user.id, email)
+    for token, process in ((login.session_token, "connect"), (None, "login")):
+        changed.changes.clear()
+        recorder.calls.clear()
+        with pytest.raises(Vetoed):
+            arrive(social, "corp", scripted.agree, token, process=process)
+        assert changed.changes == [Change("connect", provider="corp")]
+        (refused,) = [values for name, values in recorder.calls if name == "flow_refused"]
+        assert refused["user"].id == login.user.id
+    assert social.account(login.user.id).social_accounts == ()
+
+
+def test_before_change_refuses_to_disconnect(social, run, arrive, scripted, changed):
+    login = run(social, "signup", email=ANN, password=PASSWORD)
+    connected = arrive(social, "corp", scripted.agree, login.session_token, process="connect").account
+    changed.refused = ("disconnect",)
+    with social.request(session_token=login.session_token) as request, pytest.raises(Vetoed):
+        social.socialaccount.disconnect(request, account_id=connected.id)
+    assert len(social.account(login.user.id).social_accounts) == 1
+
+
+class Connects:
+    """Connects every social login to one user."""
+
+    def __init__(self):
+        self.user = None
+
+    @hookimpl
+    def pre_social_login(self, request, sociallogin):
+        if self.user is not None and not sociallogin.is_existing:
+            sociallogin.connect(request, self.user)
+
+
+def test_before_change_names_the_plugin_that_connects(make_host, run, arrive, scripted, changed, clock):
+    clock.now = datetime.now(UTC)
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site", "client_secret": "s"}
+    connects = Connects()
+    host = make_host(
+        {"changed": changed, "connects": connects}, providers={"corp": app}, email_verification="none"
+    )
+    connects.user = run(host, "signup", email=ANN, password=PASSWORD).user
+    arrive(host, "corp", scripted.agree)
+    assert changed.changes == [Change("connect", provider="corp", plugin="connects")]
+    assert len(host.account(connects.user.id).social_accounts) == 1
+
+
+# Within the flow of another user.
+
+
+class VerifiesBob:
+    """Verifies the address of Bob when Ann logs in."""
+
+    def __init__(self):
+        self.bob, self.seen = None, []
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        if user.email == ANN and self.bob is not None:
+            request.accounts.verify_email(self.bob, BOB)
+            self.seen.append(dict(request.given))
+
+    @hookimpl
+    def account_ready(self, request, user):
+        self.seen.append(dict(request.given))
+
+
+def test_a_change_does_not_mix_what_two_signups_were_given(make_host, run, recorder):
+    verifies = VerifiesBob()
+    host = make_host({"verifies": verifies}, email_verification="mandatory")
+    token = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    run(host, "confirm_email", token, key=recorder.key())
+    with host.request(given={"invitation": "of-bob"}) as request:
+        host.account.signup(request, email=BOB, password=PASSWORD)
+    verifies.bob = next(each for each in _user_ids(host) if host.account(each).user.email == BOB)
+    verifies.seen.clear()
+    with host.request(given={"campaign": "of-ann"}) as request:
+        host.account.login(request, identifier=ANN, password=PASSWORD)
+    ready, after = verifies.seen
+    assert ready["invitation"] == "of-bob"
+    assert after == {"campaign": "of-ann"}

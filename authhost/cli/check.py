@@ -9,7 +9,7 @@ import click
 
 from authhost.cli.lazy_host import LazyHost
 from authhost.console import json_option
-from authhost.errors import ConfigurationError
+from authhost.failures import ConfigurationError
 
 if TYPE_CHECKING:
     from authhost.cli.checks import Problem

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.console import Terminal
-from authhost.errors import ConfigurationError
+from authhost.failures import ConfigurationError
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost

@@ -17,7 +17,7 @@ import click
 
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
 from authhost.console import json_option
-from authhost.errors import ConfigurationError
+from authhost.failures import ConfigurationError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

@@ -9,7 +9,6 @@ import click
 
 from authhost.cli.lazy_host import LazyHost
 from authhost.console import json_option
-from authhost.errors import ProviderNotFound
 
 
 @click.group("providers")
@@ -73,6 +72,7 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     Example: authhost --config authhost.toml providers check google
     """
     from authhost.cli.provider_check import findings
+    from authhost.errors import ProviderNotFound
 
     host = lazy_host.host(check=False)
     try:

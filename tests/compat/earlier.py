@@ -22,8 +22,14 @@ CONTRACT = "1.0"
 def cells(
     home: Path, maker: Tool, recipes: Sequence[Recipe], environment: Environment, wheels: Wheels
 ) -> tuple[list[Cell], list[str]]:
-    """Two cells for each plugin that allows contract 1.0; without the history, none and the reason."""
-    chosen = [each for each in recipes if each.folder is not None and allows(each.folder, CONTRACT)]
+    """The cells of plugins by others; without the history, none and the reason.
+
+    A plugin that was built for contract 1.0 meets the host of today. A plugin of today meets
+    contract 1.0 and its host, if its metadata allow it.
+    """
+    chosen = [
+        each for each in recipes if each.folder is not None and each.folder.parent.name == "third_party"
+    ]
     if not chosen:
         return [], []
     source = home / "earlier"
@@ -33,37 +39,23 @@ def cells(
     except LookupError as error:
         return [], [str(error)]
     contract = build(maker, source / "hookspecs", home / "wheels" / "earlier-contract")
-    host = build(maker, source, home / "wheels" / "earlier-host")
+    old_host = Wheels(contract, build(maker, source, home / "wheels" / "earlier-host"), wheels.plugins)
     then = {**environment, "contract": Choice(contract.name.split("-")[1], str(contract))}
     recipes_then = {each.plugin: each for each in map(load, (source / "tests/compat/recipes").glob("*.toml"))}
     found = []
     for recipe in chosen:
         name = recipe.plugin
-        # The tests of today use the testing kit of today, so the suite of then is what is run.
-        found.append(
-            Cell(
-                home / "cells" / f"{name}-on-{CONTRACT}",
-                replace(recipe, tests=None, copy=(), command=()),
-                then,
-                maker,
-                wheels=Wheels(contract, host, wheels.plugins),
-                versions=f"contract {CONTRACT} and its host",
-            )
-        )
+        if recipe.folder is not None and allows(recipe.folder, CONTRACT):
+            # The tests of today use the testing kit of today, so only the suite of then is run.
+            without_tests = replace(recipe, tests=None, copy=(), command=())
+            place, versions = home / "cells" / f"{name}-on-earlier", f"contract {CONTRACT} and its host"
+            found.append(Cell(place, without_tests, then, maker, wheels=old_host, versions=versions))
         old = recipes_then.get(name)
-        if old is None or old.folder is None:
-            continue
-        plugin = build(maker, old.folder, home / "wheels" / f"earlier-{name}")
-        found.append(
-            Cell(
-                home / "cells" / f"{name}-of-{CONTRACT}",
-                old,
-                environment,
-                maker,
-                wheels=Wheels(wheels.contract, wheels.host, {name: plugin}),
-                versions=f"built for contract {CONTRACT}",
-            )
-        )
+        if old is not None and old.folder is not None:
+            plugin = build(maker, old.folder, home / "wheels" / f"earlier-{name}")
+            new_host = Wheels(wheels.contract, wheels.host, {name: plugin})
+            place, versions = home / "cells" / f"{name}-of-earlier", f"built for contract {CONTRACT}"
+            found.append(Cell(place, old, environment, maker, wheels=new_host, versions=versions))
     return found, []
 
 

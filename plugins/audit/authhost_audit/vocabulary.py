@@ -83,6 +83,7 @@ REASONS = frozenset(
         "email_not_found",
         "email_not_verified",
         "email_taken",
+        "export_failed",
         "last_login_method",
         "login_required",
         "password_already_set",
@@ -95,6 +96,7 @@ REASONS = frozenset(
         "social_account_taken",
         "too_many_emails",
         "unavailable",
+        "user_not_found",
         "username_taken",
         "vetoed",
         # The reasons why a message was not delivered.

@@ -1,0 +1,50 @@
+"""Errors that are no refusals of a flow. They need no import, not even of the contract.
+
+`authhost.errors` has them, too. The command line imports this module, so that its help is fast.
+"""
+
+from __future__ import annotations
+
+PLUGIN_FAILURES = (Exception, SystemExit)
+"""The exceptions of plugins that are caught. A plugin cannot end the process, but Ctrl-C can."""
+
+
+class AuthHostError(Exception):
+    """The base class of all errors of authhost."""
+
+
+class ConfigurationError(AuthHostError):
+    """The settings, the plugins or the database are not usable; the message says what to do."""
+
+
+class UnitOfWorkClosed(AuthHostError, RuntimeError):
+    """A request was used outside its ``with`` block; the message says what to do."""
+
+
+class HostClosed(AuthHostError, RuntimeError):
+    """A host was used after `AuthHost.close`."""
+
+    def __init__(self) -> None:
+        super().__init__("this host is closed; make a new AuthHost, and close it when the application ends")
+
+
+class NestedTooDeep(AuthHostError, RuntimeError):
+    """A hook calls a flow or a change whose hooks call it again, and so on: a failure of the plugin."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__(
+            f"hooks that call flows or changes are nested {depth} deep; "
+            "a hook must not repeat the change that calls it"
+        )
+
+
+class RequiredPluginFailed(AuthHostError):
+    """A plugin that the operator requires failed in a hook; the whole unit of work is rolled back."""
+
+    raised_by_host = False
+    """Whether the guard has raised it: then it passes through the hooks that called the failed one."""
+
+    def __init__(self, plugin: str, hook: str) -> None:
+        super().__init__(f"required plugin {plugin!r} failed in {hook}; nothing was stored")
+        self.plugin = plugin
+        self.hook = hook
