@@ -28,6 +28,7 @@ from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
+RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
 
 class AuditPlugin:
@@ -235,7 +236,7 @@ class AuditPlugin:
 
     @hookimpl
     def register_tables(self) -> PluginTables:
-        return PluginTables(metadata, "authhost_audit.migrations")
+        return PluginTables(metadata, "authhost_audit.migrations", retained={event_table.name: RETAINED})
 
     @hookimpl
     def register_commands(self) -> list[Any]:
