@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules import jobs, refusals, whole_process
+from authhost.testing.conformance.rules import comparisons, jobs, refusals, whole_process
 from authhost.testing.conformance.source import PluginSource
 
 RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     refusals.veto_returns,
     refusals.dropped_refusals,
+    refusals.dropped_answers,
+    comparisons.never_equal,
     refusals.refusals_elsewhere,
     refusals.swallowed_refusals,
     whole_process.caught_interrupts,

@@ -203,6 +203,14 @@ def _uses_request(job: ast.AST) -> bool:
     return dotted(job) in ("request", "request.db", *(f"request.{each}" for each in REQUEST_METHODS))  # type: ignore[arg-type]
 
 
+def _calls_published(name: str, text: str) -> bool:
+    """Whether code calls a published hook: by its name, or by a variable where the name occurs elsewhere."""
+    if re.search(rf"call_hook\(\s*['\"]{name}['\"]", text):
+        return True
+    by_variable = re.search(r"call_hook\(\s*[A-Za-z_]", text) is not None
+    return by_variable and re.search(rf"['\"]{name}['\"]|\b{name}\.__name__", text) is not None
+
+
 def hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:
     """Hooks that the plugin publishes and calls nowhere."""
     register = source.checked.implementations.get("register_hookspecs")
@@ -213,7 +221,7 @@ def hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:
     text = "\n".join(each.read_text(encoding="utf-8") for each in files)
     for spec in register():
         name = spec.__name__
-        if not re.search(rf"call_hook\(\s*['\"]{name}['\"]", text):
+        if not _calls_published(name, text):
             yield Fault(
                 f"publishes the hook {name}, which its code calls nowhere; call it with "
                 f"request.call_hook({name!r}, …)",
