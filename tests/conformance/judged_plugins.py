@@ -207,7 +207,25 @@ class ComparesRecordWithText:
             raise Refused("kept", "Accounts cannot be deleted.")
 
 
+class TokenOfRequestInCookie:
+    @hookimpl
+    def user_logged_in(self, request):
+        login = request.sociallogin
+        if login is not None and login.token is not None:
+            request.answer.set_cookie("key", login.token.reveal(), http_only=False)
+
+
+class LogsRarePassword:
+    @hookimpl
+    def check_password(self, request, password, user):
+        if user is not None and user.username == "root":
+            log.debug("weak: %s", {"password": password})
+
+
 FAULTS = [
+    (TokenOfRequestInCookie, "secrets", "a provider's token is in the cookie key of request.answer"),
+    (TokenOfRequestInCookie, "secrets", "user_logged_in: puts a provider's token into a cookie"),
+    (LogsRarePassword, "secrets", "check_password: puts a password into a log record"),
     (DropsRefusalOfHelper, "code", "before_signup: creates Refused(…) by self._deny and does not raise it"),
     (DropsAnswer, "code", "before_signup: does not use what self._allowed returns"),
     (ComparesIdWithText, "code", "before_login: compares user.id (UUID) with items of settings.ids() (str)"),

@@ -235,6 +235,19 @@ class PluginSource:
         for inner in undecorated(function) if function is not None else ():
             self._reach(hook, inner, owner, at_once=at_once, guarded=guarded)
 
+    def hook_at(self, where: str) -> str | None:
+        """The hook that runs the code at ``FILE:LINE``, or None."""
+        name, _, line = where.rpartition(":")
+        if not line.isdigit():
+            return None
+        around = [
+            (each.node.lineno, each.hook)
+            for each in self.reached
+            if Path(each.filename).name == name
+            and each.node.lineno <= int(line) <= (each.node.end_lineno or 0)
+        ]
+        return max(around)[1] if around else None
+
     def of_hook(self, hook: str) -> Reached | None:
         """The implementation of a hook itself, the innermost one if it is decorated."""
         function, _ = plain_function(self.checked.implementations.get(hook))

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.rules.secret_values import secrets_passed_on
 from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 
 MESSAGE_KEY = "the key of a message"
@@ -30,6 +31,7 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
     """No password, key or token is in its tables, files, log records, output, cookies or `given`."""
     run = context.with_plugin
     source = PluginSource(context.checked)
+    yield from dict.fromkeys(secrets_passed_on(source))
     delivers = "deliver_message" in context.checked.implementations
     for table, rows in run.rows.items():
         for column, kind in sorted({found for row in rows for found in _in_row(row, run.secrets)}):

@@ -89,7 +89,7 @@ def _type_of_call(reached: Reached, node: ast.Call, depth: int) -> Any:
     called = reached.value(node.func)
     if called in COLLECTING and node.args:
         items = items_of(type_of(reached, node.args[0], depth + 1))
-        return UNKNOWN if items is UNKNOWN else frozenset[items]
+        return UNKNOWN if items is UNKNOWN else frozenset[items]  # type: ignore[valid-type]
     if isinstance(called, type):
         return called
     function, _ = plain_function(called)

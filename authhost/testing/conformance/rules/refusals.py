@@ -169,7 +169,9 @@ def dropped_answers(source: PluginSource) -> Iterator[Fault]:
         if reached.hook not in VETOES or not reached.at_once:
             continue
         for node in own_nodes(reached.node):
-            called = _called_function(source, reached, node.value) if isinstance(node, ast.Expr) else None
+            if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+                continue
+            called = _called_function(source, reached, node.value)
             if called is not None and _only_answers(called):
                 yield Fault(
                     f"does not use what {dotted(node.value.func)} returns, so it refuses nothing; "
