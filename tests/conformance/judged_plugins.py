@@ -99,7 +99,24 @@ class ComparesTypes:
             raise Refused("reserved", "This account is reserved.")
 
 
-CORRECT = [ComparesTypes, DecoratedByCondition, NarrowsTypes, Invoices]
+@functools.cache
+def label(provider):
+    return f"with {provider}"
+
+
+@functools.lru_cache(maxsize=256)
+def short(address):
+    return address.rpartition(".")[0]
+
+
+class CachesWithLimit:
+    @hookimpl
+    def user_logged_in(self, request):
+        text = label(request.provider) if request.provider else short(request.ip_address or "")
+        request.answer.message("info", text)
+
+
+CORRECT = [CachesWithLimit, ComparesTypes, DecoratedByCondition, NarrowsTypes, Invoices]
 
 
 # Faulty.
@@ -222,7 +239,20 @@ class LogsRarePassword:
             log.debug("weak: %s", {"password": password})
 
 
+@functools.cache
+def network(address):
+    return address.rpartition(".")[0]
+
+
+class CachesAddresses:
+    @hookimpl
+    def user_logged_in(self, request, user):
+        if request.ip_address is not None:
+            request.answer.message("info", f"Login from {network(request.ip_address)}.")
+
+
 FAULTS = [
+    (CachesAddresses, "state", "user_logged_in: calls network with values of a request"),
     (TokenOfRequestInCookie, "secrets", "a provider's token is in the cookie key of request.answer"),
     (TokenOfRequestInCookie, "secrets", "user_logged_in: puts a provider's token into a cookie"),
     (LogsRarePassword, "secrets", "check_password: puts a password into a log record"),

@@ -19,6 +19,7 @@ STATEFUL = {
     correct_plugins.PoolPerHost,
     correct_plugins.WorkerPerHost,
     facilities.SentCounter,
+    judged_plugins.CachesWithLimit,
     judged_plugins.NarrowsTypes,
 }
 """Plugins that all checks have to pass."""

@@ -19,6 +19,8 @@ from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+CachedFunction = type(lru_cache(len))
+"""The type of what `functools.lru_cache` and `functools.cache` return."""
 UNKNOWN = object()
 """The value of an expression that cannot be known without running it."""
 
@@ -231,6 +233,8 @@ class PluginSource:
             return
         if isinstance(value, property):
             value = value.fget
+        if isinstance(value, CachedFunction):
+            value = value.__wrapped__
         function, owner = plain_function(value)
         for inner in undecorated(function) if function is not None else ():
             self._reach(hook, inner, owner, at_once=at_once, guarded=guarded)
