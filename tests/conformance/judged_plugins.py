@@ -251,7 +251,30 @@ class CachesAddresses:
             request.answer.message("info", f"Login from {network(request.ip_address)}.")
 
 
+class KeepsNameOfSite:
+    def __init__(self):
+        self._site = "our site"
+
+    @hookimpl
+    def host_started(self, host):
+        self._site = host.settings.site_name
+
+    @hookimpl
+    def user_logged_in(self, request):
+        request.answer.message("info", f"Welcome to {self._site}.")
+
+
+class ForcesChange:
+    @hookimpl(wrapper=True)
+    def deliver_message(self, request, message):
+        if message.kind == "plugin" and message.subject:
+            object.__setattr__(message, "subject", f"[site] {message.subject}")
+        return (yield)
+
+
 FAULTS = [
+    (KeepsNameOfSite, "state", "host_started: stores _site of one host"),
+    (ForcesChange, "code", "deliver_message: changes its argument message"),
     (CachesAddresses, "state", "user_logged_in: calls network with values of a request"),
     (TokenOfRequestInCookie, "secrets", "a provider's token is in the cookie key of request.answer"),
     (TokenOfRequestInCookie, "secrets", "user_logged_in: puts a provider's token into a cookie"),

@@ -21,6 +21,7 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     whole_process.prints,
     whole_process.process_wide,
     whole_process.patches,
+    whole_process.forced_changes,
     jobs.unreleased_locks,
     jobs.naive_times,
     jobs.effects_before_commit,

@@ -54,6 +54,7 @@ def state(context: CheckContext) -> Iterator[Fault]:
     """It keeps nothing of one request for another one, and what it keeps in memory has a limit."""
     source = PluginSource(context.checked)
     yield from dict.fromkeys(_passed_on(context, source))
+    yield from dict.fromkeys(_values_of_one_host(source))
     yield from _growing(context, source)
     yield from dict.fromkeys(_unlimited_caches(source))
     for name in context.repeated.held_locks:
@@ -94,6 +95,30 @@ def _passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
                 store.reached.hook,
                 store.reached.at(store.node),
             )
+
+
+def _values_of_one_host(source: PluginSource) -> Iterator[Fault]:
+    """What ``host_started`` stores of its host on the plugin or in its module, and flows of all hosts use."""
+    reads = {read.name for each in source.reached if each.hook in IN_FLOWS for read in _reads(each)}
+    for reached in source.reached:
+        if reached.hook != "host_started" or reached.name != "host_started":
+            continue
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Assign) or not _mentions(node.value, "host"):
+                continue
+            for target in node.targets:
+                name = None if isinstance(target, ast.Subscript) else _shared_name(reached, target)
+                if name in reads and str(name) not in dotted(node.value):  # else it adds to what is there
+                    yield Fault(
+                        f"stores {name} of one host, and flows of all hosts in the process use it; use "
+                        "request.settings or request.host, or keep it in a dict by host",
+                        "host_started",
+                        reached.at(node),
+                    )
+
+
+def _mentions(node: ast.expr, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
 
 
 def _following(context: CheckContext) -> set[tuple[str, str]]:
