@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 
 from authhost_hookspecs import PluginTables, Refused, User, hookimpl
-from sqlalchemy import delete, insert
+from sqlalchemy import Column, MetaData, String, Table, Uuid, delete, insert, select
 
 from conformance.plugins import MIGRATIONS, WithTable, metadata, notes
 
@@ -112,7 +112,7 @@ def short(address):
 class CachesWithLimit:
     @hookimpl
     def user_logged_in(self, request):
-        text = label(request.provider) if request.provider else short(request.ip_address or "")
+        text = label(request.provider) if request.provider else short(request.ip_address or "nowhere")
         request.answer.message("info", text)
 
 
@@ -272,7 +272,28 @@ class ForcesChange:
         return (yield)
 
 
+names = Table(
+    "authhost_faulty_name",
+    MetaData(),
+    Column("user_id", Uuid, primary_key=True),
+    Column("name", String(60), unique=True),
+)
+
+
+class LooksBeforeInsert:
+    """Two signups at once find the same name free."""
+
+    def _taken(self, request, name):
+        return request.db.execute(select(names).where(names.c.name == name)).first() is not None
+
+    @hookimpl
+    def account_ready(self, request, user):
+        if user.username == "root" and not self._taken(request, user.username):
+            request.insert(names, {"user_id": user.id, "name": user.username})
+
+
 FAULTS = [
+    (LooksBeforeInsert, "code", "account_ready: looks for name in authhost_faulty_name"),
     (KeepsNameOfSite, "state", "host_started: stores _site of one host"),
     (ForcesChange, "code", "deliver_message: changes its argument message"),
     (CachesAddresses, "state", "user_logged_in: calls network with values of a request"),
