@@ -6,6 +6,7 @@ import functools
 import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from authhost_hookspecs import PluginTables, Refused, User, hookimpl
 from sqlalchemy import Column, MetaData, String, Table, Uuid, delete, insert, select
@@ -112,7 +113,7 @@ def short(address):
 class CachesWithLimit:
     @hookimpl
     def user_logged_in(self, request):
-        text = label(request.provider) if request.provider else short(request.ip_address or "nowhere")
+        text = label(request.provider) if request.provider else short(request.ip_address or "") or "unknown"
         request.answer.message("info", text)
 
 
@@ -292,7 +293,22 @@ class LooksBeforeInsert:
             request.insert(names, {"user_id": user.id, "name": user.username})
 
 
+class WritesFileRarely:
+    def __init__(self):
+        self._path = Path("/nonexistent/vip.log")
+
+    def _append(self, line):
+        with self._path.open("a") as file:
+            file.write(line)
+
+    @hookimpl
+    def user_reactivated(self, user):
+        if user.username == "root":
+            self._append(str(user.id))
+
+
 FAULTS = [
+    (WritesFileRarely, "code", "user_reactivated: writes a file before the commit"),
     (LooksBeforeInsert, "code", "account_ready: looks for name in authhost_faulty_name"),
     (KeepsNameOfSite, "state", "host_started: stores _site of one host"),
     (ForcesChange, "code", "deliver_message: changes its argument message"),
