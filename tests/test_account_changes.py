@@ -33,7 +33,7 @@ def recorder():
 
 
 class Changed:
-    """Records each call of `before_change`; refuses the kinds that it is told to."""
+    """Records each call of `before_change`; refuses the given kinds."""
 
     def __init__(self, *refused):
         self.changes, self.refused = [], refused
