@@ -37,7 +37,7 @@ class Hooks:
         self.published: Mapping[str, PublishedHook] = published or {}
         """The hooks that plugins publish, by name."""
 
-    def call_published(self, request: Request, name: str, arguments: Mapping[str, Any]) -> None:
+    def call_published(self, request: UnitOfWork, name: str, arguments: Mapping[str, Any]) -> None:
         """Call a hook that a plugin publishes. The caller has checked the name and the arguments."""
         getattr(self._hook, name)(request=request, **arguments)
 

@@ -22,16 +22,17 @@ from authhost.testing.conformance.runner import run_check
 from conformance.plugins import FaultlessPlugin, FaultlessWrapper, NeverReturns, NeverStarts, UnknownHook
 
 
-@pytest.mark.parametrize("check", CHECKS)
-def test_plugin_without_fault_passes(new_context, check):
-    verdict = run_check(check, new_context(FaultlessPlugin()))
-    assert verdict.outcome == "passed", verdict
+def test_plugin_without_fault_passes(new_context):
+    context = new_context(FaultlessPlugin())
+    verdicts = [run_check(name, context) for name in CHECKS]
+    assert [verdict for verdict in verdicts if verdict.outcome != "passed"] == []
 
 
-@pytest.mark.parametrize("check", ["outcomes", "failures", "arguments", "edges", "outside"])
-def test_wrapper_without_fault_passes(new_context, check):
-    verdict = run_check(check, new_context(FaultlessWrapper()))
-    assert (verdict.outcome, verdict.faults) == ("passed", ())
+def test_wrapper_without_fault_passes(new_context):
+    context = new_context(FaultlessWrapper())
+    for name in ("outcomes", "failures", "arguments", "edges", "outside"):
+        verdict = run_check(name, context)
+        assert (verdict.outcome, verdict.faults) == ("passed", ())
 
 
 def test_checks_are_skipped_for_a_plugin_that_is_refused(new_context):

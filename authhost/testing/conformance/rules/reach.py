@@ -1,0 +1,29 @@
+"""What several rules need: which functions run in flows, and which handlers raise again."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from authhost.testing.conformance.source import (
+    PluginSource,
+    Reached,
+    dotted,
+)
+
+OUTSIDE_FLOWS = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
+"""Hooks whose functions run outside of flows, such as commands: they may print, exit and wait."""
+
+
+def in_flows(source: PluginSource) -> Iterator[Reached]:
+    return (each for each in source.reached if each.hook not in OUTSIDE_FLOWS)
+
+
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler raises something, or passes the error on to a future."""
+    return any(
+        isinstance(node, ast.Raise)
+        or (isinstance(node, ast.Call) and dotted(node.func).endswith((".set_exception", ".throw")))
+        for statement in handler.body
+        for node in ast.walk(statement)
+    )
