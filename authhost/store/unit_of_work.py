@@ -23,7 +23,7 @@ from authhost.errors import (
 )
 from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
-from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into
+from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into, insert_now
 from authhost.store.transaction import Sent, Transaction
 
 if TYPE_CHECKING:
@@ -277,6 +277,14 @@ class UnitOfWork(ABC):
         caller = self.caller
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
+
+    def store_queued(self, mark: Mark) -> None:
+        """Insert the rows that were queued since ``mark`` now, so that later statements find them."""
+        rows = self.queued[mark.rows :]
+        del self.queued[mark.rows :]
+        if rows:
+            self._settle_db()
+            insert_now(self.transaction, rows, self)
 
     def on_commit(self, callback: Callable[[], None]) -> None:
         """Call ``callback`` after the commit of this unit."""

@@ -113,12 +113,14 @@ class Changes:
         """Delete the account with everything that the host stores of it."""
         request = self._request
         with self._changing(user_id) as user:
+            mark = request.mark()
             self._check(user, "delete")
             self._end_all(user, "deleted")
             for account in queries.social_accounts(request, user.id):
                 values = {"of_id": account.id, "of_user": user.id}
                 request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, values)
                 request.services.hooks.social_account_removed(request, account)
+            request.store_queued(mark)  # otherwise these rows would be stored after `user_deleted`
             try:
                 with request.savepoint():
                     request.send_statement(statements.DELETE_USER, {"of_user": user.id})
