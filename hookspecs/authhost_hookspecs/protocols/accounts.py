@@ -132,7 +132,7 @@ class Authentication(Protocol):
 class Account(Protocol):
     """Everything that is stored of one account, as it was when it was read. Since 1.1.
 
-    It does not change afterwards, and may be kept after the request.
+    It does not change afterwards, and can be used after the request has ended.
     """
 
     @property

@@ -125,8 +125,8 @@ class Request(Protocol):
 
         One request can give at most 16, with names of 1 to 64 characters and values of
         at most 512. A social login, and a signup that waits for its form or a
-        confirmation, keep them encrypted; the flow that continues it has them again. If
-        a later request gives a text with the same name, the later one counts.
+        confirmation, store them encrypted; the flow that continues it restores them. If
+        a later request gives a text with the same name, the later one replaces it.
 
         They come from whoever began the signup or login, and may be secrets. Check them
         like any input, and do not write them to logs. Since contract 1.1.
@@ -211,15 +211,15 @@ class Request(Protocol):
         """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
 
     def local(self, plugin: str) -> dict[str, Any]:
-        """Return a dictionary that lives as long as this unit of work, for the plugin with this name.
+        """Return the dictionary of the plugin with this name, which exists until this unit of work ends.
 
-        By it one hook passes values to the next one. A rollback, also of a failed call,
-        does not change it. Since 1.1.
+        A hook uses it to pass values to a later hook. Rollbacks and failed calls do not
+        change it. Since 1.1.
         """
 
     @property
     def host(self) -> Host:
-        """The host. Since 1.1."""
+        """The host that this unit of work belongs to. Since 1.1."""
 
     def new_id(self) -> UUID:
         """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
@@ -278,7 +278,7 @@ class Request(Protocol):
 
 
 class Host(Protocol):
-    """The running host, the argument of the life-cycle hooks."""
+    """The running host: the argument of the life-cycle hooks, and ``request.host`` in all others."""
 
     @property
     def settings(self) -> Settings:
