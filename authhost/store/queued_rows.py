@@ -34,7 +34,7 @@ class Writer(Protocol):
         """Whether its rows must be stored."""
         ...
 
-    def run_callback(self, unit: Any, callback: Callable[[], None]) -> None:
+    def run_callback(self, unit: Any, callback: Callable[[], object]) -> None:
         """Run a callback after the commit; raise nothing."""
         ...
 

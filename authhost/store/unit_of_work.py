@@ -52,7 +52,7 @@ class Callback(NamedTuple):
     """A callback of `on_commit`, and the plugin that registered it, or None for the application."""
 
     writer: Writer | None
-    run: Callable[[], None]
+    run: Callable[[], object]
 
 
 class Mark(NamedTuple):
@@ -286,12 +286,12 @@ class UnitOfWork(ABC):
             self._settle_db()
             insert_now(self.transaction, rows, self)
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after the commit of this unit."""
         self.check_open(writing=True)
         self.callbacks.append(Callback(self.caller, callback))
 
-    def after_commit(self, run: Callable[[], None]) -> None:
+    def after_commit(self, run: Callable[[], object]) -> None:
         """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
 
         Within a callback of `on_commit` it runs at once.
