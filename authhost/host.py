@@ -38,7 +38,9 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.store.tables import users
 from authhost.users import Changes, read_account
+from authhost.users.deletion import delete_expired_signups
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -231,11 +233,15 @@ class AuthHost:
     ) -> dict[str, int]:
         """Delete expired rows; return their number by table. Call it once a day.
 
-        These are keys, sessions, pending logins, and accounts that were not confirmed in time.
+        These are keys, sessions, pending logins, and accounts that were not confirmed in
+        time, for which `user_deleted` is called.
         ``on_table`` gets each table and its number, for instance to show the progress.
         """
         self._check_not_closed()
-        return delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
+        deleted = delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
+        signups = delete_expired_signups(self.services)
+        on_table(users.name, signups)
+        return {users.name: signups, **deleted}
 
     @property
     def now(self) -> datetime:

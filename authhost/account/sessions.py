@@ -83,6 +83,17 @@ def end_sessions(request: Request, user: User, reason: str, *, keep: Session | N
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
 
 
+def end_all_sessions(request: Request, user: User, reason: str) -> int:
+    """End all sessions of a user, and return their number; the user of this request is logged out."""
+    own = request.user is not None and request.user.id == user.id
+    if own:
+        request.services.hooks.user_logged_out(request, user)
+    ended = end_sessions(request, user, reason)
+    if own:
+        request.log_out()
+    return ended
+
+
 def delete_own_session(request: Request, user: User) -> list[Session]:
     """Delete the session of this unit of work, if its token has not been replaced since.
 

@@ -205,14 +205,6 @@ class KeepsDeletedUsers:
         request.insert(notes, {"user_id": user.id, "text": "in"})
 
 
-class DeletesOtherRows(WithTable):
-    """Stores addresses, and deletes by the user's id."""
-
-    @hookimpl
-    def email_added(self, request, email_address):
-        request.insert(notes, {"text": email_address.email})
-
-
 class TokenInCookie:
     @hookimpl
     def user_logged_in(self, request):
@@ -328,7 +320,6 @@ class CreatesTableAtStart:
 
 FAULTS = [
     (KeepsDeletedUsers, "personal", "the user's id is still in authhost_faulty_note.user_id"),
-    (DeletesOtherRows, "personal", "an address is still in authhost_faulty_note.text"),
     (TokenInCookie, "secrets", "a session token is in the cookie remember of request.answer"),
     (TokenInMessage, "secrets", "a provider's token is in the message 1 of request.answer"),
     (TokenInGiven, "secrets", "a provider's token is passed on in `given`"),

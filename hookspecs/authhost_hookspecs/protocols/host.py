@@ -40,7 +40,11 @@ class SocialLogin(Protocol):
 
     @property
     def token(self) -> SocialToken | None:
-        """The provider's token, or None."""
+        """The provider's token, or None.
+
+        If a later request completes the signup, by a form or a confirmation, the token
+        is None unless the setting ``store_social_tokens`` is on.
+        """
 
     @property
     def email_addresses(self) -> tuple[SocialEmail, ...]:
@@ -179,7 +183,7 @@ class Request(Protocol):
         Use `db` for a row that may violate a constraint.
         """
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after this unit of work has committed. It is not called after a rollback.
 
         The person waits for it. Use `in_background` for anything that takes long.

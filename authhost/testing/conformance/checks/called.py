@@ -39,6 +39,21 @@ from authhost.testing.conformance.source import (
 NEAR = 0.85
 """How similar an unknown name must be to that of a hook to be a typing error."""
 IN_FLOWS = NOTIFICATIONS | VETOES | {"deliver_message"}
+OF_ALL_KINDS = frozenset(
+    {
+        "request.user",
+        "request.session",
+        "request.ip_address",
+        "request.provider",
+        "user.is_active",
+        "user.email",
+    }
+)
+"""Attributes of which the flows of the suite have all values that a hook can get."""
+ADMINISTRATIVE = frozenset(
+    {"user_deactivated", "user_reactivated", "user_deleted", "session_ended", "before_change"}
+)
+"""Hooks that these flows call only without a logged-in user, or in few ways."""
 PURE = frozenset(
     [
         "all",
@@ -496,16 +511,17 @@ def _is_closed(reached: Reached, node: ast.expr) -> bool:
         return _is_closed(reached, node.operand)
     if isinstance(node, ast.Compare) and len(node.ops) == 1:
         left, right = node.left, node.comparators[0]
-        if isinstance(right, ast.Constant) and (right.value is None or isinstance(right.value, bool)):
-            return _is_contract_value(reached, left)
-        return bool(_strings(right) and _enumerated(reached, left))
+        constant = isinstance(right, ast.Constant) and (right.value is None or isinstance(right.value, bool))
+        return constant and _is_contract_value(reached, left)
     return _is_contract_value(reached, node)
 
 
 def _is_contract_value(reached: Reached, node: ast.expr) -> bool:
     """Whether an expression is an argument of the hook, or an attribute of one."""
-    while isinstance(node, ast.Attribute):
-        if node.attr in ("native", "given", "extra_data", "language", "name", "picture"):
+    if isinstance(node, ast.Attribute):
+        if dotted(node) not in OF_ALL_KINDS or (
+            reached.hook in ADMINISTRATIVE and dotted(node).startswith("request.")
+        ):
             return False
         node = node.value
     if not isinstance(node, ast.Name):

@@ -71,6 +71,7 @@ def _passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
             stores.extend(_stores(reached))
             reads.extend(_reads(reached))
     follows = _following(context)
+    storing = {(store.name, id(store.reached.node)) for store in stores}
     reported: set[tuple[str, str]] = set()
     for store in stores:
         for read in reads:
@@ -80,6 +81,8 @@ def _passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
                 continue
             if store.keyed and (store.reached.hook, read.reached.hook) not in follows:
                 continue
+            if store.keyed and (read.name, id(read.reached.node)) in storing:
+                continue  # a cache that one function fills and reads
             reported.add((store.name, store.reached.hook))
             yield Fault(
                 f"stores {store.name} of one request, and {read.reached.hook} uses it "
