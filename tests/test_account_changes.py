@@ -109,6 +109,12 @@ def test_account_is_a_frozen_snapshot(host, ann, change):
         account.user = None
 
 
+def test_account_has_no_session_that_has_expired(host, ann, clock):
+    assert len(host.account(ann.user.id).sessions) == 1
+    clock.forward(seconds=host.settings.session_idle + 1)
+    assert host.account(ann.user.id).sessions == ()
+
+
 def test_host_account_reads_an_account_and_still_has_the_flows(host, ann):
     assert host.account(ann.user.id).user.id == ann.user.id
     assert host.account(host.new_id()) is None
