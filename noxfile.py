@@ -107,10 +107,11 @@ def lint(session: nox.Session) -> None:
 
 @nox.session(tags=["all"])
 def typing(session: nox.Session) -> None:
-    """Strict types of all that ships."""
-    session.install("mypy>=1.17", "pytest>=8", *DISTRIBUTIONS)
+    """Strict types of all that ships and of the cookbook, whose code is linted here, too."""
+    session.install("mypy>=1.17", "ruff>=0.12", "pytest>=8", *DISTRIBUTIONS)
     packages = [f"plugins/{name}/authhost_{name}" for name in PLUGINS]
     session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
+    session.run("pytest", "-q", "tests/cookbook/test_recipes.py", "-k", "typed or linted")
 
 
 @nox.session(tags=["all"])

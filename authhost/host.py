@@ -33,12 +33,14 @@ from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
-from authhost.socialaccount.restored import of_signup as sociallogin_of_signup
+from authhost.socialaccount.restored import from_signup as sociallogin_of_signup
 from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
+from authhost.store.tables import users
 from authhost.users import Changes, read_account
+from authhost.users.deletion import delete_expired_signups
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -145,7 +147,7 @@ class AuthHost:
         browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
         code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
         and values of at most 512 characters. A signup or social login that the person
-        completes later keeps them, encrypted. Raises `InvalidInput`. A request that is
+        completes later stores them, encrypted. Raises `InvalidInput`. A request that is
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
@@ -165,7 +167,7 @@ class AuthHost:
         """Call ``function(*args)`` on a thread of the host's pool, at once and outside any unit of work.
 
         A job that fails, hangs, is dropped because of a full queue, or outlives the
-        host is logged in ``authhost.plugins``. Raises ``TypeError`` for an ``async``
+        host is logged by the logger ``authhost.plugins``. Raises ``TypeError`` for an ``async``
         function and if an argument is a request, and `HostClosed`.
         """
         self._check_not_closed()
@@ -231,11 +233,15 @@ class AuthHost:
     ) -> dict[str, int]:
         """Delete expired rows; return their number by table. Call it once a day.
 
-        These are keys, sessions, pending logins, and accounts that were not confirmed in time.
+        These are keys, sessions, pending logins, and accounts that were not confirmed in
+        time, for which `user_deleted` is called.
         ``on_table`` gets each table and its number, for instance to show the progress.
         """
         self._check_not_closed()
-        return delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
+        deleted = delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
+        signups = delete_expired_signups(self.services)
+        on_table(users.name, signups)
+        return {users.name: signups, **deleted}
 
     @property
     def now(self) -> datetime:

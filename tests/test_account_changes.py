@@ -33,7 +33,7 @@ def recorder():
 
 
 class Changed:
-    """Records each call of `before_change`; refuses the kinds that it is told to."""
+    """Records each call of `before_change`; refuses the given kinds."""
 
     def __init__(self, *refused):
         self.changes, self.refused = [], refused
@@ -107,6 +107,12 @@ def test_account_is_a_frozen_snapshot(host, ann, change):
     assert len(account.email_addresses) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         account.user = None
+
+
+def test_account_has_no_session_that_has_expired(host, ann, clock):
+    assert len(host.account(ann.user.id).sessions) == 1
+    clock.forward(seconds=host.settings.session_idle + 1)
+    assert host.account(ann.user.id).sessions == ()
 
 
 def test_host_account_reads_an_account_and_still_has_the_flows(host, ann):
@@ -267,6 +273,38 @@ def test_delete_is_refused_while_a_table_refers_to_the_account(host, change, ann
         assert _is_logged_in(host, ann)
     finally:
         other.drop(host.engine)
+
+
+class Sessions:
+    """Queues a row for each session that ends, and deletes the rows of a deleted account."""
+
+    def __init__(self):
+        self.ended = Table(
+            "sessions_ended", MetaData(), Column("id", Uuid(), primary_key=True), Column("user_id", Uuid())
+        )
+
+    @hookimpl
+    def session_ended(self, request, session):
+        request.insert(self.ended, {"id": session.id, "user_id": session.user_id})
+
+    @hookimpl
+    def user_deleted(self, request, user):
+        request.db.execute(self.ended.delete().where(self.ended.c.user_id == user.id))
+
+
+def test_rows_that_a_deletion_queues_are_there_when_they_are_deleted(make_host, run):
+    plugin = Sessions()
+    host = make_host({"sessions": plugin})
+    plugin.ended.create(host.engine)
+    try:
+        ann, bob = (run(host, "signup", email=email, password=PASSWORD) for email in (ANN, BOB))
+        with host.request() as request:
+            request.accounts.end_sessions(bob.user.id)
+            request.accounts.delete(ann.user.id)
+        with host.engine.connect() as connection:
+            assert connection.execute(select(plugin.ended.c.user_id)).scalars().all() == [bob.user.id]
+    finally:
+        plugin.ended.drop(host.engine)
 
 
 UNKNOWN = ["end_sessions", "deactivate", "reactivate", "delete", "export", "remove_password"]

@@ -674,7 +674,7 @@ def test_an_optional_hook_of_another_contract_is_left_out(caplog):
         @hookimpl(optionalhook=True)
         def of_next_year(self): ...
 
-    assert "no hook but the optional of_next_year" in refusal_of(OnlyNewer())
+    assert record_of(OnlyNewer()).status == "loaded"
 
     class WrongArgument:
         @hookimpl(optionalhook=True)

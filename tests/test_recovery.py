@@ -8,6 +8,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
+from authhost_hookspecs import hookimpl
 from sqlalchemy import func, select
 
 from authhost.errors import AuthError, InvalidCredentials, InvalidKey, InvalidState, LoginRequired
@@ -443,6 +444,32 @@ def test_a_signup_that_was_never_confirmed_is_deleted(browsers, recorder, clock)
     assert count(owner.host, users) == 1
     owner.forget()
     owner("signup", email=SECOND, password=PASSWORD, username="wanted")
+
+
+def test_plugins_delete_what_they_store_of_a_signup_that_has_expired(make_host, recorder, clock):
+    class Store:
+        def __init__(self):
+            self.users = {}
+
+        @hookimpl
+        def user_signed_up(self, user):
+            self.users[user.id] = user.email
+
+        @hookimpl
+        def user_deleted(self, user):
+            del self.users[user.id]
+
+    store = Store()
+    host = make_host({"store": store}, email_verification="mandatory")
+    for name in ("ann", "bob"):
+        Browser(host)("signup", email=f"{name}@example.org", password=PASSWORD)
+    owner = Browser(host)
+    owner("signup", email=OWNER, password=PASSWORD)
+    owner("confirm_email", key=recorder.key())
+    clock.forward(days=8)
+    assert host.delete_expired()["authhost_user"] == 2
+    assert list(store.users.values()) == [OWNER]
+    assert host.delete_expired()["authhost_user"] == 0
 
 
 @only_mandatory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Executable
@@ -83,6 +82,17 @@ def end_sessions(request: Request, user: User, reason: str, *, keep: Session | N
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
 
 
+def end_all_sessions(request: Request, user: User, reason: str) -> int:
+    """End all sessions of a user, and return their number; the user of this request is logged out."""
+    own = request.user is not None and request.user.id == user.id
+    if own:
+        request.services.hooks.user_logged_out(request, user)
+    ended = end_sessions(request, user, reason)
+    if own:
+        request.log_out()
+    return ended
+
+
 def delete_own_session(request: Request, user: User) -> list[Session]:
     """Delete the session of this unit of work, if its token has not been replaced since.
 
@@ -108,11 +118,11 @@ def _end(request: Request, user: User, reason: str, statement: Executable, **val
 
 def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
     """Delete sessions; return those that had not expired."""
-    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
+    now, idle = request.now, request.settings.session_idle
     return [
         session
         for session in queries.delete_sessions(request, statement, user.id, **values)
-        if session.expires_at > now and now - session.last_seen_at <= idle
+        if not session.has_expired(now, idle)
     ]
 
 

@@ -53,16 +53,13 @@ def implementations_of(plugin: object, specs: HookSpecs = CONTRACT) -> tuple[lis
         if any(hook == other.hook for other in found):
             raise PluginRefused(f"{hook} is implemented twice; one of the two would never be called")
         found.append(implementation)
-    if not found:
-        only = f" but the optional {', '.join(unknown)}, which this host does not have" if unknown else ""
-        raise PluginRefused(
-            f"it implements no hook{only}; decorate its functions with authhost_hookspecs.hookimpl"
-        )
+    if not found and not unknown:
+        raise PluginRefused("it implements no hook; decorate its functions with authhost_hookspecs.hookimpl")
     return found, unknown
 
 
 def hookspecs_of(plugin: object) -> Implementation | None:
-    """Return the checked implementation of ``register_hookspecs``, before the others are looked at."""
+    """Return the checked implementation of ``register_hookspecs``, before the others are checked."""
     if has_type(plugin, type):
         return None  # `implementations_of` refuses it
     for name, attribute, implementation in attributes_of(plugin):

@@ -114,7 +114,7 @@ class GuardedPlugin:
             unit.id,
         )
 
-    def run_callback(self, request: UnitOfWork, callback: Callable[[], None]) -> None:
+    def run_callback(self, request: UnitOfWork, callback: Callable[[], object]) -> None:
         """Run a callback of ``on_commit``. A failure is logged only: the transaction is committed already."""
         stats, started = self.stats_of(AFTER_COMMIT), perf_counter_ns()
         try:

@@ -1,21 +1,15 @@
-"""Deletes rows that have expired."""
+"""Deletes rows that have expired, and finds the accounts that have."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from sqlalchemy import ColumnElement, Engine, and_, delete, exists, or_
+from sqlalchemy import Engine, delete, or_
 
-from authhost.store.tables import (
-    addresses,
-    confirmations,
-    pending_logins,
-    resets,
-    sessions,
-    social_steps,
-    users,
-)
+from authhost.store import statements
+from authhost.store.tables import confirmations, pending_logins, resets, sessions, social_steps
 
 
 def delete_expired(
@@ -24,10 +18,9 @@ def delete_expired(
     session_idle: float,
     on_table: Callable[[str, int], None] = lambda table, count: None,
 ) -> dict[str, int]:
-    """Delete expired keys, sessions, pending logins and accounts; return their number by table.
+    """Delete expired keys, sessions and pending logins; return their number by table.
 
     ``on_table`` gets each table and its number, before the commit.
-    An account expires if its address had to be confirmed, and was not confirmed in time.
     """
     unused_since = now - timedelta(seconds=session_idle)
     too_old = {
@@ -35,7 +28,6 @@ def delete_expired(
         resets: resets.c.expires <= now,
         social_steps: social_steps.c.expires <= now,
         pending_logins: pending_logins.c.expires <= now,
-        users: and_(users.c.signup_expires <= now, ~_has_a_link(now)),
         sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     deleted: dict[str, int] = {}
@@ -46,7 +38,14 @@ def delete_expired(
     return deleted
 
 
-def _has_a_link(now: datetime) -> ColumnElement[bool]:
-    """Return the condition that the account has a confirmation that is still valid."""
-    sent = confirmations.c.email_address_id == addresses.c.id
-    return exists().where(addresses.c.user_id == users.c.id, sent, confirmations.c.expires > now)
+def expired_signups(engine: Engine, now: datetime, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Return accounts that were not confirmed in time, in order, from the one that follows ``after``.
+
+    An account with a confirmation that is still valid does not expire.
+    """
+    values = {"now": now, "page_size": limit}
+    statement = statements.EXPIRED_SIGNUPS
+    if after is not None:
+        statement, values = statements.EXPIRED_SIGNUPS_AFTER, {**values, "of_id": after}
+    with engine.connect() as connection:
+        return list(connection.execute(statement, values).scalars())

@@ -66,6 +66,11 @@ def is_unconfirmed_signup(unit: UnitOfWork, user_id: UUID) -> bool:
     return bool(unit.read(statements.UNCONFIRMED_SIGNUP, {"of_user": user_id}))
 
 
+def is_expired_signup(unit: UnitOfWork, user_id: UUID, now: datetime) -> bool:
+    """Return whether the account was not confirmed in time, and has no confirmation that is still valid."""
+    return bool(unit.read(statements.EXPIRED_SIGNUP, {"of_user": user_id, "now": now}))
+
+
 def account_by_email(unit: UnitOfWork, key: str) -> Account | None:
     """Return the account that claims the address: the one that verified it, or that signed up with it."""
     return _account(unit, statements.USER_BY_ADDRESS, of_key=key)

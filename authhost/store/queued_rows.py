@@ -34,7 +34,7 @@ class Writer(Protocol):
         """Whether its rows must be stored."""
         ...
 
-    def run_callback(self, unit: Any, callback: Callable[[], None]) -> None:
+    def run_callback(self, unit: Any, callback: Callable[[], object]) -> None:
         """Run a callback after the commit; raise nothing."""
         ...
 
@@ -79,9 +79,14 @@ def commit_with(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> 
         elif not transaction.roll_back_to(savepoint):
             raise
     if savepoint is not None:
-        for writer in dict.fromkeys(row.writer for row in rows):
-            _insert_of_writer(transaction, [row for row in rows if row.writer is writer], unit)
+        insert_now(transaction, rows, unit)
     transaction.commit()
+
+
+def insert_now(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> None:
+    """Insert the rows, writer by writer; see `commit_with`."""
+    for writer in dict.fromkeys(row.writer for row in rows):
+        _insert_of_writer(transaction, [row for row in rows if row.writer is writer], unit)
 
 
 def _insert_of_writer(transaction: Transaction, rows: list[QueuedRow], unit: Unit) -> None:

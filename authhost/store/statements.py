@@ -16,6 +16,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -88,6 +89,16 @@ DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
 REACTIVATE = update(users).where(users.c.id == of_user).values(is_active=True)
 DELETE_USER = delete(users).where(users.c.id == of_user)
 UNCONFIRMED_SIGNUP = select(users.c.id).where(users.c.id == of_user, users.c.signup_expires.is_not(None))
+_linked = exists().where(
+    addresses.c.user_id == users.c.id,
+    confirmations.c.email_address_id == addresses.c.id,
+    confirmations.c.expires > now,
+)
+_EXPIRED_SIGNUPS = select(users.c.id).where(users.c.signup_expires <= now, ~_linked).order_by(users.c.id)
+EXPIRED_SIGNUP = _EXPIRED_SIGNUPS.where(users.c.id == of_user)
+EXPIRED_SIGNUPS = _EXPIRED_SIGNUPS.limit(bindparam("page_size"))
+EXPIRED_SIGNUPS_AFTER = EXPIRED_SIGNUPS.where(users.c.id > of_id)
+"""Accounts that were not confirmed in time, and have no confirmation that is still valid."""
 MARK_READY = (
     update(users)
     .where(users.c.id == of_user, users.c.ready_at.is_(None))

@@ -23,7 +23,7 @@ from authhost.errors import (
 )
 from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
-from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into
+from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into, insert_now
 from authhost.store.transaction import Sent, Transaction
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Callback(NamedTuple):
     """A callback of `on_commit`, and the plugin that registered it, or None for the application."""
 
     writer: Writer | None
-    run: Callable[[], None]
+    run: Callable[[], object]
 
 
 class Mark(NamedTuple):
@@ -278,12 +278,20 @@ class UnitOfWork(ABC):
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def store_queued(self, mark: Mark) -> None:
+        """Insert the rows that were queued since ``mark`` now, so that later statements find them."""
+        rows = self.queued[mark.rows :]
+        del self.queued[mark.rows :]
+        if rows:
+            self._settle_db()
+            insert_now(self.transaction, rows, self)
+
+    def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after the commit of this unit."""
         self.check_open(writing=True)
         self.callbacks.append(Callback(self.caller, callback))
 
-    def after_commit(self, run: Callable[[], None]) -> None:
+    def after_commit(self, run: Callable[[], object]) -> None:
         """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
 
         Within a callback of `on_commit` it runs at once.

@@ -8,21 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import ChangeKind
-from sqlalchemy.exc import IntegrityError
 
 from authhost.account import emails, sessions, verification
 from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
-from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
+from authhost.errors import EmailNotFound, InvalidInput, UserNotFound
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
 from authhost.store import queries, statements
+from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
-
-IN_USE = "A table of the application or of a plugin refers to this account. Delete those rows first."
 
 
 class Changes:
@@ -41,7 +39,7 @@ class Changes:
             address = next((each for each in existing if email_key(each.email) == given.key), None)
             if address is not None:
                 return self._verify(user, address) if verified else address
-            emails.check_room(request, existing)
+            emails.check_email_limit(request, existing)
             self._check(user, "add_email", email=given.address)
             if verified:
                 self._check_verification(user, given.address, primary=False)
@@ -93,7 +91,7 @@ class Changes:
             if not queries.sessions(self._request, user.id):
                 return 0
             self._check(user, "end_sessions")
-            return self._end_all(user, "revoked")
+            return sessions.end_all_sessions(self._request, user, "revoked")
 
     def deactivate(self, user_id: UUID) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end."""
@@ -113,18 +111,9 @@ class Changes:
         """Delete the account with everything that the host stores of it."""
         request = self._request
         with self._changing(user_id) as user:
+            mark = request.mark()
             self._check(user, "delete")
-            self._end_all(user, "deleted")
-            for account in queries.social_accounts(request, user.id):
-                values = {"of_id": account.id, "of_user": user.id}
-                request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, values)
-                request.services.hooks.social_account_removed(request, account)
-            try:
-                with request.savepoint():
-                    request.send_statement(statements.DELETE_USER, {"of_user": user.id})
-            except IntegrityError as error:
-                raise Conflict(IN_USE) from error
-            request.services.hooks.user_deleted(request, user)
+            delete_account(request, user, mark)
 
     def export(self, user_id: UUID) -> Mapping[str, Any]:
         """Return what is stored of the account, as values for JSON, without secrets."""
@@ -180,16 +169,6 @@ class Changes:
             self._request.forget_flow()  # until `_changing` restores it
         verification.call_confirmed(self._request, address, previous)
         return address
-
-    def _end_all(self, user: User, reason: str) -> int:
-        """End all sessions of a user; the user of this request is logged out."""
-        request, own = self._request, self._is_own(user)
-        if own:
-            request.services.hooks.user_logged_out(request, user)
-        ended = sessions.end_sessions(request, user, reason)
-        if own:
-            request.log_out()
-        return ended
 
     def _is_own(self, user: User) -> bool:
         return self._request.user is not None and self._request.user.id == user.id

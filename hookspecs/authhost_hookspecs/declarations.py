@@ -48,13 +48,18 @@ MetricKind = Literal["gauge", "counter"]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message to one address; the only argument of a hook that contains secrets.
+    """One message to one address. ``key``, ``link`` and the contents may be secrets.
 
     The repr does not contain ``key``, ``link``, ``subject``, ``text`` and ``html``, so that a
-    log line cannot leak them.
-    ``user_id`` (since 1.1) is the account that the link is for, or None where
-    there is no link with a key. Two accounts may claim one address: a newer
+    log line cannot leak them. ``user_id`` (since 1.1) is the account that the link is
+    for, or None where there is no link with a key. Two accounts may claim one address: a newer
     message replaces an older one only if it is for the same account.
+
+    ``subject``, ``text`` and ``html`` (since 1.1) are the contents of a message of the
+    kind ``plugin``, which has no ``key``, ``link`` and ``username``. ``subject`` is one
+    line of at most 200 characters; ``text`` and ``html`` have at most 40,000 bytes
+    together. ``plugin`` (since 1.1) is the plugin that sends it; the host sets it.
+    Raises ``TypeError`` or ``ValueError`` for other contents.
     """
 
     kind: MessageKind
@@ -131,7 +136,8 @@ class Health:
     ``status`` is ``ok``, ``degraded`` (it works, but somebody should look at it) or
     ``failed`` (it does not work). ``name`` is a word such as ``outbox``. ``detail`` is
     one line for the operator, with numbers and the remedy. It contains no secret, and
-    no address: it may be shown to a monitoring system.
+    no address: it may be shown in a monitoring system. Raises ``ValueError`` for an
+    unknown status or a wrong name.
     """
 
     name: str

@@ -49,7 +49,7 @@ def test_avatar(serve, server, module):
     browser.social(sub="ann", email=ANN, email_verified=True, picture=f"{server.url}/ann.png")
     assert of_user(browser, module("avatar").picture_of) == b"\x89PNG..."
     with browser.request() as request:
-        assert request.accounts.export(request.user.id)["plugins"]["avatar"] == {"picture": True}
+        assert request.accounts.export(request.user.id)["plugins"]["avatar"] == {"picture": "iVBORy4uLg=="}
         request.accounts.delete(request.user.id)
     with browser.request() as request:
         assert request.db.execute(module("avatar").pictures.select()).all() == []

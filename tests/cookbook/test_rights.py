@@ -78,7 +78,7 @@ def test_members(serve):
     browser = serve("members", domain=DOMAIN)
     result = browser.social(sub="eve", email=EVE, email_verified=True)
     assert result.stopped
-    assert browser.last_answer.location == "/account/login"
+    assert browser.last_answer.location.endswith("/account/login")
     assert [each.text for each in browser.last_answer.messages] == [
         f"Please log in with an address at {DOMAIN}."
     ]

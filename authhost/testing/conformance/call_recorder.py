@@ -156,7 +156,7 @@ class CallRecorder:
         finally:
             sys.settrace(outer)
 
-    def _timed(self, call: HookCall, callback: Callable[[], None]) -> Callable[[], None]:
+    def _timed(self, call: HookCall, callback: Callable[[], object]) -> Callable[[], None]:
         def timed() -> None:
             started = perf_counter_ns()
             try:

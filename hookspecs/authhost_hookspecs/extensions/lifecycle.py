@@ -1,4 +1,4 @@
-"""Extension points for the life of a host, outside of any flow."""
+"""Extension points that are called when a host starts and stops, outside any flow."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from authhost_hookspecs.protocols import Host
 def host_started(host: Host) -> None:
     """A host is ready: its settings are valid and its database is up to date.
 
-    One process can have two hosts, so keep state per host. A request has no
-    reference to its host; ``plugin_settings`` of both return the same object.
+    One process can have two hosts, so store state per host: in a hook of a flow,
+    ``request.host`` is the host. ``plugin_settings`` of both return the same object.
 
     Start background work only here. A host that was opened with
     ``background=False``, like in the commands of ``authhost``, calls neither this

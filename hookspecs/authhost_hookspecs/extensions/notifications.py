@@ -169,13 +169,12 @@ def user_reactivated(request: Request, user: User) -> None:
 
 @hookspec
 def user_deleted(request: Request, user: User) -> None:
-    """An account was deleted, through ``request.accounts``.
+    """An account was deleted: through ``request.accounts``, or since it was never confirmed.
 
     Every plugin that stores personal data implements this hook and deletes what it
     stores about the person. ``user`` is the account as it was. Rows with a foreign key
     to ``authhost_user.id`` must be deleted by the database (``ON DELETE CASCADE``):
-    otherwise the account cannot be deleted. A signup that was never confirmed expires
-    without this hook; `host.delete_expired` deletes it.
+    otherwise the account cannot be deleted.
 
     Stored: the user is deleted, with addresses, sessions and connections.
 

@@ -1,4 +1,4 @@
-"""Extension points with which a plugin provides something: tables, settings, commands and more."""
+"""Extension points by which a plugin provides tables, settings, commands and more."""
 
 # Specifications have no bodies; their annotations say what implementations return.
 # mypy: disable-error-code="empty-body"
@@ -117,8 +117,8 @@ def register_health() -> list[Callable[[Host], Iterable[Health]]]:
     Each function gets the `Host` and yields a `Health` for each part of the plugin that
     can fail while it runs. It must be fast, must not change anything, and must not call
     other servers. In ``authhost status``, `host_started` was not called, so background
-    work of the application is in another process: check it by what it leaves in the
-    database. If a function fails, it is reported as ``failed`` with the class of the
+    work of the application is in another process: check it by the rows that it
+    writes. If a function fails, it is reported as ``failed`` with the class of the
     error only.
 
     .. versionadded:: 1.1
@@ -267,7 +267,8 @@ def register_hookspecs() -> list[Callable[..., None]]:
     A specification is a plain function decorated with ``hookspec``. Its first argument
     is ``request``; no argument has a default or begins with an underscore. Its name
     must differ from all hooks of the contract and of other plugins, and must not begin
-    with ``register_``: start it with what it is about, such as ``authenticator_added``.
+    with ``register_``. Begin it with the object of the event, such as
+    ``authenticator_added``.
     Its name and arguments are an interface: do not change them.
 
     .. versionadded:: 1.1

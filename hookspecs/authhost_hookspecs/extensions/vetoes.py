@@ -41,8 +41,8 @@ def check_password(request: Request, password: str, user: User | None) -> None:
     None at signup. A refusal without ``field`` gets the name of the flow's password argument.
 
     The transaction has not begun, so that no connection is held while the password is
-    hashed: ``request.db`` is not available. Read with ``request.host.reader``. Limit the
-    time of everything that leaves the process, since the person waits for it.
+    hashed: ``request.db`` is not available. Read with ``request.host.reader``. Set a
+    timeout for each call of another service, since the person waits for it.
 
     The password must not be stored or logged, and must not be in a message. The host
     does not show the exceptions of this hook, only their class and line.

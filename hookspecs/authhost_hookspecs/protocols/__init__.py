@@ -1,6 +1,6 @@
 """The attributes that a plugin may use.
 
-All arguments of hooks are immutable. A plugin may keep them after the request.
+All arguments of hooks are immutable. A plugin may use them after the request has ended.
 Times are aware, in UTC. Identifiers are UUIDs of version 7.
 """
 

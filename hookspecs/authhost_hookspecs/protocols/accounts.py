@@ -132,7 +132,7 @@ class Authentication(Protocol):
 class Account(Protocol):
     """Everything that is stored of one account, as it was when it was read. Since 1.1.
 
-    It does not change afterwards, and may be kept after the request.
+    It does not change afterwards, and can be used after the request has ended.
     """
 
     @property
@@ -149,7 +149,7 @@ class Account(Protocol):
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """The sessions, newest first. Some of them may have expired."""
+        """The sessions that had not expired, newest first."""
 
     def social_token(self, social_account: SocialAccount) -> SocialToken | None:
         """Return the token that is stored for one of ``social_accounts``, or None if none is stored.

@@ -12,10 +12,10 @@ SameSite = Literal["Lax", "Strict", "None"]
 class Answer(Protocol):
     """Changes to the response of the web request. They are applied after the commit.
 
-    A failed call of a hook, and a rollback, drop them. If two changes concern the same
-    thing, the later one counts. The application, or authhost's web layer, applies them;
-    outside a web request nothing happens. Wrong values raise ``ValueError`` or
-    ``TypeError``. Since 1.1.
+    They are dropped if the call of the hook fails, and with a rollback. If two changes
+    concern the same cookie, or both redirect, the later one replaces the earlier one.
+    The application, or authhost's web layer, applies them; outside a web request
+    nothing happens. Wrong values raise ``ValueError`` or ``TypeError``. Since 1.1.
     """
 
     def set_cookie(
@@ -29,12 +29,14 @@ class Answer(Protocol):
         same_site: SameSite = "Lax",
         secure: bool = True,
     ) -> None:
-        """Set a cookie (RFC 6265). ``max_age`` is in seconds; without it, the cookie ends with the browser.
+        """Set a cookie (RFC 6265). ``max_age`` is in seconds.
 
-        Name and value have at most 4096 characters together; encode other
-        characters than letters, digits and most ASCII punctuation yourself. Names that
-        begin with ``authhost``, ``__Host-authhost`` or ``__Secure-`` are refused. At
-        most 20 cookies for each unit of work.
+        Without ``max_age``, the cookie ends with the browser session; its maximum is 400
+        days. Name and value have at most 4096 characters together. A value consists of
+        ASCII letters, digits and punctuation except quotation marks, commas, semicolons
+        and backslashes: encode all other characters yourself. Names that begin with
+        ``authhost``, ``__Host-authhost`` or ``__Secure-`` are refused. At most 20
+        cookies for each unit of work.
         """
 
     def delete_cookie(self, name: str, *, path: str = "/") -> None:

@@ -12,12 +12,13 @@ from authhost_hookspecs.protocols.accounts import EmailAddress
 class AccountChanges(Protocol):
     """Administrative changes of any account, as ``request.accounts``. Since 1.1.
 
-    They need no login: the plugin decides who may make them. Each method locks the
-    account, calls `before_change`, changes the rows, and calls the hooks that a flow
-    calls for the same change. It is atomic: if it raises an error, nothing of it
-    stays, neither the rows of hooks that it called. It is undone as well if the hook
-    in which the plugin has called it fails. If the account is already as it should
-    be, nothing changes and no hook is called.
+    They need no login: the plugin decides who may make them. Each method except
+    `export` locks the account, calls `before_change`, changes the rows, and calls the
+    hooks that a flow calls for the same change. It is atomic: if it raises an error,
+    everything is rolled back, including the rows of the hooks that it called. It is
+    also rolled back if the plugin calls it in a hook and that call of the hook fails
+    later. If the account already has the requested state, nothing changes and no hook
+    is called.
 
     Every refusal is a `FlowError`, for example ``user_not_found``, ``invalid_email``,
     or ``vetoed`` by an implementation of `before_change`. Do not delete or deactivate
@@ -27,18 +28,19 @@ class AccountChanges(Protocol):
     def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
         """Add an address, and verify it with ``verified=True``; no message is sent.
 
-        Calls `email_added`, and for a verified address what `verify_email` calls. An
-        address that the account has stays, and is verified if need be. Refusals:
-        ``too_many_emails``, and ``email_taken`` if another account has verified it.
+        Calls `email_added`, and for a verified address also the hooks of `verify_email`.
+        If the account has the address already, it is only verified, and only with
+        ``verified=True``. Refusals: ``too_many_emails``, and ``email_taken`` if another
+        account has verified it.
         """
 
     def verify_email(self, user_id: UUID, email: str) -> EmailAddress:
-        """Make an address count as verified. It becomes the primary one if the account has none.
+        """Mark an address as verified. It becomes the primary one if the account has none.
 
         Calls `email_confirmed`, and `account_ready` if that completes the signup.
         Unlike a confirmation by the owner of the mailbox, the account keeps its
-        password and connections: anybody may have signed up with the address. So verify
-        only what you know. Refusals: ``email_not_found``, ``email_taken``.
+        password and connections: anybody may have signed up with the address. Verify
+        only an address that you know to be the user's. Refusals: ``email_not_found``, ``email_taken``.
         """
 
     def make_primary(self, user_id: UUID, email: str) -> EmailAddress:
@@ -55,9 +57,9 @@ class AccountChanges(Protocol):
         """
 
     def remove_password(self, user_id: UUID) -> None:
-        """Remove the password, also if nobody can log in without it.
+        """Remove the password, even if it is the only login method.
 
-        Links that were sent and pending logins become invalid. Like after any other
+        Links that were sent and pending logins become invalid. As after any other
         change of the password, all sessions end with the reason ``password_removed``,
         except the one of this request.
         """
@@ -68,7 +70,8 @@ class AccountChanges(Protocol):
     def deactivate(self, user_id: UUID) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end.
 
-        Links and unconfirmed addresses are removed. Calls `user_deactivated`.
+        Links and unconfirmed addresses are removed. Calls `email_removed`,
+        `session_ended` with the reason ``deactivated``, and `user_deactivated`.
         """
 
     def reactivate(self, user_id: UUID) -> None:
@@ -85,7 +88,7 @@ class AccountChanges(Protocol):
     def export(self, user_id: UUID) -> Mapping[str, Any]:
         """Return what is stored of the account, as values for JSON, without secrets.
 
-        ``"account"`` has the data of the host, ``"plugins"`` the result of
+        It does not call `before_change`. ``"account"`` has the data of the host, ``"plugins"`` the result of
         `export_user` by the plugin's name. Refusals: ``export_failed`` with the field
         ``plugin``, since an incomplete export would not be noticed.
         """

@@ -41,7 +41,7 @@ class Console(Protocol):
         ``headers`` selects and orders the columns: the title of each name. Without it,
         the columns are the names in the first row. A table that does not fit the terminal is
         printed as one block of lines for each row, so that nothing is cut. ``empty`` is
-        printed instead of an empty table. ``header=False`` leaves out the titles, to
+        printed instead of an empty table. ``header=False`` omits the titles, to
         continue an earlier table. Control characters are replaced. Times are in UTC.
         """
 

@@ -40,7 +40,11 @@ class SocialLogin(Protocol):
 
     @property
     def token(self) -> SocialToken | None:
-        """The provider's token, or None."""
+        """The provider's token, or None.
+
+        If a later request completes the signup, by a form or a confirmation, the token
+        is None unless the setting ``store_social_tokens`` is on.
+        """
 
     @property
     def email_addresses(self) -> tuple[SocialEmail, ...]:
@@ -125,8 +129,8 @@ class Request(Protocol):
 
         One request can give at most 16, with names of 1 to 64 characters and values of
         at most 512. A social login, and a signup that waits for its form or a
-        confirmation, keep them encrypted; the flow that continues it has them again. If
-        a later request gives a text with the same name, the later one counts.
+        confirmation, store them encrypted; the flow that continues it restores them. If
+        a later request gives a text with the same name, the later one replaces it.
 
         They come from whoever began the signup or login, and may be secrets. Check them
         like any input, and do not write them to logs. Since contract 1.1.
@@ -179,7 +183,7 @@ class Request(Protocol):
         Use `db` for a row that may violate a constraint.
         """
 
-    def on_commit(self, callback: Callable[[], None]) -> None:
+    def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after this unit of work has committed. It is not called after a rollback.
 
         The person waits for it. Use `in_background` for anything that takes long.
@@ -211,15 +215,15 @@ class Request(Protocol):
         """Changes to the web response: cookies, messages, a redirect. Since 1.1."""
 
     def local(self, plugin: str) -> dict[str, Any]:
-        """Return a dictionary that lives as long as this unit of work, for the plugin with this name.
+        """Return the dictionary of the plugin with this name, which exists until this unit of work ends.
 
-        By it one hook passes values to the next one. A rollback, also of a failed call,
-        does not change it. Since 1.1.
+        A hook uses it to pass values to a later hook. Rollbacks and failed calls do not
+        change it. Since 1.1.
         """
 
     @property
     def host(self) -> Host:
-        """The host. Since 1.1."""
+        """The host that this unit of work belongs to. Since 1.1."""
 
     def new_id(self) -> UUID:
         """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
@@ -244,7 +248,11 @@ class Request(Protocol):
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """Return the absolute URL of one of the application's pages, such as ``confirm_email``."""
+        """Return the absolute URL of one of the application's pages, such as ``confirm_email``.
+
+        Raises ``KeyError`` for a name that the setting ``urls`` does not have. For a
+        page of a plugin's own, use a setting of the plugin with its path.
+        """
 
     def user_by_email(self, email: str) -> User | None:
         """Return the account that has verified ``email``, or None."""
@@ -278,7 +286,7 @@ class Request(Protocol):
 
 
 class Host(Protocol):
-    """The running host, the argument of the life-cycle hooks."""
+    """The running host: the argument of the life-cycle hooks, and ``request.host`` in all others."""
 
     @property
     def settings(self) -> Settings:
@@ -350,7 +358,7 @@ class Host(Protocol):
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """Return the absolute URL of one of the application's pages, such as ``confirm_email``. Since 1.1."""
+        """Return the absolute URL of one of the application's pages; see `Request.build_url`. Since 1.1."""
 
     def account(self, user_id: UUID) -> Account | None:
         """Return what is stored of an account now, or None if there is no such account. Since 1.1."""
