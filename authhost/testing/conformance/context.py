@@ -8,7 +8,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
@@ -36,8 +35,6 @@ from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import SETTINGS, Scenario, Step
 
 REFUSED, REFUSALS = "guy@example.org", 3
-MAX_LAG = timedelta(seconds=20)
-"""Less than the skew of clocks that the host accepts."""
 MAX_FILE_BYTES = 10_000_000
 """How much of a file is read, from its end."""
 
@@ -112,7 +109,7 @@ class CheckContext:
         Its clock is ``hours`` ahead.
         """
         mailbox, name = Mailbox(), self.checked.name
-        clock = _CatchingUp()
+        clock = Clock()
         clock.forward(hours=hours)
         values = {
             **SETTINGS,
@@ -261,24 +258,6 @@ class CheckContext:
             recorder.calls = []
             sizes.append(sizes_in_memory(self.checked))
         return RepeatedRun(calls, sorted(own)[len(own) // 2], sizes, held_locks)
-
-
-class _CatchingUp(Clock):
-    """A clock that follows if a slow run has left it behind that of the provider, whose tokens have times."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._ahead = timedelta(0)
-
-    def __call__(self) -> datetime:
-        real = datetime.now(UTC) + self._ahead
-        if real - self.now > MAX_LAG:
-            self.now = real
-        return self.now
-
-    def forward(self, **by: float) -> None:
-        super().forward(**by)
-        self._ahead += timedelta(**by)
 
 
 class _Refuser:
