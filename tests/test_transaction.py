@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
-from authhost.errors import Conflict
+from authhost.errors import Conflict, RequiredPluginFailed
 from authhost.store import statements
 from authhost.store.database import Database
 from authhost.store.tables import addresses, sessions, users
@@ -249,4 +249,59 @@ def test_a_statement_that_fails_after_it_was_sent_is_no_failure_of_a_plugin(make
         run(host, "remove_email", token, email="ann@example.com")
     assert not any(each.failures for each in host.plugin_stats().values())
     assert set(texts(host)) == {"refused: conflict"}
+    assert host.engine.pool.checkedout() == 0
+
+
+class WritesBadRow:
+    """A required plugin that queues a row which no database stores."""
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.insert(notes, {"text": None})
+
+    @hookimpl
+    def before_login(self, request, user):
+        if self.refuses:
+            raise Refused("no", "No.")
+
+    @hookimpl
+    def flow_refused(self, request, flow, error, user):
+        request.insert(notes, {"text": None})
+
+    refuses = False
+
+
+@pytest.fixture
+def bad_rows(make_host):
+    plugin = WritesBadRow()
+    host = make_host({"writer": plugin}, email_verification="none", required_plugins=["writer"])
+    notes.create(host.engine)
+    return host, plugin
+
+
+def test_nothing_is_stored_after_a_commit_that_has_failed(bad_rows):
+    host, _ = bad_rows
+    called = []
+    with host.request() as request:
+        host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        request.on_commit(lambda: called.append(True))
+        with pytest.raises(RequiredPluginFailed):
+            request.commit()
+        assert (request.user, request.session_token) == (None, None)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
+    with host.reader.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+    assert called == []
+    assert host.engine.pool.checkedout() == 0
+
+
+def test_the_failed_commit_of_a_refusal_undoes_it(bad_rows):
+    host, plugin = bad_rows
+    plugin.refuses = True
+    with host.request() as request:
+        with pytest.raises(RequiredPluginFailed):
+            host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
     assert host.engine.pool.checkedout() == 0

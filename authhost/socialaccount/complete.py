@@ -272,6 +272,6 @@ def _retry_on_concurrent_change(request: Request, process: Callable[[], SocialRe
         except DBAPIError as error:
             if not is_deadlock(error):
                 raise
-        request.rollback()
+        request.undo_all()
         request.restore_browser(state)
     raise Conflict
