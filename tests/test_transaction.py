@@ -305,3 +305,36 @@ def test_the_failed_commit_of_a_refusal_undoes_it(bad_rows):
         request.insert(notes, {"text": "after"})
     assert texts(host) == ["after"]
     assert host.engine.pool.checkedout() == 0
+
+
+DEADLOCK = {
+    "postgresql": [
+        "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '40P01'; END $$",
+        f"CREATE TRIGGER deadlock BEFORE DELETE ON {sessions.name} FOR EACH ROW EXECUTE FUNCTION deadlock()",
+    ],
+    "mysql": [
+        f"CREATE TRIGGER deadlock BEFORE DELETE ON {sessions.name} FOR EACH ROW "
+        "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'as if'"
+    ],
+}
+DEADLOCK["mariadb"] = DEADLOCK["mysql"]
+
+
+def test_a_deadlock_of_a_change_is_a_conflict_if_it_is_the_whole_unit(host, run):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no deadlocks: it has one writer at a time")
+    user = run(host, "signup", email="ann@example.org", password=PASSWORD).user
+    with host.engine.begin() as connection:
+        for statement in DEADLOCK[host.engine.dialect.name]:
+            connection.execute(text(statement))
+    with host.request() as request:
+        with pytest.raises(Conflict):
+            request.accounts.deactivate(user.id)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
+    assert host.account(user.id).user.is_active
+    with pytest.raises(OperationalError), host.request() as request:
+        request.accounts.add_email(user.id, "ann@example.com")
+        request.accounts.deactivate(user.id)
+    assert len(host.account(user.id).email_addresses) == 1

@@ -59,6 +59,7 @@ class Mark(NamedTuple):
     """What a unit of work has queued, and its `call_state`, before a flow or a call of a hook."""
 
     rows: int
+    stored: int
     callbacks: int
     state: object
 
@@ -91,6 +92,8 @@ class UnitOfWork(ABC):
     def __init__(self, database: Database) -> None:
         self.database = database
         self.queued: list[QueuedRow] = []
+        self.stored = 0
+        """How many of the first queued rows are in the transaction already, by `store_queued`."""
         self.callbacks: list[Callback] = []
         self.call_savepoints: list[tuple[int, str]] = []
         """The running calls that have written something: depth and savepoint."""
@@ -280,13 +283,17 @@ class UnitOfWork(ABC):
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
 
-    def store_queued(self, mark: Mark) -> None:
-        """Insert the rows that were queued since ``mark`` now, so that later statements find them."""
-        rows = self.queued[mark.rows :]
-        del self.queued[mark.rows :]
+    def store_queued(self) -> None:
+        """Insert the queued rows now, so that later statements find them.
+
+        They stay in `queued`: if the transaction is rolled back to an earlier savepoint,
+        those that were queued before it are inserted again.
+        """
+        rows = self.queued[self.stored :]
         if rows:
             self._settle_db()
             insert_now(self.transaction, rows, self)
+            self.stored = len(self.queued)
 
     def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after the commit of this unit."""
@@ -296,7 +303,8 @@ class UnitOfWork(ABC):
     def after_commit(self, run: Callable[[], object]) -> None:
         """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
 
-        Within a callback of `on_commit` it runs at once, but not within a hook of a flow that the callback calls.
+        Within a callback of `on_commit` it runs at once. A hook of a flow that the
+        callback calls has to wait for the next commit.
         """
         self.check_open(writing=not self.runs_callbacks)
         if self.runs_callbacks and not self.depth:
@@ -306,11 +314,12 @@ class UnitOfWork(ABC):
 
     def mark(self) -> Mark:
         """Return the state for `drop`, `undo_writes` and `undo_call`."""
-        return Mark(len(self.queued), len(self.callbacks), self.call_state())
+        return Mark(len(self.queued), self.stored, len(self.callbacks), self.call_state())
 
     def drop(self, mark: Mark) -> None:
-        """Drop the rows and callbacks that were queued since ``mark``."""
+        """Drop the rows and callbacks that were queued since ``mark``, whose writes are undone."""
         del self.queued[mark.rows :], self.callbacks[mark.callbacks :]
+        self.stored = mark.stored
 
     # Calls of hooks.
 
@@ -386,7 +395,8 @@ class UnitOfWork(ABC):
 
     def _store(self) -> None:
         self._settle_db()
-        queued, self.queued = self.queued, []
+        queued = self.queued[self.stored :]
+        self.queued, self.stored = [], 0
         if queued or self._transaction is not None:
             transaction = self.transaction
             if transaction.ended:
@@ -418,6 +428,7 @@ class UnitOfWork(ABC):
         """Undo everything that was not committed, also within a hook of which this is all that was done."""
         self.queued.clear()
         self.callbacks.clear()
+        self.stored = 0
         self.on_undone()
         self._close()
 
