@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -198,6 +199,16 @@ class Request(PluginFacilities):
         """
         given = NOTHING_GIVEN if self.depth else self._own_given
         self.restore_flow(self.flow_state()._replace(given=given, sociallogin=None, find_sociallogin=None))
+
+    @contextmanager
+    def hooks_of_another_user(self) -> Iterator[None]:
+        """Hide the flow's social login and what it was given, while hooks about another user run."""
+        state = self.flow_state()
+        self.restore_flow(state._replace(given=NOTHING_GIVEN, sociallogin=None, find_sociallogin=None))
+        try:
+            yield
+        finally:
+            self.restore_flow(state)
 
     def restore_flow(self, state: FlowState) -> None:
         """Restore the state of a flow that has called another one by a hook."""

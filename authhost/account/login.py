@@ -12,7 +12,7 @@ from authhost.account.pending import store_pending_login
 from authhost.account.sessions import (
     call_session_ended,
     delete_own_session,
-    log_out_current_user,
+    log_out_former_user,
     rotate_token,
 )
 from authhost.account.verification import send_confirmation_mail
@@ -121,7 +121,7 @@ def start_session_or_verify(
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
             return _send_and_store_pending(request, user, by_address, if_password)
     if provider is not None:
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
 
 
@@ -168,7 +168,7 @@ def start_session(
     if current is not None and current.id != user.id:
         if not logged_in.rowcount:
             raise Conflict
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     token = new_key()
     session = Session(
         id=request.new_id(),
