@@ -24,6 +24,8 @@ from authhost.security.inputs import identifier as parse_identifier
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 
+ENDED_BY_HOOK = "A plugin has ended the session of this login."
+
 
 @flow
 def login(request: Request, *, identifier: str, password: str) -> LoginResult:
@@ -150,7 +152,8 @@ def start_session(
 ) -> LoginResult:
     """Log ``user`` in with a new session token, if the stored password is still the verified one.
 
-    A previously logged-in user of this browser is logged out. Raises `Vetoed`, `Conflict`.
+    A previously logged-in user of this browser is logged out. Raises `Vetoed`, and
+    `Conflict` if the account has changed, or if a hook has ended the new session.
     """
     now, settings = request.now, request.settings
     try:
@@ -195,4 +198,8 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token, rehashed or if_password)
     request.services.hooks.user_logged_in(request, user)
-    return LoginResult(token, user, device_token=request.remember_device(user))
+    kept = request.session
+    if kept is None or kept.id != session.id:
+        raise attach_user(Conflict(ENDED_BY_HOOK), user)
+    device_token = request.remember_device(user)
+    return LoginResult(request.session_token or token, request.user, device_token=device_token)
