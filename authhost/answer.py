@@ -1,4 +1,4 @@
-"""Changes to the web response: plugins ask for them, and the application applies them after the commit."""
+"""Changes to the web response: plugins request them, and the application applies them after the commit."""
 
 from __future__ import annotations
 

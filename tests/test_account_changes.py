@@ -33,7 +33,7 @@ def recorder():
 
 
 class Changed:
-    """Records each call of `before_change`; refuses the kinds that it is told to."""
+    """Records each call of `before_change`; refuses the given kinds."""
 
     def __init__(self, *refused):
         self.changes, self.refused = [], refused
@@ -107,6 +107,12 @@ def test_account_is_a_frozen_snapshot(host, ann, change):
     assert len(account.email_addresses) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         account.user = None
+
+
+def test_account_has_no_session_that_has_expired(host, ann, clock):
+    assert len(host.account(ann.user.id).sessions) == 1
+    clock.forward(seconds=host.settings.session_idle + 1)
+    assert host.account(ann.user.id).sessions == ()
 
 
 def test_host_account_reads_an_account_and_still_has_the_flows(host, ann):

@@ -326,16 +326,20 @@ def test_job_that_hangs_is_reported_once_while_it_hangs(open_host, jobs, logged)
     assert (stats.calls, stats.failures, len(logged.messages)) == (1, 1, 1)
 
 
-def test_close_waits_for_jobs(open_host, jobs):
-    host = open_host(background_drain=LONG)
+def test_close_waits_for_jobs(open_host, jobs, monkeypatch):
+    host = open_host(background_threads=1, background_drain=LONG)
+    background = host.services.background
+    wait = background.wait
+
+    def let_jobs_end_and_wait(seconds):
+        jobs.gate.set()
+        return wait(seconds)
+
+    monkeypatch.setattr(background, "wait", let_jobs_end_and_wait)
     host.in_background(jobs.wait, 1)
     host.in_background(jobs.note, 2)
-    assert jobs.started.wait(LONG)
-    closing = threading.Thread(target=host.close)
-    closing.start()
-    jobs.gate.set()
-    closing.join(LONG)
-    assert sorted(jobs.done) == [1, 2]
+    host.close()
+    assert jobs.done == [1, 2]
 
 
 def test_jobs_may_use_the_host_while_it_closes(open_host, jobs):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Executable
@@ -131,11 +130,11 @@ def _end(request: Request, user: User, reason: str, statement: Executable, **val
 
 def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
     """Delete sessions; return those that had not expired."""
-    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
+    now, idle = request.now, request.settings.session_idle
     return [
         session
         for session in queries.delete_sessions(request, statement, user.id, **values)
-        if session.expires_at > now and now - session.last_seen_at <= idle
+        if not session.has_expired(now, idle)
     ]
 
 

@@ -115,7 +115,7 @@ def resume_signup(request: Request, signup: queries.Signup | None) -> None:
 
 
 def mark_ready(request: Request, user: User) -> None:
-    """Call `account_ready`, once for each account."""
+    """Store that the account is ready, and call `account_ready`; once for each account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.services.hooks.account_ready(request, user)
 

@@ -106,11 +106,11 @@ def _explain_failure(hook: str, required: bool) -> str:
     if hook in VETOES:
         return "refuses the flow"
     if hook in EXPORTS:
-        return "refuses the export"
+        return "ends the export"
     if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):
-        return "leaves the plugin, or what it brings, out"
+        return "the plugin is refused, or provides none of these"
     if required:
         return "ends the flow: the plugin is required"
     return "undone, logged and counted" if is_notification(hook) else "logged and counted"

@@ -41,7 +41,7 @@ class Changes:
             address = next((each for each in existing if email_key(each.email) == given.key), None)
             if address is not None:
                 return self._verify(user, address) if verified else address
-            emails.check_room(request, existing)
+            emails.check_email_limit(request, existing)
             self._check(user, "add_email", email=given.address)
             if verified:
                 self._check_verification(user, given.address, primary=False)

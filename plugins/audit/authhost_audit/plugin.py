@@ -169,7 +169,7 @@ class AuditPlugin:
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
-        """Record it. The trail stays: what it keeps about the person expires, or `audit forget` erases it."""
+        """Record the deletion. The personal fields of older records expire, or `audit forget` erases them."""
         self._record(request, AuditEvent("user_deleted", user.id))
 
     @hookimpl
