@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import threading
@@ -150,6 +151,42 @@ def test_callback_of_on_commit_may_start_one(open_host, jobs):
         request.on_commit(lambda: request.in_background(jobs.note, 1))
     assert host.wait_for_background(LONG)
     assert jobs.done == [1]
+
+
+def test_callback_of_a_commit_in_between_starts_one_at_once(open_host, jobs):
+    host = open_host()
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.on_commit(lambda: request.in_background(jobs.note, 1))
+        request.on_commit(lambda: request.answer.message("info", "stored"))
+        request.commit()
+        raise ZeroDivisionError
+    assert host.wait_for_background(LONG)
+    assert jobs.done == [1]
+    assert [each.text for each in request.answer.messages] == ["stored"]
+
+
+def test_flow_of_a_callback_that_is_undone_starts_none(open_host, jobs):
+    host = open_host()
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.on_commit(lambda: host.account.signup(request, email="ann@example.org", password=PASSWORD))
+        request.commit()
+        raise ZeroDivisionError
+    assert host.wait_for_background(LONG)
+    assert jobs.done == []
+
+
+def test_job_of_a_callback_belongs_to_its_plugin(make_host, caplog):
+    class Later:
+        @hookimpl
+        def user_signed_up(self, request):
+            request.on_commit(lambda: request.in_background(json.loads, "{"))
+
+    host = make_host({"later": Later()}, email_verification="none")
+    with host.request() as request:
+        host.account.signup(request, email="ann@example.org", password=PASSWORD)
+    assert host.wait_for_background(LONG)
+    assert "of plugin later" in caplog.text
+    assert host.plugin_stats()["later", "in_background"].failures == 1
 
 
 def test_ended_request_refuses_it(open_host, jobs):

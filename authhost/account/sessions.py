@@ -72,6 +72,18 @@ def log_out_current_user(request: Request) -> None:
     request.log_out()
 
 
+def log_out_former_user(request: Request, user: User) -> None:
+    """Log out the logged-in user, if any, because ``user`` logs in.
+
+    If that is somebody else, the hooks do not see what ``user`` has given the flow.
+    """
+    if request.user is None or request.user.id == user.id:
+        log_out_current_user(request)
+        return
+    with request.hooks_of_another_user():
+        log_out_current_user(request)
+
+
 def end_sessions(request: Request, user: User, reason: str, *, keep: Session | None = None) -> int:
     """End all sessions of a user, except ``keep``.
 

@@ -156,7 +156,8 @@ def _release_claim(request: Request, claim: queries.Claim, *, verified: bool) ->
         return False
     account = queries.account_by_id(request, claim.address.user_id)
     if account is not None:
-        request.services.hooks.email_removed(request, account.user, claim.address)
+        with request.hooks_of_another_user():
+            request.services.hooks.email_removed(request, account.user, claim.address)
     return True
 
 

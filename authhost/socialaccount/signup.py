@@ -10,7 +10,7 @@ from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
 from authhost.account.login import start_session
 from authhost.account.pending import store_pending_login
-from authhost.account.sessions import log_out_current_user
+from authhost.account.sessions import log_out_former_user
 from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.records import LoginResult, SocialEmail, SocialResult, User
@@ -126,7 +126,7 @@ def _create_account(
     verified = email_address is not None and email_address.verified
     must_wait = not verified and settings.email_verification == "mandatory"
     if not must_wait:
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     _insert_further_addresses(request, user, sociallogin, main=address)
     # `restored.from_signup` finds the account by this time.
     insert_account(request, sociallogin, user, joined=user.date_joined)
