@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 from authhost_hookspecs import MessageLevel, SameSite
 
 from authhost.errors import InvalidInput
+from authhost.records import Unpicklable
 from authhost.security.redirects import validate_next
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class AnswerMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class Change(Unpicklable):
     """One change that waits for the commit."""
 
     answer: Answer
@@ -61,7 +62,7 @@ class Change:
         self.answer.add(self.value)
 
 
-class Answer:
+class Answer(Unpicklable):
     """Changes to the response (`authhost_hookspecs.Answer`), and what the application reads of them.
 
     `cookies`, `messages` and `location` are empty before the commit.

@@ -14,7 +14,7 @@ from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
 from authhost.errors import EmailNotFound, InvalidInput, UserNotFound
-from authhost.records import EmailAddress, User
+from authhost.records import EmailAddress, Unpicklable, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
@@ -23,7 +23,7 @@ from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
 
 
-class Changes:
+class Changes(Unpicklable):
     """Implements `authhost_hookspecs.AccountChanges` for one request."""
 
     __slots__ = ("_request",)
