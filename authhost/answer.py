@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 from authhost_hookspecs import MessageLevel, SameSite
 
 from authhost.errors import InvalidInput
-from authhost.records import Unpicklable
 from authhost.security.redirects import validate_next
+from authhost.store.unit_of_work import BoundToUnit
 
 if TYPE_CHECKING:
     from authhost.settings import Settings
@@ -51,7 +51,7 @@ class AnswerMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change(Unpicklable):
+class Change(BoundToUnit):
     """One change that waits for the commit."""
 
     answer: Answer
@@ -62,7 +62,7 @@ class Change(Unpicklable):
         self.answer.add(self.value)
 
 
-class Answer(Unpicklable):
+class Answer(BoundToUnit):
     """Changes to the response (`authhost_hookspecs.Answer`), and what the application reads of them.
 
     `cookies`, `messages` and `location` are empty before the commit.

@@ -64,7 +64,13 @@ class Mark(NamedTuple):
     state: object
 
 
-class UnitOfWork(Unpicklable, ABC):
+class BoundToUnit(Unpicklable):
+    """An object that cannot be used after its unit of work: the unit itself, and parts of it."""
+
+    __slots__ = ()
+
+
+class UnitOfWork(BoundToUnit, ABC):
     """One transaction, as a context manager: commits at the end, rolls back on an error.
 
     A read holds a connection while the statement runs; the first write opens the

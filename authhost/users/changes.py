@@ -14,16 +14,17 @@ from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
 from authhost.errors import EmailNotFound, InvalidInput, UserNotFound
-from authhost.records import EmailAddress, Unpicklable, User
+from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
 from authhost.store import queries, statements
+from authhost.store.unit_of_work import BoundToUnit
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
 
 
-class Changes(Unpicklable):
+class Changes(BoundToUnit):
     """Implements `authhost_hookspecs.AccountChanges` for one request."""
 
     __slots__ = ("_request",)
