@@ -203,6 +203,8 @@ def _check_cookie(name: str, path: str) -> None:
         raise TypeError("the name and the path of a cookie must be a str")
     if not COOKIE_NAME.fullmatch(name):
         raise ValueError("the name of a cookie must be a token of RFC 6265: ASCII letters, digits, - and _")
+    if name.startswith("$"):
+        raise ValueError(f"cookie {name} begins with $, which servers read as an attribute (RFC 2965)")
     if name.lower().startswith(RESERVED_PREFIXES):
         raise ValueError(f"cookie {name} is reserved; begin its name with the name of the plugin")
     if not COOKIE_PATH.fullmatch(path) or (path != "/" and name.lower().startswith("__host-")):
