@@ -11,6 +11,7 @@ from authhost_hookspecs import MessageLevel, SameSite
 
 from authhost.errors import InvalidInput
 from authhost.security.redirects import validate_next
+from authhost.store.unit_of_work import BoundToUnit
 
 if TYPE_CHECKING:
     from authhost.settings import Settings
@@ -52,7 +53,7 @@ class AnswerMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Change:
+class Change(BoundToUnit):
     """One change that waits for the commit."""
 
     answer: Answer
@@ -64,7 +65,7 @@ class Change:
         self.answer.add(self)
 
 
-class Answer:
+class Answer(BoundToUnit):
     """Changes to the response (`authhost_hookspecs.Answer`), and what the application reads of them.
 
     `cookies`, `messages` and `location` are empty before the commit.
@@ -221,6 +222,8 @@ def _check_cookie(name: str, path: str) -> None:
         raise TypeError("the name and the path of a cookie must be a str")
     if not COOKIE_NAME.fullmatch(name):
         raise ValueError("the name of a cookie must be a token of RFC 6265: ASCII letters, digits, - and _")
+    if name.startswith("$"):
+        raise ValueError(f"cookie {name} begins with $, which servers read as an attribute (RFC 2965)")
     if name.lower().startswith(RESERVED_PREFIXES):
         raise ValueError(f"cookie {name} is reserved; begin its name with the name of the plugin")
     if not COOKIE_PATH.fullmatch(path) or (path != "/" and name.lower().startswith("__host-")):

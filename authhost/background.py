@@ -7,6 +7,7 @@ function, file and line. The arguments may be secret, so they are never logged.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
 import logging
@@ -14,7 +15,8 @@ import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
@@ -22,10 +24,11 @@ from traceback import walk_stack
 from typing import Any
 from uuid import UUID
 
+from authhost.errors import PLUGIN_FAILURES
 from authhost.pluginhost.plugin import GuardedPlugin, definition, last_line, package_of
 from authhost.pluginhost.results import UnusableResult, check_ran
 from authhost.settings import Settings
-from authhost.store.unit_of_work import UnitOfWork
+from authhost.store.unit_of_work import BoundToUnit
 
 log = logging.getLogger("authhost.plugins")
 
@@ -33,6 +36,8 @@ IN_BACKGROUND = "in_background"
 """The name under which jobs are counted, like a hook."""
 JOIN_SECONDS = 5.0
 """How long `Background.close` waits for a thread that has no job any more."""
+MAX_REPLACEMENTS = 1
+"""How many threads may replace hanging ones, for each thread of the setting ``background_threads``."""
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +74,8 @@ class Pool:
     threads: list[threading.Thread] = field(default_factory=list)
     watcher: threading.Thread | None = None
     idle: int = 0
+    hanging: int = 0
+    """The number of threads whose job was reported as hanging."""
     closed: bool = False
 
     def is_done(self, *, ignore_hanging: bool) -> bool:
@@ -97,16 +104,17 @@ class Background:
         """Return a job of the plugin ``caller``, or of the one whose package defines ``function``.
 
         Raises ``TypeError`` for something that cannot be called, for an ``async``
-        function, and for a request among the arguments.
+        function, and for a request among the arguments, or one level deeper in them.
         """
         if not callable(function):
             raise TypeError(f"in_background needs a function, not a {type(function).__name__}")
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        if _is_async(function):
             raise TypeError(f"in_background needs a function without async, and {_name(function)} has it")
-        if any(isinstance(each, UnitOfWork) for each in (*args, *_bound_values(function))):
+        values = (*args, *_bound_values(function))
+        if any(_belongs_to_request(each) for value in values for each in (value, *_parts(value))):
             raise TypeError(
-                "in_background cannot pass a request, which has ended before the job starts; "
-                "pass the values that the job needs, such as user.id, and use "
+                "in_background cannot pass a request or a part of it, which has ended before the job "
+                "starts; pass the values that the job needs, such as user.id, and use "
                 "host.request() in the job if it writes"
             )
         plugin = next((each for each in self._plugins if each is caller), None)
@@ -122,8 +130,7 @@ class Background:
                 pool.queue.append(job)
                 if pool.watcher is None:
                     pool.watcher = _start(self._watch, pool)
-                if len(pool.queue) > pool.idle and len(pool.threads) < self._settings.background_threads:
-                    pool.threads.append(_start(self._work, pool))
+                self._start_threads(pool)
                 pool.changed.notify_all()
                 return
         self._report(
@@ -160,6 +167,15 @@ class Background:
             if thread is not None and thread not in busy:
                 thread.join(JOIN_SECONDS)
 
+    def _start_threads(self, pool: Pool) -> None:
+        """Start a thread if jobs wait for one. A thread whose job hangs is replaced, up to a bound."""
+        if len(pool.queue) > pool.idle and len(pool.threads) < self._most_threads(pool):
+            pool.threads.append(_start(self._work, pool))
+
+    def _most_threads(self, pool: Pool) -> int:
+        usual = self._settings.background_threads
+        return usual + min(pool.hanging, usual * MAX_REPLACEMENTS)
+
     def _pool(self) -> Pool:
         """Return the pool of this process. The parent's threads do not exist in a forked process."""
         if self._current.pid != os.getpid():
@@ -171,7 +187,7 @@ class Background:
     def _owner(self, function: Callable[..., Any]) -> GuardedPlugin | None:
         """Return the plugin that a function belongs to: by its object, else its module, else its package."""
         target = _unwrapped(function)
-        owner, module = getattr(target, "__self__", None), _module(target)
+        owner, module = _attribute(target, "__self__"), _module(target)
         found: dict[str, GuardedPlugin] = {}
         for plugin in self._plugins:
             for each in plugin.functions.values():
@@ -199,16 +215,31 @@ class Background:
                 pool.changed.notify_all()
             started = perf_counter_ns()
             try:
-                # Each job has a context of its own, so that no variable passes from one job to another.
-                check_ran(Context().run(job.function, *job.args))
-            except BaseException as error:  # the thread must go on
-                self._report_error(job, error)
-            took = perf_counter_ns() - started
-            with pool.changed:
-                self._count(job, nanoseconds=took)
-                pool.running.remove(job)
-                pool.changed.notify_all()
+                self._run(job)
+            finally:
+                with pool.changed:
+                    pool.running.remove(job)
+                    pool.hanging -= job.hangs
+                    superfluous = len(pool.threads) > self._most_threads(pool)
+                    if superfluous:
+                        pool.threads.remove(threading.current_thread())
+                    self._count(job, nanoseconds=perf_counter_ns() - started)
+                    pool.changed.notify_all()
+            if superfluous:
+                return
             del job  # its arguments
+
+    def _run(self, job: Job) -> None:
+        """Run a job. The thread must go on, whatever the job raises, and whatever its error does."""
+        try:
+            # Each job has a context of its own, so that no variable passes from one job to another.
+            check_ran(Context().run(job.function, *job.args))
+        except BaseException as error:
+            try:
+                self._report_error(job, error)
+            except BaseException:
+                with suppress(BaseException):
+                    self._report(job, "failed, and its error cannot be described")
 
     def _watch(self, pool: Pool) -> None:
         """Report each job that runs too long, once, while it still runs."""
@@ -221,6 +252,8 @@ class Background:
                 late = [job for job in watched if job.deadline <= now]
                 for job in late:
                     job.hangs = True
+                    pool.hanging += 1
+                    self._start_threads(pool)
                 if not late:
                     first = min((job.deadline for job in watched), default=None)
                     pool.changed.wait(None if first is None else first - now)
@@ -239,7 +272,9 @@ class Background:
 
     def _report_error(self, job: Job, error: BaseException) -> None:
         """Log the error of a job, without its text, which may contain a secret."""
-        kind = f"{type(error).__name__} ({error})" if type(error) is UnusableResult else type(error).__name__
+        kind = _class_name(type(error))
+        if type(error) is UnusableResult:
+            kind += f" ({error})"
         at = _line_of(job, error)
         log.error("%s failed: %s at %s (request %s)", job, kind, at, job.request_id or "-")
         self._count(job, failed=True)
@@ -276,16 +311,55 @@ def _bound_values(function: Callable[..., Any]) -> Sequence[Any]:
     while isinstance(function, functools.partial):
         values += [*function.args, *function.keywords.values()]
         function = function.func
-    return [*values, getattr(function, "__self__", None)]
+    return [*values, _attribute(function, "__self__")]
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    """Return what a container, a dataclass, a method or a ``functools.partial`` consists of."""
+    kind = type(value)
+    if issubclass(kind, list | tuple | set | frozenset):
+        return list(value)
+    if issubclass(kind, Mapping):
+        return [*value.keys(), *value.values()]
+    if dataclasses.is_dataclass(kind):
+        return [_attribute(value, each.name) for each in dataclasses.fields(kind)]
+    return _bound_values(value) if callable(value) else ()
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    try:
+        return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    except PLUGIN_FAILURES:  # of its attributes
+        return False
+
+
+def _belongs_to_request(value: Any) -> bool:
+    # By the type: isinstance would ask a proxy, such as one of werkzeug, for its object.
+    return issubclass(type(value), BoundToUnit)
+
+
+def _attribute(value: Any, name: str) -> Any:
+    """Return an attribute of an object of a plugin, or None if it has none, or fails to return it."""
+    try:
+        return getattr(value, name, None)
+    except PLUGIN_FAILURES:
+        return None
 
 
 def _module(function: Any) -> str:
-    return str(getattr(function, "__module__", None) or type(function).__module__)
+    module = _attribute(function, "__module__")
+    return module if isinstance(module, str) else str(_attribute(type(function), "__module__"))
 
 
 def _name(function: Callable[..., Any]) -> str:
     target = _unwrapped(function)
-    return str(getattr(target, "__qualname__", None) or type(target).__qualname__)
+    name = _attribute(target, "__qualname__")
+    return name if isinstance(name, str) else _class_name(type(target))
+
+
+def _class_name(kind: type) -> str:
+    """Return the name of a class, also if its metaclass has another ``__name__``."""
+    return str(type.__dict__["__name__"].__get__(kind))
 
 
 def _line_of(job: Job, error: BaseException) -> str:

@@ -22,6 +22,7 @@ from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
 from authhost.pluginhost.plugin import HookStats
 from authhost.providers.registry import Providers
+from authhost.records import Unpicklable
 from authhost.request import Request
 from authhost.security.devices import Devices
 from authhost.security.encryption import Encryption
@@ -59,7 +60,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class AuthHost:
+class AuthHost(Unpicklable):
     """An authentication engine with its plugins.
 
     ``plugins`` are plugin objects by name, in addition to the installed plugins;

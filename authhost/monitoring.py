@@ -15,6 +15,13 @@ from authhost.store import migrate
 
 log = logging.getLogger("authhost.plugins")
 SECONDS_DIGITS = 6
+CORE_METRICS = (
+    "authhost_hook_calls_total",
+    "authhost_hook_failures_total",
+    "authhost_hook_seconds_total",
+    "authhost_plugin_info",
+)
+"""A plugin cannot use these names, also if it is named ``hook`` or ``plugin``."""
 
 
 class PartHealth(NamedTuple):
@@ -45,7 +52,7 @@ def health(host: AuthHost) -> list[PartHealth]:
                         raise TypeError
                     found.append(PartHealth(plugin, each.name, each.status, each.detail))
             except PLUGIN_FAILURES as error:
-                name = str(getattr(function, "__name__", "check"))
+                name = _function_name(function)
                 found.append(PartHealth(plugin, name, "failed", f"the check failed: {type(error).__name__}"))
     return found
 
@@ -70,16 +77,22 @@ def metrics(host: AuthHost) -> list[Metric]:
     """Return the metrics of the host and its plugins, in the order of their names.
 
     The numbers of hook calls are those of this process. A plugin's metric with a wrong name,
-    or with a name and labels that another one has, is logged and not returned.
+    with the name of another plugin's metric, or with the labels of another one, is logged and
+    not returned.
     """
     found = [*_hook_metrics(host), *_plugin_states(host)]
-    names = {each.name: (each.kind, each.help) for each in found}
-    taken = {_identity(each) for each in found}
+    owners: dict[str, str | None] = dict.fromkeys(CORE_METRICS)
+    names: dict[str, tuple[str, str]] = {}
+    taken: set[object] = set()
     for plugin, functions in host.registry.metrics().items():
         prefix = f"authhost_{plugin.replace('-', '_').lower()}_"
         for each in _plugin_metrics(host, plugin, functions):
             if not each.name.startswith(prefix):
                 log.error("plugin %s has the metric %s, which must start with %s", plugin, each.name, prefix)
+            elif owners.setdefault(each.name, plugin) != plugin:
+                owner = owners[each.name]
+                other = f"plugin {owner}" if owner else "authhost itself"
+                log.error("plugin %s has the metric %s, which %s has, too", plugin, each.name, other)
             elif names.setdefault(each.name, (each.kind, each.help)) != (each.kind, each.help):
                 log.error("plugin %s has the metric %s with two kinds or help texts", plugin, each.name)
             elif _identity(each) in taken:
@@ -104,8 +117,13 @@ def _plugin_metrics(
                     raise TypeError
                 yield each
         except PLUGIN_FAILURES as error:
-            name = getattr(function, "__name__", "?")
+            name = _function_name(function)
             log.error("the metrics of plugin %s failed: %s in %s", plugin, type(error).__name__, name)
+
+
+def _function_name(function: object) -> str:
+    name = str(getattr(function, "__name__", ""))
+    return name if name.isprintable() and name else type(function).__name__
 
 
 def _hook_metrics(host: AuthHost) -> Iterator[Metric]:

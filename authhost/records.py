@@ -210,7 +210,16 @@ class SocialEmail:
     primary: bool
 
 
-class SocialToken:
+class Unpicklable:
+    """An object that refers to secrets, such as the keys of a host, so it cannot be pickled or copied."""
+
+    __slots__ = ()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} refers to secrets and cannot be pickled or copied")
+
+
+class SocialToken(Unpicklable):
     """A provider's token. Its repr contains no secret, and it cannot be pickled or converted to a dict."""
 
     __slots__ = ("_refresh", "_secret", "_value", "expires_at", "scopes")
@@ -241,9 +250,6 @@ class SocialToken:
 
     def __repr__(self) -> str:
         return f"SocialToken(expires_at={self.expires_at!r}, scopes={self.scopes!r})"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("a SocialToken is secret and cannot be pickled")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import UUID
 
+from authhost.records import Unpicklable
 from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from authhost.store.database import Database
 
 
-class Digests:
+class Digests(Unpicklable):
     """Keyed hashes (HMAC-SHA256) of typed identifiers, and of values of plugins."""
 
     def __init__(self, settings: Settings) -> None:
@@ -64,7 +65,7 @@ class Urls:
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Services:
+class Services(Unpicklable):
     """The parts of one host that flows and units of work use. `AuthHost` assembles them."""
 
     host: Host

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import logging
+import pickle
 from datetime import UTC, datetime
 
 import pytest
@@ -522,6 +524,23 @@ def test_stored_token_is_decrypted_when_it_is_revealed(social, arrive, scripted,
     assert token.reveal_secret() is None
     assert token.reveal() not in repr(account) + repr(token)
     assert account.social_token(dataclasses.replace(connection, id=social.new_id())) is None
+
+
+def test_what_refers_to_keys_cannot_be_pickled_or_copied(social, arrive, scripted, recorder):
+    user = arrive(social, "corp", scripted.agree).login.user
+    account = social.account(user.id)
+    sociallogin = next(args["sociallogin"] for _, args in recorder.calls if "sociallogin" in args)
+    with social.request() as request:
+        own = (request, request.accounts, request.answer)
+    services = social.services
+    keys = (services, services.encryption, services.digests, services.devices, social)
+    token = account.social_token(account.social_accounts[0])
+    for each in (account, token, sociallogin, sociallogin.token, *own, *keys):
+        for use in (pickle.dumps, copy.copy, copy.deepcopy):
+            with pytest.raises(TypeError, match=f"a {type(each).__name__} refers to secrets"):
+                use(each)
+    for each in (user, *account.email_addresses, *account.sessions):
+        assert pickle.loads(pickle.dumps(each)) == each
 
 
 def test_export_and_deletion_of_connections(social, arrive, scripted, recorder):

@@ -149,7 +149,7 @@ def test_callback_of_on_commit_may_change_the_answer(make_host):
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "a b", "a=b", "a;b", "ä", "a\r\nSet-Cookie", "x" * 257),
+        *("", "a b", "a=b", "a;b", "ä", "a\r\nSet-Cookie", "x" * 257, "$Version", "$x"),
         *("authhost", "authhost-x", "Authhost_x", "__Host-authhost-session", "__secure-x", "__Secure-x"),
     ],
 )

@@ -8,6 +8,7 @@ import logging
 import os
 import threading
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -196,15 +197,33 @@ def test_ended_request_refuses_it(open_host, jobs):
         request.in_background(jobs.note, 1)
 
 
-@pytest.mark.parametrize("bound", ["argument", "partial", "keyword", "method"])
+@dataclass
+class Holder:
+    value: object
+
+
+BOUND = {
+    "argument": lambda jobs, request: (jobs.note, request),
+    "partial": lambda jobs, request: (functools.partial(jobs.note, request),),
+    "keyword": lambda jobs, request: (functools.partial(jobs.note, value=request),),
+    "method": lambda jobs, request: (request.new_id,),
+    "changes": lambda jobs, request: (request.accounts.deactivate, request.id),
+    "answer": lambda jobs, request: (jobs.note, request.answer),
+    "method of the answer": lambda jobs, request: (jobs.note, request.answer.message),
+    "list": lambda jobs, request: (jobs.note, [1, request]),
+    "tuple": lambda jobs, request: (jobs.note, (request.accounts,)),
+    "dict": lambda jobs, request: (jobs.note, {"request": request}),
+    "key of a dict": lambda jobs, request: (jobs.note, {request: 1}),
+    "dataclass": lambda jobs, request: (jobs.note, Holder(request)),
+    "list in a partial": lambda jobs, request: (functools.partial(jobs.note, [request]),),
+    "partial as argument": lambda jobs, request: (jobs.note, functools.partial(jobs.note, request)),
+}
+
+
+@pytest.mark.parametrize("bound", BOUND)
 def test_request_cannot_be_passed(open_host, jobs, bound):
     with open_host().request() as request:
-        call = {
-            "argument": (jobs.note, request),
-            "partial": (functools.partial(jobs.note, request),),
-            "keyword": (functools.partial(jobs.note, value=request),),
-            "method": (request.new_id,),
-        }[bound]
+        call = BOUND[bound](jobs, request)
         for each in (request.in_background, request.host.in_background):
             with pytest.raises(TypeError, match="cannot pass a request"):
                 each(*call)
@@ -281,6 +300,52 @@ def test_job_cannot_end_the_thread(open_host, jobs, logged, error):
     assert error.__name__ in logged.messages[0]
 
 
+class Unnamed(type):
+    @property
+    def __name__(cls):
+        raise KeyError
+
+
+class WithoutName(Exception, metaclass=Unnamed):
+    pass
+
+
+class WithoutTraceback(Exception):
+    @property
+    def __traceback__(self):
+        raise KeyError
+
+
+class WithoutAttributes:
+    def __getattr__(self, name):
+        raise KeyError(name)
+
+    def __call__(self):
+        raise WithoutName
+
+
+def raises(error):
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("job", "message"),
+    [
+        (lambda: raises(WithoutName), "failed: WithoutName at "),
+        (lambda: raises(WithoutTraceback), "failed, and its error cannot be described: "),
+        (WithoutAttributes, "job WithoutAttributes of plugin jobs failed: WithoutName at "),
+    ],
+)
+def test_job_whose_error_or_function_has_failing_attributes(open_host, jobs, logged, job, message):
+    host = open_host(background_threads=1)
+    host.in_background(job() if isinstance(job, type) else job)
+    assert host.wait_for_background(LONG)
+    assert message in logged.messages[0]
+    host.in_background(jobs.note, "the thread goes on")
+    assert host.wait_for_background(LONG)
+    assert jobs.done == ["the thread goes on"]
+
+
 def test_function_of_the_application_is_named_as_such(open_host, logged):
     host = open_host()
     host.in_background(functools.partial(os.path.join, 1))
@@ -324,6 +389,31 @@ def test_job_that_hangs_is_reported_once_while_it_hangs(open_host, jobs, logged)
     assert host.wait_for_background(LONG)
     stats = host.plugin_stats()["jobs", "in_background"]
     assert (stats.calls, stats.failures, len(logged.messages)) == (1, 1, 1)
+
+
+def test_hanging_jobs_are_replaced_up_to_a_bound(open_host, jobs, logged):
+    before = threads()
+    host = open_host(background_threads=1, background_timeout=0.01, background_drain=0)
+    ran = threading.Event()
+    host.in_background(jobs.wait, 1)
+    host.in_background(ran.set)
+    assert ran.wait(LONG)
+    second = threading.Event()
+    host.in_background(lambda: second.set() or jobs.gate.wait(LONG))
+    assert second.wait(LONG)
+    logged.arrived.clear()
+    host.in_background(jobs.note, 2)
+    while len(logged.messages) < 2:
+        assert logged.arrived.wait(LONG)
+        logged.arrived.clear()
+    assert len(threads() - before) == 3  # the watcher, the thread and its replacement
+    assert jobs.done == []
+    jobs.gate.set()
+    assert host.wait_for_background(LONG)
+    assert sorted(jobs.done) == [1, 2]
+    host.in_background(jobs.note, 3)
+    assert host.wait_for_background(LONG)
+    assert len(host.services.background._pool().threads) == 1
 
 
 def test_close_waits_for_jobs(open_host, jobs, monkeypatch):

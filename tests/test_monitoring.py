@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
-from authhost.monitoring import health, metrics
+from authhost.monitoring import CORE_METRICS, health, metrics
 
 
 class Reporting:
@@ -136,6 +136,7 @@ def test_metrics_of_plugins_are_collected_and_checked(make_host, caplog):
         ({"value": float("nan")}, "value must be finite"),
         ({"kind": "counter", "name": "x_total", "value": -1}, "at least 0"),
         ({"help": "two\nlines"}, "help must be one line"),
+        ({"help": "red \x1b[31m"}, "help must be one line of printable characters"),
         ({"labels": {"__name__": "x"}}, "name of a label"),
         ({"labels": {"room": 3}}, "value of a label must be a str"),
     ],
@@ -149,6 +150,55 @@ def test_unusable_metric_is_refused(values, reason):
 def test_unusable_health_is_refused(name, status):
     with pytest.raises(ValueError, match="must be"):
         Health(name, status)
+
+
+def test_detail_of_health_is_one_line():
+    assert Health("bell", "ok", "one\r\ntwo\x1b[31m\u2028three").detail == "one  two [31m three"
+    with pytest.raises(TypeError, match="detail must be a str"):
+        Health("bell", "ok", b"")
+
+
+def test_name_of_a_check_is_one_line(make_host):
+    def check(host):
+        raise KeyError
+
+    check.__name__ = "evil\nname"
+    host = make_host({"bell": Reporting(health=[check])})
+    assert of_plugin(health(host), "bell") == [("function", "failed", "the check failed: KeyError")]
+
+
+def test_metric_belongs_to_one_plugin(make_host, caplog):
+    def of(*found):
+        return Reporting(metrics=[lambda host: found])
+
+    calls = Metric("authhost_hook_calls_total", 9, "counter", "Calls of hooks.", {"x": "y"})
+    info = Metric("authhost_plugin_info", 9, "gauge", "The plugins that were found.", {"x": "y"})
+    host = make_host(
+        {
+            "hook": of(calls, gauge("authhost_hook_own")),
+            "plugin": of(info),
+            "bell-room": of(gauge("authhost_bell_room_size", side="a")),
+            "bell": of(gauge("authhost_bell_room_size", side="b")),
+        }
+    )
+    found = [each.name for each in metrics(host) if set(each.labels) <= {"side", "x"}]
+    assert found == ["authhost_bell_room_size", "authhost_hook_own"]
+    for line in (
+        "plugin hook has the metric authhost_hook_calls_total, which authhost itself has, too",
+        "plugin plugin has the metric authhost_plugin_info, which authhost itself has, too",
+        "has the metric authhost_bell_room_size, which plugin bell",
+    ):
+        assert line in caplog.text
+
+
+def test_every_metric_of_the_core_is_reserved(make_host, run):
+    class Hooked:
+        @hookimpl
+        def user_signed_up(self, user): ...
+
+    host = make_host({"hooked": Hooked()})
+    run(host, "signup", email="ann@example.org", password="green teapots sing at dawn")
+    assert {each.name for each in metrics(host)} == set(CORE_METRICS)
 
 
 # The command line.

@@ -339,6 +339,13 @@ def register_bells(request): ...
 def user_logged_in(request, user): ...
 
 
+def named(name):
+    def function(request, visitor): ...
+
+    function.__name__ = name
+    return function
+
+
 @pytest.mark.parametrize(
     ("published", "reason"),
     [
@@ -350,6 +357,8 @@ def user_logged_in(request, user): ...
         (spec(with_keywords), "its hook with_keywords has the argument rest, which must be a plain one"),
         (spec(private_argument), "has the argument _visitor; it may not begin with _"),
         (spec(register_bells), "its hook register_bells has a reserved name"),
+        (spec(named("class")), "its hook class cannot be implemented: Python has no function with this name"),
+        (spec(named("\ufb00")), "cannot be implemented: Python has no function with this name"),
         (spec(user_logged_in), "its hook user_logged_in is a hook of the contract"),
         (spec(lambda request: None, firstresult=True), "is firstresult or historic"),
         ("bell_rung", "register_hookspecs returned a str; return functions decorated with @hookspec"),

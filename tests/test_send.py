@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from authhost_hookspecs import Message, hookimpl
 from conftest import PASSWORD
@@ -143,6 +145,9 @@ def test_kinds_of_the_core_and_other_objects_are_refused(make_host):
         ({"text": None}, TypeError),
         ({"text": b"x"}, TypeError),
         ({"html": b"x"}, TypeError),
+        ({"expires": "tomorrow"}, TypeError),
+        ({"expires": datetime(2030, 1, 1)}, ValueError),
+        ({"user_id": "00000000-0000-0000-0000-000000000001"}, TypeError),
         ({"subject": ""}, ValueError),
         ({"subject": "x" * 201}, ValueError),
         ({"subject": "Hello\r\nBcc: eve@example.org"}, ValueError),

@@ -158,5 +158,8 @@ def definition(function: Any) -> str:
     """Return file and line where a function is defined."""
     while isinstance(function, functools.partial):
         function = function.func
-    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    try:
+        code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    except PLUGIN_FAILURES:  # of its __getattr__
+        code = None
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else "an unknown place"

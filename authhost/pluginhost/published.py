@@ -6,6 +6,8 @@ A published hook is a notification: it is guarded, timed and counted like those 
 from __future__ import annotations
 
 import inspect
+import keyword
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -116,6 +118,8 @@ def _published_hook(plugin: str, spec: Any) -> PublishedHook:
         raise PluginRefused(f"its hook {name} is a hook of the contract; give it another name")
     if name.startswith(RESERVED_PREFIXES) or not name.isidentifier():
         raise PluginRefused(f"its hook {name} has a reserved name; it may not begin with register_ or _")
+    if keyword.iskeyword(name) or unicodedata.normalize("NFKC", name) != name:
+        raise PluginRefused(f"its hook {name} cannot be implemented: Python has no function with this name")
     if inspect.iscoroutinefunction(spec) or inspect.isgeneratorfunction(spec):
         raise PluginRefused(f"its hook {name} must be a plain function, neither async nor a generator")
     arguments = _arguments(name, spec)

@@ -16,13 +16,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from authhost.records import Unpicklable
+
 PURPOSE = b"authhost.device-token"
 LIFETIME = timedelta(days=400)
 """The maximum lifetime of a cookie (RFC 6265bis, section 5.5). It starts again with each login."""
 IDENTIFIER, TIME, MAC = 16, 8, 32
 
 
-class Devices:
+class Devices(Unpicklable):
     """Creates and verifies device tokens. Nothing is stored.
 
     A token is a random identifier of the device, the time in seconds and an

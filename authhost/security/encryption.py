@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import CannotOpen
 
 from authhost.errors import AuthHostError
+from authhost.records import Unpicklable
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet
@@ -26,7 +27,7 @@ class Undecipherable(AuthHostError, CannotOpen):
     """No key of the settings decrypts the value, or it was encrypted for another purpose."""
 
 
-class Encryption:
+class Encryption(Unpicklable):
     """Encrypts with the first of ``encryption_keys`` (or ``secret_key``), and decrypts with any of them."""
 
     def __init__(self, settings: Settings) -> None:

@@ -93,7 +93,10 @@ class Settings:
     slow_hook: float = 0.1
     """A hook implementation that takes longer is logged."""
     background_threads: int = 2
-    """The maximum number of threads for the jobs of ``in_background``; they start with the first job."""
+    """The maximum number of threads for the jobs of ``in_background``; they start with the first job.
+
+    As many again can replace threads whose jobs run longer than ``background_timeout``.
+    """
     background_queue: int = 1000
     """The maximum number of jobs that wait for a thread; further ones are dropped and logged."""
     background_timeout: float = 60

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import check_change
 from authhost.errors import InvalidInput, SocialAccountTaken
-from authhost.records import SocialAccount, SocialEmail, SocialToken, User
+from authhost.records import SocialAccount, SocialEmail, SocialToken, Unpicklable, User
 from authhost.security.inputs import email as parse_email
 from authhost.store import queries, statements
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MAX_EMAILS = 10
 
 
-class SocialLogin:
+class SocialLogin(Unpicklable):
     """The argument of hooks such as `pre_social_login` (see `authhost_hookspecs.SocialLogin`)."""
 
     __slots__ = (

@@ -21,6 +21,7 @@ from authhost.errors import (
     NestedTooDeep,
     UnitOfWorkClosed,
 )
+from authhost.records import Unpicklable
 from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
 from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into, insert_now
@@ -64,7 +65,13 @@ class Mark(NamedTuple):
     state: object
 
 
-class UnitOfWork(ABC):
+class BoundToUnit(Unpicklable):
+    """An object that cannot be used after its unit of work: the unit itself, and parts of it."""
+
+    __slots__ = ()
+
+
+class UnitOfWork(BoundToUnit, ABC):
     """One transaction, as a context manager: commits at the end, rolls back on an error.
 
     A read holds a connection while the statement runs; the first write opens the

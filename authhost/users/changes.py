@@ -21,11 +21,12 @@ from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
 from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock
+from authhost.store.unit_of_work import BoundToUnit
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
 
 
-class Changes:
+class Changes(BoundToUnit):
     """Implements `authhost_hookspecs.AccountChanges` for one request."""
 
     __slots__ = ("_request",)

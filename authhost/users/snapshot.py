@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from authhost.records import EmailAddress, Session, SocialAccount, SocialToken, User
+from authhost.records import EmailAddress, Session, SocialAccount, SocialToken, Unpicklable, User
 from authhost.request import Request
 from authhost.security.encryption import Encryption
 from authhost.socialaccount import tokens
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import authhost_hookspecs as contract
 
 
-class StoredToken:
+class StoredToken(Unpicklable):
     """A stored token, which is decrypted when it is needed; implements `authhost_hookspecs.SocialToken`."""
 
     __slots__ = ("_encryption", "_sealed")
@@ -52,7 +52,7 @@ class StoredToken:
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class Account(Unpicklable):
     """One account; implements `authhost_hookspecs.Account`."""
 
     user: User

@@ -81,6 +81,10 @@ class Message:
             raise TypeError("a message of the kind plugin needs subject and text, as str")
         if not isinstance(self.html, str | None):
             raise TypeError("html must be a str or None")
+        if not isinstance(self.expires, datetime | None) or not isinstance(self.user_id, UUID | None):
+            raise TypeError("expires must be a datetime or None, and user_id a UUID or None")
+        if self.expires is not None and self.expires.utcoffset() is None:
+            raise ValueError("expires must have a time zone")
         if not 0 < len(self.subject) <= SUBJECT_LENGTH or not self.subject.isprintable():
             raise ValueError(f"subject must be one line of 1 to {SUBJECT_LENGTH} printable characters")
         contents = self.text + (self.html or "")
@@ -136,8 +140,9 @@ class Health:
     ``status`` is ``ok``, ``degraded`` (it works, but somebody should look at it) or
     ``failed`` (it does not work). ``name`` is a word such as ``outbox``. ``detail`` is
     one line for the operator, with numbers and the remedy. It contains no secret, and
-    no address: it may be shown in a monitoring system. Raises ``ValueError`` for an
-    unknown status or a wrong name.
+    no address: it may be shown in a monitoring system. Line ends and other characters
+    that cannot be shown become spaces. Raises ``ValueError`` for an unknown status or
+    a wrong name, and ``TypeError`` for a ``detail`` that is not a str.
     """
 
     name: str
@@ -149,6 +154,11 @@ class Health:
             raise ValueError(f"status must be one of {', '.join(get_args(HealthStatus))}")
         if not self.name or not self.name.replace("_", "a").replace("-", "a").isalnum():
             raise ValueError("name must be a word of letters, digits, _ and -")
+        if not isinstance(self.detail, str):
+            raise TypeError("detail must be a str")
+        if not self.detail.isprintable():
+            shown = "".join(each if each.isprintable() else " " for each in self.detail)
+            object.__setattr__(self, "detail", shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +189,8 @@ class Metric:
             raise ValueError("the name of a counter must end with _total, and only that of a counter")
         if not isfinite(self.value) or (self.kind == "counter" and self.value < 0):
             raise ValueError("value must be finite, and that of a counter at least 0")
-        if not self.help or "\n" in self.help:
-            raise ValueError("help must be one line")
+        if not self.help or not self.help.isprintable():
+            raise ValueError("help must be one line of printable characters")
         for name, value in self.labels.items():
             if not re.fullmatch(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*", name):
                 raise ValueError("the name of a label must consist of letters, digits and _")

@@ -26,7 +26,7 @@ def content(counts, end="\n", last_end=True) -> bytes:
 
 
 @given(
-    counts=st.dictionaries(HASHES | CLOSE, COUNTS, max_size=60),
+    counts=st.dictionaries(HASHES | CLOSE, COUNTS, min_size=1, max_size=60),
     others=st.lists(HASHES | CLOSE, max_size=20),
     end=st.sampled_from(["\n", "\r\n"]),
     last_end=st.booleans(),
@@ -74,9 +74,23 @@ def test_a_file_of_40_gigabytes_is_searched_with_few_reads():
     assert max(reads) <= 128
 
 
-def test_lower_case_and_an_empty_file():
+def test_lower_case():
     assert lookup(content({"ABCDE" + "0" * 35: 5}).lower(), "ABCDE" + "0" * 35) == 5
-    assert lookup(b"", "0" * 40) == 0
+
+
+@pytest.mark.parametrize("last", ["F" * 39, "F" * 40 + ":", "F" * 40 + ":1\nF", "\n", "\0" * 44])
+@pytest.mark.parametrize("digest", ["0" * 40, "A" * 40, "F" * 40])
+def test_a_file_that_was_cut_off_is_no_answer_for_any_hash(last, digest):
+    text = content({f"{number:X}" * 40: 1 for number in range(10)}) + last.encode()
+    with pytest.raises(UnusableFile, match="a line that is not a hash"):
+        lookup(text, digest)
+
+
+@pytest.mark.parametrize(("text", "problem"), [(b"", "it is empty"), (b"AB", "not a hash")])
+def test_an_empty_file_and_a_part_of_a_line_are_no_answer(tmp_path, text, problem):
+    (tmp_path / "hashes.txt").write_bytes(text)
+    with pytest.raises(UnusableFile, match=problem):
+        count_in_file(str(tmp_path / "hashes.txt"), "A" * 40)
 
 
 @pytest.mark.parametrize(
@@ -92,6 +106,8 @@ def test_a_line_that_is_no_hash(text, tmp_path):
 def test_a_file_that_is_missing(tmp_path):
     with pytest.raises(LookupFailed, match=r"nowhere\.txt cannot be read: No such file"):
         count_in_file(str(tmp_path / "nowhere.txt"), "A" * 40)
+    with pytest.raises(LookupFailed, match="it is not a path"):
+        count_in_file("a\0b", "A" * 40)
 
 
 def test_a_new_file_is_used_at_once(hash_file):

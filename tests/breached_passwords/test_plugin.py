@@ -112,6 +112,16 @@ def test_a_file_that_fails_is_logged_without_a_place(make, run, tmp_path, caplog
     assert error.fields["plugin_code"] == "breach_check_unavailable"
 
 
+@pytest.mark.parametrize("source", ["file", "server"])
+def test_an_empty_source_is_a_failure(make, run, source, range_server, tmp_path):
+    (tmp_path / "hashes.txt").touch()
+    range_server.answer = lambda request: send(request, "")
+    place = {"file": str(tmp_path / "hashes.txt")} if source == "file" else {"range_url": range_server.url}
+    host = make({**place, "timeout": 30.0, "on_failure": "refuse"})
+    error = refused(host, run, "signup", email=ANN, password=PASSWORD)
+    assert error.fields["plugin_code"] == "breach_check_unavailable"
+
+
 def test_a_breach_counts_although_the_other_source_fails(make, run, range_server, tmp_path):
     range_server.passwords = {BREACHED: 3}
     settings = {"file": str(tmp_path / "nowhere.txt"), "range_url": range_server.url, "timeout": 30.0}
@@ -127,6 +137,8 @@ def test_a_breach_counts_although_the_other_source_fails(make, run, range_server
     [
         ({"on_failure": "maybe"}, "on_failure must be one of accept, refuse"),
         ({"timeout": 0}, "timeout must be above 0"),
+        ({"timeout": float("nan")}, "timeout must be above 0"),
+        ({"timeout": float("inf")}, "at most 60 seconds"),
         ({"minimum_count": 0}, "minimum_count must be above 0"),
         ({"max_response": -1}, "max_response must be above 0"),
         ({"range_url": "http://range.example.org/range"}, "must begin with https://"),
@@ -134,6 +146,16 @@ def test_a_breach_counts_although_the_other_source_fails(make, run, range_server
         ({"range_url": "range.example.org"}, "must have the form https://HOST/PATH"),
         ({"range_url": "https://user:word@range.example.org"}, "must have the form https://HOST/PATH"),
         ({"range_url": "https://range.example.org/?of="}, "must have the form https://HOST/PATH"),
+        ({"range_url": "https://range.example.org/ä"}, "must be ASCII without spaces"),
+        ({"range_url": "https://range.example.org/a\r\nX: y"}, "must be ASCII without spaces"),
+        ({"range_url": "https://range.example.org/a b"}, "must be ASCII without spaces"),
+        ({"range_url": 'https://range.example.org/<"'}, "a path without special characters"),
+        ({"range_url": "https://range.example.org:99999/"}, "is not a URL"),
+        ({"range_url": "https://range.example.org:0/"}, "a port above 0"),
+        ({"range_url": "https://[::1/range"}, "is not a URL"),
+        ({"range_url": "https://range..org/"}, "is no host name"),
+        ({"range_url": f"https://{'a' * 64}.org/"}, "is no host name"),
+        ({"range_url": "https://-range.org/"}, "is no host name"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, problem):
@@ -142,7 +164,13 @@ def test_a_wrong_setting_is_named(settings, problem):
 
 
 @pytest.mark.parametrize(
-    "url", ["https://api.pwnedpasswords.com/range", "http://localhost:8080/range", "http://[::1]/range"]
+    "url",
+    [
+        "https://api.pwnedpasswords.com/range",
+        "http://localhost:8080/range",
+        "http://[::1]/range",
+        "https://a-b.example.org.:8443/x/%20y",
+    ],
 )
 def test_right_urls(url):
     assert BreachedPasswordsSettings(range_url=url).range_url == url

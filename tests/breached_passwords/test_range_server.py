@@ -82,6 +82,8 @@ def cut_off_chunks(request):
     [
         (lambda request: send(request, "", 404), "returned the status 404"),
         (lambda request: send(request, "no", 503), "returned the status 503"),
+        (lambda request: send(request, ""), "returned no hash at all"),
+        (lambda request: send(request, "\r\n\r\n"), "returned no hash at all"),
         (lambda request: send(request, "<html>Please log in to the Wi-Fi</html>"), "not SUFFIX:COUNT"),
         (lambda request: send(request, f"{'0' * 35}\r\n"), "not SUFFIX:COUNT"),
         (lambda request: send(request, "ä"), "something other than text|cut off"),
@@ -148,6 +150,15 @@ def test_a_server_that_accepts_no_connection():
         sock.bind(("127.0.0.1", 0))
         with pytest.raises(LookupFailed, match="cannot be reached or does not speak HTTP: ConnectionRefused"):
             lookup(f"http://127.0.0.1:{sock.getsockname()[1]}/range")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://127.0.0.1:1/ä", "https://127.0.0.1:99999/", f"https://{'a' * 64}.example/", "https://a..b"],
+)
+def test_any_error_of_the_request_is_a_failure(url):
+    with pytest.raises(LookupFailed, match="cannot be reached or does not speak HTTP"):
+        lookup(url)
 
 
 def test_a_server_without_tls(range_server):

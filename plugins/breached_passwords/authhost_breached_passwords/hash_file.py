@@ -14,6 +14,7 @@ LINE = re.compile(rb"([0-9A-Fa-f]{40})(?::([0-9]{1,15}))?[ \t]*\r?\n?")
 MAX_LINE = 64
 """Bytes of a line, with its end."""
 SAMPLES = 1000
+EMPTY = "it is empty"
 
 Read = Callable[[int, int], bytes]
 """Returns that many bytes from an offset; fewer at the end of the file."""
@@ -45,12 +46,21 @@ def _opened(path: str) -> Iterator[tuple[Read, int]]:
             yield read, os.fstat(file.fileno()).st_size
     except OSError as error:
         raise LookupFailed(f"the file {path} cannot be read: {error.strerror}") from None
+    except ValueError:  # a NUL byte in the path
+        raise LookupFailed(f"the file {path!r} cannot be read: it is not a path") from None
     except UnusableFile as error:
         raise UnusableFile(f"the file {path} is not usable: {error}") from None
 
 
 def search(read: Read, size: int, digest: str) -> float:
-    """Return the count of a hash in the lines of ``size`` bytes, by about log2(size) reads."""
+    """Return the count of a hash in the lines of ``size`` bytes, by about log2(size) reads.
+
+    An empty file, and a last line that is not a hash, are errors: the file was cut off, and hashes
+    after that place would be missing.
+    """
+    if not size:
+        raise UnusableFile(EMPTY)
+    _parsed(_last_line(read, size)[1])
     wanted = digest.upper().encode("ascii")
     low, high = 0, size  # the line of the hash begins at low or after it, and before high
     while low < high:
@@ -100,7 +110,7 @@ def check_file(path: str) -> None:
     """
     with _opened(path) as (read, size):
         if not size:
-            raise UnusableFile("it is empty")
+            raise UnusableFile(EMPTY)
         _check_lines(_sample(read, size))
 
 
@@ -112,11 +122,17 @@ def _sample(read: Read, size: int) -> Iterator[tuple[int, bytes]]:
         if line and start > last:
             last = start
             yield start, line
+    start, line = _last_line(read, size)
+    if start > last:
+        yield start, line
+
+
+def _last_line(read: Read, size: int) -> tuple[int, bytes]:
+    """Return the last line, and where it begins."""
     end = max(size - 2 * MAX_LINE, 0)
     text = read(end, 2 * MAX_LINE)
     start = text.rfind(b"\n", 0, -1) + 1
-    if end + start > last:
-        yield end + start, text[start:]
+    return end + start, text[start:]
 
 
 def _check_lines(lines: Iterator[tuple[int, bytes]]) -> None:

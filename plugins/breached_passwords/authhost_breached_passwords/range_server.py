@@ -45,7 +45,7 @@ def count_at_server(url: str, digest: str, *, timeout: float, max_response: int)
         problem = f"did not answer within {timeout:g} seconds"
     except ssl.SSLError as error:
         problem = f"has no valid TLS connection: {error.reason}"
-    except (OSError, HTTPException) as error:
+    except (OSError, HTTPException, ValueError, OverflowError) as error:
         # Only the class: the text can contain the URL with the prefix.
         problem = f"cannot be reached or does not speak HTTP: {type(error).__name__}"
     except LookupFailed as error:
@@ -56,14 +56,17 @@ def count_at_server(url: str, digest: str, *, timeout: float, max_response: int)
 
 
 def _count_in(text: str, suffix: str, host: str | None) -> int:
-    count = 0
+    count, lines = 0, 0
     for line in text.split("\n"):
         line = line.strip()
         match = LINE.fullmatch(line)
+        lines += match is not None
         if match is not None and match[1].upper() == suffix:
             count = max(count, int(match[2]))
         elif line and match is None:
             raise LookupFailed(f"the range server {host} returned a line that is not SUFFIX:COUNT")
+    if not lines:
+        raise LookupFailed(f"the range server {host} returned no hash at all")
     return count
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 NAME = "breached_passwords"
 ON_FAILURE = ("accept", "refuse")
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+LABEL = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
+PATH = re.compile(r"(/[A-Za-z0-9\-._~!$&'()*+,;=:@%]*)*")
+"""A path as in RFC 3986, section 3.3."""
+MAX_TIMEOUT = 60
+"""Seconds. A person waits for the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +48,9 @@ class BreachedPasswordsSettings:
     def __post_init__(self) -> None:
         if self.on_failure not in ON_FAILURE:
             raise ValueError(f"on_failure must be one of {', '.join(ON_FAILURE)}")
-        for name in ("minimum_count", "timeout", "max_response"):
+        if not 0 < self.timeout <= MAX_TIMEOUT:
+            raise ValueError(f"timeout must be above 0 and at most {MAX_TIMEOUT} seconds")
+        for name in ("minimum_count", "max_response"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0")
         if self.range_url:
@@ -48,8 +58,25 @@ class BreachedPasswordsSettings:
 
 
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    if not url.isascii() or not url.isprintable() or " " in url:
+        raise ValueError("range_url must be ASCII without spaces; write other characters as Punycode or %XX")
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:  # the brackets of an IPv6 address, or the port
+        raise ValueError(f"range_url is not a URL: {error}") from None
     if not parts.hostname or parts.query or parts.fragment or parts.username is not None:
         raise ValueError("range_url must have the form https://HOST/PATH")
+    if port == 0 or not PATH.fullmatch(parts.path):
+        raise ValueError("range_url must have a port above 0, and a path without special characters")
+    if not _is_host(parts.hostname):
+        raise ValueError(f"range_url has {parts.hostname!r}, which is no host name and no IP address")
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
         raise ValueError("range_url must begin with https://; http:// is for this machine only")
+
+
+def _is_host(host: str) -> bool:
+    with suppress(ValueError):
+        return bool(ip_address(host))
+    name = host.removesuffix(".")
+    return len(name) <= 253 and all(map(LABEL.fullmatch, name.split(".")))
