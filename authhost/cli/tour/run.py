@@ -14,6 +14,7 @@ from authhost.cli.tour.account import account_steps
 from authhost.cli.tour.smtp_server import SMTPServer
 from authhost.cli.tour.social import social_steps
 from authhost.cli.tour.steps import StepRunner
+from authhost.testing import CommandContext
 from authhost.testing.openid import LocalProvider
 
 INTERRUPTED = 130
@@ -52,7 +53,7 @@ def _print_results(steps: StepRunner, mails: SMTPServer) -> None:
             click.echo(f"\nauthhost {' '.join(arguments)}")
         command = steps.host.registry.commands()[arguments[0]]
         options = [*arguments[1:], *(["--json"] if steps.as_json else [])]
-        command.main(options, obj=lambda: steps.host, standalone_mode=False)
+        command.main(options, obj=CommandContext(steps.host), standalone_mode=False)
     if not steps.as_json:
         click.echo("\nmails")
     for message in mails.mails:
