@@ -1,8 +1,9 @@
-"""Changes to the web response: plugins ask for them, and the application applies them after the commit."""
+"""Changes to the web response: plugins request them, and the application applies them after the commit."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, get_args
 
@@ -25,6 +26,7 @@ COOKIE_LENGTH = 4096
 RESERVED_PREFIXES = ("authhost", "__host-authhost", "__secure-")
 """Beginnings of the names of authhost's own cookies, and of names that other hosts of a domain can use."""
 MAX_COOKIES, MAX_MESSAGES, MESSAGE_LENGTH = 20, 20, 1000
+"""The numbers are those of each plugin, so that no plugin can make the calls of another one fail."""
 MAX_AGE = 400 * 86400
 """Seconds. Browsers shorten longer times."""
 Response = TypeVar("Response")
@@ -56,10 +58,11 @@ class Change(BoundToUnit):
 
     answer: Answer
     value: Cookie | AnswerMessage | str
+    plugin: str | None
 
     def __call__(self) -> None:
         """Called after the commit."""
-        self.answer.add(self.value)
+        self.answer.add(self)
 
 
 class Answer(BoundToUnit):
@@ -70,8 +73,8 @@ class Answer(BoundToUnit):
 
     def __init__(self, unit: UnitOfWork, settings: Settings) -> None:
         self._unit, self._settings = unit, settings
-        self._cookies: dict[tuple[str, str], Cookie] = {}
-        self._messages: list[AnswerMessage] = []
+        self._cookies: dict[tuple[str, str], Change] = {}
+        self._messages: list[Change] = []
         self._location: str | None = None
 
     # For plugins.
@@ -106,12 +109,12 @@ class Answer(BoundToUnit):
             raise ValueError(f"same_site must be one of {', '.join(get_args(SameSite))}")
         if not secure and (same_site == "None" or name.lower().startswith("__host-")):
             raise ValueError(f"cookie {name} must be secure, because of its name or its same_site")
-        self._add_later(Cookie(name, value, max_age, path, http_only, same_site, secure), MAX_COOKIES)
+        self._add_cookie(Cookie(name, value, max_age, path, http_only, same_site, secure))
 
     def delete_cookie(self, name: str, *, path: str = "/") -> None:
         """Delete a cookie; raises ``ValueError`` or ``TypeError``."""
         _check_cookie(name, path)
-        self._add_later(Cookie(name, None, path=path), MAX_COOKIES)
+        self._add_cookie(Cookie(name, None, path=path))
 
     def message(self, level: MessageLevel, text: str) -> None:
         """Show a text to the person; raises ``ValueError`` or ``TypeError``."""
@@ -123,7 +126,11 @@ class Answer(BoundToUnit):
             raise ValueError(f"the text of a message must have 1 to {MESSAGE_LENGTH} characters")
         if not text.replace("\n", "").isprintable():
             raise ValueError("the text of a message has characters that cannot be shown")
-        self._add_later(AnswerMessage(level, text), MAX_MESSAGES)
+        change = self._change(AnswerMessage(level, text))
+        own = [each for each in self._own_changes(change.plugin) if isinstance(each.value, AnswerMessage)]
+        if len(own) >= MAX_MESSAGES:
+            raise ValueError(f"a plugin may have at most {MAX_MESSAGES} messages in one unit of work")
+        self._unit.after_commit(change)
 
     def redirect(self, path: str) -> None:
         """Redirect the browser; raises ``ValueError`` for anything but a page of this site."""
@@ -131,19 +138,19 @@ class Answer(BoundToUnit):
             target = validate_next(self._settings, path, "path")
         except InvalidInput as error:
             raise ValueError(str(error)) from None
-        self._unit.after_commit(Change(self, target))
+        self._unit.after_commit(self._change(target))
 
     # For the application.
 
     @property
     def cookies(self) -> tuple[Cookie, ...]:
         """The cookies to set and to delete. Empty before the commit."""
-        return tuple(self._cookies.values())
+        return tuple(each.value for each in self._cookies.values() if isinstance(each.value, Cookie))
 
     @property
     def messages(self) -> tuple[AnswerMessage, ...]:
         """The messages to show, in order. Empty before the commit."""
-        return tuple(self._messages)
+        return tuple(each.value for each in self._messages if isinstance(each.value, AnswerMessage))
 
     @property
     def location(self) -> str | None:
@@ -175,27 +182,39 @@ class Answer(BoundToUnit):
 
     # Internal.
 
-    def add(self, value: Cookie | AnswerMessage | str) -> None:
+    def add(self, change: Change) -> None:
         """Add a change. Called after the commit."""
+        value = change.value
         if isinstance(value, Cookie):
             key = value.name, value.path
             self._cookies.pop(key, None)
-            self._cookies[key] = value
+            self._cookies[key] = change
         elif isinstance(value, AnswerMessage):
-            self._messages.append(value)
+            self._messages.append(change)
         else:
             self._location = value
 
-    def _add_later(self, value: Cookie | AnswerMessage, limit: int) -> None:
-        kind = type(value)
-        applied = len(self._cookies) if kind is Cookie else len(self._messages)
-        waiting = sum(
-            isinstance(each.run, Change) and isinstance(each.run.value, kind) for each in self._unit.callbacks
-        )
-        if applied + waiting >= limit:
-            what = "cookies" if kind is Cookie else "messages"
-            raise ValueError(f"a unit of work may have at most {limit} {what}")
-        self._unit.after_commit(Change(self, value))
+    def _change(self, value: Cookie | AnswerMessage | str) -> Change:
+        caller = self._unit.caller
+        return Change(self, value, caller.name if caller is not None else None)
+
+    def _add_cookie(self, cookie: Cookie) -> None:
+        change = self._change(cookie)
+        own = {
+            (each.value.name, each.value.path)
+            for each in self._own_changes(change.plugin)
+            if isinstance(each.value, Cookie)
+        }
+        if len(own | {(cookie.name, cookie.path)}) > MAX_COOKIES:
+            raise ValueError(f"a plugin may have at most {MAX_COOKIES} cookies in one unit of work")
+        self._unit.after_commit(change)
+
+    def _own_changes(self, plugin: str | None) -> Iterator[Change]:
+        """Return the changes of a plugin, or of the application, that were applied or wait for the commit."""
+        waiting = (each.run for each in self._unit.callbacks if isinstance(each.run, Change))
+        for change in (*self._cookies.values(), *self._messages, *waiting):
+            if change.plugin == plugin:
+                yield change
 
 
 def _check_cookie(name: str, path: str) -> None:

@@ -79,7 +79,7 @@ class Pool:
     closed: bool = False
 
     def is_done(self, *, ignore_hanging: bool) -> bool:
-        """Whether no job waits or runs, except one that runs in this very thread."""
+        """Return whether no job waits or runs, except one that runs in the current thread."""
         own = threading.current_thread()
         return not self.queue and all(
             job.thread is own or (ignore_hanging and job.hangs) for job in self.running
@@ -306,7 +306,7 @@ def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _bound_values(function: Callable[..., Any]) -> Sequence[Any]:
-    """Return the values that a function brings along: of ``functools.partial``, or the object of a method."""
+    """Return the values bound to a function: arguments of ``functools.partial``, the object of a method."""
     values: list[Any] = []
     while isinstance(function, functools.partial):
         values += [*function.args, *function.keywords.values()]

@@ -1,6 +1,6 @@
-"""Errors that are no refusals of a flow. They need no import, not even of the contract.
+"""Errors that are not refusals of a flow. This module imports nothing, not even the contract.
 
-`authhost.errors` has them, too. The command line imports this module, so that its help is fast.
+`authhost.errors` re-exports them. The command line imports this module, so that its help is fast.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ class HostClosed(AuthHostError, RuntimeError):
 
 
 class NestedTooDeep(AuthHostError, RuntimeError):
-    """A hook calls a flow or a change whose hooks call it again, and so on: a failure of the plugin."""
+    """Calls of hooks are nested too deep, because a hook repeats the flow or change that calls it.
+
+    It counts as a failure of the plugin.
+    """
 
     def __init__(self, depth: int) -> None:
         super().__init__(

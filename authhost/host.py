@@ -34,7 +34,7 @@ from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
 from authhost.settings import DEFAULT_URLS, Settings, validated
 from authhost.socialaccount import SocialAccounts
-from authhost.socialaccount.restored import of_signup as sociallogin_of_signup
+from authhost.socialaccount.restored import from_signup as sociallogin_of_signup
 from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
@@ -148,7 +148,7 @@ class AuthHost(Unpicklable):
         browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
         code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
         and values of at most 512 characters. A signup or social login that the person
-        completes later keeps them, encrypted. Raises `InvalidInput`. A request that is
+        completes later stores them, encrypted. Raises `InvalidInput`. A request that is
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
@@ -168,7 +168,7 @@ class AuthHost(Unpicklable):
         """Call ``function(*args)`` on a thread of the host's pool, at once and outside any unit of work.
 
         A job that fails, hangs, is dropped because of a full queue, or outlives the
-        host is logged in ``authhost.plugins``. Raises ``TypeError`` for an ``async``
+        host is logged by the logger ``authhost.plugins``. Raises ``TypeError`` for an ``async``
         function and if an argument is a request, and `HostClosed`.
         """
         self._check_not_closed()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from authhost_hookspecs import Health, HealthStatus, Metric
+from authhost_hookspecs import Health, HealthStatus, Host, Metric
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
@@ -66,8 +66,8 @@ def _database_health(host: AuthHost) -> Iterator[PartHealth]:
         yield PartHealth(None, "database", "failed", f"it cannot be used: {type(error.orig).__name__}")
     else:
         yield PartHealth(None, "database", "ok", "")
-        if late := [name for name, state in histories.items() if not state.current]:
-            detail = f"not up to date: {', '.join(late)}; run `authhost db upgrade`"
+        if outdated := [name for name, state in histories.items() if not state.current]:
+            detail = f"not up to date: {', '.join(outdated)}; run `authhost db upgrade`"
             yield PartHealth(None, "migrations", "failed", detail)
         else:
             yield PartHealth(None, "migrations", "ok", "")
@@ -77,7 +77,8 @@ def metrics(host: AuthHost) -> list[Metric]:
     """Return the metrics of the host and its plugins, in the order of their names.
 
     The numbers of hook calls are those of this process. A plugin's metric with a wrong name,
-    with the name of another plugin's metric, or with the labels of another one, is logged and left out.
+    with the name of another plugin's metric, or with the labels of another one, is logged and
+    not returned.
     """
     found = [*_hook_metrics(host), *_plugin_states(host)]
     owners: dict[str, str | None] = dict.fromkeys(CORE_METRICS)
@@ -106,10 +107,12 @@ def _identity(metric: Metric) -> tuple[str, tuple[tuple[str, str], ...]]:
     return metric.name, tuple(sorted(metric.labels.items()))
 
 
-def _plugin_metrics(host: AuthHost, plugin: str, functions: Iterable[object]) -> Iterator[Metric]:
+def _plugin_metrics(
+    host: AuthHost, plugin: str, functions: Iterable[Callable[[Host], Iterable[Metric]]]
+) -> Iterator[Metric]:
     for function in functions:
         try:
-            for each in function(host):  # type: ignore[operator]
+            for each in function(host):
                 if not isinstance(each, Metric):
                     raise TypeError
                 yield each

@@ -1,4 +1,4 @@
-"""What a plugin can do with its request, whatever the flow: read accounts, send, encrypt, work later."""
+"""What a plugin can do with a request in any flow: read accounts, send messages, encrypt, start jobs."""
 
 from __future__ import annotations
 
@@ -126,8 +126,8 @@ class PluginFacilities(UnitOfWork):
     def in_background(self, function: Callable[..., object], *args: Any) -> None:
         """Call ``function(*args)`` after the commit, on a thread of the host's pool.
 
-        It is dropped with a rollback, and with the call of a hook that fails.
-        `AuthHost.in_background` says what is reported.
+        The job is dropped with a rollback, and if the call of the hook fails.
+        `AuthHost.in_background` describes what is reported. Raises ``TypeError``.
         """
         background = self.services.background
         job = background.job(function, args, self.caller, self.id)
@@ -152,13 +152,13 @@ class PluginFacilities(UnitOfWork):
 
     @cached_property
     def answer(self) -> Answer:
-        """Changes to the web response that plugins ask for. Empty before the commit.
+        """Changes to the web response that plugins request. Empty before the commit.
 
         After the ``with`` block, apply them: ``request.answer.apply_to(response)``.
         """
         return Answer(self, self.settings)
 
     def local(self, plugin: str) -> dict[str, Any]:
-        """Return a dictionary of ``plugin`` that lives as long as this unit of work."""
+        """Return the dictionary of ``plugin``, which exists until this unit of work ends."""
         self.check_open()
         return self._local.setdefault(plugin, {})

@@ -65,6 +65,10 @@ class Session:
     ip_address: str | None
     user_agent: str
 
+    def has_expired(self, now: datetime, idle: float) -> bool:
+        """Return whether its time is over, or it was not used for more than ``idle`` seconds."""
+        return self.expires_at <= now or (now - self.last_seen_at).total_seconds() > idle
+
 
 @dataclass(frozen=True, slots=True)
 class Authentication:

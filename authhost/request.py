@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,7 +25,7 @@ TOKEN_LENGTH = 128
 
 
 class BrowserState(NamedTuple):
-    """The logged-in user of a unit of work, and the token of the pending login."""
+    """The logged-in user of a unit of work, and the tokens of the pending login and the device."""
 
     loaded: bool
     session: Session | None
@@ -32,6 +33,7 @@ class BrowserState(NamedTuple):
     password: str | None
     session_token: str | None
     pending_token: str | None
+    device_token: str | None
 
 
 class FlowState(NamedTuple):
@@ -58,7 +60,6 @@ class CallState(NamedTuple):
 
     browser: BrowserState
     flow: FlowState
-    device_token: str | None
     counted: int
     refusals: int
 
@@ -108,6 +109,8 @@ class Request(PluginFacilities):
         self.tries: list[Callable[[], None]] = []
         """The same for the attempts of the running flow. Called when it is refused as busy."""
         self._refusals: list[Refusal] = []
+        self._stored_browser = self.browser_state()
+        """The state at the last commit, or at the beginning. It is restored with a rollback."""
 
     # For plugins and applications.
 
@@ -197,6 +200,16 @@ class Request(PluginFacilities):
         given = NOTHING_GIVEN if self.depth else self._own_given
         self.restore_flow(self.flow_state()._replace(given=given, sociallogin=None, find_sociallogin=None))
 
+    @contextmanager
+    def hooks_of_another_user(self) -> Iterator[None]:
+        """Hide the flow's social login and what it was given, while hooks about another user run."""
+        state = self.flow_state()
+        self.restore_flow(state._replace(given=NOTHING_GIVEN, sociallogin=None, find_sociallogin=None))
+        try:
+            yield
+        finally:
+            self.restore_flow(state)
+
     def restore_flow(self, state: FlowState) -> None:
         """Restore the state of a flow that has called another one by a hook."""
         self.identifier_digest, self.provider, self.given = (
@@ -245,14 +258,21 @@ class Request(PluginFacilities):
             self._password = password
 
     def browser_state(self) -> BrowserState:
-        """Return the logged-in user and the pending login, for `restore_browser`."""
+        """Return the logged-in user and the tokens, for `restore_browser`."""
         return BrowserState(
-            self._loaded, self._session, self._user, self._password, self._token, self.pending_token
+            self._loaded,
+            self._session,
+            self._user,
+            self._password,
+            self._token,
+            self.pending_token,
+            self.device_token,
         )
 
     def restore_browser(self, state: BrowserState) -> None:
-        """Undo what `log_in` and `log_out` did since `browser_state` was called."""
-        self._loaded, self._session, self._user, self._password, self._token, self.pending_token = state
+        """Undo what `log_in`, `log_out` and `remember_device` did since `browser_state` was called."""
+        self._loaded, self._session, self._user, self._password = state[:4]
+        self._token, self.pending_token, self.device_token = state[4:]
 
     def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
         """Call `flow_refused` for ``repeated`` refusals. The plugins' records are stored, the flow is not."""
@@ -312,27 +332,22 @@ class Request(PluginFacilities):
     # State that is restored and stored with the transaction.
 
     def call_state(self) -> CallState:
-        return CallState(
-            self.browser_state(),
-            self.flow_state(),
-            self.device_token,
-            len(self.counted),
-            len(self._refusals),
-        )
+        return CallState(self.browser_state(), self.flow_state(), len(self.counted), len(self._refusals))
 
     def restore_call_state(self, state: CallState) -> None:
         self.restore_browser(state.browser)
         self.restore_flow(state.flow)
-        self.device_token = state.device_token
         self.uncount(state.counted)
         del self._refusals[state.refusals :]
 
     def on_undone(self) -> None:
         self.uncount(0)
+        self.restore_browser(self._stored_browser)
 
     def on_stored(self) -> None:
         self._refusals.clear()
         self.counted.clear()
+        self._stored_browser = self.browser_state()
 
     @property
     def outlives_failure(self) -> bool:

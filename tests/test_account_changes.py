@@ -14,7 +14,7 @@ from authhost_hookspecs import Change, FlowError, Refused, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Uuid, select
 
-from authhost.errors import ReauthenticationRequired, Vetoed
+from authhost.errors import ReauthenticationRequired, RequiredPluginFailed, Vetoed
 from authhost.store.tables import addresses, metadata, sessions, users
 from authhost.testing import Mailbox, RecordedHooks
 
@@ -35,7 +35,7 @@ def recorder():
 
 
 class Changed:
-    """Records each call of `before_change`; refuses the kinds that it is told to."""
+    """Records each call of `before_change`; refuses the given kinds."""
 
     def __init__(self, *refused):
         self.changes, self.refused = [], refused
@@ -109,6 +109,12 @@ def test_account_is_a_frozen_snapshot(host, ann, change):
     assert len(account.email_addresses) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         account.user = None
+
+
+def test_account_has_no_session_that_has_expired(host, ann, clock):
+    assert len(host.account(ann.user.id).sessions) == 1
+    clock.forward(seconds=host.settings.session_idle + 1)
+    assert host.account(ann.user.id).sessions == ()
 
 
 def test_host_account_reads_an_account_and_still_has_the_flows(host, ann):
@@ -297,6 +303,42 @@ def test_rows_that_a_deletion_queues_are_there_when_they_are_deleted(make_host, 
         with host.request() as request:
             request.accounts.end_sessions(bob.user.id)
             request.accounts.delete(ann.user.id)
+        with host.engine.connect() as connection:
+            assert connection.execute(select(plugin.ended.c.user_id)).scalars().all() == [bob.user.id]
+    finally:
+        plugin.ended.drop(host.engine)
+
+
+def test_rows_that_were_queued_before_the_deletion_are_deleted_too(make_host, run):
+    plugin = Sessions()
+    host = make_host({"sessions": plugin})
+    plugin.ended.create(host.engine)
+    try:
+        ann = run(host, "signup", email=ANN, password=PASSWORD)
+        with host.request() as request:
+            request.accounts.end_sessions(ann.user.id)
+            request.accounts.delete(ann.user.id)
+        with host.engine.connect() as connection:
+            assert connection.execute(select(plugin.ended.c.user_id)).all() == []
+    finally:
+        plugin.ended.drop(host.engine)
+
+
+def test_rows_that_were_queued_before_a_refused_deletion_are_stored(make_host, run):
+    class Required:
+        @hookimpl
+        def user_deleted(self, request):
+            raise ValueError
+
+    plugin = Sessions()
+    host = make_host({"sessions": plugin, "required": Required()}, required_plugins=["required"])
+    plugin.ended.create(host.engine)
+    try:
+        ann, bob = (run(host, "signup", email=email, password=PASSWORD) for email in (ANN, BOB))
+        with host.request() as request:
+            request.accounts.end_sessions(bob.user.id)
+            with pytest.raises(RequiredPluginFailed):
+                request.accounts.delete(ann.user.id)
         with host.engine.connect() as connection:
             assert connection.execute(select(plugin.ended.c.user_id)).scalars().all() == [bob.user.id]
     finally:

@@ -231,8 +231,40 @@ def test_number_is_limited_and_dropped_changes_do_not_count(make_host):
         with pytest.raises(ValueError, match="at most 20 messages"):
             request.answer.message("info", "one more")
         with pytest.raises(ValueError, match="at most 20 cookies"):
+            request.answer.delete_cookie("one_more")
+        for _ in range(25):
             request.answer.delete_cookie("c1")
     assert (len(request.answer.cookies), len(request.answer.messages)) == (20, 20)
+
+
+def test_limits_are_those_of_each_plugin(make_host):
+    class Greedy:
+        @hookimpl
+        def user_signed_up(self, request):
+            for number in range(20):
+                request.answer.message("info", "of the greedy plugin")
+                request.answer.set_cookie(f"greedy{number}", "1")
+
+        @hookimpl
+        def user_logged_in(self, request):
+            request.on_commit(lambda: request.answer.message("info", "too many"))
+
+    class Modest:
+        @hookimpl
+        def user_logged_in(self, request):
+            request.answer.message("info", "of the modest plugin")
+            request.answer.set_cookie("modest", "1")
+            request.on_commit(lambda: request.answer.message("info", "after the commit"))
+
+    host = make_host({"greedy": Greedy(), "modest": Modest()}, email_verification="none")
+    with host.request() as request:
+        host.account.signup(request, email=ANN, password=PASSWORD)
+    assert len(request.answer.cookies) == 21
+    assert [each.text for each in request.answer.messages[20:]] == [
+        "of the modest plugin",
+        "after the commit",
+    ]
+    assert host.plugin_stats()["greedy", "on_commit"].failures == 1
 
 
 def starlette_response():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import threading
@@ -151,6 +152,42 @@ def test_callback_of_on_commit_may_start_one(open_host, jobs):
         request.on_commit(lambda: request.in_background(jobs.note, 1))
     assert host.wait_for_background(LONG)
     assert jobs.done == [1]
+
+
+def test_callback_of_a_commit_in_between_starts_one_at_once(open_host, jobs):
+    host = open_host()
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.on_commit(lambda: request.in_background(jobs.note, 1))
+        request.on_commit(lambda: request.answer.message("info", "stored"))
+        request.commit()
+        raise ZeroDivisionError
+    assert host.wait_for_background(LONG)
+    assert jobs.done == [1]
+    assert [each.text for each in request.answer.messages] == ["stored"]
+
+
+def test_flow_of_a_callback_that_is_undone_starts_none(open_host, jobs):
+    host = open_host()
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.on_commit(lambda: host.account.signup(request, email="ann@example.org", password=PASSWORD))
+        request.commit()
+        raise ZeroDivisionError
+    assert host.wait_for_background(LONG)
+    assert jobs.done == []
+
+
+def test_job_of_a_callback_belongs_to_its_plugin(make_host, caplog):
+    class Later:
+        @hookimpl
+        def user_signed_up(self, request):
+            request.on_commit(lambda: request.in_background(json.loads, "{"))
+
+    host = make_host({"later": Later()}, email_verification="none")
+    with host.request() as request:
+        host.account.signup(request, email="ann@example.org", password=PASSWORD)
+    assert host.wait_for_background(LONG)
+    assert "of plugin later" in caplog.text
+    assert host.plugin_stats()["later", "in_background"].failures == 1
 
 
 def test_ended_request_refuses_it(open_host, jobs):
@@ -379,16 +416,20 @@ def test_hanging_jobs_are_replaced_up_to_a_bound(open_host, jobs, logged):
     assert len(host.services.background._pool().threads) == 1
 
 
-def test_close_waits_for_jobs(open_host, jobs):
-    host = open_host(background_drain=LONG)
+def test_close_waits_for_jobs(open_host, jobs, monkeypatch):
+    host = open_host(background_threads=1, background_drain=LONG)
+    background = host.services.background
+    wait = background.wait
+
+    def let_jobs_end_and_wait(seconds):
+        jobs.gate.set()
+        return wait(seconds)
+
+    monkeypatch.setattr(background, "wait", let_jobs_end_and_wait)
     host.in_background(jobs.wait, 1)
     host.in_background(jobs.note, 2)
-    assert jobs.started.wait(LONG)
-    closing = threading.Thread(target=host.close)
-    closing.start()
-    jobs.gate.set()
-    closing.join(LONG)
-    assert sorted(jobs.done) == [1, 2]
+    host.close()
+    assert jobs.done == [1, 2]
 
 
 def test_jobs_may_use_the_host_while_it_closes(open_host, jobs):

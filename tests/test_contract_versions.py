@@ -117,7 +117,7 @@ def python(*arguments, path, cwd, **variables):
     [each if each == "doorbook" else pytest.param(each, marks=pytest.mark.long) for each in SAMPLES],
 )
 def test_a_plugin_built_for_1_0_runs_on_this_host(old, tmp_path, sample):
-    """Its own tests of then pass, and it is loaded although it knows nothing of 1.1."""
+    """Its own tests, from the same commit, pass on the current host."""
     project = old / "tests" / "third_party" / sample
     site = install(project, into=tmp_path / "site")
     for name in ("pyproject.toml", "tests"):

@@ -503,3 +503,64 @@ def test_a_change_completes_the_signup_of_the_same_user_with_what_it_has(
     assert ("account_ready", CODE) in seen.given
     [login] = logins(seen, "account_ready")
     assert login.account.user_id == login.user.id
+
+
+# Hooks about another user than that of the flow.
+
+
+class SeenOfOthers(Seen):
+    """Also records the hooks that another flow may call for its former user."""
+
+
+for _hook in ("user_logged_out", "session_ended", "email_removed"):
+    setattr(SeenOfOthers, _hook, _noting(_hook))
+
+
+@pytest.fixture
+def others():
+    return SeenOfOthers()
+
+
+def test_the_user_who_was_logged_in_before_has_nothing_of_the_next_one(make_host, mailbox, others):
+    host = make_host({"box": mailbox, "seen": others}, email_verification="none")
+    browser = Browser(host)
+    browser("signup", email=ANN, password=PASSWORD)
+    others.given.clear()
+    browser("signup", email=BOB, password=PASSWORD, given=CODE)
+    assert ("user_logged_out", {}) in others.given
+    assert ("session_ended", {}) in others.given
+    assert others.given[-1] == ("user_logged_in", CODE)
+    others.given.clear()
+    browser("login", identifier=BOB, password=PASSWORD, given=CODE)
+    browser("logout", given=CODE)
+    assert {"session_ended", "user_logged_out"} <= set(others.names())
+    assert all(given == CODE for _, given in others.given)
+
+
+def test_the_user_before_a_social_login_has_nothing_of_it(make_host, now, mailbox, openid_provider, others):
+    host = make_host(
+        {"box": mailbox, "seen": others}, email_verification="none", providers=openid_provider.settings
+    )
+    browser = Browser(host, openid_provider)
+    browser("signup", email=BOB, password=PASSWORD)
+    others.sociallogins.clear()
+    others.given.clear()
+    browser.social(email=ANN, email_verified=True, given=CODE)
+    assert ("user_logged_out", {}) in others.given
+    assert ("user_logged_out", None) in others.sociallogins
+    assert others.given[-1] == ("user_logged_in", CODE)
+
+
+def test_the_user_who_loses_an_address_has_nothing_of_the_one_who_has_verified_it(
+    make_host, now, mailbox, openid_provider, others
+):
+    host = make_host(
+        {"box": mailbox, "seen": others}, email_verification="optional", providers=openid_provider.settings
+    )
+    Browser(host)("signup", email=BOB, password=PASSWORD)
+    others.given.clear()
+    others.sociallogins.clear()
+    Browser(host, openid_provider).social(email=BOB, email_verified=True, given=CODE)
+    assert ("email_removed", {}) in others.given
+    assert ("email_removed", None) in others.sociallogins
+    assert others.given[-1] == ("user_logged_in", CODE)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from authhost_hookspecs import Request, User, hookimpl
 
 from authhost.errors import InvalidCredentials, InvalidState
 from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
-from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing import OTHER_PASSWORD, PASSWORD, Clock
 from authhost.testing.conformance.checks.edges import minimal_arguments
 
 
@@ -188,3 +189,11 @@ class TestBackground:
         works.gate.set()
         assert auth_host.wait_for_background(30)
         assert works.rings == ["ann@example.org"]
+
+
+@pytest.mark.parametrize(("late", "catches_up"), [(5, False), (90, True), (86_400, False)])
+def test_a_slow_run_does_not_make_tokens_come_from_the_future(late, catches_up):
+    clock = Clock(datetime.now(UTC) - timedelta(seconds=late))
+    before = clock()
+    clock.catch_up()
+    assert (clock() > before) is catches_up

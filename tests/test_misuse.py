@@ -239,3 +239,47 @@ def test_each_flow_asks_first_whether_its_request_is_open(host):
             function = getattr(getattr(host, group.__name__.lower().rstrip("s")), name)
             with pytest.raises((UnitOfWorkClosed, TypeError)):
                 function(host.request())
+
+
+@pytest.mark.parametrize("use", ["commit", "rollback"])
+def test_a_hook_can_neither_commit_nor_undo_the_flow(make_host, run, use):
+    raised = []
+
+    class Ends:
+        @hookimpl
+        def user_signed_up(self, request):
+            request.insert(notes, {"text": "of the hook"})
+            try:
+                getattr(request, use)()
+            except RuntimeError as error:
+                raised.append(str(error))
+
+    host = make_host({"ends": Ends()}, email_verification="none")
+    notes.create(host.engine)
+    assert run(host, "signup", email=ANN, password=PASSWORD).authenticated
+    assert len(raised) == 1
+    assert raised[0].startswith(f"a hook cannot call {use}: ")
+    assert "request.on_commit" in raised[0]
+    with host.engine.connect() as connection:
+        assert connection.execute(select(notes.c.text)).scalars().all() == ["of the hook"]
+
+
+def test_rollback_undoes_the_login_on_the_request(host):
+    with host.request(device_token="of the browser", session_token="unknown") as request:
+        host.account.login(request, identifier=ANN, password=PASSWORD)
+        request.rollback()
+        assert (request.user, request.session) == (None, None)
+        assert (request.session_token, request.device_token) == ("unknown", "of the browser")
+    with host.request() as request:
+        token = host.account.login(request, identifier=ANN, password=PASSWORD).session_token
+        request.commit()
+        host.account.logout(request)
+        request.rollback()
+        assert (request.user.email, request.session_token) == (ANN, token)
+
+
+def test_an_error_undoes_the_login_on_the_request(host):
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        host.account.login(request, identifier=ANN, password=PASSWORD)
+        raise ZeroDivisionError
+    assert (request.session_token, request.device_token) == (None, None)

@@ -219,15 +219,15 @@ def test_commands(tmp_path):
     assert missing.exit_code == 1
     assert json.loads(missing.output.splitlines()[0])["status"] == "failed"
     assert authhost(tmp_path, "db", "upgrade").exit_code == 0
-    told = authhost(tmp_path, "status", "--json")
-    assert told.exit_code == 0
-    rows = {row["name"]: row for row in map(json.loads, told.output.splitlines())}
+    result = authhost(tmp_path, "status", "--json")
+    assert result.exit_code == 0
+    rows = {row["name"]: row for row in map(json.loads, result.output.splitlines())}
     assert {(row["plugin"], row["status"]) for row in rows.values()} == {(None, "ok"), ("email", "ok")}
     assert {"database", "migrations", "outbox", "delivery"} == set(rows)
     assert "no message is overdue" in authhost(tmp_path, "status").output
-    told = authhost(tmp_path, "metrics", "--json")
-    assert told.exit_code == 0
-    numbers = {row["name"]: row for row in map(json.loads, told.output.splitlines())}
+    result = authhost(tmp_path, "metrics", "--json")
+    assert result.exit_code == 0
+    numbers = {row["name"]: row for row in map(json.loads, result.output.splitlines())}
     assert numbers["authhost_email_queued"]["value"] == 0
     assert numbers["authhost_plugin_info"]["labels"] == {"plugin": "email", "status": "loaded"}
     assert "authhost_email_oldest_seconds" in authhost(tmp_path, "metrics").output

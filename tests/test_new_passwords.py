@@ -20,7 +20,7 @@ THIRD = "a third umbrella for rainy days"
 
 
 class Checks:
-    """Records what it sees, and refuses or fails as it is told."""
+    """Records what it sees, and refuses or fails as configured."""
 
     def __init__(self) -> None:
         self.seen = []

@@ -491,9 +491,24 @@ class WrongTables:
         return ["a table"]
 
 
+class NoReason:
+    @hookimpl
+    def register_tables(self):
+        return PluginTables(MetaData(), "authhost.store.migrations", retained={"authhost_bad_row": " "})
+
+
+class NoSuchTable:
+    @hookimpl
+    def register_tables(self):
+        retained = {"authhost_bad_row": "invoices are kept for ten years"}
+        return PluginTables(MetaData(), "authhost.store.migrations", retained=retained)
+
+
 @pytest.mark.parametrize(
     ("plugin", "sentence"),
     [
+        (NoReason(), "retained.'authhost_bad_row'. must be the reason, in words"),
+        (NoSuchTable(), "names the retained table 'authhost_bad_row', which is not in its metadata"),
         (NoSettings(), "register_settings failed .LookupError: no file.; repair"),
         (WrongTables(), "register_tables must return a PluginTables, not list"),
     ],

@@ -1,4 +1,4 @@
-"""What a receiver of django-allauth's signals is told when the loader refuses it."""
+"""The messages of the loader when it refuses a receiver of django-allauth's signals."""
 
 from __future__ import annotations
 

@@ -365,9 +365,9 @@ def named(name):
     ],
 )
 def test_unusable_specification_is_refused(published, reason):
-    status, told = statuses({"bell": Bell(published)})["bell"]
+    status, shown = statuses({"bell": Bell(published)})["bell"]
     assert status == "refused"
-    assert reason in told
+    assert reason in shown
 
 
 @pytest.mark.parametrize(
@@ -380,9 +380,9 @@ def test_unusable_specification_is_refused(published, reason):
 )
 def test_unusable_result_is_refused(result, reason):
     plugin = type("Odd", (), {"register_hookspecs": hookimpl(specname="register_hookspecs")(result)})()
-    status, told = statuses({"odd": plugin})["odd"]
+    status, shown = statuses({"odd": plugin})["odd"]
     assert status == "refused"
-    assert reason in told
+    assert reason in shown
 
 
 def test_wrong_argument_of_an_implementation_is_refused():

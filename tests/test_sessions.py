@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 
-from authhost.errors import AuthError, InvalidCredentials, ReauthenticationRequired, SessionNotFound
+from authhost.errors import AuthError, Conflict, InvalidCredentials, ReauthenticationRequired, SessionNotFound
 
 ANN, BOB, SECOND = "ann@example.org", "bob@example.org", "ann@work.example.org"
 
@@ -145,3 +146,51 @@ def test_nobody_is_asked_to_log_in(host, run, flow):
     with pytest.raises(AuthError) as caught:
         run(host, flow)
     assert caught.value.code == "login_required"
+
+
+# A hook of a login that ends or changes the new session.
+
+ENDS = {
+    "logout": lambda request, user: request.host.account.logout(request),
+    "end_sessions": lambda request, user: request.accounts.end_sessions(user.id),
+    "deactivate": lambda request, user: request.accounts.deactivate(user.id),
+    "delete": lambda request, user: request.accounts.delete(user.id),
+    "login": lambda request, user: request.host.account.login(request, identifier=BOB, password=PASSWORD),
+}
+
+
+class Acts:
+    """A plugin that does something in the logins of one address."""
+
+    act = None
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        if self.act is not None and user.email == ANN:
+            self.act(request, user)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_a_login_whose_session_a_hook_ends_is_refused(make_host, run, end):
+    plugin = Acts()
+    host = make_host({"acts": plugin}, email_verification="none")
+    for email in (ANN, BOB):
+        run(host, "signup", email=email, password=PASSWORD)
+    plugin.act = ENDS[end]
+    with host.request() as request:
+        with pytest.raises(Conflict, match="plugin"):
+            host.account.login(request, identifier=ANN, password=PASSWORD)
+        assert (request.user, request.session_token, request.device_token) == (None, None, None)
+    plugin.act = None
+    assert run(host, "login", identifier=ANN, password=PASSWORD).authenticated
+
+
+def test_the_result_of_a_login_has_the_token_that_a_hook_has_changed(make_host, run):
+    plugin = Acts()
+    host = make_host({"acts": plugin}, email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    plugin.act = lambda request, user: request.host.account.change_password(
+        request, current_password=PASSWORD, new_password=OTHER_PASSWORD
+    )
+    login = run(host, "login", identifier=ANN, password=PASSWORD)
+    assert who(host, login.session_token).email == ANN

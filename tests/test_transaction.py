@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
-from authhost.errors import Conflict
+from authhost.errors import Conflict, RequiredPluginFailed
 from authhost.store import statements
 from authhost.store.database import Database
 from authhost.store.tables import addresses, sessions, users
@@ -250,3 +250,91 @@ def test_a_statement_that_fails_after_it_was_sent_is_no_failure_of_a_plugin(make
     assert not any(each.failures for each in host.plugin_stats().values())
     assert set(texts(host)) == {"refused: conflict"}
     assert host.engine.pool.checkedout() == 0
+
+
+class WritesBadRow:
+    """A required plugin that queues a row which no database stores."""
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.insert(notes, {"text": None})
+
+    @hookimpl
+    def before_login(self, request, user):
+        if self.refuses:
+            raise Refused("no", "No.")
+
+    @hookimpl
+    def flow_refused(self, request, flow, error, user):
+        request.insert(notes, {"text": None})
+
+    refuses = False
+
+
+@pytest.fixture
+def bad_rows(make_host):
+    plugin = WritesBadRow()
+    host = make_host({"writer": plugin}, email_verification="none", required_plugins=["writer"])
+    notes.create(host.engine)
+    return host, plugin
+
+
+def test_nothing_is_stored_after_a_commit_that_has_failed(bad_rows):
+    host, _ = bad_rows
+    called = []
+    with host.request() as request:
+        host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        request.on_commit(lambda: called.append(True))
+        with pytest.raises(RequiredPluginFailed):
+            request.commit()
+        assert (request.user, request.session_token) == (None, None)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
+    with host.reader.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(users)).scalar_one() == 0
+    assert called == []
+    assert host.engine.pool.checkedout() == 0
+
+
+def test_the_failed_commit_of_a_refusal_undoes_it(bad_rows):
+    host, plugin = bad_rows
+    plugin.refuses = True
+    with host.request() as request:
+        with pytest.raises(RequiredPluginFailed):
+            host.account.signup(request, email="ann@example.org", password=PASSWORD)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
+    assert host.engine.pool.checkedout() == 0
+
+
+DEADLOCK = {
+    "postgresql": [
+        "CREATE FUNCTION deadlock() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'as if' USING ERRCODE = '40P01'; END $$",
+        f"CREATE TRIGGER deadlock BEFORE DELETE ON {sessions.name} FOR EACH ROW EXECUTE FUNCTION deadlock()",
+    ],
+    "mysql": [
+        f"CREATE TRIGGER deadlock BEFORE DELETE ON {sessions.name} FOR EACH ROW "
+        "SIGNAL SQLSTATE '40001' SET MYSQL_ERRNO = 1213, MESSAGE_TEXT = 'as if'"
+    ],
+}
+DEADLOCK["mariadb"] = DEADLOCK["mysql"]
+
+
+def test_a_deadlock_of_a_change_is_a_conflict_if_it_is_the_whole_unit(host, run):
+    if host.engine.dialect.name == "sqlite":
+        pytest.skip("SQLite has no deadlocks: it has one writer at a time")
+    user = run(host, "signup", email="ann@example.org", password=PASSWORD).user
+    with host.engine.begin() as connection:
+        for statement in DEADLOCK[host.engine.dialect.name]:
+            connection.execute(text(statement))
+    with host.request() as request:
+        with pytest.raises(Conflict):
+            request.accounts.deactivate(user.id)
+        request.insert(notes, {"text": "after"})
+    assert texts(host) == ["after"]
+    assert host.account(user.id).user.is_active
+    with pytest.raises(OperationalError), host.request() as request:
+        request.accounts.add_email(user.id, "ann@example.com")
+        request.accounts.deactivate(user.id)
+    assert len(host.account(user.id).email_addresses) == 1

@@ -11,7 +11,7 @@ from authhost.account.flow import check_change, flow, lock_login
 from authhost.account.login import start_session
 from authhost.account.pending import PendingLogin, pending_login, pending_login_result
 from authhost.account.recovery import recover_account
-from authhost.account.sessions import log_out_current_user
+from authhost.account.sessions import log_out_former_user
 from authhost.account.verification import (
     MAX_ATTEMPTS,
     becomes_primary,
@@ -114,7 +114,7 @@ def _confirmed(
     """Call the hooks of a confirmation, and log out another user; return the user and the stored hash."""
     account = call_confirmed(request, address, previous)
     if request.user is not None and request.user.id != address.user_id:
-        log_out_current_user(request)
+        log_out_former_user(request, account.user)
     return account.user, account.password
 
 

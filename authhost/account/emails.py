@@ -37,7 +37,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     existing = queries.addresses(request, user.id)
     if any(email_key(each.email) == given.key for each in existing):
         raise EmailAlreadyAdded(field="email")
-    check_room(request, existing)
+    check_email_limit(request, existing)
     check_change(request, user, "add_email", email=given.address)
     address = store_added(request, user, given)
     send_confirmation_mail(request, user, address, signup=False)
@@ -45,7 +45,7 @@ def add_email(request: Request, *, email: str) -> EmailAddress:
     return address
 
 
-def check_room(request: Request, existing: list[EmailAddress]) -> None:
+def check_email_limit(request: Request, existing: list[EmailAddress]) -> None:
     """Raise `TooManyEmails` if the account can have no further address."""
     settings = request.settings
     if not settings.change_email and len(existing) >= settings.max_email_addresses:

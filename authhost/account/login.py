@@ -12,7 +12,7 @@ from authhost.account.pending import store_pending_login
 from authhost.account.sessions import (
     call_session_ended,
     delete_own_session,
-    log_out_current_user,
+    log_out_former_user,
     rotate_token,
 )
 from authhost.account.verification import send_confirmation_mail
@@ -23,6 +23,8 @@ from authhost.security.inputs import Identifier, email_key
 from authhost.security.inputs import identifier as parse_identifier
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
+
+ENDED_BY_HOOK = "A plugin has ended the session of this login."
 
 
 @flow
@@ -121,7 +123,7 @@ def start_session_or_verify(
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):
             return _send_and_store_pending(request, user, by_address, if_password)
     if provider is not None:
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     return start_session(request, user, method, if_password=if_password, rehashed=rehashed, provider=provider)
 
 
@@ -150,7 +152,8 @@ def start_session(
 ) -> LoginResult:
     """Log ``user`` in with a new session token, if the stored password is still the verified one.
 
-    A previously logged-in user of this browser is logged out. Raises `Vetoed`, `Conflict`.
+    A previously logged-in user of this browser is logged out. Raises `Vetoed`, and
+    `Conflict` if the account has changed, or if a hook has ended the new session.
     """
     now, settings = request.now, request.settings
     try:
@@ -168,7 +171,7 @@ def start_session(
     if current is not None and current.id != user.id:
         if not logged_in.rowcount:
             raise Conflict
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     token = new_key()
     session = Session(
         id=request.new_id(),
@@ -195,4 +198,8 @@ def start_session(
     user = replace(user, last_login=now)
     request.log_in(session, user, token, rehashed or if_password)
     request.services.hooks.user_logged_in(request, user)
-    return LoginResult(token, user, device_token=request.remember_device(user))
+    kept = request.session
+    if kept is None or kept.id != session.id:
+        raise attach_user(Conflict(ENDED_BY_HOOK), user)
+    device_token = request.remember_device(user)
+    return LoginResult(request.session_token or token, request.user, device_token=device_token)

@@ -1,4 +1,4 @@
-"""Asks the plugins about a new password. Every flow does so before the password is hashed."""
+"""Lets the plugins check a new password. Every flow does so before the password is hashed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from authhost.security.passwords import CheckedPassword
 def check_new_password(request: Request, password: str, user: User | None, *, field: str) -> CheckedPassword:
     """Call `check_password`; return the password for `Passwords.hash`, which takes no other.
 
-    It is called after the rate limit, since plugins may ask a server, and outside
+    It is called after the rate limit, since plugins may call a server, and outside
     `Passwords.slot`. ``field`` is the flow's argument of the password: a
     refusal names it if the plugin names none. Raises `Vetoed`.
     """
@@ -26,10 +26,10 @@ def check_new_password(request: Request, password: str, user: User | None, *, fi
     finally:
         request.may_begin = allowed
     # Outside the handler, so that nothing of the plugin is chained.
-    raise attach_user(_without(password, refusal, field), user)
+    raise attach_user(_without_password(password, refusal, field), user)
 
 
-def _without(password: str, refusal: Vetoed, field: str) -> Vetoed:
+def _without_password(password: str, refusal: Vetoed, field: str) -> Vetoed:
     """Return the refusal with its field, and without its texts if they contain the password."""
     fields = dict(refusal.fields)
     if fields["plugin_code"] != "plugin_failed":

@@ -12,7 +12,7 @@ from authhost.account.flow import check_change, flow, lock_login, require_login,
 from authhost.account.login import start_session_or_verify
 from authhost.account.new_password import check_new_password
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
-from authhost.account.sessions import end_sessions, log_out_current_user, rotate_token
+from authhost.account.sessions import end_sessions, log_out_former_user, rotate_token
 from authhost.account.verification import mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
@@ -156,7 +156,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     if not request.write(statements.DELETE_RESET, {"of_digest": digest(given)}):
         raise InvalidKey
     if request.user is not None and request.user.id != user.id:
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     request.log_out()
     addresses = queries.addresses(request, user.id)
     proved = next((each for each in addresses if each.id == rows[0].email_address_id), None)

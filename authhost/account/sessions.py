@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Executable
@@ -73,6 +72,18 @@ def log_out_current_user(request: Request) -> None:
     request.log_out()
 
 
+def log_out_former_user(request: Request, user: User) -> None:
+    """Log out the logged-in user, if any, because ``user`` logs in.
+
+    If that is somebody else, the hooks do not see what ``user`` has given the flow.
+    """
+    if request.user is None or request.user.id == user.id:
+        log_out_current_user(request)
+        return
+    with request.hooks_of_another_user():
+        log_out_current_user(request)
+
+
 def end_sessions(request: Request, user: User, reason: str, *, keep: Session | None = None) -> int:
     """End all sessions of a user, except ``keep``.
 
@@ -119,11 +130,11 @@ def _end(request: Request, user: User, reason: str, statement: Executable, **val
 
 def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
     """Delete sessions; return those that had not expired."""
-    now, idle = request.now, timedelta(seconds=request.settings.session_idle)
+    now, idle = request.now, request.settings.session_idle
     return [
         session
         for session in queries.delete_sessions(request, statement, user.id, **values)
-        if session.expires_at > now and now - session.last_seen_at <= idle
+        if not session.has_expired(now, idle)
     ]
 
 

@@ -115,7 +115,7 @@ def resume_signup(request: Request, signup: queries.Signup | None) -> None:
 
 
 def mark_ready(request: Request, user: User) -> None:
-    """Call `account_ready`, once for each account."""
+    """Store that the account is ready, and call `account_ready`; once for each account."""
     if request.write(statements.MARK_READY, {"of_user": user.id, "now": request.now}):
         request.services.hooks.account_ready(request, user)
 
@@ -156,7 +156,8 @@ def _release_claim(request: Request, claim: queries.Claim, *, verified: bool) ->
         return False
     account = queries.account_by_id(request, claim.address.user_id)
     if account is not None:
-        request.services.hooks.email_removed(request, account.user, claim.address)
+        with request.hooks_of_another_user():
+            request.services.hooks.email_removed(request, account.user, claim.address)
     return True
 
 

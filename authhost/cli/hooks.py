@@ -54,7 +54,10 @@ def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
             }
             for hook, each in found.items()
         ]
-        lazy_host.console.print_rows(rows, as_json=True) if as_json else _print_list(rows)
+        if as_json:
+            lazy_host.console.print_rows(rows, as_json=True)
+        else:
+            _print_list(rows)
     elif as_json:
         flows = [place._asdict() for place in places(name)]
         click.echo(

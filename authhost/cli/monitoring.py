@@ -16,8 +16,8 @@ from authhost.console import json_option
 def status(lazy_host: LazyHost, as_json: bool) -> None:
     """Show the state of the database and of the plugins. Exits with 1 if something has failed.
 
-    It starts no background work: the state of a running application's threads is
-    shown only by what they leave in the database.
+    It starts no background work, so it shows nothing of the threads of a running
+    application but the rows that they write.
 
     Example: authhost status --json
     """

@@ -44,14 +44,19 @@ def plugins_list(lazy_host: LazyHost, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
-    """Show a plugin with its hooks.
+    """Show a plugin with its hooks, and the tables that it does not delete with an account.
 
     Example: authhost plugins show audit
     """
     records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
-    rows = [_row(each) | {"hooks": list(each.hooks), "publishes": list(each.published)} for each in records]
+    rows = [
+        _row(each)
+        | {"hooks": list(each.hooks), "publishes": list(each.published)}
+        | {"retained": dict(each.tables.retained) if each.tables is not None else {}}
+        for each in records
+    ]
     lazy_host.console.print_rows(rows, as_json=as_json)
 
 
@@ -106,11 +111,11 @@ def _explain_failure(hook: str, required: bool) -> str:
     if hook in VETOES:
         return "refuses the flow"
     if hook in EXPORTS:
-        return "refuses the export"
+        return "ends the export"
     if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):
-        return "leaves the plugin, or what it brings, out"
+        return "the plugin is refused, or provides none of these"
     if required:
         return "ends the flow: the plugin is required"
     return "undone, logged and counted" if is_notification(hook) else "logged and counted"

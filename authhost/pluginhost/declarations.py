@@ -63,12 +63,19 @@ def declared_settings(implementations: Implementations) -> type[Any] | None:
 
 
 def declared_tables(implementations: Implementations) -> contract.PluginTables | None:
-    """Return a plugin's tables, or None. The package of their migrations must exist."""
+    """Return a plugin's tables, or None. Their migrations and the retained tables must exist."""
     tables = _declared(implementations, "register_tables", contract.PluginTables)
     if tables is not None and not _is_package(tables.migrations):
         raise PluginRefused(
             f"register_tables names the migrations {tables.migrations!r}, which is not an importable package"
         )
+    known = getattr(tables.metadata, "tables", ()) if tables is not None else ()
+    for table in tables.retained if tables is not None else ():
+        if table not in known:
+            raise PluginRefused(
+                f"register_tables names the retained table {table!r}, which is not in its metadata; "
+                "correct the name"
+            )
     return tables
 
 

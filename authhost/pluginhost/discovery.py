@@ -137,18 +137,20 @@ class PluginRegistry:
     def _accept_all(self) -> None:
         """Accept or refuse every plugin that was found.
 
-        A plugin that is refused publishes nothing. So those that implement one of its hooks are looked
-        at again.
+        A plugin that is refused publishes nothing. So the plugins that implement one of its hooks are
+        checked again.
         """
         waiting = [record for record in self.records if record.status == FOUND]
         while waiting:
             for record in waiting:
                 self._accept(record)
-            gone = {hook for record in waiting if record.status == "refused" for hook in record.published}
+            withdrawn = {
+                hook for record in waiting if record.status == "refused" for hook in record.published
+            }
             for record in [each for each in waiting if each.status == "refused"]:
                 self.specs.withdraw(record.name)
                 record.published = ()
-            waiting = [record for record in self.loaded() if gone.intersection(record.hooks)]
+            waiting = [record for record in self.loaded() if withdrawn.intersection(record.hooks)]
             for record in waiting:
                 record.status = FOUND
 

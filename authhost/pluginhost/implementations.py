@@ -59,7 +59,7 @@ def implementations_of(plugin: object, specs: HookSpecs = CONTRACT) -> tuple[lis
 
 
 def hookspecs_of(plugin: object) -> Implementation | None:
-    """Return the checked implementation of ``register_hookspecs``, before the others are looked at."""
+    """Return the checked implementation of ``register_hookspecs``, before the others are checked."""
     if has_type(plugin, type):
         return None  # `implementations_of` refuses it
     for name, attribute, implementation in attributes_of(plugin):

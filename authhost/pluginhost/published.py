@@ -46,7 +46,7 @@ class HookSpecs:
         """The arguments of each hook."""
         self.published: dict[str, PublishedHook] = {}
         self.withdrawn: dict[str, str] = {}
-        """The plugins that would publish a hook, but were refused, by the name of the hook."""
+        """The hooks of refused plugins: the name of the plugin by that of the hook."""
 
     def publish(self, hooks: Iterable[PublishedHook]) -> None:
         """Add the hooks of one plugin. Raises `PluginRefused` if another plugin publishes one of them."""
@@ -76,7 +76,7 @@ class HookSpecs:
 
 
 CONTRACT = HookSpecs()
-"""The hooks of the contract alone."""
+"""The hooks of the contract, without those that plugins publish."""
 
 
 def published_hooks(plugin: str, register: Callable[[], Any]) -> list[PublishedHook]:

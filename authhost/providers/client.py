@@ -104,8 +104,8 @@ def add_query_params(url: str, params: Mapping[str, str]) -> str:
 def read_profile(app: App, data: Mapping[str, Any]) -> Profile:
     """Return the profile that the provider's declaration reads from ``data``; raises `ProviderFailed`.
 
-    Only the uid is required. An e-mail address or name of the wrong type is left out,
-    and a picture that is not a URL. Names are cleaned and shortened.
+    Only the uid is required. An e-mail address or name of the wrong type is omitted,
+    and so is a picture that is not a URL. Names are cleaned and shortened.
     """
     try:
         profile = app.declaration.read_profile(data)

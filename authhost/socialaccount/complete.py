@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from authhost.account.flow import attach_user, check_change, lock_login, social_flow
 from authhost.account.login import start_session_or_verify
-from authhost.account.sessions import log_out_current_user
+from authhost.account.sessions import log_out_former_user
 from authhost.errors import (
     AccountInactive,
     Conflict,
@@ -138,7 +138,7 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
         if sociallogin.user is None:
             return start_signup(request, sociallogin, next_url)
         check_change(request, sociallogin.user, "connect", provider=sociallogin.app.id)
-        log_out_current_user(request)
+        log_out_former_user(request, sociallogin.user)
         user = prepare_matched_account(request, sociallogin, sociallogin.user)
         insert_account(request, sociallogin, user)
         request.services.hooks.social_account_added(request, sociallogin)
@@ -272,6 +272,6 @@ def _retry_on_concurrent_change(request: Request, process: Callable[[], SocialRe
         except DBAPIError as error:
             if not is_deadlock(error):
                 raise
-        request.rollback()
+        request.undo_all()
         request.restore_browser(state)
     raise Conflict

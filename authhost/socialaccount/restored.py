@@ -19,7 +19,7 @@ from authhost.store import queries
 
 
 def form_values(request: Request, sociallogin: SocialLogin) -> dict[str, Any]:
-    """Return the values of a social login that waits for the form of a signup, for `of_form`."""
+    """Return the values of a social login that waits for the form of a signup, for `from_form`."""
     account, token = sociallogin.account, sociallogin.token
     stores_token = token is not None and request.settings.store_social_tokens
     return {
@@ -33,7 +33,7 @@ def form_values(request: Request, sociallogin: SocialLogin) -> dict[str, Any]:
     }
 
 
-def of_form(request: Request, values: Mapping[str, Any]) -> SocialLogin:
+def from_form(request: Request, values: Mapping[str, Any]) -> SocialLogin:
     """Return the social login with the values of `form_values`.
 
     Raises `InvalidState` if the account at the provider was connected meanwhile.
@@ -54,7 +54,7 @@ def of_form(request: Request, values: Mapping[str, Any]) -> SocialLogin:
     )
 
 
-def of_signup(request: Request, user: User) -> SocialLogin | None:
+def from_signup(request: Request, user: User) -> SocialLogin | None:
     """Return the social login by which ``user`` signed up, as far as it is stored.
 
     None if the user did not sign up by a provider, or if the provider or the social

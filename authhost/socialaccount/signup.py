@@ -10,7 +10,7 @@ from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
 from authhost.account.login import start_session
 from authhost.account.pending import store_pending_login
-from authhost.account.sessions import log_out_current_user
+from authhost.account.sessions import log_out_former_user
 from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.records import LoginResult, SocialEmail, SocialResult, User
@@ -22,7 +22,7 @@ from authhost.security.keys import digest
 from authhost.settings import Settings
 from authhost.socialaccount import pending
 from authhost.socialaccount.accounts import ConcurrentChange, insert_account
-from authhost.socialaccount.restored import form_values, of_form
+from authhost.socialaccount.restored import form_values, from_form
 from authhost.socialaccount.sociallogin import SocialLogin, signup_email
 from authhost.store import queries, statements
 
@@ -50,7 +50,7 @@ def signup(
     request.services.limits.hit(request, "signup")
     values = pending.load(request, "signup", signup_token)
     request.restore_given(pending.given_of(values))
-    sociallogin = of_form(request, values)
+    sociallogin = from_form(request, values)
     request.provider = sociallogin.app.id
     with sociallogin.processed_by(request):
         login = _complete_form(request, sociallogin, signup_token, typed, name)
@@ -126,9 +126,9 @@ def _create_account(
     verified = email_address is not None and email_address.verified
     must_wait = not verified and settings.email_verification == "mandatory"
     if not must_wait:
-        log_out_current_user(request)
+        log_out_former_user(request, user)
     _insert_further_addresses(request, user, sociallogin, main=address)
-    # By the same time `restored.of_signup` finds the account again.
+    # `restored.from_signup` finds the account by this time.
     insert_account(request, sociallogin, user, joined=user.date_joined)
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":

@@ -60,6 +60,7 @@ class Mark(NamedTuple):
     """What a unit of work has queued, and its `call_state`, before a flow or a call of a hook."""
 
     rows: int
+    stored: int
     callbacks: int
     state: object
 
@@ -87,6 +88,8 @@ class UnitOfWork(BoundToUnit, ABC):
     """Whether the unit fails if rows that are queued now cannot be stored."""
     depth = 0
     """The number of nested calls of hooks that are running."""
+    runs_callbacks = False
+    """Whether callbacks of `on_commit` are running."""
     may_begin = True
     """Whether a transaction may be opened."""
     _phase = Phase.NEW
@@ -96,6 +99,8 @@ class UnitOfWork(BoundToUnit, ABC):
     def __init__(self, database: Database) -> None:
         self.database = database
         self.queued: list[QueuedRow] = []
+        self.stored = 0
+        """How many of the first queued rows are in the transaction already, by `store_queued`."""
         self.callbacks: list[Callback] = []
         self.call_savepoints: list[tuple[int, str]] = []
         """The running calls that have written something: depth and savepoint."""
@@ -117,7 +122,7 @@ class UnitOfWork(BoundToUnit, ABC):
 
     @abstractmethod
     def on_undone(self) -> None:
-        """Called after a rollback of everything."""
+        """Called with a rollback of everything; restores the state of the last commit or the beginning."""
 
     @abstractmethod
     def on_stored(self) -> None:
@@ -285,13 +290,17 @@ class UnitOfWork(BoundToUnit, ABC):
         must_store = self.must_store or (caller is not None and caller.required)
         self.queued.append(QueuedRow(caller, must_store, table, values))
 
-    def store_queued(self, mark: Mark) -> None:
-        """Insert the rows that were queued since ``mark`` now, so that later statements find them."""
-        rows = self.queued[mark.rows :]
-        del self.queued[mark.rows :]
+    def store_queued(self) -> None:
+        """Insert the queued rows now, so that later statements find them.
+
+        They stay in `queued`: if the transaction is rolled back to an earlier savepoint,
+        those that were queued before it are inserted again.
+        """
+        rows = self.queued[self.stored :]
         if rows:
             self._settle_db()
             insert_now(self.transaction, rows, self)
+            self.stored = len(self.queued)
 
     def on_commit(self, callback: Callable[[], object]) -> None:
         """Call ``callback`` after the commit of this unit."""
@@ -301,21 +310,23 @@ class UnitOfWork(BoundToUnit, ABC):
     def after_commit(self, run: Callable[[], object]) -> None:
         """Like `on_commit`, for the host itself: the call is not counted as one of the plugin's callbacks.
 
-        Within a callback of `on_commit` it runs at once.
+        Within a callback of `on_commit` it runs at once. A hook of a flow that the
+        callback calls has to wait for the next commit.
         """
-        if self._phase is Phase.ENDING:
+        self.check_open(writing=not self.runs_callbacks)
+        if self.runs_callbacks and not self.depth:
             run()
             return
-        self.check_open(writing=True)
         self.callbacks.append(Callback(None, run))
 
     def mark(self) -> Mark:
         """Return the state for `drop`, `undo_writes` and `undo_call`."""
-        return Mark(len(self.queued), len(self.callbacks), self.call_state())
+        return Mark(len(self.queued), self.stored, len(self.callbacks), self.call_state())
 
     def drop(self, mark: Mark) -> None:
-        """Drop the rows and callbacks that were queued since ``mark``."""
+        """Drop the rows and callbacks that were queued since ``mark``, whose writes are undone."""
         del self.queued[mark.rows :], self.callbacks[mark.callbacks :]
+        self.stored = mark.stored
 
     # Calls of hooks.
 
@@ -357,19 +368,42 @@ class UnitOfWork(BoundToUnit, ABC):
     # The end.
 
     def commit(self) -> None:
-        """Store everything, then run the callbacks. Later writes of the unit open a new transaction."""
-        self.check_open(writing=True)
-        self._store()
+        """Store everything, then run the callbacks. Later writes of the unit open a new transaction.
+
+        If that fails, everything since the last commit is undone. Raises
+        ``RuntimeError`` within a hook, like `rollback`.
+        """
+        self._check_outside_hooks("commit")
+        self._store_or_undo()
         self._run_callbacks()
 
     def rollback(self) -> None:
         """Undo everything that was not committed."""
+        self._check_outside_hooks("rollback")
+        self.undo_all()
+
+    def _check_outside_hooks(self, name: str) -> None:
         self.check_open(writing=True)
-        self._undo_all()
+        if self.depth:
+            raise RuntimeError(
+                f"a hook cannot call {name}: the transaction belongs to the flow that called the hook; "
+                "raise an error to undo what this hook did, and use request.on_commit to act after the commit"
+            )
+
+    def _store_or_undo(self) -> None:
+        """Store everything, or nothing if that fails. Raises `Conflict` after a deadlock."""
+        try:
+            self._store()
+        except BaseException as failure:
+            self.undo_all()
+            if isinstance(failure, DBAPIError) and is_deadlock(failure):
+                raise Conflict from failure
+            raise
 
     def _store(self) -> None:
         self._settle_db()
-        queued, self.queued = self.queued, []
+        queued = self.queued[self.stored :]
+        self.queued, self.stored = [], 0
         if queued or self._transaction is not None:
             transaction = self.transaction
             if transaction.ended:
@@ -380,18 +414,28 @@ class UnitOfWork(BoundToUnit, ABC):
 
     def _run_callbacks(self) -> None:
         callbacks, self.callbacks = self.callbacks, []
-        for writer, callback in callbacks:
-            if writer is not None:
-                writer.run_callback(self, callback)
-                continue
-            try:
-                callback()
-            except PLUGIN_FAILURES as error:
-                log.error("an on_commit callback failed: %s (request %s)", type(error).__name__, self.id)
+        caller, outer, self.runs_callbacks = self.caller, self.runs_callbacks, True
+        try:
+            for writer, callback in callbacks:
+                self.caller = writer
+                self._run_callback(writer, callback)
+        finally:
+            self.caller, self.runs_callbacks = caller, outer
 
-    def _undo_all(self) -> None:
+    def _run_callback(self, writer: Writer | None, callback: Callable[[], object]) -> None:
+        if writer is not None:
+            writer.run_callback(self, callback)
+            return
+        try:
+            callback()
+        except PLUGIN_FAILURES as error:
+            log.error("an on_commit callback failed: %s (request %s)", type(error).__name__, self.id)
+
+    def undo_all(self) -> None:
+        """Undo everything that was not committed, also within a hook of which this is all that was done."""
         self.queued.clear()
         self.callbacks.clear()
+        self.stored = 0
         self.on_undone()
         self._close()
 
@@ -428,20 +472,14 @@ class UnitOfWork(BoundToUnit, ABC):
             self._end(error)
         finally:
             self._phase = Phase.ENDED
-            self._undo_all()  # otherwise an error in `_end` could leave the transaction open
+            self.undo_all()  # otherwise an error in `_end` could leave the transaction open
 
     def _end(self, error: BaseException | None) -> None:
         if error is None or isinstance(error, AuthError):
-            try:
-                self._store()
-            except BaseException as failure:
-                self._undo_all()
-                if isinstance(failure, DBAPIError) and is_deadlock(failure):
-                    raise Conflict from failure
-                raise
+            self._store_or_undo()
         else:
             outlives = self.outlives_failure
-            self._undo_all()
+            self.undo_all()
             if not outlives:
                 return
             self.before_storing()

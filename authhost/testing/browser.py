@@ -9,7 +9,7 @@ from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult
 from authhost.request import Request
 from authhost.socialaccount import cookie_name
-from authhost.testing.host import drain
+from authhost.testing.host import Clock, drain
 from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
@@ -58,6 +58,8 @@ class Browser:
         group: Any = self.host.account
         if flow.startswith(SOCIAL):
             group, flow = self.host.socialaccount, flow.removeprefix(SOCIAL)
+            if isinstance(self.host.clock, Clock):
+                self.host.clock.catch_up()
         try:
             with self.request(given=given) as request:
                 if flow.startswith(ACCOUNTS):

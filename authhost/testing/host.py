@@ -24,13 +24,16 @@ CHEAP_HASH: Mapping[str, Any] = {
     "argon2__parallelism": 1,
 }
 """Options of passlib for the fastest argon2id hash. Only for tests, since it protects no password."""
+MAX_SLOWNESS = timedelta(seconds=20), timedelta(hours=1)
+"""How slow a clock may be, since the test runs slowly. A slower one was set by the test."""
 
 
 class Clock:
     """A clock for a host. Its time changes only when a test changes it.
 
     It starts at the current time by default, since the tokens of a provider
-    contain the time of the provider's own clock.
+    contain the time of the provider's own clock. `catch_up` is called before each
+    social login.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -38,6 +41,15 @@ class Clock:
 
     def __call__(self) -> datetime:
         return self.now
+
+    def catch_up(self) -> None:
+        """Set a clock that is slow by up to an hour to the current time.
+
+        On a slow machine the provider's tokens would otherwise come from the future.
+        """
+        late = datetime.now(UTC) - self.now
+        if MAX_SLOWNESS[0] < late < MAX_SLOWNESS[1]:
+            self.now += late
 
     def forward(self, **by: float) -> None:
         """Move the clock forward by the arguments of `datetime.timedelta`, such as ``minutes=5``."""

@@ -8,17 +8,19 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import ChangeKind
+from sqlalchemy.exc import DBAPIError
 
 from authhost.account import emails, sessions, verification
 from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
-from authhost.errors import EmailNotFound, InvalidInput, UserNotFound
+from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email
 from authhost.security.inputs import email_key
 from authhost.store import queries, statements
+from authhost.store.engine import is_deadlock
 from authhost.store.unit_of_work import BoundToUnit
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
@@ -40,7 +42,7 @@ class Changes(BoundToUnit):
             address = next((each for each in existing if email_key(each.email) == given.key), None)
             if address is not None:
                 return self._verify(user, address) if verified else address
-            emails.check_room(request, existing)
+            emails.check_email_limit(request, existing)
             self._check(user, "add_email", email=given.address)
             if verified:
                 self._check_verification(user, given.address, primary=False)
@@ -112,9 +114,8 @@ class Changes(BoundToUnit):
         """Delete the account with everything that the host stores of it."""
         request = self._request
         with self._changing(user_id) as user:
-            mark = request.mark()
             self._check(user, "delete")
-            delete_account(request, user, mark)
+            delete_account(request, user)
 
     def export(self, user_id: UUID) -> Mapping[str, Any]:
         """Return what is stored of the account, as values for JSON, without secrets."""
@@ -123,12 +124,16 @@ class Changes(BoundToUnit):
 
     @contextmanager
     def _changing(self, user_id: UUID) -> Iterator[User]:
-        """Lock an account and yield its user. Undo everything if the block raises an error."""
+        """Lock an account and yield its user. Undo everything if the block raises an error.
+
+        Raises `Conflict` after a deadlock if nothing else was written before: like a flow,
+        the change may then be tried again.
+        """
         request = self._request
         request.check_open(writing=True)
         if not isinstance(user_id, UUID):
             raise InvalidInput("user_id must be a UUID.", field="user_id")
-        flow = request.flow_state()
+        flow, whole = request.flow_state(), request.clean and not request.depth
         try:
             with request.atomic():
                 queries.lock_account(request, user_id)
@@ -136,6 +141,11 @@ class Changes(BoundToUnit):
                 if account is None:
                     raise UserNotFound
                 yield account.user
+        except DBAPIError as error:
+            if not (whole and is_deadlock(error)):
+                raise
+            request.undo_all()
+            raise Conflict from error
         finally:
             # A verification that completes a signup has set what that signup was given.
             request.restore_flow(flow)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator
 from uuid import UUID
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from authhost.account import sessions
 from authhost.errors import AuthError, Conflict, RequiredPluginFailed
@@ -14,8 +14,8 @@ from authhost.records import User
 from authhost.request import Request
 from authhost.services import Services
 from authhost.store import queries, statements
+from authhost.store.engine import is_deadlock
 from authhost.store.expired import expired_signups
-from authhost.store.unit_of_work import Mark
 
 log = logging.getLogger("authhost")
 
@@ -23,18 +23,18 @@ IN_USE = "A table of the application or of a plugin refers to this account. Dele
 PAGE = 500
 
 
-def delete_account(request: Request, user: User, mark: Mark) -> None:
+def delete_account(request: Request, user: User) -> None:
     """Delete an account that the caller has locked, and call the hooks of its deletion.
 
-    Rows that plugins have queued since ``mark`` are stored before `user_deleted`,
-    which deletes them. Raises `Conflict` if another table refers to the account.
+    Rows that this unit has queued are stored before `user_deleted`, which deletes
+    those of the account. Raises `Conflict` if another table refers to the account.
     """
     sessions.end_all_sessions(request, user, "deleted")
     for account in queries.social_accounts(request, user.id):
         values = {"of_id": account.id, "of_user": user.id}
         request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, values)
         request.services.hooks.social_account_removed(request, account)
-    request.store_queued(mark)
+    request.store_queued()
     try:
         with request.savepoint():
             request.send_statement(statements.DELETE_USER, {"of_user": user.id})
@@ -62,7 +62,6 @@ def _expired_signups(services: Services) -> Iterator[UUID]:
 def _delete_expired_signup(services: Services, user_id: UUID) -> bool:
     try:
         with Request(services) as request:
-            mark = request.mark()
             queries.lock_account(request, user_id)
             # It may have been confirmed since it was found, or got a new link.
             if not queries.is_expired_signup(request, user_id, services.clock()):
@@ -70,8 +69,13 @@ def _delete_expired_signup(services: Services, user_id: UUID) -> bool:
             account = queries.account_by_id(request, user_id)
             if account is None:
                 return False
-            delete_account(request, account.user, mark)
+            delete_account(request, account.user)
     except (AuthError, RequiredPluginFailed) as error:
         log.error("the expired account %s was not deleted: %s", user_id, error)
+        return False
+    except DBAPIError as error:
+        if not is_deadlock(error):
+            raise
+        log.error("the expired account %s was not deleted, because of a deadlock", user_id)
         return False
     return True

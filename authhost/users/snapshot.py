@@ -73,11 +73,12 @@ def read_account(request: Request, user_id: UUID) -> Account | None:
         return None
     social_accounts = tuple(queries.social_accounts(request, user_id))
     sealed = request.read(statements.SOCIAL_TOKENS, {"of_user": user_id}) if social_accounts else ()
-    encryption = request.services.encryption
+    encryption, now, idle = request.services.encryption, request.now, request.settings.session_idle
+    sessions = queries.sessions(request, user_id)
     return Account(
         found.user,
         tuple(queries.addresses(request, user_id)),
         social_accounts,
-        tuple(queries.sessions(request, user_id)),
+        tuple(each for each in sessions if not each.has_expired(now, idle)),
         {row.account_id: StoredToken(encryption, row.sealed) for row in sealed},
     )

@@ -16,7 +16,9 @@ from authhost_hookspecs.protocols import EmailAddress, EmailConfirmation, Reques
 def user_logged_in(request: Request, user: User) -> None:
     """A user has logged in.
 
-    ``request.user`` is the user. ``request.authentication`` contains the method.
+    ``request.user`` is the user. ``request.authentication`` contains the method. If a
+    plugin ends the new session here, the login is refused with ``conflict`` and rolled
+    back; refuse logins in `before_login`.
 
     Stored: the session, and the time of the login (``user.last_login``).
 

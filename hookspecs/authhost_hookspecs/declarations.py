@@ -206,7 +206,20 @@ class PluginTables:
     ``migrations`` is the dotted name of a package whose folder contains the Alembic
     revision files of the plugin, a linear history. Every table name
     starts with ``authhost_`` and the plugin's name.
+
+    ``retained`` has the reason for each table whose rows about a user stay after the
+    account was deleted, by the name of the table. ``authhost plugins show`` displays it.
+    For all other tables, implement `user_deleted` and delete these rows.
+
+    .. versionchanged:: 1.1 ``retained``.
     """
 
     metadata: object
     migrations: str
+    retained: Mapping[str, str] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        for table, reason in self.retained.items():
+            if not isinstance(reason, str) or not reason.strip():
+                raise ValueError(f"retained[{table!r}] must be the reason, in words")
+        object.__setattr__(self, "retained", MappingProxyType(dict(self.retained)))

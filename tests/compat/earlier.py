@@ -1,4 +1,4 @@
-"""Cells in which contract 1.0 and its host, built from the history, meet the plugins of today."""
+"""Cells that test contract 1.0 and its host, built from the history, with the current plugins."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ CONTRACT = "1.0"
 def cells(
     home: Path, maker: Tool, recipes: Sequence[Recipe], environment: Environment, wheels: Wheels
 ) -> tuple[list[Cell], list[str]]:
-    """The cells of plugins by others; without the history, none and the reason.
+    """Return the cells of plugins by others; without the history, no cell and the reason.
 
-    A plugin that was built for contract 1.0 meets the host of today. A plugin of today meets
-    contract 1.0 and its host, if its metadata allow it.
+    A plugin that was built for contract 1.0 is tested on the current host. A current plugin is
+    tested on contract 1.0 and its host, if its metadata allow 1.0.
     """
     chosen = [
         each for each in recipes if each.folder is not None and each.folder.parent.name == "third_party"
@@ -46,7 +46,7 @@ def cells(
     for recipe in chosen:
         name = recipe.plugin
         if recipe.folder is not None and allows(recipe.folder, CONTRACT):
-            # The tests of today use the testing kit of today, so only the suite of then is run.
+            # The plugin's own tests use the current testing kit, so only the suite of the old commit runs.
             without_tests = replace(recipe, tests=None, copy=(), command=())
             place, versions = home / "cells" / f"{name}-on-earlier", f"contract {CONTRACT} and its host"
             found.append(Cell(place, without_tests, then, maker, wheels=old_host, versions=versions))
@@ -60,7 +60,7 @@ def cells(
 
 
 def allows(folder: Path, contract: str) -> bool:
-    """Whether the metadata of a plugin's project allow a version of the contract."""
+    """Return whether the metadata of a plugin's project allow a version of the contract."""
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     needs = map(Requirement, project.get("dependencies", ()))
     return all(each.specifier.contains(contract) for each in needs if each.name == "authhost-hookspecs")

@@ -13,13 +13,13 @@ MARKERS = "hookspecs/authhost_hookspecs/_markers.py"
 
 
 def last_commit_with(contract: str) -> str:
-    """The last commit of the main line with a version of the contract, such as ``1.0``.
+    """Return the last commit of the main line with a version of the contract, such as ``1.0``.
 
-    Raises `LookupError` where the history is not there, as in an archive or a shallow clone.
+    Raises `LookupError` without the history, as in an archive or a shallow clone.
     """
     line = f'CONTRACT_VERSION: Final = "{contract}"'
     found = _git("log", "--first-parent", "--format=%H", f"-S{line}", "--", MARKERS).decode().split()
-    # The search finds the commits that bring the line or take it away; the newest has taken it away.
+    # The search finds the commits that add or remove the line; the newest has removed it.
     before = f"{found[0]}^" if found else "HEAD"
     if line not in _git("show", f"{before}:{MARKERS}").decode():
         raise LookupError(f"LEFT OUT: the history of this clone has no commit with contract {contract}")

@@ -6,11 +6,11 @@ import pytest
 
 from authhost.testing.conformance import CHECKS
 from authhost.testing.conformance.runner import run_check
-from conformance import correct_plugins, facilities, faulty_plugins, more_plugins
+from conformance import correct_plugins, facilities, faulty_plugins, judged_plugins, more_plugins
 from conformance.plugins import ids_of
 
-CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT, *more_plugins.CORRECT]
-FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS, *more_plugins.FAULTS]
+CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT, *more_plugins.CORRECT, *judged_plugins.CORRECT]
+FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS, *more_plugins.FAULTS, *judged_plugins.FAULTS]
 ONE_RUN = ("outcomes", "failures", "arguments", "outside", "secrets", "personal", "called", "code")
 """Checks that share one run of the scenario."""
 STATEFUL = {
@@ -19,6 +19,8 @@ STATEFUL = {
     correct_plugins.PoolPerHost,
     correct_plugins.WorkerPerHost,
     facilities.SentCounter,
+    judged_plugins.CachesWithLimit,
+    judged_plugins.NarrowsTypes,
 }
 """Plugins that all checks have to pass."""
 

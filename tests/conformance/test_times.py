@@ -7,6 +7,7 @@ import time
 import pytest
 from authhost_hookspecs import hookimpl
 
+from authhost.testing.conformance.checks import times
 from conformance.plugins import ids_of
 
 
@@ -31,5 +32,6 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
-def test_fault_is_reported(assert_fault, plugin, check, message):
+def test_fault_is_reported(assert_fault, plugin, check, message, monkeypatch):
+    monkeypatch.setattr(times, "TIMES_HOST", 0)  # otherwise the limit is higher while the machine is busy
     assert_fault(plugin(), check, message)

@@ -206,9 +206,11 @@ class CheckContext:
             host.close()
             step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
             for call in recorder.calls:
-                token = getattr(call.arguments.get("sociallogin"), "token", None)
-                if token is not None:
-                    scenario.secrets[token.reveal()] = "a provider's token"
+                request = call.arguments.get("request")
+                for login in (call.arguments.get("sociallogin"), getattr(request, "_sociallogin", None)):
+                    token = getattr(login, "token", None)
+                    if token is not None:
+                        scenario.secrets[token.reveal()] = "a provider's token"
             scenario.secrets |= dict.fromkeys(host.settings.secret_keys, "the secret key")
             return ScenarioRun(
                 scenario.steps,

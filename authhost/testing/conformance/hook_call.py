@@ -29,6 +29,8 @@ class HookCall:
     """What left the process before the commit, with file and line of the plugin."""
     host_tables: dict[str, str | None] = field(default_factory=dict)
     """The host's own tables that the hook wrote to, with file and line of the plugin."""
+    emptied_tables: set[str] = field(default_factory=set)
+    """The tables from which a statement without a condition has deleted all rows."""
     other_host: str | None = None
     """File and line at which it used the database of a host that is not the request's."""
     stored_arguments: tuple[tuple[str, str], ...] = ()

@@ -13,6 +13,7 @@ from authhost.store.tables import metadata as host_metadata
 
 HOST_TABLES = frozenset(host_metadata.tables)
 WRITE_STATEMENT = re.compile(r"\s*(?:insert\s+into|update|delete\s+from)\s+[\"`]?(\w+)", re.IGNORECASE)
+DELETE_STATEMENT = re.compile(r"\s*delete\s+from\s+[\"`]?(\w+)[\"`]?\s*;?\s*", re.IGNORECASE)
 
 Rows = dict[str, list[dict[str, Any]]]
 """Rows by the name of their table."""
@@ -22,6 +23,12 @@ def written_host_table(statement: str) -> str | None:
     """The host's own table that an SQL statement writes to, or None."""
     match = WRITE_STATEMENT.match(statement)
     return match[1] if match and match[1] in HOST_TABLES else None
+
+
+def emptied_table(statement: str) -> str | None:
+    """The table from which an SQL statement without a condition deletes all rows, or None."""
+    match = DELETE_STATEMENT.fullmatch(statement)
+    return match[1] if match else None
 
 
 def plugin_rows(host: AuthHost) -> Rows:

@@ -32,6 +32,7 @@ from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import output_restored
 from authhost.testing.conformance.process_state import exit_prevented
 from authhost.testing.conformance.report import Fault, Report, Verdict
+from authhost.testing.conformance.source import PluginSource
 from authhost.testing.openid import LocalProvider
 
 Check = Callable[[CheckContext], Iterator[Fault]]
@@ -118,9 +119,11 @@ def run_check(name: str, context: CheckContext) -> Verdict:
 
 
 def _with_location(fault: Fault, plugin: CheckedPlugin) -> Fault:
-    """A fault of a hook without a location gets that of the hook's definition."""
+    """A fault of a hook without a location gets that of the hook's definition, and the reverse."""
     if fault.where is None and fault.hook is not None:
         return replace(fault, where=plugin.definition(fault.hook))
+    if fault.hook is None and fault.where is not None:
+        return replace(fault, hook=PluginSource(plugin).hook_at(fault.where))
     return fault
 
 

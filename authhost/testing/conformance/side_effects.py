@@ -18,7 +18,7 @@ from authhost.host import AuthHost
 from authhost.request import Request
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.hook_call import current_call
-from authhost.testing.conformance.plugin_tables import written_host_table
+from authhost.testing.conformance.plugin_tables import emptied_table, written_host_table
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
@@ -56,6 +56,9 @@ def record_statement(host: AuthHost, statement: str) -> None:
     plugin, call = current
     request, table = call.arguments.get("request"), written_host_table(statement)
     other_host = isinstance(request, Request) and request.host is not host
+    emptied = emptied_table(statement)
+    if emptied is not None:
+        call.emptied_tables.add(emptied)
     if table is None and not other_host:
         return
     at: FrameType | None = sys._getframe(1)

@@ -19,6 +19,8 @@ from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+CachedFunction = type(lru_cache(len))
+"""The type of what `functools.lru_cache` and `functools.cache` return."""
 UNKNOWN = object()
 """The value of an expression that cannot be known without running it."""
 
@@ -231,9 +233,24 @@ class PluginSource:
             return
         if isinstance(value, property):
             value = value.fget
+        if isinstance(value, CachedFunction):
+            value = value.__wrapped__
         function, owner = plain_function(value)
         for inner in undecorated(function) if function is not None else ():
             self._reach(hook, inner, owner, at_once=at_once, guarded=guarded)
+
+    def hook_at(self, where: str) -> str | None:
+        """The hook that runs the code at ``FILE:LINE``, or None."""
+        name, _, line = where.rpartition(":")
+        if not line.isdigit():
+            return None
+        around = [
+            (each.node.lineno, each.hook)
+            for each in self.reached
+            if Path(each.filename).name == name
+            and each.node.lineno <= int(line) <= (each.node.end_lineno or 0)
+        ]
+        return max(around)[1] if around else None
 
     def of_hook(self, hook: str) -> Reached | None:
         """The implementation of a hook itself, the innermost one if it is decorated."""

@@ -184,14 +184,17 @@ def register_metrics() -> list[Callable[[Host], Iterable[Metric]]]:
 def register_tables() -> PluginTables:
     """The plugin is being loaded: return its own tables and their migrations.
 
+    A plugin with rows about users also implements `user_deleted`, which deletes them, and
+    `export_user`. ``retained`` names tables whose rows stay on purpose, with the reason.
+
     Times that are read from the database are naive on SQLite and MariaDB (see `Request.db`).
 
     .. versionadded:: 1.0
 
     Example::
 
-        from authhost_hookspecs import PluginTables, hookimpl
-        from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid
+        from authhost_hookspecs import PluginTables, Request, User, hookimpl
+        from sqlalchemy import Column, DateTime, MetaData, String, Table, Uuid, delete
 
         metadata = MetaData()
         events = Table(
@@ -208,6 +211,10 @@ def register_tables() -> PluginTables:
             @hookimpl
             def register_tables(self) -> PluginTables:
                 return PluginTables(metadata, migrations="authhost_doorbell.migrations")
+
+            @hookimpl
+            def user_deleted(self, request: Request, user: User) -> None:
+                request.db.execute(delete(events).where(events.c.user_id == user.id))
     """
 
 

@@ -149,7 +149,7 @@ class Account(Protocol):
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """The sessions, newest first. Some of them may have expired."""
+        """The sessions that had not expired, newest first."""
 
     def social_token(self, social_account: SocialAccount) -> SocialToken | None:
         """Return the token that is stored for one of ``social_accounts``, or None if none is stored.

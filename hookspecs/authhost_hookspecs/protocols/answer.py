@@ -35,8 +35,8 @@ class Answer(Protocol):
         days. Name and value have at most 4096 characters together. A value consists of
         ASCII letters, digits and punctuation except quotation marks, commas, semicolons
         and backslashes: encode all other characters yourself. Names that begin with
-        ``authhost``, ``__Host-authhost`` or ``__Secure-`` are refused. At most 20
-        cookies for each unit of work.
+        ``authhost``, ``__Host-authhost`` or ``__Secure-`` are refused. In one
+        unit of work, each plugin may set or delete at most 20 different cookies.
         """
 
     def delete_cookie(self, name: str, *, path: str = "/") -> None:
@@ -45,7 +45,8 @@ class Answer(Protocol):
     def message(self, level: MessageLevel, text: str) -> None:
         """Show a text of 1 to 1000 characters to the person, such as a flash message.
 
-        It is plain text: the application escapes it. At most 20 for each unit of work.
+        It is plain text: the application escapes it. In one unit of work, each plugin
+        may show at most 20 messages.
         """
 
     def redirect(self, path: str) -> None:

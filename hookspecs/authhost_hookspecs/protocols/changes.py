@@ -70,7 +70,8 @@ class AccountChanges(Protocol):
     def deactivate(self, user_id: UUID) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end.
 
-        Links and unconfirmed addresses are removed. Calls `user_deactivated`.
+        Links and unconfirmed addresses are removed. Calls `email_removed`,
+        `session_ended` with the reason ``deactivated``, and `user_deactivated`.
         """
 
     def reactivate(self, user_id: UUID) -> None:

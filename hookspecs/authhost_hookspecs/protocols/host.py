@@ -248,7 +248,11 @@ class Request(Protocol):
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """Return the absolute URL of one of the application's pages, such as ``confirm_email``."""
+        """Return the absolute URL of one of the application's pages, such as ``confirm_email``.
+
+        Raises ``KeyError`` for a name that the setting ``urls`` does not have. For a
+        page of a plugin's own, use a setting of the plugin with its path.
+        """
 
     def user_by_email(self, email: str) -> User | None:
         """Return the account that has verified ``email``, or None."""
@@ -354,7 +358,7 @@ class Host(Protocol):
         """
 
     def build_url(self, name: str, **values: str) -> str:
-        """Return the absolute URL of one of the application's pages, such as ``confirm_email``. Since 1.1."""
+        """Return the absolute URL of one of the application's pages; see `Request.build_url`. Since 1.1."""
 
     def account(self, user_id: UUID) -> Account | None:
         """Return what is stored of an account now, or None if there is no such account. Since 1.1."""

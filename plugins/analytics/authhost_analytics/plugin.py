@@ -131,7 +131,7 @@ class AnalyticsPlugin:
     def user_deleted(self, request: Request, user: User) -> None:
         """Erase the user's pseudonyms after the commit, which stores the events of this request."""
         host = request.host
-        request.on_commit(lambda: _erase(host, user.id))
+        request.on_commit(lambda: erase_user(host, user.id))
 
     @hookimpl
     def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
@@ -181,10 +181,6 @@ class AnalyticsPlugin:
         from authhost_analytics.commands import analytics
 
         return [analytics]
-
-
-def _erase(host: Host, user_id: UUID) -> None:
-    erase_user(host, user_id)
 
 
 plugin = AnalyticsPlugin()

@@ -27,8 +27,6 @@ def seal_health(host: Host) -> Iterator[Health]:
         newest = connection.execute(select(func.max(batch_table.c.number))).scalar()
         found = select(batch_table.c.sealed_at).where(batch_table.c.number == newest)
         sealed_at = connection.execute(found).scalar()
-        if sealed_at is not None and sealed_at.tzinfo is None:
-            sealed_at = sealed_at.replace(tzinfo=host.now.tzinfo)
         old = event_table.c.id < lower_bound(host.now - DEGRADED_AFTER)
         later = event_table.c.id >= lower_bound(sealed_at + timedelta(seconds=1)) if sealed_at else True
         waiting = connection.execute(select(exists().where(old, later))).scalar_one()  # type: ignore[arg-type]

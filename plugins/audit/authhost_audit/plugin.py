@@ -28,6 +28,7 @@ from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
+RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
 
 class AuditPlugin:
@@ -169,7 +170,7 @@ class AuditPlugin:
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
-        """Record it. The trail stays: what it keeps about the person expires, or `audit forget` erases it."""
+        """Record the deletion. The personal fields of older records expire, or `audit forget` erases them."""
         self._record(request, AuditEvent("user_deleted", user.id))
 
     @hookimpl
@@ -235,7 +236,7 @@ class AuditPlugin:
 
     @hookimpl
     def register_tables(self) -> PluginTables:
-        return PluginTables(metadata, "authhost_audit.migrations")
+        return PluginTables(metadata, "authhost_audit.migrations", retained={event_table.name: RETAINED})
 
     @hookimpl
     def register_commands(self) -> list[Any]:

@@ -20,7 +20,7 @@ KNOWN = "password"
 
 
 def check_sources(host: Host) -> Iterator[Finding]:
-    """Yield what keeps breached passwords from being found."""
+    """Yield a finding for each problem of the file and the range server."""
     settings: BreachedPasswordsSettings = host.plugin_settings(NAME)
     if not settings.file and not settings.range_url:
         yield Finding(

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 
 class LookupFailed(Exception):
-    """The file or the server gave no answer. The text contains nothing of the password or its hash."""
+    """The file or the server cannot be used. The text contains nothing of the password or its hash."""

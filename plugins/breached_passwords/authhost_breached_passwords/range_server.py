@@ -1,4 +1,6 @@
-"""Asks a range server (k-anonymity): it gets the first five characters of the hash, and returns all others.
+"""Looks up a hash at a range server (k-anonymity), which gets only its first five characters.
+
+The server returns the rest of every hash with this beginning.
 
 The protocol is that of Pwned Passwords: https://haveibeenpwned.com/API/v3#PwnedPasswords
 """
@@ -79,7 +81,7 @@ def _get(url: str, prefix: str, timeout: float, max_response: int) -> str:
 
 
 def _body(response: HTTPResponse, max_response: int) -> str:
-    """Return the whole body. A part would look like a list without the password."""
+    """Return the whole body. An incomplete list might not contain the password."""
     if response.status != 200:
         raise LookupFailed(f"returned the status {response.status}")
     if response.length is None and not response.chunked:

@@ -20,7 +20,7 @@ MAX_TIMEOUT = 60
 
 @dataclass(frozen=True, slots=True)
 class BreachedPasswordsSettings:
-    """Where breached passwords are looked up. With ``file`` and ``range_url`` both are asked.
+    """Where breached passwords are looked up. With ``file`` and ``range_url``, both are used.
 
     ``file`` is the path of a text file with one SHA-1 hash per line (upper-case hex),
     sorted, as ``HASH`` or ``HASH:COUNT``. ``range_url`` is the URL of a range server, to
@@ -28,7 +28,7 @@ class BreachedPasswordsSettings:
     except for this machine.
 
     A password is breached if it was found in at least ``minimum_count`` breaches. A
-    hash without a count always is.
+    hash without a count counts as breached.
 
     ``timeout`` (seconds) limits a whole request to the server, ``max_response`` (bytes)
     its response.

@@ -14,7 +14,7 @@ from authhost_email.tables import outbox_table, utc
 DEGRADED_AFTER = timedelta(minutes=10)
 """How long a message may be due until the outbox is ``degraded``."""
 FAILED_AFTER = timedelta(hours=1)
-"""How long a message may be due until the outbox is ``failed``: nobody delivers."""
+"""How long a message may be due until the outbox is ``failed``: no worker delivers."""
 RECENTLY = timedelta(days=1)
 
 

@@ -232,17 +232,17 @@ class Outbox:
     def _give_up(self, lease: Lease, error: Exception, reason: str) -> str | None:
         """Give up the message, and call `email_delivery_failed` in the same unit of work.
 
-        Its content is kept until its link expires, for ``authhost email retry``. Returns
+        Its content is stored until its link expires, for ``authhost email retry``. Returns
         None if another worker has claimed the message.
         """
         table, summary = outbox_table.c, error_summary(error)
         dead = update(outbox_table).where(lease.is_held()).values(status="dead", last_error=summary)
-        about = select(table.kind, table.user_id).where(table.id == lease.message)
+        fields = select(table.kind, table.user_id).where(table.id == lease.message)
         try:
             with self._host.request() as request:
                 if not request.db.execute(dead).rowcount:
                     return None
-                kind, user_id = request.db.execute(about).one()
+                kind, user_id = request.db.execute(fields).one()
                 request.call_hook(HOOK, message_id=lease.message, kind=kind, user_id=user_id, reason=reason)
         except Exception as failure:  # of the database, or of a required plugin
             log.error("message %s cannot be given up: %s", lease.message, type(failure).__name__)

@@ -50,7 +50,7 @@ def data_of(request: Request, user: User) -> dict[str, Any]:
 
 
 def delete_data_of(request: Request, user: User) -> None:
-    """Delete the messages, the suppression and the known devices of a user, as part of this request."""
+    """Delete the messages, the suppression and the known devices of a user, in this transaction."""
     verified = [user.email] if user.email is not None and user.email_verified else []
     request.db.execute(delete(outbox_table).where(_of(user, verified)))
     request.db.execute(delete(suppression_table).where(suppression_table.c.recipient.in_(verified)))

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from difflib import get_close_matches
 from importlib.metadata import entry_points
+from importlib.util import find_spec
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, TypeGuard, get_args
@@ -418,18 +419,43 @@ def _never_run(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
         if reached is None or isinstance(reached.node, ast.Lambda):
             continue
         if not counts.get(hook):
-            yield Fault("no flow of this suite calls it; test it yourself", hook, note=True)
+            social = "social" in hook and find_spec("oidc_provider_mock") is None
+            reason = "the flows of social login need `pip install oidc-provider-mock`"
+            text = reason if social else "no flow of this suite calls it; test it yourself"
+            yield Fault(text, hook, note=True)
             continue
         lines = {line for file, line in covered if file == reached.filename}
         effects = [each for each in _statements(reached.node) if _has_effect(each)]
         if not lines & {line for each in _statements(reached.node) for line in _lines(each)}:
-            yield Fault(
-                f"its body never ran in {counts[hook]} calls, since its decorator does not call it",
-                hook,
-                f"{Path(reached.filename).name}:{reached.node.lineno}",
-            )
+            yield _decorator_fault(context, source, reached, hook, counts[hook])
         elif effects and not any(lines & _lines(each) for each in effects):
             yield from _condition_fault(reached, effects, lines, hook)
+
+
+def _decorator_fault(
+    context: CheckContext, source: PluginSource, reached: Reached, hook: str, calls: int
+) -> Fault:
+    """Why a decorator has never called the implementation. It is a note if it does so on a condition."""
+    where = f"{Path(reached.filename).name}:{reached.node.lineno}"
+    function, _ = plain_function(context.checked.implementations[hook])
+    wrappers = [node_of(each) for each in undecorated(function)][:-1] if function is not None else []
+    for wrapper in (each for each in source.reached if each.hook == hook and each.node in wrappers):
+        lines = {line for file, line in context.covered if file == wrapper.filename}
+        effects = [each for each in _statements(wrapper.node) if _has_effect(each)]
+        if effects and not any(lines & _lines(each) for each in effects):
+            found = list(_condition_fault(wrapper, effects, lines, hook))
+            if found:
+                return found[0]
+        inner = {id(each) for each in undecorated(wrapper.function)} - {id(wrapper.function)}
+        if any(_calls(wrapper, inner, each) for each in own_nodes(wrapper.node)):
+            text = f"its body never ran in {calls} calls, since its decorator calls it only on a condition"
+            return Fault(f"{text}; give settings with --set, or test it yourself", hook, where, note=True)
+    text = f"its body never ran in {calls} calls, since its decorator does not call it"
+    return Fault(f"{text}; call the function in the decorator", hook, where)
+
+
+def _calls(reached: Reached, functions: set[int], node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and id(plain_function(reached.value(node.func))[0]) in functions
 
 
 def _statements(node: FunctionNode) -> list[ast.stmt]:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules import jobs, refusals, whole_process
+from authhost.testing.conformance.rules import comparisons, jobs, refusals, unique_rows, whole_process
 from authhost.testing.conformance.source import PluginSource
 
 RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     refusals.veto_returns,
     refusals.dropped_refusals,
+    refusals.dropped_answers,
+    comparisons.never_equal,
+    unique_rows.checked_before_insert,
     refusals.refusals_elsewhere,
     refusals.swallowed_refusals,
     whole_process.caught_interrupts,
@@ -19,6 +22,7 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     whole_process.prints,
     whole_process.process_wide,
     whole_process.patches,
+    whole_process.forced_changes,
     jobs.unreleased_locks,
     jobs.naive_times,
     jobs.effects_before_commit,

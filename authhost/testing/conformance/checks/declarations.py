@@ -8,11 +8,12 @@ from typing import Any
 import authhost_hookspecs as contract
 
 from authhost.errors import PLUGIN_FAILURES
+from authhost.store.tables import metadata as host_metadata
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.report import Fault
 
-HOST_COMMANDS = frozenset({"check", "db", "hooks", "plugins", "providers", "tour"})
+HOST_COMMANDS = frozenset({"check", "db", "hooks", "metrics", "plugins", "providers", "status", "tour"})
 """The commands of authhost itself. A test compares them with the command line."""
 
 
@@ -98,11 +99,22 @@ def _tables(host: Any, tables: contract.PluginTables, name: str) -> Iterator[Fau
 
     with host.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"include_object": is_own})
-        for change in compare_metadata(context, metadata):
+        for change in compare_metadata(context, _with_host_tables(metadata)):
             yield Fault(
                 f"the migrations and the metadata differ: {_summary(change)}; add a migration",
                 "register_tables",
             )
+
+
+def _with_host_tables(metadata: Any) -> Any:
+    """Return a copy of the metadata in which foreign keys to the host's own tables can be resolved."""
+    from sqlalchemy import MetaData
+
+    combined = MetaData(naming_convention=metadata.naming_convention)
+    for table in (*metadata.tables.values(), *host_metadata.tables.values()):
+        if table.key not in combined.tables:
+            table.to_metadata(combined)
+    return combined
 
 
 def _summary(change: Any) -> str:

@@ -26,10 +26,14 @@ from authhost.testing.host import PASSWORD
 
 HOURS = (0, 6, 12, 18)
 """From now. Some plugins do something only at night."""
-WITH_SESSION = frozenset({"user_logged_in", "user_logged_out"})
+WITH_SESSION = frozenset(
+    {"user_logged_in", "user_logged_out", "user_reauthenticated", "password_changed", "password_set"}
+)
 """The hooks for which the contract guarantees that a user is logged in."""
 WITHOUT_USER = frozenset({"check_password", "flow_refused", "password_reset_requested"})
 """The hooks whose argument ``user`` may be None."""
+CONNECTED = frozenset({"social_account_added", "social_account_updated", "social_account_removed"})
+"""The hooks whose social account belongs to a user."""
 ONCE = frozenset({"user_signed_up", "account_ready"})
 """The hooks that are called once for each user. A plugin may insert a row with the user's id as its key."""
 EMPTY = "for a request without a client and a user without an address"
@@ -59,6 +63,8 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
             token = signed_up.session_token if hook in WITH_SESSION else None
             with host.request(session_token=token) as request:
                 values = minimal_arguments(request, _new_user(request) if hook in ONCE else user)
+                if hook in CONNECTED:
+                    values |= _connected(request, user)
                 if hook in WITHOUT_USER:
                     values["user"] = None
                 arguments = {name: values[name] for name in SPEC_ARGUMENTS[hook] if name != "request"}
@@ -85,15 +91,30 @@ def _new_user(request: Request) -> User:
     return user
 
 
+def _connected(request: Request, user: User) -> dict[str, Any]:
+    """The social arguments of hooks that are about an account which a user has connected."""
+    account = replace(_social_account(request), id=UUID(int=4), user_id=user.id)
+    return {"socialaccount": account, "sociallogin": _social_login(request, account, user)}
+
+
+def _social_account(request: Request) -> SocialAccount:
+    now = request.now
+    return SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
+
+
+def _social_login(request: Request, account: SocialAccount, user: User | None = None) -> SocialLogin:
+    app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
+    login = SocialLogin(app, "login", account, token=None, email_addresses=(), user=user)
+    login.open(request)
+    return login
+
+
 def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
     """A value for each argument of each hook that has only what the contract guarantees."""
     now = request.now
     address = EmailAddress(UUID(int=1), user.id, "eve@example.org", False, False)
-    account = SocialAccount(None, None, "corp", "https://issuer.example.org", "1", {}, now, now)
-    app = App("corp", BUILT_IN[0], ProviderSettings(client_id="x"))
+    account = _social_account(request)
     session = Session(UUID(int=3), user.id, now, now, now, now, "password", None, None, "")
-    login = SocialLogin(app, "login", account, token=None, email_addresses=(), user=None)
-    login.open(request)
     return {
         "user": user,
         "email_address": address,
@@ -103,7 +124,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "signup": False,
         "session": session,
         "reason": "replaced",
-        "sociallogin": login,
+        "sociallogin": _social_login(request, account),
         "socialaccount": account,
         "provider": "corp",
         "process": "redirect",

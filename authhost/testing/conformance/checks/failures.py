@@ -34,6 +34,10 @@ def failures(context: CheckContext) -> Iterator[Fault]:
     yield from dict.fromkeys(_failed_jobs(run.logged, context.checked.name))
 
 
+UNREACHABLE = r"\b(URLError|Connect(ion)?\w*Error|ConnectTimeout|TimeoutError|gaierror)\b"
+"""Errors of jobs if a server does not answer. Its address may be an example of the operator."""
+
+
 def _failed_jobs(records: Iterable[logging.LogRecord], plugin_name: str) -> Iterator[Fault]:
     """Jobs of `Request.in_background` that failed or hang, as the host has logged."""
     for record in records:
@@ -42,7 +46,9 @@ def _failed_jobs(records: Iterable[logging.LogRecord], plugin_name: str) -> Iter
             continue
         text = re.sub(r" \(request [^)]*\)$", "", record.getMessage())
         location = re.search(r"(\S+\.py)\D+(\d+)", text)
-        yield Fault(text, None, f"{Path(location[1]).name}:{location[2]}" if location else None)
+        unreachable = re.search(UNREACHABLE, text) is not None
+        where = f"{Path(location[1]).name}:{location[2]}" if location else None
+        yield Fault(text, None, where, note=unreachable)
 
 
 def error_text(error: BaseException) -> str:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from authhost.testing.conformance.context import CheckContext
+from authhost_hookspecs import PluginTables
+
+from authhost.records import User
+from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
-from authhost.testing.scenario import ANN, SECOND
+from authhost.testing.scenario import ANN
+
+Row = dict[str, Any]
+USERNAME = "the username"
 
 
 def personal(context: CheckContext) -> Iterator[Fault]:
@@ -15,23 +21,34 @@ def personal(context: CheckContext) -> Iterator[Fault]:
     run, hooks = context.with_plugin, context.checked.implementations
     if run.deleted is None:
         return
-    forms = {
-        "the user's id": {str(run.deleted.id), run.deleted.id.hex},
-        "an address": {ANN, SECOND},
-    }
+    has_hook = "user_deleted" in hooks
+    texts = _personal_texts(run.deleted)
+    if not has_hook:
+        texts[ANN] = "an address"  # a former one, which `user_deleted` does not get
+    retained = _retained(hooks)
     stored = False
-    for table, rows in run.rows_before_deletion.items():
-        found = sorted({each for row in rows for each in _personal(row, forms)})
-        stored = stored or bool(found)
-        left = [row for row in run.rows.get(table, ()) if row in rows]
-        for column, what in sorted({each for row in left for each in _personal(row, forms)}):
-            missing = "implement user_deleted and delete" if "user_deleted" not in hooks else "delete"
+    for table, before in run.rows_before_deletion.items():
+        stored = stored or any(True for row in before for _ in _personal(row, texts))
+        if table in retained:
+            continue
+        after = run.rows.get(table, [])
+        left = [row for row in after if row in before]
+        for column, what in sorted({each for row in left for each in _personal(row, texts)}):
+            missing = "delete" if has_hook else "implement user_deleted and delete"
             yield Fault(
-                f"{what} is still in {table}.{column} after the account was deleted; {missing} these rows",
-                "user_deleted" if "user_deleted" in hooks else "register_tables",
-                # A plugin with the hook has decided what it keeps, such as an audit trail.
-                note="user_deleted" in hooks,
+                f"{what} is still in {table}.{column} after the account was deleted; {missing} these rows, "
+                f"or name the table and the reason in PluginTables(retained=…)",
+                "user_deleted" if has_hook else "register_tables",
             )
+        new = [row for row in after if row not in before]
+        for column, what in sorted({each for row in new for each in _personal(row, texts)}):
+            yield Fault(
+                f"{what} was written to {table}.{column} while the account was deleted, and stays there; "
+                "rows of request.insert are written after user_deleted: delete them in request.on_commit",
+                "user_deleted" if has_hook else "register_tables",
+                note=True,
+            )
+    yield from _rows_of_others(run, texts)
     if stored and "export_user" not in hooks:
         yield Fault(
             "stores personal data without export_user, so the export of an account lacks it",
@@ -40,9 +57,34 @@ def personal(context: CheckContext) -> Iterator[Fault]:
         )
 
 
-def _personal(row: dict[str, Any], forms: dict[str, set[str]]) -> Iterator[tuple[str, str]]:
+def _personal_texts(user: User) -> dict[str, str]:
+    """The texts by which a row shows that it is about a user, each with what it is."""
+    texts = {str(user.id): "the user's id", user.id.hex: "the user's id"}
+    texts |= {user.email: "an address"} if user.email else {}
+    return texts | ({user.username: USERNAME} if user.username else {})
+
+
+def _retained(hooks: Mapping[str, Any]) -> Mapping[str, str]:
+    """The reasons for the tables that the plugin keeps on purpose."""
+    declared = hooks["register_tables"]() if "register_tables" in hooks else None
+    return declared.retained if isinstance(declared, PluginTables) else {}
+
+
+def _personal(row: Row, texts: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for column, value in row.items():
         text = value.hex() if isinstance(value, bytes) else str(value)
-        for what, texts in forms.items():
-            if any(each in text for each in texts):
+        for personal_text, what in texts.items():
+            # A username may be a part of many words.
+            if personal_text == text if what == USERNAME else personal_text in text:
                 yield column, what
+
+
+def _rows_of_others(run: ScenarioRun, texts: Mapping[str, str]) -> Iterator[Fault]:
+    """Rows of other users that ``user_deleted`` has deleted."""
+    emptied = {table for call in run.calls if call.hook == "user_deleted" for table in call.emptied_tables}
+    for table in sorted(emptied):
+        if any(not any(_personal(row, texts)) for row in run.rows_before_deletion.get(table, ())):
+            yield Fault(
+                f"deletes all rows of {table}, also those of other users; add a condition with user.id",
+                "user_deleted",
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
@@ -12,11 +13,16 @@ from urllib.parse import quote
 
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.rules.secret_values import secrets_passed_on
+from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 
 MESSAGE_KEY = "the key of a message"
 GIVEN_TEXT = "a text of request.given"
 PART = 12
 """Characters of a random secret that are enough to be a fault."""
+WRITING = frozenset({"insert", "update"})
+SECRET_NAMES = frozenset({"password", "token", "reveal", "link", "session_token", "confirmation", "given"})
+"""Names of arguments and attributes that contain or reveal secrets."""
 COMMON_PREFIXES = ("eyJ", "gAAAA")
 """All JWT and all Fernet tokens begin with these, so the beginning of such a token is no secret."""
 
@@ -24,13 +30,16 @@ COMMON_PREFIXES = ("eyJ", "gAAAA")
 def secrets(context: CheckContext) -> Iterator[Fault]:
     """No password, key or token is in its tables, files, log records, output, cookies or `given`."""
     run = context.with_plugin
+    source = PluginSource(context.checked)
+    yield from dict.fromkeys(secrets_passed_on(source))
     delivers = "deliver_message" in context.checked.implementations
     for table, rows in run.rows.items():
         for column, kind in sorted({found for row in rows for found in _in_row(row, run.secrets)}):
             # A plugin that delivers must keep a link until it is sent. Contract 1.0 had no way to seal it.
             queued = delivers and kind == MESSAGE_KEY
             remedy = "seal it with request.seal" if queued else "store a digest, or do not store it"
-            yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", note=queued)
+            hook, where = _stored_at(source, table)
+            yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", hook, where, note=queued)
     for record in run.logged:
         if context.checked.owns(record.pathname):
             # A handler may write the text, values of ``extra`` and the exception.
@@ -55,6 +64,23 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
         for kind in _in(text, run.secrets):
             # For development, a plugin may deliver messages into a folder.
             yield Fault(f"{kind} is written to {path}", None, location, note=delivers and kind == MESSAGE_KEY)
+
+
+def _stored_at(source: PluginSource, table: str) -> tuple[str | None, str | None]:
+    """The hook, the file and the line that write to a table. Those that handle secrets come first."""
+    found: list[tuple[bool, str, str]] = []
+    for reached in source.reached:
+        nodes = own_nodes(reached.node)
+        for node in nodes:
+            if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] not in WRITING:
+                continue
+            tables = [getattr(reached.value(each), "name", None) for each in node.args]
+            if table in tables:
+                names = {each.id for each in nodes if isinstance(each, ast.Name)}
+                names |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
+                found.append((not names & SECRET_NAMES, reached.hook, reached.at(node)))
+    found.sort(key=lambda each: each[0])
+    return found[0][1:] if found else (None, None)
 
 
 def _in_answers(run: ScenarioRun) -> Iterator[Fault]:

@@ -15,6 +15,7 @@ from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.source import (
     UNKNOWN,
+    CachedFunction,
     PluginSource,
     Reached,
     assigned_names,
@@ -33,6 +34,8 @@ BY_REQUEST = (
     "two requests at the same time, or one that is refused in between, then use the value of another one; "
     "keep it in request.local(NAME), or in a WeakKeyDictionary by request"
 )
+FEW_VALUES = frozenset({"provider", "process", "kind", "reason", "flow", "method", "code", "settings"})
+"""Attributes and arguments with so few values that a cache by them stays small."""
 SAFE_ATTRIBUTES = frozenset({"now", "settings", "plugin_settings", "host", "new_id"})
 """Attributes of a request that are the same for all requests."""
 
@@ -51,7 +54,9 @@ def state(context: CheckContext) -> Iterator[Fault]:
     """It keeps nothing of one request for another one, and what it keeps in memory has a limit."""
     source = PluginSource(context.checked)
     yield from dict.fromkeys(_passed_on(context, source))
+    yield from dict.fromkeys(_values_of_one_host(source))
     yield from _growing(context, source)
+    yield from dict.fromkeys(_unlimited_caches(source))
     for name in context.repeated.held_locks:
         yield Fault(
             f"{name} is still locked after a login that another plugin has refused; lock and unlock it in "
@@ -90,6 +95,30 @@ def _passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
                 store.reached.hook,
                 store.reached.at(store.node),
             )
+
+
+def _values_of_one_host(source: PluginSource) -> Iterator[Fault]:
+    """What ``host_started`` stores of its host on the plugin or in its module, and flows of all hosts use."""
+    reads = {read.name for each in source.reached if each.hook in IN_FLOWS for read in _reads(each)}
+    for reached in source.reached:
+        if reached.hook != "host_started" or reached.name != "host_started":
+            continue
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Assign) or not _mentions(node.value, "host"):
+                continue
+            for target in node.targets:
+                name = None if isinstance(target, ast.Subscript) else _shared_name(reached, target)
+                if name in reads and str(name) not in dotted(node.value):  # else it adds to what is there
+                    yield Fault(
+                        f"stores {name} of one host, and flows of all hosts in the process use it; use "
+                        "request.settings or request.host, or keep it in a dict by host",
+                        "host_started",
+                        reached.at(node),
+                    )
+
+
+def _mentions(node: ast.expr, name: str) -> bool:
+    return any(isinstance(each, ast.Name) and each.id == name for each in ast.walk(node))
 
 
 def _following(context: CheckContext) -> set[tuple[str, str]]:
@@ -296,6 +325,33 @@ def _growing(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
                 "collections.deque(maxlen=…) or an OrderedDict with a limit",
                 where=_grows_at(source, attribute),
             )
+
+
+def _unlimited_caches(source: PluginSource) -> Iterator[Fault]:
+    """Functions with a cache without a limit that are called with a value of one request."""
+    for reached in source.reached:
+        if reached.hook not in IN_FLOWS:
+            continue
+        tainted = _tainted_names(reached) - FEW_VALUES
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Call):
+                continue
+            function = reached.value(node.func)
+            # An object of another library may answer to any name of an attribute.
+            if not isinstance(function, CachedFunction) or function.cache_parameters()["maxsize"] is not None:
+                continue
+            values = [*node.args, *(each.value for each in node.keywords)]
+            if any(_depends(each, tainted) and not _has_few_values(each) for each in values):
+                yield Fault(
+                    f"calls {dotted(node.func)} with values of a request, and its cache has no limit, so it "
+                    "grows as long as the process runs; use @lru_cache(maxsize=…)",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _has_few_values(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr in FEW_VALUES
 
 
 def _is_limited(source: PluginSource, name: str) -> bool:

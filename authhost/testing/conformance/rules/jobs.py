@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from types import FunctionType
 
 from authhost_hookspecs import Request
@@ -124,6 +125,8 @@ def effects_before_commit(source: PluginSource) -> Iterator[Fault]:
 
 def _effect(reached: Reached, node: ast.Call) -> str | None:
     name, value = dotted(node.func), reached.value(node.func)
+    if _writes_file(reached, node) and reached.hook != "deliver_message":
+        return "writes a file"
     if value is UNKNOWN:
         return None
     if name in ("time.sleep", "sleep") and getattr(value, "__module__", getattr(value, "__name__", "")) in (
@@ -140,6 +143,20 @@ def _effect(reached: Reached, node: ast.Call) -> str | None:
     if home == "subprocess" or name in ("os.system", "os.popen", "os.fork"):
         return "starts a process"
     return None
+
+
+def _writes_file(reached: Reached, node: ast.Call) -> bool:
+    """Whether a call writes a file: ``open`` for writing, or a method of a `pathlib.Path`."""
+    modes = [*node.args, *(each.value for each in node.keywords if each.arg == "mode")]
+    texts = [str(each.value) for each in modes if isinstance(each, ast.Constant)]
+    writing = any(
+        len(each) <= 3 and set(each) & set("wax+") and set(each) <= set("rwaxbt+") for each in texts
+    )
+    if dotted(node.func) == "open":
+        return writing and reached.value(node.func) is open
+    if not isinstance(node.func, ast.Attribute) or not isinstance(reached.value(node.func.value), PurePath):
+        return False
+    return node.func.attr in ("write_text", "write_bytes", "touch") or (node.func.attr == "open" and writing)
 
 
 def jobs(source: PluginSource) -> Iterator[Fault]:
@@ -203,6 +220,14 @@ def _uses_request(job: ast.AST) -> bool:
     return dotted(job) in ("request", "request.db", *(f"request.{each}" for each in REQUEST_METHODS))  # type: ignore[arg-type]
 
 
+def _calls_published(name: str, text: str) -> bool:
+    """Whether code calls a published hook: by its name, or by a variable where the name occurs elsewhere."""
+    if re.search(rf"call_hook\(\s*['\"]{name}['\"]", text):
+        return True
+    by_variable = re.search(r"call_hook\(\s*[A-Za-z_]", text) is not None
+    return by_variable and re.search(rf"['\"]{name}['\"]|\b{name}\.__name__", text) is not None
+
+
 def hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:
     """Hooks that the plugin publishes and calls nowhere."""
     register = source.checked.implementations.get("register_hookspecs")
@@ -213,7 +238,7 @@ def hooks_of_its_own(source: PluginSource) -> Iterator[Fault]:
     text = "\n".join(each.read_text(encoding="utf-8") for each in files)
     for spec in register():
         name = spec.__name__
-        if not re.search(rf"call_hook\(\s*['\"]{name}['\"]", text):
+        if not _calls_published(name, text):
             yield Fault(
                 f"publishes the hook {name}, which its code calls nowhere; call it with "
                 f"request.call_hook({name!r}, …)",

@@ -12,6 +12,7 @@ from authhost.pluginhost.hooks import NOTIFICATIONS, STOPS, VETOES
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.reach import in_flows, raises_again
 from authhost.testing.conformance.source import (
+    SCOPES,
     PluginSource,
     Reached,
     dotted,
@@ -19,6 +20,10 @@ from authhost.testing.conformance.source import (
     own_nodes,
     plain_function,
 )
+
+ANSWERING = (ast.Return, ast.If, ast.Assign, ast.AnnAssign, ast.For)
+"""The statements of a function that only answers a question."""
+ASKING = frozenset({"startswith", "endswith", "isinstance", "bool", "any", "all", "issubset", "isdisjoint"})
 
 
 def veto_returns(source: PluginSource) -> Iterator[Fault]:
@@ -103,18 +108,102 @@ def _is_refusal(value: Any) -> bool:
 
 
 def dropped_refusals(source: PluginSource) -> Iterator[Fault]:
-    """``Refused(…)`` that nobody raises."""
+    """``Refused(…)`` that nobody raises, made here or by a function that is called here."""
     for reached in in_flows(source):
+        nodes = own_nodes(reached.node)
+        used = {each.id for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load)}
+        used |= {inner.id for each in nodes if isinstance(each, SCOPES) for inner in _loaded_names(each)}
+        for node in nodes:
+            value: ast.expr | None = None
+            if isinstance(node, ast.Expr):
+                value = node.value
+            elif isinstance(node, ast.Assign) and all(isinstance(each, ast.Name) for each in node.targets):
+                unused = not any(isinstance(each, ast.Name) and each.id in used for each in node.targets)
+                value = node.value if unused else None
+            refusal = _made_refusal(source, reached, value) if value is not None else None
+            if refusal:
+                yield Fault(
+                    f"creates {refusal} and does not raise it, so it refuses nothing; "
+                    "write `raise` before it",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _loaded_names(node: ast.AST) -> Iterator[ast.Name]:
+    return (each for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load))
+
+
+def _called_function(source: PluginSource, reached: Reached, node: ast.expr) -> Reached | None:
+    """The plugin's own function that an expression calls, or None."""
+    function, owner = plain_function(reached.value(node.func)) if isinstance(node, ast.Call) else (None, None)
+    called = node_of(function) if function is not None and source.checked.owns(_file(function)) else None
+    if function is None or called is None or isinstance(called, ast.AsyncFunctionDef):
+        return None
+    return Reached(reached.hook, called, function, owner, True)
+
+
+def _made_refusal(
+    source: PluginSource, reached: Reached, value: ast.expr | None, depth: int = 0
+) -> str | None:
+    """The refusal that an expression creates, or None."""
+    if not isinstance(value, ast.Call) or depth > 3:
+        return None
+    kind = reached.value(value.func)
+    if _is_refusal(kind):
+        return f"{kind.__name__}(…)"
+    called = _called_function(source, reached, value)
+    if called is None:
+        return None
+    for node in own_nodes(called.node):
+        if isinstance(node, ast.Return):
+            found = _made_refusal(source, called, node.value, depth + 1)
+            if found:
+                return f"{found.partition(' ')[0]} by {dotted(value.func)}"
+    return None
+
+
+def dropped_answers(source: PluginSource) -> Iterator[Fault]:
+    """Answers of a function that a veto calls and does not use."""
+    for reached in source.reached:
+        if reached.hook not in VETOES or not reached.at_once:
+            continue
         for node in own_nodes(reached.node):
-            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
-                kind = reached.value(node.value.func)
-                if _is_refusal(kind):
-                    yield Fault(
-                        f"creates {kind.__name__}(…) and does not raise it, so it refuses nothing; "
-                        "write `raise` before it",
-                        reached.hook,
-                        reached.at(node),
-                    )
+            if not isinstance(node, ast.Expr) or not isinstance(node.value, ast.Call):
+                continue
+            called = _called_function(source, reached, node.value)
+            if called is not None and _only_answers(called):
+                yield Fault(
+                    f"does not use what {dotted(node.value.func)} returns, so it refuses nothing; "
+                    "`raise Refused(code, message)` there, or use the value in a condition",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _only_answers(called: Reached) -> bool:
+    """Whether a function only returns True or False."""
+    nodes = own_nodes(called.node)
+    values = [each.value for each in nodes if isinstance(each, ast.Return)]
+    return (
+        bool(values)
+        and all(map(_is_answer, values))
+        and all(isinstance(each, ANSWERING) or _is_text(each) for each in nodes if isinstance(each, ast.stmt))
+    )
+
+
+def _is_answer(value: ast.expr | None) -> bool:
+    if isinstance(value, ast.Call):
+        return dotted(value.func).rpartition(".")[2] in ASKING
+    if isinstance(value, ast.Constant):
+        return isinstance(value.value, bool)
+    return isinstance(value, ast.Compare | ast.BoolOp) or (
+        isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.Not)
+    )
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def refusals_elsewhere(source: PluginSource) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
+from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.reach import in_flows, raises_again
 from authhost.testing.conformance.source import (
@@ -230,3 +231,23 @@ def _import_time_nodes(tree: ast.AST) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
             waiting.extend(ast.iter_child_nodes(node))
+
+
+def forced_changes(source: PluginSource) -> Iterator[Fault]:
+    """Changes of arguments that are immutable."""
+    for reached in source.reached:
+        arguments = SPEC_ARGUMENTS.get(reached.hook, ())
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Call) or dotted(node.func) not in FORCING or not node.args:
+                continue
+            changed = dotted(node.args[0]).partition(".")[0]
+            if changed in arguments:
+                yield Fault(
+                    f"changes its argument {changed} with {dotted(node.func)}, although it is immutable, and "
+                    "other plugins and the flow use it too; make a copy with dataclasses.replace",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+FORCING = frozenset({"object.__setattr__", "object.__delattr__"})

@@ -136,7 +136,7 @@ class Webhook:
     def social_account_removed(self, request: Request, socialaccount: SocialAccount) -> None:
         self._social(request, "social_account_removed", socialaccount, None)
 
-    @hookimpl(optionalhook=True)
+    @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
         # Events that wait contain identifiers of the user.
         of_user = event_table.c.body.contains(str(user.id))
