@@ -50,7 +50,7 @@ def test_a_new_project_passes_its_own_tests_and_the_suite_at_once(doorbell):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"17 passed(?! .*warning)", done.stdout), done.stdout
+    assert re.search(r"21 passed(?! .*warning)", done.stdout), done.stdout
 
 
 def test_a_new_project_is_typed(doorbell):
@@ -161,7 +161,7 @@ def test_time():
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     mine = {row["hook"]: row["calls"] for row in rows if row["plugin"] == "audit"}
-    assert mine["user_logged_in"] == 6
+    assert mine["user_logged_in"] == 7
     assert all(row["failures"] == 0 for row in rows)
 
 

@@ -36,6 +36,7 @@ def test_plugins_list():
     assert [(row["name"], row["status"]) for row in rows] == [
         ("analytics", "loaded"),
         ("audit", "loaded"),
+        ("breached_passwords", "loaded"),
         ("email", "loaded"),
     ]
 
