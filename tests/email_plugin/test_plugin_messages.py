@@ -14,6 +14,7 @@ from conftest import PASSWORD
 from sqlalchemy import insert
 
 from authhost.errors import DeliveryFailed
+from authhost.testing import CommandContext
 from email_plugin.helpers import ANN, BOB, kinds, mails, outbox, rows
 
 TEXT = "Somebody has signed up: https://example.org/users/1"
@@ -71,7 +72,7 @@ def test_command_shows_the_kind_and_no_content(make, fake):
     host = make(email={"transport": "fake"})
     send(host, message())
     assert kinds(host) == ["plugin"]
-    shown = CliRunner().invoke(email, ["outbox", "--json"], obj=lambda: host)
+    shown = CliRunner().invoke(email, ["outbox", "--json"], obj=CommandContext(host))
     assert '"kind": "plugin"' in shown.output
     assert TEXT not in shown.output
 
@@ -89,7 +90,7 @@ def test_plugin_is_named(make_host, tmp_path):
     with host.request() as request:
         host.account.signup(request, email=ANN, password=PASSWORD)
     assert "plugin:sends" in kinds(host)
-    shown = CliRunner().invoke(email, ["outbox"], obj=lambda: host)
+    shown = CliRunner().invoke(email, ["outbox"], obj=CommandContext(host))
     assert "plugin:sends" in shown.output
     outbox(host).deliver_pending()
     assert "Grüße" in [each["Subject"] for each in mails(tmp_path)]
