@@ -42,6 +42,8 @@ def threads(context: CheckContext) -> Iterator[Fault]:
             f"write `with {name}:`",
             where=acquired_at(context.checked, name),
         )
+    if context.with_plugin.held_locks:
+        return  # the flows of the next host would wait forever
     with silenced(), context.recorded_host() as (host, mailbox, recorder):
         Scenario(host, mailbox, context.provider).run()
         calls = {call.hook: call for call in recorder.calls if call.hook in NOTIFICATIONS | VETOES}
