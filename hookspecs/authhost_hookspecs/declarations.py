@@ -216,7 +216,7 @@ class PluginTables:
 
     metadata: object
     migrations: str
-    retained: Mapping[str, str] = field(default_factory=dict, hash=False)
+    retained: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     def __post_init__(self) -> None:
         for table, reason in self.retained.items():
