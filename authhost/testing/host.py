@@ -116,6 +116,7 @@ def open_host(
         "database_url": database_url,
         "rate_limits": False,
         "password_hash_options": CHEAP_HASH,
+        "password_hash_wait": 60,  # on a slow machine many flows at once would be refused as busy
         **settings,
     }
     return TemplateDatabaseHost(
