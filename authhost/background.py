@@ -25,7 +25,7 @@ from typing import Any
 from uuid import UUID
 
 from authhost.errors import PLUGIN_FAILURES
-from authhost.pluginhost.plugin import GuardedPlugin, definition, last_line, package_of
+from authhost.pluginhost.plugin import GuardedPlugin, definition, last_line, package_of, without_partials
 from authhost.pluginhost.results import UnusableResult, check_ran
 from authhost.settings import Settings
 from authhost.store.unit_of_work import BoundToUnit
@@ -186,7 +186,7 @@ class Background:
 
     def _owner(self, function: Callable[..., Any]) -> GuardedPlugin | None:
         """Return the plugin that a function belongs to: by its object, else its module, else its package."""
-        target = _unwrapped(function)
+        target = without_partials(function)
         owner, module = _attribute(target, "__self__"), _module(target)
         found: dict[str, GuardedPlugin] = {}
         for plugin in self._plugins:
@@ -299,12 +299,6 @@ def _start(work: Callable[[Pool], None], pool: Pool) -> threading.Thread:
     return thread
 
 
-def _unwrapped(function: Callable[..., Any]) -> Callable[..., Any]:
-    while isinstance(function, functools.partial):
-        function = function.func
-    return function
-
-
 def _bound_values(function: Callable[..., Any]) -> Sequence[Any]:
     """Return the values bound to a function: arguments of ``functools.partial``, the object of a method."""
     values: list[Any] = []
@@ -352,7 +346,7 @@ def _module(function: Any) -> str:
 
 
 def _name(function: Callable[..., Any]) -> str:
-    target = _unwrapped(function)
+    target = without_partials(function)
     name = _attribute(target, "__qualname__")
     return name if isinstance(name, str) else _class_name(type(target))
 
@@ -364,7 +358,7 @@ def _class_name(kind: type) -> str:
 
 def _line_of(job: Job, error: BaseException) -> str:
     """Return file and line of the innermost frame of the job's own package, else of the function."""
-    package = package_of(_module(_unwrapped(job.function)))
+    package = package_of(_module(without_partials(job.function)))
     return last_line(package, error) or (
         job.plugin.location(IN_BACKGROUND, error) if job.plugin else definition(job.function)
     )
@@ -373,7 +367,7 @@ def _line_of(job: Job, error: BaseException) -> str:
 def _position(job: Job) -> str | None:
     """Return file and line where a job is now: in its own package, if it is there at all."""
     frame = sys._current_frames().get(job.thread.ident or 0) if job.thread else None
-    package = package_of(_module(_unwrapped(job.function)))
+    package = package_of(_module(without_partials(job.function)))
     for each, line in walk_stack(frame) if frame is not None else ():
         module = str(each.f_globals.get("__name__", ""))
         if module == package or module.startswith(f"{package}."):

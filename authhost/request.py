@@ -313,12 +313,10 @@ class Request(PluginFacilities):
             return
         session, account = found
         now, settings = self.now, self.settings
-        idle = now - session.last_seen_at
-        too_long = idle > timedelta(seconds=settings.session_idle)
-        if session.expires_at <= now or too_long or not account.user.is_active:
+        if session.has_expired(now, settings.session_idle) or not account.user.is_active:
             return
         self._session, self._user, self._password = session, account.user, account.password
-        if idle > timedelta(seconds=settings.session_touch):
+        if now - session.last_seen_at > timedelta(seconds=settings.session_touch):
             self._touch(session, now)
 
     def _touch(self, session: Session, now: datetime) -> None:

@@ -56,6 +56,14 @@ def test_tokens_have_256_bits_and_differ(host, run):
     assert all(len(each) == 43 for each in tokens)
 
 
+def test_a_session_that_has_expired_is_not_listed(host, run, token, clock):
+    clock.forward(seconds=host.settings.session_idle - 1)
+    used = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    assert len(run(host, "list_sessions", used)) == 2
+    clock.forward(seconds=2)
+    assert len(run(host, "list_sessions", used)) == 1
+
+
 def test_sessions_are_listed_and_ended(host, run, token):
     with host.request(ip_address="2001:db8::1", user_agent="Firefox\r\n") as request:
         other = host.account.login(request, identifier=ANN, password=PASSWORD).session_token

@@ -28,9 +28,17 @@ def logout(request: Request) -> None:
 
 
 def list_sessions(request: Request) -> list[Session]:
-    """Return the sessions of the logged-in user, newest first; raises `LoginRequired`."""
+    """Return the sessions of the logged-in user that have not expired, newest first.
+
+    Raises `LoginRequired`.
+    """
     user, _ = require_login(request)
-    return queries.sessions(request, user.id)
+    return live_sessions(request, user.id)
+
+
+def live_sessions(request: Request, user_id: UUID) -> list[Session]:
+    """Return the sessions of a user that have not expired, newest first."""
+    return _not_expired(request, queries.sessions(request, user_id))
 
 
 @flow
@@ -130,12 +138,12 @@ def _end(request: Request, user: User, reason: str, statement: Executable, **val
 
 def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
     """Delete sessions; return those that had not expired."""
+    return _not_expired(request, queries.delete_sessions(request, statement, user.id, **values))
+
+
+def _not_expired(request: Request, sessions: list[Session]) -> list[Session]:
     now, idle = request.now, request.settings.session_idle
-    return [
-        session
-        for session in queries.delete_sessions(request, statement, user.id, **values)
-        if not session.has_expired(now, idle)
-    ]
+    return [session for session in sessions if not session.has_expired(now, idle)]
 
 
 class Rotation:

@@ -154,10 +154,16 @@ def package_of(module: str) -> str:
     return module
 
 
-def definition(function: Any) -> str:
-    """Return file and line where a function is defined."""
+def without_partials(function: Any) -> Any:
+    """Return the function that a ``functools.partial`` calls, or the function itself."""
     while isinstance(function, functools.partial):
         function = function.func
+    return function
+
+
+def definition(function: Any) -> str:
+    """Return file and line where a function is defined."""
+    function = without_partials(function)
     try:
         code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     except PLUGIN_FAILURES:  # of its __getattr__

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from authhost.account.sessions import live_sessions
 from authhost.records import EmailAddress, Session, SocialAccount, SocialToken, Unpicklable, User
 from authhost.request import Request
 from authhost.security.encryption import Encryption
@@ -73,12 +74,11 @@ def read_account(request: Request, user_id: UUID) -> Account | None:
         return None
     social_accounts = tuple(queries.social_accounts(request, user_id))
     sealed = request.read(statements.SOCIAL_TOKENS, {"of_user": user_id}) if social_accounts else ()
-    encryption, now, idle = request.services.encryption, request.now, request.settings.session_idle
-    sessions = queries.sessions(request, user_id)
+    encryption = request.services.encryption
     return Account(
         found.user,
         tuple(queries.addresses(request, user_id)),
         social_accounts,
-        tuple(each for each in sessions if not each.has_expired(now, idle)),
+        tuple(live_sessions(request, user_id)),
         {row.account_id: StoredToken(encryption, row.sealed) for row in sealed},
     )
