@@ -7,25 +7,13 @@ from typing import Any, ClassVar
 
 from authhost_hookspecs import FlowError
 
-from authhost.failures import (
+from authhost.base_errors import (
     PLUGIN_FAILURES as PLUGIN_FAILURES,
-)
-from authhost.failures import (
     AuthHostError as AuthHostError,
-)
-from authhost.failures import (
     ConfigurationError as ConfigurationError,
-)
-from authhost.failures import (
     HostClosed as HostClosed,
-)
-from authhost.failures import (
     NestedTooDeep as NestedTooDeep,
-)
-from authhost.failures import (
     RequiredPluginFailed as RequiredPluginFailed,
-)
-from authhost.failures import (
     UnitOfWorkClosed as UnitOfWorkClosed,
 )
 

@@ -16,8 +16,8 @@ from sqlalchemy import Engine
 
 from authhost.account import Account
 from authhost.account.refusals import record_all
-from authhost.background import Background
 from authhost.errors import ConfigurationError, HostClosed
+from authhost.pluginhost.background import Background
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
 from authhost.pluginhost.plugin import HookStats

@@ -17,7 +17,7 @@ from authhost.security.keys import derive
 if TYPE_CHECKING:
     from authhost_hookspecs import Account, AccountChanges, Host, SocialLogin
 
-    from authhost.background import Background
+    from authhost.pluginhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
     from authhost.records import User

@@ -6,7 +6,7 @@ import authhost_hookspecs as contract
 
 from authhost import AuthHost, records
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import Terminal
+from authhost.operations.console import Terminal
 from authhost.request import Request
 from authhost.settings import Settings
 from authhost.socialaccount.sociallogin import SocialLogin

@@ -6,8 +6,8 @@ import pytest
 from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
 
-from authhost.answer import AnswerMessage, Cookie
 from authhost.errors import AuthError, UnitOfWorkClosed
+from authhost.request.answer import AnswerMessage, Cookie
 
 ANN = "ann@example.org"
 

@@ -13,8 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Profile, Provider
 from authhost_hookspecs.providers import claims_profile
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from authhost.errors import ProviderFailed
 from authhost.providers.app import App, ProviderSettings

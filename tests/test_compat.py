@@ -10,8 +10,7 @@ from itertools import combinations, product
 from pathlib import Path
 
 import pytest
-from compat import __main__ as driver
-from compat import axes, earlier, report, tools
+from compat import __main__ as driver, axes, earlier, report, tools
 from compat.cell import Result
 from compat.recipe import OWN_RECIPES, RecipeError, load
 

@@ -11,7 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from authhost.console import Terminal
+from authhost.operations.console import Terminal
 from authhost.testing import CommandContext
 
 TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from authhost import Settings
 from authhost.errors import ConfigurationError
-from authhost.monitoring import health
+from authhost.operations.monitoring import health
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.pluginhost.reference import IN_FLOWS, reference

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import select
 
 from authhost.errors import AuthError, InvalidInput

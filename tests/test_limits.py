@@ -10,8 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from authhost.cli.checks import problems
 from authhost.errors import (
@@ -22,8 +21,7 @@ from authhost.errors import (
     InvalidCredentials,
     RateLimited,
 )
-from authhost.security.inputs import identifier, network
-from authhost.security.inputs import ip_address as parse_ip_address
+from authhost.security.inputs import identifier, ip_address as parse_ip_address, network
 from authhost.store import queries
 
 ANN = "ann@example.org"

@@ -15,8 +15,7 @@ import pluggy
 import pytest
 from authhost_hookspecs import Refused, extensions, hookimpl
 from conftest import PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import func
 
 from authhost import AuthHost, Settings

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
-from authhost.monitoring import CORE_METRICS, health, metrics
+from authhost.operations.monitoring import CORE_METRICS, health, metrics
 
 
 class Reporting:

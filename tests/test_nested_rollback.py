@@ -10,8 +10,7 @@ from __future__ import annotations
 import pytest
 from authhost_hookspecs import Change, FlowError, Refused, StopFlow, hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from authhost.errors import DeliveryFailed, RequiredPluginFailed, Vetoed

@@ -18,8 +18,8 @@ from sqlalchemy import MetaData, create_engine, func, select, text
 
 from authhost import AuthHost, Settings
 from authhost.cli.checks import problems
-from authhost.console import Terminal
 from authhost.errors import ConfigurationError, RequiredPluginFailed
+from authhost.operations.console import Terminal
 from authhost.store.models import Session
 
 SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 from conftest import CHEAP, OTHER_PASSWORD, PASSWORD
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from passlib.context import CryptContext
 from sqlalchemy import select, update
 

@@ -22,8 +22,7 @@ from authhost_hookspecs import (
 from conftest import Declares
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from providers import as_json, returned
 
 from authhost import ConfigurationError

@@ -9,15 +9,13 @@ from collections import Counter
 import pytest
 from authhost_analytics.plugin import plugin as analytics
 from authhost_analytics.rollup import roll_up
-from authhost_analytics.tables import count_table
-from authhost_analytics.tables import event_table as analytics_table
+from authhost_analytics.tables import count_table, event_table as analytics_table
 from authhost_audit.plugin import plugin as audit
 from authhost_audit.tables import event_table as audit_table
 from authhost_audit.vocabulary import ACTIVITY, SECURITY, classify
 from authhost_hookspecs import FlowError, hookimpl
 from conftest import PASSWORD
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import select
 
 from authhost.errors import AuthError, InvalidInput, RateLimited

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from authhost_hookspecs import CannotOpen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from authhost.security.encryption import Encryption, Undecipherable
 from authhost.settings import Settings

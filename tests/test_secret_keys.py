@@ -7,8 +7,7 @@ import hmac
 
 import pytest
 from conftest import PASSWORD
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from authhost.cli.checks import problems
 from authhost.errors import ConfigurationError

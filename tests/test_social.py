@@ -10,8 +10,7 @@ from urllib.parse import parse_qs, urljoin, urlsplit
 import pytest
 from authhost_hookspecs import Profile, ProviderEmail, Refused, StopFlow, hookimpl
 from conftest import PASSWORD, Declares
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
+from hypothesis import example, given, settings, strategies as st
 from sqlalchemy import func, select
 
 from authhost import Settings

@@ -8,9 +8,7 @@ from threading import Barrier, Event, Thread
 import pytest
 from authhost_hookspecs import Profile, ProviderEmail, hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD, Declares
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from providers import as_json
 from sqlalchemy import func, insert, select, update
 

@@ -26,8 +26,7 @@ from authhost.errors import (
     ProviderFailed,
     RateLimited,
 )
-from authhost.providers import addresses, transport
-from authhost.providers import openid as openid_client
+from authhost.providers import addresses, openid as openid_client, transport
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.providers.debug_logs import suppress_debug_logs

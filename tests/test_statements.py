@@ -10,8 +10,7 @@ from uuid import uuid4
 import pytest
 from authhost_hookspecs import hookimpl
 from conftest import PASSWORD
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sqlalchemy import (
     JSON,
     Column,

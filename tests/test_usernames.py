@@ -8,8 +8,7 @@ import unicodedata
 import idna
 import pytest
 from conftest import PASSWORD
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from sqlalchemy import update
 
 from authhost.errors import AuthError, ConfigurationError, InvalidEmail, InvalidInput

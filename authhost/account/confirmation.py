@@ -24,8 +24,7 @@ from authhost.account.verification import (
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
 from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
-from authhost.security.inputs import Email, email_key, text
-from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import Email, email as parse_email, email_key, text
 from authhost.security.keys import digest
 from authhost.store import queries, statements
 

@@ -16,8 +16,7 @@ from authhost.errors import (
 )
 from authhost.records import EmailAddress, User
 from authhost.request import Request
-from authhost.security.inputs import Email, email_key
-from authhost.security.inputs import email as parse_email
+from authhost.security.inputs import Email, email as parse_email, email_key
 from authhost.store import queries, statements
 
 

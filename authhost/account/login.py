@@ -19,8 +19,7 @@ from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, InvalidCredentials, Vetoed
 from authhost.records import LoginResult, Session, TokenResult, User
 from authhost.request import Request
-from authhost.security.inputs import Identifier, email_key
-from authhost.security.inputs import identifier as parse_identifier
+from authhost.security.inputs import Identifier, email_key, identifier as parse_identifier
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 

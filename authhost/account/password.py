@@ -17,8 +17,7 @@ from authhost.account.verification import mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import email_key, key_of, text
+from authhost.security.inputs import email as parse_email, email_key, key_of, text
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
 

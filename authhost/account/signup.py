@@ -11,9 +11,7 @@ from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.records import LoginResult
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import key_of
-from authhost.security.inputs import username as parse_username
+from authhost.security.inputs import email as parse_email, key_of, username as parse_username
 from authhost.store import queries
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import json_option
-from authhost.failures import ConfigurationError
+from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
     from authhost.cli.checks import Problem

@@ -7,7 +7,7 @@ import sys
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import json_option
+from authhost.operations.console import json_option
 
 
 @click.group("db")

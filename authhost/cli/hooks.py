@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import json_option
+from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
     from authhost.pluginhost.reference import HookReference

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from authhost.console import Terminal
-from authhost.failures import ConfigurationError
+from authhost.base_errors import ConfigurationError
+from authhost.operations.console import Terminal
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 
 import click
 
+from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
-from authhost.console import json_option
-from authhost.failures import ConfigurationError
+from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

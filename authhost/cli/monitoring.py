@@ -7,7 +7,7 @@ import sys
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import json_option
+from authhost.operations.console import json_option
 
 
 @click.command("status")
@@ -21,7 +21,7 @@ def status(lazy_host: LazyHost, as_json: bool) -> None:
 
     Example: authhost status --json
     """
-    from authhost.monitoring import health
+    from authhost.operations.monitoring import health
 
     found = health(lazy_host.host(check=False))
     lazy_host.console.print_rows([each._asdict() for each in found], as_json=as_json)
@@ -37,7 +37,7 @@ def metrics(lazy_host: LazyHost, as_json: bool) -> None:
 
     Example: authhost metrics --json
     """
-    from authhost.monitoring import metrics
+    from authhost.operations.monitoring import metrics
 
     rows = [
         {

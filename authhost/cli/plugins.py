@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import Terminal, json_option
+from authhost.operations.console import Terminal, json_option
 
 if TYPE_CHECKING:
     from authhost.pluginhost.discovery import PluginRecord

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.console import json_option
+from authhost.operations.console import json_option
 
 
 @click.group("providers")

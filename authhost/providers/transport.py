@@ -18,8 +18,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError
-from urllib3.exceptions import TimeoutError as Urllib3Timeout
+from urllib3.exceptions import HTTPError, TimeoutError as Urllib3Timeout
 
 from authhost.errors import ProviderFailed
 from authhost.providers.addresses import HTTP, HTTPS, AddressSpace, address_space, is_loopback, is_secure

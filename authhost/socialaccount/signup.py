@@ -15,9 +15,13 @@ from authhost.account.verification import mark_ready, may_claim, send_confirmati
 from authhost.errors import EmailTaken, InvalidInput, InvalidState, SignupClosed, UsernameTaken
 from authhost.records import LoginResult, SocialEmail, SocialResult, User
 from authhost.request import Request
-from authhost.security.inputs import Email, email_key, key_of
-from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import username as parse_username
+from authhost.security.inputs import (
+    Email,
+    email as parse_email,
+    email_key,
+    key_of,
+    username as parse_username,
+)
 from authhost.security.keys import digest
 from authhost.settings import Settings
 from authhost.socialaccount import pending

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from authhost.console import Terminal
 from authhost.host import AuthHost
+from authhost.operations.console import Terminal
 
 
 class CommandContext:

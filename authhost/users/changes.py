@@ -17,8 +17,7 @@ from authhost.account.recovery import delete_links
 from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
 from authhost.records import EmailAddress, User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email
-from authhost.security.inputs import email_key
+from authhost.security.inputs import email as parse_email, email_key
 from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock
 from authhost.store.unit_of_work import BoundToUnit
@@ -175,10 +174,13 @@ class Changes(BoundToUnit):
 
     def _store_verified(self, user: User, address: EmailAddress) -> EmailAddress:
         previous, address = verification.verify_address(self._request, user, address)
-        login = self._request.flow_state().sociallogin
-        if login is None or login.account.user_id != user.id:
-            self._request.forget_flow()  # until `_changing` restores it
-        verification.call_confirmed(self._request, address, previous)
+        request = self._request
+        login = request.flow_state().sociallogin
+        if login is not None and login.account.user_id == user.id:
+            verification.call_confirmed(request, address, previous)
+            return address
+        with request.hooks_of_another_user(keep_own=not request.depth):
+            verification.call_confirmed(request, address, previous)
         return address
 
     def _is_own(self, user: User) -> bool:

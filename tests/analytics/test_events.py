@@ -12,8 +12,7 @@ from authhost_analytics.plugin import AnalyticsPlugin
 from authhost_analytics.tables import event_table
 from authhost_hookspecs import Refused, hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import event, insert
 
 from analytics.support import ANN, BOB, row, run_roll_up, stored

@@ -10,8 +10,7 @@ from datetime import date
 import pytest
 from authhost_analytics.exporting import COLUMNS, as_csv, as_json, registry, rows
 from authhost_analytics.spans import Span
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 

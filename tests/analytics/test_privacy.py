@@ -19,8 +19,7 @@ from authhost_analytics.suppression import round_count, suppress_small_counts
 from authhost_analytics.tables import metadata
 from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from prometheus_client import generate_latest
 from sqlalchemy import select
 

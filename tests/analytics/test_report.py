@@ -11,8 +11,7 @@ from authhost_analytics.page import render_page
 from authhost_analytics.queries import read_report
 from authhost_analytics.spans import Span
 from authhost_analytics.terminal import BARS, percentage, render, sparkline
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from rich.console import Console
 
 from analytics.support import at, document, login, row, run_roll_up, settings_of, signup, store

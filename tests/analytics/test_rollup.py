@@ -19,8 +19,7 @@ from authhost_analytics.tables import (
     journey_table,
     metadata,
 )
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import delete
 
 from analytics.support import (

@@ -16,8 +16,7 @@ from authhost_analytics.sketches import (
     add_to_sketch,
 )
 from authhost_analytics.tables import people_table
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from analytics.support import at, document, login, people, row, run_roll_up, signup, store, stored
 

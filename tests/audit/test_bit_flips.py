@@ -12,9 +12,7 @@ from authhost_audit.plugin import AuditPlugin
 from authhost_audit.sealing import seal
 from authhost_audit.search import Query, search
 from conftest import CHEAP, PASSWORD
-from hypothesis import HealthCheck, example, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, example, given, settings as hypothesis_settings, strategies as st
 
 from audit.trail import ANN, BOB, SIGNING, settings_of, violations
 from authhost import AuthHost, Settings

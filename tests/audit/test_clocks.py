@@ -13,9 +13,7 @@ from authhost_audit.uuid7 import time_of
 from authhost_audit.verification import verify
 from authhost_audit.violations import Note, Violation
 from conftest import PASSWORD
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from sqlalchemy import func, insert, select
 
 from audit.trail import ANN, BOB, SIGNING, copy, first_record, seal_all, settings_of, tamper, violations

@@ -13,9 +13,7 @@ from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import VOCABULARY
 from authhost_hookspecs import Refused, hookimpl
 from conftest import PASSWORD
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from sqlalchemy import func, select
 
 from audit.trail import ANN, BOB, named, records

@@ -14,9 +14,7 @@ from authhost_audit.tables import batch_table, event_table, leaf_table
 from authhost_audit.verification import verify
 from authhost_audit.violations import Note, Violation
 from conftest import PASSWORD
-from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from sqlalchemy import delete, insert, inspect, select, text, update
 from sqlalchemy.exc import DBAPIError
 

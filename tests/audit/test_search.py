@@ -11,8 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from authhost_audit import export
-from authhost_audit import search as searching
+from authhost_audit import export, search as searching
 from authhost_audit.search import Query, search
 from authhost_audit.vocabulary import REFUSAL_EVENTS, VOCABULARY, classify
 from conftest import PASSWORD

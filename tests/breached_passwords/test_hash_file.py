@@ -7,8 +7,7 @@ from math import inf
 import pytest
 from authhost_breached_passwords.errors import LookupFailed
 from authhost_breached_passwords.hash_file import UnusableFile, check_file, count_in_file, search
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 HASHES = st.integers(0, 16**40 - 1).map("{:040X}".format)
 # Close to each other, so that neighbours and common prefixes occur.

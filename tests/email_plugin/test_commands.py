@@ -16,8 +16,7 @@ from authhost_email.commands import delivery
 from authhost_email.languages import LANGUAGES
 from authhost_email.leases import Leases
 from authhost_email.outbox import Outbox
-from authhost_email.preview import page as preview_page
-from authhost_email.preview import server as preview_server
+from authhost_email.preview import page as preview_page, server as preview_server
 from authhost_email.rendering import KINDS
 from authhost_email.samples import samples_for_host
 from authhost_email.settings import EmailSettings

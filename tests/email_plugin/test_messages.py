@@ -23,8 +23,7 @@ from authhost_email.tables import device_table, outbox_table
 from babel.messages.checkers import checkers
 from babel.messages.pofile import read_po
 from conftest import OTHER_PASSWORD, PASSWORD
-from hypothesis import example, given
-from hypothesis import strategies as st
+from hypothesis import example, given, strategies as st
 from sqlalchemy import delete, func, select
 
 from email_plugin.helpers import ANN, BOB, key_in, kinds, mails, outbox, queue, rows

@@ -6,7 +6,7 @@ import threading
 
 from authhost_email.monitoring import outbox_health, outbox_metrics
 
-from authhost.monitoring import health
+from authhost.operations.monitoring import health
 from email_plugin.helpers import ANN, BOB, outbox, queue
 
 

@@ -10,8 +10,7 @@ from authhost_email.outbox import change_status, clean, retry_delay
 from authhost_email.transports import Permanent
 from authhost_hookspecs import Message
 from conftest import PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from email_plugin.helpers import ANN, BOB, mails, outbox, queue, rows
 

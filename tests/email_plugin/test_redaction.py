@@ -13,8 +13,7 @@ from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
 from authhost_email.transports import Permanent, create_transport
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from email_plugin.helpers import Lines, build_message
 

@@ -17,8 +17,7 @@ from authhost_email.settings import EmailSettings
 from authhost_email.tables import outbox_table, suppression_table
 from authhost_hookspecs import Message
 from conftest import PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from sqlalchemy import delete, insert, update
 
 from authhost.errors import AuthError, DeliveryFailed

@@ -9,8 +9,7 @@ import pytest
 from authhost_email.rendering import UNAUTHENTICATED_KINDS
 from authhost_email.throttling import SHARES, client_network, next_send_time
 from conftest import PASSWORD
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from email_plugin.helpers import ANN, BOB, link_of, mails, outbox, queue, rows
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from ipaddress import IPv4Address, IPv6Network
-from ipaddress import ip_address as ip_address_of
+from ipaddress import IPv4Address, IPv6Network, ip_address as ip_address_of
 from typing import Any
 from uuid import UUID
 

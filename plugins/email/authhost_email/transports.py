@@ -15,8 +15,7 @@ from typing import Protocol
 from uuid import UUID
 
 from authhost_email.addresses import to_wire_format
-from authhost_email.errors import Permanent as Permanent
-from authhost_email.errors import UnknownTransport
+from authhost_email.errors import Permanent as Permanent, UnknownTransport
 from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp

@@ -9,8 +9,7 @@ import click
 from authhost_hookspecs import CommandContext, Console
 from sqlalchemy.exc import DBAPIError
 
-from authhost_audit import export as formats
-from authhost_audit import search as queries
+from authhost_audit import export as formats, search as queries
 from authhost_audit.commands.options import TIMER, filters, json_option, query_of, until_ctrl_c
 from authhost_audit.retention import record_operation
 from authhost_audit.search import Query, Record

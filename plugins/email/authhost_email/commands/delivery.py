@@ -13,8 +13,7 @@ from sqlalchemy import func, select
 
 from authhost_email.commands.options import json_option, settings_of, uuid_callback
 from authhost_email.errors import UnknownTransport
-from authhost_email.outbox import OPEN_STATUSES, Outbox, change_status
-from authhost_email.outbox import clean as clean_outbox
+from authhost_email.outbox import OPEN_STATUSES, Outbox, change_status, clean as clean_outbox
 from authhost_email.tables import outbox_table
 from authhost_email.transports import describe_transport
 from authhost_email.worker import deliver as deliver_and_log

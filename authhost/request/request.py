@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from authhost.errors import AuthError, InvalidInput
-from authhost.plugin_facilities import PluginFacilities
 from authhost.records import NOTHING_GIVEN, Authentication, Given, Session, User
-from authhost.security.inputs import given as parse_given
-from authhost.security.inputs import ip_address as parse_ip_address
+from authhost.request.facilities import PluginFacilities
+from authhost.request.state import BrowserState, CallState, FlowState, Refusal
+from authhost.security.inputs import given as parse_given, ip_address as parse_ip_address
 from authhost.security.keys import digest
 from authhost.services import Services
 from authhost.store import queries, statements
@@ -22,46 +22,6 @@ if TYPE_CHECKING:
 USER_AGENT_LENGTH = 512
 LANGUAGE_LENGTH = 512
 TOKEN_LENGTH = 128
-
-
-class BrowserState(NamedTuple):
-    """The logged-in user of a unit of work, and the tokens of the pending login and the device."""
-
-    loaded: bool
-    session: Session | None
-    user: User | None
-    password: str | None
-    session_token: str | None
-    pending_token: str | None
-    device_token: str | None
-
-
-class FlowState(NamedTuple):
-    """What a unit of work knows of the flow that runs in it, or that ran last."""
-
-    identifier_digest: str | None
-    provider: str | None
-    given: Given
-    sociallogin: SocialLogin | None = None
-    find_sociallogin: Callable[[], SocialLogin | None] | None = None
-
-
-class Refusal(NamedTuple):
-    """A refusal for which `flow_refused` was called. Plugins' records of it are stored, the flow is not."""
-
-    flow: str
-    error: AuthError
-    user: User | None
-    repeated: int
-
-
-class CallState(NamedTuple):
-    """What a failed call of a hook may have changed, beside what it wrote and queued."""
-
-    browser: BrowserState
-    flow: FlowState
-    counted: int
-    refusals: int
 
 
 class Request(PluginFacilities):
@@ -192,19 +152,15 @@ class Request(PluginFacilities):
         """Reset what this unit knows of its former flow."""
         self.restore_flow(FlowState(None, None, self._own_given))
 
-    def forget_flow(self) -> None:
-        """Hide the social login of the flow and what it was given from hooks about another user.
-
-        In a hook that includes what this unit was given: it belongs to the flow's user.
-        """
-        given = NOTHING_GIVEN if self.depth else self._own_given
-        self.restore_flow(self.flow_state()._replace(given=given, sociallogin=None, find_sociallogin=None))
-
     @contextmanager
-    def hooks_of_another_user(self) -> Iterator[None]:
-        """Hide the flow's social login and what it was given, while hooks about another user run."""
+    def hooks_of_another_user(self, *, keep_own: bool = False) -> Iterator[None]:
+        """Hide the flow's social login and what it was given, while hooks about another user run.
+
+        ``keep_own`` keeps what this unit was given: outside hooks it may belong to that user.
+        """
         state = self.flow_state()
-        self.restore_flow(state._replace(given=NOTHING_GIVEN, sociallogin=None, find_sociallogin=None))
+        given = self._own_given if keep_own else NOTHING_GIVEN
+        self.restore_flow(state._replace(given=given, sociallogin=None, find_sociallogin=None))
         try:
             yield
         finally:

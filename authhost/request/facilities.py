@@ -11,9 +11,9 @@ from uuid import UUID
 
 from authhost_hookspecs import Account, AccountChanges, Host, Message
 
-from authhost.answer import Answer
 from authhost.errors import InvalidInput
 from authhost.records import User
+from authhost.request.answer import Answer
 from authhost.security.inputs import email as parse_email
 from authhost.services import Services
 from authhost.settings import Settings

@@ -1,0 +1,1 @@
+"""What operators use: the console of all commands, and the health and the metrics of a host."""
