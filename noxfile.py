@@ -195,7 +195,7 @@ def _on_server(
     url = os.environ.get(variable)
     if url is None:
         if not _answers(port):
-            session.skip(f"LEFT OUT: no {server} at 127.0.0.1:{port}; set {variable} to run this")
+            session.skip(f"SKIPPED: no {server} at 127.0.0.1:{port}; set {variable} to run this")
         url = default
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
     chosen = {"AUTHHOST_TEST_DATABASE_URL": url, **(env or {})}
@@ -254,7 +254,7 @@ def _type_check_contract(session: nox.Session, programs: Path) -> None:
     session.run(python, "-m", "pip", "install", "-q", "mypy>=1.17", "pyright>=1.1.400", external=True)
     session.run(python, "-m", "mypy", "--strict", "--config-file=", package, external=True)
     if shutil.which("node") is None:
-        session.warn("LEFT OUT: there is no node, which pyright needs")
+        session.warn("SKIPPED: there is no node, which pyright needs")
         return
     pyright = [str(programs / "pyright"), "--project", "hookspecs", "--pythonpath", python]
     session.run(*pyright, external=True)
@@ -317,7 +317,7 @@ def _fetch_mermaid(session: nox.Session) -> None:
     if (home / f"mermaid-{MERMAID}").exists():
         return
     if shutil.which("npm") is None:
-        session.warn("LEFT OUT: there is no npm, so readers' browsers ask a CDN for what draws the diagrams")
+        session.warn("SKIPPED: there is no npm, so readers' browsers ask a CDN for what draws the diagrams")
         return
     shutil.rmtree(home, ignore_errors=True)
     fetched = Path(session.create_tmp())
@@ -325,7 +325,7 @@ def _fetch_mermaid(session: nox.Session) -> None:
     npm = ["npm", "pack", "--silent", f"mermaid@{MERMAID}", "--pack-destination", str(fetched)]
     session.run(*npm, external=True, silent=True, success_codes=range(256))
     if not package_file.exists():
-        session.warn("LEFT OUT: no npm package of mermaid; readers' browsers ask a CDN for it")
+        session.warn("SKIPPED: no npm package of mermaid; readers' browsers ask a CDN for it")
         return
     with tarfile.open(package_file) as package:
         for member in package:

@@ -118,7 +118,7 @@ def redis_url() -> Iterator[str]:
     try:
         client.flushdb()
     except redis.ConnectionError:
-        pytest.skip(f"LEFT OUT: no Redis at {server}; set AUTHHOST_TEST_REDIS_URL to run this")
+        pytest.skip(f"SKIPPED: no Redis at {server}; set AUTHHOST_TEST_REDIS_URL to run this")
     yield url
     client.flushdb()
 

@@ -158,7 +158,7 @@ def test_a_missing_interpreter_is_named_with_its_cells(tmp_path, monkeypatch):
     assert tools.interpreter("3.12") is None
     found = {each: tools.interpreter(each) for each in ("3.11", "3.12")} | {"3.13": "/there"}
     assert driver.missing_pythons(found, axes.all_of(axes_of()), 8) == [
-        f"LEFT OUT: 32 cells of Python {each}: there is no python{each} on the path that runs"
+        f"SKIPPED: 32 cells of Python {each}: there is no python{each} on the path that runs"
         for each in ("3.11", "3.12")
     ]
 
@@ -206,7 +206,7 @@ def made_up(tmp_path):
 
 def test_the_table(tmp_path):
     results = made_up(tmp_path)
-    assert report.table(axes_of(), results, ["LEFT OUT: 8 cells of Python 3.12: ..."]).splitlines() == [
+    assert report.table(axes_of(), results, ["SKIPPED: 8 cells of Python 3.12: ..."]).splitlines() == [
         "| Python | SQLAlchemy | passlib | audit | mute |",
         "| --- | --- | --- | --- | --- |",
         "| 3.11 | 2.0.58 | libpass 1.9.4 | passed | FAILED (tests: exit 1; conformance: rollback, threads) |",
@@ -216,7 +216,7 @@ def test_the_table(tmp_path):
         "",
         "pluggy: 1.7.0 (oldest and newest are the same release today)",
         "contract: 1.1.0 (oldest and newest are the same release today)",
-        "LEFT OUT: 8 cells of Python 3.12: ...",
+        "SKIPPED: 8 cells of Python 3.12: ...",
     ]
 
 
@@ -230,10 +230,10 @@ def test_a_failed_cell_shows_the_end_of_its_log_and_where_it_is(tmp_path):
 
 def test_the_document(tmp_path):
     results = made_up(tmp_path)
-    document = json.loads(json.dumps(report.document(axes_of(), results, ["LEFT OUT"], 61.23)))
+    document = json.loads(json.dumps(report.document(axes_of(), results, ["SKIPPED"], 61.23)))
     assert document["passed"] is False
     assert document["seconds"] == 61.2
-    assert document["left_out"] == ["LEFT OUT"]
+    assert document["left_out"] == ["SKIPPED"]
     assert [cell["passed"] for cell in document["cells"]] == [True, False, *[True] * 5]
     assert document["cells"][0]["environment"]["SQLAlchemy"] == "2.0.58"
     assert document["axes"]["pluggy"] == [{"label": "1.7.0", "why": ["oldest", "newest"]}]
@@ -305,9 +305,9 @@ def test_it_ends_with_1_where_a_cell_failed(tmp_path, monkeypatch, capsys, faile
     options = ["--home", str(tmp_path), "--only", "audit", "--json", str(written), "--sqlalchemy", "newest"]
     assert driver.main(options) == code
     told = capsys.readouterr().out
-    assert "LEFT OUT: 2 cells of Python 3.12" in told
+    assert "SKIPPED: 2 cells of Python 3.12" in told
     previews = newest == "pluggy==1.8.0rc1"
     assert re.search(rf"{4 + previews} cells in \d+ s, {int(failed)} failed, 1 Pythons left out", told)
     assert ("PRE-RELEASE pluggy 1.8.0rc1, audit: FAILED" in told) is previews
-    assert ("LEFT OUT: the pre-release of pluggy: " in told) is not previews
+    assert ("SKIPPED: the pre-release of pluggy: " in told) is not previews
     assert json.loads(written.read_text())["passed"] is not failed

@@ -87,7 +87,7 @@ def install(*projects, into):
     command = [*pip, *options, *map(str, projects)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "No module named pip" in done.stderr:
-        pytest.skip("LEFT OUT: this environment has no pip, which builds the plugins")
+        pytest.skip("SKIPPED: this environment has no pip, which builds the plugins")
     assert done.returncode == 0, done.stderr
     return into
 

@@ -65,7 +65,7 @@ def find_postgresql() -> str | None:
     try:
         socket.create_connection((parts.hostname or "", parts.port or 0), 1).close()
     except OSError:
-        progress("LEFT OUT: PostgreSQL, since none answers at 127.0.0.1:5432; name one with --postgresql")
+        progress("SKIPPED: PostgreSQL, since none answers at 127.0.0.1:5432; name one with --postgresql")
         return None
     return LOCAL
 

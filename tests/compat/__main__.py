@@ -95,12 +95,12 @@ def _preview(today: axes.Axes, filters: axes.Filters) -> tuple[list[axes.Environ
     try:
         pinned = prerelease_of("pluggy")
     except LookupError as error:
-        return [], [f"LEFT OUT: the pre-release of pluggy: {error}"]
+        return [], [f"SKIPPED: the pre-release of pluggy: {error}"]
     found = axes.preview(today, pinned)
     if found is None:
-        return [], [f"LEFT OUT: the pre-release of pluggy: there is none newer than {pinned}"]
+        return [], [f"SKIPPED: the pre-release of pluggy: there is none newer than {pinned}"]
     chosen = axes.chosen([found], filters)
-    return chosen, [] if chosen else ["LEFT OUT: the pre-release of pluggy: it was not asked for"]
+    return chosen, [] if chosen else ["SKIPPED: the pre-release of pluggy: it was not asked for"]
 
 
 def missing_pythons(
@@ -113,7 +113,7 @@ def missing_pythons(
         if path is None
     }
     return [
-        f"LEFT OUT: {count} cells of Python {each}: there is no python{each} on the path that runs"
+        f"SKIPPED: {count} cells of Python {each}: there is no python{each} on the path that runs"
         for each, count in counts.items()
     ]
 

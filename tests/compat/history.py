@@ -22,7 +22,7 @@ def last_commit_with(contract: str) -> str:
     # The search finds the commits that add or remove the line; the newest has removed it.
     before = f"{found[0]}^" if found else "HEAD"
     if line not in _git("show", f"{before}:{MARKERS}").decode():
-        raise LookupError(f"LEFT OUT: the history of this clone has no commit with contract {contract}")
+        raise LookupError(f"SKIPPED: the history of this clone has no commit with contract {contract}")
     return _git("rev-parse", before).decode().strip()
 
 
@@ -37,7 +37,7 @@ def _git(*arguments: str) -> bytes:
     try:
         done = subprocess.run(["git", *arguments], cwd=REPOSITORY, capture_output=True, check=False)
     except OSError as error:
-        raise LookupError(f"LEFT OUT: git does not run: {error}") from None
+        raise LookupError(f"SKIPPED: git does not run: {error}") from None
     if done.returncode:
-        raise LookupError(f"LEFT OUT: git {arguments[0]}: {done.stderr.decode().strip()}")
+        raise LookupError(f"SKIPPED: git {arguments[0]}: {done.stderr.decode().strip()}")
     return done.stdout

@@ -47,7 +47,7 @@ def test_recipe_imports_only_the_contract(name):
 
 
 def test_recipes_are_typed(all_recipes):
-    pytest.importorskip("mypy", reason="LEFT OUT: `nox -s typing` has mypy")
+    pytest.importorskip("mypy", reason="SKIPPED: `nox -s typing` has mypy")
     _, folder = all_recipes
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", f"--cache-dir={ROOT}/.mypy_cache"]
     checked = subprocess.run([*command, "."], cwd=folder, capture_output=True, text=True)
@@ -57,7 +57,7 @@ def test_recipes_are_typed(all_recipes):
 def test_recipes_are_linted(all_recipes):
     ruff = shutil.which("ruff", path=Path(sys.executable).parent) or shutil.which("ruff")
     if ruff is None:
-        pytest.skip("LEFT OUT: `nox -s typing` has ruff")
+        pytest.skip("SKIPPED: `nox -s typing` has ruff")
     _, folder = all_recipes
     # S310: the URLs are settings of the operator.
     for command in (["check", "--ignore=S310"], ["format", "--check"]):
