@@ -16,7 +16,6 @@ from types import (
     MemberDescriptorType,
     MethodType,
     ModuleType,
-    SimpleNamespace,
 )
 from typing import Any, NamedTuple
 
@@ -49,6 +48,16 @@ class Implementation(NamedTuple):
     tryfirst: bool
     trylast: bool
     optional: bool
+
+
+class _OneFunction:
+    """Holds one function under a name. pluggy looks at what ``dir`` returns, so at nothing else."""
+
+    def __init__(self, name: str, function: FunctionType) -> None:
+        setattr(self, name, function)
+
+    def __dir__(self) -> list[str]:
+        return list(vars(self))
 
 
 def attributes_of(plugin: object) -> Iterator[tuple[str, object, Implementation | None]]:
@@ -151,7 +160,7 @@ def _options(name: str, holder: object) -> tuple[str, pluggy.HookImpl] | None:
     def probe() -> None: ...
 
     probe.__dict__.update(marks)
-    manager, plugin = pluggy.PluginManager(contract.PROJECT_NAME), SimpleNamespace(**{name: probe})
+    manager, plugin = pluggy.PluginManager(contract.PROJECT_NAME), _OneFunction(name, probe)
     manager.register(plugin, "probe")
     for caller in manager.get_hookcallers(plugin) or ():
         return caller.name, caller.get_hookimpls()[0]

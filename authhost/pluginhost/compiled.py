@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 from time import perf_counter_ns
+from types import CodeType
 from typing import Any
 
 from authhost.errors import PLUGIN_FAILURES
@@ -25,6 +26,12 @@ CALL_WITHOUT_REQUEST = """
 def guarded({arguments}):
     return _call({arguments})
 """
+
+
+@lru_cache(1024)
+def _code(source: str, filename: str) -> CodeType:
+    """Compile a guard. Those of two hosts, or of two plugins for one hook, have the same code."""
+    return compile(source, filename, "exec")
 
 
 def compiled(template: str, function: Callable[..., Any], **names: Any) -> Callable[..., Any]:
@@ -47,7 +54,7 @@ def compiled(template: str, function: Callable[..., Any], **names: Any) -> Calla
         **names,
     }
     namespace = {f"_{name}": value for name, value in used.items()}
-    exec(compile(source, f"<guard of {function.__name__}>", "exec"), namespace)  # noqa: S102
+    exec(_code(source, f"<guard of {function.__name__}>"), namespace)  # noqa: S102
     guarded: Callable[..., Any] = update_wrapper(namespace["guarded"], function)
     del guarded.__wrapped__  # type: ignore[attr-defined]
     guarded.__qualname__ = guarded.__name__

@@ -76,6 +76,9 @@ class PluginRecord:
 class PluginView:
     """The object that is registered with pluggy instead of the plugin: one guarded function for each hook."""
 
+    def __dir__(self) -> list[str]:
+        return list(vars(self))  # pluggy looks at all of it, so at nothing that every object has
+
 
 class PluginRegistry:
     """The plugins of one host; no state is shared between hosts."""
