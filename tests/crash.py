@@ -183,11 +183,11 @@ def check(url: str, name: str, finished: Counter[str]) -> None:
 
 def main(url: str, points: int, seed: int, folder: Path) -> None:
     keys = Keys()
-    with make_host(url, keys, upgrade=True) as host:
-        seen = count_down(host, None)
-        journal = os.open(folder / "journal", os.O_CREAT | os.O_WRONLY)
-        live(host, keys, "whole", journal)
-        total = seen["points"]
+    host = make_host(url, keys, upgrade=True)
+    seen = count_down(host, None)
+    live(host, keys, "whole", os.open(folder / "journal", os.O_CREAT | os.O_WRONLY))
+    total = seen["points"]
+    host.engine.dispose()  # so that no two children share a connection
     choose = random.Random(seed)
     reached: Counter[str] = Counter()
     for number in range(points):
@@ -195,7 +195,6 @@ def main(url: str, points: int, seed: int, folder: Path) -> None:
         name = f"user{number}"
         child = os.fork()
         if child == 0:
-            host = make_host(url, keys)
             count_down(host, point)
             live(host, keys, name, os.open(path, os.O_CREAT | os.O_WRONLY))
             os._exit(0)

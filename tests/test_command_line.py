@@ -8,10 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 
 import pytest
 from click.testing import CliRunner
+from command_server import CommandServer, inherited, run_command
 from sqlalchemy import create_engine, make_url, text
 
 from authhost import AuthHost, Settings
@@ -69,56 +69,8 @@ def register_commands():
 """
 
 
-MANY = """
-import json, os, sys, tempfile
-from contextlib import suppress
-from importlib import import_module
-from authhost.cli import main
-from authhost.cli.main import LAZY_COMMANDS
-from authhost.pluginhost.discovery import installed
-
-for module in ("authhost.host", "sqlalchemy.orm", "alembic.command", *LAZY_COMMANDS.values()):
-    import_module(module)
-for _, plugin in installed():
-    with suppress(Exception):
-        plugin.entry_point.load()
-done = []
-for command in json.loads(sys.argv[1]):
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        child = os.fork()
-        if not child:
-            os.dup2(out.fileno(), 1)
-            os.dup2(err.fileno(), 2)
-            sys.argv = ["authhost", *command.split()]
-            main()
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        texts = [(file.seek(0), file.read().decode(errors="replace"))[1] for file in (out, err)]
-    done.append([command, code, *texts])
-print(json.dumps(done))
-"""
-"""Runs one command after the other, each in a process that has imported all already."""
-
-
-@dataclass
-class Done:
-    command: str
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-def start(arguments, folder, environment, **how):
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("AUTHHOST_")}
-    return subprocess.run(
-        arguments,
-        env={**kept, "AUTHHOST_SECRET_KEY": SECRET, **environment},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-        **how,
-    )
+ENCODINGS = {"PYTHONIOENCODING", "LC_ALL", "PYTHONUTF8"}
+"""Variables that are read when the interpreter starts."""
 
 
 class Runner:
@@ -129,14 +81,17 @@ class Runner:
 
     def __call__(self, command, **environment):
         words = command.split() if isinstance(command, str) else command
-        return start([*COMMAND, *words], self.folder, environment)
+        return run_command(*words, folder=self.folder, **{"AUTHHOST_SECRET_KEY": SECRET, **environment})
 
     def many(self, commands, how=None, **environment):
-        done = start(
-            [sys.executable, "-c", MANY, json.dumps(list(commands))], self.folder, environment, **(how or {})
-        )
-        assert done.returncode == 0, done.stderr
-        return [Done(*each) for each in json.loads(done.stdout)]
+        environment = {**inherited(), "AUTHHOST_SECRET_KEY": SECRET, **environment}
+        if how is None and not ENCODINGS & set(environment):
+            return [self(command, **environment) for command in commands]
+        server = CommandServer(environment, **(how or {}))
+        try:
+            return [server.run(command.split(), self.folder, environment) for command in commands]
+        finally:
+            server.close()
 
 
 @pytest.fixture
@@ -338,12 +293,12 @@ NEEDS_A_DATABASE = [
 def all_work(found):
     for done in found:
         # Nothing is sealed here, and that is no success.
-        assert done.returncode == (1 if done.command == "audit verify" else 0), done
+        assert done.returncode == (1 if " ".join(done.args) == "audit verify" else 0), done
         assert "readonly" not in done.stderr, done
         assert "Traceback" not in done.stderr, done
-        if done.command == "audit export":
+        if " ".join(done.args) == "audit export":
             assert "not recorded, because the database is read-only" in done.stderr
-        if done.command == "analytics report":
+        if " ".join(done.args) == "analytics report":
             assert "events since the last roll-up are missing" in done.stderr
 
 
@@ -499,6 +454,18 @@ def test_output_that_cannot_be_written(command):
     assert "Traceback" not in done.stderr
 
 
+PRINTING = (
+    "check",
+    "hooks user_logged_in",
+    "plugins list",
+    "audit tail",
+    "audit verify",
+    "analytics report",
+    "email outbox",
+    "db upgrade --help",
+)
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -508,8 +475,8 @@ def test_output_that_cannot_be_written(command):
     ],
 )
 def test_output_that_has_no_such_characters(run, site, how):
-    for done in run.many([*READING, "hooks user_logged_in", "db upgrade --help"], **site[0], **how):
-        assert done.returncode == (1 if done.command == "audit verify" else 0), done
+    for done in run.many(PRINTING, **site[0], **how):
+        assert done.returncode == (1 if " ".join(done.args) == "audit verify" else 0), done
         assert "Traceback" not in done.stderr, done
 
 
@@ -572,7 +539,7 @@ def test_a_hint_names_what_was_meant(run):
         "plugins list --block x": ["Put it before the command: `authhost --block"],
     }
     for done in run.many(hints):
-        for word in hints[done.command]:
+        for word in hints[" ".join(done.args)]:
             assert word in done.stderr
 
 

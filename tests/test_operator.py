@@ -13,6 +13,7 @@ from unittest.mock import ANY
 
 import pytest
 from authhost_hookspecs import Finding, PluginTables, hookimpl
+from command_server import run_command
 from conftest import PASSWORD, Recorder
 from sqlalchemy import MetaData, create_engine, func, select, text
 
@@ -26,14 +27,7 @@ SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 
 
 def authhost(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "authhost.cli", *arguments],
-        env={**os.environ, "AUTHHOST_SECRET_KEY": SECRET, **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return run_command(*arguments, **{"AUTHHOST_SECRET_KEY": SECRET, **environment})
 
 
 def status(*arguments: str, **environment: str) -> dict[str, str]:

@@ -119,6 +119,7 @@ def open_host_on(file):
         secret_key="k" * 48,
         database_url=f"sqlite:///{file}",
         email_verification="none",
+        password_hash_options=CHEAP,
         plugin_settings={"audit": {"signing_key": SIGNING}},
     )
     return AuthHost(settings, plugins={"audit": AuditPlugin()}, discover=False, check_database=False)

@@ -15,6 +15,7 @@ from authhost_audit.retention import record_operation
 from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import REASONS
 from click.testing import CliRunner
+from command_server import run_command
 from conftest import PASSWORD
 from sqlalchemy import update
 
@@ -23,20 +24,12 @@ from authhost import AuthHost, Settings, errors
 from authhost.errors import AuthError
 from authhost.testing import CommandContext
 
+KEY = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
+
 
 def audit(file, *arguments, code=0, **environment):
-    done = subprocess.run(
-        [sys.executable, "-m", "authhost.cli", "--config", str(file), "audit", *arguments],
-        env={
-            **os.environ,
-            "AUTHHOST_SECRET_KEY": "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP",
-            **environment,
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {"AUTHHOST_SECRET_KEY": KEY, **environment}
+    done = run_command("--config", str(file), "audit", *arguments, **environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
 
@@ -52,20 +45,7 @@ def test_the_command_line(tmp_path):
         host.account.signup(request, email=ANN, password=PASSWORD)
     key = audit(file, "new-key").strip().partition("=")[2]
     environment = {"AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY": key, "AUTHHOST_BLOCKED_PLUGINS": "email,analytics"}
-    assert (
-        "signing_key"
-        in subprocess.run(
-            [sys.executable, "-m", "authhost.cli", "--config", str(file), "audit", "seal"],
-            env={
-                **os.environ,
-                "AUTHHOST_SECRET_KEY": "k1" * 24,
-                "AUTHHOST_BLOCKED_PLUGINS": "email,analytics",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        ).stderr
-    )
+    assert "signing_key" in _error(file, "seal", {"AUTHHOST_BLOCKED_PLUGINS": "email,analytics"})
     assert "nothing is sealed" in audit(file, "verify", code=1, **environment)
     line = json.loads(audit(file, "verify", "--json", code=1, **environment))
     assert (line["unsealed"], line["intact"], line["record"]) == (4, False, None)
@@ -95,13 +75,8 @@ def test_the_command_line(tmp_path):
 
 
 def _error(file, command, environment, *arguments, code=1):
-    done = subprocess.run(
-        [sys.executable, "-m", "authhost.cli", "--config", str(file), "audit", command, *arguments],
-        env={**os.environ, "AUTHHOST_SECRET_KEY": "k1" * 24, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    environment = {"AUTHHOST_SECRET_KEY": "k1" * 24, **environment}
+    done = run_command("--config", str(file), "audit", command, *arguments, **environment)
     assert done.returncode == code
     return done.stderr
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from http.server import ThreadingHTTPServer
 from urllib.request import urlopen
@@ -21,6 +18,7 @@ from authhost_email.rendering import KINDS
 from authhost_email.samples import samples_for_host
 from authhost_email.settings import EmailSettings
 from click.testing import CliRunner
+from command_server import run_command
 from conftest import CHEAP, PASSWORD
 from sqlalchemy.exc import OperationalError
 
@@ -30,14 +28,8 @@ from email_plugin.helpers import ANN, BOB, outbox, queue, rows
 
 
 def email(file, *arguments, code=0):
-    done = subprocess.run(
-        [sys.executable, "-m", "authhost.cli", "--config", str(file), "email", *arguments],
-        env={**os.environ, "AUTHHOST_SECRET_KEY": "k1" * 24, "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {"AUTHHOST_SECRET_KEY": "k1" * 24, "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics"}
+    done = run_command("--config", str(file), "email", *arguments, **environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

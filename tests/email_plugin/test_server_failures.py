@@ -85,7 +85,7 @@ def test_each_committed_flow_sends_its_message_despite_failures(make_host, datab
     """Each message arrives, none of a rolled back flow does, and duplicates are unavoidable ones only."""
     clock.now = datetime.now(UTC)
     chance = random.Random(20260101)
-    script = chance.choices(list(FAULTS), list(FAULTS.values()), k=2000)
+    script = chance.choices(list(FAULTS), list(FAULTS.values()), k=1000)
     with Mailbox(script).running() as mailbox:
         email = {**EMAIL, "smtp_port": mailbox.port}
         host = make_host(
@@ -102,7 +102,7 @@ def test_each_committed_flow_sends_its_message_despite_failures(make_host, datab
         committed, undone = set(), set()
         workers = Workers(host, environment)
         try:
-            for number in range(1000):
+            for number in range(500):
                 address = f"u{number}@example.org"
                 try:
                     with host.request() as request:
@@ -112,7 +112,7 @@ def test_each_committed_flow_sends_its_message_despite_failures(make_host, datab
                     committed.add(address)
                 except ZeroDivisionError:
                     undone.add(address)
-                if number % 150 == 149:
+                if number % 75 == 74:
                     workers.kill(number % 2)
             tick = threading.Event()
             for _ in range(3000):
