@@ -53,7 +53,7 @@ class Implementation(NamedTuple):
 class _OneFunction:
     """Holds one function under a name. pluggy looks at what ``dir`` returns, so at nothing else."""
 
-    def __init__(self, name: str, function: FunctionType) -> None:
+    def __init__(self, name: str, function: Callable[[], None]) -> None:
         setattr(self, name, function)
 
     def __dir__(self) -> list[str]:

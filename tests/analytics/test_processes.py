@@ -20,8 +20,8 @@ from datetime import UTC, datetime, timedelta
 from authhost import AuthHost, Settings
 from authhost_analytics.plugin import AnalyticsPlugin
 from authhost_analytics.rollup import Busy, roll_up
-settings = Settings(secret_key="k" * 48, database_url=sys.argv[1], rate_limits=False, email_verification="none",
-                    password_hash_options={options!r})
+settings = Settings(secret_key="k" * 48, database_url=sys.argv[1], rate_limits=False,
+                    email_verification="none", password_hash_options={options!r})
 host = AuthHost(settings, plugins={{"analytics": AnalyticsPlugin()}}, discover=False,
                 clock=lambda: datetime(2026, 1, 30, 12, tzinfo=UTC))
 """
