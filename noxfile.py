@@ -17,6 +17,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 nox.options.default_venv_backend = "venv"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes of the same code
 nox.options.sessions = [
     "lint",
     "typing",
