@@ -5,8 +5,12 @@ from __future__ import annotations
 import functools
 import json
 import logging
+import threading
+from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from authhost_hookspecs import PluginTables, Refused, User, hookimpl
 from sqlalchemy import Column, MetaData, String, Table, Uuid, delete, insert, select
@@ -117,7 +121,31 @@ class CachesWithLimit:
         request.answer.message("info", text)
 
 
-CORRECT = [CachesWithLimit, ComparesTypes, DecoratedByCondition, NarrowsTypes, Invoices]
+class Tally:
+    """The refusals of one host, of which there are as many kinds as flows and codes."""
+
+    def __init__(self):
+        self._counts = Counter()
+        self._lock = threading.Lock()
+
+    def add(self, flow, code):
+        with self._lock:
+            self._counts[flow, code] += 1
+
+
+class TalliesRefusals:
+    def __init__(self):
+        self._tallies = WeakKeyDictionary()
+        self._lock = threading.Lock()
+
+    @hookimpl
+    def flow_refused(self, request, flow, error):
+        with self._lock:
+            tally = self._tallies.setdefault(request.host, Tally())
+        request.on_commit(partial(tally.add, flow, str(getattr(error, "code", ""))))
+
+
+CORRECT = [CachesWithLimit, TalliesRefusals, ComparesTypes, DecoratedByCondition, NarrowsTypes, Invoices]
 
 
 # Faulty.

@@ -21,6 +21,7 @@ STATEFUL = {
     facilities.SentCounter,
     judged_plugins.CachesWithLimit,
     judged_plugins.NarrowsTypes,
+    judged_plugins.TalliesRefusals,
 }
 """Plugins that all checks have to pass."""
 
