@@ -140,9 +140,12 @@ class TalliesRefusals:
 
     @hookimpl
     def flow_refused(self, request, flow, error):
+        request.on_commit(partial(self._add, request.host, flow, str(getattr(error, "code", ""))))
+
+    def _add(self, host, flow, code):
         with self._lock:
-            tally = self._tallies.setdefault(request.host, Tally())
-        request.on_commit(partial(tally.add, flow, str(getattr(error, "code", ""))))
+            tally = self._tallies.setdefault(host, Tally())
+        tally.add(flow, code)
 
 
 CORRECT = [CachesWithLimit, TalliesRefusals, ComparesTypes, DecoratedByCondition, NarrowsTypes, Invoices]

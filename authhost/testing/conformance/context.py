@@ -284,7 +284,6 @@ def _refused_logins(
     """Log in and be refused by another plugin. Returns the plugin's locks that stay locked."""
     held: list[str] = []
     email = f"{REFUSED}{suffix}@example.org"
-    refuser.refuses = False
     with suppress(AuthError, LookupError):
         browser = Browser(host)
         browser("signup", email=email, password=PASSWORD)
@@ -294,6 +293,7 @@ def _refused_logins(
             with suppress(AuthError):
                 Browser(host)("login", identifier=email, password=PASSWORD)
             held.extend(released_locks(checked))
+    refuser.refuses = False
     return sorted(set(held))
 
 

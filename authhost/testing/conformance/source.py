@@ -15,12 +15,16 @@ from pathlib import Path
 from types import FunctionType, MethodType
 from typing import Any
 
+import click
+
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 CachedFunction = type(lru_cache(len))
 """The type of what `functools.lru_cache` and `functools.cache` return."""
+DECLARING = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
+"""Hooks that return functions or commands, which may be imported only there."""
 UNKNOWN = object()
 """The value of an expression that cannot be known without running it."""
 
@@ -198,6 +202,16 @@ class PluginSource:
             function, owner = plain_function(each.function)
             for inner in undecorated(function) if function is not None else ():
                 self._reach(each.hook, inner, owner, at_once=True, guarded=False)
+            if each.hook in DECLARING:
+                for declared in self._declared(each.function):
+                    self._reach_value(each.hook, declared, at_once=False, guarded=False)
+
+    def _declared(self, register: Any) -> list[Any]:
+        """The commands or checks that the plugin returns. Another check reports it if it raises."""
+        try:
+            return list(register())
+        except Exception:
+            return []
 
     def _reach(self, hook: str, function: FunctionType, owner: Any, *, at_once: bool, guarded: bool) -> None:
         node = node_of(function) if self.checked.owns(function.__code__.co_filename) else None
@@ -235,6 +249,10 @@ class PluginSource:
             value = value.fget
         if isinstance(value, CachedFunction):
             value = value.__wrapped__
+        if isinstance(value, click.Command):
+            for each in getattr(value, "commands", {}).values():
+                self._reach_value(hook, each, at_once=False, guarded=guarded)
+            value = value.callback
         function, owner = plain_function(value)
         for inner in undecorated(function) if function is not None else ():
             self._reach(hook, inner, owner, at_once=at_once, guarded=guarded)

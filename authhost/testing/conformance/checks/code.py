@@ -6,7 +6,16 @@ from collections.abc import Callable, Iterator
 
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules import comparisons, jobs, refusals, unique_rows, whole_process
+from authhost.testing.conformance.rules import (
+    comparisons,
+    connections,
+    jobs,
+    literals,
+    refusals,
+    subjects,
+    unique_rows,
+    whole_process,
+)
 from authhost.testing.conformance.source import PluginSource
 
 RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
@@ -14,6 +23,10 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     refusals.dropped_refusals,
     refusals.dropped_answers,
     comparisons.never_equal,
+    subjects.other_users,
+    literals.unknown_values,
+    connections.no_timeout,
+    connections.uncommitted,
     unique_rows.checked_before_insert,
     refusals.refusals_elsewhere,
     refusals.swallowed_refusals,

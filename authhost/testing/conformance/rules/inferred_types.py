@@ -133,8 +133,9 @@ def _attribute(holder: Any, name: str) -> Any:
     if len(kinds) != 1 or not isinstance(kinds[0], type):
         return UNKNOWN
     found = getattr(kinds[0], name, None)
-    if isinstance(found, property):
-        return _hints(found.fget).get("return", UNKNOWN)
+    getter = found.fget if isinstance(found, property) else getattr(found, "func", None)
+    if isinstance(getter, FunctionType):
+        return _hints(getter).get("return", UNKNOWN)
     return _hints(kinds[0]).get(name, UNKNOWN)
 
 

@@ -1,0 +1,116 @@
+"""Rules about connections: to servers without a time limit, and to the database without a commit."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.source import UNKNOWN, PluginSource, Reached, dotted, own_nodes
+
+POSITION_OF_TIMEOUT = {
+    "urllib.request.urlopen": 2,
+    "socket.create_connection": 1,
+    "http.client.HTTPConnection": 2,
+    "http.client.HTTPSConnection": 2,
+    "smtplib.SMTP": 3,
+    "smtplib.SMTP_SSL": 3,
+    "ftplib.FTP": 4,
+    "imaplib.IMAP4": 2,
+    "imaplib.IMAP4_SSL": 2,
+    "requests.api.get": None,
+    "requests.api.post": None,
+    "requests.api.put": None,
+    "requests.api.patch": None,
+    "requests.api.delete": None,
+    "requests.api.head": None,
+    "requests.api.options": None,
+    "requests.api.request": None,
+    "requests.sessions.Session.get": None,
+    "requests.sessions.Session.post": None,
+    "requests.sessions.Session.put": None,
+    "requests.sessions.Session.patch": None,
+    "requests.sessions.Session.delete": None,
+    "requests.sessions.Session.request": None,
+    "subprocess.run": None,
+    "subprocess.call": None,
+    "subprocess.check_call": None,
+    "subprocess.check_output": None,
+}
+"""Functions that wait for ever without a timeout, and the place of its argument if it has one."""
+WRITES = frozenset({"delete", "update", "insert"})
+WRITING_TEXT = re.compile(r"\s*(DELETE|UPDATE|INSERT|REPLACE)\b", re.IGNORECASE)
+
+
+def no_timeout(source: PluginSource) -> Iterator[Fault]:
+    """A call that waits for a server or a process without a time limit."""
+    for reached in source.reached:
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Call):
+                continue
+            name = _full_name(reached.value(node.func))
+            if name not in POSITION_OF_TIMEOUT or _has_timeout(node, POSITION_OF_TIMEOUT[name]):
+                continue
+            yield Fault(
+                f"calls {dotted(node.func)} without a timeout, so what does not answer holds a thread of the "
+                "host for ever; pass timeout=…",
+                reached.hook,
+                reached.at(node),
+            )
+
+
+def _full_name(value: Any) -> str:
+    if value is UNKNOWN:
+        return ""
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+
+
+def _has_timeout(node: ast.Call, position: int | None) -> bool:
+    for keyword in node.keywords:
+        if keyword.arg is None:  # **options
+            return True
+        if keyword.arg == "timeout":
+            return not (isinstance(keyword.value, ast.Constant) and keyword.value.value is None)
+    if any(isinstance(each, ast.Starred) for each in node.args):
+        return True
+    return position is not None and len(node.args) > position
+
+
+def uncommitted(source: PluginSource) -> Iterator[Fault]:
+    """A change in a connection of the plugin's own that nothing commits, so that it is rolled back."""
+    for reached in source.reached:
+        nodes = own_nodes(reached.node)
+        calls = [each for each in nodes if isinstance(each, ast.Call)]
+        names = [dotted(each.func) for each in calls]
+        if not any(each.endswith("engine.connect") for each in names) or any(map(_may_commit, names)):
+            continue
+        for node, name in zip(calls, names, strict=True):
+            if name.endswith(".execute") and node.args and _writes(reached, node.args[0]):
+                yield Fault(
+                    f"changes the database with {name} and never commits, so the change is undone; "
+                    "use `with host.engine.begin() as connection:`",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _may_commit(name: str) -> bool:
+    return name.rpartition(".")[2] in ("commit", "begin", "execution_options")
+
+
+def _writes(reached: Reached, node: ast.expr) -> bool:
+    """Whether a statement changes rows: built with SQLAlchemy, or as a text."""
+    if isinstance(node, ast.Name):
+        return any(
+            _writes(reached, each.value)
+            for each in own_nodes(reached.node)
+            if isinstance(each, ast.Assign) and [dotted(target) for target in each.targets] == [node.id]
+        )
+    if isinstance(node, ast.Call):
+        if isinstance(node.func, ast.Attribute) and node.func.attr not in WRITES:
+            return _writes(reached, node.func.value) or any(_writes(reached, each) for each in node.args)
+        name = dotted(node.func).rpartition(".")[2]
+        return name in WRITES or (name == "text" and any(_writes(reached, each) for each in node.args))
+    return isinstance(node, ast.Constant) and bool(WRITING_TEXT.match(str(node.value)))

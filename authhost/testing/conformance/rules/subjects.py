@@ -1,0 +1,90 @@
+"""A rule about the person whom a hook is about, who is not always the logged-in user."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping
+
+from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.source import PluginSource, Reached, dotted, own_nodes
+
+SUBJECTS: Mapping[str, str] = {
+    "account_ready": "user",
+    "email_added": "user",
+    "email_changed": "user",
+    "email_confirmation_sent": "confirmation",
+    "email_confirmed": "email_address",
+    "email_removed": "user",
+    "export_user": "user",
+    "password_removed": "user",
+    "password_reset": "user",
+    "password_reset_requested": "user",
+    "session_ended": "session",
+    "user_deactivated": "user",
+    "user_deleted": "user",
+    "user_reactivated": "user",
+    "user_signed_up": "user",
+}
+"""The argument of each hook that names the person, where nobody or somebody else may be logged in."""
+
+
+def other_users(source: PluginSource) -> Iterator[Fault]:
+    """A hook that uses the logged-in user, and never the person whom it is about."""
+    by_hook: dict[str, list[Reached]] = {}
+    for reached in source.reached:
+        if reached.hook in SUBJECTS:
+            by_hook.setdefault(reached.hook, []).append(reached)
+    for hook, functions in by_hook.items():
+        subject = SUBJECTS[hook]
+        if any(_names_subject(each, subject) for each in functions):
+            continue
+        for reached in functions:
+            for node in _uses_of_logged_in_user(reached):
+                owner = "user" if subject == "user" else f"{_path_to_owner(subject)}"
+                yield Fault(
+                    f"uses request.user, who is nobody or somebody else here; the hook is about {owner}",
+                    hook,
+                    reached.at(node),
+                )
+
+
+def _path_to_owner(subject: str) -> str:
+    if subject == "confirmation":
+        return "confirmation.email_address.user_id"
+    return f"{subject}.user_id"
+
+
+def _names_subject(reached: Reached, subject: str) -> bool:
+    """Whether a function uses the owner of the argument, or passes the argument on."""
+    nodes = own_nodes(reached.node)
+    if subject == "user":
+        loaded = (each for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load))
+        own = {each.arg for each in ast.walk(reached.node.args) if isinstance(each, ast.arg)}
+        return "user" in own and any(each.id == "user" for each in loaded)
+    if any(isinstance(each, ast.Attribute) and each.attr == "user_id" for each in nodes):
+        return True
+    passed = (
+        value
+        for each in nodes
+        if isinstance(each, ast.Call)
+        for value in (*each.args, *(keyword.value for keyword in each.keywords))
+    )
+    return any(
+        dotted(value) == subject or (subject != "session" and dotted(value).endswith(".email_address"))
+        for value in passed
+    )
+
+
+def _uses_of_logged_in_user(reached: Reached) -> Iterator[ast.AST]:
+    """Uses of ``request.user`` beside questions whether somebody is logged in."""
+    nodes = own_nodes(reached.node)
+    asked: set[int] = set()
+    for node in nodes:
+        if isinstance(node, ast.Compare):
+            asked.update(id(each) for each in (node.left, *node.comparators))
+        elif isinstance(node, ast.If | ast.IfExp | ast.While):
+            asked.update(map(id, ast.walk(node.test)))
+    for node in nodes:
+        if not isinstance(node, ast.Attribute) or dotted(node) != "request.user" or id(node) in asked:
+            continue
+        yield node
