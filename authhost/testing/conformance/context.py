@@ -66,6 +66,8 @@ class ScenarioRun:
     """Each text that the plugin has passed to ``host.request(given=…)``, with its file and line."""
     held_locks: dict[str, str]
     """The locks that were locked after a flow had ended, with the title of its step."""
+    labels: dict[str, set[str]]
+    """The labels of the plugin's metrics, each with all values that it had after a step."""
 
 
 @dataclass(slots=True)
@@ -189,6 +191,7 @@ class CheckContext:
             step_of_call.extend(["start"] * len(recorder.calls))
 
             rows_before_deletion: Rows = {}
+            labels: dict[str, set[str]] = {}
             given = _recorded_given(host, self.checked)
 
             def before(title: str, flow: str) -> None:
@@ -196,6 +199,8 @@ class CheckContext:
                     rows_before_deletion.update(plugin_rows(host))
 
             def after(step: Step) -> None:
+                for name, values in _labels(host, self.checked).items():
+                    labels.setdefault(name, set()).update(values)
                 step_of_call.extend([step.title] * (len(recorder.calls) - len(step_of_call)))
                 for name in released_locks(self.checked):
                     held_locks.setdefault(name, step.title)
@@ -227,6 +232,7 @@ class CheckContext:
                 rows_before_deletion,
                 given,
                 held_locks,
+                labels,
             )
 
     def run_again(self) -> RepeatedRun:
@@ -316,6 +322,19 @@ def _recorded_given(host: Any, checked: CheckedPlugin) -> list[tuple[str, str | 
         return opened
 
     host.request = recorded
+    return found
+
+
+def _labels(host: AuthHost, checked: CheckedPlugin) -> dict[str, set[str]]:
+    """The values of the labels of a plugin's metrics, by metric and label."""
+    found: dict[str, set[str]] = {}
+    if "register_metrics" not in checked.implementations:
+        return found
+    with suppress(Exception):  # another check reports it
+        for collect in checked.implementations["register_metrics"]():
+            for metric in collect(host):
+                for label, value in metric.labels.items():
+                    found.setdefault(f"{metric.name}{{{label}}}", set()).add(str(value))
     return found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -65,7 +66,8 @@ class Reached:
                 return self.owner
             if node.id in assigned_names(self.node):
                 return UNKNOWN
-            return _global(self.function, node.id)
+            found = _global(self.function, node.id)
+            return _imported(self.node, self.function, node.id) if found is UNKNOWN else found
         if isinstance(node, ast.Attribute):
             holder = self.value(node.value)
             if holder is UNKNOWN or isinstance(holder, type(None)):
@@ -99,6 +101,20 @@ def _global(function: FunctionType, name: str) -> Any:
         return function.__globals__[name]
     builtins = function.__globals__.get("__builtins__", {})
     return (builtins if isinstance(builtins, dict) else vars(builtins)).get(name, UNKNOWN)
+
+
+def _imported(node: FunctionNode, function: FunctionType, name: str) -> Any:
+    """What a function imports under a name, if its module has been imported already."""
+    for each in own_nodes(node):
+        if not isinstance(each, ast.ImportFrom):
+            continue
+        for alias in each.names:
+            if (alias.asname or alias.name) == name:
+                package = str(function.__globals__.get("__package__") or "")
+                home = package.rsplit(".", each.level - 1)[0] if each.level else ""
+                module = sys.modules.get(".".join(filter(None, (home, each.module))))
+                return static_value(module, alias.name) if module is not None else UNKNOWN
+    return UNKNOWN
 
 
 @lru_cache(maxsize=4096)

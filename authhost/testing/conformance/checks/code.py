@@ -11,9 +11,11 @@ from authhost.testing.conformance.rules import (
     connections,
     jobs,
     literals,
+    outside_flows,
     refusals,
     subjects,
     unique_rows,
+    units_of_work,
     whole_process,
 )
 from authhost.testing.conformance.source import PluginSource
@@ -36,7 +38,11 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     whole_process.process_wide,
     whole_process.patches,
     whole_process.forced_changes,
+    outside_flows.secrets_in_errors,
+    outside_flows.state_of_started_hosts,
     jobs.unreleased_locks,
+    jobs.locks_over_other_hooks,
+    jobs.converted_naive_times,
     jobs.naive_times,
     jobs.effects_before_commit,
     jobs.jobs,
@@ -50,5 +56,6 @@ def code(context: CheckContext) -> Iterator[Fault]:
     """Its code has no mistake that these flows may not reach: refusals that refuse nothing, and the like."""
     source = PluginSource(context.checked)
     faults = [fault for rule in RULES for fault in rule(source)]
+    faults.extend(units_of_work.other_units(source, context))
     known = {(fault.message, fault.where): fault for fault in reversed(faults)}
     yield from sorted(known.values(), key=lambda fault: (str(fault.where), fault.message))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections import defaultdict
 from collections.abc import Generator, Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, get_args
 
@@ -80,6 +81,18 @@ def _account_takeover(context: CheckContext) -> Iterator[Fault]:
     )
 
 
+def _keeps(callback: Any, message: Message) -> bool:
+    """Whether a callback has the message, and not only something about it, such as its kind."""
+    values: list[Any] = [*getattr(callback, "args", ()), *getattr(callback, "keywords", {}).values()]
+    for each in getattr(inspect.unwrap(callback), "__closure__", None) or ():
+        with suppress(ValueError):
+            values.append(each.cell_contents)
+    jobs = [each for each in values if isinstance(getattr(each, "args", None), tuple)]
+    values.extend(value for job in jobs for value in job.args)
+    contents = [each for each in (message.key, message.link, message.text) if each]
+    return any(value is message or value in contents for value in values if not hasattr(value, "args"))
+
+
 def _lost_results(context: CheckContext) -> Iterator[Fault]:
     """What a wrapper of `deliver_message` makes of the result of the plugin that delivers."""
     wrapper = next(
@@ -126,7 +139,7 @@ def _lost_results(context: CheckContext) -> Iterator[Fault]:
             with host.request(ip_address="127.0.0.1") as request:
                 values = {"request": request, "message": message}
                 returned = _sent_through(wrapper.function(*(values[name] for name in names)), error)
-                queued = bool(request.callbacks or request.queued)
+                queued = bool(request.queued) or any(_keeps(each.run, message) for each in request.callbacks)
                 request.rollback()
             if not isinstance(returned, Exception) and not queued:
                 yield Fault(

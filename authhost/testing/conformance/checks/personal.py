@@ -49,6 +49,15 @@ def personal(context: CheckContext) -> Iterator[Fault]:
                 note=True,
             )
     yield from _rows_of_others(run, texts)
+    users = [call.arguments["user"] for call in run.calls if isinstance(call.arguments.get("user"), User)]
+    of_all = {text: what for user in users for text, what in _personal_texts(user).items()}
+    for name, values in sorted(run.labels.items()):
+        for label in sorted({_what_is(value, of_all) for value in values} - {None}, key=str):
+            yield Fault(
+                f"{label} is in the label {name} of a metric, which the monitoring system keeps, and which "
+                "makes a series for each; leave the label out, or group its values",
+                "register_metrics",
+            )
     if stored and "export_user" not in hooks:
         yield Fault(
             "stores personal data without export_user, so the export of an account lacks it",
@@ -62,6 +71,12 @@ def _personal_texts(user: User) -> dict[str, str]:
     texts = {str(user.id): "the user's id", user.id.hex: "the user's id"}
     texts |= {user.email: "an address"} if user.email else {}
     return texts | ({user.username: USERNAME} if user.username else {})
+
+
+def _what_is(value: str, texts: Mapping[str, str]) -> str | None:
+    return next(
+        (what for text, what in texts.items() if text == value or value == text.replace("-", "")), None
+    )
 
 
 def _retained(hooks: Mapping[str, Any]) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules.secret_values import secrets_passed_on
+from authhost.testing.conformance.rules.secret_values import LOGGING, secrets_passed_on
 from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 
 MESSAGE_KEY = "the key of a message"
@@ -41,10 +41,12 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
             hook, where = _stored_at(source, table)
             yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", hook, where, note=queued)
     for record in run.logged:
-        if context.checked.owns(record.pathname):
-            # A handler may write the text, values of ``extra`` and the exception.
-            for kind in _in(record.getMessage() + str(vars(record)), run.secrets):
-                yield Fault(f"{kind} is logged", where=f"{record.filename}:{record.lineno}")
+        if record.name.partition(".")[0] == "authhost" and not context.checked.owns(record.pathname):
+            continue  # of the host itself
+        # A handler may write the text, values of ``extra`` and the exception.
+        for kind in _in(record.getMessage() + str(vars(record)), run.secrets):
+            own = f"{record.filename}:{record.lineno}" if context.checked.owns(record.pathname) else None
+            yield Fault(f"{kind} is logged; leave it out", where=own or _logged_at(source))
     for call in run.calls:
         for kind in _in(str(call.error or ""), run.secrets):
             location = context.checked.location(call.error.__traceback__) if call.error else None
@@ -64,6 +66,15 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
         for kind in _in(text, run.secrets):
             # For development, a plugin may deliver messages into a folder.
             yield Fault(f"{kind} is written to {path}", None, location, note=delivers and kind == MESSAGE_KEY)
+
+
+def _logged_at(source: PluginSource) -> str | None:
+    """File and line that pass a method of a logger on, such as to `Request.on_commit`."""
+    for reached in source.reached:
+        for node in own_nodes(reached.node):
+            if isinstance(node, ast.Attribute) and node.attr in LOGGING:
+                return reached.at(node)
+    return None
 
 
 def _stored_at(source: PluginSource, table: str) -> tuple[str | None, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -12,13 +13,16 @@ from sqlalchemy.exc import OperationalError
 
 from authhost.errors import PLUGIN_FAILURES, AuthError
 from authhost.host import AuthHost
+from authhost.pluginhost.hooks import NOTIFICATIONS
 from authhost.request import Request
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.checks.failures import error_text
 from authhost.testing.conformance.context import CheckContext
+from authhost.testing.conformance.memory import kept_in_memory
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.source import PluginSource, own_nodes
 from authhost.testing.host import OTHER_PASSWORD, PASSWORD
 from authhost.testing.mailbox import Mailbox
 
@@ -50,11 +54,27 @@ def rollback(context: CheckContext) -> Iterator[Fault]:
             changed &= _changed_columns(again, _rows_after(context, rolled_back=True)[0])
     for column in sorted(changed):
         yield Fault(f"values written to {column} survive a rollback {flows}; {OWN_CONNECTION}")
+    places = _counting_at(context.checked) if counted else []
     for name in counted:
-        yield Fault(
-            f"counts in memory what was rolled back ({name}); count after the commit (request.on_commit)",
-            note=True,
-        )
+        text = f"counts in memory what was rolled back ({name}); count after the commit (request.on_commit)"
+        if places:
+            yield Fault(text, *places[0])
+        else:
+            yield Fault(text, note=True)
+
+
+def _counting_at(checked: CheckedPlugin) -> list[tuple[str, str]]:
+    """Hook, file and line of each place that adds to a number while a notification runs.
+
+    A veto may count what is refused, such as attempts.
+    """
+    return [
+        (reached.hook, reached.at(node))
+        for reached in PluginSource(checked).reached
+        if reached.at_once and reached.hook in NOTIFICATIONS - {"flow_refused"}
+        for node in own_nodes(reached.node)
+        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Attribute | ast.Subscript)
+    ]
 
 
 def _changed_columns(one: Rows, other: Rows) -> set[str]:
@@ -116,8 +136,11 @@ def _numbers_and_sizes(checked: CheckedPlugin) -> dict[str, Any]:
     for name, value in checked.attributes().items():
         if isinstance(value, int | float) and not isinstance(value, bool):
             found[name] = value
+    for name, value in kept_in_memory(checked):
+        if isinstance(value, Counter):
+            found[name] = found.get(name, 0) + sum(value.values())
         elif isinstance(value, list | dict | set):
-            found[name] = len(value)
+            found[name] = found.get(name, 0) + len(value)
     return found
 
 

@@ -11,6 +11,7 @@ from types import FunctionType
 from authhost_hookspecs import Request
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
+from authhost.testing.conformance.memory import LOCKS
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.reach import in_flows
 from authhost.testing.conformance.source import (
@@ -80,6 +81,57 @@ def unreleased_locks(source: PluginSource) -> Iterator[Fault]:
                 reached.hook,
                 reached.at(node),
             )
+
+
+def locks_over_other_hooks(source: PluginSource) -> Iterator[Fault]:
+    """A wrapper that holds a lock while the hooks of all other plugins run."""
+    for reached in in_flows(source):
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.With) or not any(_yields(each) for each in node.body):
+                continue
+            for item in node.items:
+                lock = dotted(item.context_expr)
+                if isinstance(reached.value(item.context_expr), LOCKS) and reached.at_once:
+                    yield Fault(
+                        f"holds {lock} over its `yield`, while the hooks of all other plugins run, so all "
+                        "flows of the process wait for each other; release it before `yield`",
+                        reached.hook,
+                        reached.at(node),
+                    )
+
+
+def _yields(node: ast.AST) -> bool:
+    return any(isinstance(each, ast.Yield) for each in ast.walk(node))
+
+
+def converted_naive_times(source: PluginSource) -> Iterator[Fault]:
+    """``astimezone`` of a time from the database, which is naive on SQLite and MariaDB."""
+    for reached in source.reached:
+        nodes = own_nodes(reached.node)
+        if any("tzinfo" in (getattr(each, "arg", None), getattr(each, "attr", None)) for each in nodes):
+            continue
+        stores = [each for each in nodes if isinstance(each, ast.Assign | ast.AnnAssign) and each.value]
+        read = {
+            dotted(target)
+            for each in stores
+            if _is_read(dotted(each.value))
+            for target in (each.targets if isinstance(each, ast.Assign) else [each.target])
+        }
+        for node in nodes:
+            if not isinstance(node, ast.Call) or not dotted(node.func).endswith(".astimezone"):
+                continue
+            value = dotted(node.func).removesuffix(".astimezone")
+            if _is_read(value) or value.partition(".")[0].partition("[")[0] in read:
+                yield Fault(
+                    f"converts {value[:40]}, which the database returns without a zone on SQLite and "
+                    "MariaDB, so it is taken for local time; use .replace(tzinfo=UTC)",
+                    reached.hook,
+                    reached.at(node),
+                )
+
+
+def _is_read(text: str) -> bool:
+    return ".execute(" in text or ".scalar(" in text or ".scalars(" in text
 
 
 def naive_times(source: PluginSource) -> Iterator[Fault]:

@@ -36,19 +36,28 @@ def other_users(source: PluginSource) -> Iterator[Fault]:
             by_hook.setdefault(reached.hook, []).append(reached)
     for hook, functions in by_hook.items():
         subject = SUBJECTS[hook]
-        if any(_names_subject(each, subject) for each in functions):
-            continue
+        named = any(_names_subject(each, subject) for each in functions)
+        if named and (subject == "user" or any(map(_compares_users, functions))):
+            continue  # somebody else may be noted, too: who has done it
         for reached in functions:
             for node in _uses_of_logged_in_user(reached):
-                owner = "user" if subject == "user" else f"{_path_to_owner(subject)}"
                 yield Fault(
-                    f"uses request.user, who is nobody or somebody else here; the hook is about {owner}",
+                    "uses request.user, who may be nobody or somebody else here; use "
+                    f"{_path_to_owner(subject)}, whom the hook is about",
                     hook,
                     reached.at(node),
                 )
 
 
+def _compares_users(reached: Reached) -> bool:
+    """Whether a function asks if the logged-in user is the person."""
+    compared = (dotted(each) for each in own_nodes(reached.node) if isinstance(each, ast.Compare))
+    return any("request.user" in each and "user_id" in each for each in compared)
+
+
 def _path_to_owner(subject: str) -> str:
+    if subject == "user":
+        return "user"
     if subject == "confirmation":
         return "confirmation.email_address.user_id"
     return f"{subject}.user_id"
