@@ -119,7 +119,7 @@ class PoolPerHost:
         with (
             suppress(OSError),
             socket.create_server(("127.0.0.1", 0)) as server,
-            socket.create_connection(server.getsockname()) as connection,
+            socket.create_connection(server.getsockname(), timeout=5) as connection,
         ):
             connection.sendall(text.encode())
 

@@ -8,14 +8,19 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import lru_cache
+from logging import LogRecord
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import authhost
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.secret_values import LOGGING, secrets_passed_on
 from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 
+HOST = Path(authhost.__file__).parent
+HOST_LOGGERS = frozenset({"authhost", "authhost.plugins", "authhost.request"})
 MESSAGE_KEY = "the key of a message"
 GIVEN_TEXT = "a text of request.given"
 PART = 12
@@ -41,8 +46,8 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
             hook, where = _stored_at(source, table)
             yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", hook, where, note=queued)
     for record in run.logged:
-        if record.name.partition(".")[0] == "authhost" and not context.checked.owns(record.pathname):
-            continue  # of the host itself
+        if not (context.checked.owns(record.pathname) or _is_from_callback(record)):
+            continue
         # A handler may write the text, values of ``extra`` and the exception.
         for kind in _in(record.getMessage() + str(vars(record)), run.secrets):
             own = f"{record.filename}:{record.lineno}" if context.checked.owns(record.pathname) else None
@@ -66,6 +71,11 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
         for kind in _in(text, run.secrets):
             # For development, a plugin may deliver messages into a folder.
             yield Fault(f"{kind} is written to {path}", None, location, note=delivers and kind == MESSAGE_KEY)
+
+
+def _is_from_callback(record: LogRecord) -> bool:
+    """Whether the host has called a method of a plugin's logger, as a callback of `Request.on_commit`."""
+    return HOST in Path(record.pathname).parents and record.name not in HOST_LOGGERS
 
 
 def _logged_at(source: PluginSource) -> str | None:

@@ -86,12 +86,14 @@ def unreleased_locks(source: PluginSource) -> Iterator[Fault]:
 def locks_over_other_hooks(source: PluginSource) -> Iterator[Fault]:
     """A wrapper that holds a lock while the hooks of all other plugins run."""
     for reached in in_flows(source):
+        if reached is not source.of_hook(reached.hook):
+            continue
         for node in own_nodes(reached.node):
             if not isinstance(node, ast.With) or not any(_yields(each) for each in node.body):
                 continue
             for item in node.items:
                 lock = dotted(item.context_expr)
-                if isinstance(reached.value(item.context_expr), LOCKS) and reached.at_once:
+                if isinstance(reached.value(item.context_expr), LOCKS):
                     yield Fault(
                         f"holds {lock} over its `yield`, while the hooks of all other plugins run, so all "
                         "flows of the process wait for each other; release it before `yield`",
