@@ -6,11 +6,23 @@ import pytest
 
 from authhost.testing.conformance import CHECKS
 from authhost.testing.conformance.runner import run_check
-from conformance import correct_plugins, facilities, faulty_plugins, judged_plugins, more_plugins
+from conformance import (
+    correct_plugins,
+    examined_plugins,
+    facilities,
+    faulty_plugins,
+    judged_plugins,
+    more_plugins,
+)
 from conformance.plugins import ids_of
 
-CORRECT = [*correct_plugins.CORRECT, *facilities.CORRECT, *more_plugins.CORRECT, *judged_plugins.CORRECT]
-FAULTS = [*faulty_plugins.FAULTS, *facilities.FAULTS, *more_plugins.FAULTS, *judged_plugins.FAULTS]
+MODULES = (correct_plugins, facilities, more_plugins, judged_plugins, examined_plugins)
+CORRECT = [plugin for module in MODULES for plugin in module.CORRECT]
+FAULTS = [
+    fault
+    for module in (faulty_plugins, facilities, more_plugins, judged_plugins, examined_plugins)
+    for fault in module.FAULTS
+]
 ONE_RUN = ("outcomes", "failures", "arguments", "outside", "secrets", "personal", "called", "code")
 """Checks that share one run of the scenario."""
 STATEFUL = {

@@ -26,6 +26,7 @@ RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     refusals.dropped_answers,
     comparisons.never_equal,
     subjects.other_users,
+    units_of_work.other_units,
     literals.unknown_values,
     connections.no_timeout,
     connections.uncommitted,
@@ -56,6 +57,5 @@ def code(context: CheckContext) -> Iterator[Fault]:
     """Its code has no mistake that these flows may not reach: refusals that refuse nothing, and the like."""
     source = PluginSource(context.checked)
     faults = [fault for rule in RULES for fault in rule(source)]
-    faults.extend(units_of_work.other_units(source, context))
     known = {(fault.message, fault.where): fault for fault in reversed(faults)}
     yield from sorted(known.values(), key=lambda fault: (str(fault.where), fault.message))

@@ -43,7 +43,7 @@ def _shown_values(node: ast.expr) -> Iterator[str]:
         values: list[ast.expr] = []
         if isinstance(each, ast.FormattedValue):
             values = [each.value]
-        elif isinstance(each, ast.Call):
+        elif each is node and isinstance(each, ast.Call):
             values = list(each.args)
         elif isinstance(each, ast.BinOp):
             values = getattr(each.right, "elts", [each.right])

@@ -3,45 +3,48 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
-from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.source import PluginSource, Reached, dotted, own_nodes
 
 READING = frozenset({"get", "pop"})
+SOCIAL = ("pre_social_login", "social_account_added", "social_account_updated", "user_logged_in")
+LATER: Mapping[str, tuple[str, ...]] = {
+    "before_signup": ("account_ready", "email_confirmed"),
+    "user_signed_up": ("account_ready", "email_confirmed"),
+    "email_added": ("email_confirmed",),
+    "email_confirmation_sent": ("email_confirmed",),
+    "password_reset_requested": ("password_reset",),
+    "social_login_begun": SOCIAL,
+}
+"""What each hook is followed by in a later unit of work, always or where addresses have to be confirmed."""
 
 
-def other_units(source: PluginSource, context: CheckContext) -> Iterator[Fault]:
-    """A key of `Request.local` that a hook reads and no earlier hook of the same unit of work stores."""
+def other_units(source: PluginSource) -> Iterator[Fault]:
+    """A key of `Request.local` that a hook reads, and only a hook of an earlier unit of work stores."""
     stores: dict[str, set[str]] = {}
     reads: dict[str, list[tuple[Reached, ast.AST]]] = {}
     for reached in source.reached:
-        if reached.hook not in NOTIFICATIONS | VETOES | {"deliver_message"}:
-            continue
-        for node in own_nodes(reached.node):
+        nodes = own_nodes(reached.node)
+        optional = {id(each) for node in nodes if isinstance(node, ast.BoolOp) for each in ast.walk(node)}
+        for node in nodes:
             key = _key(reached, node)
             if key is None:
                 continue
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
                 stores.setdefault(key, set()).add(reached.hook)
-            else:
+            elif id(node) not in optional:
                 reads.setdefault(key, []).append((reached, node))
-    follows = _in_one_unit(context)
     for key, hooks in stores.items():
         for reached, node in reads.get(key, ()):
-            if reached.hook in hooks or any((hook, reached.hook) in follows for hook in hooks):
-                continue
-            if not any(second == reached.hook for _, second in follows):
-                continue
-            stored = " and ".join(sorted(hooks))
-            yield Fault(
-                f"reads {key} of request.local, which {stored} stores in another unit of work, such as "
-                "before the address is confirmed; store a row, or use request.given",
-                reached.hook,
-                reached.at(node),
-            )
+            if all(reached.hook in LATER.get(hook, ()) for hook in hooks):
+                yield Fault(
+                    f"reads {key} of request.local, which {' and '.join(sorted(hooks))} stores in another "
+                    "unit of work where the address has to be confirmed; store a row, or use request.given",
+                    reached.hook,
+                    reached.at(node),
+                )
 
 
 def _key(reached: Reached, node: ast.AST) -> str | None:
@@ -65,18 +68,3 @@ def _is_local(reached: Reached, node: ast.expr) -> bool:
             if isinstance(each.value, ast.Call)
         )
     return isinstance(node, ast.Call) and dotted(node.func).endswith("request.local")
-
-
-def _in_one_unit(context: CheckContext) -> set[tuple[str, str]]:
-    """The pairs of hooks of which one unit of work calls the second after the first."""
-    by_request: dict[int, list[str]] = {}
-    for call in context.with_plugin.calls:
-        request = call.arguments.get("request")
-        if request is not None:
-            by_request.setdefault(id(request), []).append(call.hook)
-    return {
-        (first, second)
-        for hooks in by_request.values()
-        for number, first in enumerate(hooks)
-        for second in hooks[number:]
-    }

@@ -1,0 +1,390 @@
+"""Faults that blind examinations planted and the suite did not find, and plugins that look alike."""
+
+from __future__ import annotations
+
+import logging
+import smtplib
+import threading
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC
+from functools import cached_property, partial
+from urllib.request import urlopen
+
+import click
+from authhost_hookspecs import Finding, FlowError, Health, Metric, Refused, hookimpl
+from sqlalchemy import delete, select
+
+from conformance.plugins import WithTable, notes
+
+log = logging.getLogger(__name__)
+
+
+# Correct.
+
+
+class NotesTheOwner(WithTable):
+    """Who has confirmed an address may differ from its owner."""
+
+    @hookimpl
+    def email_confirmed(self, request, email_address):
+        if request.user is not None and request.user.id != email_address.user_id:
+            return
+        request.insert(notes, {"user_id": email_address.user_id, "text": "confirmed"})
+
+    @hookimpl
+    def user_deactivated(self, request, user):
+        actor = request.user.id if request.user else None
+        request.on_commit(partial(log.info, "%s was deactivated by %s", user.id, actor))
+
+
+def ping(url):
+    with suppress(OSError), urlopen(url, timeout=1) as answer:
+        answer.read(10)
+
+
+def mail(host):
+    with suppress(OSError), smtplib.SMTP(host, timeout=1) as server:
+        server.noop()
+
+
+class LimitsItsTime:
+    @hookimpl
+    def user_logged_in(self, request):
+        request.in_background(ping, "http://127.0.0.1:9/")
+        request.in_background(mail, "127.0.0.1")
+
+
+@dataclass(frozen=True)
+class TokenSettings:
+    token: str = field(default="", repr=False)
+    limit: int = 5
+
+    def __post_init__(self):
+        if self.token and len(self.token) < 20:
+            raise ValueError(f"token has {len(self.token)} characters; it needs 20")
+        if self.limit < 1:
+            raise ValueError(f"limit must be positive, not {self.limit}")
+
+
+class CountsAndChecks:
+    """Counts after the commit, with a lock around nothing else, and fixed values of the contract."""
+
+    def __init__(self):
+        self._lock, self._counts = threading.Lock(), Counter()
+
+    @hookimpl
+    def register_settings(self):
+        return TokenSettings
+
+    @hookimpl(wrapper=True)
+    def user_logged_in(self, request):
+        result = yield
+        request.on_commit(partial(self._add, "login"))
+        return result
+
+    def _add(self, name):
+        with self._lock:
+            self._counts[name] += 1
+
+    @hookimpl
+    def register_health(self):
+        return [self._health]
+
+    def _health(self, host):
+        status = "ok" if self._counts["login"] < 1000 else "degraded"
+        yield Health("logins", status, f"{self._counts['login']} logins")
+
+    @hookimpl
+    def register_metrics(self):
+        return [self._metrics]
+
+    def _metrics(self, host):
+        yield Metric(
+            "authhost_faulty_logins", self._counts["login"], "counter", "Logins.", {"event": "login"}
+        )
+
+
+class PassesInOneUnit:
+    """The login follows the signup in the same unit of work, or there is nothing to say."""
+
+    @hookimpl
+    def before_login(self, request, user):
+        request.local("faulty")["name"] = user.username
+
+    @hookimpl
+    def user_logged_in(self, request):
+        name = request.local("faulty").get("name")
+        if name is not None:
+            request.answer.message("info", f"Welcome, {name}!")
+
+
+class QueuesFailures(WithTable):
+    """Keeps what could not be delivered, and sends it later."""
+
+    @hookimpl(wrapper=True)
+    def deliver_message(self, request, message):
+        try:
+            return (yield)
+        except FlowError:
+            request.insert(notes, {"text": request.seal(message.text or message.kind)})
+            return True
+
+
+CORRECT = [NotesTheOwner, LimitsItsTime, CountsAndChecks, PassesInOneUnit, QueuesFailures]
+
+
+# Faulty.
+
+
+class NotesTheLoggedInUser(WithTable):
+    @hookimpl
+    def email_confirmed(self, request, email_address):
+        if request.user is not None:
+            request.insert(notes, {"user_id": request.user.id, "text": email_address.email})
+
+
+class PrefersTheLoggedInUser(WithTable):
+    @hookimpl
+    def email_confirmed(self, request, email_address):
+        owner = request.user.id if request.user is not None else email_address.user_id
+        request.insert(notes, {"user_id": owner, "text": "confirmed"})
+
+
+class GreetsNobody:
+    @hookimpl
+    def user_signed_up(self, request):
+        user = request.user
+        if user is not None:
+            request.on_commit(partial(log.info, "welcome, %s", user.id))
+
+
+def ping_forever(url):
+    with suppress(OSError), urlopen(url) as answer:
+        answer.read(10)
+
+
+class WaitsForEver:
+    @hookimpl
+    def user_deactivated(self, request):
+        request.in_background(ping_forever, "http://127.0.0.1:9/")
+
+
+class ForgetsTheCommit(WithTable):
+    @hookimpl
+    def register_commands(self):
+        @click.command()
+        @click.pass_obj
+        def faulty(context):
+            """Delete old notes."""
+            self.prune(context())
+
+        return [faulty]
+
+    def prune(self, host):
+        statement = delete(notes).where(notes.c.text == "old")
+        with host.engine.connect() as connection:
+            connection.execute(statement)
+
+
+class UnknownStatus:
+    @hookimpl
+    def register_health(self):
+        return [self._health]
+
+    def _health(self, host):
+        status = "ok" if host.settings.site_name else "warning"
+        yield Health("name", status, "the site has a name")
+
+
+class UnknownLevel:
+    @hookimpl
+    def register_checks(self):
+        return [lambda host: [Finding("note", "no-name", "the site has no name")] if not host else []]
+
+
+@dataclass(frozen=True, eq=False)
+class BanSettings:
+    accounts: str = "018f3b1c-0000-7000-8000-000000000000"
+
+    @cached_property
+    def banned(self) -> frozenset[str]:
+        return frozenset(self.accounts.split())
+
+
+class ComparesWithCachedText:
+    @hookimpl
+    def register_settings(self):
+        return BanSettings
+
+    @hookimpl
+    def before_login(self, request, user):
+        settings: BanSettings = request.plugin_settings("faulty")
+        if user.id in settings.banned:
+            raise Refused("banned", "This account is closed.")
+
+
+class CountsDeepInside:
+    """The number is an entry of a counter of an object of a dict."""
+
+    def __init__(self):
+        self._tallies = {"site": Counter()}
+
+    @hookimpl
+    def user_logged_in(self, request):
+        self._tallies["site"]["login"] += 1
+
+
+class LocksOtherPlugins:
+    def __init__(self):
+        self._lock = threading.Lock()
+
+    @hookimpl(wrapper=True)
+    def user_logged_in(self, request):
+        with self._lock:
+            return (yield)
+
+
+class LogsInCallback:
+    @hookimpl(wrapper=True)
+    def deliver_message(self, request, message):
+        result = yield
+        request.on_commit(partial(log.info, "sent %s", asdict(message)))
+        return result
+
+
+class ConvertsNaiveTime(WithTable):
+    @hookimpl
+    def user_reactivated(self, request, user):
+        since = request.db.execute(select(notes.c.text).where(notes.c.user_id == user.id)).scalar()
+        if since is not None:
+            request.on_commit(partial(log.info, "away since %s", since.astimezone(UTC)))
+
+
+class OnlyCountsFailures:
+    def __init__(self):
+        self.failures = 0
+
+    def _add(self):
+        self.failures += 1
+
+    @hookimpl(wrapper=True)
+    def deliver_message(self, request, message):
+        try:
+            return (yield)
+        except Exception as error:
+            request.on_commit(self._add)
+            request.on_commit(partial(log.error, "%s: %s", message.kind, type(error).__name__))
+            return True
+
+
+@dataclass(frozen=True)
+class ShowingSettings:
+    token: str = field(default="", repr=False)
+
+    def __post_init__(self):
+        if self.token and not self.token.isalnum():
+            raise ValueError(f"token must have letters and digits, not {self.token!r}")
+
+
+class ShowsToken:
+    @hookimpl
+    def register_settings(self):
+        return ShowingSettings
+
+    @hookimpl
+    def user_logged_in(self, request):
+        request.on_commit(log.debug)
+
+
+class CommandNeedsStartedHost:
+    def __init__(self):
+        self._clients = {}
+
+    @hookimpl
+    def host_started(self, host):
+        self._clients[host] = object()
+
+    @hookimpl
+    def host_stopping(self, host):
+        self._clients.pop(host, None)
+
+    @hookimpl
+    def register_commands(self):
+        @click.command()
+        @click.pass_obj
+        def faulty(context):
+            """Show the client."""
+            click.echo(self.client_of(context()))
+
+        return [faulty]
+
+    def client_of(self, host):
+        return self._clients[host]
+
+
+class LabelsUsers:
+    def __init__(self):
+        self._seen = {}
+
+    @hookimpl
+    def host_started(self, host):
+        self._seen[host] = set()
+
+    @hookimpl
+    def host_stopping(self, host):
+        self._seen.pop(host, None)
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.on_commit(partial(self._seen[request.host].add, str(user.id)))
+
+    @hookimpl
+    def register_metrics(self):
+        return [self._metrics]
+
+    def _metrics(self, host):
+        for each in self._seen[host]:
+            yield Metric("authhost_faulty_logins", 1, "gauge", "Logins.", {"account": each})
+
+
+class ExpectsOtherUnit(WithTable):
+    @hookimpl
+    def user_signed_up(self, request):
+        request.local("faulty")["campaign"] = request.given.get("campaign", "none")
+
+    @hookimpl
+    def account_ready(self, request, user):
+        campaign = request.local("faulty").pop("campaign", None)
+        if campaign is not None:
+            request.insert(notes, {"user_id": user.id, "text": campaign})
+
+
+FAULTS = [
+    (NotesTheLoggedInUser, "code", "email_confirmed: uses request.user"),
+    (PrefersTheLoggedInUser, "code", "email_confirmed: uses request.user"),
+    (GreetsNobody, "code", "user_signed_up: uses request.user"),
+    (WaitsForEver, "code", "user_deactivated: calls urlopen without a timeout"),
+    (ForgetsTheCommit, "code", "register_commands: changes the database with connection.execute and never"),
+    (UnknownStatus, "code", "register_health: passes 'warning' to Health as status"),
+    (UnknownLevel, "code", "register_checks: passes 'note' to Finding as level"),
+    (ComparesWithCachedText, "code", "before_login: compares user.id (UUID) with items of settings.banned"),
+    (CountsDeepInside, "rollback", "user_logged_in: counts in memory what was rolled back"),
+    (LocksOtherPlugins, "code", "user_logged_in: holds self._lock over its `yield`"),
+    (LogsInCallback, "secrets", "the key of a message is logged"),
+    (
+        ConvertsNaiveTime,
+        "code",
+        "user_reactivated: converts since, which the database returns",
+    ),
+    (OnlyCountsFailures, "outcomes", "deliver_message: hides the failure of another plugin"),
+    (ShowsToken, "code", "register_settings: its error contains the value of token"),
+    (CommandNeedsStartedHost, "code", "register_commands: a command uses _clients"),
+    (
+        LabelsUsers,
+        "personal",
+        "the user's id is in the label authhost_faulty_logins{account}",
+    ),
+    (ExpectsOtherUnit, "code", "account_ready: reads campaign of request.local"),
+]
