@@ -15,6 +15,7 @@ import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
+from authhost.account.expired_sessions import delete_expired_sessions
 from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed
 from authhost.pluginhost.background import Background
@@ -39,7 +40,7 @@ from authhost.store import migrate
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
-from authhost.store.tables import users
+from authhost.store.tables import sessions, users
 from authhost.users import Changes, read_account
 from authhost.users.deletion import delete_expired_signups
 
@@ -234,15 +235,16 @@ class AuthHost(Unpicklable):
     ) -> dict[str, int]:
         """Delete expired rows; return their number by table. Call it once a day.
 
-        These are keys, sessions, pending logins, and accounts that were not confirmed in
-        time, for which `user_deleted` is called.
+        These are keys, pending logins, sessions, for which `session_ended` is called, and
+        accounts that were not confirmed in time, for which `user_deleted` is called.
         ``on_table`` gets each table and its number, for instance to show the progress.
         """
         self._check_not_closed()
-        deleted = delete_expired(self.engine, self.clock(), self.settings.session_idle, on_table)
-        signups = delete_expired_signups(self.services)
-        on_table(users.name, signups)
-        return {users.name: signups, **deleted}
+        deleted = delete_expired(self.engine, self.clock(), on_table)
+        for table, delete_rows in ((sessions, delete_expired_sessions), (users, delete_expired_signups)):
+            deleted[table.name] = delete_rows(self.services)
+            on_table(table.name, deleted[table.name])
+        return deleted
 
     @property
     def now(self) -> datetime:

@@ -6,6 +6,7 @@ import pytest
 from authhost_hookspecs import hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD
 
+from authhost.account import expired_sessions
 from authhost.errors import AuthError, Conflict, InvalidCredentials, ReauthenticationRequired, SessionNotFound
 
 ANN, BOB, SECOND = "ann@example.org", "bob@example.org", "ann@work.example.org"
@@ -62,6 +63,58 @@ def test_a_session_that_has_expired_is_not_listed(host, run, token, clock):
     assert len(run(host, "list_sessions", used)) == 2
     clock.forward(seconds=2)
     assert len(run(host, "list_sessions", used)) == 1
+
+
+class Ended:
+    """The sessions that have ended, with the reasons."""
+
+    def __init__(self):
+        self.reasons = []
+
+    @hookimpl
+    def session_ended(self, request, session, reason):
+        self.reasons.append(reason)
+
+
+@pytest.mark.parametrize("page", [1, 2, 500])
+def test_plugins_hear_of_each_session_that_expires(make_host, run, clock, monkeypatch, page):
+    monkeypatch.setattr(expired_sessions, "PAGE", page)
+    ended = Ended()
+    host = make_host({"ended": ended}, email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    for _ in range(3):
+        run(host, "login", identifier=ANN, password=PASSWORD)
+    clock.forward(seconds=host.settings.session_idle + 1)
+    used = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    assert host.delete_expired()["authhost_session"] == 4
+    assert ended.reasons == ["expired"] * 4
+    assert who(host, used) is not None
+    assert host.delete_expired()["authhost_session"] == 0
+
+
+def test_a_flow_that_deletes_an_expired_session_says_so(make_host, run, clock):
+    """The session counts as ended only if it could still be used."""
+    ended = Ended()
+    host = make_host({"ended": ended}, email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    clock.forward(seconds=host.settings.session_idle + 1)
+    token = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    run(host, "login", identifier=ANN, password=PASSWORD)
+    assert run(host, "end_other_sessions", token) == 1
+    assert sorted(ended.reasons) == ["ended", "expired"]
+
+
+def test_expired_sessions_stay_if_a_required_plugin_fails(make_host, run, clock, caplog):
+    class Fails:
+        @hookimpl
+        def session_ended(self, request):
+            raise OSError
+
+    host = make_host({"fails": Fails()}, required_plugins=("fails",), email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    clock.forward(seconds=host.settings.session_idle + 1)
+    assert host.delete_expired()["authhost_session"] == 0
+    assert "expired sessions were not deleted: required plugin 'fails' failed in session_ended" in caplog.text
 
 
 def test_sessions_are_listed_and_ended(host, run, token):

@@ -38,7 +38,8 @@ def list_sessions(request: Request) -> list[Session]:
 
 def live_sessions(request: Request, user_id: UUID) -> list[Session]:
     """Return the sessions of a user that have not expired, newest first."""
-    return _not_expired(request, queries.sessions(request, user_id))
+    now, idle = request.now, request.settings.session_idle
+    return [each for each in queries.sessions(request, user_id) if not each.has_expired(now, idle)]
 
 
 @flow
@@ -93,10 +94,7 @@ def log_out_former_user(request: Request, user: User) -> None:
 
 
 def end_sessions(request: Request, user: User, reason: str, *, keep: Session | None = None) -> int:
-    """End all sessions of a user, except ``keep``.
-
-    Calls `session_ended` for each session that had not expired, and returns their number.
-    """
+    """End all sessions of a user, except ``keep``; return the number of those that had not expired."""
     if keep is None:
         return _end(request, user, reason, statements.DELETE_SESSIONS)
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
@@ -116,34 +114,28 @@ def end_all_sessions(request: Request, user: User, reason: str) -> int:
 def delete_own_session(request: Request, user: User) -> list[Session]:
     """Delete the session of this unit of work, if its token has not been replaced since.
 
-    Returns the session for `call_session_ended`, or an empty list if it had expired.
+    Returns the session for `call_session_ended`, or an empty list.
     """
     session, token = request.session, request.session_token
     if session is None or token is None:
         return []
-    return _delete(request, user, statements.DELETE_OWN_SESSION, of_id=session.id, of_digest=digest(token))
+    values = {"of_id": session.id, "of_digest": digest(token)}
+    return queries.delete_sessions(request, statements.DELETE_OWN_SESSION, user.id, **values)
 
 
 def call_session_ended(request: Request, sessions: list[Session], reason: str) -> None:
-    """Call `session_ended` for sessions that were deleted."""
+    """Call `session_ended` for sessions that were deleted. The reason is ``expired`` for those that had."""
+    now, idle = request.now, request.settings.session_idle
     for session in sessions:
-        request.services.hooks.session_ended(request, session, reason)
+        expired = session.has_expired(now, idle)
+        request.services.hooks.session_ended(request, session, "expired" if expired else reason)
 
 
 def _end(request: Request, user: User, reason: str, statement: Executable, **values: object) -> int:
-    ended = _delete(request, user, statement, **values)
+    ended = queries.delete_sessions(request, statement, user.id, **values)
     call_session_ended(request, ended, reason)
-    return len(ended)
-
-
-def _delete(request: Request, user: User, statement: Executable, **values: object) -> list[Session]:
-    """Delete sessions; return those that had not expired."""
-    return _not_expired(request, queries.delete_sessions(request, statement, user.id, **values))
-
-
-def _not_expired(request: Request, sessions: list[Session]) -> list[Session]:
     now, idle = request.now, request.settings.session_idle
-    return [session for session in sessions if not session.has_expired(now, idle)]
+    return sum(not session.has_expired(now, idle) for session in ended)
 
 
 class Rotation:

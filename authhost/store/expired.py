@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Engine, delete, or_
+from sqlalchemy import Engine, delete
 
 from authhost.store import statements
-from authhost.store.tables import confirmations, pending_logins, resets, sessions, social_steps
+from authhost.store.tables import confirmations, pending_logins, resets, social_steps
 
 
 def delete_expired(
     engine: Engine,
     now: datetime,
-    session_idle: float,
     on_table: Callable[[str, int], None] = lambda table, count: None,
 ) -> dict[str, int]:
-    """Delete expired keys, sessions and pending logins; return their number by table.
+    """Delete expired keys and pending logins; return their number by table.
 
     ``on_table`` gets each table and its number, before the commit.
     """
-    unused_since = now - timedelta(seconds=session_idle)
     too_old = {
         confirmations: confirmations.c.expires <= now,
         resets: resets.c.expires <= now,
         social_steps: social_steps.c.expires <= now,
         pending_logins: pending_logins.c.expires <= now,
-        sessions: or_(sessions.c.expires_at <= now, sessions.c.last_seen_at <= unused_since),
     }
     deleted: dict[str, int] = {}
     with engine.begin() as connection:
@@ -36,6 +33,15 @@ def delete_expired(
             deleted[table.name] = connection.execute(delete(table).where(old)).rowcount
             on_table(table.name, deleted[table.name])
     return deleted
+
+
+def expired_sessions(
+    engine: Engine, now: datetime, unused_since: datetime, *, after: UUID, limit: int
+) -> list[UUID]:
+    """Return sessions that have expired, in order, from the one that follows ``after``."""
+    values = {"now": now, "unused_since": unused_since, "of_id": after, "page_size": limit}
+    with engine.connect() as connection:
+        return list(connection.execute(statements.EXPIRED_SESSIONS, values).scalars())
 
 
 def expired_signups(engine: Engine, now: datetime, *, after: UUID | None, limit: int) -> list[UUID]:

@@ -90,14 +90,15 @@ def password_reset_requested(request: Request, user: User | None) -> None:
 
 @hookspec
 def session_ended(request: Request, session: Session, reason: str) -> None:
-    """A session has ended before it expired. Called once for each session.
+    """A session has ended. Called once for each session.
 
     ``reason`` is ``logout``, ``replaced`` (the same browser logged in again),
     ``ended`` (by its owner, from another session), ``password_set``,
     ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
     (the owner of the mailbox has recovered the account). A change through
     ``request.accounts`` adds ``password_removed``, ``revoked`` and ``deleted``. The
-    hook is not called for a session that expires.
+    reason is ``expired`` if the session had expired when it was deleted: by one of
+    these flows, or later by `AuthHost.delete_expired` (``authhost db clean``).
 
     Stored: the session is deleted.
 

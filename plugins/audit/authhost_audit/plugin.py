@@ -155,7 +155,7 @@ class AuditPlugin:
 
     @hookimpl
     def session_ended(self, request: Request, session: Session, reason: str) -> None:
-        if reason == "logout":  # already recorded by user_logged_out
+        if reason in ("logout", "expired"):  # user_logged_out records it; nobody has ended it
             return
         data = {"session": session_ref(session.id)}
         self._record(request, AuditEvent("session_ended", session.user_id, reason=reason, data=data))
