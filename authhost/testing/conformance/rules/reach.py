@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 from authhost.testing.conformance.source import (
     PluginSource,
     Reached,
     dotted,
 )
 
+IN_FLOWS = NOTIFICATIONS | VETOES | {"deliver_message"}
+"""The hooks that flows call."""
 OUTSIDE_FLOWS = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
 """Hooks whose functions run outside of flows, such as commands: they may print, exit and wait."""
 
