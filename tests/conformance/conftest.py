@@ -82,7 +82,7 @@ def install(tmp_path, monkeypatch):
     def install(source, *requires, name="planted", module="planted_plugin"):
         site = tmp_path / "site"
         info = site / f"{module}-1.0.dist-info"
-        info.mkdir(parents=True)
+        info.mkdir(parents=True, exist_ok=True)
         (site / f"{module}.py").write_text(source)
         needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n{needs}")

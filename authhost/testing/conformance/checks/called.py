@@ -40,21 +40,22 @@ def called(context: CheckContext) -> Iterator[Fault]:
 def _mistyped_hooks(context: CheckContext) -> Iterator[Fault]:
     """Optional hooks and unmarked functions whose names look like those of hooks."""
     checked = context.checked
+    known = {**SPEC_ARGUMENTS, **{name: each.arguments for name, each in checked.published.items()}}
     kind = checked.plugin if isinstance(checked.plugin, ModuleType) else type(checked.plugin)
     for name in dir(kind):
         function, _ = plain_function(inspect.getattr_static(kind, name))
         if function is None or not checked.owns(place(function)[0]):
             continue
-        near = get_close_matches(name, SPEC_ARGUMENTS, 1, NEAR)
+        near = get_close_matches(name, known, 1, NEAR)
         marks = [vars(function)[each] for each in MARKER_ATTRIBUTES if each in vars(function)]
         named = [mark["specname"] for mark in marks if isinstance(mark, dict) and mark.get("specname")]
         if named:
-            near = get_close_matches(named[0], SPEC_ARGUMENTS, 1, NEAR)
+            near = get_close_matches(named[0], known, 1, NEAR)
             name = named[0]
-        if not near or name in SPEC_ARGUMENTS:
+        if not near or name in known:
             continue
         parameters = [each for each in inspect.signature(function).parameters if each != "self"]
-        is_helper = not marks and (not parameters or not set(parameters) <= set(SPEC_ARGUMENTS[near[0]]))
+        is_helper = not marks and (not parameters or not set(parameters) <= set(known[near[0]]))
         if not is_helper:
             yield Fault(
                 f"is never called, since there is no hook {name!r}; did you mean {near[0]!r}? "

@@ -10,7 +10,7 @@ from pathlib import Path
 from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules.reach import IN_FLOWS
+from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
     FunctionNode,
     PluginSource,
@@ -91,7 +91,7 @@ def never_run(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
         counts[call.hook] = counts.get(call.hook, 0) + 1
     covered = context.covered
     for hook in context.checked.implementations:
-        if hook not in IN_FLOWS:
+        if not runs_in_flows(hook):
             continue
         reached = source.of_hook(hook)
         if reached is None or isinstance(reached.node, ast.Lambda):
@@ -100,6 +100,8 @@ def never_run(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
             social = "social" in hook and find_spec("oidc_provider_mock") is None
             reason = "the flows of social login need `pip install oidc-provider-mock`"
             text = reason if social else "no flow of this suite calls it; test it yourself"
+            if hook in context.with_plugin.not_called:
+                text = f"was not called, since {context.with_plugin.not_called[hook]}; test it yourself"
             yield Fault(text, hook, note=True)
             continue
         lines = {line for file, line in covered if file == reached.filename}

@@ -9,7 +9,7 @@ from typing import Any
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.attribute_uses import ADDING, depends, tainted_names
-from authhost.testing.conformance.rules.reach import IN_FLOWS
+from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
     CachedFunction,
     PluginSource,
@@ -45,7 +45,7 @@ def growing(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
 def unlimited_caches(source: PluginSource) -> Iterator[Fault]:
     """Functions with a cache without a limit that are called with a value of one request."""
     for reached in source.reached:
-        if reached.hook not in IN_FLOWS:
+        if not runs_in_flows(reached.hook):
             continue
         tainted = tainted_names(reached) - FEW_VALUES
         for node in own_nodes(reached.node):

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.attribute_uses import Use, reads_of, shared_name, stores_of
-from authhost.testing.conformance.rules.reach import IN_FLOWS
+from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
     PluginSource,
     dotted,
@@ -25,7 +25,7 @@ def passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
     stores: list[Use] = []
     reads: list[Use] = []
     for reached in source.reached:
-        if reached.hook in IN_FLOWS:
+        if runs_in_flows(reached.hook):
             stores.extend(stores_of(reached))
             reads.extend(reads_of(reached))
     follows = _following(context)
@@ -52,7 +52,7 @@ def passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
 
 def values_of_one_host(source: PluginSource) -> Iterator[Fault]:
     """What ``host_started`` stores of its host on the plugin or in its module, and flows of all hosts use."""
-    reads = {read.name for each in source.reached if each.hook in IN_FLOWS for read in reads_of(each)}
+    reads = {read.name for each in source.reached if runs_in_flows(each.hook) for read in reads_of(each)}
     for reached in source.reached:
         if reached.hook != "host_started" or reached.name != "host_started":
             continue

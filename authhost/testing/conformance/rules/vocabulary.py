@@ -15,7 +15,7 @@ from authhost import errors
 from authhost.errors import AuthError
 from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules.reach import IN_FLOWS
+from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
     PluginSource,
     Reached,
@@ -52,7 +52,7 @@ HOLDERS = {"process": {"sociallogin"}, "kind": {"message"}, "code": {"error"}}
 
 def impossible_comparisons(source: PluginSource) -> Iterator[Fault]:
     for reached in source.reached:
-        if reached.hook not in IN_FLOWS:
+        if not runs_in_flows(reached.hook):
             continue
         for node in own_nodes(reached.node):
             if not isinstance(node, ast.Compare) or len(node.ops) != 1:
