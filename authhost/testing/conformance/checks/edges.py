@@ -81,7 +81,8 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
                     location = context.checked.location(call.error.__traceback__)
                     shown = ", ".join(f"{name}={_short(value)}" for name, value in arguments.items())
                     error = error_text(call.error)
-                    yield Fault(f"raised {error} for {shown or 'an anonymous request'}", hook, location)
+                    text = f"raised {error} for {shown or 'an anonymous request'}"
+                    yield Fault(text, hook, location, cause=error if location else "")
     for fault in unstored_row_faults(logged, context.checked.name):
         yield Fault(f"{fault.message}, {EMPTY}")
 
