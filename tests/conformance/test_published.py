@@ -6,7 +6,7 @@ import inspect
 from importlib.metadata import distribution
 
 import pytest
-from authhost_hookspecs import Request, User, hookimpl
+from authhost_hookspecs import Refused, Request, User, hookimpl
 
 from authhost.testing.conformance import find_plugin
 from authhost.testing.conformance.published_hooks import OF_OUR_PLUGINS
@@ -96,7 +96,35 @@ class StoresUser:
         self.latest = user
 
 
+class LosesCounts:
+    def __init__(self):
+        self.opened = 0
+
+    @hookimpl(optionalhook=True)
+    def door_opened(self):
+        opened = self.opened
+        self.opened = opened + 1
+
+
+class Grows:
+    def __init__(self):
+        self.doors = []
+
+    @hookimpl(optionalhook=True)
+    def door_opened(self, door):
+        self.doors.append(door)
+
+
+class RefusesTooLate:
+    @hookimpl(optionalhook=True)
+    def door_opened(self):
+        raise Refused("closed", "The door stays closed.")
+
+
 FAULTS = [
+    (LosesCounts, "threads", "door_opened: loses counts of opened"),
+    (Grows, "state", "doors grows with every flow without a limit"),
+    (RefusesTooLate, "code", "door_opened: raises Refused, which stops nothing here"),
     (WrongArgument, "accepted", "(request, user, door, at, how)"),
     (NearMiss, "called", "there is no hook 'door_openned'; did you mean 'door_opened'"),
     (Raises, "failures", "door_opened: raised AttributeError: 'str' object has no attribute"),

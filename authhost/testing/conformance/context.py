@@ -36,6 +36,8 @@ from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import BOB, SETTINGS, Scenario, Step
 
 REFUSED, REFUSALS = "guy@example.org", 3
+CALL_PUBLISHED = "Call the hooks of other plugins"
+"""The title of the step after the scenario."""
 MAX_FILE_BYTES = 10_000_000
 """How much of a file is read, from its end."""
 
@@ -207,8 +209,8 @@ class CheckContext:
 
             scenario = Scenario(host, mailbox, self.provider, before, after)
             scenario.run()
-            not_called = self._call_published(host)
-            after(Step("Call the hooks of other plugins", "published", "done"))
+            not_called = self.call_published(host)
+            after(Step(CALL_PUBLISHED, "published", "done"))
             stored_requests = _stored_requests(self.checked, recorder.calls)
             host.close()
             step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
@@ -237,7 +239,7 @@ class CheckContext:
                 not_called,
             )
 
-    def _call_published(self, host: AuthHost) -> dict[str, str]:
+    def call_published(self, host: AuthHost) -> dict[str, str]:
         """Call the implementations of hooks that other plugins publish.
 
         Returns why a hook could not be called, by its name.
@@ -277,9 +279,12 @@ class CheckContext:
         with silenced(), self.recorded_host(others={"zz_refuser": refuser}) as (host, mailbox, recorder):
             recorder.tracing = False
             Scenario(host, mailbox, self.provider).run(social=False)
+            self.call_published(host)
             recorder.calls.clear()
             sizes = [sizes_in_memory(self.checked)]
             Scenario(host, mailbox, self.provider, before, after, suffix="2").run()
+            self.call_published(host)
+            titles.extend([CALL_PUBLISHED] * (len(recorder.calls) - len(titles)))
             calls = list(zip(titles, recorder.calls, strict=True))
             recorder.calls = []  # they keep the requests alive
             held_locks = _refused_logins(host, mailbox, refuser, self.checked)
