@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import re
@@ -12,9 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from authhost.cli.main import LAZY_COMMANDS, cli
+from authhost.testing.conformance import runner
 from authhost.testing.conformance.checks.declarations import HOST_COMMANDS
-
-COMMAND = [sys.executable, "-m", "authhost.cli", "plugins"]
 
 
 @pytest.fixture(scope="module")
@@ -73,20 +73,36 @@ def test_a_project_is_not_overwritten_and_a_name_has_to_fit(doorbell, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_check_tells_what_to_mend(doorbell):
-    project, environment = doorbell
-    module = project.parent / "site" / "authhost_doorbell" / "__init__.py"
+@pytest.fixture
+def site(doorbell, monkeypatch):
+    """Makes the project importable in this process. Its checks are those that these tests need."""
+    folder = doorbell[0].parent / "site"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setattr(runner, "CHECKS", {each: runner.CHECKS[each] for each in ("accepted", "failures")})
+    monkeypatch.setattr("faulthandler.enable", lambda: None)  # it needs a real standard error
+    yield folder
+    _forget_doorbell()
+
+
+def _forget_doorbell():
+    for name in [each for each in sys.modules if each.partition(".")[0] == "authhost_doorbell"]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def test_check_tells_what_to_mend(site):
+    module = site / "authhost_doorbell" / "__init__.py"
     good = module.read_text()
-    done = subprocess.run([*COMMAND, "check", "doorbell"], env=environment, capture_output=True, text=True)
-    assert (done.returncode, "authhost-doorbell 0.1.0: keeps the contract" in done.stdout) == (0, True)
+    result = CliRunner().invoke(cli, ["plugins", "check", "doorbell"])
+    assert (result.exit_code, "authhost-doorbell 0.1.0: keeps the contract" in result.stdout) == (0, True)
+    _forget_doorbell()
     module.write_text(good.replace("user.id)", "user.emial)").replace("request.on_commit(lambda: ", "(", 1))
     try:
-        command = [*COMMAND, "check", "doorbell", "--json"]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        result = CliRunner().invoke(cli, ["plugins", "check", "doorbell", "--json"])
     finally:
         module.write_text(good)
-    document = json.loads(done.stdout)
-    assert (done.returncode, document["passed"]) == (1, False)
+    document = json.loads(result.stdout)
+    assert (result.exit_code, document["passed"]) == (1, False)
     failed = {each["check"]: each["faults"] for each in document["verdicts"] if each["outcome"] == "failed"}
     assert "'User' object has no attribute 'emial'" in failed["failures"][0]["message"]
     assert failed["failures"][0]["hook"] == "user_signed_up"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 import warnings
 from contextlib import ExitStack
+from functools import lru_cache, wraps
+from importlib import import_module
 from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 
@@ -56,6 +59,7 @@ class LocalProvider:
             ) from error
         for name in ("werkzeug", "oidc_provider_mock"):
             logging.getLogger(name).setLevel(logging.ERROR)
+        _keep_signing_key()
         self._running.enter_context(run_server_in_thread(port=self._port))
         self._started = True
         return self
@@ -92,3 +96,24 @@ class LocalProvider:
         params = dict(parse_qsl(urlsplit(answer.headers["Location"]).query))
         # The provider's error response lacks the state, which RFC 6749 (4.1.2.1) requires.
         return params if agree else {**dict(parse_qsl(urlsplit(redirect.url).query)), **params}
+
+
+def _keep_signing_key() -> None:
+    """Make authlib import the provider's signing key once, and not for each token.
+
+    The import checks the primes of the key. This takes most of the processor time of a social login.
+    """
+    try:
+        code: Any = import_module("authlib.oidc.core.grants.code")
+        import_key = code.import_any_key
+    except (ImportError, AttributeError):  # another version of authlib, which works without this
+        return
+    if hasattr(import_key, "__wrapped__"):
+        return
+    imported = lru_cache(maxsize=8)(lambda document: import_key(json.loads(document)))
+
+    @wraps(import_key)
+    def import_once(data: Any) -> Any:
+        return imported(json.dumps(data, sort_keys=True)) if isinstance(data, dict) else import_key(data)
+
+    code.import_any_key = import_once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from functools import wraps
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from authhost.testing import LocalProvider
 from authhost.testing.conformance import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
-from authhost.testing.conformance.runner import run_check
+from authhost.testing.conformance.runner import CHECKS, run_check, with_location
 
 
 @pytest.fixture(scope="module")
@@ -39,15 +40,29 @@ def new_context(provider, without_plugin, tmp_path):
     return new_context
 
 
+def ends_at(check, message):
+    """A check that ends as soon as it has found a fault with this message, and so runs no further host."""
+
+    @wraps(check)
+    def shortened(context):
+        for fault in check(context):
+            yield fault
+            if message in str(with_location(fault, context.checked)):
+                return
+
+    return shortened
+
+
 @pytest.fixture
-def assert_fault(new_context, capsys):
-    """Asserts that a check reports ``message`` and prints nothing.
+def assert_fault(new_context, capsys, monkeypatch):
+    """Asserts that a check reports ``message`` and prints nothing. The check ends at this fault.
 
     A fault that names a hook must have the plugin's file and line. ``located``
     asks this also of a fault that names no hook.
     """
 
     def assert_fault(plugin, check, message, *, located=False):
+        monkeypatch.setitem(CHECKS, check, ends_at(CHECKS[check], message))
         verdict = run_check(check, new_context(plugin))
         assert verdict.outcome == "failed", verdict
         found = [fault for fault in verdict.faults if message in str(fault)]
@@ -67,7 +82,7 @@ def install(tmp_path, monkeypatch):
     def install(source, *requires, name="planted", module="planted_plugin"):
         site = tmp_path / "site"
         info = site / f"{module}-1.0.dist-info"
-        info.mkdir(parents=True)
+        info.mkdir(parents=True, exist_ok=True)
         (site / f"{module}.py").write_text(source)
         needs = "".join(f"Requires-Dist: {each}\n" for each in requires)
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n{needs}")

@@ -361,7 +361,19 @@ class ExpectsOtherUnit(WithTable):
             request.insert(notes, {"user_id": user.id, "text": campaign})
 
 
+WATCHED = frozenset({"wrong_password", "too_many_attempts"})
+
+
+class WatchesUnknownCodes:
+    @hookimpl
+    def flow_refused(self, request, flow, error):
+        code = getattr(error, "code", "")
+        if flow == "login" and code in WATCHED:
+            request.on_commit(partial(log.warning, "refused from %s", request.ip_address))
+
+
 FAULTS = [
+    (WatchesUnknownCodes, "called", "flow_refused: compares code with 'too_many_attempts'"),
     (NotesTheLoggedInUser, "code", "email_confirmed: uses request.user"),
     (PrefersTheLoggedInUser, "code", "email_confirmed: uses request.user"),
     (GreetsNobody, "code", "user_signed_up: uses request.user"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Refused, Request, SocialLogin, StopFlow, User, hookimpl
 from sqlalchemy import text
 
 from authhost.testing.conformance import runner
@@ -117,5 +117,35 @@ def test_fault_is_reported(assert_fault, plugin, check, message, monkeypatch):
 def test_refusal_on_purpose_is_a_note(new_context):
     verdict = run_check("outcomes", new_context(RefusesOnPurpose()))
     assert verdict.outcome == "passed"
-    assert [fault.note for fault in verdict.faults] == [True, True]
+    assert all(fault.note for fault in verdict.faults)
     assert "'Sign up' was ended by the plugin on purpose" in str(verdict.faults[0])
+
+
+class RefusesFirstPassword:
+    @hookimpl
+    def check_password(self, request: Request, user: User | None) -> None:
+        if user is not None and user.email == "bob@example.org":
+            raise Refused("no_password", "Log in through your provider.")
+
+
+class RefusesProvider:
+    @hookimpl
+    def pre_social_login(self, sociallogin: SocialLogin) -> None:
+        if sociallogin.process == "connect":
+            raise StopFlow("/")
+
+
+@pytest.mark.parametrize(
+    ("plugin", "refused", "unjudged"),
+    [
+        (RefusesFirstPassword, "'Set a first password'", "'Disconnect'"),
+        (RefusesProvider, "'Connect'", "'Log in through a provider'"),
+        (RefusesOnPurpose, "'Sign up'", "'Log out'"),
+    ],
+)
+def test_flows_after_a_refusal_are_named(new_context, plugin, refused, unjudged):
+    verdict = run_check("outcomes", new_context(plugin()))
+    assert verdict.outcome == "passed"
+    (note,) = (str(fault) for fault in verdict.faults if "were not judged" in str(fault))
+    consequence, _, flows = note.partition("not judged:")
+    assert (refused in consequence, unjudged in flows) == (True, True), note

@@ -212,10 +212,8 @@ def test_fault_is_reported(assert_fault, plugin, check, message):
 
 
 @pytest.mark.parametrize("plugin", [CountsBeforeCommit, CountsBeforeCommitInClass])
-def test_count_before_the_commit_is_a_note(new_context, plugin):
-    verdict = run_check("rollback", new_context(plugin()))
-    assert verdict.outcome == "passed"
-    assert "counts in memory what was rolled back (logins)" in str(verdict.faults[0])
+def test_count_before_the_commit_is_a_fault(assert_fault, plugin):
+    assert_fault(plugin(), "rollback", "user_logged_in: counts in memory what was rolled back (logins)")
 
 
 def test_request_to_a_server_in_check_password_is_a_note(new_context):

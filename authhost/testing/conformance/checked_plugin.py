@@ -18,7 +18,9 @@ from authhost.pluginhost.attributes import Implementation
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.hooks import SPEC_ARGUMENTS
 from authhost.pluginhost.implementations import marked
+from authhost.pluginhost.published import PublishedHook
 from authhost.settings import Settings
+from authhost.testing.conformance.published_hooks import hooks_of_others, stand_ins
 
 SECRET = "of-the-conformance-suite-" * 2
 
@@ -41,6 +43,7 @@ class CheckedPlugin:
     entry_point: str | None = None
     _owned: dict[str, bool] = field(default_factory=dict)
     """A cache of `owns`, which is called for each line that runs."""
+    _published: Mapping[str, PublishedHook] | None = None
 
     @property
     def implementations(self) -> dict[str, Callable[..., Any]]:
@@ -50,9 +53,21 @@ class CheckedPlugin:
     def marked(self) -> list[Implementation]:
         """Its hook implementations with their options. Empty if the plugin cannot be inspected."""
         try:
-            return [each for each in marked(self.plugin) if each.hook in SPEC_ARGUMENTS]
+            found = list(marked(self.plugin))
         except PLUGIN_FAILURES:
             return []
+        return [each for each in found if each.hook in SPEC_ARGUMENTS or each.hook in self.published]
+
+    @property
+    def published(self) -> Mapping[str, PublishedHook]:
+        """The hooks that other installed plugins publish. Empty if it needs none of them."""
+        if self._published is None:
+            try:
+                needed = any(each.hook not in SPEC_ARGUMENTS for each in marked(self.plugin))
+            except PLUGIN_FAILURES:
+                needed = False
+            self._published = hooks_of_others(self.name, self.plugin) if needed else {}
+        return self._published
 
     @property
     def root(self) -> Path | None:
@@ -114,6 +129,11 @@ def find_plugin(name: str, settings: Mapping[str, Any] | None = None) -> Checked
     """The installed plugin whose entry point has this name. Raises `NoSuchPlugin`."""
     registry = PluginRegistry(Settings(secret_key=SECRET, plugins=(name,)), {})
     records = [record for record in registry.records if record.name == name]
+    if any(record.status == "refused" and record.plugin is not None for record in records):
+        # It may need a hook of a plugin that is not loaded here.
+        others = stand_ins(CheckedPlugin(name, records[0].plugin).published)
+        registry = PluginRegistry(Settings(secret_key=SECRET, plugins=(name, *others)), others)
+        records = [record for record in registry.records if record.name == name]
     if not records:
         installed = ", ".join(sorted(record.name for record in registry.records)) or "none"
         raise NoSuchPlugin(

@@ -27,14 +27,17 @@ from authhost.testing.conformance.memory import released_locks, sizes_in_memory
 from authhost.testing.conformance.output import captured_logs, captured_print, silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.process_state import process_state
+from authhost.testing.conformance.published_hooks import UnknownType, argument_sets, stand_ins
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.side_effects import files_written_by, record_statement
 from authhost.testing.host import PASSWORD, Clock, open_host
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
-from authhost.testing.scenario import SETTINGS, Scenario, Step
+from authhost.testing.scenario import BOB, SETTINGS, Scenario, Step
 
 REFUSED, REFUSALS = "guy", 3
+CALL_PUBLISHED = "Call the hooks of other plugins"
+"""The title of the step after the scenario."""
 MAX_FILE_BYTES = 10_000_000
 """How much of a file is read, from its end."""
 
@@ -68,6 +71,8 @@ class ScenarioRun:
     """The locks that were locked after a flow had ended, with the title of its step."""
     labels: dict[str, set[str]]
     """The labels of the plugin's metrics, each with all values that it had after a step."""
+    not_called: dict[str, str]
+    """The hooks of other plugins that could not be called, each with the reason."""
 
 
 @dataclass(slots=True)
@@ -120,6 +125,8 @@ class CheckContext:
             **settings,
         }
         url = f"sqlite:///{self.folder / (database or f'{len(self.hosts) + 1}.sqlite3')}"
+        if name in plugins:
+            plugins = {**stand_ins(self.checked.published), **plugins}
         with open_host(url, {MAILBOX: mailbox, **plugins}, clock=clock, **values) as host:
             self.hosts.append(host)
             _shorten_lock_timeout(host.engine)
@@ -207,6 +214,8 @@ class CheckContext:
 
             scenario = Scenario(host, mailbox, self.provider, before, after)
             scenario.run()
+            not_called = self.call_published(host)
+            after(Step(CALL_PUBLISHED, "published", "done"))
             stored_requests = _stored_requests(self.checked, recorder.calls)
             host.close()
             step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
@@ -233,7 +242,28 @@ class CheckContext:
                 given,
                 held_locks,
                 labels,
+                not_called,
             )
+
+    def call_published(self, host: AuthHost) -> dict[str, str]:
+        """Call the implementations of hooks that other plugins publish.
+
+        Returns why a hook could not be called, by its name.
+        """
+        not_called: dict[str, str] = {}
+        for hook in self.checked.implementations:
+            published = self.checked.published.get(hook)
+            if published is None:
+                continue
+            try:
+                with host.request(ip_address="127.0.0.1") as request:
+                    user = request.user_by_email(BOB)
+                for arguments in argument_sets(published, user):
+                    with host.request(ip_address="127.0.0.1") as request:
+                        host.services.hooks.call_published(request, hook, arguments)
+            except (NameError, UnknownType) as error:
+                not_called[hook] = str(error)
+        return not_called
 
     def run_again(self) -> RepeatedRun:
         """Run the scenario on a new host, after the flows of an account have run there once."""
@@ -255,9 +285,12 @@ class CheckContext:
         with silenced(), self.recorded_host(others={"zz_refuser": refuser}) as (host, mailbox, recorder):
             recorder.tracing = False
             Scenario(host, mailbox, self.provider).run(social=False)
+            self.call_published(host)
             recorder.calls.clear()
             sizes = [sizes_in_memory(self.checked)]
             Scenario(host, mailbox, self.provider, before, after, suffix="2").run()
+            self.call_published(host)
+            titles.extend([CALL_PUBLISHED] * (len(recorder.calls) - len(titles)))
             calls = list(zip(titles, recorder.calls, strict=True))
             recorder.calls = []  # they keep the requests alive
             held_locks = _refused_logins(host, mailbox, refuser, self.checked)

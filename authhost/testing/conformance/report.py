@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 
@@ -15,10 +16,30 @@ class Fault:
     where: str | None = None
     """File and line, if they are known."""
     note: bool = False
+    also: tuple[str, ...] = ()
+    """The other hooks or flows in which the same fault shows."""
+    cause: str = ""
+    """Faults with the same cause and location are one fault. Default: the message."""
+    shows_in: str = ""
+    """The flow in which it shows, if it is not about a hook."""
 
     def __str__(self) -> str:
         location = f" ({self.where})" if self.where else ""
-        return f"{self.hook + ': ' if self.hook else ''}{self.message}{location}"
+        also = f"; also in {', '.join(self.also)}" if self.also else ""
+        return f"{self.hook + ': ' if self.hook else ''}{self.message}{also}{location}"
+
+
+def merged(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """Faults without repetitions. One that shows in several hooks or flows is one fault and names them."""
+    first: dict[tuple[str, str | None, bool], Fault] = {}
+    others: dict[tuple[str, str | None, bool], dict[str, None]] = {}
+    for fault in faults:
+        key = (fault.cause or fault.message, fault.where, fault.note)
+        known = first.setdefault(key, fault)
+        place = fault.shows_in or fault.hook
+        if place is not None and place != (known.shows_in or known.hook):
+            others.setdefault(key, {})[place] = None
+    return tuple(replace(fault, also=tuple(others.get(key, ()))) for key, fault in first.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +82,8 @@ class Report:
 
     def as_document(self) -> dict[str, Any]:
         """The report as values that JSON can represent."""
-        return {"passed": self.passed, **asdict(self)}
+        return {"passed": self.passed, **asdict(self, dict_factory=_without_keys_of_merging)}
+
+
+def _without_keys_of_merging(items: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {name: value for name, value in items if name not in ("cause", "shows_in")}

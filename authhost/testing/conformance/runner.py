@@ -31,7 +31,7 @@ from authhost.testing.conformance.checks import (
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import output_restored
 from authhost.testing.conformance.process_state import exit_prevented
-from authhost.testing.conformance.report import Fault, Report, Verdict
+from authhost.testing.conformance.report import Fault, Report, Verdict, merged
 from authhost.testing.conformance.source import PluginSource
 from authhost.testing.openid import LocalProvider
 
@@ -110,7 +110,7 @@ def run_check(name: str, context: CheckContext) -> Verdict:
         reason = Fault("not run, since the host does not accept the plugin", note=True)
         return Verdict(name, asks, "skipped", (reason,))
     faults = _acceptance_faults(context) if name == "accepted" else _faults(function, context)
-    faults = tuple(_with_location(fault, context.checked) for fault in faults)
+    faults = merged(with_location(fault, context.checked) for fault in faults)
     if context.finished_run is not None:
         known = context.finished_run.secrets
         faults = tuple(secrets.redacted(fault, known) for fault in faults)
@@ -118,7 +118,7 @@ def run_check(name: str, context: CheckContext) -> Verdict:
     return Verdict(name, asks, "failed" if failed else "passed", faults)
 
 
-def _with_location(fault: Fault, plugin: CheckedPlugin) -> Fault:
+def with_location(fault: Fault, plugin: CheckedPlugin) -> Fault:
     """A fault of a hook without a location gets that of the hook's definition, and the reverse."""
     if fault.where is None and fault.hook is not None:
         return replace(fault, where=plugin.definition(fault.hook))

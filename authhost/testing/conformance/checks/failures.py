@@ -26,7 +26,8 @@ def failures(context: CheckContext) -> Iterator[Fault]:
         location = context.checked.location(call.error.__traceback__)
         if (call.hook, type(call.error), location) not in seen:
             seen.add((call.hook, type(call.error), location))
-            yield Fault(f"raised {error_text(call.error)} in {step!r}", call.hook, location)
+            text = f"raised {error_text(call.error)}"
+            yield Fault(f"{text} in {step!r}", call.hook, location, cause=text if location else "")
     yield from dict.fromkeys(fault for call in run.calls for fault in callback_faults(call, context))
     raised = {(hook, kind.__name__) for hook, kind, _ in seen}
     yield from _broken_sessions(run.logged, context.checked.name, raised)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any, get_args
@@ -20,7 +20,7 @@ from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.report import Fault
 from authhost.testing.host import PASSWORD
-from authhost.testing.scenario import Scenario
+from authhost.testing.scenario import Scenario, Step
 
 FAY = "fay@example.org"
 
@@ -28,23 +28,12 @@ FAY = "fay@example.org"
 def outcomes(context: CheckContext) -> Iterator[Fault]:
     """Every flow ends in the same way with the plugin and without it."""
     run = context.with_plugin
-    decided = False
-    expected = {each.title: each for each in context.without_plugin}
-    for step in run.steps:
-        without_plugin = expected.get(step.title, step)
-        decided = decided or step.ended_by_plugin
-        if step.ended_by_plugin:
-            yield Fault(f"{step.title!r} was ended by the plugin on purpose: {step.outcome}", note=True)
-        elif without_plugin != step and not decided:
-            yield Fault(
-                f"{step.title!r} ends with {step.outcome!r}; without the plugin it ends with "
-                f"{without_plugin.outcome!r}"
-            )
+    yield from _changed_outcomes(run.steps, context.without_plugin)
     if run.stopped_after is not None:
         yield Fault(
             f"the flows after {run.stopped_after.title!r} could not run; change the plugin's settings so "
             "that it accepts the test accounts",
-            note=decided,
+            note=any(step.ended_by_plugin for step in run.steps),
         )
     if "pre_social_login" in context.checked.implementations:
         yield from _account_takeover(context)
@@ -59,6 +48,40 @@ def outcomes(context: CheckContext) -> Iterator[Fault]:
         for call in run.calls
         for table, location in call.host_tables.items()
     )
+
+
+def _changed_outcomes(steps: Sequence[Step], without_plugin: Sequence[Step]) -> Iterator[Fault]:
+    """Flows that end differently. After a refusal on purpose this may be its consequence, so it is a note."""
+    expected = {each.title: each for each in without_plugin}
+    refused: list[str] = []
+    unjudged: list[str] = []
+    for step in steps:
+        normal = expected.get(step.title, step)
+        if step.ended_by_plugin:
+            refused.append(step.title)
+            yield Fault(f"{step.title!r} was ended by the plugin on purpose: {step.outcome}", note=True)
+        elif normal != step and refused:
+            unjudged.append(step.title)
+        elif normal != step:
+            yield Fault(
+                f"{step.title!r} ends with {step.outcome!r}; without the plugin it ends with "
+                f"{normal.outcome!r}; let the flow end as before, or raise Refused in a veto",
+                cause=f"ends with {step.outcome}",
+                shows_in=repr(step.title),
+            )
+    ran = {step.title for step in steps}
+    missing = [each.title for each in without_plugin if each.title not in ran]
+    if refused and (unjudged or missing):
+        yield Fault(
+            f"since the plugin ended {_titles(refused)}, these flows ended differently or did not run, and "
+            f"were not judged: {_titles([*unjudged, *missing])}; give settings with --set that accept the "
+            "test accounts, or test them yourself",
+            note=True,
+        )
+
+
+def _titles(titles: Sequence[str]) -> str:
+    return ", ".join(map(repr, titles))
 
 
 def _account_takeover(context: CheckContext) -> Iterator[Fault]:

@@ -18,6 +18,7 @@ from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
+from authhost.testing.conformance.published_hooks import OF_OUR_PLUGINS
 from authhost.testing.conformance.report import Fault
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -42,13 +43,18 @@ def accepted(context: CheckContext) -> Iterator[Fault]:
             if record.status != "loaded":
                 yield _refused(checked, str(record.reason))
             for hook in record.unknown_hooks:
-                yield Fault(
-                    "is not called: it is an optional hook that this contract does not have", hook, note=True
-                )
+                if hook not in checked.published:
+                    yield Fault(_unknown_hook(hook), hook, note=True)
     except ConfigurationError as error:
         yield Fault(str(error))
     except PLUGIN_FAILURES as error:
         yield Fault(f"the host does not start with the plugin: {type(error).__name__}: {error}")
+
+
+def _unknown_hook(hook: str) -> str:
+    text = "is not called: it is an optional hook of neither this contract nor an installed plugin"
+    publisher = OF_OUR_PLUGINS.get(hook, "the plugin that publishes it")
+    return f"{text}; install {publisher} to check it"
 
 
 def _refused(checked: CheckedPlugin, reason: str) -> Fault:

@@ -26,6 +26,8 @@ from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
 from authhost.testing.scenario import Scenario
 
+OVERLAPPING = NOTIFICATIONS | VETOES
+"""The hooks of the contract of which two calls overlap."""
 MAX_LINES = 100
 """How many lines of each hook are tried."""
 BY_REQUEST = "keep state by request, in a weakref.WeakKeyDictionary"
@@ -46,7 +48,12 @@ def threads(context: CheckContext) -> Iterator[Fault]:
         return  # the flows of the next host would wait forever
     with silenced(), context.recorded_host() as (host, mailbox, recorder):
         Scenario(host, mailbox, context.provider).run()
-        calls = {call.hook: call for call in recorder.calls if call.hook in NOTIFICATIONS | VETOES}
+        context.call_published(host)
+        calls = {
+            call.hook: call
+            for call in recorder.calls
+            if call.hook in OVERLAPPING or call.hook in context.checked.published
+        }
         tried: set[tuple[str, bool]] = set()
         for each in context.checked.marked():
             if each.hook not in calls or each.wrapper:

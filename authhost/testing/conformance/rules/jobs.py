@@ -10,10 +10,9 @@ from types import FunctionType
 
 from authhost_hookspecs import Request
 
-from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
 from authhost.testing.conformance.memory import LOCKS
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.rules.reach import in_flows
+from authhost.testing.conformance.rules.reach import in_flows, runs_in_flows
 from authhost.testing.conformance.source import (
     UNKNOWN,
     PluginSource,
@@ -163,7 +162,7 @@ def naive_times(source: PluginSource) -> Iterator[Fault]:
 def effects_before_commit(source: PluginSource) -> Iterator[Fault]:
     """What leaves the process before the commit, also where these flows do not come."""
     for reached in source.reached:
-        if not reached.at_once or reached.hook not in NOTIFICATIONS | VETOES | {"deliver_message"}:
+        if not reached.at_once or not runs_in_flows(reached.hook):
             continue
         for node in own_nodes(reached.node):
             effect = _effect(reached, node) if isinstance(node, ast.Call) else None
@@ -224,7 +223,7 @@ def jobs(source: PluginSource) -> Iterator[Fault]:
             if node.func.attr != "in_background":
                 continue
             holder = dotted(node.func.value)
-            in_flow = reached.at_once and reached.hook in NOTIFICATIONS | VETOES | {"deliver_message"}
+            in_flow = reached.at_once and runs_in_flows(reached.hook)
             if in_flow and holder.rpartition(".")[2] in ("host", "_host"):
                 yield Fault(
                     f"starts a job before the commit ({dotted(node.func)}), also if the flow is rolled back; "

@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
 from authhost.testing.conformance.source import (
     PluginSource,
     Reached,
     dotted,
 )
 
+IN_FLOWS = NOTIFICATIONS | VETOES | {"deliver_message"}
+"""The hooks of the contract that flows call."""
 OUTSIDE_FLOWS = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
 """Hooks whose functions run outside of flows, such as commands: they may print, exit and wait."""
 
@@ -27,3 +30,8 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
         for statement in handler.body
         for node in ast.walk(statement)
     )
+
+
+def runs_in_flows(hook: str) -> bool:
+    """Whether flows call a hook. Those that other plugins publish are called in flows, too."""
+    return hook in IN_FLOWS or hook not in SPEC_ARGUMENTS

@@ -8,7 +8,7 @@ from typing import Any
 
 from authhost_hookspecs import Refused, StopFlow
 
-from authhost.pluginhost.hooks import NOTIFICATIONS, STOPS, VETOES
+from authhost.pluginhost.hooks import STOPS, VETOES, is_notification
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.reach import in_flows, raises_again
 from authhost.testing.conformance.source import (
@@ -209,7 +209,11 @@ def _is_text(node: ast.stmt) -> bool:
 def refusals_elsewhere(source: PluginSource) -> Iterator[Fault]:
     """Refusals in hooks that cannot refuse."""
     for reached in source.reached:
-        if not reached.at_once or reached.guarded or reached.hook not in NOTIFICATIONS | {"deliver_message"}:
+        if (
+            not reached.at_once
+            or reached.guarded
+            or not (is_notification(reached.hook) or reached.hook == "deliver_message")
+        ):
             continue
         for node, kind in _raised(reached):
             if issubclass(kind, STOPS.get(reached.hook, ())):
