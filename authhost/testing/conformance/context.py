@@ -299,6 +299,7 @@ class CheckContext:
             if any(size > sizes[0].get(name, 0) for name, size in sizes[1].items()):
                 # The flows of the second time are more kinds of flows. Those of the third time are the same.
                 Scenario(host, mailbox, self.provider, suffix="3").run()
+                self.call_published(host)
                 recorder.calls = []
                 _refused_logins(host, mailbox, refuser, self.checked, "3")
                 recorder.calls = []
