@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC
 from functools import cached_property, partial
+from secrets import token_hex, token_urlsafe
+from urllib.parse import quote
 from urllib.request import urlopen
 
 import click
@@ -132,7 +134,32 @@ class QueuesFailures(WithTable):
             return True
 
 
-CORRECT = [NotesTheOwner, LimitsItsTime, CountsAndChecks, PassesInOneUnit, QueuesFailures]
+class StoresDigest(WithTable):
+    """A token in a cookie, and its digest in the table. Short codes are no secrets."""
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        token = token_urlsafe(24)
+        request.insert(notes, {"user_id": user.id, "text": request.keyed_hash(token)[:50]})
+        request.insert(notes, {"user_id": user.id, "text": token_hex(4)})
+        request.answer.set_cookie("faulty", token)
+
+
+class EncodesCookie:
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.answer.set_cookie("faulty", quote(f"{request.language or 'en'} {user.username}"[:100]))
+
+
+CORRECT = [
+    StoresDigest,
+    EncodesCookie,
+    NotesTheOwner,
+    LimitsItsTime,
+    CountsAndChecks,
+    PassesInOneUnit,
+    QueuesFailures,
+]
 
 
 # Faulty.
@@ -361,6 +388,32 @@ class ExpectsOtherUnit(WithTable):
             request.insert(notes, {"user_id": user.id, "text": campaign})
 
 
+class StoresToken(WithTable):
+    @hookimpl
+    def user_logged_in(self, request, user):
+        token = token_urlsafe(24)
+        request.insert(notes, {"user_id": user.id, "text": token})
+        request.answer.set_cookie("faulty", token)
+
+
+class LanguageInCookie:
+    @hookimpl
+    def user_logged_in(self, request):
+        request.answer.set_cookie("faulty", request.language or "en")
+
+
+class NameInCookie:
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.answer.set_cookie("faulty", user.username or "")
+
+
+class LongText(WithTable):
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.insert(notes, {"user_id": user.id, "text": request.user_agent})
+
+
 WATCHED = frozenset({"wrong_password", "too_many_attempts"})
 
 
@@ -373,6 +426,10 @@ class WatchesUnknownCodes:
 
 
 FAULTS = [
+    (StoresToken, "secrets", "user_logged_in: a random token that people get is stored as it is"),
+    (LanguageInCookie, "edges", "user_logged_in: raised ValueError"),
+    (NameInCookie, "edges", "user_logged_in: raised ValueError"),
+    (LongText, "edges", "a text of 512 characters (of at most 200) is in authhost_faulty_note.text"),
     (WatchesUnknownCodes, "called", "flow_refused: compares code with 'too_many_attempts'"),
     (NotesTheLoggedInUser, "code", "email_confirmed: uses request.user"),
     (PrefersTheLoggedInUser, "code", "email_confirmed: uses request.user"),

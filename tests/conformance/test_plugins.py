@@ -33,6 +33,8 @@ FURTHER = {
     judged_plugins.CachesWithLimit: ("threads", "state"),
     judged_plugins.NarrowsTypes: ("edges", "state"),
     judged_plugins.TalliesRefusals: ("threads", "state"),
+    examined_plugins.EncodesCookie: ("edges",),
+    examined_plugins.StoresDigest: ("edges",),
 }
 """The checks of plugins that keep something in memory. Other tests run all checks of a plugin."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Message, Refused, hookimpl
 from sqlalchemy import Engine, event
 
 from authhost.errors import AuthError
@@ -29,7 +29,7 @@ from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.process_state import process_state
 from authhost.testing.conformance.published_hooks import UnknownType, argument_sets, stand_ins
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.side_effects import files_written_by, record_statement
+from authhost.testing.conformance.side_effects import files_written_by, random_texts_of, record_statement
 from authhost.testing.host import PASSWORD, Clock, open_host
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
@@ -71,6 +71,10 @@ class ScenarioRun:
     """The locks that were locked after a flow had ended, with the title of its step."""
     labels: dict[str, set[str]]
     """The labels of the plugin's metrics, each with all values that it had after a step."""
+    random_texts: frozenset[str]
+    """The texts of random bytes that the plugin has asked for: 16 bytes or more."""
+    messages: list[Message]
+    """The messages that were delivered."""
     not_called: dict[str, str]
     """The hooks of other plugins that could not be called, each with the reason."""
 
@@ -193,6 +197,7 @@ class CheckContext:
             captured_logs() as logged,
             captured_print() as text,
             files_written_by(self.checked) as files,
+            random_texts_of(self.checked) as random_texts,
             self.recorded_host() as (host, mailbox, recorder),
         ):
             step_of_call.extend(["start"] * len(recorder.calls))
@@ -242,6 +247,8 @@ class CheckContext:
                 given,
                 held_locks,
                 labels,
+                frozenset(random_texts),
+                list(mailbox.messages),
                 not_called,
             )
 

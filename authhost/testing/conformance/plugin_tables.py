@@ -33,7 +33,7 @@ def emptied_table(statement: str) -> str | None:
 
 def plugin_rows(host: AuthHost) -> Rows:
     """All rows of all tables that are not the host's own."""
-    tables = _plugin_tables(host)
+    tables = plugin_tables(host)
     with host.engine.connect() as connection:
         return {
             table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
@@ -44,7 +44,8 @@ def plugin_rows(host: AuthHost) -> Rows:
 _reflected: WeakKeyDictionary[AuthHost, MetaData] = WeakKeyDictionary()
 
 
-def _plugin_tables(host: AuthHost) -> list[Table]:
+def plugin_tables(host: AuthHost) -> list[Table]:
+    """The tables that are not the host's own, as the migrations have made them."""
     names = {
         each
         for each in inspect(host.engine).get_table_names()

@@ -8,7 +8,9 @@ an event of SQLAlchemy.
 from __future__ import annotations
 
 import os
+import secrets
 import sys
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -21,6 +23,8 @@ from authhost.testing.conformance.hook_call import current_call
 from authhost.testing.conformance.plugin_tables import emptied_table, written_host_table
 
 WRITE_FLAGS = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+SECRET_BYTES = 16
+"""Random bytes that are too many to be guessed."""
 
 _written_files: dict[CheckedPlugin, dict[str, str]] = {}
 _installed = False
@@ -46,6 +50,25 @@ def files_written_by(plugin: CheckedPlugin) -> Iterator[dict[str, str]]:
         yield files
     finally:
         del _written_files[plugin]
+
+
+@contextmanager
+def random_texts_of(plugin: CheckedPlugin) -> Iterator[set[str]]:
+    """Collect the texts of the random bytes that a plugin gets from `secrets`, of 16 bytes or more."""
+    texts: set[str] = set()
+    original = secrets.token_bytes
+
+    def token_bytes(nbytes: int | None = None) -> bytes:
+        found = original(nbytes)
+        if len(found) >= SECRET_BYTES and plugin.location(sys._getframe(1)) is not None:
+            texts.update((found.hex(), urlsafe_b64encode(found).rstrip(b"=").decode()))
+        return found
+
+    secrets.token_bytes = token_bytes  # `token_hex` and `token_urlsafe` call it by this name
+    try:
+        yield texts
+    finally:
+        secrets.token_bytes = original
 
 
 def record_statement(host: AuthHost, statement: str) -> None:

@@ -19,6 +19,7 @@ from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store.statements import INSERT_USER
 from authhost.testing.conformance.checks.failures import callback_faults, error_text, unstored_row_faults
+from authhost.testing.conformance.checks.long_values import long_value_faults
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import captured_logs, captured_print
 from authhost.testing.conformance.report import Fault
@@ -40,9 +41,10 @@ EMPTY = "for a request without a client and a user without an address"
 
 
 def edges(context: CheckContext) -> Iterator[Fault]:
-    """Each hook accepts None where the contract allows it: no session, no address, no client, no account."""
+    """Each hook accepts what the contract allows: None, the longest values, and all characters."""
     if "edges" not in context.known_faults:  # the check `called` needs these calls too
         found = [fault for hours in HOURS for fault in _faults_at(context, hours)]
+        found.extend(long_value_faults(context))
         context.known_faults["edges"] = tuple(dict.fromkeys(found))
     yield from context.known_faults["edges"]
 

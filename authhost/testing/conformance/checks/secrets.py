@@ -17,7 +17,8 @@ import authhost
 from authhost.testing.conformance.context import CheckContext, ScenarioRun
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.secret_values import LOGGING, secrets_passed_on
-from authhost.testing.conformance.source import PluginSource, dotted, own_nodes
+from authhost.testing.conformance.source import PluginSource, own_nodes
+from authhost.testing.conformance.writes import stored_at
 
 HOST = Path(authhost.__file__).parent
 HOST_LOGGERS = frozenset({"authhost", "authhost.plugins", "authhost.request"})
@@ -25,9 +26,6 @@ MESSAGE_KEY = "the key of a message"
 GIVEN_TEXT = "a text of request.given"
 PART = 12
 """Characters of a random secret that are enough to be a fault."""
-WRITING = frozenset({"insert", "update"})
-SECRET_NAMES = frozenset({"password", "token", "reveal", "link", "session_token", "confirmation", "given"})
-"""Names of arguments and attributes that contain or reveal secrets."""
 COMMON_PREFIXES = ("eyJ", "gAAAA")
 """All JWT and all Fernet tokens begin with these, so the beginning of such a token is no secret."""
 
@@ -43,8 +41,9 @@ def secrets(context: CheckContext) -> Iterator[Fault]:
             # A plugin that delivers must keep a link until it is sent. Contract 1.0 had no way to seal it.
             queued = delivers and kind == MESSAGE_KEY
             remedy = "seal it with request.seal" if queued else "store a digest, or do not store it"
-            hook, where = _stored_at(source, table)
+            hook, where = stored_at(source, table)
             yield Fault(f"{kind} is stored in {table}.{column}; {remedy}", hook, where, note=queued)
+    yield from dict.fromkeys(_plain_tokens(context, source))
     for record in run.logged:
         if not (context.checked.owns(record.pathname) or _is_from_callback(record)):
             continue
@@ -87,21 +86,32 @@ def _logged_at(source: PluginSource) -> str | None:
     return None
 
 
-def _stored_at(source: PluginSource, table: str) -> tuple[str | None, str | None]:
-    """The hook, the file and the line that write to a table. Those that handle secrets come first."""
-    found: list[tuple[bool, str, str]] = []
-    for reached in source.reached:
-        nodes = own_nodes(reached.node)
-        for node in nodes:
-            if not isinstance(node, ast.Call) or dotted(node.func).rpartition(".")[2] not in WRITING:
-                continue
-            tables = [getattr(reached.value(each), "name", None) for each in node.args]
-            if table in tables:
-                names = {each.id for each in nodes if isinstance(each, ast.Name)}
-                names |= {each.attr for each in nodes if isinstance(each, ast.Attribute)}
-                found.append((not names & SECRET_NAMES, reached.hook, reached.at(node)))
-    found.sort(key=lambda each: each[0])
-    return found[0][1:] if found else (None, None)
+def _plain_tokens(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
+    """Random tokens that the plugin gives people, and stores as they are."""
+    run = context.with_plugin
+    shown = "\n".join(_shown_to_people(run))
+    tokens = {token: "a random token that people get" for token in run.random_texts if token in shown}
+    for table, rows in run.rows.items():
+        for column in sorted({name for row in rows for name, value in row.items() if str(value) in tokens}):
+            hook, where = stored_at(source, table)
+            yield Fault(
+                f"a random token that people get is stored as it is in {table}.{column}; store a digest "
+                "(request.keyed_hash), or seal it with request.seal",
+                hook,
+                where,
+            )
+
+
+def _shown_to_people(run: ScenarioRun) -> Iterator[str]:
+    """What people get from the plugin: cookies, messages, redirects and mails of its own."""
+    for call in run.calls:
+        answer = getattr(call.arguments.get("request"), "answer", None)
+        if answer is not None:
+            yield from (str(each.value) for each in answer.cookies)
+            yield from (each.text for each in answer.messages)
+            yield answer.location or ""
+    for message in run.messages:
+        yield from filter(None, (message.text, message.html, message.link))
 
 
 def _in_answers(run: ScenarioRun) -> Iterator[Fault]:
