@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import smtplib
+import socket
 import threading
 from collections import Counter
 from contextlib import suppress
@@ -13,6 +14,7 @@ from functools import cached_property, partial
 from secrets import token_hex, token_urlsafe
 from urllib.parse import quote
 from urllib.request import urlopen
+from weakref import WeakKeyDictionary
 
 import click
 from authhost_hookspecs import Finding, FlowError, Health, Metric, Refused, hookimpl
@@ -414,6 +416,47 @@ class LongText(WithTable):
         request.insert(notes, {"user_id": user.id, "text": request.user_agent})
 
 
+class KeepsSettings:
+    """The first host's site name, for all hosts."""
+
+    def __init__(self):
+        self._text = None
+
+    def _greeting(self, request):
+        if self._text is None:
+            settings = request.settings
+            self._text = f"Welcome to {settings.site_name}!"
+        return self._text
+
+    @hookimpl
+    def user_logged_in(self, request):
+        request.answer.message("info", self._greeting(request))
+
+
+class LeaksSockets:
+    def __init__(self):
+        self._sockets = WeakKeyDictionary()
+        self._kept = []
+
+    @hookimpl
+    def host_started(self, host):
+        self._sockets[host] = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._kept.append(self._sockets[host])
+
+
+class LeaksHosts:
+    def __init__(self):
+        self._sites = {}
+
+    @hookimpl
+    def host_started(self, host):
+        self._sites[host] = host.settings.site_name
+
+    @hookimpl
+    def user_logged_in(self, request):
+        request.on_commit(partial(log.info, "%s", self._sites.get(request.host)))
+
+
 WATCHED = frozenset({"wrong_password", "too_many_attempts"})
 
 
@@ -426,6 +469,9 @@ class WatchesUnknownCodes:
 
 
 FAULTS = [
+    (KeepsSettings, "state", "user_logged_in: keeps _text, a value of one host, for all hosts"),
+    (LeaksSockets, "process", "host_started: leaves a socket"),
+    (LeaksHosts, "process", "host_started: _sites still has a host that has closed"),
     (StoresToken, "secrets", "user_logged_in: a random token that people get is stored as it is"),
     (LanguageInCookie, "edges", "user_logged_in: raised ValueError"),
     (NameInCookie, "edges", "user_logged_in: raised ValueError"),

@@ -8,7 +8,7 @@ from authhost.testing.conformance.checks.threads import acquired_at
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.growth import growing, unlimited_caches
-from authhost.testing.conformance.rules.shared_state import passed_on, values_of_one_host
+from authhost.testing.conformance.rules.shared_state import kept_settings, passed_on, values_of_one_host
 from authhost.testing.conformance.source import (
     PluginSource,
 )
@@ -19,6 +19,7 @@ def state(context: CheckContext) -> Iterator[Fault]:
     source = PluginSource(context.checked)
     yield from dict.fromkeys(passed_on(context, source))
     yield from dict.fromkeys(values_of_one_host(source))
+    yield from dict.fromkeys(kept_settings(source))
     yield from growing(context, source)
     yield from dict.fromkeys(unlimited_caches(source))
     for name in context.repeated.held_locks:

@@ -11,10 +11,13 @@ from authhost.testing.conformance.rules.attribute_uses import Use, reads_of, sha
 from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
     PluginSource,
+    Reached,
     dotted,
     own_nodes,
 )
 
+OF_HOST = frozenset({"plugin_settings", "settings", "build_url", "site_name", "base_url"})
+"""Attributes and methods of a request or a host whose values another host of the process does not have."""
 BY_REQUEST = (
     "two requests at the same time, or one that is refused in between, then use the value of another one; "
     "keep it in request.local(NAME), or in a WeakKeyDictionary by request"
@@ -68,6 +71,47 @@ def values_of_one_host(source: PluginSource) -> Iterator[Fault]:
                         "host_started",
                         reached.at(node),
                     )
+
+
+def kept_settings(source: PluginSource) -> Iterator[Fault]:
+    """Settings of the host, or texts made of them, that a flow keeps on the plugin or in its module."""
+    in_flows = [each for each in source.reached if runs_in_flows(each.hook)]
+    reads = {read.name for each in in_flows for read in reads_of(each)}
+    for reached in in_flows:
+        of_host = _values_of_host(reached)
+        for node in own_nodes(reached.node):
+            if not isinstance(node, ast.Assign) or not _is_of_host(node.value, of_host):
+                continue
+            for target in node.targets:
+                name = None if isinstance(target, ast.Subscript) else shared_name(reached, target)
+                if name in reads:
+                    yield Fault(
+                        f"keeps {name}, a value of one host, for all hosts of the process, also for one "
+                        "with other settings; read the settings each time, or keep it in a "
+                        "WeakKeyDictionary by host",
+                        reached.hook,
+                        reached.at(node),
+                    )
+
+
+def _values_of_host(reached: Reached) -> set[str]:
+    """The local variables with settings, or with what was made of them."""
+    names: set[str] = set()
+    for _ in range(3):
+        for node in own_nodes(reached.node):
+            target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            value = getattr(node, "value", None)
+            if isinstance(target, ast.Name) and isinstance(value, ast.expr) and _is_of_host(value, names):
+                names.add(target.id)
+    return names
+
+
+def _is_of_host(node: ast.expr, names: set[str]) -> bool:
+    return any(
+        (isinstance(each, ast.Attribute) and each.attr in OF_HOST)
+        or (isinstance(each, ast.Name) and each.id in names)
+        for each in ast.walk(node)
+    )
 
 
 def _mentions(node: ast.expr, name: str) -> bool:
