@@ -716,7 +716,7 @@ def test_providers_rotate(tmp_path, openid, arrive):
     keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
     chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
     done = authhost(*chosen, "providers", "rotate", **keys)
-    assert "1 tokens are encrypted with the first key" in done.stdout
+    assert "1 values are encrypted with the first key" in done.stdout
     lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
     assert (lost.returncode, "if it was removed" in lost.stderr) == (1, True)
 
