@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from datetime import UTC, datetime, timedelta, timezone
 
 import authhost_hookspecs as contract
 import pytest
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import hookimpl, utc
 
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.settings import Settings
@@ -114,3 +115,10 @@ def test_a_warning_can_be_an_error(deprecate):
         warnings.filterwarnings("error", category=DeprecationWarning, module="test_contract")
         with pytest.raises(DeprecationWarning):
             registry(UsesUser())
+
+
+def test_times_of_every_database_become_equal():
+    aware = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    elsewhere = aware.astimezone(timezone(timedelta(hours=5)))
+    for stored in (aware, aware.replace(tzinfo=None), elsewhere):
+        assert (utc(stored), utc(stored).tzinfo) == (aware, UTC)

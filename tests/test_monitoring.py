@@ -35,20 +35,38 @@ def failing(host):
     raise KeyError("s3cret")
 
 
+def nothing(host):
+    pass
+
+
 def of_plugin(found, plugin):
     return [(each.name, each.status, each.detail) for each in found if each.plugin == plugin]
 
 
 def test_health_of_the_database_and_of_plugins(make_host):
     good = Reporting(health=[lambda host: [Health("bell", "degraded", "rings twice")]])
-    host = make_host({"good": good, "broken": Reporting(health=[failing, lambda host: ["ok"]])})
+    host = make_host(
+        {
+            "good": good,
+            "broken": Reporting(
+                health=[failing, lambda host: ["ok"], lambda host: [7, Health("after", "ok")], nothing]
+            ),
+        }
+    )
     found = health(host)
     assert of_plugin(found, None) == [("database", "ok", ""), ("migrations", "ok", "")]
     assert of_plugin(found, "good") == [("bell", "degraded", "rings twice")]
     assert of_plugin(found, "broken") == [
         ("before", "ok", ""),
         ("failing", "failed", "the check failed: KeyError"),
-        ("<lambda>", "failed", "the check failed: TypeError"),
+        ("<lambda>", "failed", "register_health: it yielded a str, not a Health; correct the plugin"),
+        ("after", "ok", ""),
+        ("<lambda>", "failed", "register_health: it yielded an int, not a Health; correct the plugin"),
+        (
+            "nothing",
+            "failed",
+            "register_health: it returned a NoneType, not Health values; correct the plugin",
+        ),
     ]
 
 
@@ -108,16 +126,23 @@ def test_metrics_of_plugins_are_collected_and_checked(make_host, caplog):
         Metric("authhost_bell_rings", 1, "gauge", "Another help.", {"room": "c"}),
         gauge("authhost_other_rings"),
     ]
-    host = make_host({"bell": Reporting(metrics=[broken, lambda host: own, lambda host: [1]])})
+    host = make_host(
+        {
+            "bell": Reporting(
+                metrics=[broken, lambda host: own, lambda host: [1, gauge("authhost_bell_after")]]
+            )
+        }
+    )
     found = [each for each in metrics(host) if each.name.startswith(("authhost_bell", "authhost_other"))]
     assert [(each.name, each.value) for each in found] == [
+        ("authhost_bell_after", 1),
         ("authhost_bell_before", 1),
         ("authhost_bell_rings", 1),
         ("authhost_bell_rings", 2),
     ]
     for line in (
         "the metrics of plugin bell failed: KeyError in broken",
-        "the metrics of plugin bell failed: TypeError in <lambda>",
+        "the metrics of plugin bell failed in <lambda>: register_metrics: it yielded an int",
         "plugin bell has the metric authhost_other_rings, which must start with authhost_bell_",
         "plugin bell has the metric authhost_bell_rings twice with the same labels",
         "plugin bell has the metric authhost_bell_rings with two kinds or help texts",

@@ -308,7 +308,7 @@ def broken(host):
 
 
 def wrong(host):
-    return ["a finding"]
+    return ["a finding", Finding("hint", "beside a wrong value", "nothing")]
 
 
 def of_plugin(host, name):
@@ -329,7 +329,11 @@ def test_a_check_that_fails_is_a_finding_without_its_text(make_host):
     assert of_plugin(host, "bell") == [
         ("hint", "seen before the fault"),
         ("error", "a check of this plugin failed: RuntimeError"),
-        ("error", "a check of this plugin failed: TypeError"),
+        ("hint", "beside a wrong value"),
+        (
+            "error",
+            "the check wrong of this plugin is wrong: register_checks: it yielded a str, not a Finding",
+        ),
         ("error", "Teapots rings at night"),
     ]
 
@@ -712,7 +716,7 @@ def test_providers_rotate(tmp_path, openid, arrive):
     keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
     chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
     done = authhost(*chosen, "providers", "rotate", **keys)
-    assert "1 tokens are encrypted with the first key" in done.stdout
+    assert "1 values are encrypted with the first key" in done.stdout
     lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
     assert (lost.returncode, "if it was removed" in lost.stderr) == (1, True)
 

@@ -12,7 +12,6 @@ from sqlalchemy import func, select
 from authhost import ConfigurationError, Settings
 from authhost.errors import InvalidIdToken, InvalidInput, LoginRequired, ProviderFailed, SocialAccountNotFound
 from authhost.security.encryption import Encryption, Undecipherable
-from authhost.socialaccount import tokens
 from authhost.store.tables import social_tokens
 
 OLD, NEW = "old-encryption-key-" * 2, "new-encryption-key-" * 2
@@ -304,19 +303,6 @@ def test_whose_token(make, arrive, scripted, run):
                 host.socialaccount.token(request, **given)
             assert caught.value.fields["field"] == wrong
     assert job.reveal() == token_of(host, result).reveal()
-
-
-def test_rotation(make, arrive, scripted, database_url):
-    host = make()
-    result = arrive(host, "corp", scripted.agree)
-    value, [before] = token_of(host, result).reveal(), sealed(host)
-    both = make(encryption_keys=(NEW, OLD))
-    assert token_of(both, result).reveal() == value
-    assert list(tokens.rotate(both.services)) == [1]
-    assert sealed(both) != [before]
-    assert token_of(make(encryption_keys=(NEW,)), result).reveal() == value
-    with pytest.raises(Undecipherable, match="encryption_keys"):
-        token_of(make(encryption_keys=("lost-encryption-key-" * 2,)), result)
 
 
 def test_a_lost_key_keeps_nobody_out(make, arrive, scripted):

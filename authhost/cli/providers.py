@@ -90,22 +90,26 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
 @providers.command("rotate")
 @click.pass_obj
 def providers_rotate(lazy_host: LazyHost) -> None:
-    """Encrypt all stored tokens with the first key of encryption_keys.
+    """Encrypt what is stored encrypted with the first key of encryption_keys.
+
+    This includes the tokens of providers, social logins that wait for the person, and
+    what unconfirmed signups were given. It does not include values of plugins, such as
+    the links of waiting mails.
 
     Add the new key in front, run this command, then remove the old key.
 
     Example: authhost --config authhost.toml providers rotate
     """
+    from authhost.operations.key_rotation import count, rotate
     from authhost.security.encryption import Undecipherable
-    from authhost.socialaccount.tokens import count, rotate
 
     services = lazy_host().services
     done, total = 0, count(services)
     try:
-        with click.progressbar(length=total, label="tokens", file=sys.stderr) as bar:
+        with click.progressbar(length=total, label="values", file=sys.stderr) as bar:
             for batch in rotate(services):
                 done += batch
                 bar.update(batch)
     except Undecipherable as error:
-        raise click.ClickException(f"{error} ({done} of {total} tokens were rotated)") from None
-    click.echo(f"{done} tokens are encrypted with the first key")
+        raise click.ClickException(f"{error} ({done} of {total} values were rotated)") from None
+    click.echo(f"{done} values are encrypted with the first key")

@@ -11,6 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.host import AuthHost
+from authhost.pluginhost.results import UnusableResult, function_name, usable
 from authhost.store import migrate
 
 log = logging.getLogger("authhost.plugins")
@@ -47,12 +48,13 @@ def health(host: AuthHost) -> list[PartHealth]:
     for plugin, functions in checks.items():
         for function in functions:
             try:
-                for each in function(host):
-                    if not isinstance(each, Health):
-                        raise TypeError
+                for each in usable("register_health", function(host), Health):
                     found.append(PartHealth(plugin, each.name, each.status, each.detail))
+            except UnusableResult as error:
+                detail = f"{error}; correct the plugin"
+                found.append(PartHealth(plugin, function_name(function), "failed", detail))
             except PLUGIN_FAILURES as error:
-                name = _function_name(function)
+                name = function_name(function)
                 found.append(PartHealth(plugin, name, "failed", f"the check failed: {type(error).__name__}"))
     return found
 
@@ -112,18 +114,13 @@ def _plugin_metrics(
 ) -> Iterator[Metric]:
     for function in functions:
         try:
-            for each in function(host):
-                if not isinstance(each, Metric):
-                    raise TypeError
-                yield each
+            yield from usable("register_metrics", function(host), Metric)
+        except UnusableResult as error:
+            name = function_name(function)
+            log.error("the metrics of plugin %s failed in %s: %s; correct the plugin", plugin, name, error)
         except PLUGIN_FAILURES as error:
-            name = _function_name(function)
+            name = function_name(function)
             log.error("the metrics of plugin %s failed: %s in %s", plugin, type(error).__name__, name)
-
-
-def _function_name(function: object) -> str:
-    name = str(getattr(function, "__name__", ""))
-    return name if name.isprintable() and name else type(function).__name__
 
 
 def _hook_metrics(host: AuthHost) -> Iterator[Metric]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, Coroutine, Generator, Mapping
-from typing import Any
+from collections.abc import AsyncGenerator, Coroutine, Generator, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from authhost.records import thawed
+
+Value = TypeVar("Value")
 
 
 class UnusableResult(TypeError):
@@ -33,6 +35,38 @@ def check_nothing(result: Any) -> None:
     """Check the result of a veto other than None. Every one is a mistake: it does not refuse anything."""
     check_ran(result)
     raise UnusableResult(f"it returned a {type(result).__name__}; a veto raises Refused, or returns None")
+
+
+def usable(hook: str, result: Any, kind: type[Value]) -> Iterator[Value]:
+    """Yield the values of ``kind`` that a function registered with ``hook`` returned.
+
+    Raises `UnusableResult` for the others: after the last value, so that a wrong value
+    does not hide the right ones.
+    """
+    if not isinstance(result, Iterable):
+        if isinstance(result, Coroutine):
+            result.close()  # otherwise Python warns that the coroutine was never awaited
+        raise UnusableResult(f"{hook}: it returned {_a(result)}, not {kind.__name__} values")
+    wrong: list[Any] = []
+    for each in result:
+        if isinstance(each, kind):
+            yield each
+        elif not wrong:
+            wrong.append(each)
+    if wrong:
+        raise UnusableResult(f"{hook}: it yielded {_a(wrong[0])}, not a {kind.__name__}")
+
+
+def _a(value: object) -> str:
+    """Return the name of the value's class with its article. The value itself may be a secret."""
+    name = type(value).__name__
+    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
+
+
+def function_name(function: object) -> str:
+    """Return the name of a function that a plugin registered, for messages."""
+    name = str(getattr(function, "__name__", ""))
+    return name if name.isprintable() and name else type(function).__name__
 
 
 def as_json(result: Any) -> dict[str, Any]:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import func, select
-
 from authhost.records import SocialToken
 from authhost.security.encryption import Undecipherable
 from authhost.store import statements
-from authhost.store.tables import social_tokens
 
 if TYPE_CHECKING:
     from authhost.request import Request
-    from authhost.services import Services
-
-BATCH_SIZE = 500
 
 
 def to_values(token: SocialToken) -> dict[str, Any]:
@@ -69,39 +63,3 @@ def store(request: Request, account_id: UUID, provider: str, token: SocialToken 
         return
     row = {"account_id": account_id, "provider": provider, "sealed": sealed, "updated_at": request.now}
     request.send_statement(statements.INSERT_SOCIAL_TOKEN, row)
-
-
-def count(services: Services) -> int:
-    """Return the number of stored tokens."""
-    with services.database.engine.connect() as connection:
-        found: int = connection.execute(select(func.count()).select_from(social_tokens)).scalar_one()
-    return found
-
-
-def rotate(services: Services) -> Iterator[int]:
-    """Encrypt all tokens with the first key; yield the size of each batch. Can be repeated.
-
-    Does not change a token that another process replaces at the same time. Raises
-    `authhost.security.encryption.Undecipherable` if a key is missing.
-    """
-    columns = (social_tokens.c.account_id, social_tokens.c.provider, social_tokens.c.sealed)
-    page = select(*columns).order_by(social_tokens.c.account_id).limit(BATCH_SIZE)
-    last: UUID | None = None
-    while True:
-        with services.database.engine.begin() as connection:
-            rows = connection.execute(
-                page if last is None else page.where(social_tokens.c.account_id > last)
-            ).all()
-            for row in rows:
-                values = {
-                    "of_id": row.account_id,
-                    "new_provider": row.provider,
-                    "new_sealed": services.encryption.rotate(row.sealed),
-                    "old_sealed": row.sealed,
-                    "now": services.clock(),
-                }
-                connection.execute(statements.REPLACE_SOCIAL_TOKEN, values)
-        if not rows:
-            return
-        last = rows[-1].account_id
-        yield len(rows)

@@ -48,6 +48,7 @@ from authhost_hookspecs.providers import (
     ReadProfile,
     claims_profile,
 )
+from authhost_hookspecs.times import utc
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -100,4 +101,5 @@ __all__ = [
     "hookimpl",
     "hookspec",
     "socialaccount",
+    "utc",
 ]

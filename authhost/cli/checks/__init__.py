@@ -28,6 +28,7 @@ from authhost.cli.checks.passwords import check_hash_library, check_stored_hashe
 from authhost.cli.checks.problem import Problem
 from authhost.cli.checks.settings import SETTINGS_CHECKS, environment_problems, settings_problems
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.pluginhost.results import UnusableResult, function_name, usable
 from authhost.store import migrate
 
 if TYPE_CHECKING:
@@ -80,10 +81,11 @@ def _run_plugin_checks(host: AuthHost, *, database_ready: bool) -> Iterator[Prob
     for plugin, checks in host.registry.checks().items():
         for check in checks:
             try:
-                for each in check(host):
-                    if not isinstance(each, Finding):
-                        raise TypeError
+                for each in usable("register_checks", check(host), Finding):
                     yield Problem(each.level, each.problem, each.do, plugin)
+            except UnusableResult as error:
+                problem = f"the check {function_name(check)} of this plugin is wrong: {error}"
+                yield Problem("error", problem, "correct the plugin, or block it", plugin)
             except PLUGIN_FAILURES as error:
                 if database_ready:  # the message is not shown, since it may contain secrets
                     problem = f"a check of this plugin failed: {type(error).__name__}"

@@ -187,7 +187,8 @@ def register_tables() -> PluginTables:
     A plugin with rows about users also implements `user_deleted`, which deletes them, and
     `export_user`. ``retained`` names tables whose rows stay on purpose, with the reason.
 
-    Times that are read from the database are naive on SQLite and MariaDB (see `Request.db`).
+    Times that are read from the database are naive on SQLite and MariaDB: `utc` makes
+    them aware.
 
     .. versionadded:: 1.0
 

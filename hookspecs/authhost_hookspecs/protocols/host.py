@@ -170,8 +170,7 @@ class Request(Protocol):
         request.db.begin_nested():``, and catch ``IntegrityError`` around it.
 
         Times that are read from the database are naive on SQLite and MariaDB, and
-        aware on PostgreSQL: ``time.replace(tzinfo=UTC) if time.tzinfo is None else
-        time.astimezone(UTC)`` gives the same result for both.
+        aware on PostgreSQL: ``authhost_hookspecs.utc(time)`` gives the same result for both.
         """
 
     def insert(self, table: Any, values: Mapping[str, Any]) -> None:

@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import Host
+from authhost_hookspecs import Host, utc
 from sqlalchemy import Connection, and_, func, select
 
-from authhost_audit.digests import as_utc
 from authhost_audit.rows import first_row
 from authhost_audit.tables import batch_table, event_table, leaf_table
 from authhost_audit.uuid7 import SMALLEST, lower_bound, time_of
@@ -69,7 +68,7 @@ def clock_warnings(host: Host) -> list[str]:
 
 def format_time(time: datetime | None) -> str:
     """Return a time as text for people, such as ``2026-11-26 21:00:00 UTC``."""
-    return f"{as_utc(time):%Y-%m-%d %H:%M:%S} UTC" if time is not None else "an unknown time"
+    return f"{utc(time):%Y-%m-%d %H:%M:%S} UTC" if time is not None else "an unknown time"
 
 
 def future_batch_message(batch: Batch, now: datetime) -> str:

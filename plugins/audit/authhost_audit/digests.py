@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
+
+from authhost_hookspecs import utc
 
 from authhost_audit.tables import PERSONAL, SEALED
 
@@ -31,15 +33,10 @@ def json_value(value: Any) -> Any:
     if isinstance(value, UUID):
         return str(value)
     if isinstance(value, datetime):
-        return as_utc(value).isoformat(timespec="microseconds")
+        return utc(value).isoformat(timespec="microseconds")
     if isinstance(value, bytes):
         return value.hex()
     return value
-
-
-def as_utc(time: datetime) -> datetime:
-    """Return an aware time in UTC. A naive time comes from a database without time zones and is in UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def personal_digest(row: Mapping[str, Any]) -> bytes:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from authhost_hookspecs import Health, Host, Metric
+from authhost_hookspecs import Health, Host, Metric, utc
 from sqlalchemy import func, select
 
 from authhost_email.leases import WAITING_STATUSES
-from authhost_email.tables import outbox_table, utc
+from authhost_email.tables import outbox_table
 
 DEGRADED_AFTER = timedelta(minutes=10)
 """How long a message may be due until the outbox is ``degraded``."""

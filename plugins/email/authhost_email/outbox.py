@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import CannotOpen, Host
+from authhost_hookspecs import CannotOpen, Host, utc
 from jinja2 import TemplateError
 from sqlalchemy import and_, delete, or_, select, update
 
@@ -34,7 +34,7 @@ from authhost_email.rendering import (
     unpack_content,
 )
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import ERASED_CONTENT, link_purpose, outbox_table, suppression_table, utc
+from authhost_email.tables import ERASED_CONTENT, link_purpose, outbox_table, suppression_table
 from authhost_email.throttling import HOUR, has_precedence, next_send_time, supersede_older
 from authhost_email.transports import Permanent, Transport, create_transport
 

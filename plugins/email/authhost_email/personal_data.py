@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from authhost_hookspecs import Request, User
+from authhost_hookspecs import Request, User, utc
 from sqlalchemy import ColumnElement, delete, or_, select
 
-from authhost_email.tables import device_table, outbox_table, suppression_table, utc
+from authhost_email.tables import device_table, outbox_table, suppression_table
 
 
 def data_of(request: Request, user: User) -> dict[str, Any]:

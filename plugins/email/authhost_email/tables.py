@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -98,8 +97,3 @@ device_table = Table(
     _time("seen_at", nullable=False),
     **OPTIONS,
 )
-
-
-def utc(time: datetime) -> datetime:
-    """Return an aware time in UTC. A naive time comes from a database without time zones and is in UTC."""
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
 import click
-from authhost_hookspecs import AccountChanges, FlowError, Host
+from authhost_hookspecs import AccountChanges, CommandContext, FlowError, Host
 
 from authhost_managed_accounts.plugin import NAME, ManagedSettings
 
@@ -34,38 +34,39 @@ def managed() -> None:
 @managed.command()
 @click.argument("address")
 @click.pass_obj
-def deactivate(get_host: Callable[[], Host], /, address: str) -> None:
+def deactivate(context: CommandContext, /, address: str) -> None:
     """Deactivate an account: nobody can log in to it.
 
     Example: authhost managed deactivate ann@example.org
     """
-    with changes_of(get_host(), address) as (accounts, user_id):
+    with changes_of(context(), address) as (accounts, user_id):
         accounts.deactivate(user_id)
-    click.echo(f"{address} is deactivated")
+    context.console.print(f"{address} is deactivated")
 
 
 @managed.command()
 @click.argument("address")
 @click.pass_obj
-def reactivate(get_host: Callable[[], Host], /, address: str) -> None:
+def reactivate(context: CommandContext, /, address: str) -> None:
     """Make a deactivated account active again.
 
     Example: authhost managed reactivate ann@example.org
     """
-    with changes_of(get_host(), address) as (accounts, user_id):
+    with changes_of(context(), address) as (accounts, user_id):
         accounts.reactivate(user_id)
-    click.echo(f"{address} is active")
+    context.console.print(f"{address} is active")
 
 
 @managed.command()
 @click.argument("address")
-@click.confirmation_option(prompt="Delete this account with all its data?")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
-def delete(get_host: Callable[[], Host], /, address: str) -> None:
+def delete(context: CommandContext, /, address: str, yes: bool) -> None:
     """Delete an account.
 
     Example: authhost managed delete ann@example.org --yes
     """
-    with changes_of(get_host(), address) as (accounts, user_id):
+    context.console.confirm(f"Delete the account {address} with all its data?", yes=yes)
+    with changes_of(context(), address) as (accounts, user_id):
         accounts.delete(user_id)
-    click.echo(f"{address} is deleted")
+    context.console.print(f"{address} is deleted")

@@ -9,6 +9,7 @@ from authhost_managed_accounts.commands import managed
 from click.testing import CliRunner
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing.commands import CommandContext
 
 ANN, EVE = "ann@example.org", "eve@example.net"
 
@@ -39,7 +40,7 @@ def sign_up(run_flow, mailbox):
 @pytest.fixture
 def command(auth_host):
     def command(*arguments):
-        return CliRunner().invoke(managed, arguments, obj=lambda: auth_host)
+        return CliRunner().invoke(managed, arguments, obj=CommandContext(auth_host))
 
     return command
 
@@ -105,6 +106,9 @@ def test_commands(command, sign_up, auth_host, run_flow):
     assert not auth_host.account(ann.id).user.is_active
     assert command("reactivate", ANN).output == f"{ANN} is active\n"
     assert run_flow("login", identifier=ANN, password=PASSWORD).authenticated
+    refused = command("delete", ANN)
+    assert (refused.exit_code, "--yes" in refused.output) == (2, True)
+    assert auth_host.account(ann.id) is not None
     assert command("delete", ANN, "--yes").output == f"{ANN} is deleted\n"
     assert auth_host.account(ann.id) is None
 

@@ -6,7 +6,7 @@ import logging
 import re
 from typing import Any
 
-from authhost_hookspecs import FlowError, Message, PluginTables, Request, User, hookimpl
+from authhost_hookspecs import FlowError, Message, PluginTables, Request, User, hookimpl, utc
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
@@ -51,7 +51,9 @@ class NewDevice:
     @hookimpl
     def export_user(self, request: Request, user: User) -> dict[str, Any]:
         known = select(device_table.c.first_seen).where(device_table.c.user_id == user.id)
-        return {"devices": [{"first_seen": each.isoformat()} for each in request.db.execute(known).scalars()]}
+        return {
+            "devices": [{"first_seen": utc(each).isoformat()} for each in request.db.execute(known).scalars()]
+        }
 
     @hookimpl
     def register_tables(self) -> PluginTables:

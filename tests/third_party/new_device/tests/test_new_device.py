@@ -134,3 +134,10 @@ def test_notice_that_nobody_delivers_is_logged_without_the_address(auth_host, lo
 
 def test_versions_are_ignored():
     assert described(FIREFOX) == described(NEWER_FIREFOX) != described(PHONE)
+
+
+def test_export_has_the_time_zone_on_every_database(auth_host, log_in):
+    user_id = log_in(PHONE).user.id
+    with auth_host.request() as request:
+        exported = request.accounts.export(user_id)["plugins"]["newdevice"]
+    assert {each["first_seen"] for each in exported["devices"]} == {auth_host.now.isoformat()}
