@@ -125,7 +125,7 @@ def converted_naive_times(source: PluginSource) -> Iterator[Fault]:
             if _is_read(value) or value.partition(".")[0].partition("[")[0] in read:
                 yield Fault(
                     f"converts {value[:40]}, which the database returns without a zone on SQLite and "
-                    "MariaDB, so it is taken for local time; use .replace(tzinfo=UTC)",
+                    "MariaDB, so it is taken for local time; use authhost_hookspecs.utc",
                     reached.hook,
                     reached.at(node),
                 )
