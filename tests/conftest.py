@@ -44,6 +44,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_enumeration",
         "test_guard",
         "test_host",
+        "test_key_rotation",
         "test_misuse",
         "test_nested_rollback",
         "test_order",
