@@ -17,7 +17,7 @@ from sqlalchemy import Engine
 from authhost.account import Account
 from authhost.account.expired_sessions import delete_expired_sessions
 from authhost.account.refusals import record_all
-from authhost.errors import ConfigurationError, HostClosed
+from authhost.errors import ConfigurationError, HostClosed, SocialAccountNotFound
 from authhost.pluginhost.background import Background
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
@@ -337,6 +337,19 @@ class AuthHost(Unpicklable):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    def social_token(
+        self, social_account: contract.SocialAccount, *, refresh: bool = False
+    ) -> contract.SocialToken:
+        """Return the provider's token of an account for a job or a command, refreshed if it has expired.
+
+        Raises what ``socialaccount.token`` raises.
+        """
+        if social_account.id is None or social_account.user_id is None:
+            raise SocialAccountNotFound
+        account_id, user_id = social_account.id, social_account.user_id
+        with self.request() as request:
+            return self.socialaccount.token(request, account_id=account_id, user_id=user_id, refresh=refresh)
 
     def _read_account(self, user_id: UUID) -> contract.Account | None:
         with self.request() as request:

@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from authhost_hookspecs import FlowError, hookimpl
 from sqlalchemy import func, select
 
 from authhost import ConfigurationError, Settings
 from authhost.errors import InvalidIdToken, InvalidInput, LoginRequired, ProviderFailed, SocialAccountNotFound
 from authhost.security.encryption import Encryption, Undecipherable
 from authhost.store.tables import social_tokens
+from authhost.testing import drain
 
 OLD, NEW = "old-encryption-key-" * 2, "new-encryption-key-" * 2
 
@@ -22,8 +24,9 @@ def make(make_host, scripted, clock):
     clock.now = datetime.now(UTC)
     app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site", "trust_emails": True}
 
-    def make(**settings):
+    def make(plugins=None, **settings):
         return make_host(
+            plugins,
             providers={"corp": {"client_secret": "of-the-site", **app}},
             **{"store_social_tokens": True, "encryption_keys": (OLD,), **settings},
         )
@@ -248,6 +251,42 @@ def test_scopes_of_any_kind(make, arrive, scripted, recorder, given, scopes):
     scripted.token_fields = {"scope": given}
     assert arrive(host, "corp", scripted.agree).login.authenticated
     assert recorder.calls[0][1]["sociallogin"].token.scopes == scopes
+
+
+class Synchronises:
+    """Asks for the token of each social account in a job."""
+
+    def __init__(self):
+        self.found = []
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.in_background(self._synchronise, request.host, user.id)
+
+    def _synchronise(self, host, user_id):
+        for each in host.account(user_id).social_accounts:
+            try:
+                self.found.append(host.social_token(each).reveal())
+            except FlowError as error:
+                self.found.append(error.code)
+
+
+def test_a_job_of_a_plugin_gets_a_fresh_token(make, arrive, scripted, clock):
+    plugin = Synchronises()
+    host = make({"synchronises": plugin})
+    scripted.token_fields = {"refresh_token": "first", "access_token": "old", "expires_in": 60}
+    result = arrive(host, "corp", scripted.agree)
+    drain(host)
+    clock.forward(seconds=4000)
+    scripted.token_fields = {"access_token": "fresh", "expires_in": 3600}
+    [account] = host.account(result.login.user.id).social_accounts
+    assert host.social_token(account).reveal() == "fresh"
+    assert host.account(result.login.user.id).social_token(account).reveal() == "fresh"
+    assert plugin.found == ["old"]
+    with host.request(session_token=result.login.session_token) as request:
+        request.accounts.delete(request.user.id)
+    with pytest.raises(SocialAccountNotFound):
+        host.social_token(account)
 
 
 def test_two_refreshes_at_once_end_with_one_token(make, arrive, scripted, clock):

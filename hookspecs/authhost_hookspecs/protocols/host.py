@@ -317,6 +317,18 @@ class Host(Protocol):
         hook: a flow has a unit of work already. Since 1.1.
         """
 
+    def social_token(self, social_account: SocialAccount, *, refresh: bool = False) -> SocialToken:
+        """Return the provider's token of an account, which the host refreshes if it has expired.
+
+        For jobs and commands: it may ask the provider, in a unit of work of its own. Do not
+        call it in a hook. Tokens are stored only if the setting ``store_social_tokens`` is on.
+        ``refresh`` refreshes the token even if it seems valid: use it after the provider's API
+        has answered 401. Raises `FlowError`: with the code ``social_account_not_found`` if no
+        token is stored, and ``provider_failed`` if the token cannot be refreshed. After the
+        field ``reason`` is ``token_expired``, ``no_refresh_token`` or ``token_refused``, the
+        person must log in with the provider again; after any other, try again later. Since 1.1.
+        """
+
     def in_background(self, function: Callable[..., object], *args: Any) -> None:
         """Call ``function(*args)`` at once on a thread of the host's pool; see `Request.in_background`.
 

@@ -42,8 +42,9 @@ def long_value_faults(context: CheckContext) -> Iterator[Fault]:
             for fault in callback_faults(call, context):
                 yield Fault(f"{fault.message}, {UNUSUAL}", call.hook, fault.where)
             if call.error is not None and not isinstance(call.error, AuthError):
-                location = context.checked.location(call.error.__traceback__)
-                yield Fault(f"raised {error_text(call.error)} {UNUSUAL}", call.hook, location)
+                location, error = context.checked.location(call.error.__traceback__), error_text(call.error)
+                cause = error if location else ""  # other values may cause the same
+                yield Fault(f"raised {error} {UNUSUAL}", call.hook, location, cause=cause)
         yield from dict.fromkeys(_misfits(host, context))
     for fault in unstored_row_faults(logged, context.checked.name):
         yield Fault(f"{fault.message}, {UNUSUAL}")
