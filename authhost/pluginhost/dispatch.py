@@ -120,6 +120,9 @@ class Hooks:
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 
+    def password_removed(self, request: Request, user: User) -> None:
+        self._hook.password_removed(request=request, user=user)
+
     def user_reactivated(self, request: Request, user: User) -> None:
         self._hook.user_reactivated(request=request, user=user)
 

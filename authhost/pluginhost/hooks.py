@@ -41,6 +41,7 @@ NOTIFICATIONS = SIGNALS | {
     "social_login_begun",
     "user_deactivated",
     "user_deleted",
+    "password_removed",
     "user_reactivated",
     "user_reauthenticated",
 }

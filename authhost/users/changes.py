@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -85,6 +86,7 @@ class Changes(BoundToUnit):
             self._refresh(user)
             request.set_stored_password(user, None)
             keep = request.session if self._is_own(user) else None
+            request.services.hooks.password_removed(request, replace(user, has_usable_password=False))
             sessions.end_sessions(request, user, "password_removed", keep=keep)
 
     def end_sessions(self, user_id: UUID) -> int:

@@ -19,6 +19,8 @@ def test_the_trail_stays_when_the_account_is_deleted(make, run):
     ann = run(host, "signup", email=ANN, password=PASSWORD).user
     change(host, "deactivate", ann.id)
     change(host, "reactivate", ann.id)
+    change(host, "remove_password", ann.id)
+    assert named(host, "password_removed")["user_id"] == str(ann.id)
     seal_all(host)
     kept = len(records(host, user_id=ann.id))
     change(host, "delete", ann.id)

@@ -7,6 +7,7 @@ from authhost_hookspecs.extensions.lifecycle import host_started, host_stopping
 from authhost_hookspecs.extensions.notifications import (
     account_ready,
     flow_refused,
+    password_removed,
     password_reset_requested,
     session_ended,
     social_login_begun,
@@ -42,6 +43,7 @@ __all__ = [
     "host_stopping",
     "lifecycle",
     "notifications",
+    "password_removed",
     "password_reset_requested",
     "register_checks",
     "register_commands",

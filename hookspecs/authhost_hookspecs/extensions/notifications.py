@@ -121,6 +121,32 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
 
 
 @hookspec
+def password_removed(request: Request, user: User) -> None:
+    """The password of an account was removed, through ``request.accounts``.
+
+    The person can log in with a provider, or sets a new password by a reset.
+
+    Stored: the account has no password; its sessions have ended, except that of this
+    request, and `session_ended` is called for each of them afterwards.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Locks:
+            @hookimpl
+            def password_removed(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "no key", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
 def user_deactivated(request: Request, user: User) -> None:
     """An account was deactivated: nobody can log in to it, and all its sessions have ended.
 

@@ -61,7 +61,7 @@ class AccountChanges(Protocol):
 
         Links that were sent and pending logins become invalid. As after any other
         change of the password, all sessions end with the reason ``password_removed``,
-        except the one of this request.
+        except the one of this request. Calls `password_removed`.
         """
 
     def end_sessions(self, user_id: UUID) -> int:

@@ -165,6 +165,10 @@ class AuditPlugin:
         self._record(request, AuditEvent("user_deactivated", user.id))
 
     @hookimpl
+    def password_removed(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("password_removed", user.id))
+
+    @hookimpl
     def user_reactivated(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_reactivated", user.id))
 

@@ -35,7 +35,14 @@ OF_ALL_KINDS = frozenset(
 )
 """Attributes of which the flows of the suite have all values that a hook can get."""
 ADMINISTRATIVE = frozenset(
-    {"user_deactivated", "user_reactivated", "user_deleted", "session_ended", "before_change"}
+    {
+        "password_removed",
+        "user_deactivated",
+        "user_reactivated",
+        "user_deleted",
+        "session_ended",
+        "before_change",
+    }
 )
 """Hooks that these flows call only without a logged-in user, or in few ways."""
 PURE = frozenset(
