@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import logging
-import sys
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-from authhost_hookspecs import Message, Refused, hookimpl
+from authhost_hookspecs import Refused, hookimpl
 from sqlalchemy import Engine, event
 
 from authhost.errors import AuthError
 from authhost.host import AuthHost
-from authhost.records import User
-from authhost.request import Request
 from authhost.testing.browser import Browser
 from authhost.testing.conformance.call_recorder import CallRecorder
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
-from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.memory import released_locks, sizes_in_memory
 from authhost.testing.conformance.output import captured_logs, captured_print, silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.process_state import process_state
 from authhost.testing.conformance.published_hooks import UnknownType, argument_sets, stand_ins
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.runs import (
+    RepeatedRun,
+    ScenarioRun,
+    end_of_file,
+    metric_labels,
+    recorded_given,
+    stored_requests,
+)
 from authhost.testing.conformance.side_effects import files_written_by, random_texts_of, record_statement
 from authhost.testing.host import PASSWORD, Clock, open_host
 from authhost.testing.mailbox import MAILBOX, Mailbox
@@ -38,59 +39,6 @@ from authhost.testing.scenario import BOB, SETTINGS, Scenario, Step
 REFUSED, REFUSALS = "guy", 3
 CALL_PUBLISHED = "Call the hooks of other plugins"
 """The title of the step after the scenario."""
-MAX_FILE_BYTES = 10_000_000
-"""How much of a file is read, from its end."""
-
-
-@dataclass(slots=True)
-class ScenarioRun:
-    """One run of the scenario with the plugin, and everything that it left behind."""
-
-    steps: list[Step]
-    stopped_after: Step | None
-    """The last step, if the later ones could not run."""
-    calls: list[HookCall]
-    secrets: dict[str, str]
-    """Each secret of the run, with its kind."""
-    rows: Rows
-    logged: list[logging.LogRecord]
-    printed: str
-    files: dict[str, tuple[str, str]]
-    """The plugin's file and line that wrote each file, and the file's content."""
-    stored_requests: dict[str, str]
-    """What the plugin still stores of requests that have ended, by the name of its attribute."""
-    step_of_call: list[str]
-    """The title of the step in which each call was made."""
-    deleted: User | None
-    """The user whose account the last step has deleted."""
-    rows_before_deletion: Rows
-    """What the plugin's tables contained before that step."""
-    given: list[tuple[str, str | None]]
-    """Each text that the plugin has passed to ``host.request(given=…)``, with its file and line."""
-    held_locks: dict[str, str]
-    """The locks that were locked after a flow had ended, with the title of its step."""
-    labels: dict[str, set[str]]
-    """The labels of the plugin's metrics, each with all values that it had after a step."""
-    random_texts: frozenset[str]
-    """The texts of random bytes that the plugin has asked for: 16 bytes or more."""
-    messages: list[Message]
-    """The messages that were delivered."""
-    not_called: dict[str, str]
-    """The hooks of other plugins that could not be called, each with the reason."""
-
-
-@dataclass(slots=True)
-class RepeatedRun:
-    """The scenario, run again on a host that has run flows before, so that nothing is loaded any more."""
-
-    calls: list[tuple[str, HookCall]]
-    """Each call with the title of its step."""
-    host_nanoseconds: int
-    """The median of the host's own work in one step."""
-    sizes: list[dict[str, int]]
-    """The sizes of what the plugin keeps in memory, before and after."""
-    held_locks: list[str]
-    """The locks that were locked after a login that another plugin has refused."""
 
 
 class CheckContext:
@@ -204,14 +152,14 @@ class CheckContext:
 
             rows_before_deletion: Rows = {}
             labels: dict[str, set[str]] = {}
-            given = _recorded_given(host, self.checked)
+            given = recorded_given(host, self.checked)
 
             def before(title: str, flow: str) -> None:
                 if flow == "accounts_delete":
                     rows_before_deletion.update(plugin_rows(host))
 
             def after(step: Step) -> None:
-                for name, values in _labels(host, self.checked).items():
+                for name, values in metric_labels(host, self.checked).items():
                     labels.setdefault(name, set()).update(values)
                 step_of_call.extend([step.title] * (len(recorder.calls) - len(step_of_call)))
                 for name in released_locks(self.checked):
@@ -221,7 +169,7 @@ class CheckContext:
             scenario.run()
             not_called = self.call_published(host)
             after(Step(CALL_PUBLISHED, "published", "done"))
-            stored_requests = _stored_requests(self.checked, recorder.calls)
+            kept_requests = stored_requests(self.checked, recorder.calls)
             host.close()
             step_of_call.extend(["stop"] * (len(recorder.calls) - len(step_of_call)))
             for call in recorder.calls:
@@ -239,8 +187,8 @@ class CheckContext:
                 plugin_rows(host),
                 logged,
                 text.getvalue(),
-                {path: (location, _content(Path(path))) for path, location in files.items()},
-                stored_requests,
+                {path: (location, end_of_file(Path(path))) for path, location in files.items()},
+                kept_requests,
                 step_of_call,
                 scenario.deleted,
                 rows_before_deletion,
@@ -348,52 +296,3 @@ def _shorten_lock_timeout(engine: Engine) -> None:
     """Make a plugin that waits for a lock of its own host fail soon. It would wait forever."""
     event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA busy_timeout=300"))
     engine.dispose()
-
-
-def _recorded_given(host: Any, checked: CheckedPlugin) -> list[tuple[str, str | None]]:
-    """Make a host note the texts that the plugin gives to the requests that it opens itself."""
-    found: list[tuple[str, str | None]] = []
-    request = host.request
-
-    def recorded(*args: Any, given: Mapping[str, str] | None = None, **values: Any) -> Request:
-        location = checked.location(sys._getframe(1))
-        if location is not None and given:
-            found.extend((text, location) for text in given.values())
-        opened: Request = request(*args, given=given, **values)
-        return opened
-
-    host.request = recorded
-    return found
-
-
-def _labels(host: AuthHost, checked: CheckedPlugin) -> dict[str, set[str]]:
-    """The values of the labels of a plugin's metrics, by metric and label."""
-    found: dict[str, set[str]] = {}
-    if "register_metrics" not in checked.implementations:
-        return found
-    with suppress(Exception):  # another check reports it
-        for collect in checked.implementations["register_metrics"]():
-            for metric in collect(host):
-                for label, value in metric.labels.items():
-                    found.setdefault(f"{metric.name}{{{label}}}", set()).add(str(value))
-    return found
-
-
-def _stored_requests(checked: CheckedPlugin, calls: list[HookCall]) -> dict[str, str]:
-    """The attributes of the plugin that still hold a request, or the ``id()`` of one."""
-    requests = [call.arguments["request"] for call in calls if "request" in call.arguments]
-    numbers, found = {id(each) for each in requests}, {}
-    for name, value in checked.attributes().items():
-        items = [value]
-        if isinstance(value, list | dict | set | frozenset | tuple | deque):
-            items = [*value, *(value.values() if isinstance(value, dict) else ())]
-        if any(isinstance(each, Request) for each in items):
-            found[name] = "requests"
-        elif any(type(each) is int and each in numbers for each in items):
-            found[name] = "id(request), which another request may have by now"
-    return found
-
-
-def _content(path: Path) -> str:
-    """The end of a file, or an empty string if there is no such file."""
-    return path.read_bytes()[-MAX_FILE_BYTES:].decode("latin-1") if path.is_file() else ""

@@ -8,8 +8,9 @@ from typing import Any
 from authhost_hookspecs import PluginTables
 
 from authhost.records import User
-from authhost.testing.conformance.context import CheckContext, ScenarioRun
+from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.runs import ScenarioRun
 from authhost.testing.scenario import ANN
 
 Row = dict[str, Any]

@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import quote
 
 import authhost
-from authhost.testing.conformance.context import CheckContext, ScenarioRun
+from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.secret_values import LOGGING, secrets_passed_on
+from authhost.testing.conformance.runs import ScenarioRun
 from authhost.testing.conformance.source import PluginSource, own_nodes
 from authhost.testing.conformance.writes import stored_at
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, VETOES
-from authhost.testing.conformance.context import CheckContext, RepeatedRun
+from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.hook_call import HookCall
 from authhost.testing.conformance.report import Fault, HookTime
+from authhost.testing.conformance.runs import RepeatedRun
 
 LIMIT = 50_000_000
 """Nanoseconds."""
