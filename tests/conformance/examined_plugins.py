@@ -38,6 +38,11 @@ class NotesTheOwner(WithTable):
         request.insert(notes, {"user_id": email_address.user_id, "text": "confirmed"})
 
     @hookimpl
+    def session_ended(self, request, session):
+        actor = request.user.id if request.user else None
+        request.on_commit(partial(log.info, "session %s was ended by %s", session.id, actor))
+
+    @hookimpl
     def user_deactivated(self, request, user):
         actor = request.user.id if request.user else None
         request.on_commit(partial(log.info, "%s was deactivated by %s", user.id, actor))

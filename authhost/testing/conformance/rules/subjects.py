@@ -37,7 +37,7 @@ def other_users(source: PluginSource) -> Iterator[Fault]:
     for hook, functions in by_hook.items():
         subject = SUBJECTS[hook]
         named = any(_names_subject(each, subject) for each in functions)
-        if named and (subject == "user" or any(map(_compares_users, functions))):
+        if named and (subject in ("user", "session") or any(map(_compares_users, functions))):
             continue  # somebody else may be noted, too: who has done it
         for reached in functions:
             for node in _uses_of_logged_in_user(reached):
@@ -66,10 +66,10 @@ def _path_to_owner(subject: str) -> str:
 def _names_subject(reached: Reached, subject: str) -> bool:
     """Whether a function uses the owner of the argument, or passes the argument on."""
     nodes = own_nodes(reached.node)
-    if subject == "user":
+    if subject in ("user", "session"):  # rows about a session need no user
         loaded = (each for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load))
         own = {each.arg for each in ast.walk(reached.node.args) if isinstance(each, ast.arg)}
-        return "user" in own and any(each.id == "user" for each in loaded)
+        return subject in own and any(each.id == subject for each in loaded)
     if any(isinstance(each, ast.Attribute) and each.attr == "user_id" for each in nodes):
         return True
     passed = (
@@ -78,10 +78,7 @@ def _names_subject(reached: Reached, subject: str) -> bool:
         if isinstance(each, ast.Call)
         for value in (*each.args, *(keyword.value for keyword in each.keywords))
     )
-    return any(
-        dotted(value) == subject or (subject != "session" and dotted(value).endswith(".email_address"))
-        for value in passed
-    )
+    return any(dotted(value) == subject or dotted(value).endswith(".email_address") for value in passed)
 
 
 def _uses_of_logged_in_user(reached: Reached) -> Iterator[ast.AST]:
