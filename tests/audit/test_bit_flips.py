@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from uuid import UUID
@@ -104,6 +105,20 @@ def test_each_flipped_bit_of_an_unsealed_erasure_is_detected(template, tmp_path,
         )
     with open_host_on(file) as host:
         assert violations(host), f"{name}: bit {bit} of {value!r}"
+
+
+def test_a_signature_has_one_form(template, tmp_path):
+    """Hexadecimal digits in capitals decode to the same signature, but the record was changed."""
+    file = copy_database(template, tmp_path)
+    with sqlite3.connect(file) as connection:
+        [key, value] = connection.execute(
+            "SELECT rowid, data FROM authhost_audit_event WHERE event = ?", ("audit_forgotten",)
+        ).fetchone()
+        signature = json.loads(value)["signature"]
+        changed = value.replace(signature, signature.upper())
+        connection.execute("UPDATE authhost_audit_event SET data = ? WHERE rowid = ?", (changed, key))
+    with open_host_on(file) as host:
+        assert violations(host)
 
 
 def copy_database(template, folder):

@@ -102,7 +102,8 @@ class CountsAndChecks:
         return [self._health]
 
     def _health(self, host):
-        status = "ok" if self._counts["login"] < 1000 else "degraded"
+        status = "ok"
+        status = status if self._counts["login"] < 1000 else "degraded"
         yield Health("logins", status, f"{self._counts['login']} logins")
 
     @hookimpl
@@ -113,6 +114,21 @@ class CountsAndChecks:
         yield Metric(
             "authhost_faulty_logins", self._counts["login"], "counter", "Logins.", {"event": "login"}
         )
+
+
+class ReadsByConnection(WithTable):
+    """A statement that is built in steps, in a connection of its own."""
+
+    @hookimpl
+    def register_metrics(self):
+        return [self._metrics]
+
+    def _metrics(self, host):
+        statement = select(notes.c.text)
+        statement = statement.where(notes.c.text != "old")
+        with host.reader.connect() as connection, host.engine.connect() as other:
+            count = len(connection.execute(statement).all()) + len(other.execute(statement).all())
+        yield Metric("authhost_faulty_notes", count, "gauge", "Notes.")
 
 
 class PassesInOneUnit:
@@ -165,6 +181,7 @@ CORRECT = [
     LimitsItsTime,
     CountsAndChecks,
     PassesInOneUnit,
+    ReadsByConnection,
     QueuesFailures,
 ]
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from authhost.testing.conformance.checked_plugin import find_plugin
+from authhost.testing.conformance.checks.code import code
+from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.runner import run_check
 from conformance import (
     correct_plugins,
@@ -49,3 +52,8 @@ def test_correct_plugin_passes(new_context, plugin):
 @pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
 def test_fault_is_reported(assert_fault, plugin, check, message):
     assert_fault(plugin(), check, message, located=True)
+
+
+@pytest.mark.parametrize("name", ["analytics", "audit", "breached_passwords", "email"])
+def test_the_code_of_our_plugins_has_no_mistake(name, tmp_path, provider):
+    assert list(code(CheckContext(find_plugin(name), tmp_path, provider))) == []

@@ -26,7 +26,7 @@ from authhost_audit.forwarding import ReceiverError, Sink, sinks
 from authhost_audit.rows import all_rows
 from authhost_audit.sealing import seal
 from authhost_audit.settings import AuditSettings
-from authhost_audit.signing import Keyring
+from authhost_audit.signing import Keyring, decode_signature
 from authhost_audit.tables import batch_table
 
 CHUNK = 100
@@ -132,7 +132,7 @@ def read_checkpoints(path: Path, keyring: Keyring) -> Checkpoints:
         with suppress(ValueError, KeyError, TypeError, AttributeError, RecursionError):
             header = json.loads(line)
             header.pop("event", None)
-            signature = bytes.fromhex(header.pop("signature"))
+            signature = decode_signature(header.pop("signature"))
             if not keyring.has_signed(header["key_id"], canonical(header), signature):
                 continue
             if keyring.retired_before(header["key_id"], header["number"]):

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from authhost_audit.digests import personal_digest
 from authhost_audit.retention import PRUNABLE, signed_payload
-from authhost_audit.signing import Keyring
+from authhost_audit.signing import Keyring, decode_signature
 from authhost_audit.tables import PERSONAL, batch_table, event_table
 from authhost_audit.uuid7 import lower_bound
 
@@ -87,7 +87,7 @@ def read_removals(connection: Connection, keyring: Keyring) -> AuthorizedRemoval
             if event == "audit_forgotten" and "signature" not in data:
                 removals.erased_unsigned.update(UUID(each) for each in data["erased"])
                 continue
-            signature = bytes.fromhex(data.pop("signature"))
+            signature = decode_signature(data.pop("signature"))
             if not keyring.has_signed(data["key_id"], signed_payload(identifier, event, data), signature):
                 continue
             if identifier.int > _last_identifier_of_key(connection, keyring, data["key_id"]):

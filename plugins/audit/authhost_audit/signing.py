@@ -20,6 +20,14 @@ def key_id(public_key: bytes) -> str:
     return hashlib.sha256(public_key).digest()[:8].hex()
 
 
+def decode_signature(text: str) -> bytes:
+    """Return a stored signature; raises `ValueError` unless ``text`` is its only form, in small letters."""
+    signature = bytes.fromhex(text)
+    if text != signature.hex():
+        raise ValueError("a signature is written in small hexadecimal digits")
+    return signature
+
+
 def new_key() -> tuple[str, str]:
     """Create a key pair. Returns the signing key and the public key, both in base64."""
     key = Ed25519PrivateKey.generate()

@@ -100,17 +100,17 @@ def _may_commit(name: str) -> bool:
     return name.rpartition(".")[2] in ("commit", "begin", "execution_options")
 
 
-def _writes(reached: Reached, node: ast.expr) -> bool:
+def _writes(reached: Reached, node: ast.expr, seen: frozenset[str] = frozenset()) -> bool:
     """Whether a statement changes rows: built with SQLAlchemy, or as a text."""
     if isinstance(node, ast.Name):
-        return any(
-            _writes(reached, each.value)
+        return node.id not in seen and any(
+            _writes(reached, each.value, seen | {node.id})
             for each in own_nodes(reached.node)
             if isinstance(each, ast.Assign) and [dotted(target) for target in each.targets] == [node.id]
         )
     if isinstance(node, ast.Call):
         if isinstance(node.func, ast.Attribute) and node.func.attr not in WRITES:
-            return _writes(reached, node.func.value) or any(_writes(reached, each) for each in node.args)
+            return any(_writes(reached, each, seen) for each in (node.func.value, *node.args))
         name = dotted(node.func).rpartition(".")[2]
-        return name in WRITES or (name == "text" and any(_writes(reached, each) for each in node.args))
+        return name in WRITES or (name == "text" and any(_writes(reached, each, seen) for each in node.args))
     return isinstance(node, ast.Constant) and bool(WRITING_TEXT.match(str(node.value)))

@@ -69,20 +69,17 @@ def _allowed(called: Any, name: str) -> tuple[str, ...]:
     return tuple(str(text) for each in kinds for text in get_args(each))
 
 
-def _texts(reached: Reached, node: ast.expr) -> Iterator[str]:
+def _texts(reached: Reached, node: ast.expr, seen: frozenset[str] = frozenset()) -> Iterator[str]:
     """The fixed texts that an expression can be."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         yield node.value
     elif isinstance(node, ast.IfExp):
-        yield from _texts(reached, node.body)
-        yield from _texts(reached, node.orelse)
+        yield from _texts(reached, node.body, seen)
+        yield from _texts(reached, node.orelse, seen)
     elif isinstance(node, ast.BoolOp):
         for each in node.values:
-            yield from _texts(reached, each)
-    elif isinstance(node, ast.Name):
-        stores = (each for each in own_nodes(reached.node) if isinstance(each, ast.Assign))
-        for store in stores:
-            if [dotted(each) for each in store.targets] == [node.id] and not isinstance(
-                store.value, ast.Name
-            ):
-                yield from _texts(reached, store.value)
+            yield from _texts(reached, each, seen)
+    elif isinstance(node, ast.Name) and node.id not in seen:
+        for store in own_nodes(reached.node):
+            if isinstance(store, ast.Assign) and [dotted(each) for each in store.targets] == [node.id]:
+                yield from _texts(reached, store.value, seen | {node.id})

@@ -29,7 +29,10 @@ SUBJECTS: Mapping[str, str] = {
 
 
 def other_users(source: PluginSource) -> Iterator[Fault]:
-    """A hook that uses the logged-in user, and never the person whom it is about."""
+    """A hook that uses the logged-in user, and never the person whom it is about.
+
+    A helper may note who has done it, for all hooks: only the hook's own function counts.
+    """
     by_hook: dict[str, list[Reached]] = {}
     for reached in source.reached:
         if reached.hook in SUBJECTS:
@@ -39,8 +42,9 @@ def other_users(source: PluginSource) -> Iterator[Fault]:
         named = any(_names_subject(each, subject) for each in functions)
         if named and (subject in ("user", "session") or any(map(_compares_users, functions))):
             continue  # somebody else may be noted, too: who has done it
+        own = source.of_hook(hook)
         for reached in functions:
-            for node in _uses_of_logged_in_user(reached):
+            for node in _uses_of_logged_in_user(reached) if reached is own else ():
                 yield Fault(
                     "uses request.user, who may be nobody or somebody else here; use "
                     f"{_path_to_owner(subject)}, whom the hook is about",
