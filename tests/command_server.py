@@ -48,6 +48,7 @@ class CommandServer:
         self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], SECONDS)[0]:
             self.close()
+            _shared.cache_clear()
             raise TimeoutError(f"authhost {' '.join(arguments)} has not ended after {SECONDS} seconds")
         return subprocess.CompletedProcess(list(arguments), **json.loads(self._process.stdout.readline()))
 

@@ -200,9 +200,9 @@ def test_remove_password_ends_the_other_sessions(host, run, change, ann, recorde
         request.accounts.remove_password(ann.user.id)
         assert request.user is not None
         assert not request.user.has_usable_password
-    assert names(recorder) == ["password_removed", "session_ended"]
-    assert not recorder.calls[0][1]["user"].has_usable_password
-    assert recorder.calls[1][1]["reason"] == "password_removed"
+    assert names(recorder) == ["session_ended", "password_removed"]
+    assert recorder.calls[0][1]["reason"] == "password_removed"
+    assert not recorder.calls[1][1]["user"].has_usable_password
     assert _is_logged_in(host, ann)
     assert not _is_logged_in(host, other)
     assert code_of(run, host, "login", identifier=ANN, password=PASSWORD) == "invalid_credentials"

@@ -104,6 +104,21 @@ def test_a_flow_that_deletes_an_expired_session_says_so(make_host, run, clock):
     assert sorted(ended.reasons) == ["ended", "expired"]
 
 
+def test_a_session_that_has_expired_cannot_be_ended(make_host, run, clock):
+    """Its hook is called once, when it is deleted."""
+    ended = Ended()
+    host = make_host({"ended": ended}, email_verification="none")
+    expired = run(host, "signup", email=ANN, password=PASSWORD).session_token
+    [session] = run(host, "list_sessions", expired)
+    clock.forward(seconds=host.settings.session_idle + 1)
+    token = run(host, "login", identifier=ANN, password=PASSWORD).session_token
+    with pytest.raises(SessionNotFound):
+        run(host, "end_session", token, session_id=session.id)
+    assert ended.reasons == []
+    host.delete_expired()
+    assert ended.reasons == ["expired"]
+
+
 def test_expired_sessions_stay_if_a_required_plugin_fails(make_host, run, clock, caplog):
     class Fails:
         @hookimpl

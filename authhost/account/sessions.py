@@ -56,6 +56,8 @@ def end_session(request: Request, session_id: UUID) -> None:
         return
     user = lock_login(request)
     check_change(request, user, "end_sessions")
+    if session_id not in {each.id for each in live_sessions(request, user.id)}:
+        raise SessionNotFound
     if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
         raise SessionNotFound
 

@@ -90,7 +90,7 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
 @providers.command("rotate")
 @click.pass_obj
 def providers_rotate(lazy_host: LazyHost) -> None:
-    """Encrypt what is stored encrypted with the first key of encryption_keys.
+    """Encrypt all encrypted values of the host again, with the first key of encryption_keys.
 
     This includes the tokens of providers, social logins that wait for the person, and
     what unconfirmed signups were given. It does not include values of plugins, such as

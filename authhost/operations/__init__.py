@@ -1,1 +1,1 @@
-"""What operators use: the console of all commands, and the health and the metrics of a host."""
+"""What operators use: the console of all commands, health and metrics, and the rotation of keys."""

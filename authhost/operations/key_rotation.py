@@ -1,4 +1,4 @@
-"""Encrypt what the host stores encrypted again, after a new key was put first in ``encryption_keys``."""
+"""Encrypts all encrypted values of the host again, with the first key of ``encryption_keys``."""
 
 from __future__ import annotations
 

@@ -209,8 +209,9 @@ DELETE_OTHER_SESSIONS = DELETE_SESSIONS.where(sessions.c.id != of_id)
 _unused_since = bindparam("unused_since", type_=sessions.c.last_seen_at.type)
 _expired = or_(sessions.c.expires_at <= now, sessions.c.last_seen_at < _unused_since)
 _expired_after = and_(_expired, sessions.c.id > of_id)
-EXPIRED_SESSIONS = select(sessions.c.id).where(_expired_after).order_by(sessions.c.id)
-EXPIRED_SESSIONS = EXPIRED_SESSIONS.limit(bindparam("page_size"))
+EXPIRED_SESSIONS = (
+    select(sessions.c.id).where(_expired_after).order_by(sessions.c.id).limit(bindparam("page_size"))
+)
 _expired_until = and_(_expired_after, sessions.c.id <= bindparam("last_id", type_=sessions.c.id.type))
 DELETE_EXPIRED_SESSIONS = delete(sessions).where(_expired_until).returning(*SESSION_COLUMNS)
 

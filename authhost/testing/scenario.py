@@ -206,10 +206,11 @@ class Scenario:
             raise LookupError(second)
         self.deleted = user
         flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
-        flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)
-        flow("Remove a password", "accounts_remove_password", browser, user_id=user.id)
         flow("Export an account", "accounts_export", browser, user_id=user.id)
+        flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)
         flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
+        flow("Log in once more", "login", identifier=second, password=PASSWORD)
+        flow("Remove a password", "accounts_remove_password", browser, user_id=user.id)
         flow("Delete an account", "accounts_delete", browser, user_id=user.id)
 
     def social_login(

@@ -86,8 +86,8 @@ class Changes(BoundToUnit):
             self._refresh(user)
             request.set_stored_password(user, None)
             keep = request.session if self._is_own(user) else None
-            request.services.hooks.password_removed(request, replace(user, has_usable_password=False))
             sessions.end_sessions(request, user, "password_removed", keep=keep)
+            request.services.hooks.password_removed(request, replace(user, has_usable_password=False))
 
     def end_sessions(self, user_id: UUID) -> int:
         """End all sessions, and return their number."""

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 from weakref import WeakKeyDictionary
 
 import click
-from authhost_hookspecs import Finding, FlowError, Health, Metric, Refused, hookimpl
+from authhost_hookspecs import Finding, FlowError, Health, Metric, Refused, hookimpl, utc
 from sqlalchemy import delete, select
 
 from conformance.plugins import WithTable, notes
@@ -174,7 +174,121 @@ class EncodesCookie:
         request.answer.set_cookie("faulty", quote(f"{request.language or 'en'} {user.username}"[:100]))
 
 
+class NotesActors(WithTable):
+    """The person, and beside it who has done it."""
+
+    @hookimpl
+    def email_added(self, request, email_address):
+        by = request.user.id if request.user else None
+        request.on_commit(partial(log.info, "%s was added by %s", email_address.user_id, by))
+
+    @hookimpl
+    def email_confirmed(self, request, email_address):
+        by = request.user.id if request.user else None
+        request.insert(notes, {"user_id": email_address.user_id, "text": f"confirmed by {by}"})
+
+
+@dataclass(frozen=True)
+class LifetimeSettings:
+    token_lifetime: int = 60
+    token_url: str = "https://example.org"
+
+    def __post_init__(self):
+        if self.token_lifetime < 1 or not self.token_url.startswith("https:"):
+            raise ValueError(f"token_lifetime is {self.token_lifetime}, token_url is {self.token_url}")
+
+
+class ApiError(Exception):
+    code = "card_declined"
+
+
+class Client:
+    base_url = "https://api.example.org"
+
+    def charge(self):
+        raise ApiError
+
+
+class AsksAnApi(WithTable):
+    """Errors, addresses and connections of others than the host."""
+
+    def __init__(self):
+        self._client, self._used, self._sites = Client(), None, {}
+
+    @hookimpl
+    def register_settings(self):
+        return LifetimeSettings
+
+    @hookimpl
+    def host_started(self, host):
+        self._sites[host] = "started"
+
+    @hookimpl
+    def host_stopping(self, host):
+        self._sites.pop(host, None)
+
+    @hookimpl
+    def user_logged_in(self, request, user):
+        request.on_commit(partial(self._charge, user.id))
+
+    def _charge(self, user_id):
+        self._used = self._client.base_url
+        try:
+            self._client.charge()
+        except ApiError as error:
+            if error.code == "card_declined":
+                log.info("%s: %s declined", self._used, user_id)
+
+    @hookimpl
+    def register_commands(self):
+        @click.command()
+        @click.pass_obj
+        def faulty(context):
+            """Delete old notes."""
+            self.prune(context())
+
+        return [faulty]
+
+    def prune(self, host):
+        if host not in self._sites:
+            self._sites[host] = "command"
+        log.info("%s", self._sites[host])
+        with host.engine.connect() as connection:
+            old = connection.execute(select(notes.c.id)).scalars().all()
+        with host.request() as request:
+            request.db.execute(delete(notes).where(notes.c.id.in_(old)))
+
+
+class FallsBack(WithTable):
+    """The unit of work has the campaign, or else the table."""
+
+    @hookimpl
+    def user_signed_up(self, request, user):
+        request.local("faulty")["campaign"] = "spring"
+        request.insert(notes, {"user_id": user.id, "text": "spring"})
+
+    @hookimpl
+    def account_ready(self, request, user):
+        campaign = request.local("faulty").get("campaign")
+        if campaign is None:
+            campaign = request.db.scalar(select(notes.c.text).where(notes.c.user_id == user.id))
+        request.on_commit(partial(log.info, "came by %s", campaign))
+
+
+class ConvertsAwareTime(WithTable):
+    @hookimpl
+    def user_reactivated(self, request, user):
+        since = request.db.scalar(select(notes.c.at).where(notes.c.user_id == user.id))
+        if since is not None:
+            at = utc(request.db.scalar(select(notes.c.at).where(notes.c.user_id == user.id)))
+            request.on_commit(partial(log.info, "away since %s", at.astimezone(UTC)))
+
+
 CORRECT = [
+    AsksAnApi,
+    ConvertsAwareTime,
+    FallsBack,
+    NotesActors,
     StoresDigest,
     EncodesCookie,
     NotesTheOwner,

@@ -124,10 +124,10 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
 def password_removed(request: Request, user: User) -> None:
     """The password of an account was removed, through ``request.accounts``.
 
-    The person can log in with a provider, or sets a new password by a reset.
+    The person can log in with a provider, or set a new password with a reset.
 
-    Stored: the account has no password; its sessions have ended, except that of this
-    request, and `session_ended` is called for each of them afterwards.
+    Stored: the account has no password, and its sessions have ended, except that of this
+    request. `session_ended` was called for each of them.
 
     .. versionadded:: 1.1
 

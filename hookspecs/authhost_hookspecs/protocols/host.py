@@ -313,8 +313,10 @@ class Host(Protocol):
     ) -> AbstractContextManager[Request]:
         """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
 
-        It commits at the end of the block, and rolls back on an error. Do not use it in a
-        hook: a flow has a unit of work already. Since 1.1.
+        It commits at the end of the block, also if a refusal (`FlowError`) leaves the block:
+        the refused flow is undone, and what was written before it is stored. Any other error
+        rolls everything back. Do not use it in a hook: a flow has a unit of work already.
+        Since 1.1.
         """
 
     def social_token(self, social_account: SocialAccount, *, refresh: bool = False) -> SocialToken:
@@ -324,9 +326,12 @@ class Host(Protocol):
         call it in a hook. Tokens are stored only if the setting ``store_social_tokens`` is on.
         ``refresh`` refreshes the token even if it seems valid: use it after the provider's API
         has answered 401. Raises `FlowError`: with the code ``social_account_not_found`` if no
-        token is stored, and ``provider_failed`` if the token cannot be refreshed. After the
+        token is stored, ``provider_not_found`` if the provider is not configured any more,
+        ``invalid_id_token`` or ``provider_failed`` if the token cannot be refreshed; and
+        `CannotOpen` if the key was removed. After the
         field ``reason`` is ``token_expired``, ``no_refresh_token`` or ``token_refused``, the
-        person must log in with the provider again; after any other, try again later. Since 1.1.
+        person must log in with the provider again; after any other, try again later. An account
+        without a token is a refusal: `flow_refused` is called. Since 1.1.
         """
 
     def in_background(self, function: Callable[..., object], *args: Any) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import Column, Integer, select
+from sqlalchemy import Column, select
 
 from authhost.errors import AuthError
 from authhost.host import AuthHost
@@ -21,13 +21,12 @@ from authhost.testing.conformance.writes import stored_at
 from authhost.testing.host import OTHER_PASSWORD, PASSWORD
 from authhost.testing.mailbox import Mailbox
 
-EMAIL = f"{'a' * 64}@{'b' * 63}.{'c' * 63}.example.org"
+EMAIL = f"{'a' * 64}@{'b' * 63}.{'c' * 63}.{'d' * 49}.example.org"
 USERNAME = "josé"
-IP_ADDRESS = "2001:db8:1234:5678:9abc:def0:1234:5678"
+IP_ADDRESS = "fd12:3456:789a:bcde:f012:3456:789a:bcde"
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) «é» " + "x" * 600
-LANGUAGE = "de-AT,de;q=0.9,en-US;q=0.7,*;q=0.1"
+LANGUAGE = ("de-AT,de;q=0.9,en-US;q=0.7," * 40)[:512]
 UNUSUAL = "for an IPv6 address, a header Accept-Language, a long user agent and address, and the name josé"
-LARGEST_INTEGER = 2**31 - 1
 
 
 def long_value_faults(context: CheckContext) -> Iterator[Fault]:
@@ -73,20 +72,19 @@ def _misfits(host: AuthHost, context: CheckContext) -> Iterator[Fault]:
             for column in table.columns:
                 found = (_misfit(column, row[column.name]) for row in rows)
                 for what in sorted({each for each in found if each is not None}):
+                    problem, remedy = what
                     yield Fault(
-                        f"{what} is in {table.name}.{column.name}, which PostgreSQL and MariaDB refuse; "
-                        "make the column longer, or cut the value",
+                        f"{problem} is in {table.name}.{column.name}, which {remedy}",
                         *stored_at(source, table.name),
                     )
 
 
-def _misfit(column: Column[Any], value: object) -> str | None:
-    """What is wrong with a stored value, or None."""
+def _misfit(column: Column[Any], value: object) -> tuple[str, str] | None:
+    """What is wrong with a stored value, and the remedy, or None."""
     length = getattr(column.type, "length", None)
     if isinstance(value, str) and length is not None and len(value) > length:
-        return f"a text of {len(value)} characters (of at most {length})"
+        problem = f"a text of {len(value)} characters (of at most {length})"
+        return problem, "PostgreSQL and MariaDB refuse; make the column longer, or cut the value"
     if isinstance(value, str) and "\0" in value:
-        return "a text with the character NUL"
-    if type(column.type) is Integer and isinstance(value, int) and value > LARGEST_INTEGER:
-        return f"the number {value} (of 32 bits)"
+        return "a text with the character NUL", "PostgreSQL refuses; remove the character"
     return None

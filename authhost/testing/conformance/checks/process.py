@@ -6,6 +6,7 @@ import gc
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -58,12 +59,15 @@ def _running_threads(context: CheckContext) -> Iterator[Fault]:
 
 
 def _kept_hosts(context: CheckContext) -> Iterator[Fault]:
-    """Files and hosts that stay after each host that closes: the second one must leave nothing more."""
+    """Files and hosts that stay after each host that closes: each further one must leave nothing."""
     _use_a_host(context)
     before = _open_files()
+    _use_a_host(context)
+    between = _open_files()
     host = _use_a_host(context)
     location = context.checked.definition("host_started")
-    for target in sorted(_open_files() - before):
+    grown = (between - before) & (_open_files() - between)
+    for target in sorted(grown):
         yield Fault(
             f"leaves {target} open for each host that closes; close it in host_stopping",
             "host_started" if location else None,
@@ -93,13 +97,13 @@ def _use_a_host(context: CheckContext) -> AuthHost:
     return host
 
 
-def _open_files() -> set[str]:
-    """The open files and sockets of this process, without databases; empty where the system has no list."""
-    found: set[str] = set()
+def _open_files() -> Counter[str]:
+    """How many files and sockets are open, without databases; empty where the system has no list."""
+    found: Counter[str] = Counter()
     folder = Path("/proc/self/fd")
     for each in folder.iterdir() if folder.is_dir() else ():
         with suppress(OSError):  # the one that lists the folder
             target = os.readlink(each)
             if ".sqlite3" not in target and not target.startswith("anon_inode"):
-                found.add(target.replace("socket", "a socket").partition(":[")[0] + f" ({each.name})")
+                found[target.replace("socket", "a socket").partition(":[")[0]] += 1
     return found

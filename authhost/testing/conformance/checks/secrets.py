@@ -22,7 +22,9 @@ from authhost.testing.conformance.source import PluginSource, own_nodes
 from authhost.testing.conformance.writes import stored_at
 
 HOST = Path(authhost.__file__).parent
-HOST_LOGGERS = frozenset({"authhost", "authhost.plugins", "authhost.request"})
+HOST_LOGGERS = frozenset(
+    {"authhost", "authhost.migrate", "authhost.plugins", "authhost.providers.client", "authhost.request"}
+)
 MESSAGE_KEY = "the key of a message"
 GIVEN_TEXT = "a text of request.given"
 PART = 12
@@ -81,8 +83,10 @@ def _is_from_callback(record: LogRecord) -> bool:
 def _logged_at(source: PluginSource) -> str | None:
     """File and line that pass a method of a logger on, such as to `Request.on_commit`."""
     for reached in source.reached:
-        for node in own_nodes(reached.node):
-            if isinstance(node, ast.Attribute) and node.attr in LOGGING:
+        nodes = own_nodes(reached.node)
+        called = {id(each.func) for each in nodes if isinstance(each, ast.Call)}
+        for node in nodes:
+            if isinstance(node, ast.Attribute) and node.attr in LOGGING and id(node) not in called:
                 return reached.at(node)
     return None
 

@@ -22,7 +22,7 @@ from authhost.testing.conformance.memory import kept_in_memory
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.plugin_tables import Rows, plugin_rows
 from authhost.testing.conformance.report import Fault
-from authhost.testing.conformance.source import PluginSource, own_nodes
+from authhost.testing.conformance.source import PluginSource, Reached, dotted, own_nodes
 from authhost.testing.host import OTHER_PASSWORD, PASSWORD
 from authhost.testing.mailbox import Mailbox
 
@@ -54,8 +54,8 @@ def rollback(context: CheckContext) -> Iterator[Fault]:
             changed &= _changed_columns(again, _rows_after(context, rolled_back=True)[0])
     for column in sorted(changed):
         yield Fault(f"values written to {column} survive a rollback {flows}; {OWN_CONNECTION}")
-    places = _counting_at(context.checked) if counted else []
     for name in counted:
+        places = _counting_at(context.checked, name)
         text = f"counts in memory what was rolled back ({name}); count after the commit (request.on_commit)"
         if places:
             yield Fault(text, *places[0])
@@ -63,18 +63,39 @@ def rollback(context: CheckContext) -> Iterator[Fault]:
             yield Fault(text, note=True)
 
 
-def _counting_at(checked: CheckedPlugin) -> list[tuple[str, str]]:
-    """Hook, file and line of each place that adds to a number while a notification runs.
+def _counting_at(checked: CheckedPlugin, name: str) -> list[tuple[str, str]]:
+    """Hook, file and line of each place that adds to this number while a notification runs.
 
     A veto may count what is refused, such as attempts.
     """
+    last = name.replace("[…]", "").rpartition(".")[2]
     return [
         (reached.hook, reached.at(node))
         for reached in PluginSource(checked).reached
         if reached.at_once and reached.hook in NOTIFICATIONS - {"flow_refused"}
         for node in own_nodes(reached.node)
-        if isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Attribute | ast.Subscript)
+        if isinstance(node, ast.AugAssign) and _adds_to(reached, node.target, last)
     ]
+
+
+def _adds_to(reached: Reached, target: ast.expr, name: str) -> bool:
+    """Whether a target is the attribute or global ``name``, an entry of it, or of a local name for it."""
+    holder = target.value if isinstance(target, ast.Subscript) else target
+    while isinstance(holder, ast.Subscript):
+        holder = holder.value
+    if isinstance(holder, ast.Attribute):
+        return holder.attr == name
+    if not isinstance(holder, ast.Name):
+        return False
+    made = [
+        dotted(item.context_expr)
+        for node in own_nodes(reached.node)
+        if isinstance(node, ast.With)
+        for item in node.items
+        if item.optional_vars is not None and dotted(item.optional_vars) == holder.id
+    ]
+    # A context manager that yields a counter is named like what it yields.
+    return holder.id == name or any(name.strip("_") in text for text in made)
 
 
 def _changed_columns(one: Rows, other: Rows) -> set[str]:

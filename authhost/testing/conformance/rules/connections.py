@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from authhost.testing.conformance.report import Fault
@@ -14,12 +14,12 @@ POSITION_OF_TIMEOUT = {
     "urllib.request.urlopen": 2,
     "socket.create_connection": 1,
     "http.client.HTTPConnection": 2,
-    "http.client.HTTPSConnection": 2,
+    "http.client.HTTPSConnection": None,
     "smtplib.SMTP": 3,
-    "smtplib.SMTP_SSL": 3,
+    "smtplib.SMTP_SSL": None,
     "ftplib.FTP": 4,
     "imaplib.IMAP4": 2,
-    "imaplib.IMAP4_SSL": 2,
+    "imaplib.IMAP4_SSL": None,
     "requests.api.get": None,
     "requests.api.post": None,
     "requests.api.put": None,
@@ -53,11 +53,14 @@ def no_timeout(source: PluginSource) -> Iterator[Fault]:
             name = _full_name(reached.value(node.func))
             if name not in POSITION_OF_TIMEOUT or _has_timeout(node, POSITION_OF_TIMEOUT[name]):
                 continue
+            of_command = reached.hook == "register_commands"
+            waits = "the command waits for ever" if of_command else "it holds a thread of the host for ever"
             yield Fault(
-                f"calls {dotted(node.func)} without a timeout, so what does not answer holds a thread of the "
-                "host for ever; pass timeout=…",
+                f"calls {dotted(node.func)} without a timeout, so if it does not answer, {waits}; "
+                "pass timeout=…",
                 reached.hook,
                 reached.at(node),
+                note=of_command,
             )
 
 
@@ -83,21 +86,34 @@ def uncommitted(source: PluginSource) -> Iterator[Fault]:
     for reached in source.reached:
         nodes = own_nodes(reached.node)
         calls = [each for each in nodes if isinstance(each, ast.Call)]
-        names = [dotted(each.func) for each in calls]
-        if not any(each.endswith("engine.connect") for each in names) or any(map(_may_commit, names)):
-            continue
-        for node, name in zip(calls, names, strict=True):
-            if name.endswith(".execute") and node.args and _writes(reached, node.args[0]):
-                yield Fault(
-                    f"changes the database with {name} and never commits, so the change is undone; "
-                    "use `with host.engine.begin() as connection:`",
-                    reached.hook,
-                    reached.at(node),
-                )
+        called = {dotted(each.func) for each in calls}
+        for name in _connections(nodes):
+            if any(f"{name}.{method}" in called for method in ("commit", "begin", "execution_options")):
+                continue
+            for node in calls:
+                executes = dotted(node.func) == f"{name}.execute" and bool(node.args)
+                if executes and _writes(reached, node.args[0]):
+                    yield Fault(
+                        f"changes the database with {name}.execute and never commits, so the change is "
+                        "undone; use `with host.engine.begin() as connection:`",
+                        reached.hook,
+                        reached.at(node),
+                    )
 
 
-def _may_commit(name: str) -> bool:
-    return name.rpartition(".")[2] in ("commit", "begin", "execution_options")
+def _connections(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names that a function gives to connections of ``engine.connect()``."""
+    found: set[str] = set()
+    for node in nodes:
+        pairs: list[tuple[ast.expr, ast.expr | None]] = []
+        if isinstance(node, ast.With):
+            pairs = [(item.context_expr, item.optional_vars) for item in node.items]
+        elif isinstance(node, ast.Assign):
+            pairs = [(node.value, target) for target in node.targets]
+        for value, target in pairs:
+            if isinstance(value, ast.Call) and dotted(value.func).endswith("engine.connect"):
+                found.add(dotted(target))
+    return found
 
 
 def _writes(reached: Reached, node: ast.expr, seen: frozenset[str] = frozenset()) -> bool:

@@ -132,7 +132,8 @@ def converted_naive_times(source: PluginSource) -> Iterator[Fault]:
 
 
 def _is_read(text: str) -> bool:
-    return ".execute(" in text or ".scalar(" in text or ".scalars(" in text
+    made_aware = re.search(r"\butc\(", text) is not None
+    return not made_aware and any(each in text for each in (".execute(", ".scalar(", ".scalars("))
 
 
 def naive_times(source: PluginSource) -> Iterator[Fault]:

@@ -32,9 +32,14 @@ def secrets_in_errors(source: PluginSource) -> Iterator[Fault]:
 
 
 def _secret_fields(kind: type) -> set[str]:
-    """The fields that are hidden in the repr, or whose names say that they are secret."""
-    names = fields(kind) if is_dataclass(kind) else ()
-    return {each.name for each in names if not each.repr or SECRET_WORDS & set(each.name.lower().split("_"))}
+    """The fields that are hidden in the repr, and texts whose names say that they are secret."""
+    found = set()
+    for each in fields(kind) if is_dataclass(kind) else ():
+        is_text = any(word in str(each.type) for word in ("str", "bytes"))
+        named = each.name.lower().rpartition("_")[2] in SECRET_WORDS and "public" not in each.name
+        if not each.repr or (is_text and named):
+            found.add(each.name)
+    return found
 
 
 def _shown_values(node: ast.expr) -> Iterator[str]:
@@ -58,6 +63,7 @@ def _shown_values(node: ast.expr) -> Iterator[str]:
 def state_of_started_hosts(source: PluginSource) -> Iterator[Fault]:
     """A command that uses what only ``host_started`` creates, which commands do not call."""
     created: set[str] = set()
+    filled: set[str] = set()
     used: list[tuple[str, Reached, ast.AST]] = []
     for reached in source.reached:
         for node in own_nodes(reached.node):
@@ -65,12 +71,14 @@ def state_of_started_hosts(source: PluginSource) -> Iterator[Fault]:
                 created.update(name for target in node.targets if (name := _holder(target)))
             if reached.hook != "register_commands":
                 continue
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Store):
+                filled.add(_holder(node))
             if isinstance(node, ast.keyword) and node.arg == "background":
                 return  # it asks for a host that has started
             if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
                 used.append((_holder(node), reached, node))
     for name, reached, node in used:
-        if name in created:
+        if name in created - filled:  # a command may fill it itself
             yield Fault(
                 f"a command uses {name}, which only host_started fills, and that is not called for "
                 "commands; create it here, or ask for context(background=True)",

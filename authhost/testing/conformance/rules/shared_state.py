@@ -108,10 +108,17 @@ def _values_of_host(reached: Reached) -> set[str]:
 
 def _is_of_host(node: ast.expr, names: set[str]) -> bool:
     return any(
-        (isinstance(each, ast.Attribute) and each.attr in OF_HOST)
+        (isinstance(each, ast.Attribute) and each.attr in OF_HOST and _root(each) in ("request", "host"))
         or (isinstance(each, ast.Name) and each.id in names)
         for each in ast.walk(node)
     )
+
+
+def _root(node: ast.expr) -> str:
+    """The name with which a chain of attributes begins."""
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return dotted(node)
 
 
 def _mentions(node: ast.expr, name: str) -> bool:

@@ -39,10 +39,9 @@ def other_users(source: PluginSource) -> Iterator[Fault]:
             by_hook.setdefault(reached.hook, []).append(reached)
     for hook, functions in by_hook.items():
         subject = SUBJECTS[hook]
-        named = any(_names_subject(each, subject) for each in functions)
-        if named and (subject in ("user", "session") or any(map(_compares_users, functions))):
-            continue  # somebody else may be noted, too: who has done it
         own = source.of_hook(hook)
+        if any(_names_subject(each, subject) for each in functions) and not _is_ambiguous(own):
+            continue  # somebody else may be noted, too: who has done it
         for reached in functions:
             for node in _uses_of_logged_in_user(reached) if reached is own else ():
                 yield Fault(
@@ -53,10 +52,12 @@ def other_users(source: PluginSource) -> Iterator[Fault]:
                 )
 
 
-def _compares_users(reached: Reached) -> bool:
-    """Whether a function asks if the logged-in user is the person."""
-    compared = (dotted(each) for each in own_nodes(reached.node) if isinstance(each, ast.Compare))
-    return any("request.user" in each and "user_id" in each for each in compared)
+def _is_ambiguous(reached: Reached | None) -> bool:
+    """Whether a function takes the logged-in user or the person, whoever is there."""
+    choices = (ast.IfExp, ast.BoolOp)
+    nodes = own_nodes(reached.node) if reached is not None else ()
+    shown = (dotted(each) for each in nodes if isinstance(each, choices))
+    return any("request.user.id" in each and ".user_id" in each for each in shown)
 
 
 def _path_to_owner(subject: str) -> str:
@@ -73,7 +74,8 @@ def _names_subject(reached: Reached, subject: str) -> bool:
     if subject in ("user", "session"):  # rows about a session need no user
         loaded = (each for each in nodes if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Load))
         own = {each.arg for each in ast.walk(reached.node.args) if isinstance(each, ast.arg)}
-        return subject in own and any(each.id == subject for each in loaded)
+        if subject in own and any(each.id == subject for each in loaded):
+            return True
     if any(isinstance(each, ast.Attribute) and each.attr == "user_id" for each in nodes):
         return True
     passed = (

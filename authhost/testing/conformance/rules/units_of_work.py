@@ -28,6 +28,7 @@ def other_units(source: PluginSource) -> Iterator[Fault]:
     for reached in source.reached:
         nodes = own_nodes(reached.node)
         optional = {id(each) for node in nodes if isinstance(node, ast.BoolOp) for each in ast.walk(node)}
+        optional |= _with_fallback(nodes)
         for node in nodes:
             key = _key(reached, node)
             if key is None:
@@ -45,6 +46,16 @@ def other_units(source: PluginSource) -> Iterator[Fault]:
                     reached.hook,
                     reached.at(node),
                 )
+
+
+def _with_fallback(nodes: tuple[ast.AST, ...]) -> set[int]:
+    """The reads whose result is stored in a variable that the function also stores otherwise."""
+    stores: dict[str, list[ast.expr]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign):
+            for target in node.targets:
+                stores.setdefault(dotted(target), []).append(node.value)
+    return {id(each) for values in stores.values() if len(values) > 1 for each in values}
 
 
 def _key(reached: Reached, node: ast.AST) -> str | None:

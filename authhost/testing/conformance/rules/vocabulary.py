@@ -94,14 +94,21 @@ def _strings(reached: Reached, node: ast.expr) -> list[str]:
     return []
 
 
+def _is_argument(reached: Reached, name: str) -> bool:
+    """Whether a name is the hook's argument, also in a helper, and not a caught exception."""
+    caught = {each.name for each in own_nodes(reached.node) if isinstance(each, ast.ExceptHandler)}
+    return name in SPEC_ARGUMENTS.get(reached.hook, ()) and name not in caught
+
+
 def _enumerated(reached: Reached, node: ast.expr) -> str | None:
     """The name in `VOCABULARY` of the values that an expression has."""
     if isinstance(node, ast.Call) and dotted(node.func) == "getattr" and len(node.args) > 1:
         name = node.args[1]
         if isinstance(name, ast.Constant) and dotted(node.args[0]) in HOLDERS.get(str(name.value), ()):
-            return str(name.value)
+            return str(name.value) if _is_argument(reached, dotted(node.args[0])) else None
     if isinstance(node, ast.Attribute):
-        return node.attr if dotted(node.value) in HOLDERS.get(node.attr, ()) else None
+        named = dotted(node.value) in HOLDERS.get(node.attr, ())
+        return node.attr if named and _is_argument(reached, dotted(node.value)) else None
     if isinstance(node, ast.Name):
         if node.id in ("process", "reason") and node.id in SPEC_ARGUMENTS.get(reached.hook, ()):
             return node.id
