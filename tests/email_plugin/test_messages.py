@@ -299,3 +299,17 @@ def test_the_notice_to_a_removed_address_has_its_own_advice(host, run, tmp_path)
         text = each.get_body(("plain",)).get_content()
         assert ("change your password" in text) == (each["To"] == ANN)
         assert ("write to the operators" in text) == (each["To"] == BOB)
+
+
+def test_a_removed_password_is_notified(host, run, tmp_path):
+    """An administrator removes it, so the advice is not to change it."""
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    with host.request() as request:
+        request.accounts.verify_email(user.id, ANN)
+        request.accounts.remove_password(user.id)
+    outbox(host).deliver_pending()
+    [notice] = [each for each in mails(tmp_path) if each["Subject"] == "Your password was removed"]
+    text = notice.get_body(("plain",)).get_content()
+    assert notice["To"] == ANN
+    assert "write to the operators of authhost" in text
+    assert "change your password" not in text

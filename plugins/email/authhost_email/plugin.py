@@ -194,6 +194,10 @@ class EmailPlugin:
         self._notify_user(request, "password_was_reset", user)
 
     @hookimpl
+    def password_removed(self, request: Request, user: User) -> None:
+        self._notify_user(request, "password_removed", user)
+
+    @hookimpl
     def email_added(self, request: Request, user: User, email_address: EmailAddress) -> None:
         self._notify_user(request, "email_added", user, address=email_address.email)
 

@@ -44,6 +44,7 @@ KINDS = (
     "password_set",
     "password_changed",
     "password_was_reset",
+    "password_removed",
     "email_added",
     "email_removed",
     "email_changed",
