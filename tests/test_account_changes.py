@@ -8,6 +8,7 @@ import json
 import logging
 import pickle
 from datetime import UTC, datetime
+from typing import ClassVar
 
 import pytest
 from authhost_hookspecs import Change, FlowError, Refused, hookimpl
@@ -83,6 +84,13 @@ def change(host):
 
 def names(recorder):
     return [call[0] for call in recorder.calls]
+
+
+def refusals_of(recorder):
+    """Return flow, code and user of each recorded call, which must be one of `flow_refused`."""
+    assert set(names(recorder)) <= {"flow_refused"}
+    refused = [values for _, values in recorder.calls]
+    return [(each["flow"], each["error"].code, each["user"].id if each["user"] else None) for each in refused]
 
 
 def code_of(function, *args, **values):
@@ -187,7 +195,7 @@ def test_make_primary_and_remove(host, change, ann, recorder, changed):
     change("make_primary", ann.user.id, WORK)
     assert code_of(change, "make_primary", ann.user.id, ANN) == "email_not_verified"
     change("remove_email", ann.user.id, ANN)
-    assert names(recorder) == ["email_changed", "email_removed"]
+    assert names(recorder) == ["email_changed", "flow_refused", "email_removed"]
     assert changed.kinds == ["make_primary", "remove_email"]
     assert host.account(ann.user.id).user.email == WORK
 
@@ -375,7 +383,8 @@ def test_before_change_refuses_an_administrative_change(host, change, ann, chang
     with pytest.raises(Vetoed, match="company") as raised:
         change(name, ann.user.id, *VETOED[name])
     assert raised.value.fields["plugin_code"] == "managed"
-    assert (host.account(ann.user.id), recorder.calls) == (before, [])
+    assert host.account(ann.user.id) == before
+    assert refusals_of(recorder) == [(f"accounts_{name}", "vetoed", ann.user.id)]
 
 
 def test_before_change_refuses_the_verification_of_an_added_address_before_it_is_added(
@@ -383,7 +392,73 @@ def test_before_change_refuses_the_verification_of_an_added_address_before_it_is
 ):
     changed.refused = ("verify_email",)
     assert code_of(change, "add_email", ann.user.id, WORK, verified=True) == "vetoed"
-    assert recorder.calls == []
+    assert refusals_of(recorder) == [("accounts_add_email", "vetoed", ann.user.id)]
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "code", "known"),
+    [
+        ("add_email", ("ann@",), "invalid_email", True),
+        ("verify_email", (BOB,), "email_not_found", True),
+        ("make_primary", (BOB,), "email_not_found", True),
+        ("remove_email", (ANN,), "primary_email_required", True),
+        ("delete", (), "user_not_found", False),
+        ("export", (), "user_not_found", False),
+    ],
+)
+def test_every_refused_change_of_an_administrator_calls_flow_refused(
+    host, run, change, ann, recorder, name, arguments, code, known
+):
+    """The user is that of the account, also if somebody else is logged in."""
+    admin = run(host, "signup", email=BOB, password=PASSWORD)
+    recorder.calls.clear()
+    user_id = ann.user.id if known else host.new_id()
+    assert code_of(change, name, user_id, *arguments, token=admin.session_token) == code
+    assert refusals_of(recorder) == [(f"accounts_{name}", code, user_id if known else None)]
+
+
+def test_the_record_of_a_refused_change_is_stored_if_the_application_fails_later(host, ann, recorder):
+    with pytest.raises(ZeroDivisionError), host.request() as request:
+        request.accounts.add_email(ann.user.id, WORK)
+        with pytest.raises(FlowError):
+            request.accounts.remove_email(ann.user.id, ANN)
+        raise ZeroDivisionError
+    assert names(recorder) == ["email_added", "flow_refused", "flow_refused"]  # again, after the rollback
+    assert [each.email for each in host.account(ann.user.id).email_addresses] == [ANN]
+
+
+def test_a_refused_change_does_not_show_the_identifier_of_an_earlier_flow(make_host, run):
+    class Sees:
+        digests: ClassVar[list[str]] = []
+
+        @hookimpl
+        def flow_refused(self, request):
+            self.digests.append(request.identifier_digest)
+
+    host = make_host({"sees": Sees()}, email_verification="none")
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    with host.request() as request:
+        host.account.request_password_reset(request, email=BOB)
+        digest = request.identifier_digest
+        with pytest.raises(FlowError):
+            request.accounts.remove_email(user.id, ANN)
+        assert (Sees.digests, request.identifier_digest) == ([None], digest)
+
+
+def test_a_change_that_a_hook_makes_is_refused_without_flow_refused(make_host, run, recorder):
+    """The hook decides what its refusal means: it may expect it."""
+
+    class Adds:
+        codes: ClassVar[list[str]] = []
+
+        @hookimpl
+        def user_logged_in(self, request, user):
+            self.codes.append(code_of(request.accounts.remove_email, user.id, ANN))
+
+    host = make_host({"adds": Adds()}, email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    assert Adds.codes == ["primary_email_required"]
+    assert "flow_refused" not in names(recorder)
 
 
 FLOWS = {

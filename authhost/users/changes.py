@@ -15,7 +15,7 @@ from authhost.account import emails, sessions, verification
 from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
 from authhost.account.recovery import delete_links
-from authhost.errors import Conflict, EmailNotFound, InvalidInput, UserNotFound
+from authhost.errors import AuthError, Conflict, EmailNotFound, InvalidInput, UserNotFound
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email, email_key
@@ -36,8 +36,9 @@ class Changes(BoundToUnit):
 
     def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
         """Add an address, and verify it with ``verified=True``; no message is sent."""
-        request, given = self._request, parse_email(email)
-        with self._changing(user_id) as user:
+        request = self._request
+        with self._changing("add_email", user_id) as user:
+            given = parse_email(email)
             existing = queries.addresses(request, user.id)
             address = next((each for each in existing if email_key(each.email) == given.key), None)
             if address is not None:
@@ -52,13 +53,13 @@ class Changes(BoundToUnit):
 
     def verify_email(self, user_id: UUID, email: str) -> EmailAddress:
         """Make an address count as verified."""
-        with self._changing_address(user_id, email) as (user, address):
+        with self._changing_address("verify_email", user_id, email) as (user, address):
             return self._verify(user, address)
 
     def make_primary(self, user_id: UUID, email: str) -> EmailAddress:
         """Make an address the primary one."""
         request = self._request
-        with self._changing_address(user_id, email) as (user, address):
+        with self._changing_address("make_primary", user_id, email) as (user, address):
             if address.primary:
                 return address
             others = queries.addresses(request, user.id)
@@ -68,7 +69,7 @@ class Changes(BoundToUnit):
 
     def remove_email(self, user_id: UUID, email: str) -> EmailAddress:
         """Remove an address that is not the primary one."""
-        with self._changing_address(user_id, email) as (user, address):
+        with self._changing_address("remove_email", user_id, email) as (user, address):
             emails.check_removable(address)
             self._check(user, "remove_email", email=address.email)
             emails.delete_address(self._request, user, address)
@@ -77,7 +78,7 @@ class Changes(BoundToUnit):
     def remove_password(self, user_id: UUID) -> None:
         """Remove the password. All sessions of the account end, except that of this request."""
         request = self._request
-        with self._changing(user_id) as user:
+        with self._changing("remove_password", user_id) as user:
             if not user.has_usable_password:
                 return
             self._check(user, "remove_password")
@@ -91,7 +92,7 @@ class Changes(BoundToUnit):
 
     def end_sessions(self, user_id: UUID) -> int:
         """End all sessions, and return their number."""
-        with self._changing(user_id) as user:
+        with self._changing("end_sessions", user_id) as user:
             if not queries.sessions(self._request, user.id):
                 return 0
             self._check(user, "end_sessions")
@@ -99,14 +100,14 @@ class Changes(BoundToUnit):
 
     def deactivate(self, user_id: UUID) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end."""
-        with self._changing(user_id) as user:
+        with self._changing("deactivate", user_id) as user:
             if user.is_active:
                 self._check(user, "deactivate")
                 deactivate_account(self._request, user)
 
     def reactivate(self, user_id: UUID) -> None:
         """Make the account active again."""
-        with self._changing(user_id) as user:
+        with self._changing("reactivate", user_id) as user:
             if not user.is_active:
                 self._check(user, "reactivate")
                 reactivate_account(self._request, user)
@@ -114,48 +115,68 @@ class Changes(BoundToUnit):
     def delete(self, user_id: UUID) -> None:
         """Delete the account with everything that the host stores of it."""
         request = self._request
-        with self._changing(user_id) as user:
+        with self._changing("delete", user_id) as user:
             self._check(user, "delete")
             delete_account(request, user)
 
     def export(self, user_id: UUID) -> Mapping[str, Any]:
         """Return what is stored of the account, as values for JSON, without secrets."""
-        with self._changing(user_id):
+        with self._changing("export", user_id):
             return export_account(self._request, user_id)
 
     @contextmanager
-    def _changing(self, user_id: UUID) -> Iterator[User]:
+    def _changing(self, name: str, user_id: UUID) -> Iterator[User]:
         """Lock an account and yield its user. Undo everything if the block raises an error.
 
-        Raises `Conflict` after a deadlock if nothing else was written before: like a flow,
-        the change may then be tried again.
+        A refusal outside hooks is recorded like that of a flow. Raises `Conflict` after a
+        deadlock if nothing else was written before: like a flow, the change may then be
+        tried again.
         """
         request = self._request
         request.check_open(writing=True)
-        if not isinstance(user_id, UUID):
-            raise InvalidInput("user_id must be a UUID.", field="user_id")
-        flow, whole = request.flow_state(), request.clean and not request.depth
+        flow, whole, user = request.flow_state(), request.clean and not request.depth, None
         try:
             with request.atomic():
-                queries.lock_account(request, user_id)
-                account = queries.account_by_id(request, user_id)
-                if account is None:
-                    raise UserNotFound
-                yield account.user
+                user = self._lock(user_id)
+                yield user
+        except AuthError as refusal:
+            self._record(name, refusal, user)
+            raise
         except DBAPIError as error:
             if not (whole and is_deadlock(error)):
                 raise
             request.undo_all()
-            raise Conflict from error
+            conflict = Conflict()
+            self._record(name, conflict, user)
+            raise conflict from error
         finally:
             # A verification that completes a signup has set what that signup was given.
             request.restore_flow(flow)
 
+    def _lock(self, user_id: UUID) -> User:
+        if not isinstance(user_id, UUID):
+            raise InvalidInput("user_id must be a UUID.", field="user_id")
+        queries.lock_account(self._request, user_id)
+        account = queries.account_by_id(self._request, user_id)
+        if account is None:
+            raise UserNotFound
+        return account.user
+
+    def _record(self, name: str, refusal: AuthError, user: User | None) -> None:
+        """Call `flow_refused`, unless a hook has asked for the change: its refusal may be expected there."""
+        refusal.__dict__.pop("user", None)
+        request, flow = self._request, f"accounts_{name}"
+        if request.depth:
+            return
+        request.begin_flow()
+        repeated = request.services.refusals.count(request, flow, refusal, user)
+        if repeated:
+            request.refused(flow, refusal, user, repeated)
+
     @contextmanager
-    def _changing_address(self, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
-        given = parse_email(email)
-        with self._changing(user_id) as user:
-            address = queries.address_of(self._request, user.id, given.key)
+    def _changing_address(self, name: str, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
+        with self._changing(name, user_id) as user:
+            address = queries.address_of(self._request, user.id, parse_email(email).key)
             if address is None:
                 raise EmailNotFound(field="email")
             yield user, address

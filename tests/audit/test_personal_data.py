@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from authhost_hookspecs import FlowError
 from conftest import PASSWORD
 
 from audit.trail import ANN, named, records, seal_all, violations
@@ -44,3 +45,13 @@ def test_export_has_the_network_of_the_user_only(make, run):
     assert refused["reason"] == "invalid_credentials"
     assert logged_out["ip_address"] == "127.0.0.1"
     assert found[0]["time"] == host.now.isoformat()
+
+
+def test_a_refused_administrative_change_has_a_record(make, run):
+    host = make(email_verification="none")
+    ann = run(host, "signup", email=ANN, password=PASSWORD).user
+    with pytest.raises(FlowError):
+        change(host, "remove_email", ann.id, ANN)
+    record = named(host, "flow_refused")
+    assert (record["flow"], record["reason"]) == ("accounts_remove_email", "primary_email_required")
+    assert record["user_id"] == str(ann.id)

@@ -253,6 +253,10 @@ def flow_refused(request: Request, flow: str, error: Exception, user: User | Non
     refusals for the same identifier have the same ``request.identifier_digest``. One
     call can stand for several refusals: ``request.repeated`` is their number.
 
+    A refused change through ``request.accounts`` has a flow such as ``accounts_delete``,
+    and the ``user`` of that account. If a hook has asked for the change, this hook is
+    not called: a refusal may be expected there.
+
     Stored: nothing of the flow, which is rolled back; rows that are written here are stored.
 
     .. versionadded:: 1.0

@@ -21,8 +21,9 @@ class AccountChanges(Protocol):
     is called.
 
     Every refusal is a `FlowError`, for example ``user_not_found``, ``invalid_email``,
-    or ``vetoed`` by an implementation of `before_change`. Do not delete or deactivate
-    an account in a hook of its own signup.
+    or ``vetoed`` by an implementation of `before_change`. Outside hooks `flow_refused`
+    is called for it, with the method's name after ``accounts_`` as the flow. Do not
+    delete or deactivate an account in a hook of its own signup.
     """
 
     def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
