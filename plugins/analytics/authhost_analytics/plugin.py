@@ -129,7 +129,9 @@ class AnalyticsPlugin:
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
-        """Erase the user's pseudonyms after the commit, which stores the events of this request."""
+        """Erase the user's pseudonyms after the commit."""
+        # It locks the row of the roll-up's lease. Within the transaction, all deletions would wait
+        # for each other, and two that delete several accounts could deadlock.
         host = request.host
         request.on_commit(lambda: erase_user(host, user.id))
 
