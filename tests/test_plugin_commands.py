@@ -177,7 +177,7 @@ def test_time():
     assert result.exit_code == 0, result.output
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     mine = {row["hook"]: row["calls"] for row in rows if row["plugin"] == "audit"}
-    assert mine["user_logged_in"] == 7
+    assert mine["user_logged_in"] == 8
     assert all(row["failures"] == 0 for row in rows)
 
 
