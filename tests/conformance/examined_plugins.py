@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import smtplib
 import socket
@@ -604,7 +605,36 @@ class WatchesUnknownCodes:
             request.on_commit(partial(log.warning, "refused from %s", request.ip_address))
 
 
+@functools.lru_cache(maxsize=100)
+def is_weak(password):
+    return password.isalpha()
+
+
+class CachesPasswords:
+    @hookimpl
+    def check_password(self, password):
+        if is_weak(password) and len(password) < 4:
+            raise Refused("weak", "Please choose another password.")
+
+
+class RefusesUnknownChange:
+    @hookimpl
+    def before_change(self, change):
+        if change.kind == "email_added":
+            raise Refused("managed", "The school manages your addresses.")
+
+
+class RevealsAccounts:
+    @hookimpl
+    def before_signup(self, request, email):
+        if email and request.user_by_email(email) is not None:
+            raise Refused("customer", "You are a customer already.")
+
+
 FAULTS = [
+    (CachesPasswords, "state", "check_password: calls is_weak with the password"),
+    (RefusesUnknownChange, "called", "before_change: compares change.kind with 'email_added'"),
+    (RevealsAccounts, "code", "before_signup: asks request.user_by_email before it refuses"),
     (KeepsSettings, "state", "user_logged_in: keeps _text, a value of one host, for all hosts"),
     (LeaksSockets, "process", "host_started: leaves a socket"),
     (LeaksHosts, "process", "host_started: _sites still has a host that has closed"),

@@ -22,6 +22,7 @@ from authhost.testing.conformance.source import PluginSource
 
 RULES: tuple[Callable[[PluginSource], Iterator[Fault]], ...] = (
     refusals.veto_returns,
+    refusals.revealing_refusals,
     refusals.dropped_refusals,
     refusals.dropped_answers,
     comparisons.never_equal,

@@ -53,9 +53,19 @@ def unlimited_caches(source: PluginSource) -> Iterator[Fault]:
                 continue
             function = reached.value(node.func)
             # An object of another library may answer to any name of an attribute.
-            if not isinstance(function, CachedFunction) or function.cache_parameters()["maxsize"] is not None:
+            if not isinstance(function, CachedFunction):
                 continue
             values = [*node.args, *(each.value for each in node.keywords)]
+            if reached.hook == "check_password" and any(dotted(each) == "password" for each in values):
+                yield Fault(
+                    f"calls {dotted(node.func)} with the password, and its cache keeps the passwords of all "
+                    "people in memory; do not cache a function of a password",
+                    reached.hook,
+                    reached.at(node),
+                )
+                continue
+            if function.cache_parameters()["maxsize"] is not None:
+                continue
             if any(depends(each, tainted) and not _has_few_values(each) for each in values):
                 yield Fault(
                     f"calls {dotted(node.func)} with values of a request, and its cache has no limit, so it "

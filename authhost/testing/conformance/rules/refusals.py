@@ -26,6 +26,24 @@ ANSWERING = (ast.Return, ast.If, ast.Assign, ast.AnnAssign, ast.For)
 ASKING = frozenset({"startswith", "endswith", "isinstance", "bool", "any", "all", "issubset", "isdisjoint"})
 
 
+def revealing_refusals(source: PluginSource) -> Iterator[Fault]:
+    """A signup that is refused because its address has an account: anybody learns who has one."""
+    own = source.of_hook("before_signup")
+    nodes = own_nodes(own.node) if own is not None else ()
+    asked = [each for each in nodes if isinstance(each, ast.Call) and _asks_for_account(each)]
+    if own is not None and asked and any(isinstance(each, ast.Raise) for each in nodes):
+        yield Fault(
+            f"asks {dotted(asked[0].func)} before it refuses, so a refusal reveals who has an account; the "
+            "host itself answers a taken address like a free one: leave it to the host",
+            "before_signup",
+            own.at(asked[0]),
+        )
+
+
+def _asks_for_account(node: ast.Call) -> bool:
+    return dotted(node.func).endswith(".user_by_email")
+
+
 def veto_returns(source: PluginSource) -> Iterator[Fault]:
     for reached in source.reached:
         if reached.hook not in VETOES or reached.function is not _own_function(source, reached.hook):

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import get_args
 
 import authhost_hookspecs as contract
-from authhost_hookspecs.declarations import MessageKind
+from authhost_hookspecs.declarations import ChangeKind, MessageKind
 
 from authhost import errors
 from authhost.errors import AuthError
@@ -40,6 +40,7 @@ def _vocabulary() -> dict[str, frozenset[str]]:
     return {
         "process": frozenset({"login", "connect", "redirect"}),
         "kind": frozenset(get_args(MessageKind)) | {"plugin"},
+        "change.kind": frozenset(get_args(ChangeKind)),
         "reason": quoted(contract.extensions.notifications.session_ended.__doc__) - {"reason"},
         "code": frozenset(codes),
     }
@@ -106,6 +107,8 @@ def _enumerated(reached: Reached, node: ast.expr) -> str | None:
         name = node.args[1]
         if isinstance(name, ast.Constant) and dotted(node.args[0]) in HOLDERS.get(str(name.value), ()):
             return str(name.value) if _is_argument(reached, dotted(node.args[0])) else None
+    if dotted(node) == "change.kind" and _is_argument(reached, "change"):
+        return "change.kind"
     if isinstance(node, ast.Attribute):
         named = dotted(node.value) in HOLDERS.get(node.attr, ())
         return node.attr if named and _is_argument(reached, dotted(node.value)) else None
