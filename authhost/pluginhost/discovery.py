@@ -294,6 +294,21 @@ class PluginRegistry:
         """Return the functions that yield metrics, by plugin. A failure to load them is logged."""
         return self._registered("register_metrics", "metrics")[0]
 
+    def routes(self) -> dict[str, list[contract.PageRoute | contract.ApiRoute]]:
+        """Return the pages and JSON endpoints by plugin. A failure to load them is logged."""
+        return self._registered("register_routes", "routes")[0]
+
+    def panels(self) -> dict[str, list[Callable[[contract.Request], contract.Section | None]]]:
+        """Return the sections of the account page by plugin. A failure to load them is logged."""
+        return self._registered("register_panels", "panels")[0]
+
+    def guarded(self, name: str) -> GuardedPlugin:
+        """Return the guard of a loaded plugin; raises ``KeyError``."""
+        found = next((each.guarded for each in self.loaded() if each.name == name), None)
+        if found is None:
+            raise KeyError(name)
+        return found
+
     def _registered(self, hook: str, what: str) -> tuple[dict[str, list[Any]], dict[str, str]]:
         """Call a ``register_…`` hook; return the lists by plugin, and the classes of errors by plugin."""
         found: dict[str, list[Any]] = {}

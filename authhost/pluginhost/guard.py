@@ -105,7 +105,7 @@ def guard(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Cal
 
 def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard a veto: every exception, and every result but None, raises a `Vetoed` that names the plugin."""
-    veto = _as_caller(plugin, hook, function, check=check_nothing, expected=(Refused,))
+    veto = as_caller(plugin, hook, function, check=check_nothing, expected=(Refused,))
     secret = not SECRET_ARGUMENTS.isdisjoint(SPEC_ARGUMENTS[hook])
 
     def call(request: UnitOfWork, *args: Any) -> None:
@@ -137,12 +137,12 @@ def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refu
 
 def guard_delivery(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard ``deliver_message``: exceptions pass through, and `Hooks.deliver_message` ends the flow."""
-    return compiled(CALL, function, call=_as_caller(plugin, hook, function, check=check_delivered))
+    return compiled(CALL, function, call=as_caller(plugin, hook, function, check=check_delivered))
 
 
 def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard ``export_user``: the result is the plugin's name and a copy of what it returned."""
-    export = _as_caller(plugin, hook, function, convert=as_json)
+    export = as_caller(plugin, hook, function, convert=as_json)
 
     def call(request: UnitOfWork, *args: Any) -> tuple[str, dict[str, Any]]:
         try:
@@ -155,7 +155,7 @@ def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any])
     return compiled(CALL, function, call=call)
 
 
-def _as_caller(
+def as_caller(
     plugin: GuardedPlugin,
     hook: str,
     function: Callable[..., Any],

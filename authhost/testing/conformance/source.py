@@ -24,7 +24,16 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
 CachedFunction = type(lru_cache(len))
 """The type of what `functools.lru_cache` and `functools.cache` return."""
-DECLARING = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
+DECLARING = frozenset(
+    {
+        "register_checks",
+        "register_commands",
+        "register_health",
+        "register_metrics",
+        "register_panels",
+        "register_routes",
+    }
+)
 """Hooks that return functions or commands, which may be imported only there."""
 UNKNOWN = object()
 """The value of an expression that cannot be known without running it."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from authhost_hookspecs._markers import hookspec
 from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
-from authhost_hookspecs.protocols import Host
+from authhost_hookspecs.pages import ApiRoute, PageRoute, Section
+from authhost_hookspecs.protocols import Host, Request
 from authhost_hookspecs.providers import Provider
 
 
@@ -177,6 +178,87 @@ def register_metrics() -> list[Callable[[Host], Iterable[Metric]]]:
             @hookimpl
             def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
                 return [bell_metrics]
+    """
+
+
+@hookspec
+def register_routes() -> list[PageRoute | ApiRoute]:
+    """The web layer loads the plugin's pages and JSON endpoints: return `PageRoute` and `ApiRoute` values.
+
+    They are served below ``/NAME`` and ``/api/NAME``, where ``NAME`` is the name of the
+    plugin, so that no plugin can take the path of another one. The web layer checks the
+    origin of every request that may change something, opens the unit of work, validates
+    the fields, escapes all texts and sends the response after the commit. Two routes
+    with one path and method are refused.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Mapping
+
+        from authhost_hookspecs import ApiRoute, Field, Form, Page, PageRoute, Request, Values, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        def show(request: Request) -> Page:
+            name = Field("visitor", "Your name", max_length=100)
+            return Page("doorbell", "Ring the bell", forms=(Form("/ring", "Ring", (name,)),))
+
+
+        def ring(request: Request, values: Values) -> None:
+            row = {"id": request.new_id(), "what": f"rung by {values['visitor']}", "at": request.now}
+            request.insert(events, row)
+            request.answer.message("success", "The bell has rung.")
+
+
+        def ring_by_program(request: Request, values: Values) -> Mapping[str, object]:
+            ring(request, values)
+            return {"rung": True}
+
+
+        class DoorbellPages:
+            @hookimpl
+            def register_routes(self) -> list[PageRoute | ApiRoute]:
+                fields = (Field("visitor", "Your name", max_length=100),)
+                return [
+                    PageRoute("/ring", show, ring, fields, login=False),
+                    ApiRoute("POST", "/ring", ring_by_program, "Ring the bell.", fields, login=False),
+                ]
+    """
+
+
+@hookspec
+def register_panels() -> list[Callable[[Request], Section | None]]:
+    """The web layer loads the plugin's sections of the account page: return functions.
+
+    Each function gets the request of a logged-in user and returns a `Section`, or None to
+    show nothing. The actions of its forms are paths of the plugin's own `PageRoute`
+    values. A panel that fails is logged and left out, and its changes are rolled back.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable
+
+        from authhost_hookspecs import Link, Request, Section, hookimpl
+        from sqlalchemy import func, select
+
+        from authhost_doorbell.tables import events
+
+
+        def bell(request: Request) -> Section | None:
+            count = request.db.execute(select(func.count()).select_from(events)).scalar_one()
+            text = f"The bell has rung {count} times."
+            return Section("Doorbell", (text,), links=(Link("Ring", "/ring"),))
+
+
+        class DoorbellPanel:
+            @hookimpl
+            def register_panels(self) -> list[Callable[[Request], Section | None]]:
+                return [bell]
     """
 
 

@@ -1,0 +1,197 @@
+"""Pages and JSON endpoints as values. The web layer renders and serves them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias, get_args
+
+from authhost_hookspecs.protocols import MessageLevel, Request
+
+FieldType = Literal[
+    "text", "email", "password", "new_password", "code", "checkbox", "select", "textarea", "hidden"
+]
+"""The types of fields. ``password`` is the current password; ``code`` is a one-time code."""
+HttpMethod = Literal["GET", "POST"]
+InputValue: TypeAlias = str | bool
+"""A checkbox is True or False, any other field is a str. An optional field that is missing is ``""``."""
+Values: TypeAlias = Mapping[str, InputValue]
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
+MAX_FIELD_LENGTH = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One option of a field of the type ``select``."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One input of a form, or of the JSON body of an endpoint.
+
+    ``name`` consists of lower-case letters, digits and ``_``. ``value`` is the value that the
+    form shows at first; ``"on"`` selects a checkbox. ``autocomplete`` is a token of the
+    HTML standard; ``email``, ``password``, ``new_password`` and ``code`` have a suitable one.
+    ``max_length`` is in characters, at most 10,000. ``hint`` is shown below the
+    label, ``error`` is what is wrong with the value. All texts are plain text. Raises
+    ``ValueError``.
+    """
+
+    name: str
+    label: str = ""
+    type: FieldType = "text"
+    required: bool = True
+    value: str = field(default="", repr=False)
+    hint: str = ""
+    autocomplete: str = ""
+    choices: tuple[Choice, ...] = ()
+    max_length: int = 1000
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name):
+            raise ValueError("the name of a field must consist of lower-case letters, digits and _")
+        if self.type not in get_args(FieldType):
+            raise ValueError(f"type must be one of {', '.join(get_args(FieldType))}")
+        if not self.label and self.type != "hidden":
+            raise ValueError(f"the field {self.name} needs a label")
+        if (self.type == "select") is not bool(self.choices):
+            raise ValueError("a field of the type select needs choices, and no other field has any")
+        if not 0 < self.max_length <= MAX_FIELD_LENGTH:
+            raise ValueError(f"max_length must be 1 to {MAX_FIELD_LENGTH} characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A form, or a single button if it has no visible fields. It is sent to ``action`` by POST.
+
+    ``action`` is a path of the same plugin, such as ``/preferences``: that of a
+    `PageRoute` with an action. ``danger`` marks what cannot be undone.
+    """
+
+    action: str
+    submit: str
+    fields: tuple[Field, ...] = ()
+    title: str = ""
+    text: str = ""
+    danger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link. ``target`` is a path of the same plugin, or an absolute ``https`` URL."""
+
+    label: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entry of a list, with details and its own forms."""
+
+    title: str
+    details: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    """Short states, such as ``Primary``."""
+    forms: tuple[Form, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a page with its own heading."""
+
+    title: str
+    text: tuple[str, ...] = ()
+    """Paragraphs."""
+    rows: tuple[Row, ...] = ()
+    forms: tuple[Form, ...] = ()
+    links: tuple[Link, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageMessage:
+    """A message at the top of a page. ``code`` is stable, for programs and tests."""
+
+    level: MessageLevel
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as a value. All texts are plain text, which the web layer escapes.
+
+    ``id`` is stable, and identifies the page in tests and templates.
+    """
+
+    id: str
+    title: str
+    text: tuple[str, ...] = ()
+    """Paragraphs."""
+    forms: tuple[Form, ...] = ()
+    sections: tuple[Section, ...] = ()
+    links: tuple[Link, ...] = ()
+    messages: tuple[PageMessage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """A page of a plugin, at ``/NAME`` and ``path`` below the prefix of the web layer.
+
+    ``path`` begins with ``/`` and has lower-case words. ``show`` returns the page for
+    GET. ``action`` gets the validated ``fields`` of a form that was sent by POST, and
+    changes something. It returns a page to show, or None for a redirect to this page.
+    Both run in the unit of work of the web request. If ``action`` raises `Refused`, or a
+    flow that it calls raises `FlowError`, the message is shown on the page, at the field that
+    it names, and the changes of the action are rolled back. ``login``: a visitor who is
+    not logged in must log in first. ``recent_login``: and must have done so within
+    ``reauthentication_timeout``. Raises ``ValueError``.
+    """
+
+    path: str
+    show: Callable[[Request], Page]
+    action: Callable[[Request, Values], Page | None] | None = None
+    fields: tuple[Field, ...] = ()
+    login: bool = True
+    recent_login: bool = False
+
+    def __post_init__(self) -> None:
+        _check_path(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRoute:
+    """A JSON endpoint of a plugin, at ``/api/NAME`` and ``path`` below the prefix of the web layer.
+
+    ``run`` gets the validated ``fields``: the query of GET, the JSON object of POST. It
+    returns a mapping for JSON, or None for an empty object. Use POST if it changes
+    something. It runs in the unit of work of the web request. `Refused` and `FlowError` become
+    error responses (RFC 9457), and the changes are rolled back. ``response`` is the JSON schema
+    of the result, for the OpenAPI document. Raises ``ValueError``.
+    """
+
+    method: HttpMethod
+    path: str
+    run: Callable[[Request, Values], Mapping[str, Any] | None]
+    summary: str
+    fields: tuple[Field, ...] = ()
+    login: bool = True
+    recent_login: bool = False
+    response: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
+
+    def __post_init__(self) -> None:
+        _check_path(self.path)
+        if self.method not in get_args(HttpMethod):
+            raise ValueError(f"method must be one of {', '.join(get_args(HttpMethod))}")
+        object.__setattr__(self, "response", MappingProxyType(dict(self.response)))
+
+
+def _check_path(path: str) -> None:
+    if not PATH.fullmatch(path):
+        raise ValueError("path must begin with / and consist of lower-case words, such as /preferences")
