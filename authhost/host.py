@@ -23,7 +23,7 @@ from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
 from authhost.pluginhost.plugin import HookStats
 from authhost.providers.registry import Providers
-from authhost.records import Unpicklable
+from authhost.records import PasswordPolicy, Unpicklable
 from authhost.request import Request
 from authhost.security.devices import Devices
 from authhost.security.encryption import Encryption
@@ -33,7 +33,7 @@ from authhost.security.passwords import Passwords
 from authhost.security.ratelimits import RateLimits
 from authhost.security.refusals import Refusals
 from authhost.services import Digests, Services, Urls
-from authhost.settings import DEFAULT_URLS, Settings, validated
+from authhost.settings import Settings, validated
 from authhost.socialaccount import SocialAccounts
 from authhost.socialaccount.restored import from_signup as sociallogin_of_signup
 from authhost.store import migrate
@@ -105,7 +105,7 @@ class AuthHost(Unpicklable):
             encryption=Encryption(settings),
             digests=Digests(settings),
             identifiers=Identifiers(clock),
-            urls=Urls(settings.base_url, {**DEFAULT_URLS, **settings.urls}),
+            urls=Urls(settings.base_url, settings.page_urls),
             providers=Providers(settings, self.registry.providers, clock),
             sociallogin_of_signup=sociallogin_of_signup,
             account=read_account,
@@ -295,6 +295,11 @@ class AuthHost(Unpicklable):
         Raises `authhost.security.encryption.Undecipherable`, which is a `CannotOpen` of the contract.
         """
         return self.services.encryption.open_text(sealed, purpose)
+
+    @property
+    def password_policy(self) -> PasswordPolicy:
+        """What a new password must be like, to be shown before somebody chooses one."""
+        return PasswordPolicy(self.settings.password_min_length, self.settings.password_max_length)
 
     def build_url(self, name: str, **values: str) -> str:
         """Return the absolute URL of a page, by its name in ``urls``; raises `KeyError` for others."""

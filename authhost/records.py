@@ -115,6 +115,19 @@ class TokenResult:
 
 
 @dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """What a new password must be like (NIST SP 800-63B-4, section 3.1.1.2). No composition is required.
+
+    Lengths are in characters, after Unicode normalisation (NFKC). Passwords that are common, that
+    repeat the name of the site, the address or the username, or that are a sequence of keys, are
+    refused, and plugins can refuse more.
+    """
+
+    min_length: int
+    max_length: int
+
+
+@dataclass(frozen=True, slots=True)
 class ConfirmResult:
     """A confirmed address; ``login`` is set if the confirmation logged the person in.
 

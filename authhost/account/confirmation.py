@@ -84,6 +84,31 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     return ConfirmResult(address, start_session(request, user, "email_confirmation", if_password=hashed))
 
 
+def needs_password(request: Request, key: str) -> bool:
+    """Return whether `confirm_email` in this browser removes the account's password unless it is given.
+
+    For a page that asks for the password only then. False for an unknown key.
+    """
+    given = text(key, "key", 128)
+    rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(given), "now": request.now})
+    account = queries.account_by_id(request, rows[0].user_id) if rows and not rows[0].verified else None
+    if account is None or not account.user.has_usable_password:
+        return False
+    pending = pending_login(request)
+    if pending is not None and pending.user.id != account.user.id:
+        pending = None
+    return not _is_browser_of(request, account.user, pending)
+
+
+def awaited_address(request: Request) -> EmailAddress | None:
+    """Return the unverified address that the pending login of this browser waits for, or None."""
+    pending = pending_login(request)
+    if pending is None:
+        return None
+    found = queries.addresses(request, pending.user.id)
+    return next((each for each in found if each.id == pending.address_id and not each.verified), None)
+
+
 def _is_browser_of(request: Request, user: User, pending: PendingLogin | None) -> bool:
     """Return whether this browser has a pending login, a session or a device token of the account."""
     if pending is not None or request.known_device(user) is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
@@ -13,11 +14,14 @@ from authhost.settings.sources import ENV_PREFIX, read_environment, read_toml, t
 from authhost.settings.validation import validated
 
 DEFAULT_URLS: Mapping[str, str] = {
-    "confirm_email": "/account/confirm-email/{key}",
-    "reset_password": "/account/reset-password/{key}",
-    "login": "/account/login",
-    "social_callback": "/account/social/{provider}/callback",
+    "confirm_email": "/confirm-email/{key}",
+    "reset_password": "/reset-password/{key}",
+    "login": "/login",
+    "social_callback": "/social/{provider}/callback",
 }
+"""The pages that e-mails and providers link to, below ``web_prefix``."""
+HTTP_URL = re.compile(r"https?://[^\s/?#@]+", re.ASCII)
+COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 USERNAME_SCRIPTS = (
     "arabic",
@@ -78,7 +82,10 @@ class Settings:
     """The address of the application; links in e-mails start with it."""
     urls: Mapping[str, str] = field(default_factory=dict)
     """Paths of pages: ``confirm_email``, ``reset_password`` (with ``{key}``), ``login``, and
-    ``social_callback`` (with ``{provider}``), which is registered at the provider."""
+    ``social_callback`` (with ``{provider}``), which is registered at the provider.
+
+    By default they are the pages of the web layer. Set those that your application has itself.
+    """
     redis_url: str | None = field(default=None, repr=False)
     """The Redis that counts rate limits. Without it, each process counts for itself."""
 
@@ -188,6 +195,27 @@ class Settings:
     """How long a redirect to a provider, or a signup that requires more input, may take."""
     allowed_next_hosts: tuple[str, ...] = ()
     """Hosts that ``next`` may lead to, in addition to that of ``base_url``."""
+    web_prefix: str = "/account"
+    """The path below which the web layer serves its pages, and its JSON API in ``api``."""
+    trusted_proxies: int = 0
+    """How many proxies in front of the application add the client's address to ``X-Forwarded-For``.
+
+    With 0, that header is ignored, and the client's address is that of the connection.
+    """
+    trusted_origins: tuple[str, ...] = ()
+    """Origins other than that of ``base_url`` whose pages may send requests, such as ``https://app.example.org``."""
+    username_at_signup: Literal["no", "optional", "required"] = "no"
+    """Whether the signup form asks for a username."""
+    after_login: str = ""
+    """The path after a login that has no ``next``. Without it, this is the account page."""
+    after_logout: str = ""
+    """The path after a logout. Without it, this is the login page."""
+    brand_color: str = "#1d4ed8"
+    """The colour of buttons in the pages, as ``#rrggbb``. The text on it is black or white."""
+    brand_logo: str = ""
+    """The URL of a logo: a path of this site, or an ``https`` URL. Without it, the site's name is shown."""
+    web_templates: str = ""
+    """A folder with Jinja2 templates that replace those of the pages."""
     rate_limits: Mapping[str, str] | bool = True
     """False disables all; a table overrides single actions, such as ``login = "5/minute/ip"``."""
 
@@ -234,6 +262,35 @@ class Settings:
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+        self._check_web()
+
+    def _check_web(self) -> None:
+        if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", self.web_prefix):
+            raise ConfigurationError("web_prefix must be a path such as /account, without a slash at its end")
+        if not 0 <= self.trusted_proxies <= 10:
+            raise ConfigurationError("trusted_proxies must be 0 to 10")
+        for origin in self.trusted_origins:
+            if not HTTP_URL.fullmatch(origin):
+                raise ConfigurationError(
+                    f"trusted_origins has {origin!r}; an origin is a scheme and a host without a path, "
+                    "such as https://app.example.org"
+                )
+        if self.username_at_signup not in ("no", "optional", "required"):
+            raise ConfigurationError("username_at_signup must be no, optional or required")
+        if not COLOR.fullmatch(self.brand_color):
+            raise ConfigurationError("brand_color must be a colour such as #1d4ed8")
+        if self.brand_logo and not re.fullmatch(r"(https://|/(?![/\\]))[^\s\"';,]+", self.brand_logo):
+            raise ConfigurationError("brand_logo must be a path of this site, or an https URL")
+        for name in ("after_login", "after_logout"):
+            path = getattr(self, name)
+            if path and not re.fullmatch(r"/(?![/\\])[^\s\\]*", path):
+                raise ConfigurationError(f"{name} must be a path of this site, such as /")
+
+    @property
+    def page_urls(self) -> dict[str, str]:
+        """The paths of ``urls``, with the default ones for those that are not set."""
+        default = {name: self.web_prefix + path for name, path in DEFAULT_URLS.items()}
+        return {**default, **self.urls}
 
     @property
     def secret_keys(self) -> tuple[str, ...]:

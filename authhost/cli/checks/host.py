@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from authhost.cli.checks.problem import Problem
 from authhost.pluginhost.hooks import VETOES
-from authhost.settings import DEFAULT_URLS, Settings
+from authhost.settings import Settings
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost
@@ -84,7 +84,7 @@ def check_providers(host: AuthHost) -> Iterator[Problem]:
     settings = host.settings
     if not settings.providers:
         return
-    if "{provider}" not in {**DEFAULT_URLS, **settings.urls}["social_callback"]:
+    if "{provider}" not in settings.page_urls["social_callback"]:
         yield Problem(
             "error",
             "all providers use the same callback, so that one can impersonate another (RFC 9700, 4.4)",
