@@ -1,0 +1,139 @@
+"""Answers requests to the JSON API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+from authhost_hookspecs import FlowError
+
+from authhost.web import openapi
+from authhost.web.context import WebContext
+from authhost.web.endpoint import Endpoint, Outcome, Reader
+from authhost.web.http import MAX_BODY, WebRequest, WebResponse
+from authhost.web.inputs import read_json, read_query
+from authhost.web.problems import TEXTS, WebError, problem, status_of
+from authhost.web.schemas import next_steps
+from authhost.web.visit import Visit
+
+APP_CLIENT = "app"
+"""The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
+
+
+class ApiHandler:
+    """The JSON API below ``/api``: the endpoints of the core and of plugins, errors of RFC 9457, and CORS.
+
+    A request has exactly one kind of credential: the cookie, with the check of its origin, or
+    ``Authorization: Bearer``.
+    """
+
+    def __init__(
+        self, context: WebContext, endpoints: Mapping[str, Endpoint], readers: Mapping[str, Reader]
+    ) -> None:
+        self._context = context
+        self._endpoints, self._readers = endpoints, readers
+        self._plugins, self._origins, self._cookies = context.plugins, context.origins, context.cookies
+
+    @cached_property
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        return openapi.document(self._context, self._endpoints.values(), self._readers.values())
+
+    def handle(self, http: WebRequest, path: str) -> WebResponse:
+        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
+        client = http.headers.get("Authhost-Client")
+        is_app = bearer or client == APP_CLIENT
+        visit = Visit(self._context, http, credential="bearer" if is_app else "cookie")
+        response = self._api_response(visit, path, bearer=bearer)
+        origin = http.headers.get("Origin")
+        if origin is not None and self._origins.is_trusted(origin):
+            response.headers["Access-Control-Allow-Origin"] = origin
+            response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Cross-Origin-Resource-Policy"] = "same-site"
+        response.headers["Vary"] = "Origin, Accept-Language, Cookie, Authorization, Authhost-Client"
+        return response
+
+    def _api_response(self, visit: Visit, path: str, *, bearer: bool) -> WebResponse:
+        http = visit.http
+        if http.method == "OPTIONS":
+            return self._preflight(http)
+        if path == "/openapi.json" and http.method in ("GET", "HEAD"):
+            return WebResponse.json(self.openapi)
+        if path == "/problems" and http.method in ("GET", "HEAD"):
+            return WebResponse.json(
+                {code: visit.gettext(text) for code, text in TEXTS.items() if "%(" not in text}
+            )
+        method = "GET" if http.method == "HEAD" else http.method
+        allowed = self._api_methods(path)
+        if not allowed:
+            return self.refusal(visit, WebError("not_found"))
+        if method not in allowed:
+            return self.refusal(visit, WebError("method_not_allowed"), allow=", ".join(allowed))
+        if len(http.body) > MAX_BODY:
+            return self.refusal(visit, WebError("too_large"))
+        if bearer and http.cookies.get(self._cookies.session):
+            return self.refusal(visit, WebError("two_credentials"))
+        has_cookie = self._cookies.present(http)
+        if visit.credential == "cookie" and not self._origins.allows(http, has_cookie=has_cookie):
+            return self.refusal(visit, WebError("cross_site"))
+        return self._run_api(visit, method, path)
+
+    def _api_methods(self, path: str) -> list[str]:
+        methods = [
+            method for method, known in (("GET", self._readers), ("POST", self._endpoints)) if path in known
+        ]
+        return methods or [method for method in ("GET", "POST") if (method, path) in self._plugins.apis]
+
+    def _run_api(self, visit: Visit, method: str, path: str) -> WebResponse:
+        steps: list[dict[str, Any]] = []
+        outcome: Outcome | None = None
+        refusal: FlowError | None = None
+        with visit.unit_of_work():
+            try:
+                outcome = self._api_outcome(visit, method, path)
+            except FlowError as error:
+                refusal = error
+                if status_of(error) == 401:
+                    steps = next_steps(visit)
+        if outcome is None:
+            assert refusal is not None
+            text = visit.describe(refusal)
+            return visit.apply(problem(refusal, text, visit.url("/api/problems"), steps))
+        messages = [{"level": each.level, "text": each.text} for each in visit.messages]
+        body = {**outcome.body, **visit.tokens, **({"messages": messages} if messages else {})}
+        return visit.apply(WebResponse.json(body, outcome.status))
+
+    def _api_outcome(self, visit: Visit, method: str, path: str) -> Outcome:
+        if (method, path) in self._plugins.apis:
+            name, route = self._plugins.apis[method, path]
+            visit.check_login(login=route.login, recent=route.recent_login)
+            values = (
+                read_json(visit.http, route.fields)
+                if method == "POST"
+                else read_query(visit.http, route.fields)
+            )
+            return Outcome(self._plugins.run(visit.request, name, route, values))
+        if method == "GET":
+            return Outcome(self._readers[path].run(visit))
+        endpoint = self._endpoints[path]
+        if endpoint.login:
+            _ = visit.user
+        visit.values = read_json(visit.http, endpoint.fields)
+        return endpoint.run(visit, visit.values)
+
+    def _preflight(self, http: WebRequest) -> WebResponse:
+        """Answer the preflight of a trusted origin (Fetch standard, 3.2)."""
+        response = WebResponse(b"", 204)
+        if self._origins.is_trusted(http.headers.get("Origin")):
+            response.headers["Access-Control-Allow-Methods"] = "GET, POST"
+            response.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization, Authhost-Client"
+            response.headers["Access-Control-Max-Age"] = "600"
+        return response
+
+    def refusal(self, visit: Visit, error: FlowError, *, allow: str = "") -> WebResponse:
+        """Return the problem document of a refusal that no flow has raised."""
+        response = problem(error, visit.describe(error), visit.url("/api/problems"), [])
+        if allow:
+            response.headers["Allow"] = allow
+        return response

@@ -1,0 +1,136 @@
+"""The web layer as an ASGI application, or in front of one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from anyio import to_thread
+
+from authhost.web.http import MAX_BODY, WebRequest, WebResponse
+from authhost.web.mounted import Mounted, applied_headers
+
+if TYPE_CHECKING:
+    from authhost.web.mounted import Source
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+SCOPE_KEY = "authhost.mounted"
+
+
+class ASGIApp:
+    """Serves the web layer; passes all other paths to ``app``, if there is one.
+
+    ``source`` is a host, its settings, or the path of its configuration, as in `Mounted`. The body is
+    read, and refused if it is too large, before a thread is used. At ``lifespan`` the
+    host is opened and closed.
+    """
+
+    def __init__(self, source: Source | Mounted, app: ASGIApplication | None = None) -> None:
+        self.mounted = source if isinstance(source, Mounted) else Mounted(source)
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+            return
+        scope[SCOPE_KEY] = self.mounted
+        if scope["type"] != "http":
+            if self._app is not None:
+                await self._app(scope, receive, send)
+            return
+        web = self.mounted.web
+        if web.serves(path_of(scope)):
+            http = request_of(scope, body=await _read_body(receive))
+            await _send(await to_thread.run_sync(web.handle, http), send)
+        elif self._app is not None:
+            await self._app(scope, receive, self._applying(scope, send))
+        else:
+            await _send(WebResponse("There is no such page.\n", 404, content_type="text/plain"), send)
+
+    def _applying(self, scope: Scope, send: Send) -> Send:
+        """Return ``send`` so that the response gets the cookies of the route's unit of work."""
+
+        async def sending(message: MutableMapping[str, Any]) -> None:
+            if message["type"] == "http.response.start":
+                added = [(b"set-cookie", value.encode("latin-1")) for _, value in applied_headers(scope)]
+                message = {**message, "headers": [*message.get("headers", ()), *added]}
+            await send(message)
+
+        return sending
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            await self._own_lifespan(receive, send)
+            return
+
+        async def opening() -> MutableMapping[str, Any]:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await to_thread.run_sync(lambda: self.mounted.web)
+            return message
+
+        async def closing(message: MutableMapping[str, Any]) -> None:
+            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+                await to_thread.run_sync(self.mounted.close)
+            await send(message)
+
+        await self._app(scope, opening, closing)
+
+    async def _own_lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                await to_thread.run_sync(lambda: self.mounted.web)
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                await to_thread.run_sync(self.mounted.close)
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path below the root path. Servers include the root path in ``path`` (ASGI HTTP 2.3)."""
+    path, root = str(scope["path"]), str(scope.get("root_path", ""))
+    return path[len(root) :] if root and path.startswith(root + "/") else path
+
+
+def request_of(scope: Scope, *, body: bytes = b"", native: Any = None) -> WebRequest:
+    """Return the request of an ASGI scope."""
+    client = scope.get("client")
+    return WebRequest(
+        scope.get("method", "GET"),  # a WebSocket has none
+        path_of(scope),
+        headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+        query_string=scope.get("query_string", b""),
+        body=body,
+        scheme=scope.get("scheme", "http"),
+        remote_addr=client[0] if client else None,
+        root_path=scope.get("root_path", ""),
+        native=native,
+    )
+
+
+async def _read_body(receive: Receive) -> bytes:
+    """Return the body; no more than is needed to see that it is too large."""
+    parts: list[bytes] = []
+    size = 0
+    while size <= MAX_BODY:
+        message = await receive()
+        if message["type"] != "http.request":
+            break
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if not message.get("more_body", False):
+            break
+    return b"".join(parts)[: MAX_BODY + 1]
+
+
+async def _send(response: WebResponse, send: Send) -> None:
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.header_list()
+    ]
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": response.body})

@@ -1,0 +1,84 @@
+"""The cookies of the web layer: names, and what a unit of work changes in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+from typing import NamedTuple
+
+from authhost.request import Request
+from authhost.settings import Settings
+from authhost.web.http import WebRequest, WebResponse
+
+SECURE_PREFIX = "__Host-"
+DEVICE_SECONDS = 400 * 86400
+"""Seconds. Browsers shorten longer times."""
+
+
+class Cookie(NamedTuple):
+    """A cookie to set, or to delete if ``value`` is empty. ``max_age`` is in seconds."""
+
+    name: str
+    value: str
+    max_age: int
+
+
+class Cookies:
+    """Names, reads and writes the cookies of one site.
+
+    With an ``https`` ``base_url`` each name has the prefix ``__Host-``: no subdomain and no page without
+    TLS can set the cookie (RFC 6265bis, 4.1.3.2). Without TLS, which is for development
+    only, browsers refuse the prefix, so it is left out.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.secure = settings.base_url.startswith("https://")
+        self.session = self.name("authhost-session")
+        self.pending = self.name("authhost-pending")
+        self.device = self.name("authhost-device")
+        self.messages = self.name("authhost-messages")
+        self.confirm_key = self.name("authhost-confirm")
+        self.reset_key = self.name("authhost-reset")
+        self.social_signup = self.name("authhost-social-signup")
+
+    def name(self, name: str) -> str:
+        """Return the complete name of a cookie."""
+        plain = name.removeprefix(SECURE_PREFIX)
+        return SECURE_PREFIX + plain if self.secure else plain
+
+    def present(self, http: WebRequest) -> bool:
+        """Return whether the request has a cookie of authhost, which a browser adds by itself."""
+        prefix = self.name("authhost-")
+        return any(name.startswith(prefix) for name in http.cookies)
+
+    def set(self, response: WebResponse, cookie: Cookie) -> None:
+        """Set or delete a cookie: HttpOnly, SameSite=Lax, for the whole host (ASVS 5.0, 3.3)."""
+        response.set_cookie(
+            cookie.name,
+            cookie.value,
+            max_age=cookie.max_age if cookie.value else 0,
+            path="/",
+            secure=self.secure,
+            httponly=True,
+            samesite="Lax",
+        )
+
+    def changes(self, http: WebRequest, request: Request) -> Iterator[Cookie]:
+        """Yield the cookies that a unit of work changes, at its end. The unit must still be open."""
+        sent = http.cookies
+        session = request.session
+        token = request.session_token if session is not None else None
+        if session is not None and token is not None and token != sent.get(self.session):
+            lasts = (session.expires_at - request.now).total_seconds()
+            yield Cookie(self.session, token, max(1, ceil(lasts)))
+        elif session is None and sent.get(self.session):
+            yield Cookie(self.session, "", 0)
+        pending = request.pending_token or ""
+        if pending != sent.get(self.pending, ""):
+            settings = self._settings
+            lasts = max(settings.email_confirmation_timeout, settings.pending_login_timeout)
+            yield Cookie(self.pending, pending, int(lasts))
+        device = request.device_token
+        if device and device != sent.get(self.device):
+            yield Cookie(self.device, device, DEVICE_SECONDS)

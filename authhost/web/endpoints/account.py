@@ -1,0 +1,102 @@
+"""Signup, login, logout, reauthentication, and closing the account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authhost_hookspecs import Values
+
+from authhost.records import LoginResult
+from authhost.settings import Settings
+from authhost.web import fields
+from authhost.web.endpoint import Endpoint, Outcome
+from authhost.web.languages import N_
+from authhost.web.schemas import login_state
+from authhost.web.visit import Visit
+
+
+def endpoints(settings: Settings) -> list[Endpoint]:
+    """Return the endpoints. The settings decide whether a signup has a username."""
+    signup_fields = [fields.EMAIL, replace(fields.NEW_PASSWORD, label=N_("Password")), fields.NEXT]
+    if settings.username_at_signup != "no":
+        required = settings.username_at_signup == "required"
+        signup_fields.insert(1, replace(fields.USERNAME, required=required))
+    return [
+        Endpoint(
+            path="/signup",
+            summary="Create an account.",
+            run=sign_up,
+            page="/signup",
+            fields=tuple(signup_fields),
+            result="Login",
+            refusals=("signup_closed", "email_taken", "username_taken", "weak_password", "delivery_failed"),
+        ),
+        Endpoint(
+            path="/login",
+            summary="Log in with an e-mail address or username, and the password.",
+            run=log_in,
+            page="/login",
+            fields=(fields.IDENTIFIER, fields.PASSWORD, fields.NEXT),
+            result="Login",
+            refusals=("invalid_credentials",),
+        ),
+        Endpoint(path="/logout", summary="Log out.", run=log_out, page="/logout"),
+        Endpoint(
+            path="/reauthenticate",
+            summary="Confirm the password, for changes that require a recent login.",
+            run=reauthenticate,
+            page="/reauthenticate",
+            fields=(fields.PASSWORD, fields.NEXT),
+            result="Login",
+            refusals=("invalid_credentials",),
+            login=True,
+        ),
+        Endpoint(
+            path="/close",
+            summary="Close the account: it is deactivated, and all sessions end.",
+            run=close,
+            page="/close",
+            refusals=("reauthentication_required",),
+            login=True,
+        ),
+    ]
+
+
+def after_login(visit: Visit, result: LoginResult, next_path: str = "") -> Outcome:
+    """Return the outcome of a login: the page that the person wanted, or what the login waits for."""
+    if not result.authenticated:
+        return Outcome(login_state(visit), status=202, to="/confirm-email")
+    location = next_path or visit.next or visit.web.host.settings.after_login
+    return Outcome(login_state(visit), location=location)
+
+
+def sign_up(visit: Visit, values: Values) -> Outcome:
+    username = str(values.get("username") or "") or None
+    result = visit.web.host.account.signup(
+        visit.request, email=str(values["email"]), password=str(values["password"]), username=username
+    )
+    return after_login(visit, result)
+
+
+def log_in(visit: Visit, values: Values) -> Outcome:
+    result = visit.web.host.account.login(
+        visit.request, identifier=str(values["identifier"]), password=str(values["password"])
+    )
+    return after_login(visit, result)
+
+
+def log_out(visit: Visit, values: Values) -> Outcome:
+    visit.web.host.account.logout(visit.request)
+    message = visit.message("success", visit.gettext("You are logged out."), "logged_out")
+    return Outcome(to="/login", location=visit.web.host.settings.after_logout, message=message)
+
+
+def reauthenticate(visit: Visit, values: Values) -> Outcome:
+    visit.web.host.account.reauthenticate(visit.request, password=str(values["password"]))
+    return Outcome(login_state(visit), location=visit.next)
+
+
+def close(visit: Visit, values: Values) -> Outcome:
+    visit.web.host.account.deactivate(visit.request)
+    message = visit.message("success", visit.gettext("Your account is closed."), "account_closed")
+    return Outcome(to="/login", message=message)

@@ -1,0 +1,24 @@
+"""The fields that several forms have in common. The labels are translated when a page is shown."""
+
+from __future__ import annotations
+
+from authhost_hookspecs import Field
+
+from authhost.records import EMAIL_LENGTH
+from authhost.web.languages import N_
+
+KEY_LENGTH = 128
+NEXT_LENGTH = 2048
+PASSWORD_LENGTH = 10_000
+
+EMAIL = Field("email", N_("E-mail address"), "email", max_length=EMAIL_LENGTH)
+IDENTIFIER = Field(
+    "identifier", N_("E-mail address or username"), autocomplete="username", max_length=EMAIL_LENGTH
+)
+USERNAME = Field("username", N_("Username"), autocomplete="username", max_length=150)
+PASSWORD = Field("password", N_("Password"), "password", max_length=PASSWORD_LENGTH)
+NEW_PASSWORD = Field("password", N_("New password"), "new_password", max_length=PASSWORD_LENGTH)
+NEXT = Field("next", type="hidden", required=False, max_length=NEXT_LENGTH)
+KEY = Field("key", type="hidden", required=False, max_length=KEY_LENGTH)
+ID = Field("id", type="hidden", max_length=36)
+ADDRESS = Field("email", type="hidden", max_length=EMAIL_LENGTH)

@@ -1,0 +1,82 @@
+"""Reads the body or the query of a request, and validates the values by the fields that are expected."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from authhost_hookspecs import Field, InputValue, Values
+
+from authhost.errors import InvalidInput
+from authhost.web.http import WebRequest
+from authhost.web.problems import WebError
+
+FORM_TYPE, JSON_TYPE = "application/x-www-form-urlencoded", "application/json"
+MAX_FIELDS = 50
+
+
+def read_form(http: WebRequest, fields: Iterable[Field]) -> Values:
+    """Return the values of a form; raises `WebError` and `InvalidInput`. Other names are ignored."""
+    if http.mimetype != FORM_TYPE:
+        raise WebError("unsupported_media_type")
+    return _validate(_pairs(http.body), fields)
+
+
+def read_query(http: WebRequest, fields: Iterable[Field]) -> Values:
+    """Return the values of a query; raises `InvalidInput`. Other names are ignored."""
+    return _validate(_pairs(http.query_string), fields)
+
+
+def read_json(http: WebRequest, fields: Iterable[Field]) -> Values:
+    """Return the values of a JSON object; raises `WebError` and `InvalidInput`. Other names are refused."""
+    fields = tuple(fields)
+    if http.mimetype != JSON_TYPE:
+        raise WebError("unsupported_media_type")
+    try:
+        values = json.loads(http.body)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body must be a JSON object.") from None
+    if not isinstance(values, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    unknown = sorted(set(values) - {each.name for each in fields})
+    if unknown:
+        raise InvalidInput("There is no such field.", field=unknown[0][:64])
+    return _validate(values, fields, strict=True)
+
+
+def _pairs(data: bytes) -> dict[str, str]:
+    try:
+        return dict(
+            parse_qsl(
+                data.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS
+            )
+        )
+    except ValueError:
+        raise InvalidInput("The form cannot be read.") from None
+
+
+def _validate(values: Mapping[str, Any], fields: Iterable[Field], *, strict: bool = False) -> Values:
+    return {each.name: _value(each, values.get(each.name), strict=strict) for each in fields}
+
+
+def _value(field: Field, value: Any, *, strict: bool) -> InputValue:
+    if field.type == "checkbox":
+        if strict and value is not None and not isinstance(value, bool):
+            raise InvalidInput(f"{field.name} must be true or false.", field=field.name)
+        checked = value is True or value == "on"
+        if field.required and not checked:
+            raise InvalidInput(f"{field.name} is required.", field=field.name, reason="missing")
+        return checked
+    if value is None:
+        value = ""
+    if not isinstance(value, str):
+        raise InvalidInput(f"{field.name} must be text.", field=field.name)
+    if not value and field.required:
+        raise InvalidInput(f"{field.name} is required.", field=field.name, reason="missing")
+    if len(value) > field.max_length:
+        raise InvalidInput(f"{field.name} may have at most {field.max_length} characters.", field=field.name)
+    if value and field.choices and value not in {each.value for each in field.choices}:
+        raise InvalidInput(f"{field.name} must be one of its choices.", field=field.name)
+    return value

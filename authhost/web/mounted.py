@@ -1,0 +1,139 @@
+"""A web layer inside an application: when its host is opened, and what application routes need of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from typing import Any, TypeAlias
+
+from authhost.errors import AuthError, LoginRequired
+from authhost.host import AuthHost
+from authhost.records import User
+from authhost.request import Request
+from authhost.settings import Settings
+from authhost.web.http import WebRequest, WebResponse
+from authhost.web.problems import WebError, problem
+from authhost.web.schemas import next_steps
+from authhost.web.site import Web
+from authhost.web.visit import Visit
+
+Source: TypeAlias = AuthHost | Settings | str | os.PathLike[str]
+STATE_KEY = "authhost.visit"
+"""Where the visit of an application's route is kept: in the ASGI scope, or the WSGI environment."""
+DEFAULT_CONFIG = "authhost.toml"
+
+
+class Mounted:
+    """The web layer of an application, from a host, its settings, or the path of a TOML file.
+
+    A host that is given stays the application's: it closes it. Otherwise the host is
+    opened in the process that serves, at the start of an ASGI application or at the first request,
+    also after a server has forked. With `close` it ends.
+    """
+
+    def __init__(self, source: Source = DEFAULT_CONFIG) -> None:
+        self._source = source
+        self._web: Web | None = None
+        self._process = 0
+        self._lock = Lock()
+
+    @property
+    def web(self) -> Web:
+        """The web layer. Opens the host if this process has none yet; raises `ConfigurationError`."""
+        web = self._web
+        if web is not None and self._process == os.getpid():
+            return web
+        with self._lock:
+            if self._web is None or self._process != os.getpid():
+                self._web = Web(self._host())
+                self._process = os.getpid()
+            return self._web
+
+    def _host(self) -> AuthHost:
+        source = self._source
+        if isinstance(source, AuthHost):
+            return source
+        if isinstance(source, Settings):
+            return AuthHost(source)
+        path = Path(source)
+        return AuthHost(Settings.load(path if path.exists() or source != DEFAULT_CONFIG else None))
+
+    def close(self) -> None:
+        """Close the host, if it was opened here."""
+        web, self._web = self._web, None
+        if web is not None and self._process == os.getpid() and not isinstance(self._source, AuthHost):
+            web.host.close()
+
+    def visit(self, http: WebRequest, state: MutableMapping[str, Any]) -> Visit:
+        """Return the visit of an application's route, once for each request.
+
+        ``state`` is the ASGI scope or the WSGI environment. With an unsafe method, a
+        logged-in user counts only if the request is this site's own: the check of
+        the web layer's forms protects the application's routes, too. Raises `WebError`
+        (``cross_site``, ``two_credentials``).
+        """
+        found = state.get(STATE_KEY)
+        if isinstance(found, Visit):
+            return found
+        web = self.web
+        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
+        if bearer and http.cookies.get(web.context.cookies.session):
+            raise WebError("two_credentials")
+        has_cookie = web.context.cookies.present(http)
+        if not bearer and not web.context.origins.allows(http, has_cookie=has_cookie):
+            raise WebError("cross_site")
+        visit = state[STATE_KEY] = Visit(web.context, http, credential="bearer" if bearer else "cookie")
+        return visit
+
+    @contextmanager
+    def unit_of_work(self, visit: Visit) -> Iterator[Request]:
+        """Open the unit of work that an application's route shares with its hooks.
+
+        It commits at the end of the block. The cookies and messages that flows and plugins
+        have changed are added to the response then.
+        """
+        with visit.unit_of_work() as request:
+            yield request
+
+    def current_user(self, visit: Visit) -> User | None:
+        """Return the logged-in user, or None. Within `unit_of_work`, of that unit of work."""
+        if visit.is_open:
+            return visit.request.user
+        with visit.unit_of_work() as request:
+            return request.user
+
+    def require_user(self, visit: Visit) -> User:
+        """Return the logged-in user; raises `LoginRequired`."""
+        user = self.current_user(visit)
+        if user is None:
+            raise LoginRequired
+        return user
+
+    def refusal(self, http: WebRequest, error: AuthError) -> WebResponse:
+        """Return the response for a refusal in an application's route.
+
+        A person who opens a page without a login is redirected to the login page and back.
+        Programs get a problem document (RFC 9457).
+        """
+        web = self.web
+        visit = Visit(web.context, http)
+        if isinstance(error, LoginRequired) and http.method == "GET" and http.wants_page:
+            return web.log_in_first(visit, error, visit.here(web.context.root + http.path))
+        steps: list[dict[str, Any]] = []
+        if isinstance(error, LoginRequired):
+            with visit.unit_of_work():
+                steps = next_steps(visit)
+        return problem(error, visit.describe(error), visit.url("/api/problems"), steps)
+
+
+def applied_headers(state: MutableMapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the ``Set-Cookie`` headers that the visit of an application's route adds to its response."""
+    visit = state.get(STATE_KEY)
+    if not isinstance(visit, Visit):
+        return []
+    response = visit.apply(WebResponse())
+    visit.keep_messages(response)
+    return [("Set-Cookie", value) for value in response.headers.getlist("Set-Cookie")]

@@ -1,0 +1,222 @@
+"""The OpenAPI 3.1 document of the JSON API, generated from the endpoints, also those of plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from authhost_hookspecs import ApiRoute, Field
+
+from authhost.web.context import WebContext
+from authhost.web.endpoint import Endpoint, Reader
+from authhost.web.problems import PROBLEM_TYPE, STATUS
+from authhost.web.schemas import SCHEMAS, Schema, reference
+
+GENERAL_REFUSALS = (
+    "invalid_input",
+    "two_credentials",
+    "cross_site",
+    "too_large",
+    "unsupported_media_type",
+    "rate_limited",
+    "busy",
+    "conflict",
+    "vetoed",
+    "internal_error",
+)
+"""The codes that every endpoint for POST can return."""
+READING_REFUSALS = ("two_credentials", "internal_error")
+FORMATS = {"email": "email"}
+CLIENT_HEADER = {
+    "name": "Authhost-Client",
+    "in": "header",
+    "required": False,
+    "description": "`app` for a program that stores tokens itself: no cookie is read or set, "
+    "and new tokens are in the response.",
+    "schema": {"type": "string", "enum": ["app"]},
+}
+SECURITY_SCHEMES: Mapping[str, Schema] = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The session token, for programs and apps.",
+    },
+}
+
+
+def document(web: WebContext, endpoints: Iterable[Endpoint], readers: Iterable[Reader]) -> dict[str, Any]:
+    """Return the OpenAPI document of a site."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": f"{web.host.settings.site_name}: accounts",
+            "version": version("authhost"),
+            "description": "Signup, login and the management of accounts.",
+        },
+        "servers": [{"url": web.host.settings.base_url}],
+        "paths": dict(_paths(web, endpoints, readers)),
+        "components": {
+            "schemas": dict(SCHEMAS),
+            "securitySchemes": {**SECURITY_SCHEMES, "cookie": _cookie_scheme(web)},
+        },
+    }
+
+
+def merged_document(own: Mapping[str, Any], application: dict[str, Any]) -> dict[str, Any]:
+    """Add ``own``, the document of a web layer, to an application's OpenAPI document, and return that.
+
+    The schemas of authhost get the prefix ``Authhost``, so that they replace none of the application.
+    """
+    renamed: dict[str, Any] = _renamed(dict(own))
+    components = application.setdefault("components", {})
+    for kind, values in renamed["components"].items():
+        components[kind] = {**values, **components.get(kind, {})}
+    application["paths"] = {**application.get("paths", {}), **renamed["paths"]}
+    return application
+
+
+def _renamed(value: Any) -> Any:
+    if isinstance(value, dict):
+        renamed = {key: _renamed(each) for key, each in value.items()}
+        if "schemas" in renamed and "securitySchemes" in renamed:
+            renamed["schemas"] = {f"Authhost{name}": each for name, each in renamed["schemas"].items()}
+            renamed["securitySchemes"] = {
+                f"authhost_{name}": each for name, each in renamed["securitySchemes"].items()
+            }
+        if "$ref" in renamed:
+            renamed["$ref"] = renamed["$ref"].replace("/schemas/", "/schemas/Authhost")
+        if "security" in renamed:
+            renamed["security"] = [
+                {f"authhost_{name}": scopes for name, scopes in each.items()} for each in renamed["security"]
+            ]
+        return renamed
+    return [_renamed(each) for each in value] if isinstance(value, list) else value
+
+
+def _cookie_scheme(web: WebContext) -> Schema:
+    return {"type": "apiKey", "in": "cookie", "name": web.cookies.session}
+
+
+def _paths(
+    web: WebContext, endpoints: Iterable[Endpoint], readers: Iterable[Reader]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    base = f"{web.prefix}/api"
+    found: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        found.setdefault(base + endpoint.path, {})["post"] = _post(endpoint)
+    for reader in readers:
+        found.setdefault(base + reader.path, {})["get"] = _get(reader)
+    for (method, path), (name, route) in web.plugins.apis.items():
+        found.setdefault(base + path, {})[method.lower()] = _of_plugin(name, route)
+    yield from sorted(found.items())
+
+
+def _post(endpoint: Endpoint) -> dict[str, Any]:
+    refusals = (*GENERAL_REFUSALS, *endpoint.refusals, *(("login_required",) if endpoint.login else ()))
+    return {
+        "operationId": _operation_id("post", endpoint.path),
+        "tags": ["accounts"],
+        "summary": endpoint.summary,
+        "parameters": [CLIENT_HEADER],
+        "requestBody": _body(endpoint.fields),
+        "responses": {
+            "200": _response("Done.", reference(endpoint.result)),
+            "202": _response("Accepted: `next` lists what is still needed.", reference(endpoint.result)),
+            **_refusals(refusals),
+        },
+        "security": _security(required=endpoint.login),
+    }
+
+
+def _get(reader: Reader) -> dict[str, Any]:
+    refusals = (*READING_REFUSALS, *(("login_required",) if reader.login else ()))
+    return {
+        "operationId": _operation_id("get", reader.path),
+        "tags": ["accounts"],
+        "summary": reader.summary,
+        "responses": {"200": _response("Found.", reference(reader.result)), **_refusals(refusals)},
+        "security": _security(required=reader.login),
+    }
+
+
+def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
+    refusals = GENERAL_REFUSALS if route.method == "POST" else (*READING_REFUSALS, "invalid_input", "vetoed")
+    if route.login:
+        refusals = (*refusals, "login_required")
+    if route.recent_login:
+        refusals = (*refusals, "reauthentication_required")
+    schema = dict(route.response) or {"type": "object"}
+    operation: dict[str, Any] = {
+        "operationId": _operation_id(route.method.lower(), f"/{name}{route.path}"),
+        "tags": [name],
+        "summary": route.summary,
+        "responses": {
+            "200": _response("Done.", schema),
+            **_refusals(refusals),
+            "default": _problem("Refused."),
+        },
+        "security": _security(required=route.login),
+    }
+    if route.method == "POST":
+        operation["parameters"] = [CLIENT_HEADER]
+        operation["requestBody"] = _body(route.fields)
+    else:
+        operation["parameters"] = [
+            {"name": each.name, "in": "query", "required": each.required, "schema": _schema(each)}
+            for each in route.fields
+        ]
+    return operation
+
+
+def _security(*, required: bool) -> list[dict[str, list[str]]]:
+    schemes: list[dict[str, list[str]]] = [{"cookie": []}, {"bearer": []}]
+    return schemes if required else [*schemes, {}]
+
+
+def _operation_id(method: str, path: str) -> str:
+    return f"{method}_{path.strip('/').replace('/', '_').replace('-', '_')}"
+
+
+def _body(fields: tuple[Field, ...]) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {each.name: _schema(each) for each in fields},
+        "additionalProperties": False,
+    }
+    if required := [each.name for each in fields if each.required]:
+        schema["required"] = required
+    return {"required": True, "content": {"application/json": {"schema": schema}}}
+
+
+def _schema(field: Field) -> Schema:
+    if field.type == "checkbox":
+        return {"type": "boolean", **({"const": True} if field.required else {})}
+    schema: dict[str, Any] = {"type": "string", "maxLength": field.max_length}
+    if field.required:
+        schema["minLength"] = 1
+    if field.type in FORMATS:
+        schema["format"] = FORMATS[field.type]
+    if field.type in ("password", "new_password"):
+        schema["format"] = "password"
+    if field.choices:
+        schema["enum"] = [each.value for each in field.choices]
+    return schema
+
+
+def _response(description: str, schema: Schema) -> dict[str, Any]:
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _problem(description: str) -> dict[str, Any]:
+    return {"description": description, "content": {PROBLEM_TYPE: {"schema": reference("Problem")}}}
+
+
+def _refusals(codes: Iterable[str]) -> dict[str, Any]:
+    by_status: dict[int, list[str]] = {}
+    for code in dict.fromkeys(codes):
+        by_status.setdefault(STATUS.get(code, 400), []).append(code)
+    return {
+        str(status): _problem(", ".join(f"`{code}`" for code in found))
+        for status, found in sorted(by_status.items())
+    }

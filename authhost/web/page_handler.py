@@ -1,0 +1,220 @@
+"""Answers requests for pages: shows them, runs the flows of their forms, and redirects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from urllib.parse import parse_qsl, urlencode
+
+from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage
+
+from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired
+from authhost.web.context import WebContext
+from authhost.web.endpoint import Endpoint, Outcome
+from authhost.web.endpoints.social import complete_callback
+from authhost.web.http import MAX_BODY, WebRequest, WebResponse
+from authhost.web.inputs import read_form
+from authhost.web.pages import PAGES
+from authhost.web.problems import WebError, add_error_headers, status_of
+from authhost.web.render import Renderer, with_refusal
+from authhost.web.visit import Visit
+
+KEY_SECONDS = 3600
+"""How long a key of an e-mail stays in its cookie, until the person has pressed the button."""
+KEY_PAGES = ("/confirm-email", "/reset-password")
+CALLBACK_PURPOSE = "authhost.web callback"
+LOGIN_ERRORS = (LoginRequired, ReauthenticationRequired)
+"""Refusals that lead to another page, and back."""
+
+
+class PageHandler:
+    """The pages of the core and of plugins, with their forms."""
+
+    def __init__(self, context: WebContext, endpoints: Mapping[str, Endpoint], renderer: Renderer) -> None:
+        self._context, self._endpoints, self._renderer = context, endpoints, renderer
+        self._plugins, self._cookies = context.plugins, context.cookies
+        self._host = context.host
+
+    def handle(self, http: WebRequest, path: str) -> WebResponse:
+        """Answer a request. The origin of every request that may change something is checked first."""
+        visit = Visit(self._context, http)
+        if len(http.body) > MAX_BODY:
+            return self.refusal(visit, WebError("too_large"))
+        is_callback = path.startswith("/social/") and path.endswith("/callback") and path.count("/") == 3
+        if is_callback and http.method == "POST":
+            return self._posted_callback(visit, path)
+        if not self._context.origins.allows(http, has_cookie=self._cookies.present(http)):
+            return self.refusal(visit, WebError("cross_site"))
+        if http.method not in ("GET", "HEAD", "POST"):
+            return self.refusal(visit, WebError("method_not_allowed"), allow="GET, HEAD, POST")
+        if http.method == "POST":
+            return self._post(visit, path)
+        page, _, key = path.rpartition("/")
+        if page in KEY_PAGES and path not in self._endpoints:
+            return self._key_to_cookie(visit, page, key)
+        if is_callback:
+            return self._callback(visit, path.split("/")[2])
+        return self._get(visit, path)
+
+    def _get(self, visit: Visit, path: str) -> WebResponse:
+        if path not in PAGES and path not in self._plugins.pages:
+            return self.refusal(visit, WebError("not_found"))
+        try:
+            with visit.unit_of_work() as request:
+                if path in ("/login", "/signup") and request.user is not None:
+                    page = None
+                else:
+                    page = self._page(visit, path)
+        except LOGIN_ERRORS as error:
+            return self.log_in_first(visit, error, visit.here(visit.url(path)))
+        if page is None:
+            target = visit.next or self._host.settings.after_login or visit.url("/")
+            return visit.apply(WebResponse.redirect(target))
+        return self._show(visit, page)
+
+    def _page(self, visit: Visit, path: str) -> Page:
+        """Return the page at a path, of the core or of a plugin."""
+        if path in PAGES:
+            return PAGES[path](visit)
+        name, route = self._plugins.pages[path]
+        visit.check_login(login=route.login, recent=route.recent_login)
+        return self._plugins.show(visit.request, name, route)
+
+    def _post(self, visit: Visit, path: str) -> WebResponse:
+        endpoint = self._endpoints.get(path)
+        if endpoint is None and not self._has_action(path):
+            known = path in PAGES or path in self._plugins.pages
+            return self.refusal(visit, WebError("method_not_allowed" if known else "not_found"))
+        page_path = endpoint.page if endpoint is not None else path
+        outcome, shown, error = Outcome(), None, None
+        try:
+            with visit.unit_of_work():
+                try:
+                    outcome, shown = self._run_form(visit, path)
+                except LOGIN_ERRORS:
+                    raise
+                except FlowError as refusal:
+                    error = visit.error = refusal
+                    shown = self._page(visit, page_path)
+        except LOGIN_ERRORS as first:
+            if error is not None:  # the page with the refused form needs a login, such as after a recovery
+                return self.refusal(visit, error)
+            return self.log_in_first(visit, first, visit.url(page_path))
+        if error is not None and shown is not None:
+            text, field = visit.describe(error), error.fields.get("field")
+            shown = with_refusal(shown, path, visit.values, field, text, error.code)
+            return add_error_headers(self._show(visit, shown, _page_status(error)), error)
+        return self._show(visit, shown) if shown is not None else self._outcome(visit, outcome)
+
+    def _has_action(self, path: str) -> bool:
+        return path in self._plugins.pages and self._plugins.pages[path][1].action is not None
+
+    def _run_form(self, visit: Visit, path: str) -> tuple[Outcome, Page | None]:
+        """Run an endpoint, or the action of a plugin's page, with the values of the form."""
+        endpoint = self._endpoints.get(path)
+        if endpoint is not None:
+            visit.values = read_form(visit.http, endpoint.fields)
+            return endpoint.run(visit, visit.values), None
+        name, route = self._plugins.pages[path]
+        visit.check_login(login=route.login, recent=route.recent_login)
+        visit.values = read_form(visit.http, route.fields)
+        return Outcome(to=path), self._plugins.act(visit.request, name, route, visit.values)
+
+    def _outcome(self, visit: Visit, outcome: Outcome) -> WebResponse:
+        if outcome.message is not None:
+            visit.messages.append(outcome.message)
+        if outcome.provider_url:
+            return visit.apply(self._to_provider(visit, outcome.provider_url))
+        target = visit.location or outcome.location or visit.url(outcome.to)
+        response = visit.apply(WebResponse.redirect(target))
+        visit.keep_messages(response)
+        return response
+
+    def _to_provider(self, visit: Visit, url: str) -> WebResponse:
+        """Return a page that leads to a provider at once.
+
+        A redirect after a form would be blocked by ``form-action`` of the Content-Security-Policy,
+        which stays ``'self'`` this way.
+        """
+        _ = visit.gettext
+        page = Page("to_provider", _("One moment"), links=(Link(_("Continue to the provider"), url),))
+        response = WebResponse(self._renderer.render(visit, page, ()))
+        response.headers["Refresh"] = f"0; url={url}"
+        return response
+
+    def _show(self, visit: Visit, page: Page, status: int = 200) -> WebResponse:
+        messages = (*visit.read_messages(), *visit.messages)
+        visit.messages = []
+        if visit.http.wants_json:
+            value = {**asdict(page), "messages": [asdict(each) for each in (*messages, *page.messages)]}
+            response = WebResponse.json(value, status)
+        else:
+            response = WebResponse(self._renderer.render(visit, page, messages), status)
+        response.headers["Vary"] = "Accept, Accept-Language, Cookie"
+        response.headers["Content-Language"] = visit.language.tag
+        return visit.apply(response)
+
+    def refusal(self, visit: Visit, error: FlowError, *, allow: str = "") -> WebResponse:
+        """Return the error page of a refusal that no form shows."""
+        links = (Link(visit.gettext("To the account"), "/"),)
+        page = Page("error", visit.describe(error), links=links)
+        response = add_error_headers(self._show(visit, page, _page_status(error)), error)
+        if allow:
+            response.headers["Allow"] = allow
+        return response
+
+    def log_in_first(self, visit: Visit, error: FlowError, target: str) -> WebResponse:
+        """Redirect to the login, or to the confirmation that it is the user, and back to ``target``."""
+        page = "/reauthenticate" if isinstance(error, ReauthenticationRequired) else "/login"
+        if visit.http.method != "GET":
+            visit.messages.append(PageMessage("info", visit.describe(error), error.code))
+        response = WebResponse.redirect(f"{visit.url(page)}?{urlencode({'next': target})}")
+        visit.apply(response)
+        visit.keep_messages(response)
+        return response
+
+    # Links of e-mails, and callbacks of providers.
+
+    def _key_to_cookie(self, visit: Visit, page: str, key: str) -> WebResponse:
+        """Move the key of a link into a cookie, so that it leaves the address bar, history and logs."""
+        name = self._cookies.confirm_key if page == "/confirm-email" else self._cookies.reset_key
+        response = WebResponse.redirect(visit.url(page))
+        if 0 < len(key) <= 128 and key.isascii() and key.replace("-", "a").replace("_", "a").isalnum():
+            visit.set_cookie(name, key, KEY_SECONDS)
+        return visit.apply(response)
+
+    def _posted_callback(self, visit: Visit, path: str) -> WebResponse:
+        """Turn the POST of a provider (``response_mode=form_post``) into a GET.
+
+        It comes from another site, so it has no cookies, and changes nothing. The
+        parameters, which may contain the person's name, are encrypted in the address.
+        """
+        body = visit.http.body.decode("ascii", "replace")
+        sealed = self._host.seal(body, CALLBACK_PURPOSE)
+        return WebResponse.redirect(f"{visit.url(path)}?{urlencode({'sealed': sealed})}")
+
+    def _callback(self, visit: Visit, provider: str) -> WebResponse:
+        try:
+            with visit.unit_of_work():
+                outcome = complete_callback(visit, provider, self._callback_params(visit.http))
+        except FlowError as error:
+            _ = visit.gettext
+            links = (Link(_("Back"), "/connections"),) if visit.logged_in else (Link(_("Log in"), "/login"),)
+            page = Page("social_refused", visit.describe(error), links=links)
+            return add_error_headers(self._show(visit, page, _page_status(error)), error)
+        return self._outcome(visit, outcome)
+
+    def _callback_params(self, http: WebRequest) -> dict[str, str]:
+        sealed = http.args.get("sealed")
+        if sealed is None:
+            return http.args.to_dict()
+        try:
+            return dict(parse_qsl(self._host.open(sealed, CALLBACK_PURPOSE), keep_blank_values=True))
+        except (CannotOpen, ValueError):
+            raise InvalidInput("The callback cannot be read.") from None
+
+
+def _page_status(error: FlowError) -> int:
+    """Return the status of a page with a refusal: 401 is for programs, which can send a credential."""
+    status = status_of(error)
+    return 400 if status == 401 else status

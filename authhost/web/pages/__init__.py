@@ -1,0 +1,29 @@
+"""The pages of the core, by path below the prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from authhost_hookspecs import Page
+
+from authhost.web.pages import account, emails, overview, password, sessions, social
+from authhost.web.visit import Visit
+
+PAGES: Mapping[str, Callable[[Visit], Page]] = {
+    "/": overview.overview,
+    "/login": account.login,
+    "/signup": account.signup,
+    "/logout": account.logout,
+    "/reauthenticate": account.reauthenticate,
+    "/close": account.close,
+    "/confirm-email": emails.confirm,
+    "/emails": emails.emails,
+    "/forgot-password": password.forgot,
+    "/reset-password": password.reset,
+    "/password": password.password,
+    "/sessions": sessions.sessions,
+    "/connections": social.connections,
+    "/social/signup": social.signup,
+}
+
+__all__ = ["PAGES"]

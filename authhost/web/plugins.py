@@ -1,0 +1,171 @@
+"""Pages, JSON endpoints and sections of the account page that plugins provide."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import authhost_hookspecs as contract
+from authhost_hookspecs import ApiRoute, FlowError, Form, Link, Page, PageRoute, Refused, Section
+
+from authhost.errors import PLUGIN_FAILURES, Vetoed
+from authhost.pluginhost.guard import as_caller
+from authhost.pluginhost.results import UnusableResult, as_json, check_ran, function_name
+
+if TYPE_CHECKING:
+    from authhost.pluginhost.discovery import PluginRegistry
+    from authhost.request import Request
+
+log = logging.getLogger("authhost.plugins")
+Route = PageRoute | ApiRoute
+
+
+class PluginRoutes:
+    """The routes of all plugins. Each plugin has its own part of the paths, and can take no other.
+
+    ``reserved`` are the first words of the core's paths. The routes of a plugin with
+    such a name, with wrong routes, or with two of one path and method, are logged and not
+    served; a plugin that fails does not stop the site.
+    """
+
+    def __init__(self, registry: PluginRegistry, reserved: frozenset[str]) -> None:
+        self.pages: dict[str, tuple[str, PageRoute]] = {}
+        """The plugin and the route, by the path below the prefix."""
+        self.apis: dict[tuple[str, str], tuple[str, ApiRoute]] = {}
+        """The same, by the method and the path below ``/api``."""
+        self._calls: dict[tuple[str, object], Callable[..., Any]] = {}
+        self._registry = registry
+        self._panels: list[tuple[str, Callable[..., Any]]] = []
+        for name, routes in registry.routes().items():
+            fault = _fault(name, routes, reserved)
+            if fault:
+                log.error("the routes of plugin %s are not served: %s", name, fault)
+                continue
+            for route in routes:
+                self._add(name, route)
+        for name, panels in registry.panels().items():
+            for panel in panels:
+                if not callable(panel):
+                    log.error(
+                        "plugin %s: register_panels returned a %s, not functions", name, type(panel).__name__
+                    )
+                    continue
+                self._panels.append((name, self._guarded(name, "register_panels", panel)))
+
+    @property
+    def names(self) -> set[str]:
+        """The plugins that have routes."""
+        return {name for name, _ in (*self.pages.values(), *self.apis.values())}
+
+    def _add(self, name: str, route: Route) -> None:
+        path = f"/{name}{route.path}"
+        if isinstance(route, ApiRoute):
+            self.apis[route.method, path] = name, route
+            self._calls[name, route.run] = self._guarded(name, "register_routes", route.run)
+            return
+        self.pages[path] = name, route
+        self._calls[name, route.show] = self._guarded(name, "register_routes", route.show)
+        if route.action is not None:
+            self._calls[name, route.action] = self._guarded(name, "register_routes", route.action)
+
+    def _guarded(self, name: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return ``function`` so that it runs as the plugin, and its writes are undone if it fails."""
+        guarded = self._registry.guarded(name)
+        call = as_caller(guarded, hook, function, convert=_checked, expected=(FlowError, Refused))
+
+        def run(request: Any, *args: Any) -> Any:
+            try:
+                return call(request, request, *args)
+            except Refused as refusal:
+                field = {"field": refusal.field} if refusal.field else {}
+                raise Vetoed(refusal.message, plugin_code=refusal.code, plugin=name, **field) from refusal
+
+        return run
+
+    def show(self, request: Request, name: str, route: PageRoute) -> Page:
+        """Return the page of a plugin."""
+        page = self._call(name, route.show, request)
+        if not isinstance(page, Page):
+            raise UnusableResult(f"{function_name(route.show)}: it returned no Page")
+        return moved_page(page, f"/{name}")
+
+    def act(self, request: Request, name: str, route: PageRoute, values: contract.Values) -> Page | None:
+        """Call the action of a page; return the page to show, or None."""
+        page = self._call(name, route.action, request, values)
+        if page is not None and not isinstance(page, Page):
+            raise UnusableResult(f"{function_name(route.action)}: it returned neither a Page nor None")
+        return moved_page(page, f"/{name}") if page is not None else None
+
+    def run(self, request: Request, name: str, route: ApiRoute, values: contract.Values) -> Mapping[str, Any]:
+        """Call a JSON endpoint; return its result as plain values."""
+        return as_json(self._call(name, route.run, request, values))
+
+    def _call(self, name: str, function: object, request: Request, *args: Any) -> Any:
+        return self._calls[name, function](request, *args)
+
+    def sections(self, request: Request) -> Iterator[Section]:
+        """Yield the sections of the account page. One that fails was logged, and is left out."""
+        for name, panel in self._panels:
+            try:
+                section = panel(request)
+            except PLUGIN_FAILURES as error:
+                if isinstance(error, FlowError):
+                    log.error("a panel of plugin %s was refused: %s", name, error.code)
+                continue
+            if isinstance(section, Section):
+                yield moved_section(section, f"/{name}")
+            elif section is not None:
+                log.error("a panel of plugin %s returned a %s, not a Section", name, type(section).__name__)
+
+
+def _checked(result: Any) -> Any:
+    check_ran(result)
+    return result
+
+
+def _fault(name: str, routes: list[Any], reserved: frozenset[str]) -> str:
+    """Return why the routes of a plugin cannot be served, or an empty text."""
+    if name in reserved:
+        return f"authhost itself has pages below /{name}; rename the plugin"
+    seen: set[tuple[str, str]] = set()
+    for each in routes:
+        if not isinstance(each, PageRoute | ApiRoute):
+            return f"register_routes returned a {type(each).__name__}, not a PageRoute or an ApiRoute"
+        kind = f"api {each.method}" if isinstance(each, ApiRoute) else "page"
+        if (kind, each.path) in seen:
+            return f"it has two routes with the path {each.path}; rename one of them"
+        seen.add((kind, each.path))
+    return ""
+
+
+def moved_page(page: Page, base: str) -> Page:
+    """Return the page of a plugin with paths below the prefix instead of below the plugin's own."""
+    return replace(
+        page,
+        forms=tuple(_moved_form(each, base) for each in page.forms),
+        links=tuple(_moved_link(each, base) for each in page.links),
+        sections=tuple(moved_section(each, base) for each in page.sections),
+    )
+
+
+def moved_section(section: Section, base: str) -> Section:
+    """Return the section of a plugin with paths below the prefix."""
+    rows = tuple(
+        replace(row, forms=tuple(_moved_form(each, base) for each in row.forms)) for row in section.rows
+    )
+    return replace(
+        section,
+        rows=rows,
+        forms=tuple(_moved_form(each, base) for each in section.forms),
+        links=tuple(_moved_link(each, base) for each in section.links),
+    )
+
+
+def _moved_form(form: Form, base: str) -> Form:
+    return replace(form, action=base + form.action)
+
+
+def _moved_link(link: Link, base: str) -> Link:
+    return link if link.target.startswith("https://") else replace(link, target=base + link.target)

@@ -1,0 +1,112 @@
+"""Renders pages as HTML with Jinja2."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
+
+from authhost_hookspecs import Form, Page, PageMessage, Section
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    PrefixLoader,
+    StrictUndefined,
+)
+
+if TYPE_CHECKING:
+    from authhost_hookspecs import Values
+
+    from authhost.settings import Settings
+    from authhost.web.visit import Visit
+
+TEMPLATES = "authhost.web_templates"
+"""The entry point group of packages whose folder ``templates`` replaces templates of the pages."""
+OWN_PREFIX = "authhost"
+"""A template that replaces ``page.html.j2`` can extend ``authhost/page.html.j2``, the original."""
+SECRET_TYPES = ("password", "new_password", "code", "hidden")
+
+
+class Renderer:
+    """Renders pages of one site. A template of the application has precedence, then those of plugins."""
+
+    def __init__(self, settings: Settings, prefix: str, static: Callable[[str], str]) -> None:
+        self._settings, self._prefix, self._static = settings, prefix, static
+
+    @cached_property
+    def environment(self) -> Environment:
+        """The Jinja2 environment. It escapes everything, and knows no undefined names."""
+        own = PackageLoader("authhost.web")
+        loaders: list[BaseLoader] = []
+        if self._settings.web_templates:
+            loaders.append(FileSystemLoader(self._settings.web_templates))
+        loaders += [PackageLoader(each.value) for each in entry_points(group=TEMPLATES)]
+        loaders += [own, PrefixLoader({OWN_PREFIX: own})]
+        environment = Environment(
+            loader=ChoiceLoader(loaders),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        environment.filters["target"] = self._target
+        return environment
+
+    def render(self, visit: Visit, page: Page, messages: tuple[PageMessage, ...]) -> str:
+        """Return the HTML of a page: from the template ``pages/ID.html.j2`` if there is one."""
+        template = self.environment.select_template([f"pages/{page.id}.html.j2", "page.html.j2"])
+        values: dict[str, Any] = {
+            "page": page,
+            "messages": (*messages, *page.messages),
+            "language": visit.language.tag,
+            "direction": visit.language.direction,
+            "_": visit.gettext,
+            "prefix": self._prefix,
+            "static": self._static,
+            "site_name": self._settings.site_name,
+            "logo": self._settings.brand_logo,
+            "home": self._settings.after_login or f"{self._prefix}/",
+            "logged_in": visit.logged_in,
+        }
+        return template.render(values)
+
+    def _target(self, target: str) -> str:
+        """Return the URL of a link or a form: a path below the prefix, or an absolute URL as it is."""
+        return target if target.startswith(("https://", "http://")) else self._prefix + target
+
+
+def with_refusal(page: Page, action: str, values: Values, field: object, text: str, code: str) -> Page:
+    """Return a page with what was typed in the form of ``action``, and with the refusal at its field.
+
+    If there is no such visible field, the refusal is the first message of the page. What
+    is secret or hidden is not shown again.
+    """
+    placed = False
+
+    def filled(form: Form) -> Form:
+        nonlocal placed
+        if form.action != action:
+            return form
+        shown = []
+        for each in form.fields:
+            if each.type not in SECRET_TYPES and each.name in values:
+                value = values[each.name]
+                each = replace(each, value="on" if value is True else str(value or ""))
+            if each.name == field and each.type != "hidden" and not placed:
+                each, placed = replace(each, error=text), True
+            shown.append(each)
+        return replace(form, fields=tuple(shown))
+
+    def filled_section(section: Section) -> Section:
+        rows = tuple(replace(row, forms=tuple(map(filled, row.forms))) for row in section.rows)
+        return replace(section, rows=rows, forms=tuple(map(filled, section.forms)))
+
+    forms = tuple(map(filled, page.forms))
+    sections = tuple(map(filled_section, page.sections))
+    first = () if placed else (PageMessage("error", text, code),)
+    return replace(page, forms=forms, sections=sections, messages=(*first, *page.messages))

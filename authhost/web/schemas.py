@@ -1,0 +1,212 @@
+"""The JSON results of the API: the functions that make them, and their schemas for the OpenAPI document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from authhost.account.pending import EMAIL_VERIFICATION, pending_login
+from authhost.records import EmailAddress, Session, SocialAccount, User
+
+if TYPE_CHECKING:
+    from authhost.web.visit import Visit
+
+Schema = Mapping[str, Any]
+STRING: Schema = {"type": "string"}
+BOOLEAN: Schema = {"type": "boolean"}
+TIME: Schema = {"type": "string", "format": "date-time"}
+UUID: Schema = {"type": "string", "format": "uuid"}
+
+
+def user_json(user: User) -> dict[str, Any]:
+    """Return a user for a response: nothing that others must not know of the account."""
+    return {
+        "id": str(user.id),
+        "email": user.email,
+        "email_verified": user.email_verified,
+        "username": user.username,
+        "has_usable_password": user.has_usable_password,
+        "date_joined": user.date_joined.isoformat(),
+        "last_login": user.last_login.isoformat() if user.last_login else None,
+    }
+
+
+def email_json(address: EmailAddress) -> dict[str, Any]:
+    """Return an address for a response."""
+    return {"email": address.email, "verified": address.verified, "primary": address.primary}
+
+
+def session_json(session: Session, current: Session | None) -> dict[str, Any]:
+    """Return a session for a response."""
+    return {
+        "id": str(session.id),
+        "current": current is not None and session.id == current.id,
+        "created_at": session.created_at.isoformat(),
+        "last_seen_at": session.last_seen_at.isoformat(),
+        "expires_at": session.expires_at.isoformat(),
+        "method": session.method,
+        "provider": session.provider,
+        "ip_address": session.ip_address,
+        "user_agent": session.user_agent,
+    }
+
+
+def connection_json(account: SocialAccount) -> dict[str, Any]:
+    """Return a connected account for a response."""
+    return {
+        "id": str(account.id),
+        "provider": account.provider,
+        "uid": account.uid,
+        "name": account.name,
+        "username": account.username,
+        "date_joined": account.date_joined.isoformat(),
+    }
+
+
+def login_state(visit: Visit) -> dict[str, Any]:
+    """Return who is logged in, and the next steps of somebody who is not."""
+    user = visit.request.user
+    return {
+        "authenticated": user is not None,
+        "user": user_json(user) if user is not None else None,
+        "next": next_steps(visit) if user is None else [],
+    }
+
+
+def next_steps(visit: Visit) -> list[dict[str, Any]]:
+    """Return the steps with which this client can log in, or can confirm its login again."""
+    api, settings = visit.url("/api"), visit.web.host.settings
+    providers = [each.id for each in visit.web.host.services.providers]
+    user = visit.request.user
+    steps: list[dict[str, Any]] = []
+    if user is not None:
+        if user.has_usable_password:
+            steps.append({"step": "reauthenticate", "path": f"{api}/reauthenticate"})
+        connected = {each.provider for each in visit.web.host.socialaccount.list_accounts(visit.request)}
+        providers = [each for each in providers if each in connected]
+    else:
+        if pending_login(visit.request) is not None:
+            steps.append({"step": EMAIL_VERIFICATION, "path": f"{api}/confirm-email"})
+        steps.append({"step": "login", "path": f"{api}/login"})
+        if settings.signup_open:
+            steps.append({"step": "signup", "path": f"{api}/signup"})
+    if providers:
+        steps.append({"step": "social", "path": f"{api}/social/begin", "providers": providers})
+    return steps
+
+
+def _object(properties: Schema, *optional: str) -> Schema:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": dict(properties), "required": required}
+
+
+def _nullable(schema: Schema) -> Schema:
+    if "type" not in schema:
+        return {"anyOf": [schema, {"type": "null"}]}
+    return {**schema, "type": [schema["type"], "null"]}
+
+
+def _array(schema: Schema) -> Schema:
+    return {"type": "array", "items": schema}
+
+
+def reference(name: str) -> Schema:
+    """Return the reference to a schema of the OpenAPI document."""
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+LOGIN: Schema = {
+    "authenticated": BOOLEAN,
+    "user": _nullable(reference("User")),
+    "next": _array(reference("Step")),
+}
+TOKENS: Schema = {"session_token": STRING, "pending_token": STRING, "device_token": STRING}
+SCHEMAS: dict[str, Schema] = {
+    "Empty": {"type": "object"},
+    "User": _object(
+        {
+            "id": UUID,
+            "email": _nullable(STRING),
+            "email_verified": BOOLEAN,
+            "username": _nullable(STRING),
+            "has_usable_password": BOOLEAN,
+            "date_joined": TIME,
+            "last_login": _nullable(TIME),
+        }
+    ),
+    "Step": _object({"step": STRING, "path": STRING, "providers": _array(STRING)}, "providers"),
+    "Login": _object({**LOGIN, **TOKENS}, *TOKENS),
+    "EmailAddress": _object({"email": STRING, "verified": BOOLEAN, "primary": BOOLEAN}),
+    "EmailAddresses": _object({"emails": _array(reference("EmailAddress"))}),
+    "Confirmation": _object(
+        {"email": reference("EmailAddress"), "recovered": BOOLEAN, **LOGIN, **TOKENS}, *TOKENS
+    ),
+    "Sent": _object({"sent": BOOLEAN}),
+    "Ended": _object({"ended": {"type": "integer", "minimum": 0}}),
+    "Session": _object(
+        {
+            "id": UUID,
+            "current": BOOLEAN,
+            "created_at": TIME,
+            "last_seen_at": TIME,
+            "expires_at": TIME,
+            "method": STRING,
+            "provider": _nullable(STRING),
+            "ip_address": _nullable(STRING),
+            "user_agent": STRING,
+        }
+    ),
+    "Sessions": _object({"sessions": _array(reference("Session"))}),
+    "Connection": _object(
+        {
+            "id": UUID,
+            "provider": STRING,
+            "uid": STRING,
+            "name": _nullable(STRING),
+            "username": _nullable(STRING),
+            "date_joined": TIME,
+        }
+    ),
+    "Connections": _object({"connections": _array(reference("Connection"))}),
+    "SocialRedirect": _object({"url": STRING, "state_token": STRING}, "state_token"),
+    "Social": _object(
+        {"process": STRING, "missing": _array(STRING), "signup_token": STRING, **LOGIN, **TOKENS},
+        "signup_token",
+        *TOKENS,
+    ),
+    "Site": _object(
+        {
+            "site_name": STRING,
+            "signup_open": BOOLEAN,
+            "email_verification": STRING,
+            "username_at_signup": STRING,
+            "password_policy": _object(
+                {"min_length": {"type": "integer"}, "max_length": {"type": "integer"}}
+            ),
+            "providers": _array(_object({"id": STRING, "name": STRING})),
+            "plugins": _array(STRING),
+        }
+    ),
+    "Problem": _object(
+        {
+            "type": {"type": "string", "format": "uri-reference"},
+            "title": STRING,
+            "status": {"type": "integer"},
+            "code": STRING,
+            "field": STRING,
+            "reason": STRING,
+            "retry_after": {"type": "number"},
+            "max_age": {"type": "number"},
+            "limit": {"type": "integer"},
+            "plugin_code": STRING,
+            "next": _array(reference("Step")),
+        },
+        "field",
+        "reason",
+        "retry_after",
+        "max_age",
+        "limit",
+        "plugin_code",
+        "next",
+    ),
+}

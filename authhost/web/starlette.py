@@ -1,0 +1,112 @@
+"""authhost in Starlette: pages, API, the current user, and the shared unit of work."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial, wraps
+
+from anyio import to_thread
+from starlette.applications import Starlette
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+
+from authhost.errors import AuthError
+from authhost.records import User
+from authhost.request import Request as AuthRequest
+from authhost.web import asgi
+from authhost.web.mounted import DEFAULT_CONFIG, Mounted, Source
+from authhost.web.visit import Visit
+
+
+def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
+    """Serve authhost's pages and API in front of the routes of ``app``.
+
+    ``source`` is the path of the configuration, or `Settings`, or a host of the application's own, which it
+    closes itself. Refusals (`AuthError`) of the application's routes get a response, too.
+    """
+    mounted = Mounted(source)
+    app.add_middleware(_in_front, mounted)
+    app.add_exception_handler(AuthError, partial(_refused, mounted))
+    return mounted
+
+
+async def current_user(http: HTTPConnection) -> User | None:
+    """Return the logged-in user, or None."""
+    mounted, visit = _visit(http)
+    return await to_thread.run_sync(mounted.current_user, visit)
+
+
+def login_required(
+    endpoint: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request], Awaitable[Response]]:
+    """Decorate a route: without a login a browser gets the login page, a program the status 401."""
+
+    @wraps(endpoint)
+    async def checked(http: Request) -> Response:
+        mounted, visit = _visit(http)
+        await to_thread.run_sync(mounted.require_user, visit)
+        return await endpoint(http)
+
+    return checked
+
+
+@asynccontextmanager
+async def unit_of_work(http: HTTPConnection) -> AsyncIterator[AuthRequest]:
+    """Open one transaction for a route and its hooks. Call flows in a thread: they are synchronous."""
+    mounted, visit = _visit(http)
+    manager = mounted.unit_of_work(visit)
+    request = await to_thread.run_sync(manager.__enter__)
+    try:
+        yield request
+    except BaseException as error:
+        await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
+        raise
+    await to_thread.run_sync(manager.__exit__, None, None, None)
+
+
+class SiteUser(BaseUser):
+    """The logged-in user, as ``request.user`` of Starlette. ``record`` is authhost's."""
+
+    def __init__(self, record: User) -> None:
+        self.record = record
+
+    @property
+    def is_authenticated(self) -> bool:
+        return True
+
+    @property
+    def display_name(self) -> str:
+        return self.record.username or self.record.email or str(self.record.id)
+
+    @property
+    def identity(self) -> str:
+        return str(self.record.id)
+
+
+class Backend(AuthenticationBackend):
+    """For Starlette's ``AuthenticationMiddleware``: then ``@requires("authenticated")`` works."""
+
+    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
+        user = await current_user(conn)
+        return (AuthCredentials(["authenticated"]), SiteUser(user)) if user is not None else None
+
+
+def _in_front(app: asgi.ASGIApplication, mounted: Mounted) -> asgi.ASGIApp:
+    return asgi.ASGIApp(mounted, app)
+
+
+def _visit(http: HTTPConnection) -> tuple[Mounted, Visit]:
+    mounted: Mounted = http.scope[asgi.SCOPE_KEY]
+    return mounted, mounted.visit(asgi.request_of(http.scope, native=http), http.scope)
+
+
+async def _refused(mounted: Mounted, http: Request, error: Exception) -> Response:
+    assert isinstance(error, AuthError)
+    found = await to_thread.run_sync(mounted.refusal, asgi.request_of(http.scope, native=http), error)
+    response = Response(found.body, found.status_code)
+    response.raw_headers[:] = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.header_list()
+    ]
+    return response

@@ -1,0 +1,231 @@
+"""One visit of a client: its request, the unit of work, and what the response changes in the browser."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from authhost_hookspecs import Field, FlowError, Form, MessageLevel, PageMessage, Values
+
+from authhost.account.flow import require_recent_login
+from authhost.errors import InvalidInput, LoginRequired
+from authhost.records import User
+from authhost.request import Request
+from authhost.security.redirects import validate_next
+from authhost.web.context import WebContext
+from authhost.web.cookies import Cookie
+from authhost.web.http import WebRequest, WebResponse
+from authhost.web.languages import choose_language
+from authhost.web.problems import text_of
+
+MESSAGE_BYTES, MESSAGE_SECONDS = 3000, 300
+
+
+class Visit:
+    """One request of a client.
+
+    ``credential`` is the client's only credential: ``cookie`` or ``bearer``. With
+    ``bearer`` no cookie is read or set, and new tokens are in the JSON body.
+    """
+
+    def __init__(self, web: WebContext, http: WebRequest, *, credential: str = "cookie") -> None:
+        self.web, self.http, self.credential = web, http, credential
+        self.language = choose_language(http.accept_languages)
+        self.gettext = self.language.gettext
+        self.error: FlowError | None = None
+        """The refusal that the page shows."""
+        self.values: Values = {}
+        """The values of a refused form, to show them again."""
+        self.cookies: list[Cookie] = []
+        """The cookies that the response changes, after the commit."""
+        self.messages: list[PageMessage] = []
+        """The messages for the next page of this browser."""
+        self.location: str | None = None
+        """Where a plugin redirects the browser to."""
+        self.tokens: dict[str, str] = {}
+        """New tokens, for a client without cookies."""
+        self.logged_in = False
+        """Whether somebody is logged in at the end of the unit of work."""
+        self.is_open = False
+        """Whether the unit of work is open."""
+        self.request: Request
+
+    @contextmanager
+    def unit_of_work(self) -> Iterator[Request]:
+        """Open the unit of work of this visit, and take what it changes in the browser after the commit."""
+        http, names = self.http, self.web.cookies
+        sent = http.cookies if self.credential == "cookie" else {}
+        bearer = self._bearer_token() if self.credential == "bearer" else None
+        settings = self.web.host.settings
+        self.request = self.web.host.request(
+            ip_address=http.client_address(settings.trusted_proxies),
+            user_agent=http.headers.get("User-Agent", ""),
+            session_token=sent.get(names.session) or bearer,
+            pending_token=sent.get(names.pending),
+            device_token=sent.get(names.device),
+            language=http.headers.get("Accept-Language"),
+            native=http.native,
+        )
+        with self.request as request:
+            self.is_open = True
+            try:
+                yield request
+            finally:
+                self.logged_in = request.user is not None
+                self.is_open = False
+            changed = list(names.changes(http, request)) if self.credential == "cookie" else []
+            tokens = _tokens(request, bearer) if self.credential == "bearer" else {}
+        self.tokens = tokens
+        self.cookies += changed
+        self.messages += [PageMessage(each.level, each.text) for each in request.answer.messages]
+        self.location = request.answer.location
+
+    def _bearer_token(self) -> str | None:
+        authorization = self.http.authorization
+        return authorization.token if authorization is not None else None
+
+    @property
+    def user(self) -> User:
+        """The logged-in user; raises `LoginRequired`."""
+        user = self.request.user
+        if user is None:
+            raise LoginRequired
+        return user
+
+    @property
+    def next(self) -> str:
+        """The page that the person wanted, from the form or the query; empty if it is not valid."""
+        return self.site_path(self.values.get("next") or self.http.args.get("next", ""))
+
+    def site_path(self, target: object) -> str:
+        """Return ``target`` if it is a page of this site, otherwise an empty text."""
+        try:
+            return validate_next(self.web.host.settings, target) if target else ""
+        except InvalidInput:
+            return ""
+
+    def with_next(self, path: str) -> str:
+        """Return ``path`` with the page that the person wanted as ``next``."""
+        return f"{path}?{urlencode({'next': self.next})}" if self.next else path
+
+    def require_recent_login(self) -> None:
+        """Raise `LoginRequired` or `ReauthenticationRequired`, before a page shows a sensitive form."""
+        require_recent_login(self.request)
+
+    def check_login(self, *, login: bool, recent: bool) -> None:
+        """Raise `LoginRequired` or `ReauthenticationRequired` if the route requires a (recent) login."""
+        if recent:
+            self.require_recent_login()
+        elif login:
+            _ = self.user
+
+    def here(self, path: str) -> str:
+        """Return a path with the query of this request."""
+        query = self.http.query_string.decode("ascii", "replace")
+        return f"{path}?{query}" if query else path
+
+    def url(self, path: str) -> str:
+        """Return the path of a page of the web layer on this site."""
+        return self.web.prefix + path
+
+    def set_cookie(self, name: str, value: str, max_age: float) -> None:
+        """Set a cookie with the response; an empty value deletes it. ``max_age`` is in seconds."""
+        self.cookies.append(Cookie(name, value, int(max_age)))
+
+    def message(self, level: MessageLevel, text: str, code: str) -> PageMessage:
+        """Return a message for the next page."""
+        return PageMessage(level, text, code)
+
+    # Forms.
+
+    def form(
+        self, path: str, submit: str, *, title: str = "", text: str = "", danger: bool = False, **values: str
+    ) -> Form:
+        """Return the form of an endpoint, translated and with ``values``."""
+        fields = self.web.fields[path]
+        shown = tuple(self._translated(each, values) for each in fields)
+        return Form(path, submit, shown, title, danger=danger)
+
+    def button(self, path: str, label: str, *, danger: bool = False, **values: str) -> Form:
+        """Return a form with hidden values, which is shown as a button."""
+        fields = tuple(Field(name, type="hidden", value=value) for name, value in values.items() if value)
+        return Form(path, label, fields, danger=danger)
+
+    def _translated(self, field: Field, values: dict[str, str]) -> Field:
+        hint = (
+            self.password_hint
+            if field.type == "new_password"
+            else self.gettext(field.hint)
+            if field.hint
+            else ""
+        )
+        label = self.gettext(field.label) if field.label else ""
+        return replace(field, label=label, value=values.get(field.name) or field.value, hint=hint)
+
+    @property
+    def password_hint(self) -> str:
+        """What a new password must be like, shown before one is chosen."""
+        return self.gettext(
+            "At least %(count)s characters; a phrase of several words is good. Common passwords are refused.",
+            count=self.web.host.password_policy.min_length,
+        )
+
+    def describe(self, error: FlowError) -> str:
+        """Return the text of a refusal in the language of this client."""
+        return text_of(error, self.gettext, min_length=self.web.host.password_policy.min_length)
+
+    # Messages for the next page.
+
+    def read_messages(self) -> tuple[PageMessage, ...]:
+        """Return the messages that an earlier response left for this page, and delete them."""
+        packed = self.http.cookies.get(self.web.cookies.messages)
+        if not packed:
+            return ()
+        self.set_cookie(self.web.cookies.messages, "", 0)
+        try:
+            found = json.loads(base64.urlsafe_b64decode(packed))
+            return tuple(
+                PageMessage(level, text, code)
+                for level, text, code in found
+                if level in get_args(MessageLevel) and isinstance(text, str) and isinstance(code, str)
+            )
+        except (ValueError, TypeError, binascii.Error, RecursionError):
+            return ()
+
+    def keep_messages(self, response: WebResponse) -> None:
+        """Keep the messages for the next page in a cookie; those that do not fit are dropped."""
+        kept: list[list[str]] = []
+        packed = ""
+        for each in self.messages:
+            kept.append([each.level, each.text, each.code])
+            text = base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()
+            if len(text) > MESSAGE_BYTES:
+                break
+            packed = text
+        if packed:
+            cookie = Cookie(self.web.cookies.messages, packed, MESSAGE_SECONDS)
+            self.web.cookies.set(response, cookie)
+
+    def apply(self, response: WebResponse) -> WebResponse:
+        """Set the cookies of plugins, then authhost's own, on a response."""
+        if hasattr(self, "request"):
+            self.request.answer.apply_to(response)
+        for each in self.cookies:
+            self.web.cookies.set(response, each)
+        return response
+
+
+def _tokens(request: Request, sent: str | None) -> dict[str, str]:
+    """Return the tokens that a client without cookies must store."""
+    tokens: dict[str, Any] = {
+        "session_token": request.session_token if request.user is not None else None,
+        "pending_token": request.pending_token,
+        "device_token": request.device_token,
+    }
+    return {name: token for name, token in tokens.items() if token and token != sent}

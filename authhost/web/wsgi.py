@@ -1,0 +1,78 @@
+"""The web layer as a WSGI application, or in front of one (PEP 3333)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.wsgi import get_input_stream
+
+from authhost.web.http import MAX_BODY, WebRequest, WebResponse
+from authhost.web.mounted import Mounted, applied_headers
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from authhost.web.mounted import Source
+
+ENVIRON_KEY = "authhost.mounted"
+
+
+class WSGIApp:
+    """Serves the web layer; passes all other paths to ``app``, if there is one.
+
+    ``source`` is a host, its settings, or the path of its configuration, as in `Mounted`. The routes
+    of ``app`` find the web layer in the environment: see `authhost.web.flask`.
+    """
+
+    def __init__(self, source: Source | Mounted, app: WSGIApplication | None = None) -> None:
+        self.mounted = source if isinstance(source, Mounted) else Mounted(source)
+        self._app = app
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        web = self.mounted.web
+        path = _decoded(environ.get("PATH_INFO", ""))
+        if web.serves(path):
+            return _send(web.handle(request_of(environ, body=_body(environ))), start_response)
+        if self._app is None:
+            return _send(
+                WebResponse("There is no such page.\n", 404, content_type="text/plain"), start_response
+            )
+        environ[ENVIRON_KEY] = self.mounted
+
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
+            headers = [*headers, *applied_headers(environ)]
+            return start_response(status, headers, *error)
+
+        return self._app(environ, cast("StartResponse", start))
+
+
+def request_of(environ: WSGIEnvironment, *, body: bytes = b"", native: Any = None) -> WebRequest:
+    """Return the request of a WSGI environment."""
+    return WebRequest(
+        environ["REQUEST_METHOD"],
+        _decoded(environ.get("PATH_INFO", "")),
+        headers=EnvironHeaders(environ),
+        query_string=environ.get("QUERY_STRING", "").encode("latin-1"),
+        body=body,
+        scheme=environ.get("wsgi.url_scheme", "http"),
+        remote_addr=environ.get("REMOTE_ADDR") or None,
+        root_path=_decoded(environ.get("SCRIPT_NAME", "")),
+        native=native,
+    )
+
+
+def _body(environ: WSGIEnvironment) -> bytes:
+    """Return the body, and no more than one byte over the limit, so that the web layer refuses it."""
+    return get_input_stream(environ).read(MAX_BODY + 1)
+
+
+def _decoded(text: str) -> str:
+    return text.encode("latin-1").decode("utf-8", "replace")
+
+
+def _send(response: WebResponse, start_response: StartResponse) -> Iterable[bytes]:
+    length = len(response.body)
+    start_response(response.status, response.header_list())
+    return [response.body] if length else []
