@@ -20,6 +20,8 @@ DEFAULT_URLS: Mapping[str, str] = {
     "social_callback": "/social/{provider}/callback",
 }
 """The pages that e-mails and providers link to, below ``web_prefix``."""
+FORM_FIELDS = ("email", "identifier", "password", "username", "next", "provider", "process", "signup_token")
+"""The fields of the forms of signup and login."""
 HTTP_URL = re.compile(r"https?://[^\s/?#@]+", re.ASCII)
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -206,6 +208,11 @@ class Settings:
     """Origins other than that of ``base_url`` whose pages may send requests, such as ``https://app.example.org``."""
     username_at_signup: Literal["no", "optional", "required"] = "no"
     """Whether the signup form asks for a username."""
+    web_given: tuple[str, ...] = ()
+    """Parameters of the signup and login pages that plugins get as ``request.given``, such as ``invitation``.
+
+    A link such as ``/account/signup?invitation=…`` passes it on, also through a social login.
+    """
     after_login: str = ""
     """The path after a login that has no ``next``. Without it, this is the account page."""
     after_logout: str = ""
@@ -274,6 +281,12 @@ class Settings:
                 raise ConfigurationError(
                     f"trusted_origins has {origin!r}; an origin is a scheme and a host without a path, "
                     "such as https://app.example.org"
+                )
+        for name in self.web_given:
+            if not re.fullmatch(r"[a-z][a-z0-9_]{0,63}", name) or name in FORM_FIELDS:
+                raise ConfigurationError(
+                    f"web_given has {name!r}; a name has lower-case letters, digits and _, "
+                    f"and is none of {', '.join(FORM_FIELDS)}"
                 )
         if self.username_at_signup not in ("no", "optional", "required"):
             raise ConfigurationError("username_at_signup must be no, optional or required")

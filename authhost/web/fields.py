@@ -5,6 +5,8 @@ from __future__ import annotations
 from authhost_hookspecs import Field
 
 from authhost.records import EMAIL_LENGTH
+from authhost.security.inputs import MAX_GIVEN_LENGTH
+from authhost.settings import Settings
 from authhost.web.languages import N_
 
 KEY_LENGTH = 128
@@ -22,3 +24,10 @@ NEXT = Field("next", type="hidden", required=False, max_length=NEXT_LENGTH)
 KEY = Field("key", type="hidden", required=False, max_length=KEY_LENGTH)
 ID = Field("id", type="hidden", max_length=36)
 ADDRESS = Field("email", type="hidden", max_length=EMAIL_LENGTH)
+
+
+def given(settings: Settings) -> tuple[Field, ...]:
+    """Return the fields of the setting ``web_given``, for plugins."""
+    return tuple(
+        Field(name, type="hidden", required=False, max_length=MAX_GIVEN_LENGTH) for name in settings.web_given
+    )

@@ -60,9 +60,8 @@ class WebRequest(Request):
         """
         address = self.remote_addr
         if proxies:
-            forwarded = [
-                each.strip() for each in ",".join(self.headers.getlist("X-Forwarded-For")).split(",")
-            ]
+            values = ",".join(self.headers.getlist("X-Forwarded-For")).split(",")
+            forwarded = [each.strip() for each in values if each.strip()]
             if len(forwarded) >= proxies:
                 address = forwarded[-proxies]
         try:

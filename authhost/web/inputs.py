@@ -46,6 +46,23 @@ def read_json(http: WebRequest, fields: Iterable[Field]) -> Values:
     return _validate(values, fields, strict=True)
 
 
+def read_given(http: WebRequest, names: Iterable[str]) -> dict[str, str]:
+    """Return those parameters of a request that are texts for plugins: from the query, a form or JSON."""
+    names = set(names)
+    if not names:
+        return {}
+    found: Mapping[str, Any] = {}
+    try:
+        if http.mimetype == FORM_TYPE:
+            found = _pairs(http.body)
+        elif http.mimetype == JSON_TYPE and isinstance(values := json.loads(http.body), dict):
+            found = values
+    except (ValueError, RecursionError, InvalidInput):
+        return {}  # the endpoint refuses the body
+    given = {**http.args.to_dict(), **found}
+    return {name: given[name] for name in names if isinstance(given.get(name), str) and given[name]}
+
+
 def _pairs(data: bytes) -> dict[str, str]:
     try:
         return dict(

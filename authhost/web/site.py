@@ -68,12 +68,17 @@ class Web:
         """Answer one request whose path it `serves`. An unexpected error is logged, and answered with 500."""
         path = http.path[len(self._local_prefix) :] or "/"
         is_api = path == "/api" or path.startswith("/api/")
+        error: FlowError
         try:
             response = self._respond(http, path, is_api=is_api)
-        except Exception:
-            log.exception("a %s request to the web layer failed", http.method)
+        except Exception as failure:
+            if isinstance(failure, FlowError):  # such as a text of `web_given` that is too long
+                error = failure
+            else:
+                log.exception("a %s request to the web layer failed", http.method)
+                error = WebError("internal_error")
             refuse = self._api.refusal if is_api else self._pages.refusal
-            response = refuse(Visit(self.context, http), WebError("internal_error"))
+            response = refuse(Visit(self.context, http), error)
         self._headers.add(response)
         if http.method == "HEAD":
             response.body = b""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
 from typing import Any, get_args
 from urllib.parse import urlencode
 
@@ -21,9 +23,11 @@ from authhost.security.redirects import validate_next
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookie
 from authhost.web.http import WebRequest, WebResponse
+from authhost.web.inputs import read_given
 from authhost.web.languages import choose_language
 from authhost.web.problems import text_of
 
+NO_VALUES: Mapping[str, str] = MappingProxyType({})
 MESSAGE_BYTES, MESSAGE_SECONDS = 3000, 300
 
 
@@ -62,15 +66,15 @@ class Visit:
         http, names = self.http, self.web.cookies
         sent = http.cookies if self.credential == "cookie" else {}
         bearer = self._bearer_token() if self.credential == "bearer" else None
-        settings = self.web.host.settings
         self.request = self.web.host.request(
-            ip_address=http.client_address(settings.trusted_proxies),
+            ip_address=http.client_address(self.web.host.settings.trusted_proxies),
             user_agent=http.headers.get("User-Agent", ""),
             session_token=sent.get(names.session) or bearer,
             pending_token=sent.get(names.pending),
             device_token=sent.get(names.device),
             language=http.headers.get("Accept-Language"),
             native=http.native,
+            given=self.given,
         )
         with self.request as request:
             self.is_open = True
@@ -89,6 +93,11 @@ class Visit:
     def _bearer_token(self) -> str | None:
         authorization = self.http.authorization
         return authorization.token if authorization is not None else None
+
+    @cached_property
+    def given(self) -> dict[str, str]:
+        """The parameters of the setting ``web_given``."""
+        return read_given(self.http, self.web.host.settings.web_given)
 
     @property
     def user(self) -> User:
@@ -111,8 +120,9 @@ class Visit:
             return ""
 
     def with_next(self, path: str) -> str:
-        """Return ``path`` with the page that the person wanted as ``next``."""
-        return f"{path}?{urlencode({'next': self.next})}" if self.next else path
+        """Return ``path`` with the page that the person wanted, and with what is given to plugins."""
+        kept = {**({"next": self.next} if self.next else {}), **self.given}
+        return f"{path}?{urlencode(kept)}" if kept else path
 
     def require_recent_login(self) -> None:
         """Raise `LoginRequired` or `ReauthenticationRequired`, before a page shows a sensitive form."""
@@ -152,7 +162,9 @@ class Visit:
         shown = tuple(self._translated(each, values) for each in fields)
         return Form(path, submit, shown, title, danger=danger)
 
-    def button(self, path: str, label: str, *, danger: bool = False, **values: str) -> Form:
+    def button(
+        self, path: str, label: str, values: Mapping[str, str] = NO_VALUES, *, danger: bool = False
+    ) -> Form:
         """Return a form with hidden values, which is shown as a button."""
         fields = tuple(Field(name, type="hidden", value=value) for name, value in values.items() if value)
         return Form(path, label, fields, danger=danger)
@@ -166,7 +178,12 @@ class Visit:
             else ""
         )
         label = self.gettext(field.label) if field.label else ""
-        return replace(field, label=label, value=values.get(field.name) or field.value, hint=hint)
+        return replace(
+            field,
+            label=label,
+            value=values.get(field.name) or self.given.get(field.name) or field.value,
+            hint=hint,
+        )
 
     @property
     def password_hint(self) -> str:

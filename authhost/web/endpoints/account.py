@@ -21,13 +21,14 @@ def endpoints(settings: Settings) -> list[Endpoint]:
     if settings.username_at_signup != "no":
         required = settings.username_at_signup == "required"
         signup_fields.insert(1, replace(fields.USERNAME, required=required))
+    given = fields.given(settings)
     return [
         Endpoint(
             path="/signup",
             summary="Create an account.",
             run=sign_up,
             page="/signup",
-            fields=tuple(signup_fields),
+            fields=(*signup_fields, *given),
             result="Login",
             refusals=("signup_closed", "email_taken", "username_taken", "weak_password", "delivery_failed"),
         ),
@@ -36,7 +37,7 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             summary="Log in with an e-mail address or username, and the password.",
             run=log_in,
             page="/login",
-            fields=(fields.IDENTIFIER, fields.PASSWORD, fields.NEXT),
+            fields=(fields.IDENTIFIER, fields.PASSWORD, fields.NEXT, *given),
             result="Login",
             refusals=("invalid_credentials",),
         ),

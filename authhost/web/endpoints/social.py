@@ -42,13 +42,14 @@ def endpoints(settings: Settings) -> list[Endpoint]:
     if settings.username_at_signup != "no":
         required = settings.username_at_signup == "required"
         signup_fields.insert(1, replace(fields.USERNAME, required=required))
+    given = fields.given(settings)
     return [
         Endpoint(
             path="/social/begin",
             summary="Begin a login with a provider: returns the URL to open. `process` is login or connect.",
             run=begin,
             page="/login",
-            fields=BEGIN,
+            fields=(*BEGIN, *given),
             result="SocialRedirect",
             refusals=("provider_not_found", "provider_failed", "login_required", "reauthentication_required"),
         ),
@@ -75,7 +76,7 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             summary="Create the account after a provider has returned a person without usable address.",
             run=sign_up,
             page="/social/signup",
-            fields=tuple(signup_fields),
+            fields=(*signup_fields, *given),
             result="Social",
             refusals=("signup_closed", "invalid_state", "username_taken", "email_taken", "delivery_failed"),
         ),

@@ -59,12 +59,12 @@ def emails(visit: Visit) -> Page:
         forms = []
         if not each.verified:
             forms.append(
-                visit.button("/confirm-email/send", _("Send the confirmation again"), email=each.email)
+                visit.button("/confirm-email/send", _("Send the confirmation again"), {"email": each.email})
             )
         if not each.primary:
             if each.verified or not any(other.verified for other in found):
-                forms.append(visit.button("/emails/primary", _("Make primary"), email=each.email))
-            forms.append(visit.button("/emails/remove", _("Remove"), danger=True, email=each.email))
+                forms.append(visit.button("/emails/primary", _("Make primary"), {"email": each.email}))
+            forms.append(visit.button("/emails/remove", _("Remove"), {"email": each.email}, danger=True))
         rows.append(Row(each.email, labels=tuple(labels), forms=tuple(forms)))
     add = visit.form("/emails/add", _("Add address"), title=_("Add an address"))
     return Page(

@@ -42,7 +42,9 @@ def sessions(visit: Visit) -> Page:
         ]
         if each.ip_address:
             details.append(_("IP address: %(address)s", address=each.ip_address))
-        end = visit.button("/sessions/end", _("Log out") if is_current else _("End session"), id=str(each.id))
+        end = visit.button(
+            "/sessions/end", _("Log out") if is_current else _("End session"), {"id": str(each.id)}
+        )
         labels = (_("This browser"),) if is_current else ()
         rows.append(Row(describe(each.user_agent) or _("Unknown browser"), tuple(details), labels, (end,)))
     forms: tuple[Form, ...] = ()

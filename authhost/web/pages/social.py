@@ -13,15 +13,12 @@ from authhost.web.visit import Visit
 def provider_forms(visit: Visit, process: str, *, only: Collection[str] | None = None) -> list[Form]:
     """Return a button for each provider, or for those of ``only``."""
     _ = visit.gettext
+    text = _("Continue with %(provider)s") if process == "login" else _("Connect %(provider)s")
     return [
         visit.button(
             "/social/begin",
-            _("Continue with %(provider)s", provider=each.declaration.name)
-            if process == "login"
-            else _("Connect %(provider)s", provider=each.declaration.name),
-            provider=each.id,
-            process=process,
-            next=visit.next,
+            text % {"provider": each.declaration.name},
+            visit.given | {"provider": each.id, "process": process, "next": visit.next},
         )
         for each in visit.web.host.services.providers
         if only is None or each.id in only
@@ -39,7 +36,7 @@ def connections(visit: Visit) -> Page:
         shown = each.name or each.username
         if shown:
             details.insert(0, shown)
-        button = visit.button("/connections/disconnect", _("Disconnect"), danger=True, id=str(each.id))
+        button = visit.button("/connections/disconnect", _("Disconnect"), {"id": str(each.id)}, danger=True)
         rows.append(Row(name, tuple(details), forms=(button,)))
     connected = {each.provider for each in found}
     others = [each.id for each in providers if each.id not in connected]
