@@ -23,6 +23,8 @@ class ProviderSettings:
     """The client secret; empty for a public client."""
     provider: str = ""
     """The id of the declaration, such as ``google``. Default: NAME."""
+    name: str = ""
+    """The name that pages show for the provider. Default: that of the declaration."""
     server: str = ""
     """The issuer, or the address of a self-hosted server."""
     tenant: str = ""
@@ -54,6 +56,11 @@ class App:
     id: str
     declaration: Provider
     settings: ProviderSettings
+
+    @property
+    def name(self) -> str:
+        """The name for people, such as ``Google``."""
+        return self.settings.name or self.declaration.name
 
     @property
     def trusts_emails(self) -> bool:

@@ -72,6 +72,7 @@ class Renderer:
             "logo": self._settings.brand_logo,
             "home": self._settings.after_login or f"{self._prefix}/",
             "logged_in": visit.logged_in,
+            "account_name": visit.account_name,
         }
         return template.render(values)
 

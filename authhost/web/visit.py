@@ -56,6 +56,8 @@ class Visit:
         """New tokens, for a client without cookies."""
         self.logged_in = False
         """Whether somebody is logged in at the end of the unit of work."""
+        self.account_name = ""
+        """The name or address of that user, for password managers."""
         self.is_open = False
         """Whether the unit of work is open."""
         self.request: Request
@@ -81,7 +83,9 @@ class Visit:
             try:
                 yield request
             finally:
-                self.logged_in = request.user is not None
+                user = request.user
+                self.logged_in = user is not None
+                self.account_name = (user.email or user.username or "") if user is not None else ""
                 self.is_open = False
             changed = list(names.changes(http, request)) if self.credential == "cookie" else []
             tokens = _tokens(request, bearer) if self.credential == "bearer" else {}

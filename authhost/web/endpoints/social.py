@@ -173,7 +173,7 @@ def disconnect(visit: Visit, values: Values) -> Outcome:
 
 def _name(visit: Visit, provider: str) -> str:
     providers = visit.web.host.services.providers
-    return providers.app(provider).declaration.name if provider in providers else provider
+    return providers.app(provider).name if provider in providers else provider
 
 
 def list_all(visit: Visit) -> Mapping[str, Any]:

@@ -24,7 +24,7 @@ def site(visit: Visit) -> Mapping[str, Any]:
         "email_verification": host.settings.email_verification,
         "username_at_signup": host.settings.username_at_signup,
         "password_policy": {"min_length": policy.min_length, "max_length": policy.max_length},
-        "providers": [{"id": each.id, "name": each.declaration.name} for each in host.services.providers],
+        "providers": [{"id": each.id, "name": each.name} for each in host.services.providers],
         "plugins": sorted(visit.web.plugins.names),
     }
 

@@ -62,7 +62,7 @@ def sessions(visit: Visit) -> Page:
 
 def describe(user_agent: str) -> str:
     """Return the names of a known browser and system, such as ``Firefox, Linux``, or an empty text."""
-    browser = next((name for part, name in BROWSERS if re.search(rf"\b{part}[A-Za-z]*/", user_agent)), "")
+    browser = next((name for part, name in BROWSERS if re.search(rf"{part}[A-Za-z]*/", user_agent)), "")
     system = next((name for part, name in SYSTEMS if part in user_agent), "")
     return ", ".join(filter(None, (browser, system)))
 

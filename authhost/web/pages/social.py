@@ -17,7 +17,7 @@ def provider_forms(visit: Visit, process: str, *, only: Collection[str] | None =
     return [
         visit.button(
             "/social/begin",
-            text % {"provider": each.declaration.name},
+            text % {"provider": each.name},
             visit.given | {"provider": each.id, "process": process, "next": visit.next},
         )
         for each in visit.web.host.services.providers
@@ -31,7 +31,7 @@ def connections(visit: Visit) -> Page:
     found = visit.web.host.socialaccount.list_accounts(visit.request)
     rows = []
     for each in found:
-        name = providers.app(each.provider).declaration.name if each.provider in providers else each.provider
+        name = providers.app(each.provider).name if each.provider in providers else each.provider
         details = [_("Connected: %(time)s", time=format_time(each.date_joined, visit.language))]
         shown = each.name or each.username
         if shown:
