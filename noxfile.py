@@ -41,6 +41,15 @@ SAMPLES = {
     "webhook": "authhost_webhook",
 }
 """Plugins by others, below tests/third_party, and what each ships."""
+WEB_TOOLS = [
+    "Werkzeug>=3.1.4",
+    "Jinja2>=3.1.6",
+    "Babel>=2.16",
+    "anyio>=4.5",
+    "fastapi>=0.121",
+    "flask>=3",
+]
+"""The libraries of authhost[web], and the frameworks that it has modules for."""
 TEST_TOOLS = [
     "pytest>=8",
     "pytest-xdist>=3",
@@ -51,9 +60,8 @@ TEST_TOOLS = [
     "redis>=5",
     "oidc-provider-mock>=0.3.4",
     "html5lib>=1.1",
-    "fastapi>=0.115",
-    "flask>=3",
     "httpx2>=2",
+    *WEB_TOOLS,
 ]
 PYTHONS = ["3.11", "3.12", "3.13"]
 VERSION_DEPENDENT = [
@@ -109,7 +117,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["all"])
 def typing(session: nox.Session) -> None:
     """Strict types of all that ships and of the cookbook, whose code is linted here, too."""
-    session.install("mypy>=1.17", "ruff>=0.12", "pytest>=8", *DISTRIBUTIONS)
+    session.install("mypy>=1.17", "ruff>=0.12", "pytest>=8", *WEB_TOOLS, *DISTRIBUTIONS)
     packages = [f"plugins/{name}/authhost_{name}" for name in PLUGINS]
     session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
     session.run("pytest", "-q", "tests/cookbook/test_recipes.py", "-k", "typed or linted")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
@@ -327,3 +328,41 @@ def snapshot_pages():
 def test_head_has_no_body(client):
     response = client.send("HEAD", "/account/login")
     assert (response.status_code, response.body) == (200, b"")
+
+
+class Fields(HTMLParser):
+    """Collects the inputs of a page by name."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.found = []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "input" and dict(attributes).get("type") != "hidden":
+            self.found.append(dict(attributes))
+
+    def tokens(self):
+        return [each.get("autocomplete") for each in self.found]
+
+
+def test_password_managers_can_fill_every_form(client, web, mailbox):
+    def tokens(path, of=client):
+        return Fields(of.get(path).body.decode()).tokens()
+
+    assert tokens("/login") == ["username", "current-password"]
+    assert tokens("/signup") == ["email", "new-password"]
+    sign_up(client)
+    assert tokens("/password") == ["username", "current-password", "new-password"]
+    hidden = Fields(client.get("/password").body.decode()).found[0]
+    assert hidden["value"] == ANN
+    browser = Client(web)
+    browser.post("/forgot-password", email=ANN)
+    browser.get(f"/reset-password/{mailbox.key()}")
+    assert tokens("/reset-password", browser) == ["username", "new-password"]
+
+
+def test_each_page_has_a_logout(client):
+    sign_up(client)
+    for path in ("/", "/emails", "/sessions", "/password", "/close"):
+        assert 'action="/account/logout"' in client.get(path).body.decode()
