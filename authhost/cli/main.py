@@ -27,9 +27,11 @@ LAZY_COMMANDS = {
     "check": "authhost.cli.check",
     "db": "authhost.cli.database",
     "hooks": "authhost.cli.hooks",
+    "init": "authhost.cli.init",
     "metrics": "authhost.cli.monitoring",
     "plugins": "authhost.cli.plugins",
     "providers": "authhost.cli.providers",
+    "serve": "authhost.cli.serve",
     "status": "authhost.cli.monitoring",
 }
 """The modules of authhost's commands by name. A module is imported when its command is used.

@@ -19,7 +19,7 @@ MAX_FIELDS = 50
 
 def read_form(http: WebRequest, fields: Iterable[Field]) -> Values:
     """Return the values of a form; raises `WebError` and `InvalidInput`. Other names are ignored."""
-    if http.mimetype != FORM_TYPE:
+    if http.mimetype != FORM_TYPE and (http.body or http.mimetype):
         raise WebError("unsupported_media_type")
     return _validate(_pairs(http.body), fields)
 
@@ -32,6 +32,8 @@ def read_query(http: WebRequest, fields: Iterable[Field]) -> Values:
 def read_json(http: WebRequest, fields: Iterable[Field]) -> Values:
     """Return the values of a JSON object; raises `WebError` and `InvalidInput`. Other names are refused."""
     fields = tuple(fields)
+    if not http.body and not http.mimetype:
+        return _validate({}, fields)
     if http.mimetype != JSON_TYPE:
         raise WebError("unsupported_media_type")
     try:

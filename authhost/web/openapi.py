@@ -184,9 +184,10 @@ def _body(fields: tuple[Field, ...]) -> dict[str, Any]:
         "properties": {each.name: _schema(each) for each in fields},
         "additionalProperties": False,
     }
-    if required := [each.name for each in fields if each.required]:
+    required = [each.name for each in fields if each.required]
+    if required:
         schema["required"] = required
-    return {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {"required": bool(required), "content": {"application/json": {"schema": schema}}}
 
 
 def _schema(field: Field) -> Schema:

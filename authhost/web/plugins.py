@@ -168,4 +168,5 @@ def _moved_form(form: Form, base: str) -> Form:
 
 
 def _moved_link(link: Link, base: str) -> Link:
-    return link if link.target.startswith("https://") else replace(link, target=base + link.target)
+    absolute = link.target.startswith(("https://", "http://"))
+    return link if absolute else replace(link, target=base + link.target)

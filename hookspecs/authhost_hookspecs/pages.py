@@ -85,7 +85,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link. ``target`` is a path of the same plugin, or an absolute ``https`` URL."""
+    """A link. ``target`` is a path of the same plugin, or an absolute URL with ``https`` or ``http``."""
 
     label: str
     target: str

@@ -1,0 +1,47 @@
+"""``authhost serve``: the pages and the API as a site of their own, or as a demo."""
+
+from __future__ import annotations
+
+import click
+
+from authhost.base_errors import ConfigurationError
+from authhost.cli.lazy_host import LazyHost
+
+SERVERS = ("waitress", "gunicorn", "uvicorn")
+"""The servers in the order in which an installed one is chosen."""
+
+
+@click.command("serve")
+@click.option("--host", "address", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free port."
+)
+@click.option("--server", type=click.Choice(SERVERS), help="Default: the first of these that is installed.")
+@click.option(
+    "--demo", is_flag=True, help="A complete site with mails and a provider, in a temporary folder."
+)
+@click.pass_context
+def serve(ctx: click.Context, address: str, port: int, server: str | None, demo: bool) -> None:
+    """Serve the pages and the JSON API, without an application of your own.
+
+    With --demo, everything runs from a temporary folder: sign up, read the mail, confirm it, log in with a
+    local provider, and look at the audit trail and the analytics. Ctrl-C removes it all.
+
+    Examples:
+
+      authhost serve --demo
+
+      authhost serve --port 8080 --server gunicorn
+    """
+    try:
+        from authhost.cli.serve import demo as demo_site, servers
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the pages need {error.name}; run `pip install 'authhost[serve]'`"
+        ) from error
+    console = LazyHost.of(ctx).console
+    if demo:
+        demo_site.run(console, address, port)
+        return
+    settings = LazyHost.of(ctx).settings()
+    servers.run(console, settings, address, port, server)

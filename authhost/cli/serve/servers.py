@@ -1,0 +1,114 @@
+"""Runs the site with an installed server."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from authhost_hookspecs import Console
+
+from authhost.base_errors import ConfigurationError
+from authhost.cli.serve import SERVERS
+from authhost.host import AuthHost
+from authhost.settings import Settings
+from authhost.web.asgi import ASGIApp
+from authhost.web.wsgi import WSGIApp
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+THREADS = 8
+
+
+def run(console: Console, settings: Settings, address: str, port: int, server: str | None) -> None:
+    """Serve until Ctrl-C. Raises `ConfigurationError` if no server is installed, or a setting is wrong."""
+    name = server or next((each for each in SERVERS if find_spec(each) is not None), "")
+    if not name or find_spec(name) is None:
+        missing = name or "a server"
+        raise ConfigurationError(f"{missing} is not installed; run `pip install {name or 'waitress'}`")
+    AuthHost(settings, background=False).close()  # names what is wrong before the server starts
+    console.print(f"{settings.site_name}: http://{address}:{port}{settings.web_prefix}/  (Ctrl-C ends it)")
+    if settings.base_url.startswith("https://"):
+        console.error(
+            f"base_url is {settings.base_url}: open the site there, through a proxy with TLS; "
+            "without TLS, browsers do not keep its cookies"
+        )
+    RUN[name](settings, address, port)
+
+
+def home(settings: Settings) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
+    """Return a WSGI application that leads from the start page to the account page."""
+    target = (settings.after_login or settings.web_prefix + "/").encode("ascii", "replace").decode()
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ.get("PATH_INFO", "") not in ("", "/") or target == "/":
+            start_response("404 Not Found", [("Content-Type", "text/plain")])
+            return [b"There is no such page.\n"]
+        start_response("303 See Other", [("Location", target)])
+        return []
+
+    return application
+
+
+def _run_waitress(settings: Settings, address: str, port: int) -> None:
+    from waitress import serve
+
+    app = WSGIApp(settings, home(settings))
+    try:
+        serve(app, host=address, port=port, threads=THREADS)
+    finally:
+        app.mounted.close()
+
+
+def _run_gunicorn(settings: Settings, address: str, port: int) -> None:
+    from gunicorn.app.base import BaseApplication
+
+    class Site(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
+        def load_config(self) -> None:
+            values: dict[str, Any] = {
+                "bind": f"{address}:{port}",
+                "workers": max(1, os.cpu_count() or 1),
+                "threads": THREADS,
+            }
+            for name, value in values.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> WSGIApp:
+            return WSGIApp(settings, home(settings))
+
+    Site().run()
+
+
+def _run_uvicorn(settings: Settings, address: str, port: int) -> None:
+    import uvicorn
+
+    uvicorn.run(ASGIApp(settings, asgi_home(settings)), host=address, port=port, log_level="warning")
+
+
+def asgi_home(settings: Settings) -> Callable[..., Any]:
+    """Return the ASGI application that corresponds to `home`."""
+    target = settings.after_login or settings.web_prefix + "/"
+
+    async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            while True:
+                message = await receive()
+                kind = message["type"].removeprefix("lifespan.")
+                await send({"type": f"lifespan.{kind}.complete"})
+                if kind == "shutdown":
+                    return
+        found = scope["path"] in ("", "/") and target != "/"
+        headers = [(b"location", target.encode())] if found else [(b"content-type", b"text/plain")]
+        await send({"type": "http.response.start", "status": 303 if found else 404, "headers": headers})
+        await send({"type": "http.response.body", "body": b"" if found else b"There is no such page.\n"})
+
+    return application
+
+
+RUN: dict[str, Callable[[Settings, str, int], None]] = {
+    "waitress": _run_waitress,
+    "gunicorn": _run_gunicorn,
+    "uvicorn": _run_uvicorn,
+}
