@@ -88,53 +88,84 @@ def test_first_login(tmp_path):
     assert mails(tmp_path)
 
 
+ORIGIN = {"Origin": "https://example.org"}
+FORM = {"identifier": "ann@example.org", "password": PASSWORD}
+
+
+def asgi_client(app):
+    from starlette.testclient import TestClient
+
+    return TestClient(app, base_url="https://example.org", client=("203.0.113.7", 50000), headers=ORIGIN)
+
+
 @pytest.mark.parametrize("framework", ["fastapi", "starlette"])
 def test_asgi(folder, framework):
     pytest.importorskip(framework)
     pytest.importorskip("httpx2")
-    from starlette.testclient import TestClient
-
-    app = application(f"{framework}_app").app
-    with TestClient(app, base_url="https://example.org", client=("203.0.113.7", 50000)) as client:
-        assert client.get("/me").json() == {"email": None}
-        answer = client.post("/signup", json=GIVEN)
-        assert answer.json() == {"waits_for": None, "messages": ["Welcome!"], "next": "/welcome"}
-        cookie = answer.headers["set-cookie"].lower()
-        assert "referral=r1; httponly; path=/; samesite=lax; secure" in cookie
-        for part in ("__host-session=", "secure", "httponly", "samesite=lax", "path=/"):
-            assert part in cookie
+    with asgi_client(application(f"{framework}_app").app) as client:
+        assert client.get("/").json() == {"email": None}
+        refused = client.get("/me")
+        assert (refused.status_code, refused.json()["code"]) == (401, "login_required")
+        page = client.get("/me", headers={"Accept": "text/html"})
+        assert (page.url.path, page.url.query) == ("/account/login", b"next=%2Fme")
+        signed_up = client.post("/account/signup", data=GIVEN, follow_redirects=False)
+        assert signed_up.headers["location"] == "/welcome"  # by the plugin
+        cookies = signed_up.headers.get_list("set-cookie")
+        assert any(each.startswith("referral=r1;") for each in cookies)
+        assert any(each.startswith("__Host-authhost-session=") and "Secure" in each for each in cookies)
+        assert "Welcome!" in client.get("/account/").text
         assert client.get("/me").json() == {"email": "ann@example.org"}
-        assert client.post("/logout").status_code in (200, 204)
-        assert client.get("/me").json() == {"email": None}
-        refused = client.post("/login", json=GIVEN | {"password": "wrong"})
-        assert (refused.status_code, refused.json()["code"]) == (400, "invalid_credentials")
-        assert client.post("/login", json=GIVEN).status_code == 200
-        assert client.get("/me").json() == {"email": "ann@example.org"}
-        form = client.post("/login", content=b'{"email": "a", "password": "b"}')
-        assert form.status_code in (415, 422)
+        client.post("/account/logout")
+        assert client.get("/me").status_code == 401
+        answer = client.post("/account/login", data={**FORM, "next": "/me"})
+        assert answer.json() == {"email": "ann@example.org"}
+        assert client.post("/account/logout", headers={"Origin": "https://evil.example"}).status_code == 403
 
 
 def test_flask(folder):
     pytest.importorskip("flask")
     module = application("flask_app")
     client = module.app.test_client()
-    at = {"base_url": "https://example.org"}
-    answer = client.post("/signup", json=GIVEN, **at)
-    assert answer.json == {"waits_for": None, "messages": ["Welcome!"], "next": "/welcome"}
-    assert "referral=r1; Secure; HttpOnly; Path=/; SameSite=Lax" in answer.headers.getlist("Set-Cookie")
+    at = {"base_url": "https://example.org", "headers": ORIGIN}
+    assert client.get("/", **at).json == {"email": None}
+    assert client.get("/me", **at).status_code == 401
+    browser = {"base_url": "https://example.org", "headers": {**ORIGIN, "Accept": "text/html"}}
+    assert client.get("/me", **browser).headers["Location"] == "/account/login?next=%2Fme"
+    assert client.post("/account/signup", data=GIVEN, **at).headers["Location"] == "/welcome"
     assert client.get("/me", **at).json == {"email": "ann@example.org"}
     [path] = re.findall(r"/account/confirm-email/[\w-]+", mails(folder)[0].replace("=\n", ""))[:1]
-    assert b"<button>" in client.get(path, **at).data
     elsewhere = module.app.test_client()
-    wrong = elsewhere.post(path, data={"password": "not hers"}, **at)
-    assert (wrong.status_code, wrong.json["code"]) == (400, "invalid_credentials")
-    confirmed = elsewhere.post(path, data={"password": GIVEN["password"]}, **at).json
-    assert confirmed == {"email": "ann@example.org", "recovered": False}
-    assert client.post(path, **at).json["code"] == "invalid_key"
-    assert client.post("/logout", **at).status_code == 204
-    assert client.get("/me", **at).json == {"email": None}
-    assert client.post("/login", data=GIVEN, **at).status_code == 415
-    module.site.close()
+    assert elsewhere.get(path, **at).headers["Location"] == "/account/confirm-email"
+    wrong = elsewhere.post("/account/confirm-email", data={"password": "not hers"}, **at)
+    assert (wrong.status_code, b"The password is not right." in wrong.data) == (400, True)
+    confirmed = elsewhere.post("/account/confirm-email", data={"password": PASSWORD}, **at)
+    assert confirmed.headers["Location"] == "/account/login"
+    assert client.get("/me", **at).json == {"email": "ann@example.org"}
+    assert client.post("/account/logout", **at).status_code == 303
+    module.app.extensions["authhost"].close()
+
+
+def test_own_tables_in_the_same_transaction(folder):
+    pytest.importorskip("fastapi")
+    pytest.importorskip("httpx2")
+    module = application("notes_app")
+    with asgi_client(module.app) as client:
+        assert client.post("/notes", json={"text": "tea"}).status_code == 401
+        client.post("/account/signup", data=GIVEN)
+        assert client.post("/notes", json={"text": "tea"}).status_code == 200
+        assert client.post("/notes", json={"text": "forbidden"}).status_code == 400
+        assert client.get("/notes").json() == ["tea"]
+        forged = client.post("/notes", json={"text": "x"}, headers={"Origin": "https://evil.example"})
+        assert (forged.status_code, forged.json()["code"]) == (403, "cross_site")
+        left = client.post("/leave")
+        assert left.json() == {"closed": True}
+        assert (
+            'authhost-session=""' in left.headers["set-cookie"] or "Max-Age=0" in left.headers["set-cookie"]
+        )
+        assert client.get("/notes").status_code == 401
+        with module.host.engine.connect() as connection:
+            assert connection.execute(module.notes.select()).all() == []
+    module.host.close()
 
 
 def test_test_of_a_site(folder):
