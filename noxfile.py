@@ -61,6 +61,10 @@ TEST_TOOLS = [
     "oidc-provider-mock>=0.3.4",
     "html5lib>=1.1",
     "httpx2>=2",
+    "litestar>=2.12",
+    "waitress>=3.0.1",
+    "gunicorn>=23",
+    "uvicorn>=0.34",
     *WEB_TOOLS,
 ]
 PYTHONS = ["3.11", "3.12", "3.13"]

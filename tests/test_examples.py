@@ -168,6 +168,20 @@ def test_own_tables_in_the_same_transaction(folder):
     module.host.close()
 
 
+def test_another_framework(folder):
+    pytest.importorskip("litestar", reason="SKIPPED: the page's framework needs `pip install litestar`")
+    pytest.importorskip("httpx2")
+    write_examples("how-to/own-integration.md", folder)
+    with asgi_client(application("litestar_app").app) as client:
+        assert client.get("/").json() == {"email": None}
+        refused = client.get("/me", headers={"Accept": "application/json"})
+        assert (refused.status_code, refused.json()["code"]) == (401, "login_required")
+        page = client.get("/me", headers={"Accept": "text/html"}, follow_redirects=False)
+        assert page.headers["location"] == "/account/login?next=%2Fme"
+        client.post("/account/signup", data=GIVEN)
+        assert client.get("/me").json() == {"email": "ann@example.org"}
+
+
 def test_test_of_a_site(folder):
     pytest.importorskip("fastapi")
     pytest.importorskip("httpx2")

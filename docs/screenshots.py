@@ -1,0 +1,116 @@
+"""Makes the pictures of the pages: ``python docs/screenshots.py`` (Chromium, playwright, pillow)."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import Browser, sync_playwright
+from waitress.server import create_server
+
+from authhost.testing import PASSWORD, Clock, Mailbox, open_host
+from authhost.testing.openid import LocalProvider
+from authhost.web.wsgi import WSGIApp
+
+IMAGES = Path(__file__).parent / "images" / "web"
+ANN = "ann@example.org"
+WINDOW, PHONE = {"width": 620, "height": 560}, {"width": 390, "height": 720}
+GAP = 8
+ACCOUNT = ("/", "/emails", "/sessions", "/password")
+
+
+def main() -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("there is no chromium; install it, for example with apt-get install chromium")
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        LocalProvider().start() as provider,
+        sync_playwright() as playwright,
+    ):
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        providers = {"corp": {**provider.settings["corp"], "name": "Example Corp"}}
+        host = open_host(
+            f"sqlite:///{folder}/site.sqlite3",
+            {"mailbox": Mailbox()},
+            clock=Clock(),
+            base_url=url,
+            site_name="Teapots",
+            providers=providers,
+            email_verification="mandatory",
+            login_on_email_confirmation=True,
+        )
+        server = create_server(WSGIApp(host), sockets=[listener], threads=4)
+        threading.Thread(target=server.run, daemon=True).start()
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        take_all(browser, url, host)
+        browser.close()
+        server.close()
+        host.close()
+
+
+def take_all(browser: Browser, url: str, host: Any) -> None:
+    """Take all pictures: those of a visitor, then those of a logged-in user."""
+    mailbox = next(each.plugin for each in host.registry.loaded() if each.name == "mailbox")
+    context = browser.new_context(viewport=WINDOW)
+    page = context.new_page()
+    visitor = [shot(page, url, path) for path in ("/login", "/signup", "/forgot-password")]
+    page.goto(f"{url}/account/signup")
+    page.fill("[name=email]", ANN)
+    page.fill("[name=password]", PASSWORD)
+    page.click("main form button:not(.reveal)")
+    visitor.append(picture(page))
+    page.goto(f"{url}/account/confirm-email/{mailbox.key()}")
+    page.click("main form button:not(.reveal)")
+    cookies = context.cookies()
+    sheet("light.png", visitor)
+    sheet("account.png", [shot(page, url, path) for path in ACCOUNT])
+    sheet("demo.png", [visitor[0], shot(page, url, "/emails")])
+    for name, options in {
+        "dark.png": {"viewport": WINDOW, "color_scheme": "dark"},
+        "phone.png": {"viewport": PHONE},
+        "arabic.png": {"viewport": WINDOW, "locale": "ar"},
+    }.items():
+        other = browser.new_context(**options)
+        other_page = other.new_page()
+        first = shot(other_page, url, "/login")
+        other.add_cookies(cookies)
+        sheet(name, [first, *(shot(other_page, url, path) for path in ("/", "/emails", "/sessions"))])
+        other.close()
+
+
+def shot(page: Any, url: str, path: str) -> Image.Image:
+    page.goto(f"{url}/account{path}")
+    return picture(page)
+
+
+def picture(page: Any) -> Image.Image:
+    file = Path(tempfile.gettempdir()) / "authhost-screenshot.png"
+    page.screenshot(path=str(file))
+    with Image.open(file) as image:
+        found = image.convert("RGB")
+    file.unlink()
+    return found
+
+
+def sheet(name: str, pictures: list[Image.Image]) -> None:
+    """Write pictures side by side, two in a row; phones all in one row."""
+    columns = len(pictures) if pictures[0].width < 500 else 2
+    rows = -(-len(pictures) // columns)
+    width, height = pictures[0].size
+    whole = Image.new("RGB", (columns * (width + GAP) - GAP, rows * (height + GAP) - GAP), (255, 255, 255))
+    for number, each in enumerate(pictures):
+        whole.paste(each, (number % columns * (width + GAP), number // columns * (height + GAP)))
+    whole.quantize(64).save(IMAGES / name, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
