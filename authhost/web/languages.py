@@ -35,8 +35,15 @@ Gettext = Callable[..., str]
 
 
 def choose_language(accepted: LanguageAccept) -> Language:
-    """Return the language that fits an ``Accept-Language`` header best; English if none does."""
-    return language(accepted.best_match(LANGUAGES, default=SOURCE_LANGUAGE))
+    """Return the language that an ``Accept-Language`` header prefers; English if there is none of them.
+
+    A regional variant is as good as its language: ``de-AT, en;q=0.5`` is German (RFC 4647, 3.4).
+    """
+    for tag, quality in accepted:
+        found = tag.replace("_", "-").partition("-")[0].lower()
+        if quality > 0 and found in LANGUAGES:
+            return language(found)
+    return language(SOURCE_LANGUAGE)
 
 
 @cache
