@@ -38,6 +38,7 @@ SAMPLES = {
     "geo_velocity": "authhost_geo_velocity",
     "managed_accounts": "authhost_managed_accounts",
     "new_device": "authhost_new_device",
+    "newsletter": "authhost_newsletter",
     "webhook": "authhost_webhook",
 }
 """Plugins by others, below tests/third_party, and what each ships."""

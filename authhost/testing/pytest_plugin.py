@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from authhost.testing.mailbox import Mailbox
     from authhost.testing.openid import LocalProvider
     from authhost.testing.recorder import RecordedHooks
+    from authhost.testing.web_client import WebClient
 
 # pytest imports this module in every project where authhost is installed, so it imports little itself.
 
@@ -159,6 +160,19 @@ def auth_request(auth_host: AuthHost) -> Iterator[Request]:
     with auth_host.request(ip_address="127.0.0.1", user_agent="authhost.testing") as request:
         yield request
     drain(auth_host)
+
+
+@pytest.fixture
+def web_client(auth_host: AuthHost) -> WebClient:
+    """A browser on the pages and the JSON API of `auth_host`: ``web_client.get("/login")``.
+
+    It needs ``authhost[web]``.
+    """
+    pytest.importorskip("werkzeug", reason="SKIPPED: run `pip install 'authhost[web]'`")
+    from authhost.testing.web_client import WebClient
+    from authhost.web import Web
+
+    return WebClient(Web(auth_host))
 
 
 @pytest.fixture

@@ -106,11 +106,15 @@ class PluginRoutes:
         return self._calls[name, function](request, *args)
 
     def sections(self, request: Request) -> Iterator[Section]:
-        """Yield the sections of the account page. One that fails was logged, and is left out."""
+        """Yield the sections of the account page. One that fails was logged, and is left out.
+
+        Raises `RequiredPluginFailed`.
+        """
         for name, panel in self._panels:
             try:
                 section = panel(request)
             except PLUGIN_FAILURES as error:
+                self._registry.guarded(name).raise_if_required("register_panels", error)
                 if isinstance(error, FlowError):
                     log.error("a panel of plugin %s was refused: %s", name, error.code)
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from traceback import format_tb
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -75,7 +76,10 @@ class Web:
             if isinstance(failure, FlowError):  # such as a text of `web_given` that is too long
                 error = failure
             else:
-                log.exception("a %s request to the web layer failed", http.method)
+                # Without the text of the error, which may contain a secret: the values of a statement.
+                frames = "".join(format_tb(failure.__traceback__))
+                kind = type(failure).__name__
+                log.error("a %s request to the web layer failed: %s at\n%s", http.method, kind, frames)
                 error = WebError("internal_error")
             refuse = self._api.refusal if is_api else self._pages.refusal
             response = refuse(Visit(self.context, http), error)

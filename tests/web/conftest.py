@@ -12,9 +12,9 @@ from authhost.testing import Clock, Mailbox, open_host
 
 pytest.importorskip("werkzeug", reason="SKIPPED: the web layer needs `pip install authhost[web]`")
 
-from web_client import BASE_URL, Client
-
 from authhost.web import Web
+
+BASE_URL = "https://example.org"
 
 
 @pytest.fixture
@@ -50,5 +50,7 @@ def web(open_site: Callable[..., Web]) -> Web:
 
 
 @pytest.fixture
-def client(web: Web) -> Client:
-    return Client(web)
+def client(web: Web) -> Any:
+    from authhost.testing.web_client import WebClient
+
+    return WebClient(web)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from authhost_hookspecs import hookimpl
-from web_client import Client
 
 from authhost import ConfigurationError
 from authhost.testing import PASSWORD
+from authhost.testing.web_client import WebClient as Client
 
 
 class Invitations:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from babel.messages.checkers import checkers
 from babel.messages.pofile import read_po
-from web_client import Client
 from werkzeug.datastructures import LanguageAccept
 from werkzeug.http import parse_accept_header
 
 from authhost import errors
 from authhost.testing import PASSWORD
+from authhost.testing.web_client import WebClient as Client
 from authhost.web.languages import LANGUAGES, choose_language
 from authhost.web.problems import REASONS, TEXTS
 

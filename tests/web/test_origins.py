@@ -6,11 +6,12 @@ import json
 
 import pytest
 from hypothesis import given, settings, strategies as st
-from web_client import ADDRESS, BASE_URL, Client, codes
 
 from authhost.testing import PASSWORD
+from authhost.testing.web_client import ADDRESS, WebClient as Client, codes
 from authhost.web import WebRequest
 
+BASE_URL = "https://example.org"
 ANN = "ann@example.org"
 OTHER = "https://app.example.net"
 

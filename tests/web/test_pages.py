@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 from urllib.parse import urlsplit
 
 import pytest
-from web_client import Client, codes
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing.web_client import WebClient as Client, codes
 
 ANN = "ann@example.org"
 BOB = "bob@example.org"

@@ -7,9 +7,9 @@ from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
 import pytest
-from web_client import Client
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
+from authhost.testing.web_client import WebClient as Client
 from authhost.web import WebRequest
 from authhost.web.http import MAX_BODY
 from authhost.web.static_files import brand_css
@@ -190,13 +190,14 @@ class TestLimits:
 class TestFailures:
     def test_an_unexpected_error_is_logged_and_reveals_nothing(self, client, web, caplog, monkeypatch):
         def fail(*_args, **_values):
-            raise RuntimeError("the secret detail")
+            raise RuntimeError(f"the secret {'detail'}")
 
         monkeypatch.setattr(web.host, "request", fail)
         response = client.get("/login")
         assert response.status_code == 500
         assert "secret detail" not in response.body.decode()
         assert "RuntimeError" in caplog.text
+        assert "secret detail" not in caplog.text
         status, problem = client.api("/session", method="GET")
         assert (status, problem["code"]) == (500, "internal_error")
 

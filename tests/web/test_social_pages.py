@@ -6,10 +6,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
-from web_client import Client, codes
 
 from authhost.testing import PASSWORD
 from authhost.testing.openid import PROVIDER_ID, TIMEOUT, LocalProvider
+from authhost.testing.web_client import WebClient as Client, codes
 
 ANN = "ann@example.org"
 APP = {"Authhost-Client": "app"}

@@ -1,26 +1,31 @@
-"""A client of the web layer for tests: it keeps cookies like a browser."""
+"""A client of the pages and the JSON API for tests. It keeps cookies like a browser, and needs no server."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http.cookies import SimpleCookie
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from authhost.web import Web, WebRequest, WebResponse
 
-BASE_URL = "https://example.org"
-BROWSER_HEADERS = {"Sec-Fetch-Site": "same-origin", "Origin": BASE_URL, "Accept": "text/html"}
 ADDRESS = "203.0.113.7"
+"""The IP address of the client (RFC 5737)."""
+Headers = Mapping[str, str | None]
 
 
-class Client:
-    """A browser or program: sends requests to `Web.handle`, and keeps the cookies of the responses."""
+class WebClient:
+    """A browser or program: sends requests to `Web.handle`, and keeps the cookies of the responses.
+
+    Paths are below the prefix: ``client.get("/login")``. ``headers`` are those of each request.
+    """
 
     def __init__(self, web: Web) -> None:
         self.web = web
         self.cookies: dict[str, str] = {}
-        self.headers: dict[str, str] = dict(BROWSER_HEADERS)
+        origin = web.context.origins.own
+        self.headers = {"Sec-Fetch-Site": "same-origin", "Origin": origin, "Accept": "text/html"}
         self.remote_addr: str | None = ADDRESS
 
     def send(
@@ -29,7 +34,7 @@ class Client:
         path: str,
         *,
         body: bytes = b"",
-        headers: dict[str, str | None] | None = None,
+        headers: Headers | None = None,
     ) -> WebResponse:
         """Send one request; a header that is None is left out."""
         parts = urlsplit(path)
@@ -57,14 +62,14 @@ class Client:
         return response
 
     def get(self, path: str, **headers: str | None) -> WebResponse:
-        """Open a page below the prefix, or an absolute path of the prefix."""
-        return self.send("GET", _absolute(path), headers=headers)
+        """Open a page."""
+        return self.send("GET", self._absolute(path), headers=headers)
 
-    def post(self, path: str, /, headers: dict[str, str | None] | None = None, **values: str) -> WebResponse:
+    def post(self, path: str, /, headers: Headers | None = None, **values: str) -> WebResponse:
         """Send a form."""
         kind = {"Content-Type": "application/x-www-form-urlencoded"}
         return self.send(
-            "POST", _absolute(path), body=urlencode(values).encode(), headers={**kind, **(headers or {})}
+            "POST", self._absolute(path), body=urlencode(values).encode(), headers={**kind, **(headers or {})}
         )
 
     def api(
@@ -74,13 +79,13 @@ class Client:
         /,
         *,
         method: str = "POST",
-        headers: dict[str, str | None] | None = None,
+        headers: Headers | None = None,
     ) -> tuple[int, Any]:
         """Call a JSON endpoint; return the status and the body."""
         kind = {"Content-Type": "application/json", "Accept": "application/json"}
         body = json.dumps(values if values is not None else {}).encode() if method == "POST" else b""
         sent = {**kind, **(headers or {})}
-        response = self.send(method, _absolute(f"/api{path}"), body=body, headers=sent)
+        response = self.send(method, self._absolute(f"/api{path}"), body=body, headers=sent)
         return response.status_code, json.loads(response.body)
 
     def page(self, path: str) -> dict[str, Any]:
@@ -89,16 +94,16 @@ class Client:
         found: dict[str, Any] = json.loads(response.body)
         return found
 
+    def _absolute(self, path: str) -> str:
+        prefix = self.web.context.host.settings.web_prefix
+        return path if path.startswith(prefix + "/") else prefix + path
+
     def messages(self, path: str = "/") -> list[str]:
         """Follow a redirect to ``path``; return the codes of the messages there."""
         return [each["code"] for each in self.page(path)["messages"]]
 
 
-def _absolute(path: str) -> str:
-    return path if path.startswith("/account/") else f"/account{path}"
-
-
 def codes(response: WebResponse) -> list[str]:
-    """The codes of the messages that the HTML of a page shows."""
+    """Return the codes of the messages that the HTML of a page shows."""
     text = response.body.decode()
     return [part.partition('"')[0] for part in text.split('data-code="')[1:]]
