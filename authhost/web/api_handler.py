@@ -13,7 +13,7 @@ from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import TEXTS, WebError, problem, status_of
+from authhost.web.problems import WebError, explained, problem, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
@@ -61,9 +61,7 @@ class ApiHandler:
         if path == "/openapi.json" and http.method in ("GET", "HEAD"):
             return WebResponse.json(self.openapi)
         if path == "/problems" and http.method in ("GET", "HEAD"):
-            return WebResponse.json(
-                {code: visit.gettext(text) for code, text in TEXTS.items() if "%(" not in text}
-            )
+            return WebResponse.json(explained(visit.gettext))
         method = "GET" if http.method == "HEAD" else http.method
         allowed = self._api_methods(path)
         if not allowed:

@@ -32,7 +32,7 @@ def read_query(http: WebRequest, fields: Iterable[Field]) -> Values:
 def read_json(http: WebRequest, fields: Iterable[Field]) -> Values:
     """Return the values of a JSON object; raises `WebError` and `InvalidInput`. Other names are refused."""
     fields = tuple(fields)
-    if not http.body and not http.mimetype:
+    if not http.body and http.mimetype in ("", JSON_TYPE):
         return _validate({}, fields)
     if http.mimetype != JSON_TYPE:
         raise WebError("unsupported_media_type")

@@ -115,6 +115,11 @@ def status_of(error: FlowError) -> int:
     return STATUS.get(error.code, 400)
 
 
+def explained(gettext: Gettext) -> dict[str, dict[str, Any]]:
+    """Return the status and the text of each code. The ``type`` of a problem document leads there."""
+    return {code: {"status": STATUS.get(code, 400), "title": gettext(text)} for code, text in TEXTS.items()}
+
+
 def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:
     """Return the text of a refusal for people, translated where there is a translation."""
     field, reason = error.fields.get("field"), error.fields.get("reason")
