@@ -13,12 +13,16 @@ from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import TEXTS, WebError, problem, status_of
+from authhost.web.problems import WebError, problem, problem_types, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
 APP_CLIENT = "app"
 """The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
+
+
+DOCUMENTS = ("/openapi.json", "/problems")
+"""The paths that are the same for everybody, and need no unit of work."""
 
 
 class ApiHandler:
@@ -45,11 +49,15 @@ class ApiHandler:
         client = http.headers.get("Authhost-Client")
         is_app = bearer or client == APP_CLIENT
         visit = Visit(self._context, http, credential="bearer" if is_app else "cookie")
-        response = self._api_response(visit, path, bearer=bearer)
+        return self._readable(http, self._api_response(visit, path, bearer=bearer))
+
+    def _readable(self, http: WebRequest, response: WebResponse) -> WebResponse:
+        """Let pages of trusted origins read a response (Fetch standard, 3.2)."""
         origin = http.headers.get("Origin")
         if origin is not None and self._origins.is_trusted(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
             response.headers["Cross-Origin-Resource-Policy"] = "same-site"
         response.headers["Vary"] = "Origin, Accept-Language, Cookie, Authorization, Authhost-Client"
         return response
@@ -58,18 +66,16 @@ class ApiHandler:
         http = visit.http
         if http.method == "OPTIONS":
             return self._preflight(http)
-        if path == "/openapi.json" and http.method in ("GET", "HEAD"):
-            return WebResponse.json(self.openapi)
-        if path == "/problems" and http.method in ("GET", "HEAD"):
-            return WebResponse.json(
-                {code: visit.gettext(text) for code, text in TEXTS.items() if "%(" not in text}
-            )
         method = "GET" if http.method == "HEAD" else http.method
         allowed = self._api_methods(path)
         if not allowed:
             return self.refusal(visit, WebError("not_found"))
         if method not in allowed:
             return self.refusal(visit, WebError("method_not_allowed"), allow=", ".join(allowed))
+        if path == "/openapi.json":
+            return WebResponse.json(self.openapi)
+        if path == "/problems":
+            return WebResponse.json({"problems": problem_types(visit.gettext)})
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
         if bearer and http.cookies.get(self._cookies.session):
@@ -80,6 +86,8 @@ class ApiHandler:
         return self._run_api(visit, method, path)
 
     def _api_methods(self, path: str) -> list[str]:
+        if path in DOCUMENTS:
+            return ["GET"]
         methods = [
             method for method, known in (("GET", self._readers), ("POST", self._endpoints)) if path in known
         ]
@@ -136,4 +144,4 @@ class ApiHandler:
         response = problem(error, visit.describe(error), visit.url("/api/problems"), [])
         if allow:
             response.headers["Allow"] = allow
-        return response
+        return self._readable(visit.http, response)

@@ -6,6 +6,7 @@ from typing import Any
 
 from authhost_hookspecs import FlowError
 
+from authhost import errors
 from authhost.errors import AuthError
 from authhost.web.http import WebResponse
 from authhost.web.languages import N_, Gettext
@@ -113,6 +114,23 @@ class WebError(AuthError):
 def status_of(error: FlowError) -> int:
     """Return the HTTP status of a refusal."""
     return STATUS.get(error.code, 400)
+
+
+def problem_types(gettext: Gettext) -> list[dict[str, Any]]:
+    """Return all codes with their status and text: what the ``type`` of a problem document refers to.
+
+    A plugin's refusal has the code ``vetoed``, and its own code in ``plugin_code``.
+    """
+    messages = {
+        each.code: each.message
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, AuthError)
+    }
+    codes = sorted({*TEXTS, *STATUS})
+    return [
+        {"code": code, "status": STATUS.get(code, 400), "title": gettext(TEXTS.get(code) or messages[code])}
+        for code in codes
+    ]
 
 
 def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:
