@@ -66,6 +66,9 @@ TEST_TOOLS = [
     "waitress>=3.0.1",
     "gunicorn>=23",
     "uvicorn>=0.34",
+    "jsonschema>=4.23",
+    "openapi-spec-validator>=0.7",
+    "schemathesis>=4",
     *WEB_TOOLS,
 ]
 PYTHONS = ["3.11", "3.12", "3.13"]

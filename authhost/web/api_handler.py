@@ -13,7 +13,7 @@ from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import WebError, problem, problem_types, status_of
+from authhost.web.problems import WebError, explained, problem, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
@@ -75,7 +75,7 @@ class ApiHandler:
         if path == "/openapi.json":
             return WebResponse.json(self.openapi)
         if path == "/problems":
-            return WebResponse.json({"problems": problem_types(visit.gettext)})
+            return WebResponse.json(explained(visit.gettext))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
         if bearer and http.cookies.get(self._cookies.session):

@@ -114,7 +114,7 @@ def _paths(
     web: WebContext, endpoints: Iterable[Endpoint], readers: Iterable[Reader]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     base = f"{web.host.settings.web_prefix}/api"  # below the URL of the server, which contains the root
-    found: dict[str, dict[str, Any]] = {f"{base}/problems": {"get": _problem_types()}}
+    found: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         found.setdefault(base + endpoint.path, {})["post"] = _post(endpoint)
     for reader in readers:
@@ -157,19 +157,6 @@ def _accepted(endpoint: Endpoint) -> dict[str, Any]:
     if not LOGIN.keys() <= SCHEMAS[endpoint.result]["properties"].keys():
         return {}
     return {"202": _response("Accepted: `next` lists what is still needed.", reference(endpoint.result))}
-
-
-def _problem_types() -> dict[str, Any]:
-    return {
-        "operationId": _operation_id("get", "/problems"),
-        "tags": ["accounts"],
-        "summary": "List the codes of all refusals, with their status and text.",
-        "responses": {
-            "200": _response("Found.", reference("ProblemTypes")),
-            **_refusals(("internal_error",)),
-        },
-        "security": [{}],
-    }
 
 
 def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:

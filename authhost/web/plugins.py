@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import authhost_hookspecs as contract
 from authhost_hookspecs import ApiRoute, FlowError, Form, Link, Page, PageRoute, Refused, Section
 
-from authhost.errors import PLUGIN_FAILURES, Vetoed
+from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
 from authhost.pluginhost.guard import as_caller
 from authhost.pluginhost.results import UnusableResult, as_json, check_ran, function_name
 
@@ -113,6 +113,8 @@ class PluginRoutes:
         for name, panel in self._panels:
             try:
                 section = panel(request)
+            except RequiredPluginFailed:
+                raise
             except PLUGIN_FAILURES as error:
                 self._registry.guarded(name).raise_if_required("register_panels", error)
                 if isinstance(error, FlowError):

@@ -116,8 +116,8 @@ def status_of(error: FlowError) -> int:
     return STATUS.get(error.code, 400)
 
 
-def problem_types(gettext: Gettext) -> list[dict[str, Any]]:
-    """Return all codes with their status and text: what the ``type`` of a problem document refers to.
+def explained(gettext: Gettext) -> dict[str, dict[str, Any]]:
+    """Return the status and the text of each code. The ``type`` of a problem document leads there.
 
     A plugin's refusal has the code ``vetoed``, and its own code in ``plugin_code``.
     """
@@ -126,11 +126,10 @@ def problem_types(gettext: Gettext) -> list[dict[str, Any]]:
         for each in vars(errors).values()
         if isinstance(each, type) and issubclass(each, AuthError)
     }
-    codes = sorted({*TEXTS, *STATUS})
-    return [
-        {"code": code, "status": STATUS.get(code, 400), "title": gettext(TEXTS.get(code) or messages[code])}
-        for code in codes
-    ]
+    return {
+        code: {"status": STATUS.get(code, 400), "title": gettext(TEXTS.get(code) or messages[code])}
+        for code in sorted({*TEXTS, *STATUS})
+    }
 
 
 def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:

@@ -176,9 +176,6 @@ SCHEMAS: dict[str, Schema] = {
     "SocialRedirect": _result("state_token", url=STRING, state_token=STRING),
     "Social": _result("signup_token", process=STRING, missing=_array(STRING), signup_token=STRING, **LOGIN),
     "Message": _object({"level": STRING, "text": STRING}),
-    "ProblemTypes": _object(
-        {"problems": _array(_object({"code": STRING, "status": {"type": "integer"}, "title": STRING}))}
-    ),
     "Site": _object(
         {
             "site_name": STRING,
