@@ -55,7 +55,7 @@ def read_given(http: WebRequest, names: Iterable[str]) -> dict[str, str]:
     try:
         if http.mimetype == FORM_TYPE:
             found = _pairs(http.body)
-        elif http.mimetype == JSON_TYPE:
+        elif http.mimetype == JSON_TYPE and http.body:
             found = _json_object(http.body)
     except InvalidInput:
         return {}  # the endpoint refuses the body
