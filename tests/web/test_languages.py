@@ -87,7 +87,7 @@ def test_messages_after_a_redirect_are_translated(client):
     client.headers["Accept-Language"] = "fr"
     client.post("/signup", email="ann@example.org", password=PASSWORD)
     client.post("/logout")
-    assert client.page("/login")["messages"][0]["text"] == "Vous êtes déconnecté."
+    assert client.page("/login")["messages"][0]["text"] == "Votre session a été fermée."
 
 
 def test_refusals_are_translated_in_pages_and_json(client):
