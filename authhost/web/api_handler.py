@@ -21,6 +21,10 @@ APP_CLIENT = "app"
 """The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
 
 
+DOCUMENTS = ("/openapi.json", "/problems")
+"""The paths that are the same for everybody, and need no unit of work."""
+
+
 class ApiHandler:
     """The JSON API below ``/api``: the endpoints of the core and of plugins, errors of RFC 9457, and CORS.
 
@@ -45,11 +49,15 @@ class ApiHandler:
         client = http.headers.get("Authhost-Client")
         is_app = bearer or client == APP_CLIENT
         visit = Visit(self._context, http, credential="bearer" if is_app else "cookie")
-        response = self._api_response(visit, path, bearer=bearer)
+        return self._readable(http, self._api_response(visit, path, bearer=bearer))
+
+    def _readable(self, http: WebRequest, response: WebResponse) -> WebResponse:
+        """Let pages of trusted origins read a response (Fetch standard, 3.2)."""
         origin = http.headers.get("Origin")
         if origin is not None and self._origins.is_trusted(origin):
             response.headers["Access-Control-Allow-Origin"] = origin
             response.headers["Access-Control-Allow-Credentials"] = "true"
+            response.headers["Access-Control-Expose-Headers"] = "Retry-After"
             response.headers["Cross-Origin-Resource-Policy"] = "same-site"
         response.headers["Vary"] = "Origin, Accept-Language, Cookie, Authorization, Authhost-Client"
         return response
@@ -58,16 +66,16 @@ class ApiHandler:
         http = visit.http
         if http.method == "OPTIONS":
             return self._preflight(http)
-        if path == "/openapi.json" and http.method in ("GET", "HEAD"):
-            return WebResponse.json(self.openapi)
-        if path == "/problems" and http.method in ("GET", "HEAD"):
-            return WebResponse.json(explained(visit.gettext))
         method = "GET" if http.method == "HEAD" else http.method
         allowed = self._api_methods(path)
         if not allowed:
             return self.refusal(visit, WebError("not_found"))
         if method not in allowed:
             return self.refusal(visit, WebError("method_not_allowed"), allow=", ".join(allowed))
+        if path == "/openapi.json":
+            return WebResponse.json(self.openapi)
+        if path == "/problems":
+            return WebResponse.json(explained(visit.gettext))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
         if bearer and http.cookies.get(self._cookies.session):
@@ -78,6 +86,8 @@ class ApiHandler:
         return self._run_api(visit, method, path)
 
     def _api_methods(self, path: str) -> list[str]:
+        if path in DOCUMENTS:
+            return ["GET"]
         methods = [
             method for method, known in (("GET", self._readers), ("POST", self._endpoints)) if path in known
         ]
@@ -134,4 +144,4 @@ class ApiHandler:
         response = problem(error, visit.describe(error), visit.url("/api/problems"), [])
         if allow:
             response.headers["Allow"] = allow
-        return response
+        return self._readable(visit.http, response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
@@ -15,6 +16,8 @@ from authhost.web.problems import WebError
 
 FORM_TYPE, JSON_TYPE = "application/x-www-form-urlencoded", "application/json"
 MAX_FIELDS = 50
+UNUSABLE = re.compile("[\\0\ud800-\udfff]")
+"""NUL, which PostgreSQL cannot store, and halves of surrogate pairs, which are no characters."""
 
 
 def read_form(http: WebRequest, fields: Iterable[Field]) -> Values:
@@ -36,15 +39,10 @@ def read_json(http: WebRequest, fields: Iterable[Field]) -> Values:
         return _validate({}, fields)
     if http.mimetype != JSON_TYPE:
         raise WebError("unsupported_media_type")
-    try:
-        values = json.loads(http.body)
-    except (ValueError, RecursionError):
-        raise InvalidInput("The body must be a JSON object.") from None
-    if not isinstance(values, dict):
-        raise InvalidInput("The body must be a JSON object.")
+    values = _json_object(http.body)
     unknown = sorted(set(values) - {each.name for each in fields})
     if unknown:
-        raise InvalidInput("There is no such field.", field=unknown[0][:64])
+        raise InvalidInput("There is no such field.", field=UNUSABLE.sub("?", unknown[0][:64]))
     return _validate(values, fields, strict=True)
 
 
@@ -57,12 +55,33 @@ def read_given(http: WebRequest, names: Iterable[str]) -> dict[str, str]:
     try:
         if http.mimetype == FORM_TYPE:
             found = _pairs(http.body)
-        elif http.mimetype == JSON_TYPE and isinstance(values := json.loads(http.body), dict):
-            found = values
-    except (ValueError, RecursionError, InvalidInput):
+        elif http.mimetype == JSON_TYPE and http.body:
+            found = _json_object(http.body)
+    except InvalidInput:
         return {}  # the endpoint refuses the body
     given = {**http.args.to_dict(), **found}
     return {name: given[name] for name in names if isinstance(given.get(name), str) and given[name]}
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    """Return the object of a body in UTF-8 (RFC 8259); raises `InvalidInput`.
+
+    A name that occurs twice is refused: a proxy or log in front could have read the other value.
+    """
+    try:
+        found = json.loads(body.decode("utf-8"), object_pairs_hook=_unique)
+    except (ValueError, RecursionError):
+        raise InvalidInput("The body must be a JSON object.") from None
+    if not isinstance(found, dict):
+        raise InvalidInput("The body must be a JSON object.")
+    return found
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name occurs twice")
+    return found
 
 
 def _pairs(data: bytes) -> dict[str, str]:
@@ -92,6 +111,8 @@ def _value(field: Field, value: Any, *, strict: bool) -> InputValue:
         value = ""
     if not isinstance(value, str):
         raise InvalidInput(f"{field.name} must be text.", field=field.name)
+    if UNUSABLE.search(value):
+        raise InvalidInput(f"{field.name} has characters that cannot be used.", field=field.name)
     if not value and field.required:
         raise InvalidInput(f"{field.name} is required.", field=field.name, reason="missing")
     if len(value) > field.max_length:

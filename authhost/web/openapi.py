@@ -11,7 +11,7 @@ from authhost_hookspecs import ApiRoute, Field
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Reader
 from authhost.web.problems import PROBLEM_TYPE, STATUS
-from authhost.web.schemas import SCHEMAS, Schema, reference
+from authhost.web.schemas import LOGIN, SCHEMAS, Schema, reference
 
 GENERAL_REFUSALS = (
     "invalid_input",
@@ -26,7 +26,10 @@ GENERAL_REFUSALS = (
     "internal_error",
 )
 """The codes that every endpoint for POST can return."""
-READING_REFUSALS = ("two_credentials", "internal_error")
+READING_REFUSALS = ("invalid_input", "two_credentials", "internal_error")
+"""The codes that every endpoint for GET can return; ``invalid_input`` is about the setting ``web_given``."""
+OWN_NAME, OWN_KEY = "Authhost", "authhost_"
+"""The prefixes of authhost's names in the document of an application."""
 FORMATS = {"email": "email"}
 CLIENT_HEADER = {
     "name": "Authhost-Client",
@@ -66,32 +69,41 @@ def document(web: WebContext, endpoints: Iterable[Endpoint], readers: Iterable[R
 def merged_document(own: Mapping[str, Any], application: dict[str, Any]) -> dict[str, Any]:
     """Add ``own``, the document of a web layer, to an application's OpenAPI document, and return that.
 
-    The schemas of authhost get the prefix ``Authhost``, so that they replace none of the application.
+    authhost's schemas, security schemes and operation ids get a prefix, so that they replace no name of
+    the application. A path of the application stays, too.
     """
-    renamed: dict[str, Any] = _renamed(dict(own))
     components = application.setdefault("components", {})
-    for kind, values in renamed["components"].items():
-        components[kind] = {**values, **components.get(kind, {})}
-    application["paths"] = {**application.get("paths", {}), **renamed["paths"]}
+    for kind, values, prefix in (
+        ("schemas", own["components"]["schemas"], OWN_NAME),
+        ("securitySchemes", own["components"]["securitySchemes"], OWN_KEY),
+    ):
+        added = {prefix + name: _moved_references(each) for name, each in values.items()}
+        components[kind] = {**added, **components.get(kind, {})}
+    paths = {
+        path: {method: _moved_operation(each) for method, each in item.items()}
+        for path, item in own["paths"].items()
+    }
+    application["paths"] = {**paths, **application.get("paths", {})}
     return application
 
 
-def _renamed(value: Any) -> Any:
-    if isinstance(value, dict):
-        renamed = {key: _renamed(each) for key, each in value.items()}
-        if "schemas" in renamed and "securitySchemes" in renamed:
-            renamed["schemas"] = {f"Authhost{name}": each for name, each in renamed["schemas"].items()}
-            renamed["securitySchemes"] = {
-                f"authhost_{name}": each for name, each in renamed["securitySchemes"].items()
-            }
-        if "$ref" in renamed:
-            renamed["$ref"] = renamed["$ref"].replace("/schemas/", "/schemas/Authhost")
-        if "security" in renamed:
-            renamed["security"] = [
-                {f"authhost_{name}": scopes for name, scopes in each.items()} for each in renamed["security"]
-            ]
-        return renamed
-    return [_renamed(each) for each in value] if isinstance(value, list) else value
+def _moved_operation(operation: Mapping[str, Any]) -> dict[str, Any]:
+    security = [
+        {OWN_KEY + name: scopes for name, scopes in each.items()} for each in operation.get("security", ())
+    ]
+    moved: dict[str, Any] = _moved_references(operation)
+    return {**moved, "operationId": OWN_KEY + operation["operationId"], "security": security}
+
+
+def _moved_references(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _moved_references(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_moved_references(each) for each in value]
+    start = reference("")["$ref"]
+    if isinstance(value, str) and value.startswith(start):
+        return start + OWN_NAME + value.removeprefix(start)
+    return value
 
 
 def _cookie_scheme(web: WebContext) -> Schema:
@@ -101,7 +113,7 @@ def _cookie_scheme(web: WebContext) -> Schema:
 def _paths(
     web: WebContext, endpoints: Iterable[Endpoint], readers: Iterable[Reader]
 ) -> Iterator[tuple[str, dict[str, Any]]]:
-    base = f"{web.prefix}/api"
+    base = f"{web.host.settings.web_prefix}/api"  # below the URL of the server, which contains the root
     found: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
         found.setdefault(base + endpoint.path, {})["post"] = _post(endpoint)
@@ -122,7 +134,7 @@ def _post(endpoint: Endpoint) -> dict[str, Any]:
         "requestBody": _body(endpoint.fields),
         "responses": {
             "200": _response("Done.", reference(endpoint.result)),
-            "202": _response("Accepted: `next` lists what is still needed.", reference(endpoint.result)),
+            **(_accepted(endpoint) if not endpoint.login else {}),
             **_refusals(refusals),
         },
         "security": _security(required=endpoint.login),
@@ -138,6 +150,13 @@ def _get(reader: Reader) -> dict[str, Any]:
         "responses": {"200": _response("Found.", reference(reader.result)), **_refusals(refusals)},
         "security": _security(required=reader.login),
     }
+
+
+def _accepted(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the response 202 of an endpoint whose result describes a login."""
+    if not LOGIN.keys() <= SCHEMAS[endpoint.result]["properties"].keys():
+        return {}
+    return {"202": _response("Accepted: `next` lists what is still needed.", reference(endpoint.result))}
 
 
 def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:

@@ -49,4 +49,9 @@ class OriginCheck:
 
     def is_trusted(self, origin: str | None) -> bool:
         """Return whether an ``Origin`` header names this site or one of ``trusted_origins``."""
-        return origin is not None and origin != "null" and origin_of(origin) in {self.own, *self.trusted}
+        if origin is None or origin == "null":
+            return False
+        try:
+            return origin_of(origin) in {self.own, *self.trusted}
+        except ValueError:  # such as "http://["
+            return False

@@ -6,6 +6,7 @@ from typing import Any
 
 from authhost_hookspecs import FlowError
 
+from authhost import errors
 from authhost.errors import AuthError
 from authhost.web.http import WebResponse
 from authhost.web.languages import N_, Gettext
@@ -116,8 +117,19 @@ def status_of(error: FlowError) -> int:
 
 
 def explained(gettext: Gettext) -> dict[str, dict[str, Any]]:
-    """Return the status and the text of each code. The ``type`` of a problem document leads there."""
-    return {code: {"status": STATUS.get(code, 400), "title": gettext(text)} for code, text in TEXTS.items()}
+    """Return the status and the text of each code. The ``type`` of a problem document leads there.
+
+    A plugin's refusal has the code ``vetoed``, and its own code in ``plugin_code``.
+    """
+    messages = {
+        each.code: each.message
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, AuthError)
+    }
+    return {
+        code: {"status": STATUS.get(code, 400), "title": gettext(TEXTS.get(code) or messages[code])}
+        for code in sorted({*TEXTS, *STATUS})
+    }
 
 
 def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:

@@ -115,14 +115,21 @@ def reference(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
+def _result(*optional: str, **properties: Schema) -> Schema:
+    """Return the schema of the result of a POST: also the new tokens, and the messages of plugins."""
+    added = {**TOKENS, "messages": _array(reference("Message"))}
+    return _object({**properties, **added}, *optional, *added)
+
+
 LOGIN: Schema = {
     "authenticated": BOOLEAN,
     "user": _nullable(reference("User")),
     "next": _array(reference("Step")),
 }
 TOKENS: Schema = {"session_token": STRING, "pending_token": STRING, "device_token": STRING}
+"""Of each result: the tokens that are new for a client without cookies."""
 SCHEMAS: dict[str, Schema] = {
-    "Empty": {"type": "object"},
+    "Empty": _result(),
     "User": _object(
         {
             "id": UUID,
@@ -135,14 +142,12 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Step": _object({"step": STRING, "path": STRING, "providers": _array(STRING)}, "providers"),
-    "Login": _object({**LOGIN, **TOKENS}, *TOKENS),
-    "EmailAddress": _object({"email": STRING, "verified": BOOLEAN, "primary": BOOLEAN}),
+    "Login": _result(**LOGIN),
+    "EmailAddress": _result(email=STRING, verified=BOOLEAN, primary=BOOLEAN),
     "EmailAddresses": _object({"emails": _array(reference("EmailAddress"))}),
-    "Confirmation": _object(
-        {"email": reference("EmailAddress"), "recovered": BOOLEAN, **LOGIN, **TOKENS}, *TOKENS
-    ),
-    "Sent": _object({"sent": BOOLEAN}),
-    "Ended": _object({"ended": {"type": "integer", "minimum": 0}}),
+    "Confirmation": _result(email=reference("EmailAddress"), recovered=BOOLEAN, **LOGIN),
+    "Sent": _result(sent=BOOLEAN),
+    "Ended": _result(ended={"type": "integer", "minimum": 0}),
     "Session": _object(
         {
             "id": UUID,
@@ -168,12 +173,9 @@ SCHEMAS: dict[str, Schema] = {
         }
     ),
     "Connections": _object({"connections": _array(reference("Connection"))}),
-    "SocialRedirect": _object({"url": STRING, "state_token": STRING}, "state_token"),
-    "Social": _object(
-        {"process": STRING, "missing": _array(STRING), "signup_token": STRING, **LOGIN, **TOKENS},
-        "signup_token",
-        *TOKENS,
-    ),
+    "SocialRedirect": _result("state_token", url=STRING, state_token=STRING),
+    "Social": _result("signup_token", process=STRING, missing=_array(STRING), signup_token=STRING, **LOGIN),
+    "Message": _object({"level": STRING, "text": STRING}),
     "Site": _object(
         {
             "site_name": STRING,

@@ -37,7 +37,11 @@ class Checked(Client):
             ((kind, content),) = documented[str(response.status_code)]["content"].items()
             assert response.mimetype == kind
             schema = {**content["schema"], "components": self.web.openapi["components"]}
-            jsonschema.validate(json.loads(response.body), schema)
+            body = json.loads(response.body)
+            jsonschema.validate(body, schema)
+            if response.status_code >= 400:
+                listed = documented[str(response.status_code)]["description"]
+                assert f"`{body['code']}`" in listed, (path, body["code"], listed)
         return response
 
 

@@ -30,7 +30,15 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             page="/signup",
             fields=(*signup_fields, *given),
             result="Login",
-            refusals=("signup_closed", "email_taken", "username_taken", "weak_password", "delivery_failed"),
+            refusals=(
+                "signup_closed",
+                "email_taken",
+                "username_taken",
+                "weak_password",
+                "delivery_failed",
+                "invalid_email",
+                "unavailable",
+            ),
         ),
         Endpoint(
             path="/login",
@@ -39,7 +47,11 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             page="/login",
             fields=(fields.IDENTIFIER, fields.PASSWORD, fields.NEXT, *given),
             result="Login",
-            refusals=("invalid_credentials",),
+            refusals=(
+                "invalid_credentials",
+                "weak_password",
+                "unavailable",
+            ),
         ),
         Endpoint(path="/logout", summary="Log out.", run=log_out, page="/logout"),
         Endpoint(
@@ -49,7 +61,11 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             page="/reauthenticate",
             fields=(fields.PASSWORD, fields.NEXT),
             result="Login",
-            refusals=("invalid_credentials",),
+            refusals=(
+                "invalid_credentials",
+                "weak_password",
+                "unavailable",
+            ),
             login=True,
         ),
         Endpoint(

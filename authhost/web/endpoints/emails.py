@@ -104,7 +104,14 @@ ENDPOINTS = [
         page="/confirm-email",
         fields=(fields.KEY, PASSWORD),
         result="Confirmation",
-        refusals=("invalid_key", "invalid_credentials", "login_required", "email_taken"),
+        refusals=(
+            "invalid_key",
+            "invalid_credentials",
+            "login_required",
+            "email_taken",
+            "weak_password",
+            "unavailable",
+        ),
     ),
     Endpoint(
         path="/confirm-email/send",
@@ -113,7 +120,12 @@ ENDPOINTS = [
         page="/confirm-email",
         fields=(Field("email", type="hidden", required=False, max_length=254),),
         result="Sent",
-        refusals=("login_required", "email_not_found", "delivery_failed"),
+        refusals=(
+            "login_required",
+            "email_not_found",
+            "delivery_failed",
+            "invalid_email",
+        ),
     ),
     Endpoint(
         path="/confirm-email/change",
@@ -122,7 +134,11 @@ ENDPOINTS = [
         page="/confirm-email",
         fields=(fields.EMAIL,),
         result="Login",
-        refusals=("login_required", "delivery_failed"),
+        refusals=(
+            "login_required",
+            "delivery_failed",
+            "invalid_email",
+        ),
     ),
     Endpoint(
         path="/emails/add",
@@ -131,7 +147,13 @@ ENDPOINTS = [
         page="/emails",
         fields=(fields.EMAIL,),
         result="EmailAddress",
-        refusals=("reauthentication_required", "email_already_added", "too_many_emails", "delivery_failed"),
+        refusals=(
+            "reauthentication_required",
+            "email_already_added",
+            "too_many_emails",
+            "delivery_failed",
+            "invalid_email",
+        ),
         login=True,
     ),
     Endpoint(
@@ -140,7 +162,12 @@ ENDPOINTS = [
         run=remove,
         page="/emails",
         fields=(fields.ADDRESS,),
-        refusals=("reauthentication_required", "email_not_found", "primary_email_required"),
+        refusals=(
+            "reauthentication_required",
+            "email_not_found",
+            "primary_email_required",
+            "invalid_email",
+        ),
         login=True,
     ),
     Endpoint(
@@ -150,7 +177,12 @@ ENDPOINTS = [
         page="/emails",
         fields=(fields.ADDRESS,),
         result="EmailAddress",
-        refusals=("reauthentication_required", "email_not_found", "email_not_verified"),
+        refusals=(
+            "reauthentication_required",
+            "email_not_found",
+            "email_not_verified",
+            "invalid_email",
+        ),
         login=True,
     ),
 ]

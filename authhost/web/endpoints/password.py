@@ -59,7 +59,11 @@ ENDPOINTS = [
             Field("new_password", N_("New password"), "new_password", max_length=fields.PASSWORD_LENGTH),
         ),
         result="Login",
-        refusals=("invalid_credentials", "weak_password"),
+        refusals=(
+            "invalid_credentials",
+            "weak_password",
+            "unavailable",
+        ),
         login=True,
     ),
     Endpoint(
@@ -69,7 +73,12 @@ ENDPOINTS = [
         page="/password",
         fields=(fields.NEW_PASSWORD,),
         result="Login",
-        refusals=("reauthentication_required", "password_already_set", "weak_password"),
+        refusals=(
+            "reauthentication_required",
+            "password_already_set",
+            "weak_password",
+            "unavailable",
+        ),
         login=True,
     ),
     Endpoint(
@@ -78,7 +87,10 @@ ENDPOINTS = [
         run=request_reset,
         page="/forgot-password",
         fields=(fields.EMAIL,),
-        refusals=("delivery_failed",),
+        refusals=(
+            "delivery_failed",
+            "invalid_email",
+        ),
     ),
     Endpoint(
         path="/reset-password",
@@ -87,6 +99,10 @@ ENDPOINTS = [
         page="/reset-password",
         fields=(fields.KEY, fields.NEW_PASSWORD),
         result="Login",
-        refusals=("invalid_key", "weak_password"),
+        refusals=(
+            "invalid_key",
+            "weak_password",
+            "unavailable",
+        ),
     ),
 ]

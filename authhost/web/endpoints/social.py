@@ -69,6 +69,8 @@ def endpoints(settings: Settings) -> list[Endpoint]:
                 "social_account_taken",
                 "account_inactive",
                 "signup_closed",
+                "login_required",
+                "delivery_failed",
             ),
         ),
         Endpoint(
@@ -78,7 +80,14 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             page="/social/signup",
             fields=(*signup_fields, *given),
             result="Social",
-            refusals=("signup_closed", "invalid_state", "username_taken", "email_taken", "delivery_failed"),
+            refusals=(
+                "signup_closed",
+                "invalid_state",
+                "username_taken",
+                "email_taken",
+                "delivery_failed",
+                "invalid_email",
+            ),
         ),
         Endpoint(
             path="/connections/disconnect",

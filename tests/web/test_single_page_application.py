@@ -1,0 +1,137 @@
+"""The application of docs/how-to/single-page-application.md, in a real browser."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+from authhost import AuthHost, Settings
+from authhost.testing import OTHER_PASSWORD, PASSWORD
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "how-to" / "single-page-application.md"
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+ANN, TYPO = "ann@example.org", "anm@example.org"
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with the files of the page."""
+    text = PAGE.read_text(encoding="utf-8")
+    files = re.findall(r'```\w+ title="([\w.]+)"\n(.*?)```', text, re.DOTALL)
+    assert [name for name, _ in files] == ["authhost.toml", "spa.py", "index.html", "app.js"]
+    for name, body in files:
+        (tmp_path / name).write_text(body, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_script_calls_only_methods_of_the_client(folder):
+    module = (ROOT / "authhost" / "web" / "static" / "client.js").read_text(encoding="utf-8")
+    methods = set(re.findall(r"^  (\w+)(?: = |\()", module, re.MULTILINE))
+    called = set(re.findall(r"\bauth\.(\w+)", PAGE.read_text(encoding="utf-8")))
+    assert called <= {*methods, "token"}
+
+
+def test_the_script_is_valid(folder):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("SKIPPED: there is no node")
+    (folder / "app.mjs").write_text((folder / "app.js").read_text(encoding="utf-8"), encoding="utf-8")
+    done = subprocess.run([node, "--check", "app.mjs"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.fixture
+def url(folder, monkeypatch):
+    """The address of the running application."""
+    pytest.importorskip("fastapi", reason="SKIPPED: run `pip install fastapi`")
+    uvicorn = pytest.importorskip("uvicorn", reason="SKIPPED: run `pip install uvicorn`")
+    listener = socket.create_server(("127.0.0.1", 0))
+    address = f"http://localhost:{listener.getsockname()[1]}"
+    monkeypatch.setenv("AUTHHOST_BASE_URL", address)
+    monkeypatch.setenv("AUTHHOST_SECRET_KEY", "k" * 48)
+    monkeypatch.setenv("AUTHHOST_PLUGINS__EMAIL__DELIVERY", "inline")
+    monkeypatch.syspath_prepend(folder)
+    AuthHost(Settings.load("authhost.toml"), upgrade_database=True).close()
+    sys.modules.pop("spa", None)
+    server = uvicorn.Server(uvicorn.Config(import_module("spa").app, log_level="warning"))
+    thread = threading.Thread(target=server.run, args=([listener],))
+    thread.start()
+    yield address
+    server.should_exit = True
+    thread.join()
+    listener.close()
+
+
+@pytest.fixture
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="SKIPPED: run `pip install playwright`")
+    if CHROMIUM is None:
+        pytest.skip("SKIPPED: there is no chromium")
+    with playwright.sync_playwright() as running:
+        yield running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+def links(folder):
+    """Return the links of all mails, the oldest first."""
+    mails = sorted((folder / "mail").glob("*.eml"), key=lambda each: each.stat().st_mtime_ns)
+    texts = [each.read_text(encoding="utf-8").replace("=\n", "") for each in mails]
+    return [re.search(r"http://localhost:\d+/account/confirm-email/[\w-]+", text).group() for text in texts]
+
+
+def sign_up(page, email, password=PASSWORD):
+    page.fill("#signup [name=email]", email)
+    page.fill("#signup [name=password]", password)
+    page.click("#signup button")
+
+
+def wait_for_sessions(page, count):
+    page.wait_for_function(f"document.querySelectorAll('#sessions li').length === {count}")
+
+
+def test_a_person(url, folder, browser):
+    context = browser.new_context()
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(error))
+    page.goto(url)
+    sign_up(page, TYPO, "short")
+    page.get_by_text("The password must have at least 15 characters.").wait_for()
+    assert page.evaluate("document.activeElement.name") == "password"
+    sign_up(page, TYPO)
+    page.locator("#waiting").wait_for()
+    page.fill("#change [name=email]", ANN)
+    page.click("#change button")
+    page.wait_for_function("document.querySelector('#change [name=email]').value === ''")
+    mails = context.new_page()
+    mails.goto(links(folder)[-1])
+    mails.click("main form button")
+    page.click("#continue")
+    page.get_by_text(f"Hello {ANN}!").wait_for()
+    wait_for_sessions(page, 1)
+    other = browser.new_context().new_page()
+    other.goto(url)
+    other.fill("#login [name=identifier]", ANN)
+    other.fill("#login [name=password]", OTHER_PASSWORD)
+    other.click("#login button")
+    other.get_by_text("The name or the password is not right.").wait_for()
+    other.fill("#login [name=password]", PASSWORD)
+    other.click("#login button")
+    other.locator("#user").wait_for()
+    wait_for_sessions(other, 2)
+    other.click("#end-others")
+    wait_for_sessions(other, 1)
+    page.click("#logout")  # this session has ended
+    page.locator("#visitor").wait_for()
+    other.click("#logout")
+    other.locator("#visitor").wait_for()
+    assert errors == []
