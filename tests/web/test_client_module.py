@@ -40,6 +40,9 @@ await auth.logout();
 problem = await refused(stored.session());
 assert.equal(problem.code, "login_required");
 assert.equal(auth.token, "");
+await auth.login({{ identifier: "ann@example.org", password: "{password}" }});
+await auth.close();
+assert.equal(auth.token, "");
 console.log("done");
 """
 
