@@ -27,6 +27,7 @@ nox.options.sessions = [
     "parity",
     "builds",
     "plugin_compat_pairs",
+    "browser",
     "docs",
 ]
 
@@ -71,6 +72,8 @@ TEST_TOOLS = [
     "schemathesis>=4",
     *WEB_TOOLS,
 ]
+NOT_HERE = ("--ignore=tests/parity", "--ignore=tests/browser")
+"""The tests that have sessions of their own."""
 PYTHONS = ["3.11", "3.12", "3.13"]
 VERSION_DEPENDENT = [
     f"tests/test_{name}.py"
@@ -111,6 +114,7 @@ WITH_PEERS = {"round_trips", "flows"}
 """The groups of benchmarks that measure the peers, too; the others need no environments of theirs."""
 GROUPS = nox.project.load_toml("pyproject.toml")
 MERMAID = "11.12.1"
+AXE = "4.11.0"
 
 
 @nox.session(tags=["all"])
@@ -135,7 +139,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on SQLite and on the version of Python that nox runs on."""
     session.install(*DISTRIBUTIONS, *TEST_TOOLS)
-    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *session.posargs)
+    session.run("pytest", "-n", "auto", *NOT_HERE, *session.posargs)
 
 
 @nox.session(python=PYTHONS)
@@ -151,7 +155,7 @@ def tests_everywhere(session: nox.Session) -> None:
     """All tests but the long ones, on the other versions of Python."""
     _skip_own_version(session)
     session.install(*DISTRIBUTIONS, *TEST_TOOLS)
-    session.run("pytest", "-n", "auto", "--ignore=tests/parity", "-m", "not long", *session.posargs)
+    session.run("pytest", "-n", "auto", *NOT_HERE, "-m", "not long", *session.posargs)
 
 
 def _skip_own_version(session: nox.Session) -> None:
@@ -166,7 +170,7 @@ def lowest(session: nox.Session) -> None:
     constraints.write_text("\n".join(lower_bounds(DISTRIBUTIONS)) + "\n")
     extras = ".[postgresql,mariadb,redis,bcrypt,testing]"
     session.install(extras, *DISTRIBUTIONS, *TEST_TOOLS, "-c", str(constraints))
-    session.run("pytest", "-n", "auto", "--ignore=tests/parity", "-m", "not long", *session.posargs)
+    session.run("pytest", "-n", "auto", *NOT_HERE, "-m", "not long", *session.posargs)
 
 
 def lower_bounds(folders: Iterable[str]) -> list[str]:
@@ -216,7 +220,7 @@ def _on_server(
         url = default
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, driver)
     chosen = {"AUTHHOST_TEST_DATABASE_URL": url, **(env or {})}
-    session.run("pytest", "-n", "auto", "--ignore=tests/parity", *options, *session.posargs, env=chosen)
+    session.run("pytest", "-n", "auto", *NOT_HERE, *options, *session.posargs, env=chosen)
 
 
 def _answers(port: int) -> bool:
@@ -232,6 +236,35 @@ def parity(session: nox.Session) -> None:
     """The same scenarios through django-allauth and through authhost."""
     session.install(*DISTRIBUTIONS, *TEST_TOOLS, "django>=5.2,<6", "django-allauth>=65.21,<66")
     session.run("pytest", "-n", "auto", "tests/parity", *session.posargs)
+
+
+@nox.session(tags=["all"])
+def browser(session: nox.Session) -> None:
+    """Whole scenarios and accessibility in Debian's Chromium."""
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        session.skip("SKIPPED: there is no chromium; `apt-get install chromium` brings it")
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "playwright>=1.50")
+    axe = _fetch_axe(session)
+    session.run("pytest", "-n", "auto", "tests/browser", *session.posargs, env={"AUTHHOST_AXE": axe})
+
+
+def _fetch_axe(session: nox.Session) -> str:
+    """Return the path of axe-core, which checks accessibility; empty if there is no npm."""
+    home = Path(session.create_tmp())
+    script = home / "package" / "axe.min.js"
+    if not script.exists():
+        if shutil.which("npm") is None:
+            session.warn("SKIPPED: there is no npm, which fetches axe-core: accessibility is not checked")
+            return ""
+        npm = ["npm", "pack", "--silent", f"axe-core@{AXE}", "--pack-destination", str(home)]
+        session.run(*npm, external=True, silent=True, success_codes=range(256))
+        package_file = home / f"axe-core-{AXE}.tgz"
+        if not package_file.exists():
+            session.warn("SKIPPED: npm has no axe-core: accessibility is not checked")
+            return ""
+        with tarfile.open(package_file) as package:
+            package.extract("package/axe.min.js", home, filter="data")
+    return str(script.absolute())
 
 
 @nox.session(tags=["all"])

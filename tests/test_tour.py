@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+
+from authhost.cli.tour.explanations import EXPLANATIONS
+from authhost.cli.tour.steps import SHOWN_HOOKS
 
 pytest.importorskip("authhost_audit")
 
@@ -29,6 +33,55 @@ def test_tour():
     assert len(steps) == 31
     assert all(step["expected"] for step in steps)
     assert sum("mail" in line for line in lines) >= 6
+
+
+@pytest.fixture(scope="module")
+def told():
+    done = authhost("tour")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_the_tour_is_short_and_narrow(told):
+    lines = told.splitlines()
+    assert len(lines) < 120
+    assert [line for line in lines if len(line) > 80] == []
+
+
+def test_the_tour_has_chapters_and_explains_each_hook_once(told):
+    assert [int(number) for number in re.findall(r"^(\d)\. ", told, re.MULTILINE)] == [1, 2, 3, 4, 5, 6]
+    explained = re.findall(r"^ {11}(\w+): ", told, re.MULTILINE)
+    assert sorted(explained) == sorted(EXPLANATIONS)
+    assert set(EXPLANATIONS) <= set(SHOWN_HOOKS)
+
+
+def test_refusals_are_not_failures(told):
+    assert re.search(r"^  refused  use the link again +invalid_key$", told, re.MULTILINE)
+    assert re.search(r"^  done     log in +user_logged_in$", told, re.MULTILINE)
+    assert re.search(r"^31 steps, all as expected: \d+ done, \d+ refused on purpose\.$", told, re.MULTILINE)
+
+
+def test_the_tour_shows_a_mail_the_trail_and_what_is_next(told):
+    assert "  | Subject: Confirm your e-mail address" in told
+    assert "/account/confirm-email/" in told
+    assert "audit has " in told
+    assert "authhost serve --demo" in told
+
+
+def test_a_step_that_fails_is_named(monkeypatch, capsys):
+    from authhost.cli.tour.run import run
+
+    def one_step(steps, mails):
+        steps.chapter("Something goes wrong")
+        steps.run("log in without an account", lambda r: steps.host.account.logout(r), "user_logged_out")
+
+    module = sys.modules["authhost.cli.tour.run"]
+    monkeypatch.setattr(module, "account_steps", one_step)
+    monkeypatch.setattr(module, "social_steps", lambda steps, provider: None)
+    assert run(as_json=False, trace=False) == 1
+    told = capsys.readouterr().out
+    assert "  FAILED   log in without an account" in told
+    assert "1 step, 1 NOT as expected: log in without an account" in told
 
 
 def test_plugins_list():

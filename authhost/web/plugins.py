@@ -35,12 +35,15 @@ class PluginRoutes:
         """The plugin and the route, by the path below the prefix."""
         self.apis: dict[tuple[str, str], tuple[str, ApiRoute]] = {}
         """The same, by the method and the path below ``/api``."""
+        self.faults: dict[str, str] = {}
+        """Why the routes of a plugin are not served, by its name."""
         self._calls: dict[tuple[str, object], Callable[..., Any]] = {}
         self._registry = registry
         self._panels: list[tuple[str, Callable[..., Any]]] = []
         for name, routes in registry.routes().items():
             fault = _fault(name, routes, reserved)
             if fault:
+                self.faults[name] = fault
                 log.error("the routes of plugin %s are not served: %s", name, fault)
                 continue
             for route in routes:

@@ -13,6 +13,7 @@ THIRD_PASSWORD = "the lighthouse keeper naps"
 def account_steps(steps: StepRunner, mails: SMTPServer) -> None:
     """Run all steps, in order."""
     account, step = steps.host.account, steps.run
+    steps.chapter("Ann signs up, and confirms her address")
     step(
         "sign up",
         lambda r: account.signup(r, email=ANN, password=PASSWORD, username="ann"),
@@ -27,6 +28,7 @@ def account_steps(steps: StepRunner, mails: SMTPServer) -> None:
     )
     step("use the link again", lambda r: account.confirm_email(r, key=key), refused="invalid_key")
     step("log in", lambda r: account.login(r, identifier=ANN, password=PASSWORD), "user_logged_in")
+    steps.chapter("She adds an address, and changes her password")
     step(
         "add a second address",
         lambda r: account.add_email(r, email=SECOND),
@@ -43,6 +45,7 @@ def account_steps(steps: StepRunner, mails: SMTPServer) -> None:
     )
     step("log out", account.logout, "user_logged_out")
     steps.token = None
+    steps.chapter("Somebody guesses her password")
     for attempt in range(1, 6):
         step(
             f"log in with a wrong password ({attempt})",
@@ -54,6 +57,7 @@ def account_steps(steps: StepRunner, mails: SMTPServer) -> None:
         lambda r: account.login(r, identifier=ANN, password=OTHER_PASSWORD),
         refused="rate_limited",
     )
+    steps.chapter("She resets the password")
     step("request a password reset", lambda r: account.request_password_reset(r, email=SECOND))
     reset_key = mails.key(SECOND, "reset-password")
     step(

@@ -20,7 +20,7 @@ def social_steps(steps: StepRunner, provider: LocalProvider) -> None:
 
     def go_and_return(title: str, *hooks: str, process: str = "login", refused: str | None = None) -> Any:
         redirect = step(
-            f"{title}: redirect to the provider",
+            f"{title}: go to the provider",
             lambda r: social.begin(r, PROVIDER_ID, process=process),
         )
         params = provider.visit(redirect, "bob", agree=refused != "provider_denied")
@@ -28,9 +28,10 @@ def social_steps(steps: StepRunner, provider: LocalProvider) -> None:
         def complete(request: Request) -> Any:
             return social.complete(request, PROVIDER_ID, params=params, state_token=redirect.state_token)
 
-        result = step(f"{title}: return", complete, *hooks, refused=refused)
+        result = step(f"{title}: come back", complete, *hooks, refused=refused)
         return result, complete
 
+    steps.chapter("Bob comes with an OpenID provider")
     go_and_return("cancel at the provider", refused="provider_denied")
     result, complete = go_and_return("first login", "pre_social_login", "user_signed_up", "user_logged_in")
     step("use the provider's response again", complete, refused="invalid_state")
@@ -38,6 +39,7 @@ def social_steps(steps: StepRunner, provider: LocalProvider) -> None:
     steps.token = None
     go_and_return("log in", "social_account_updated", "pre_social_login", "user_logged_in")
     account_id = result.account.id
+    steps.chapter("He gets a password, and disconnects the provider")
     step(
         "disconnect the only login method",
         lambda r: social.disconnect(r, account_id=account_id),

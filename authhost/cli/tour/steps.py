@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from authhost.cli.tour.explanations import EXPLANATIONS
 from authhost.errors import AuthError, ConfigurationError
 from authhost.host import AuthHost
 from authhost.pluginhost.hooks import SIGNALS
@@ -20,6 +21,10 @@ from authhost.pluginhost.trace import TracedHook
 from authhost.request import Request
 from authhost.settings import Settings
 
+WIDTH = 80
+"""The width of the output: it fits every terminal."""
+TITLE_WIDTH = 40
+RIGHT_WIDTH = WIDTH - TITLE_WIDTH - 12
 SHOWN_HOOKS = SIGNALS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
 EXPECTED_HOOKS = SIGNALS | {"flow_refused"}
 
@@ -34,8 +39,10 @@ class StepRunner:
         self, folder: str, smtp_port: int, providers: Mapping[str, Any], *, as_json: bool, trace: bool
     ) -> None:
         self.as_json = as_json
-        self.failed = 0
-        """How many steps did not end as expected."""
+        self.done, self.refused = 0, 0
+        """How many steps ended as expected: with success, or with the expected refusal."""
+        self.failed: list[str] = []
+        """The steps that did not end as expected."""
         self.token: str | None = None
         """The session token."""
         settings = Settings(
@@ -57,6 +64,9 @@ class StepRunner:
         self._called: list[tuple[str, str]] = []
         """The hooks of the current step, each with the names of its receivers."""
         self._traced: list[TracedHook] = []
+        self._chapter = ""
+        self._chapters = 0
+        self._explained: set[str] = set()
         if self.host.registry.trace is not None:
             self.host.registry.trace.write = self._traced.append
         self.host.registry.manager.add_hookcall_monitoring(self._record_hook, lambda *_: None)
@@ -88,17 +98,34 @@ class StepRunner:
         names = tuple(name for name, _ in self._called if name in EXPECTED_HOOKS)
         expected_hooks = hooks or (("flow_refused",) if refused else ())
         expected = outcome == (refused or "ok") and names == expected_hooks
-        self.failed += not expected
+        if not expected:
+            self.failed.append(title)
+        elif refused:
+            self.refused += 1
+        else:
+            self.done += 1
         self._print(title, outcome, expected, milliseconds)
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or self.token
         return result
 
+    def chapter(self, title: str) -> None:
+        """Begin a chapter of the tour."""
+        self._chapter = title
+        self._chapters += 1
+        if not self.as_json:
+            self.print_heading(f"{self._chapters}. {title}")
+
+    def print_heading(self, text: str) -> None:
+        """Print a heading."""
+        click.echo("\n" + click.style(text, bold=True))
+
     def _print(self, title: str, outcome: str, expected: bool, milliseconds: float) -> None:
         called = [f"{name} -> {receivers}" for name, receivers in self._called]
         if self.as_json:
             line: dict[str, Any] = {
+                "chapter": self._chapter,
                 "step": title,
                 "outcome": outcome,
                 "expected": expected,
@@ -109,8 +136,25 @@ class StepRunner:
                 line["trace"] = [asdict(each) for each in self._traced]
             click.echo(json.dumps(line))
             return
-        mark = click.style("ok  " if expected else "BAD ", fg="green" if expected else "red", bold=True)
-        click.echo(f"{mark}{title:<44}{outcome:<22}{milliseconds:8.1f} ms")
-        for each in self._traced or called:
-            for text in str(each).splitlines():
-                click.echo(click.style(f"      {text}", dim=True))
+        self._print_step(title, outcome, expected)
+        if self._traced:
+            for each in self._traced:
+                for text in str(each).splitlines():
+                    click.echo(click.style(f"      {text}", dim=True))
+            return
+        for name, _ in self._called:
+            if name in EXPLANATIONS and name not in self._explained:
+                self._explained.add(name)
+                click.echo(f"           {click.style(name, fg='cyan')}: {EXPLANATIONS[name]}")
+
+    def _print_step(self, title: str, outcome: str, expected: bool) -> None:
+        """Print one line: the result in a word, the step, and the hooks or the reason."""
+        word, color = ("refused", "yellow") if outcome != "ok" else ("done", "green")
+        if not expected:
+            word, color = "FAILED", "red"
+        names = [name for name, _ in self._called if name in EXPECTED_HOOKS and name != "flow_refused"]
+        right = outcome if outcome != "ok" else ", ".join(names)
+        if len(right) > RIGHT_WIDTH:
+            right = f"{names[0]} +{len(names) - 1}"
+        line = f"  {click.style(f'{word:<8}', fg=color)} {title:<{TITLE_WIDTH}} {right}"
+        click.echo(line.rstrip())

@@ -1,0 +1,159 @@
+"""The suite reports pages and endpoints that fail, or that change something by GET."""
+
+from __future__ import annotations
+
+import pytest
+from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Refused, Section, hookimpl
+
+from authhost.testing.conformance.runner import run_check
+from conformance.plugins import WithTable, ids_of, notes
+
+TEXT = Field("text", "Text", max_length=150)
+
+
+def show(request):
+    return Page("notes", "Notes", forms=(Form("/note", "Save", (TEXT,)),))
+
+
+def store(request, values=None):
+    row = {"user_id": request.user.id, "text": values["text"] if values else "shown", "at": None}
+    request.db.execute(notes.insert(), row)
+
+
+class Correct(WithTable):
+    """Refuses what is wrong, writes in its action, and shows what it has written."""
+
+    @hookimpl
+    def register_routes(self):
+        return [
+            PageRoute("/note", show, self.change, (TEXT,)),
+            ApiRoute("GET", "/note", lambda request, values: {"count": 0}, "Count."),
+            ApiRoute("POST", "/note", self.change, "Store.", (TEXT,)),
+        ]
+
+    @hookimpl
+    def register_panels(self):
+        return [lambda request: Section("Notes", (request.user.email,), links=(Link("More", "/note"),))]
+
+    def change(self, request, values):
+        if "<" in values["text"]:
+            raise Refused("html", "No HTML, please.", field="text")
+        store(request, values)
+
+
+class Routes(WithTable):
+    def routes(self):
+        return []
+
+    @hookimpl
+    def register_routes(self):
+        return self.routes()
+
+
+class FailsForVisitors(Routes):
+    def routes(self):
+        return [PageRoute("/note", lambda request: Page("x", request.user.email), login=False)]
+
+
+class WritesWhenShown(Routes):
+    def routes(self):
+        def shown(request):
+            store(request)
+            return Page("x", "X")
+
+        return [PageRoute("/note", shown)]
+
+
+class WritesByGet(Routes):
+    def routes(self):
+        return [ApiRoute("GET", "/note", lambda request, values: store(request), "Store.")]
+
+
+class FailsForMissingValues(Routes):
+    def routes(self):
+        optional = Field("text", "Text", required=False)
+        return [
+            ApiRoute(
+                "POST",
+                "/note",
+                lambda request, values: {"x": 1 / len(values["text"])},
+                "Divide.",
+                (optional,),
+            )
+        ]
+
+
+class ReadsAnotherField(Routes):
+    def routes(self):
+        return [
+            PageRoute(
+                "/note", show, lambda request, values: store(request, {"text": values["note"]}), (TEXT,)
+            )
+        ]
+
+
+class FormWithoutAction(Routes):
+    def routes(self):
+        return [PageRoute("/note", show)]
+
+
+class FormWithUnknownField(Routes):
+    def routes(self):
+        other = Field("other", "Other", required=False)
+        page = Page("x", "X", forms=(Form("/note", "Save", (TEXT, other)),))
+        return [PageRoute("/note", lambda request: page, store, (TEXT,))]
+
+
+class TwiceTheSamePath(Routes):
+    def routes(self):
+        return [PageRoute("/note", show), PageRoute("/note", show)]
+
+
+class NoJson(Routes):
+    def routes(self):
+        return [ApiRoute("GET", "/note", lambda request, values: {"x": object()}, "Read.")]
+
+
+class PanelFails(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [lambda request: Section("Notes", (request.user.phone,))]
+
+
+class PanelWrites(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [store]
+
+
+FAULTS = [
+    (FailsForVisitors, "pages", "the page /faulty/note fails for a visitor"),
+    (WritesWhenShown, "pages", "the page /faulty/note writes rows for GET"),
+    (WritesByGet, "pages", "GET /api/faulty/note writes rows"),
+    (FailsForMissingValues, "pages", "POST /api/faulty/note fails for a user and no optional values"),
+    (ReadsAnotherField, "pages", "the action of /faulty/note fails for usual values"),
+    (
+        FormWithoutAction,
+        "pages",
+        "has a form for /faulty/note, which is no PageRoute of the plugin with an action",
+    ),
+    (FormWithUnknownField, "pages", "has the field other, which its PageRoute does not list"),
+    (TwiceTheSamePath, "pages", "two routes with the path /note"),
+    (NoJson, "pages", "GET /api/faulty/note fails for a user"),
+    (PanelFails, "pages", "a section of the account page fails"),
+    (PanelWrites, "pages", "a section of the account page writes rows"),
+]
+
+
+@pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
+def test_a_fault_is_found(assert_fault, plugin, check, message):
+    assert_fault(plugin(), check, message)
+
+
+def test_a_correct_plugin_passes(new_context):
+    verdict = run_check("pages", new_context(Correct()))
+    assert (verdict.outcome, verdict.faults) == ("passed", ())
+
+
+def test_a_plugin_without_pages_passes(new_context):
+    assert run_check("pages", new_context(WithTable())).outcome == "passed"
