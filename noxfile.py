@@ -131,7 +131,9 @@ def typing(session: nox.Session) -> None:
     """Strict types of all that ships and of the cookbook, whose code is linted here, too."""
     session.install("mypy>=1.17", "ruff>=0.12", "pytest>=8", *WEB_TOOLS, *DISTRIBUTIONS)
     packages = [f"plugins/{name}/authhost_{name}" for name in PLUGINS]
-    session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, "tests/contract_types.py")
+    typed = ["contract_types", "typing_fastapi", "typing_starlette", "typing_flask"]
+    files = [f"tests/{name}.py" for name in typed]
+    session.run("mypy", "authhost", "hookspecs/authhost_hookspecs", *packages, *files)
     session.run("pytest", "-q", "tests/cookbook/test_recipes.py", "-k", "typed or linted")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -65,6 +66,9 @@ def test_the_tour_shows_a_mail_the_trail_and_what_is_next(told):
     assert "  | Subject: Confirm your e-mail address" in told
     assert "/account/confirm-email/" in told
     assert "audit has " in told
+    shown = re.findall(r"^  flow_refused +(\w+) +(\w+)$", told, re.MULTILINE)
+    assert shown == [("login", "invalid_credentials")] * 5 + [("login", "rate_limited")]
+    assert not re.search(r"\d\d:\d\d:\d\d  ", told)
     assert "authhost serve --demo" in told
 
 
@@ -81,7 +85,35 @@ def test_a_step_that_fails_is_named(monkeypatch, capsys):
     assert run(as_json=False, trace=False) == 1
     told = capsys.readouterr().out
     assert "  FAILED   log in without an account" in told
+    assert "           expected: done; hooks: user_logged_out" in told
     assert "1 step, 1 NOT as expected: log in without an account" in told
+
+
+def test_the_tour_ends_with_a_summary_when_later_steps_need_a_result(monkeypatch, capsys):
+    from authhost.cli.tour.run import run
+
+    monkeypatch.setattr(sys.modules["authhost.cli.tour.run"], "account_steps", lambda steps, mails: None)
+    monkeypatch.setattr(sys.modules["authhost.cli.tour.social"], "PROVIDER_ID", "not-configured")
+    assert run(as_json=False, trace=False) == 1
+    written = capsys.readouterr()
+    step = "cancelled login: go to the provider"
+    assert f"1 step, 1 NOT as expected: {step}" in written.out
+    assert f"the tour ends here: later steps need the result of '{step}'" in written.err
+
+
+@pytest.mark.parametrize(("value", "colored"), [("", True), ("1", False)])
+def test_no_color(value, colored):
+    """A terminal shows colours unless the variable NO_COLOR has a value."""
+    pty = pytest.importorskip("pty")
+    code = "import click; from authhost.cli.tour.steps import styled; click.echo(styled('x', bold=True))"
+    master, slave = pty.openpty()
+    try:
+        environment = {**os.environ, "NO_COLOR": value}
+        subprocess.run([sys.executable, "-c", code], stdout=slave, env=environment, check=True)
+        assert (b"\x1b[" in os.read(master, 100)) is colored
+    finally:
+        os.close(slave)
+        os.close(master)
 
 
 def test_plugins_list():

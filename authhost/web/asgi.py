@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from anyio import to_thread
 
@@ -18,6 +19,7 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "authhost.mounted"
+T = TypeVar("T")
 
 
 class ASGIApp:
@@ -128,9 +130,20 @@ async def _read_body(receive: Receive) -> bytes:
     return b"".join(parts)[: MAX_BODY + 1]
 
 
+@asynccontextmanager
+async def in_thread(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
+    """Enter and leave a context manager in threads, such as the unit of work of a route."""
+    value = await to_thread.run_sync(manager.__enter__)
+    try:
+        yield value
+    except BaseException as error:
+        await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
+        raise
+    await to_thread.run_sync(manager.__exit__, None, None, None)
+
+
 async def _send(response: WebResponse, send: Send) -> None:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.header_list()
-    ]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send(
+        {"type": "http.response.start", "status": response.status_code, "headers": response.raw_headers}
+    )
     await send({"type": "http.response.body", "body": response.body})

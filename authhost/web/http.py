@@ -112,6 +112,13 @@ class WebResponse(Response):
         self.headers["Content-Length"] = str(len(self.body))
         return list(self.headers)
 
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """The headers as ASGI sends them."""
+        return [
+            (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in self.header_list()
+        ]
+
 
 def origin_of(url: str) -> str:
     """Return the origin of an absolute URL: scheme and host (RFC 6454), without a default port."""

@@ -21,10 +21,9 @@ from authhost.web.visit import Visit
 
 
 def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
-    """Serve authhost's pages and API in front of the routes of ``app``.
+    """Serve authhost's pages and API in front of the routes of ``app``; see `Mounted` for ``source``.
 
-    ``source`` is the path of the configuration, or `Settings`, or a host of the application's own, which it
-    closes itself. Refusals (`AuthError`) of the application's routes get a response, too.
+    Refusals (`AuthError`) of the application's routes get a response, too.
     """
     mounted = Mounted(source)
     app.add_middleware(_in_front, mounted)
@@ -56,14 +55,8 @@ def login_required(
 async def unit_of_work(http: HTTPConnection) -> AsyncIterator[AuthRequest]:
     """Open one transaction for a route and its hooks. Call flows in a thread: they are synchronous."""
     mounted, visit = _visit(http)
-    manager = mounted.unit_of_work(visit)
-    request = await to_thread.run_sync(manager.__enter__)
-    try:
+    async with asgi.in_thread(mounted.unit_of_work(visit)) as request:
         yield request
-    except BaseException as error:
-        await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
-        raise
-    await to_thread.run_sync(manager.__exit__, None, None, None)
 
 
 class SiteUser(BaseUser):
@@ -106,7 +99,5 @@ async def _refused(mounted: Mounted, http: Request, error: Exception) -> Respons
     assert isinstance(error, AuthError)
     found = await to_thread.run_sync(mounted.refusal, asgi.request_of(http.scope, native=http), error)
     response = Response(found.body, found.status_code)
-    response.raw_headers[:] = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in found.header_list()
-    ]
+    response.raw_headers[:] = found.raw_headers
     return response

@@ -7,7 +7,7 @@ EXPLANATIONS = {
     "deliver_message": "a plugin delivers an e-mail, after the commit",
     "email_added": "the account has one more address",
     "email_changed": "another address is the primary one",
-    "email_confirmation_sent": "the link is on its way",
+    "email_confirmation_sent": "a link to confirm an address was sent",
     "email_confirmed": "the owner of the mailbox has confirmed it",
     "flow_refused": "a flow ended without success; plugins record it",
     "password_changed": "the user has changed the password",

@@ -18,7 +18,7 @@ import click
 from authhost.cli.tour.account import account_steps
 from authhost.cli.tour.smtp_server import SMTPServer
 from authhost.cli.tour.social import social_steps
-from authhost.cli.tour.steps import WIDTH, StepRunner
+from authhost.cli.tour.steps import WIDTH, StepRunner, TourEnded, styled
 from authhost.testing import CommandContext
 from authhost.testing.openid import LocalProvider
 
@@ -27,11 +27,12 @@ INTERRUPTED = 130
 INTRODUCTION = (
     "Ann and Bob use a site with three plugins: audit, email and analytics. Each line is one "
     "step: done, or refused where the site must refuse it. Each step calls hooks of plugins; a hook is "
-    "explained when it is called for the first time."
+    'explained when it is called for the first time. "+1" stands for one more hook.'
 )
 LINK_KEY = re.compile(r"(/confirm-email/[\w-]{4})[\w-]+")
 """The key of a link, which is long: its beginning is enough to look at."""
 SHOWN_RECORDS = 8
+"""How many rows of the audit trail are shown, from the first wrong password on."""
 NEXT_STEPS = (
     ("authhost serve --demo", "the same site in your browser"),
     ("authhost tour --trace", "each call of a hook, with its plugin and time"),
@@ -55,6 +56,8 @@ def run(*, as_json: bool, trace: bool) -> int:
             except queue.Empty:
                 click.echo("a mail of the email plugin did not arrive; the tour ends here", err=True)
                 steps.failed.append("wait for a mail")
+            except TourEnded as ended:
+                click.echo(str(ended), err=True)
             finally:
                 steps.host.close()
             (_print_json if as_json else _print_results)(steps, mails)
@@ -80,9 +83,11 @@ def _print_results(steps: StepRunner, mails: SMTPServer) -> None:
     steps.print_heading("What the plugins have done")
     _print_mail(mails)
     records = [json.loads(line) for line in _output(steps, "audit", "tail", "-n", "100")]
-    click.echo(f"\naudit has {len(records)} records (`authhost audit tail`). The first ones:")
-    for record in records[:SHOWN_RECORDS]:
-        click.echo(f"  {str(record['time'])[11:19]}  {record['event']:<26}{record['reason'] or ''}".rstrip())
+    click.echo(f"\naudit has {len(records)} records (`authhost audit tail`), among them:")
+    guesses = [number for number, record in enumerate(records) if record["reason"] == "invalid_credentials"]
+    first = guesses[0] if guesses else 0
+    for record in records[first : first + SHOWN_RECORDS]:
+        click.echo(f"  {record['event']:<26}{record['flow'] or '':<8}{record['reason'] or ''}".rstrip())
     report = json.loads("".join(_output(steps, "analytics", "report")))
     click.echo("\nanalytics counts, and keeps no names (`authhost analytics report`):")
     for name, count in sorted(_totals(report), key=lambda each: -each[1])[:4]:
@@ -96,7 +101,7 @@ def _print_mail(mails: SMTPServer) -> None:
     first = mails.mails[0] if mails.mails else None
     if first is None:
         return
-    click.echo(f"email has sent {len(mails.mails)} mails. This is the first one:")
+    click.echo(f"email has sent {len(mails.mails)} mails. This is the first one, with a shortened link:")
     body = LINK_KEY.sub(r"\1…", first.get_body(("plain",)).get_content())
     lines = [f"To: {first['To']}", f"Subject: {first['Subject']}", "", *body.strip().splitlines()]
     for line in lines:
@@ -110,7 +115,7 @@ def _print_summary(steps: StepRunner) -> None:
     count = "1 step" if number == 1 else f"{number} steps"
     if steps.failed:
         names = ", ".join(steps.failed)
-        click.echo(click.style(f"{count}, {len(steps.failed)} NOT as expected: {names}", fg="red"))
+        click.echo(styled(f"{count}, {len(steps.failed)} NOT as expected: {names}", fg="red"))
     else:
         click.echo(f"{count}, all as expected: {steps.done} done, {steps.refused} refused on purpose.")
     click.echo("Nothing is left of this site. Next:")

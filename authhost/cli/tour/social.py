@@ -32,7 +32,7 @@ def social_steps(steps: StepRunner, provider: LocalProvider) -> None:
         return result, complete
 
     steps.chapter("Bob comes with an OpenID provider")
-    go_and_return("cancel at the provider", refused="provider_denied")
+    go_and_return("cancelled login", refused="provider_denied")
     result, complete = go_and_return("first login", "pre_social_login", "user_signed_up", "user_logged_in")
     step("use the provider's response again", complete, refused="invalid_state")
     step("log out", account.logout, "user_logged_out")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -27,6 +29,15 @@ TITLE_WIDTH = 40
 RIGHT_WIDTH = WIDTH - TITLE_WIDTH - 12
 SHOWN_HOOKS = SIGNALS | {"account_ready", "social_login_begun", "flow_refused", "deliver_message"}
 EXPECTED_HOOKS = SIGNALS | {"flow_refused"}
+
+
+class TourEnded(Exception):
+    """A step was refused that must succeed: the later steps need its result."""
+
+
+def styled(text: str, **style: Any) -> str:
+    """Return ``text`` in a style of `click.style`, or as it is if ``NO_COLOR`` is set."""
+    return text if os.environ.get("NO_COLOR") else click.style(text, **style)
 
 
 class StepRunner:
@@ -83,6 +94,7 @@ class StepRunner:
 
         The step must call exactly ``hooks``, in this order. ``refused`` is the
         code of the error with which it must end; it calls `flow_refused` then.
+        Raises `TourEnded` if the step is refused although it must succeed.
         """
         self._called.clear()
         self._traced.clear()
@@ -105,6 +117,14 @@ class StepRunner:
         else:
             self.done += 1
         self._print(title, outcome, expected, milliseconds)
+        if not expected and not self.as_json:
+            hooks_text = ", ".join(expected_hooks) or "none"
+            self._print_detail(f"expected: {refused or 'done'}; hooks: {hooks_text}")
+            self._print_detail(
+                f"actual: {'done' if outcome == 'ok' else outcome}; hooks: {', '.join(names) or 'none'}"
+            )
+        if outcome != "ok" and refused is None:
+            raise TourEnded(f"the tour ends here: later steps need the result of '{title}'")
         login = getattr(result, "login", None)
         token = getattr(result, "session_token", None) or getattr(login, "session_token", None)
         self.token = token or self.token
@@ -119,7 +139,7 @@ class StepRunner:
 
     def print_heading(self, text: str) -> None:
         """Print a heading."""
-        click.echo("\n" + click.style(text, bold=True))
+        click.echo("\n" + styled(text, bold=True))
 
     def _print(self, title: str, outcome: str, expected: bool, milliseconds: float) -> None:
         called = [f"{name} -> {receivers}" for name, receivers in self._called]
@@ -140,12 +160,17 @@ class StepRunner:
         if self._traced:
             for each in self._traced:
                 for text in str(each).splitlines():
-                    click.echo(click.style(f"      {text}", dim=True))
+                    click.echo(styled(f"      {text}", dim=True))
             return
         for name, _ in self._called:
             if name in EXPLANATIONS and name not in self._explained:
                 self._explained.add(name)
-                click.echo(f"           {click.style(name, fg='cyan')}: {EXPLANATIONS[name]}")
+                click.echo(f"           {styled(name, fg='cyan')}: {EXPLANATIONS[name]}")
+
+    def _print_detail(self, text: str) -> None:
+        """Print a text below the step, on as many lines as it needs."""
+        indent = " " * 11
+        click.echo(textwrap.fill(text, WIDTH, initial_indent=indent, subsequent_indent=indent))
 
     def _print_step(self, title: str, outcome: str, expected: bool) -> None:
         """Print one line: the result in a word, the step, and the hooks or the reason."""
@@ -156,5 +181,5 @@ class StepRunner:
         right = outcome if outcome != "ok" else ", ".join(names)
         if len(right) > RIGHT_WIDTH:
             right = f"{names[0]} +{len(names) - 1}"
-        line = f"  {click.style(f'{word:<8}', fg=color)} {title:<{TITLE_WIDTH}} {right}"
+        line = f"  {styled(f'{word:<8}', fg=color)} {title:<{TITLE_WIDTH}} {right}"
         click.echo(line.rstrip())
