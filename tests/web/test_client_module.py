@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
@@ -15,6 +16,7 @@ from authhost.testing import PASSWORD
 from authhost.web.wsgi import WSGIApp
 
 MODULE = files("authhost.web") / "static" / "client.js"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "how-to" / "single-page-application.md"
 SCRIPT = """
 import assert from "node:assert/strict";
 import {{ AuthClient, AuthProblem }} from "{module}";
@@ -40,6 +42,9 @@ await auth.logout();
 problem = await refused(stored.session());
 assert.equal(problem.code, "login_required");
 assert.equal(auth.token, "");
+await auth.login({{ identifier: "ann@example.org", password: "{password}" }});
+await auth.close();
+assert.equal(auth.token, "");
 console.log("done");
 """
 
@@ -51,6 +56,26 @@ def test_every_endpoint_has_a_method(web):
     assert called == documented
     assert len(text.splitlines()) < 150
     assert "import " not in re.sub(r"^//.*$", "", text, flags=re.MULTILINE)
+
+
+def test_the_example_uses_only_what_there_is():
+    methods = set(
+        re.findall(r"^  (?:get )?(\w+)(?: = |\()", MODULE.read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    called = set(re.findall(r"\bauth\.(\w+)", EXAMPLE.read_text(encoding="utf-8")))
+    assert {"signup", "session", "changePendingEmail"} <= called <= methods
+
+
+def test_the_script_of_the_example_is_valid(tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("SKIPPED: there is no node")
+    text = EXAMPLE.read_text(encoding="utf-8").partition('title="app.js"\n')[2].partition("```")[0]
+    (tmp_path / "app.mjs").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [node, "--check", tmp_path / "app.mjs"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_it_is_served(client):

@@ -30,6 +30,9 @@ export class AuthProblem extends Error {
   }
 }
 
+/** The endpoints after which an app has no token any more. */
+const ENDING = new Set(["/logout", "/close"]);
+
 export class AuthClient {
   #base;
   #token;
@@ -107,7 +110,7 @@ export class AuthClient {
     const body = await response.json();
     if (!response.ok) throw new AuthProblem(body);
     if (this.#token !== undefined) {
-      this.#token = body.session_token ?? body.pending_token ?? (path === "/logout" ? "" : this.#token);
+      this.#token = body.session_token ?? body.pending_token ?? (ENDING.has(path) ? "" : this.#token);
     }
     return body;
   }

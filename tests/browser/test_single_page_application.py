@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
-import subprocess
 import sys
 import threading
 from importlib import import_module
 from pathlib import Path
 
 import pytest
+import uvicorn
 
 from authhost import AuthHost, Settings
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "how-to" / "single-page-application.md"
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ANN, TYPO = "ann@example.org", "anm@example.org"
 
 
@@ -34,27 +32,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_the_script_calls_only_methods_of_the_client(folder):
-    module = (ROOT / "authhost" / "web" / "static" / "client.js").read_text(encoding="utf-8")
-    methods = set(re.findall(r"^  (\w+)(?: = |\()", module, re.MULTILINE))
-    called = set(re.findall(r"\bauth\.(\w+)", PAGE.read_text(encoding="utf-8")))
-    assert called <= {*methods, "token"}
-
-
-def test_the_script_is_valid(folder):
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("SKIPPED: there is no node")
-    (folder / "app.mjs").write_text((folder / "app.js").read_text(encoding="utf-8"), encoding="utf-8")
-    done = subprocess.run([node, "--check", "app.mjs"], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
 @pytest.fixture
 def url(folder, monkeypatch):
     """The address of the running application."""
-    pytest.importorskip("fastapi", reason="SKIPPED: run `pip install fastapi`")
-    uvicorn = pytest.importorskip("uvicorn", reason="SKIPPED: run `pip install uvicorn`")
     listener = socket.create_server(("127.0.0.1", 0))
     address = f"http://localhost:{listener.getsockname()[1]}"
     monkeypatch.setenv("AUTHHOST_BASE_URL", address)
@@ -70,15 +50,6 @@ def url(folder, monkeypatch):
     server.should_exit = True
     thread.join()
     listener.close()
-
-
-@pytest.fixture
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="SKIPPED: run `pip install playwright`")
-    if CHROMIUM is None:
-        pytest.skip("SKIPPED: there is no chromium")
-    with playwright.sync_playwright() as running:
-        yield running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
 
 
 def links(folder):
@@ -98,8 +69,8 @@ def wait_for_sessions(page, count):
     page.wait_for_function(f"document.querySelectorAll('#sessions li').length === {count}")
 
 
-def test_a_person(url, folder, browser):
-    context = browser.new_context()
+def test_a_person(url, folder, chromium):
+    context, elsewhere = chromium.new_context(), chromium.new_context()
     page = context.new_page()
     errors = []
     page.on("pageerror", lambda error: errors.append(error))
@@ -118,7 +89,7 @@ def test_a_person(url, folder, browser):
     page.click("#continue")
     page.get_by_text(f"Hello {ANN}!").wait_for()
     wait_for_sessions(page, 1)
-    other = browser.new_context().new_page()
+    other = elsewhere.new_page()
     other.goto(url)
     other.fill("#login [name=identifier]", ANN)
     other.fill("#login [name=password]", OTHER_PASSWORD)
@@ -135,3 +106,5 @@ def test_a_person(url, folder, browser):
     other.click("#logout")
     other.locator("#visitor").wait_for()
     assert errors == []
+    context.close()
+    elsewhere.close()
