@@ -8,7 +8,7 @@ from functools import partial, wraps
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser
+from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -59,19 +59,12 @@ async def unit_of_work(http: HTTPConnection) -> AsyncIterator[AuthRequest]:
         yield request
 
 
-class SiteUser(BaseUser):
+class SiteUser(SimpleUser):
     """The logged-in user, as ``request.user`` of Starlette. ``record`` is authhost's."""
 
     def __init__(self, record: User) -> None:
+        super().__init__(record.username or record.email or str(record.id))
         self.record = record
-
-    @property
-    def is_authenticated(self) -> bool:
-        return True
-
-    @property
-    def display_name(self) -> str:
-        return self.record.username or self.record.email or str(self.record.id)
 
     @property
     def identity(self) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from authhost_email.languages import negotiate_language
 from babel.messages.checkers import checkers
 from babel.messages.pofile import read_po
 from werkzeug.datastructures import LanguageAccept
@@ -20,7 +22,12 @@ from authhost.web.languages import LANGUAGES, choose_language
 from authhost.web.problems import REASONS, TEXTS
 
 LOCALE = Path(str(files("authhost.web") / "locale"))
+EMAIL_LOCALE = Path(str(files("authhost_email") / "locale"))
 TRANSLATED = [each for each in LANGUAGES if each != "en"]
+SAME_IN_ENGLISH = {("de", "(optional)"), ("fr", "Sessions")}
+PLACEHOLDER = re.compile(r"%\(\w+\)s")
+ISOLATED = re.compile("[\u2066\u2068]%\\((address|email|name|provider)\\)s\u2069")
+"""A placeholder between isolating characters: its text does not change the order of the text around it."""
 SHOWS_ITS_OWN_TEXT = {"refused", "vetoed", "export_failed", "user_not_found"}
 """A base class, the refusal of a plugin, and administrative changes, which no page makes."""
 
@@ -34,6 +41,16 @@ def template():
     return catalogue(LOCALE / "authhost_web.pot")
 
 
+def pages(tag):
+    """Return the messages of a language, without the header of the catalogue."""
+    found = catalogue(LOCALE / tag / "LC_MESSAGES" / "authhost_web.po")
+    return [each for each in found if each.id]
+
+
+def texts(path):
+    return {each.id: each.string for each in catalogue(path)}
+
+
 @pytest.mark.parametrize("tag", TRANSLATED)
 def test_each_catalogue_is_complete(tag):
     found = catalogue(LOCALE / tag / "LC_MESSAGES" / "authhost_web.po")
@@ -45,6 +62,61 @@ def test_each_catalogue_is_complete(tag):
             check(found, message)
 
 
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_each_translation_has_the_placeholders_of_its_text(tag):
+    for message in pages(tag):
+        assert sorted(PLACEHOLDER.findall(message.string)) == sorted(PLACEHOLDER.findall(message.id))
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_no_text_is_left_in_english(tag):
+    same = {(tag, each.id) for each in pages(tag) if each.id == each.string}
+    assert same == {each for each in SAME_IN_ENGLISH if each[0] == tag}
+
+
+@pytest.mark.parametrize("tag", TRANSLATED)
+def test_a_text_of_pages_and_mails_has_one_translation(tag):
+    mails = texts(EMAIL_LOCALE / tag / "LC_MESSAGES" / "authhost_email.po")
+    shared = {each.id: each.string for each in pages(tag) if each.id in mails}
+    assert {"Choose a new password", "Log in"} <= set(shared)
+    assert shared == {text: mails[text] for text in shared}
+
+
+@pytest.mark.parametrize(
+    ("tag", "connected", "primary", "closed"),
+    [
+        ("de", "verbunden", "Hauptadresse", "geschlossen"),
+        ("fr", "associé", "adresse principale", "fermé"),
+        ("es", "vinculado", "dirección principal", "cerrado"),
+        ("pt", "vinculada", "endereço principal", "encerrada"),
+        ("ja", "連携", "メインのメールアドレス", "閉鎖"),
+        ("zh", "关联", "主要地址", "关闭"),
+        ("ar", "ربط", "الرئيسي", "إغلاق"),
+    ],
+)
+def test_pages_and_mails_use_the_same_terms(tag, connected, primary, closed):
+    found = texts(LOCALE / tag / "LC_MESSAGES" / "authhost_web.po")
+    mails = texts(EMAIL_LOCALE / tag / "LC_MESSAGES" / "authhost_email.po")
+    assert connected in found["The account at %(provider)s is connected."]
+    assert connected in mails["An account at %(provider)s was connected"]
+    assert primary in found["%(email)s is your primary address now."]
+    assert primary in mails["The primary address of your account at %(site)s is %(address)s now."]
+    assert closed in found["Your account is closed."]
+    assert closed in mails["Your account was closed"]
+
+
+def test_arabic_texts_isolate_what_is_written_from_left_to_right():
+    for message in pages("ar"):
+        count = sum(message.string.count(f"%({name})s") for name in ("address", "email", "name", "provider"))
+        assert len(ISOLATED.findall(message.string)) == count, message.id
+
+
+def test_french_texts_have_no_break_before_high_punctuation():
+    """A line must not begin with one of ``: ; ? !``."""
+    wrong = [each.string for each in pages("fr") if re.search("[^\u00a0][:;?!]", each.string)]
+    assert wrong == []
+
+
 def test_the_template_of_translations_is_current(tmp_path):
     written = tmp_path / "written.pot"
     command = [sys.executable, "-m", "babel.messages.frontend", "-q", "extract", "-F", "babel.cfg"]
@@ -53,25 +125,50 @@ def test_the_template_of_translations_is_current(tmp_path):
     assert {each.id for each in catalogue(written)} == {each.id for each in template()}
 
 
-@pytest.mark.parametrize(
-    ("header", "tag"),
-    [
-        ("de", "de"),
-        ("de-AT, en;q=0.5", "de"),
-        ("zh-TW", "zh"),
-        ("zh-Hant-HK;q=0.9, xx", "zh"),
-        ("pt-BR", "pt"),
-        ("xx, yy", "en"),
-        ("", "en"),
-        ("*", "en"),
-        ("de;q=0, fr;q=0.1", "fr"),
-        ("en;q=0.1, ar", "ar"),
-        ("x" * 5000, "en"),
-        ("de;q=nonsense, fr", "fr"),
-    ],
-)
+ACCEPTED = [
+    ("de", "de"),
+    ("de-AT, en;q=0.5", "de"),
+    ("DE-at", "de"),
+    ("zh-TW", "zh"),
+    ("zh-Hant-HK;q=0.9, xx", "zh"),
+    ("pt-BR", "pt"),
+    ("en-GB, de;q=0.9", "en"),
+    ("de, fr", "de"),
+    ("fr, de", "fr"),
+    ("de;q=0.5, fr", "fr"),
+    ("de ; q=0.5 , fr;q=0.7", "fr"),
+    ("en;q=0.1, ar", "ar"),
+    ("de;q=0.001", "de"),
+    ("xx, es;q=0.2, ja;q=0.1", "es"),
+    ("de;q=0, fr;q=0.1", "fr"),
+    ("de-DE;q=0, de", "de"),
+    ("de;q=0", "en"),
+    ("*, de;q=0.5", "de"),
+    ("deu, x-de", "en"),
+    ("xx, yy", "en"),
+    ("", "en"),
+    ("*", "en"),
+    ("x" * 5000, "en"),
+    (";;,=,q=1", "en"),
+    ("de;q=nonsense, fr", "fr"),
+]
+"""Headers ``Accept-Language`` and the language that they choose."""
+
+
+@pytest.mark.parametrize(("header", "tag"), ACCEPTED)
 def test_the_browsers_language_decides(header, tag):
     assert choose_language(parse_accept_header(header, LanguageAccept)).tag == tag
+
+
+@pytest.mark.parametrize(("header", "tag"), ACCEPTED)
+def test_mails_have_the_language_of_the_pages(header, tag):
+    assert negotiate_language(header, "en") == tag
+
+
+def test_a_request_without_a_language_gets_english(client):
+    response = client.get("/login")
+    assert response.headers["Content-Language"] == "en"
+    assert "Accept-Language" in response.headers["Vary"]
 
 
 @pytest.mark.parametrize("tag", LANGUAGES)
@@ -87,7 +184,14 @@ def test_messages_after_a_redirect_are_translated(client):
     client.headers["Accept-Language"] = "fr"
     client.post("/signup", email="ann@example.org", password=PASSWORD)
     client.post("/logout")
-    assert client.page("/login")["messages"][0]["text"] == "Vous êtes déconnecté."
+    assert client.page("/login")["messages"][0]["text"] == "Votre session a été fermée."
+
+
+def test_an_arabic_message_after_a_redirect_isolates_the_address(client):
+    client.headers["Accept-Language"] = "ar"
+    client.post("/signup", email="ann@example.org", password=PASSWORD)
+    client.post("/emails/add", email="second@example.org")
+    assert "\u2066second@example.org\u2069" in client.page("/emails")["messages"][-1]["text"]
 
 
 def test_refusals_are_translated_in_pages_and_json(client):
