@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from pydantic import BaseModel
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.web_client import WebClient as Client
@@ -16,12 +15,6 @@ ANN, BOB = "ann@example.org", "bob@example.org"
 SIGNUP = {"email": ANN, "password": PASSWORD}
 LOGIN = {"identifier": ANN, "password": PASSWORD}
 APP = {"Authhost-Client": "app"}
-
-
-class User(BaseModel):
-    """A model of an application, with the name of one of authhost's schemas."""
-
-    nickname: str
 
 
 class Checked(Client):
@@ -281,26 +274,3 @@ def test_problems_are_explained(client):
     found = json.loads(client.send("GET", "/account/api/problems").body)
     assert found["rate_limited"]["status"] == 429
     assert found["rate_limited"]["title"] == "Too many attempts. Please wait a while."
-
-
-def test_it_merges_into_an_applications_document(open_site):
-    pytest.importorskip("fastapi")
-    from fastapi import FastAPI
-
-    from authhost.web.fastapi import mount
-
-    app = FastAPI(title="Shop")
-
-    @app.get("/people")
-    def people() -> list[User]:
-        return []
-
-    mount(app, open_site().host)
-    document = app.openapi()
-    assert document == app.openapi()
-    assert document["info"]["title"] == "Shop"
-    assert {"/people", "/account/api/login"} <= set(document["paths"])
-    assert list(document["components"]["schemas"]["User"]["properties"]) == ["nickname"]
-    assert "email" in document["components"]["schemas"]["AuthhostUser"]["properties"]
-    validator = pytest.importorskip("openapi_spec_validator", reason="SKIPPED: openapi-spec-validator")
-    validator.validate(document)

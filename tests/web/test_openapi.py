@@ -7,6 +7,7 @@ import re
 
 import pytest
 from authhost_hookspecs import ApiRoute, hookimpl
+from pydantic import BaseModel
 
 from authhost import errors
 from authhost.testing.web_client import WebClient
@@ -192,6 +193,35 @@ def test_the_merged_names_lead_somewhere(open_site):
             assert set(each) <= set(merged["components"]["securitySchemes"])
     del properties["$ref"]  # valid in JSON Schema, but the validator takes it for a reference
     validator.validate(merged)
+
+
+class User(BaseModel):
+    """A model of an application, with the name of one of authhost's schemas."""
+
+    nickname: str
+
+
+def test_it_merges_into_an_applications_document(open_site):
+    pytest.importorskip("fastapi")
+    from fastapi import FastAPI
+
+    from authhost.web.fastapi import mount
+
+    app = FastAPI(title="Shop")
+
+    @app.get("/people")
+    def people() -> list[User]:
+        return []
+
+    mount(app, open_site().host)
+    document = app.openapi()
+    assert document == app.openapi()
+    assert document["info"]["title"] == "Shop"
+    assert {"/people", "/account/api/login"} <= set(document["paths"])
+    assert list(document["components"]["schemas"]["User"]["properties"]) == ["nickname"]
+    assert "email" in document["components"]["schemas"]["AuthhostUser"]["properties"]
+    validator = pytest.importorskip("openapi_spec_validator", reason="SKIPPED: openapi-spec-validator")
+    validator.validate(document)
 
 
 def test_the_documentation_page_of_fastapi(open_site):
