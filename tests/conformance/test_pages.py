@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Refused, Section, hookimpl
+from markupsafe import Markup
+from sqlalchemy import select
 
 from authhost.testing.conformance.runner import run_check
 from conformance.plugins import WithTable, ids_of, notes
@@ -126,12 +128,90 @@ class PanelWrites(WithTable):
         return [store]
 
 
+class ActionFailsForVisitors(Routes):
+    def routes(self):
+        return [PageRoute("/note", show, store, (TEXT,), login=False)]
+
+
+def stored_texts(request):
+    return [row.text for row in request.db.execute(select(notes.c.text))]
+
+
+class PageShowsHtml(Routes):
+    """Marks what a user has typed as HTML, so that the templates do not escape it."""
+
+    def routes(self):
+        def shown(request):
+            return Page("x", "X", tuple(map(Markup, stored_texts(request))))
+
+        return [PageRoute("/note", shown, store, (TEXT,))]
+
+
+class PageFailsAfterAction(Routes):
+    def routes(self):
+        def shown(request):
+            return Page("x", str(1 / (not stored_texts(request))))
+
+        return [PageRoute("/note", shown, store, (TEXT,))]
+
+
+class LinkToNothing(Routes):
+    def routes(self):
+        return [PageRoute("/note", lambda request: Page("x", "X", links=(Link("Other", "/other?a=1"),)))]
+
+
+class NoRoute(Routes):
+    def routes(self):
+        return ["/note"]
+
+
+class RoutesFail(Routes):
+    def routes(self):
+        return 1 / 0
+
+
+class PanelIsText(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [lambda request: "Notes"]
+
+
+class PanelIsNoFunction(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [Section("Notes")]
+
+
+class PanelRefuses(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [self.refuse]
+
+    def refuse(self, request):
+        raise Refused("no_notes", "There are no notes.")
+
+
+class PanelShowsHtml(Routes):
+    def routes(self):
+        return [PageRoute("/note", show, store, (TEXT,))]
+
+    @hookimpl
+    def register_panels(self):
+        return [lambda request: Section("Notes", tuple(map(Markup, stored_texts(request))))]
+
+
+class PanelFormWithoutPage(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [lambda request: Section("Notes", forms=(Form("/note", "Save", (TEXT,)),))]
+
+
 FAULTS = [
     (FailsForVisitors, "pages", "the page /faulty/note fails for a visitor"),
     (WritesWhenShown, "pages", "the page /faulty/note writes rows for GET"),
     (WritesByGet, "pages", "GET /api/faulty/note writes rows"),
     (FailsForMissingValues, "pages", "POST /api/faulty/note fails for a user and no optional values"),
-    (ReadsAnotherField, "pages", "the action of /faulty/note fails for usual values"),
+    (ReadsAnotherField, "pages", "the action of /faulty/note fails for a user and usual values"),
     (
         FormWithoutAction,
         "pages",
@@ -142,6 +222,21 @@ FAULTS = [
     (NoJson, "pages", "GET /api/faulty/note fails for a user"),
     (PanelFails, "pages", "a section of the account page fails"),
     (PanelWrites, "pages", "a section of the account page writes rows"),
+    (ActionFailsForVisitors, "pages", "the action of /faulty/note fails for a visitor and usual values"),
+    (PageShowsHtml, "pages", "the page /faulty/note shows HTML that a user has typed"),
+    (PageFailsAfterAction, "pages", "the page /faulty/note fails after its action for a user"),
+    (LinkToNothing, "pages", "the page /faulty/note has a link to /faulty/other"),
+    (NoRoute, "pages", "register_routes returned a str, not a PageRoute or an ApiRoute"),
+    (RoutesFail, "pages", "the routes of plugin faulty failed to load: ZeroDivisionError"),
+    (PanelIsText, "pages", "a panel of plugin faulty returned a str, not a Section"),
+    (PanelIsNoFunction, "pages", "register_panels returned a Section, not functions"),
+    (
+        PanelRefuses,
+        "pages",
+        "a section of the account page is left out: a panel of plugin faulty was refused",
+    ),
+    (PanelShowsHtml, "pages", "a section of the account page shows HTML that a user has typed"),
+    (PanelFormWithoutPage, "pages", "the page / has a form for /faulty/note, which is no PageRoute"),
 ]
 
 

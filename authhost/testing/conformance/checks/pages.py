@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from authhost_hookspecs import ApiRoute, Field, PageRoute
+from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost.host import AuthHost
 from authhost.testing.conformance.context import CheckContext
-from authhost.testing.conformance.output import silenced
+from authhost.testing.conformance.form_values import EMAIL, HOSTILE, as_form, forms, inputs, query, targets
+from authhost.testing.conformance.output import captured_logs, captured_print
 from authhost.testing.conformance.plugin_tables import plugin_rows
 from authhost.testing.conformance.report import Fault
 from authhost.testing.host import PASSWORD
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from authhost.testing.web_client import WebClient
 
 HOOKS = ("register_routes", "register_panels")
-IVY = "ivy@example.org"
-HOSTILE = "<img src=x onerror=alert(1)>\"'&"
+PATH_OF_PANELS = "/"
 OTHER_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
 SERVER_ERROR = 500
 
@@ -38,34 +39,55 @@ def pages(context: CheckContext) -> Iterator[Fault]:
         yield Fault(missing, hooks[0], note=True)
         return
     name = context.checked.name
-    with silenced(), context.recorded_host() as (host, mailbox, _):
+    with captured_logs() as logged, captured_print(), context.recorded_host() as (host, mailbox, _):
         web = Web(host)
-        if fault := web.context.plugins.faults.get(name):
-            yield Fault(f"its routes are not served: {fault}", "register_routes")
+        for text in _errors_of(name, logged):
+            yield Fault(text, "register_panels" if "panels" in text else "register_routes")
         visitor, user = WebClient(web), WebClient(web)
-        user.api("/signup", {"email": IVY, "password": PASSWORD})
+        user.api("/signup", {"email": EMAIL, "password": PASSWORD})
         user.api("/confirm-email", {"key": mailbox.key()})
-        user.api("/login", {"identifier": IVY, "password": PASSWORD})
+        user.api("/login", {"identifier": EMAIL, "password": PASSWORD})
         routes = [route for owner, route in web.context.plugins.pages.values() if owner == name]
         endpoints = [route for owner, route in web.context.plugins.apis.values() if owner == name]
-        yield from _try_panels(host, user, name)
+        yield from _try_panels(host, user, name, logged)
         for route in routes:
             yield from _try_page(host, (visitor, user), name, route)
-            yield from _try_forms(user, name, route, routes)
+        for path in (PATH_OF_PANELS, *(f"/{name}{route.path}" for route in routes)):
+            yield from _try_forms(user, name, path, routes)
         for endpoint in endpoints:
             yield from _try_endpoint(host, (visitor, user), name, endpoint)
+        yield from _try_panels(host, user, name, logged)  # again, with what the actions have stored
         used = getattr(host.engine.pool, "checkedout", lambda: 0)()
         if used:
             yield Fault("a connection to the database is still in use after all requests", hooks[0])
 
 
-def _try_panels(host: AuthHost, user: WebClient, name: str) -> Iterator[Fault]:
+def _errors_of(name: str, logged: list[logging.LogRecord]) -> list[str]:
+    """Return what the host has logged as an error of the plugin's routes and sections."""
+    return [
+        each.getMessage()
+        for each in logged
+        if each.name == "authhost.plugins"
+        and each.levelno >= logging.ERROR
+        and isinstance(each.args, tuple)
+        and name in each.args
+    ]
+
+
+def _try_panels(
+    host: AuthHost, user: WebClient, name: str, logged: list[logging.LogRecord]
+) -> Iterator[Fault]:
     """Open the account page, where a section that fails is left out."""
-    before = plugin_rows(host)
-    status = user.get("/").status_code
+    before, start = plugin_rows(host), len(logged)
+    response = user.get(PATH_OF_PANELS)
     stats = host.plugin_stats().get((name, "register_panels"))
-    if status >= SERVER_ERROR or (stats is not None and stats.failures):
+    if response.status_code >= SERVER_ERROR or (stats is not None and stats.failures):
         yield Fault("a section of the account page fails", "register_panels")
+    else:
+        for text in _errors_of(name, logged[start:]):
+            yield Fault(f"a section of the account page is left out: {text}", "register_panels")
+    if HOSTILE in response.body.decode():
+        yield Fault("a section of the account page shows HTML that a user has typed", "register_panels")
     if plugin_rows(host) != before:
         yield Fault(
             "a section of the account page writes rows when it is shown; write them in an action",
@@ -88,27 +110,44 @@ def _try_page(
     user = clients[1]
     if user.post(path, headers=OTHER_SITE).status_code != 403 or plugin_rows(host) != before:
         yield Fault(f"the page {path} accepts a form of another site", "register_routes")
-    for values, what in _inputs(route.fields):
-        response = user.post(path, None, **{key: _as_form(value) for key, value in values.items()})
-        if response.status_code >= SERVER_ERROR:
-            yield Fault(f"the action of {path} fails for {what}", "register_routes")
-        if HOSTILE in response.body.decode():
+    for client, who in zip(clients, ("a visitor", "a user"), strict=True):
+        yield from _try_action(client, who, path, route)
+
+
+def _try_action(client: WebClient, who: str, path: str, route: PageRoute) -> Iterator[Fault]:
+    """Send the form with each kind of values, and open the page again after each of them."""
+    for values, what in inputs(route.fields):
+        sent = client.post(path, None, **{key: as_form(value) for key, value in values.items()})
+        if sent.status_code >= SERVER_ERROR:
+            yield Fault(f"the action of {path} fails for {who} and {what}", "register_routes")
+        if HOSTILE in sent.body.decode():
             yield Fault(f"the action of {path} shows HTML that a user has typed", "register_routes")
-    if clients[1].get(path).status_code >= SERVER_ERROR:
-        yield Fault(f"the page {path} fails after its action", "register_routes")
+        shown = client.get(path)
+        if shown.status_code >= SERVER_ERROR:
+            yield Fault(f"the page {path} fails after its action for {who} and {what}", "register_routes")
+        if HOSTILE in shown.body.decode():
+            yield Fault(f"the page {path} shows HTML that a user has typed", "register_routes")
 
 
-def _try_forms(user: WebClient, name: str, route: PageRoute, routes: list[PageRoute]) -> Iterator[Fault]:
-    """Compare the forms that a page shows with the routes that receive them."""
+def _try_forms(user: WebClient, name: str, page: str, routes: list[PageRoute]) -> Iterator[Fault]:
+    """Compare the forms and links that a page shows with the routes to which they lead."""
+    hook = "register_panels" if page == PATH_OF_PANELS else "register_routes"
+    paths = {each.path for each in routes}
     actions = {each.path: each for each in routes if each.action is not None}
-    shown = user.page(f"/{name}{route.path}") if user.get(f"/{name}{route.path}").status_code == 200 else {}
-    for action, names in _forms(shown):
+    shown = user.page(page) if user.get(page).status_code == 200 else {}
+    for target in targets(shown):
+        path = urlsplit(target).path
+        if path.startswith(f"/{name}/") and path.removeprefix(f"/{name}") not in paths:
+            yield Fault(f"the page {page} has a link to {path}, which is no PageRoute of the plugin", hook)
+    for action, names in forms(shown):
+        if not action.startswith(f"/{name}/"):
+            continue  # of authhost itself, or of another plugin
         path = action.removeprefix(f"/{name}")
         if path not in actions:
             yield Fault(
-                f"the page /{name}{route.path} has a form for {action}, "
+                f"the page {page} has a form for {action}, "
                 "which is no PageRoute of the plugin with an action",
-                "register_routes",
+                hook,
             )
             continue
         unknown = sorted(names - {each.name for each in actions[path].fields})
@@ -116,7 +155,7 @@ def _try_forms(user: WebClient, name: str, route: PageRoute, routes: list[PageRo
             yield Fault(
                 f"the form for {action} has the field {unknown[0]}, which its PageRoute does not list "
                 "in fields: the action never gets it",
-                "register_routes",
+                hook,
             )
 
 
@@ -126,10 +165,15 @@ def _try_endpoint(
     path = f"/{name}{route.path}"
     shown = f"{route.method} /api{path}"
     before = plugin_rows(host)
+    if route.method == "POST":
+        usual, _ = next(inputs(route.fields))
+        status, _ = clients[1].api(path, usual, headers=OTHER_SITE)
+        if status != 403 or plugin_rows(host) != before:
+            yield Fault(f"{shown} accepts a request of another site", "register_routes")
     for client, who in zip(clients, ("a visitor", "a user"), strict=True):
-        for values, what in _inputs(route.fields):
+        for values, what in inputs(route.fields):
             if route.method == "GET":
-                status, _ = client.api(path + _query(values), method="GET")
+                status, _ = client.api(path + query(values), method="GET")
             else:
                 status, _ = client.api(path, values)
             if status >= SERVER_ERROR:
@@ -137,45 +181,3 @@ def _try_endpoint(
         if route.method == "GET" and plugin_rows(host) != before:
             yield Fault(f"{shown} writes rows; use POST for what changes something", "register_routes")
             return
-
-
-def _inputs(fields: tuple[Field, ...]) -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield values for fields, with what is special about them."""
-    yield {each.name: _valid(each) for each in fields}, "usual values"
-    yield {each.name: _longest(each) for each in fields}, "the longest values"
-    yield {each.name: HOSTILE if _is_free(each) else _valid(each) for each in fields}, "values with HTML"
-    yield {each.name: _valid(each) for each in fields if each.required}, "no optional values"
-    yield {}, "no values"
-
-
-def _is_free(field: Field) -> bool:
-    return not field.choices and field.type != "checkbox" and field.max_length >= len(HOSTILE)
-
-
-def _valid(field: Field) -> str | bool:
-    if field.type == "checkbox":
-        return True
-    if field.choices:
-        return field.choices[0].value
-    return {"email": IVY, "code": "123456"}.get(field.type, "text")[: field.max_length]
-
-
-def _longest(field: Field) -> str | bool:
-    return "é" * field.max_length if _is_free(field) else _valid(field)
-
-
-def _as_form(value: str | bool) -> str:
-    return "on" if value is True else str(value or "")
-
-
-def _query(values: dict[str, Any]) -> str:
-    return "?" + urlencode({name: _as_form(value) for name, value in values.items()})
-
-
-def _forms(page: dict[str, Any]) -> Iterator[tuple[str, set[str]]]:
-    """Yield the action and the names of the fields of each form of a page."""
-    parts = [page, *page.get("sections", ())]
-    rows = [row for part in parts for row in part.get("rows", ())]
-    for part in (*parts, *rows):
-        for form in part.get("forms", ()):
-            yield form["action"], {each["name"] for each in form["fields"]}
