@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Refused, Section, hookimpl
 from markupsafe import Markup
@@ -252,3 +256,25 @@ def test_a_correct_plugin_passes(new_context):
 
 def test_a_plugin_without_pages_passes(new_context):
     assert run_check("pages", new_context(WithTable())).outcome == "passed"
+
+
+@pytest.mark.parametrize("missing", ["werkzeug.datastructures", "jinja2"])
+def test_without_the_extra_a_note_says_that_nothing_was_checked(missing):
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None\n"
+        "from authhost.testing.conformance import CheckedPlugin\n"
+        "from authhost.testing.conformance.runner import new_context, run_check\n"
+        "from conformance.test_pages import FailsForVisitors\n"
+        "with new_context(CheckedPlugin('faulty', FailsForVisitors())) as context:\n"
+        "    verdict = run_check('pages', context)\n"
+        "print(verdict.outcome, *verdict.faults)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+    assert done.stdout.startswith("passed register_routes: not checked, since ")
+    assert "run `pip install 'authhost[web]'`" in done.stdout

@@ -17,6 +17,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import click
+from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
@@ -35,6 +36,8 @@ DECLARING = frozenset(
     }
 )
 """Hooks that return functions or commands, which may be imported only there."""
+IN_WEB_REQUESTS = frozenset({"register_panels", "register_routes"})
+"""Those whose functions run in the unit of work of a web request."""
 UNKNOWN = object()
 """The value of an expression that cannot be known without running it."""
 
@@ -228,11 +231,13 @@ class PluginSource:
             for inner in undecorated(function) if function is not None else ():
                 self._reach(each.hook, inner, owner, at_once=True, guarded=False)
             if each.hook in DECLARING:
+                at_once = each.hook in IN_WEB_REQUESTS
                 for declared in self._declared(each.function):
-                    self._reach_value(each.hook, declared, at_once=False, guarded=False)
+                    for value in _functions_of(declared):
+                        self._reach_value(each.hook, value, at_once=at_once, guarded=False)
 
     def _declared(self, register: Any) -> list[Any]:
-        """The commands or checks that the plugin returns. Another check reports it if it raises."""
+        """The commands, checks or routes that the plugin returns. Another check reports it if it raises."""
         try:
             return list(register())
         except Exception:
@@ -301,6 +306,13 @@ class PluginSource:
         nodes = [node_of(each) for each in undecorated(function)] if function is not None else []
         nodes = [each for each in nodes if each is not None]
         return next((each for each in self.reached if nodes and each.node is nodes[-1]), None)
+
+
+def _functions_of(declared: Any) -> tuple[Any, ...]:
+    """The functions of a route, or the command, check or panel itself."""
+    if isinstance(declared, PageRoute):
+        return declared.show, declared.action
+    return (declared.run,) if isinstance(declared, ApiRoute) else (declared,)
 
 
 def _file_of_class(kind: type) -> str:

@@ -6,11 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from authhost.pluginhost.hooks import NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
-from authhost.testing.conformance.source import (
-    PluginSource,
-    Reached,
-    dotted,
-)
+from authhost.testing.conformance.source import IN_WEB_REQUESTS, PluginSource, Reached, dotted
 
 IN_FLOWS = NOTIFICATIONS | VETOES | {"deliver_message"}
 """The hooks of the contract that flows call."""
@@ -33,5 +29,8 @@ def raises_again(handler: ast.ExceptHandler) -> bool:
 
 
 def runs_in_flows(hook: str) -> bool:
-    """Whether flows call a hook. Those that other plugins publish are called in flows, too."""
-    return hook in IN_FLOWS or hook not in SPEC_ARGUMENTS
+    """Whether flows or web requests run the functions of a hook in their unit of work.
+
+    The hooks that other plugins publish are called in flows, too.
+    """
+    return hook in IN_FLOWS or hook in IN_WEB_REQUESTS or hook not in SPEC_ARGUMENTS

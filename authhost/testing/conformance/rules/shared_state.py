@@ -10,6 +10,7 @@ from authhost.testing.conformance.report import Fault
 from authhost.testing.conformance.rules.attribute_uses import Use, reads_of, shared_name, stores_of
 from authhost.testing.conformance.rules.reach import runs_in_flows
 from authhost.testing.conformance.source import (
+    IN_WEB_REQUESTS,
     PluginSource,
     Reached,
     dotted,
@@ -38,7 +39,7 @@ def passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
         for read in reads:
             if store.name != read.name or store.keyed != read.keyed:
                 continue
-            if store.reached.hook == read.reached.hook or (store.name, store.reached.hook) in reported:
+            if _same_call(store, read) or (store.name, store.reached.hook) in reported:
                 continue
             if store.keyed and (store.reached.hook, read.reached.hook) not in follows:
                 continue
@@ -51,6 +52,13 @@ def passed_on(context: CheckContext, source: PluginSource) -> Iterator[Fault]:
                 store.reached.hook,
                 store.reached.at(store.node),
             )
+
+
+def _same_call(store: Use, read: Use) -> bool:
+    """Whether one call stores and reads it. The functions of a plugin's routes run in several requests."""
+    if store.reached.hook != read.reached.hook:
+        return False
+    return store.reached.hook not in IN_WEB_REQUESTS or store.reached.node is read.reached.node
 
 
 def values_of_one_host(source: PluginSource) -> Iterator[Fault]:
