@@ -17,6 +17,8 @@ from authhost.web.problems import WebError, explained, problem, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
+ALLOWED_HEADERS = "Content-Type, Authorization, Authhost-Client, Authhost-Device"
+"""What a page of a trusted origin may send."""
 APP_CLIENT = "app"
 """The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
 
@@ -135,7 +137,9 @@ class ApiHandler:
         response = WebResponse(b"", 204)
         if self._origins.is_trusted(http.headers.get("Origin")):
             response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-            response.headers["Access-Control-Allow-Headers"] = "Content-Type, Authorization, Authhost-Client"
+            response.headers["Access-Control-Allow-Headers"] = (
+                "Content-Type, Authorization, Authhost-Client, Authhost-Device"
+            )
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from authhost_hookspecs import Field
 
 from authhost.records import EMAIL_LENGTH
@@ -24,6 +26,13 @@ NEXT = Field("next", type="hidden", required=False, max_length=NEXT_LENGTH)
 KEY = Field("key", type="hidden", required=False, max_length=KEY_LENGTH)
 ID = Field("id", type="hidden", max_length=36)
 ADDRESS = Field("email", type="hidden", max_length=EMAIL_LENGTH)
+
+
+def username(settings: Settings) -> tuple[Field, ...]:
+    """Return the field of the username in a signup, if the site asks for one."""
+    if settings.username_at_signup == "no":
+        return ()
+    return (replace(USERNAME, required=settings.username_at_signup == "required"),)
 
 
 def given(settings: Settings) -> tuple[Field, ...]:

@@ -31,14 +31,24 @@ READING_REFUSALS = ("invalid_input", "two_credentials", "internal_error")
 OWN_NAME, OWN_KEY = "Authhost", "authhost_"
 """The prefixes of authhost's names in the document of an application."""
 FORMATS = {"email": "email"}
-CLIENT_HEADER = {
-    "name": "Authhost-Client",
-    "in": "header",
-    "required": False,
-    "description": "`app` for a program that stores tokens itself: no cookie is read or set, "
-    "and new tokens are in the response.",
-    "schema": {"type": "string", "enum": ["app"]},
-}
+CLIENT_HEADERS = [
+    {
+        "name": "Authhost-Client",
+        "in": "header",
+        "required": False,
+        "description": "`app` for a program that stores tokens itself: no cookie is read or set, "
+        "and new tokens are in the response.",
+        "schema": {"type": "string", "enum": ["app"]},
+    },
+    {
+        "name": "Authhost-Device",
+        "in": "header",
+        "required": False,
+        "description": "The `device_token` of an earlier login of such a program: "
+        "failed logins of other people then do not lock it out.",
+        "schema": {"type": "string"},
+    },
+]
 SECURITY_SCHEMES: Mapping[str, Schema] = {
     "bearer": {
         "type": "http",
@@ -130,7 +140,7 @@ def _post(endpoint: Endpoint) -> dict[str, Any]:
         "operationId": _operation_id("post", endpoint.path),
         "tags": ["accounts"],
         "summary": endpoint.summary,
-        "parameters": [CLIENT_HEADER],
+        "parameters": CLIENT_HEADERS,
         "requestBody": _body(endpoint.fields),
         "responses": {
             "200": _response("Done.", reference(endpoint.result)),
@@ -178,7 +188,7 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
         "security": _security(required=route.login),
     }
     if route.method == "POST":
-        operation["parameters"] = [CLIENT_HEADER]
+        operation["parameters"] = CLIENT_HEADERS
         operation["requestBody"] = _body(route.fields)
     else:
         operation["parameters"] = [

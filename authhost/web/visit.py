@@ -27,6 +27,8 @@ from authhost.web.inputs import read_given
 from authhost.web.languages import choose_language
 from authhost.web.problems import text_of
 
+DEVICE_HEADER = "Authhost-Device"
+"""The header with the device token of a client without cookies."""
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 MESSAGE_BYTES, MESSAGE_SECONDS = 3000, 300
 
@@ -66,14 +68,14 @@ class Visit:
     def unit_of_work(self) -> Iterator[Request]:
         """Open the unit of work of this visit, and take what it changes in the browser after the commit."""
         http, names = self.http, self.web.cookies
-        sent = http.cookies if self.credential == "cookie" else {}
         bearer = self._bearer_token() if self.credential == "bearer" else None
+        device = http.headers.get(DEVICE_HEADER) if self.credential == "bearer" else self.cookie(names.device)
         self.request = self.web.host.request(
             ip_address=http.client_address(self.web.host.settings.trusted_proxies),
             user_agent=http.headers.get("User-Agent", ""),
-            session_token=sent.get(names.session) or bearer,
-            pending_token=sent.get(names.pending),
-            device_token=sent.get(names.device),
+            session_token=self.cookie(names.session) or bearer,
+            pending_token=self.cookie(names.pending) or None,
+            device_token=device or None,
             language=http.headers.get("Accept-Language"),
             native=http.native,
             given=self.given,
@@ -88,7 +90,7 @@ class Visit:
                 self.account_name = (user.email or user.username or "") if user is not None else ""
                 self.is_open = False
             changed = list(names.changes(http, request)) if self.credential == "cookie" else []
-            tokens = _tokens(request, bearer) if self.credential == "bearer" else {}
+            tokens = _tokens(request, bearer, device) if self.credential == "bearer" else {}
         self.tokens = tokens
         self.cookies += changed
         self.messages += [PageMessage(each.level, each.text) for each in request.answer.messages]
@@ -147,6 +149,17 @@ class Visit:
     def url(self, path: str) -> str:
         """Return the path of a page of the web layer on this site."""
         return self.web.prefix + path
+
+    def cookie(self, name: str) -> str:
+        """Return a cookie of a browser; empty for a client that uses a token."""
+        return self.http.cookies.get(name, "") if self.credential == "cookie" else ""
+
+    def take_cookie(self, name: str) -> str:
+        """Return a cookie that is used once, and delete it with the response."""
+        found = self.cookie(name)
+        if found:
+            self.set_cookie(name, "", 0)
+        return found
 
     def set_cookie(self, name: str, value: str, max_age: float) -> None:
         """Set a cookie with the response; an empty value deletes it. ``max_age`` is in seconds."""
@@ -242,11 +255,11 @@ class Visit:
         return response
 
 
-def _tokens(request: Request, sent: str | None) -> dict[str, str]:
+def _tokens(request: Request, *sent: str | None) -> dict[str, str]:
     """Return the tokens that a client without cookies must store."""
     tokens: dict[str, Any] = {
         "session_token": request.session_token if request.user is not None else None,
         "pending_token": request.pending_token,
         "device_token": request.device_token,
     }
-    return {name: token for name, token in tokens.items() if token and token != sent}
+    return {name: token for name, token in tokens.items() if token and token not in sent}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from uuid import UUID
 
 import pytest
 
@@ -137,6 +138,22 @@ class TestBearer:
         _, body = Checked(web).api("/login", LOGIN, headers=APP)
         del ann.cookies["__Host-authhost-session"]
         assert ann.api("/session", method="GET", headers=bearer(body["session_token"]))[0] == 200
+
+    def test_a_program_keeps_its_device_token(self, client):
+        _, body = client.api("/signup", SIGNUP, headers=APP)
+        device = {**APP, "Authhost-Device": body["device_token"]}
+        status, again = client.api("/login", LOGIN, headers=device)
+        assert (status, "device_token" in again) == (200, False)
+        with client.web.host.request(device_token=body["device_token"]) as request:
+            user = request.account(UUID(body["user"]["id"])).user
+            assert request.known_device(user) is not None
+
+    def test_a_program_has_no_cookies_for_keys(self, client, mailbox):
+        client.api("/signup", SIGNUP)
+        client.get(f"/confirm-email/{mailbox.key()}")
+        status, problem = client.api("/confirm-email", headers=APP)
+        assert (status, problem["code"]) == (400, "invalid_input")
+        assert "__Host-authhost-confirm" in client.cookies
 
     @pytest.mark.parametrize("token", ["", "x", "x" * 5000, "é", "a b"])
     def test_a_wrong_token(self, client, token):

@@ -123,4 +123,4 @@ class TestOrigins:
         response = client.send("OPTIONS", "/account/api/login", headers=headers)
         assert response.headers["Access-Control-Allow-Methods"] == "GET, POST"
         allowed = response.headers["Access-Control-Allow-Headers"].split(", ")
-        assert allowed == ["Content-Type", "Authorization", "Authhost-Client"]
+        assert allowed == ["Content-Type", "Authorization", "Authhost-Client", "Authhost-Device"]

@@ -17,10 +17,8 @@ from authhost.web.visit import Visit
 
 def endpoints(settings: Settings) -> list[Endpoint]:
     """Return the endpoints. The settings decide whether a signup has a username."""
-    signup_fields = [fields.EMAIL, replace(fields.NEW_PASSWORD, label=N_("Password")), fields.NEXT]
-    if settings.username_at_signup != "no":
-        required = settings.username_at_signup == "required"
-        signup_fields.insert(1, replace(fields.USERNAME, required=required))
+    password = replace(fields.NEW_PASSWORD, label=N_("Password"))
+    signup_fields = (fields.EMAIL, *fields.username(settings), password, fields.NEXT)
     given = fields.given(settings)
     return [
         Endpoint(

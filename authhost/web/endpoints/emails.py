@@ -28,11 +28,10 @@ PASSWORD = Field(
 
 def confirm(visit: Visit, values: Values) -> Outcome:
     _, cookie = visit.gettext, visit.web.cookies.confirm_key
-    key = str(values["key"]) or visit.http.cookies.get(cookie, "")
+    key = str(values["key"]) or visit.cookie(cookie)
     password = str(values["password"]) or None
     result = visit.web.host.account.confirm_email(visit.request, key=key, password=password)
-    if visit.http.cookies.get(cookie):
-        visit.set_cookie(cookie, "", 0)
+    visit.take_cookie(cookie)
     body = {
         "email": email_json(result.email_address),
         "recovered": result.recovered,

@@ -38,10 +38,9 @@ def request_reset(visit: Visit, values: Values) -> Outcome:
 
 def reset(visit: Visit, values: Values) -> Outcome:
     cookie = visit.web.cookies.reset_key
-    key = str(values["key"]) or visit.http.cookies.get(cookie, "")
+    key = str(values["key"]) or visit.cookie(cookie)
     result = visit.web.host.account.reset_password(visit.request, key=key, password=str(values["password"]))
-    if visit.http.cookies.get(cookie):
-        visit.set_cookie(cookie, "", 0)
+    visit.take_cookie(cookie)
     message = visit.message("success", visit.gettext("Your new password is set."), "password_reset")
     if result is None:
         return Outcome(login_state(visit), to="/login", message=message)

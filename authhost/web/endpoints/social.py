@@ -35,13 +35,11 @@ COMPLETE = (
 
 def endpoints(settings: Settings) -> list[Endpoint]:
     """Return the endpoints. The settings decide whether the signup form has a username."""
-    signup_fields = [
+    signup_fields = (
         replace(fields.EMAIL, required=False),
+        *fields.username(settings),
         Field("signup_token", type="hidden", required=False, max_length=1024),
-    ]
-    if settings.username_at_signup != "no":
-        required = settings.username_at_signup == "required"
-        signup_fields.insert(1, replace(fields.USERNAME, required=required))
+    )
     given = fields.given(settings)
     return [
         Endpoint(
@@ -130,10 +128,7 @@ def complete_callback(
     visit: Visit, provider: str, params: Mapping[str, str], state_token: str = ""
 ) -> Outcome:
     """Process a callback: of a browser, or with the ``state_token`` of a client without cookies."""
-    name = visit.web.cookies.name(cookie_name(params))
-    token = state_token or (visit.http.cookies.get(name) if visit.credential == "cookie" else None)
-    if visit.http.cookies.get(name):
-        visit.set_cookie(name, "", 0)
+    token = state_token or visit.take_cookie(visit.web.cookies.name(cookie_name(params)))
     result = visit.web.host.socialaccount.complete(visit.request, provider, params=params, state_token=token)
     return _outcome(visit, result)
 
@@ -161,15 +156,14 @@ def _outcome(visit: Visit, result: SocialResult) -> Outcome:
 
 def sign_up(visit: Visit, values: Values) -> Outcome:
     cookie = visit.web.cookies.social_signup
-    token = str(values["signup_token"]) or visit.http.cookies.get(cookie, "")
+    token = str(values["signup_token"]) or visit.cookie(cookie)
     result = visit.web.host.socialaccount.signup(
         visit.request,
         signup_token=token,
         email=str(values["email"]) or None,
         username=str(values.get("username") or "") or None,
     )
-    if visit.http.cookies.get(cookie):
-        visit.set_cookie(cookie, "", 0)
+    visit.take_cookie(cookie)
     return _outcome(visit, result)
 
 

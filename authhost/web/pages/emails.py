@@ -12,7 +12,7 @@ from authhost.web.visit import Visit
 def confirm(visit: Visit) -> Page:
     """The button that confirms, after the link of an e-mail; otherwise what a pending login waits for."""
     _ = visit.gettext
-    key = visit.http.cookies.get(visit.web.cookies.confirm_key, "")
+    key = visit.cookie(visit.web.cookies.confirm_key)
     if key:
         return _button(visit, key)
     address = awaited_address(visit.request)

@@ -33,7 +33,7 @@ def forgot(visit: Visit) -> Page:
 
 def reset(visit: Visit) -> Page:
     _ = visit.gettext
-    if not visit.http.cookies.get(visit.web.cookies.reset_key):
+    if not visit.cookie(visit.web.cookies.reset_key):
         return Page(
             "reset_password_nothing",
             _("Choose a new password"),

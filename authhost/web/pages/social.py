@@ -54,7 +54,7 @@ def connections(visit: Visit) -> Page:
 def signup(visit: Visit) -> Page:
     _ = visit.gettext
     links = (Link(_("Log in"), "/login"),)
-    if not visit.http.cookies.get(visit.web.cookies.social_signup):
+    if not visit.cookie(visit.web.cookies.social_signup):
         text = _("There is no signup to complete in this browser. Please start again.")
         return Page("social_signup_nothing", _("Complete your signup"), (text,), links=links)
     return Page(

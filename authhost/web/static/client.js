@@ -107,8 +107,9 @@ export class AuthClient {
     if (this.#token) sent.Authorization = `Bearer ${this.#token}`;
     const credentials = this.#token === undefined ? "include" : "omit";
     const response = await this.#fetch(this.#base + path, { ...options, headers: sent, credentials });
-    const body = await response.json();
-    if (!response.ok) throw new AuthProblem(body);
+    const { status, statusText } = response;
+    const body = await response.json().catch(() => ({ title: statusText, status, code: "no_json" }));
+    if (!response.ok || body.code === "no_json") throw new AuthProblem(body);
     if (this.#token !== undefined) {
       this.#token = body.session_token ?? body.pending_token ?? (ENDING.has(path) ? "" : this.#token);
     }
