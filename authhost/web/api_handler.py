@@ -137,9 +137,7 @@ class ApiHandler:
         response = WebResponse(b"", 204)
         if self._origins.is_trusted(http.headers.get("Origin")):
             response.headers["Access-Control-Allow-Methods"] = "GET, POST"
-            response.headers["Access-Control-Allow-Headers"] = (
-                "Content-Type, Authorization, Authhost-Client, Authhost-Device"
-            )
+            response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
             response.headers["Access-Control-Max-Age"] = "600"
         return response
 

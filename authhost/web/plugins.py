@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import authhost_hookspecs as contract
 from authhost_hookspecs import ApiRoute, FlowError, Form, Link, Page, PageRoute, Refused, Section
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("authhost.plugins")
 Route = PageRoute | ApiRoute
+T = TypeVar("T")
 
 
 class PluginRoutes:
@@ -131,7 +132,7 @@ class PluginRoutes:
 
 def _checked(result: Any) -> Any:
     check_ran(result)
-    return result
+    return plain(result) if isinstance(result, Page | Section) else result
 
 
 def _fault(name: str, routes: list[Any], reserved: frozenset[str]) -> str:
@@ -147,6 +148,24 @@ def _fault(name: str, routes: list[Any], reserved: frozenset[str]) -> str:
             return f"it has two routes with the path {each.path}; rename one of them"
         seen.add((kind, each.path))
     return ""
+
+
+def plain(value: T) -> T:
+    """Return a page or section whose texts are nothing but text.
+
+    A subclass of str such as `markupsafe.Markup` would be shown as HTML. Raises
+    `UnusableResult` for what is no text.
+    """
+    if isinstance(value, str):
+        return cast("T", str.__str__(value))
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, tuple):
+        return cast("T", tuple(map(plain, value)))
+    if is_dataclass(value) and not isinstance(value, type):
+        texts = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return replace(value, **texts)
+    raise UnusableResult(f"a text of its page is a {type(value).__name__}, not a str")
 
 
 def moved_page(page: Page, base: str) -> Page:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Refused, Section, hookimpl
-from markupsafe import Markup
 from sqlalchemy import select
 
 from authhost.testing.conformance.runner import run_check
@@ -141,16 +140,6 @@ def stored_texts(request):
     return [row.text for row in request.db.execute(select(notes.c.text))]
 
 
-class PageShowsHtml(Routes):
-    """Marks what a user has typed as HTML, so that the templates do not escape it."""
-
-    def routes(self):
-        def shown(request):
-            return Page("x", "X", tuple(map(Markup, stored_texts(request))))
-
-        return [PageRoute("/note", shown, store, (TEXT,))]
-
-
 class PageFailsAfterAction(Routes):
     def routes(self):
         def shown(request):
@@ -195,15 +184,6 @@ class PanelRefuses(WithTable):
         raise Refused("no_notes", "There are no notes.")
 
 
-class PanelShowsHtml(Routes):
-    def routes(self):
-        return [PageRoute("/note", show, store, (TEXT,))]
-
-    @hookimpl
-    def register_panels(self):
-        return [lambda request: Section("Notes", tuple(map(Markup, stored_texts(request))))]
-
-
 class PanelFormWithoutPage(WithTable):
     @hookimpl
     def register_panels(self):
@@ -227,7 +207,6 @@ FAULTS = [
     (PanelFails, "pages", "a section of the account page fails"),
     (PanelWrites, "pages", "a section of the account page writes rows"),
     (ActionFailsForVisitors, "pages", "the action of /faulty/note fails for a visitor and usual values"),
-    (PageShowsHtml, "pages", "the page /faulty/note shows HTML that a user has typed"),
     (PageFailsAfterAction, "pages", "the page /faulty/note fails after its action for a user"),
     (LinkToNothing, "pages", "the page /faulty/note has a link to /faulty/other"),
     (NoRoute, "pages", "register_routes returned a str, not a PageRoute or an ApiRoute"),
@@ -239,7 +218,6 @@ FAULTS = [
         "pages",
         "a section of the account page is left out: a panel of plugin faulty was refused",
     ),
-    (PanelShowsHtml, "pages", "a section of the account page shows HTML that a user has typed"),
     (PanelFormWithoutPage, "pages", "the page / has a form for /faulty/note, which is no PageRoute"),
 ]
 

@@ -19,6 +19,7 @@ from authhost_hookspecs import (
     Section,
     hookimpl,
 )
+from markupsafe import Markup
 from sqlalchemy import Column, MetaData, String, Table, Uuid, select
 
 from authhost.testing import PASSWORD
@@ -224,6 +225,22 @@ class TestPages:
             text = client.get(path).body.decode()
             assert "<img" not in text
             assert 'onerror=alert(1)>"' not in text
+
+    def test_a_text_that_claims_to_be_html_is_escaped(self, open_client):
+        text = Markup(HOSTILE)
+        section = Section(text, (text,), (Row(text, (text,)),))
+        whole = Page("x", text, (text,), sections=(section,), messages=(PageMessage("info", text),))
+        client = open_client(PageRoute("/note", lambda request: whole), panels=[lambda request: section])
+        for path in ("/shop/note", "/"):
+            assert "<img" not in client.get(path).body.decode()
+
+    def test_what_is_no_text_is_a_failure(self, open_client):
+        class Html:
+            def __html__(self):
+                return HOSTILE
+
+        client = open_client(PageRoute("/note", lambda request: page(text=(Html(),))))
+        assert client.get("/shop/note").status_code == 500
 
     def test_a_link_cannot_run_a_script(self, open_client):
         whole = page(links=(Link("x", "javascript:alert(1)"),))
