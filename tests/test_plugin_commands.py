@@ -50,7 +50,7 @@ def test_a_new_project_passes_its_own_tests_and_the_suite_at_once(doorbell):
         check=False,
     )
     assert done.returncode == 0, done.stdout
-    assert re.search(r"21 passed(?! .*warning)", done.stdout), done.stdout
+    assert re.search(r"22 passed(?! .*warning)", done.stdout), done.stdout
 
 
 def test_a_new_project_is_typed(doorbell):

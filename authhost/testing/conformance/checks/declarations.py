@@ -13,7 +13,9 @@ from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.report import Fault
 
-HOST_COMMANDS = frozenset({"check", "db", "hooks", "metrics", "plugins", "providers", "status", "tour"})
+HOST_COMMANDS = frozenset(
+    {"check", "db", "hooks", "init", "metrics", "plugins", "providers", "serve", "status", "tour"}
+)
 """The commands of authhost itself. A test compares them with the command line."""
 
 
