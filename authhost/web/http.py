@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from werkzeug.datastructures import Headers
 from werkzeug.sansio.request import Request
 from werkzeug.sansio.response import Response
+from werkzeug.urls import iri_to_uri
 
 from authhost.errors import InvalidInput
 from authhost.security.inputs import ip_address
@@ -104,8 +105,11 @@ class WebResponse(Response):
 
     @classmethod
     def redirect(cls, location: str) -> WebResponse:
-        """Return a redirect after which the browser uses GET (RFC 9110, 15.4.4)."""
-        return cls(b"", 303, headers={"Location": location})
+        """Return a redirect after which the browser uses GET (RFC 9110, 15.4.4).
+
+        Other characters than those of a URI are encoded (RFC 3987, 3.1): a header has no others.
+        """
+        return cls(b"", 303, headers={"Location": iri_to_uri(location)})
 
     def header_list(self) -> list[tuple[str, str]]:
         """Return the headers, with ``Content-Length``."""

@@ -77,16 +77,25 @@ class Web:
                 error = failure
             else:
                 # Without the text of the error, which may contain a secret: the values of a statement.
-                frames = "".join(format_tb(failure.__traceback__))
                 kind = type(failure).__name__
-                log.error("a %s request to the web layer failed: %s at\n%s", http.method, kind, frames)
+                log.error(
+                    "a %s request to the web layer failed: %s at\n%s", http.method, kind, _frames(failure)
+                )
                 error = WebError("internal_error")
-            refuse = self._api.refusal if is_api else self._pages.refusal
-            response = refuse(Visit(self.context, http), error)
+            response = self._refusal(http, error, is_api=is_api)
         self._headers.add(response)
         if http.method == "HEAD":
             response.body = b""
         return response
+
+    def _refusal(self, http: WebRequest, error: FlowError, *, is_api: bool) -> WebResponse:
+        """Return the response for an error outside any form; plain text if a template fails, too."""
+        refuse = self._api.refusal if is_api else self._pages.refusal
+        try:
+            return refuse(Visit(self.context, http), error)
+        except Exception as failure:
+            log.error("the page of an error failed: %s at\n%s", type(failure).__name__, _frames(failure))
+            return WebResponse(f"{error}\n", 500, content_type="text/plain; charset=utf-8")
 
     def log_in_first(self, visit: Visit, error: FlowError, target: str) -> WebResponse:
         """Return the redirect of an application's page to the login page, and back to ``target``."""
@@ -106,6 +115,10 @@ class Web:
             if found is not None:
                 return found
         return self._pages.handle(http, path)
+
+
+def _frames(error: BaseException) -> str:
+    return "".join(format_tb(error.__traceback__))
 
 
 def _endpoints(settings: Settings) -> Mapping[str, Endpoint]:

@@ -207,6 +207,32 @@ class TestFailures:
         assert "<script>alert" not in text
         assert "&lt;b&gt;Tom &amp; " in text
 
+    def test_a_template_that_fails_is_an_error_page(self, open_site, tmp_path, caplog):
+        (tmp_path / "page.html.j2").write_text("{{ nonsense }}")
+        response = Client(open_site(web_templates=str(tmp_path))).get("/login")
+        assert (response.status_code, response.mimetype) == (500, "text/plain")
+        assert "UndefinedError" in caplog.text
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+    def test_templates_of_the_application_have_precedence(self, open_site, tmp_path):
+        (tmp_path / "page.html.j2").write_text(
+            '{% extends "authhost/page.html.j2" %}{% block footer %}<footer>Ours</footer>{% endblock %}'
+        )
+        (tmp_path / "pages").mkdir()
+        (tmp_path / "pages" / "logout.html.j2").write_text("only {{ page.title }}")
+        client = Client(open_site(web_templates=str(tmp_path)))
+        assert "<footer>Ours</footer>" in client.get("/login").body.decode()
+        assert client.get("/logout").body == b"only Log out"
+
+    @pytest.mark.parametrize("target", ["/é", "/日本?x=ü", "/a%20b", "/x#y"])
+    def test_a_redirect_has_only_characters_of_a_uri(self, client, target):
+        client.post("/signup", email=ANN, password=PASSWORD)
+        client.post("/logout")
+        response = client.post("/login", identifier=ANN, password=PASSWORD, next=target)
+        assert response.status_code == 303
+        assert response.headers["Location"].isascii()
+        assert response.raw_headers
+
     def test_next_is_escaped_and_checked(self, client):
         text = client.get("/login?next=/%22%3E%3Cscript%3E").body.decode()
         assert "<script>" not in text
