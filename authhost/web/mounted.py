@@ -14,7 +14,7 @@ from authhost.host import AuthHost
 from authhost.records import User
 from authhost.request import Request
 from authhost.settings import Settings
-from authhost.web.http import WebRequest, WebResponse
+from authhost.web.http import SAFE_METHODS, WebRequest, WebResponse
 from authhost.web.problems import WebError, problem
 from authhost.web.schemas import next_steps
 from authhost.web.site import Web
@@ -82,11 +82,15 @@ class Mounted:
         bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
         if bearer and http.cookies.get(web.context.cookies.session):
             raise WebError("two_credentials")
-        has_cookie = web.context.cookies.present(http)
-        if not bearer and not web.context.origins.allows(http, has_cookie=has_cookie):
-            raise WebError("cross_site")
+        if not bearer and http.method not in SAFE_METHODS:
+            self._check_origin(http)
         visit = state[STATE_KEY] = Visit(web.context, http, credential="bearer" if bearer else "cookie")
         return visit
+
+    def _check_origin(self, http: WebRequest) -> None:
+        context = self.web.context
+        if not context.origins.allows(http, has_cookie=context.cookies.present(http)):
+            raise WebError("cross_site")
 
     @contextmanager
     def unit_of_work(self, visit: Visit) -> Iterator[Request]:

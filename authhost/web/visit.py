@@ -24,7 +24,7 @@ from authhost.web.context import WebContext
 from authhost.web.cookies import Cookie
 from authhost.web.http import WebRequest, WebResponse
 from authhost.web.inputs import read_given
-from authhost.web.languages import choose_language
+from authhost.web.languages import Gettext, Language, choose_language
 from authhost.web.problems import text_of
 
 DEVICE_HEADER = "Authhost-Device"
@@ -42,8 +42,6 @@ class Visit:
 
     def __init__(self, web: WebContext, http: WebRequest, *, credential: str = "cookie") -> None:
         self.web, self.http, self.credential = web, http, credential
-        self.language = choose_language(http.accept_languages)
-        self.gettext = self.language.gettext
         self.error: FlowError | None = None
         """The refusal that the page shows."""
         self.values: Values = {}
@@ -99,6 +97,16 @@ class Visit:
     def _bearer_token(self) -> str | None:
         authorization = self.http.authorization
         return authorization.token if authorization is not None else None
+
+    @cached_property
+    def language(self) -> Language:
+        """The language of this client."""
+        return choose_language(self.http.accept_languages)
+
+    @property
+    def gettext(self) -> Gettext:
+        """The function that translates a text for this client."""
+        return self.language.gettext
 
     @cached_property
     def given(self) -> dict[str, str]:
