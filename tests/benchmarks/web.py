@@ -163,8 +163,8 @@ def _run(candidate: Candidate, python: str, server: str | None, hash_name: str, 
             check=candidate.check,
             points=[(flow, connections) for flow in HASHES[hash_name] for connections in CONNECTIONS],
             count=options.rounds(1000, 300),
-            seconds=options.rounds(2, 1),
-            warm_up=4 * THREADS,
+            seconds=options.rounds(3, 2) / 2,
+            warm_up=2 * THREADS,
         )
         command = [sys.executable, str(HERE / "load.py")]
         sent = json.dumps(asdict(plan))
