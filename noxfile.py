@@ -104,13 +104,15 @@ SERVERS = {
     ),
     "mariadb": ("AUTHHOST_MARIADB_URL", "mariadb+pymysql://root@127.0.0.1:3306/test", 3306, "PyMySQL"),
 }
+GUNICORN, UVICORN, ARGON2 = "gunicorn>=23", "uvicorn[standard]>=0.34", "argon2-cffi>=23.1"
+"""The servers of the group ``http``, and its real hash, for authhost and for its peers."""
 PEERS = {
-    "allauth": ["django>=5.2,<6", "django-allauth>=65.21,<66"],
-    "flask-security": ["Flask-Security[common,fsqla]>=5.6", "Flask-Mail"],
-    "fastapi-users": ["fastapi-users[sqlalchemy]>=14", "aiosqlite", "httpx"],
+    "allauth": ["django>=5.2,<6", "django-allauth[headless]>=65.21,<66", GUNICORN, ARGON2],
+    "flask-security": ["Flask-Security[common,fsqla]>=5.6", "Flask-Mail", GUNICORN, ARGON2],
+    "fastapi-users": ["fastapi-users[sqlalchemy]>=14", "aiosqlite", "httpx", UVICORN, ARGON2],
 }
 """What each is installed with, beside the driver of PostgreSQL, in an environment of its own."""
-WITH_PEERS = {"round_trips", "flows"}
+WITH_PEERS = {"round_trips", "flows", "http"}
 """The groups of benchmarks that measure the peers, too; the others need no environments of theirs."""
 GROUPS = nox.project.load_toml("pyproject.toml")
 MERMAID = "11.12.1"
@@ -339,7 +341,7 @@ def bench(session: nox.Session) -> None:
     PostgreSQL is measured where AUTHHOST_POSTGRESQL_URL names a server or the local one answers.
     """
     _, _, _, driver = SERVERS["postgresql"]
-    session.install(*DISTRIBUTIONS, driver)
+    session.install(*DISTRIBUTIONS, driver, *WEB_TOOLS, GUNICORN, UVICORN)
     arguments = ["--json", "bench.json"]
     given = set(session.posargs)
     if WITH_PEERS & given or not {"--only", "--help", "-h"} & given:

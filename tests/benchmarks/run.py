@@ -22,6 +22,7 @@ import scale
 import session
 import table
 import threads
+import web
 from common import Options, Report, progress
 from rich.console import Console
 
@@ -32,6 +33,7 @@ GROUPS: dict[str, tuple[Callable[[Options], Report], str]] = {
     "session": (session.measure, "a session check against its one statement through SQLAlchemy Core"),
     "login": (login.measure, "a login against its own argon2id, and against one without plugins"),
     "flows": (flows.measure, "each flow with a cheap hash, against django-allauth and the other peers"),
+    "http": (web.measure, "login and session check through HTTP on uvicorn and gunicorn, and the peers"),
     "plugins": (plugins.measure, "what each plugin costs each flow by itself"),
     "imports": (imports.measure, "import authhost, and authhost --help against python -c 'import click'"),
     "guard": (guard.measure, "the dispatch guard against a bare pluggy call"),

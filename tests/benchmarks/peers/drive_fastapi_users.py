@@ -67,7 +67,7 @@ class Manager(UUIDIDMixin, BaseUserManager[User, UUID]):
         await self.request_verify(user, request)
 
 
-def make_app(engine: AsyncEngine) -> FastAPI:
+def make_app(engine: AsyncEngine, helper: PasswordHelperProtocol) -> FastAPI:
     """An application with the routers of login, registration and users."""
     sessions = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -76,7 +76,7 @@ def make_app(engine: AsyncEngine) -> FastAPI:
             yield session
 
     async def get_manager(session: AsyncSession = Depends(get_session)) -> AsyncIterator[Manager]:  # noqa: B008
-        yield Manager(SQLAlchemyUserDatabase(session, User), CheapHelper())
+        yield Manager(SQLAlchemyUserDatabase(session, User), helper)
 
     def get_strategy(session: AsyncSession = Depends(get_session)) -> DatabaseStrategy[Any, Any, Any]:  # noqa: B008
         return DatabaseStrategy(SQLAlchemyAccessTokenDatabase(session, AccessToken), lifetime_seconds=86400)
@@ -97,11 +97,17 @@ def make_app(engine: AsyncEngine) -> FastAPI:
     return app
 
 
-def prepare(url: str) -> Flows:
-    """An application on its own event loop."""
+def make_engine(url: str) -> AsyncEngine:
+    """An engine with the asynchronous driver of the database."""
     engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", set_pragmas)
+    return engine
+
+
+def prepare(url: str) -> Flows:
+    """An application on its own event loop."""
+    engine = make_engine(url)
     runner = asyncio.Runner()
 
     async def create_tables() -> None:
@@ -109,7 +115,9 @@ def prepare(url: str) -> Flows:
             await connection.run_sync(Base.metadata.create_all)
 
     runner.run(create_tables())
-    client = AsyncClient(transport=ASGITransport(make_app(engine)), base_url="http://localhost")
+    client = AsyncClient(
+        transport=ASGITransport(make_app(engine, CheapHelper())), base_url="http://localhost"
+    )
     return lambda laps, email: runner.run(all_flows(client, laps, email))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask
@@ -13,8 +14,16 @@ from flask_sqlalchemy import SQLAlchemy
 from measure import OTHER_PASSWORD, PASSWORD, SESSION_CHECK, SQLITE_PRAGMAS, Flows, Laps, main
 from sqlalchemy import event
 
+CHEAP_HASH = {
+    "SECURITY_PASSWORD_SCHEMES": ["ldap_salted_sha1"],
+    "SECURITY_PASSWORD_HASH": "ldap_salted_sha1",
+    "SECURITY_PASSWORD_SINGLE_HASH": ["ldap_salted_sha1"],
+    "SECURITY_HASHING_SCHEMES": ["hex_md5"],
+    "SECURITY_DEPRECATED_HASHING_SCHEMES": [],
+}
 
-def prepare(url: str) -> Flows:
+
+def make_app(url: str, hashing: Mapping[str, Any]) -> Flask:
     """An application with registration, confirmation by mail, password change and tracking."""
     app = Flask(__name__)
     app.config.update(
@@ -24,11 +33,6 @@ def prepare(url: str) -> Flows:
         MAIL_SUPPRESS_SEND=True,
         MAIL_DEFAULT_SENDER="noreply@example.org",
         SECURITY_PASSWORD_SALT="s" * 32,
-        SECURITY_PASSWORD_SCHEMES=["ldap_salted_sha1"],
-        SECURITY_PASSWORD_HASH="ldap_salted_sha1",
-        SECURITY_PASSWORD_SINGLE_HASH=["ldap_salted_sha1"],
-        SECURITY_HASHING_SCHEMES=["hex_md5"],
-        SECURITY_DEPRECATED_HASHING_SCHEMES=[],
         SECURITY_EMAIL_VALIDATOR_ARGS={"check_deliverability": False},
         SECURITY_REGISTERABLE=True,
         SECURITY_PASSWORD_CONFIRM_REQUIRED=False,
@@ -36,6 +40,7 @@ def prepare(url: str) -> Flows:
         SECURITY_LOGIN_WITHOUT_CONFIRMATION=True,
         SECURITY_CHANGEABLE=True,
         SECURITY_TRACKABLE=True,
+        **hashing,
     )
     db = SQLAlchemy(app)
     fsqla_v3.FsModels.set_db_info(db)
@@ -49,6 +54,12 @@ def prepare(url: str) -> Flows:
         if db.engine.dialect.name == "sqlite":
             event.listen(db.engine, "connect", set_pragmas)
         db.create_all()
+    return app
+
+
+def prepare(url: str) -> Flows:
+    """The application with a cheap hash, through its test client."""
+    app = make_app(url, CHEAP_HASH)
     return lambda laps, email: all_flows(app.test_client(), laps, email)
 
 
