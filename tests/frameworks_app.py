@@ -22,6 +22,10 @@ def build(host: Any) -> FastAPI:
     def user(user: CurrentUser) -> dict[str, Any]:
         return {"email": user.email if user else None}
 
+    @app.get("/twice")
+    def twice(user: RequiredUser, same: CurrentUser) -> dict[str, Any]:
+        return {"same": user is same}
+
     @app.post("/change")
     def change(user: RequiredUser) -> dict[str, Any]:
         return {"email": user.email}

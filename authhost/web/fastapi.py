@@ -61,4 +61,4 @@ UnitOfWork = Annotated[AuthRequest, Depends(unit_of_work, scope="function")]
 
 def _visit(http: Request) -> tuple[Mounted, Any]:
     mounted: Mounted = http.scope[asgi.SCOPE_KEY]
-    return mounted, mounted.visit(asgi.request_of(http.scope, native=http), http.scope)
+    return mounted, mounted.visit(lambda: asgi.request_of(http.scope, native=http), http.scope)

@@ -74,7 +74,7 @@ def unit_of_work() -> Iterator[AuthRequest]:
 
 def _visit() -> tuple[Mounted, Visit]:
     mounted: Mounted = http.environ[wsgi.ENVIRON_KEY]
-    return mounted, mounted.visit(wsgi.request_of(http.environ, native=http), http.environ)
+    return mounted, mounted.visit(lambda: wsgi.request_of(http.environ, native=http), http.environ)
 
 
 def _refused(error: AuthError) -> Response:

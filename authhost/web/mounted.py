@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -67,17 +67,18 @@ class Mounted:
         if web is not None and self._process == os.getpid() and not isinstance(self._source, AuthHost):
             web.host.close()
 
-    def visit(self, http: WebRequest, state: MutableMapping[str, Any]) -> Visit:
+    def visit(self, make: Callable[[], WebRequest], state: MutableMapping[str, Any]) -> Visit:
         """Return the visit of an application's route, once for each request.
 
-        ``state`` is the ASGI scope or the WSGI environment. With an unsafe method, a
-        logged-in user counts only if the request is this site's own: the check of
-        the web layer's forms protects the application's routes, too. Raises `WebError`
+        ``make`` makes its request, and ``state`` is the ASGI scope or the WSGI environment. With
+        an unsafe method, a logged-in user counts only if the request is this site's own: the check
+        of the web layer's forms protects the application's routes, too. Raises `WebError`
         (``cross_site``, ``two_credentials``).
         """
         found = state.get(STATE_KEY)
         if isinstance(found, Visit):
             return found
+        http = make()
         web = self.web
         bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
         if bearer and http.cookies.get(web.context.cookies.session):
@@ -103,9 +104,14 @@ class Mounted:
             yield request
 
     def current_user(self, visit: Visit) -> User | None:
-        """Return the logged-in user, or None. Within `unit_of_work`, of that unit of work."""
+        """Return the logged-in user, or None. Within `unit_of_work`, of that unit of work.
+
+        The session is read once for each request, unless a later unit of work reads it again.
+        """
         if visit.is_open:
             return visit.request.user
+        if visit.has_ended:
+            return visit.known_user
         with visit.unit_of_work() as request:
             return request.user
 

@@ -85,7 +85,7 @@ def _in_front(app: asgi.ASGIApplication, mounted: Mounted) -> asgi.ASGIApp:
 
 def _visit(http: HTTPConnection) -> tuple[Mounted, Visit]:
     mounted: Mounted = http.scope[asgi.SCOPE_KEY]
-    return mounted, mounted.visit(asgi.request_of(http.scope, native=http), http.scope)
+    return mounted, mounted.visit(lambda: asgi.request_of(http.scope, native=http), http.scope)
 
 
 async def _refused(mounted: Mounted, http: Request, error: Exception) -> Response:

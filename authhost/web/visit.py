@@ -54,10 +54,10 @@ class Visit:
         """Where a plugin redirects the browser to."""
         self.tokens: dict[str, str] = {}
         """New tokens, for a client without cookies."""
-        self.logged_in = False
-        """Whether somebody is logged in at the end of the unit of work."""
-        self.account_name = ""
-        """The name or address of that user, for password managers."""
+        self.known_user: User | None = None
+        """Who is logged in at the end of the unit of work; None also before it."""
+        self.has_ended = False
+        """Whether a unit of work of this visit has ended, so that `known_user` is known."""
         self.is_open = False
         """Whether the unit of work is open."""
         self.request: Request
@@ -83,10 +83,9 @@ class Visit:
             try:
                 yield request
             finally:
-                user = request.user
-                self.logged_in = user is not None
-                self.account_name = (user.email or user.username or "") if user is not None else ""
+                self.known_user = request.user
                 self.is_open = False
+                self.has_ended = True
             changed = list(names.changes(http, request)) if self.credential == "cookie" else []
             tokens = _tokens(request, bearer, device) if self.credential == "bearer" else {}
         self.tokens = tokens
@@ -97,6 +96,17 @@ class Visit:
     def _bearer_token(self) -> str | None:
         authorization = self.http.authorization
         return authorization.token if authorization is not None else None
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether somebody is logged in at the end of the unit of work."""
+        return self.known_user is not None
+
+    @property
+    def account_name(self) -> str:
+        """The address or name of that user, for password managers."""
+        user = self.known_user
+        return (user.email or user.username or "") if user is not None else ""
 
     @cached_property
     def language(self) -> Language:

@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import event
 
 from authhost import ConfigurationError
 from authhost.testing import PASSWORD
@@ -183,6 +184,13 @@ class TestRoutes:
         client.post("/account/api/login", json=values)
         assert client.get("/user").json() == {"email": "ann@example.org"}
         assert client.get("/user", headers=headers).json()["code"] == "two_credentials"
+
+    def test_the_session_is_read_once_for_each_request(self, client, host):
+        client.post("/signup", json=SIGNUP)
+        statements = []
+        event.listen(host.engine, "before_cursor_execute", lambda *values: statements.append(values[2]))
+        assert client.get("/twice").json() == {"same": True}
+        assert len(statements) == 1
 
     def test_a_flow_in_a_route_sets_the_cookies(self, client):
         response = client.post("/signup", json=SIGNUP)
