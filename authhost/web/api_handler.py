@@ -21,8 +21,6 @@ ALLOWED_HEADERS = "Content-Type, Authorization, Authhost-Client, Authhost-Device
 """What a page of a trusted origin may send."""
 APP_CLIENT = "app"
 """The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
-
-
 DOCUMENTS = ("/openapi.json", "/problems")
 """The paths that are the same for everybody, and need no unit of work."""
 
@@ -47,11 +45,10 @@ class ApiHandler:
         return openapi.document(self._context, self._endpoints.values(), self._readers.values())
 
     def handle(self, http: WebRequest, path: str) -> WebResponse:
-        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
-        client = http.headers.get("Authhost-Client")
-        is_app = bearer or client == APP_CLIENT
+        """Answer a request for a path below ``/api``."""
+        is_app = http.has_bearer or http.headers.get("Authhost-Client") == APP_CLIENT
         visit = Visit(self._context, http, credential="bearer" if is_app else "cookie")
-        return self._readable(http, self._api_response(visit, path, bearer=bearer))
+        return self._readable(http, self._api_response(visit, path))
 
     def _readable(self, http: WebRequest, response: WebResponse) -> WebResponse:
         """Let pages of trusted origins read a response (Fetch standard, 3.2)."""
@@ -64,7 +61,7 @@ class ApiHandler:
         response.headers["Vary"] = "Origin, Accept-Language, Cookie, Authorization, Authhost-Client"
         return response
 
-    def _api_response(self, visit: Visit, path: str, *, bearer: bool) -> WebResponse:
+    def _api_response(self, visit: Visit, path: str) -> WebResponse:
         http = visit.http
         if http.method == "OPTIONS":
             return self._preflight(http)
@@ -80,7 +77,7 @@ class ApiHandler:
             return WebResponse.json(explained(visit.gettext))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
-        if bearer and http.cookies.get(self._cookies.session):
+        if http.has_bearer and http.cookies.get(self._cookies.session):
             return self.refusal(visit, WebError("two_credentials"))
         has_cookie = self._cookies.present(http)
         if visit.credential == "cookie" and not self._origins.allows(http, has_cookie=has_cookie):

@@ -80,12 +80,13 @@ class Mounted:
             return found
         http = make()
         web = self.web
-        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
-        if bearer and http.cookies.get(web.context.cookies.session):
+        if http.has_bearer and http.cookies.get(web.context.cookies.session):
             raise WebError("two_credentials")
-        if not bearer and http.method not in SAFE_METHODS:
+        if not http.has_bearer and http.method not in SAFE_METHODS:
             self._check_origin(http)
-        visit = state[STATE_KEY] = Visit(web.context, http, credential="bearer" if bearer else "cookie")
+        visit = state[STATE_KEY] = Visit(
+            web.context, http, credential="bearer" if http.has_bearer else "cookie"
+        )
         return visit
 
     def _check_origin(self, http: WebRequest) -> None:
