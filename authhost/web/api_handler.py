@@ -13,7 +13,7 @@ from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import WebError, explained, problem, status_of
+from authhost.web.problems import WebError, problem, problem_types, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
@@ -74,7 +74,7 @@ class ApiHandler:
         if path == "/openapi.json":
             return WebResponse.json(self.openapi)
         if path == "/problems":
-            return WebResponse.json(explained(visit.gettext))
+            return WebResponse.json(problem_types(visit.gettext))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
         if http.has_bearer and http.cookies.get(self._cookies.session):
@@ -124,8 +124,7 @@ class ApiHandler:
         if method == "GET":
             return Outcome(self._readers[path].run(visit))
         endpoint = self._endpoints[path]
-        if endpoint.login:
-            _ = visit.user
+        visit.check_login(login=endpoint.login, recent=False)
         visit.values = read_json(visit.http, endpoint.fields)
         return endpoint.run(visit, visit.values)
 

@@ -29,9 +29,9 @@ DEFAULT_CONFIG = "authhost.toml"
 class Mounted:
     """The web layer of an application, from a host, its settings, or the path of a TOML file.
 
-    A host that is given stays the application's: it closes it. Otherwise the host is
-    opened in the process that serves, at the start of an ASGI application or at the first request,
-    also after a server has forked. With `close` it ends.
+    The application closes a host that it has opened itself. Otherwise the host is opened in
+    the process that serves: at the start of an ASGI application, or at the first request, also
+    after a server has forked. `close` closes that host.
     """
 
     def __init__(self, source: Source = DEFAULT_CONFIG) -> None:
