@@ -190,6 +190,11 @@ class Visit:
         """Return a message for the next page."""
         return PageMessage(level, text, code)
 
+    def provider_name(self, provider: str) -> str:
+        """Return the name of a provider for people; its id if the site has it no more."""
+        providers = self.web.host.services.providers
+        return providers.app(provider).name if provider in providers else provider
+
     # Forms.
 
     def form(self, path: str, submit: str, *, title: str = "", danger: bool = False, **values: str) -> Form:
