@@ -13,7 +13,7 @@ from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import WebError, explained, problem, status_of
+from authhost.web.problems import WebError, problem, problem_types, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
@@ -21,8 +21,6 @@ ALLOWED_HEADERS = "Content-Type, Authorization, Authhost-Client, Authhost-Device
 """What a page of a trusted origin may send."""
 APP_CLIENT = "app"
 """The value of the header ``Authhost-Client`` of a client that stores its tokens itself."""
-
-
 DOCUMENTS = ("/openapi.json", "/problems")
 """The paths that are the same for everybody, and need no unit of work."""
 
@@ -47,11 +45,10 @@ class ApiHandler:
         return openapi.document(self._context, self._endpoints.values(), self._readers.values())
 
     def handle(self, http: WebRequest, path: str) -> WebResponse:
-        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
-        client = http.headers.get("Authhost-Client")
-        is_app = bearer or client == APP_CLIENT
+        """Answer a request for a path below ``/api``."""
+        is_app = http.has_bearer or http.headers.get("Authhost-Client") == APP_CLIENT
         visit = Visit(self._context, http, credential="bearer" if is_app else "cookie")
-        return self._readable(http, self._api_response(visit, path, bearer=bearer))
+        return self._readable(http, self._api_response(visit, path))
 
     def _readable(self, http: WebRequest, response: WebResponse) -> WebResponse:
         """Let pages of trusted origins read a response (Fetch standard, 3.2)."""
@@ -64,7 +61,7 @@ class ApiHandler:
         response.headers["Vary"] = "Origin, Accept-Language, Cookie, Authorization, Authhost-Client"
         return response
 
-    def _api_response(self, visit: Visit, path: str, *, bearer: bool) -> WebResponse:
+    def _api_response(self, visit: Visit, path: str) -> WebResponse:
         http = visit.http
         if http.method == "OPTIONS":
             return self._preflight(http)
@@ -77,10 +74,10 @@ class ApiHandler:
         if path == "/openapi.json":
             return WebResponse.json(self.openapi)
         if path == "/problems":
-            return WebResponse.json(explained(visit.gettext))
+            return WebResponse.json(problem_types(visit.gettext))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
-        if bearer and http.cookies.get(self._cookies.session):
+        if http.has_bearer and http.cookies.get(self._cookies.session):
             return self.refusal(visit, WebError("two_credentials"))
         has_cookie = self._cookies.present(http)
         if visit.credential == "cookie" and not self._origins.allows(http, has_cookie=has_cookie):
@@ -127,8 +124,7 @@ class ApiHandler:
         if method == "GET":
             return Outcome(self._readers[path].run(visit))
         endpoint = self._endpoints[path]
-        if endpoint.login:
-            _ = visit.user
+        visit.check_login(login=endpoint.login, recent=False)
         visit.values = read_json(visit.http, endpoint.fields)
         return endpoint.run(visit, visit.values)
 

@@ -12,7 +12,7 @@ from authhost.web.http import WebRequest, WebResponse
 
 SECURE_PREFIX = "__Host-"
 DEVICE_SECONDS = 400 * 86400
-"""Seconds. Browsers shorten longer times."""
+"""The lifetime of the device cookie: 400 days. Browsers shorten longer times (RFC 6265bis, 5.5)."""
 
 
 class Cookie(NamedTuple):

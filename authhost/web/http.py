@@ -71,6 +71,11 @@ class WebRequest(Request):
             return None
 
     @property
+    def has_bearer(self) -> bool:
+        """Whether the client sends ``Authorization: Bearer`` (RFC 6750, 2.1)."""
+        return self.headers.get("Authorization", "").lower().startswith("bearer ")
+
+    @property
     def wants_page(self) -> bool:
         """Whether the client is a browser that opens a page: it names HTML itself."""
         return "text/html" in self.accept_mimetypes.values()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
+from uuid import UUID
 
 from authhost_hookspecs import Field, InputValue, Values
 
@@ -61,6 +62,14 @@ def read_given(http: WebRequest, names: Iterable[str]) -> dict[str, str]:
         return {}  # the endpoint refuses the body
     given = {**http.args.to_dict(), **found}
     return {name: given[name] for name in names if isinstance(given.get(name), str) and given[name]}
+
+
+def uuid_of(values: Values) -> UUID:
+    """Return the value ``id`` of a form or a JSON object; raises `InvalidInput`."""
+    try:
+        return UUID(str(values["id"]))
+    except ValueError:
+        raise InvalidInput("id must be a UUID.", field="id") from None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:

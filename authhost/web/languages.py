@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cache
 from importlib.resources import files
 
 from babel import Locale
+from babel.dates import format_datetime
 from babel.messages.pofile import read_po
 from werkzeug.datastructures import LanguageAccept
 
@@ -29,6 +31,10 @@ class Language:
         """Return the translation of an English text, or the text itself, with ``values`` in it."""
         found = self._texts.get(text) or text
         return found % values if values else found
+
+    def format_time(self, time: datetime) -> str:
+        """Return a time, which has a time zone, in the format of this language and in UTC."""
+        return format_datetime(time, "medium", locale=self.locale) + " UTC"
 
 
 Gettext = Callable[..., str]

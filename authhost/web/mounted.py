@@ -29,9 +29,9 @@ DEFAULT_CONFIG = "authhost.toml"
 class Mounted:
     """The web layer of an application, from a host, its settings, or the path of a TOML file.
 
-    A host that is given stays the application's: it closes it. Otherwise the host is
-    opened in the process that serves, at the start of an ASGI application or at the first request,
-    also after a server has forked. With `close` it ends.
+    The application closes a host that it has opened itself. Otherwise the host is opened in
+    the process that serves: at the start of an ASGI application, or at the first request, also
+    after a server has forked. `close` closes that host.
     """
 
     def __init__(self, source: Source = DEFAULT_CONFIG) -> None:
@@ -80,12 +80,13 @@ class Mounted:
             return found
         http = make()
         web = self.web
-        bearer = http.headers.get("Authorization", "").lower().startswith("bearer ")
-        if bearer and http.cookies.get(web.context.cookies.session):
+        if http.has_bearer and http.cookies.get(web.context.cookies.session):
             raise WebError("two_credentials")
-        if not bearer and http.method not in SAFE_METHODS:
+        if not http.has_bearer and http.method not in SAFE_METHODS:
             self._check_origin(http)
-        visit = state[STATE_KEY] = Visit(web.context, http, credential="bearer" if bearer else "cookie")
+        visit = state[STATE_KEY] = Visit(
+            web.context, http, credential="bearer" if http.has_bearer else "cookie"
+        )
         return visit
 
     def _check_origin(self, http: WebRequest) -> None:

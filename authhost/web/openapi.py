@@ -30,7 +30,7 @@ READING_REFUSALS = ("invalid_input", "two_credentials", "internal_error")
 """The codes that every endpoint for GET can return; ``invalid_input`` is about the setting ``web_given``."""
 OWN_NAME, OWN_KEY = "Authhost", "authhost_"
 """The prefixes of authhost's names in the document of an application."""
-FORMATS = {"email": "email"}
+FORMATS = {"email": "email", "password": "password", "new_password": "password"}
 CLIENT_HEADERS = [
     {
         "name": "Authhost-Client",
@@ -170,7 +170,7 @@ def _accepted(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
-    refusals = GENERAL_REFUSALS if route.method == "POST" else (*READING_REFUSALS, "invalid_input", "vetoed")
+    refusals = GENERAL_REFUSALS if route.method == "POST" else (*READING_REFUSALS, "vetoed")
     if route.login:
         refusals = (*refusals, "login_required")
     if route.recent_login:
@@ -227,8 +227,6 @@ def _schema(field: Field) -> Schema:
         schema["minLength"] = 1
     if field.type in FORMATS:
         schema["format"] = FORMATS[field.type]
-    if field.type in ("password", "new_password"):
-        schema["format"] = "password"
     if field.choices:
         schema["enum"] = [each.value for each in field.choices]
     return schema

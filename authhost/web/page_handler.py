@@ -14,9 +14,10 @@ from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.social import complete_callback
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_form
+from authhost.web.page_values import with_refusal
 from authhost.web.pages import PAGES
 from authhost.web.problems import WebError, add_error_headers, status_of
-from authhost.web.render import Renderer, with_refusal
+from authhost.web.render import Renderer
 from authhost.web.visit import Visit
 
 KEY_SECONDS = 3600

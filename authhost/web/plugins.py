@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
-from authhost_hookspecs import ApiRoute, FlowError, Form, Link, Page, PageRoute, Refused, Section
+from authhost_hookspecs import ApiRoute, FlowError, Page, PageRoute, Refused, Section
 
 from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
 from authhost.pluginhost.guard import as_caller
 from authhost.pluginhost.results import UnusableResult, as_json, check_ran, function_name
+from authhost.web.page_values import moved_page, moved_section, plain
 
 if TYPE_CHECKING:
     from authhost.pluginhost.discovery import PluginRegistry
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("authhost.plugins")
 Route = PageRoute | ApiRoute
-T = TypeVar("T")
 
 
 class PluginRoutes:
@@ -148,53 +147,3 @@ def _fault(name: str, routes: list[Any], reserved: frozenset[str]) -> str:
             return f"it has two routes with the path {each.path}; rename one of them"
         seen.add((kind, each.path))
     return ""
-
-
-def plain(value: T) -> T:
-    """Return a page or section whose texts are nothing but text.
-
-    A subclass of str such as `markupsafe.Markup` would be shown as HTML. Raises
-    `UnusableResult` for what is no text.
-    """
-    if isinstance(value, str):
-        return cast("T", str.__str__(value))
-    if value is None or isinstance(value, int):
-        return value
-    if isinstance(value, tuple):
-        return cast("T", tuple(map(plain, value)))
-    if is_dataclass(value) and not isinstance(value, type):
-        texts = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
-        return replace(value, **texts)
-    raise UnusableResult(f"a text of its page is a {type(value).__name__}, not a str")
-
-
-def moved_page(page: Page, base: str) -> Page:
-    """Return the page of a plugin with paths below the prefix instead of below the plugin's own."""
-    return replace(
-        page,
-        forms=tuple(_moved_form(each, base) for each in page.forms),
-        links=tuple(_moved_link(each, base) for each in page.links),
-        sections=tuple(moved_section(each, base) for each in page.sections),
-    )
-
-
-def moved_section(section: Section, base: str) -> Section:
-    """Return the section of a plugin with paths below the prefix."""
-    rows = tuple(
-        replace(row, forms=tuple(_moved_form(each, base) for each in row.forms)) for row in section.rows
-    )
-    return replace(
-        section,
-        rows=rows,
-        forms=tuple(_moved_form(each, base) for each in section.forms),
-        links=tuple(_moved_link(each, base) for each in section.links),
-    )
-
-
-def _moved_form(form: Form, base: str) -> Form:
-    return replace(form, action=base + form.action)
-
-
-def _moved_link(link: Link, base: str) -> Link:
-    absolute = link.target.startswith(("https://", "http://"))
-    return link if absolute else replace(link, target=base + link.target)

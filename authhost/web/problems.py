@@ -116,7 +116,7 @@ def status_of(error: FlowError) -> int:
     return STATUS.get(error.code, 400)
 
 
-def explained(gettext: Gettext) -> dict[str, dict[str, Any]]:
+def problem_types(gettext: Gettext) -> dict[str, dict[str, Any]]:
     """Return the status and the text of each code. The ``type`` of a problem document leads there.
 
     A plugin's refusal has the code ``vetoed``, and its own code in ``plugin_code``.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from authhost_hookspecs import Form, Page, PageMessage, Section
+from authhost_hookspecs import Page, PageMessage
 from jinja2 import (
     BaseLoader,
     ChoiceLoader,
@@ -20,8 +19,6 @@ from jinja2 import (
 )
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Values
-
     from authhost.settings import Settings
     from authhost.web.visit import Visit
 
@@ -29,7 +26,6 @@ TEMPLATES = "authhost.web_templates"
 """The entry point group of packages whose folder ``templates`` replaces templates of the pages."""
 OWN_PREFIX = "authhost"
 """A template that replaces ``page.html.j2`` can extend ``authhost/page.html.j2``, the original."""
-SECRET_TYPES = ("password", "new_password", "code", "hidden")
 
 
 class Renderer:
@@ -79,35 +75,3 @@ class Renderer:
     def _target(self, target: str) -> str:
         """Return the URL of a link or a form: a path below the prefix, or an absolute URL as it is."""
         return target if target.startswith(("https://", "http://")) else self._prefix + target
-
-
-def with_refusal(page: Page, action: str, values: Values, field: object, text: str, code: str) -> Page:
-    """Return a page with what was typed in the form of ``action``, and with the refusal at its field.
-
-    If there is no such visible field, the refusal is the first message of the page. What
-    is secret or hidden is not shown again.
-    """
-    placed = False
-
-    def filled(form: Form) -> Form:
-        nonlocal placed
-        if form.action != action:
-            return form
-        shown = []
-        for each in form.fields:
-            if each.type not in SECRET_TYPES and each.name in values:
-                value = values[each.name]
-                each = replace(each, value="on" if value is True else str(value or ""))
-            if each.name == field and each.type != "hidden" and not placed:
-                each, placed = replace(each, error=text), True
-            shown.append(each)
-        return replace(form, fields=tuple(shown))
-
-    def filled_section(section: Section) -> Section:
-        rows = tuple(replace(row, forms=tuple(map(filled, row.forms))) for row in section.rows)
-        return replace(section, rows=rows, forms=tuple(map(filled, section.forms)))
-
-    forms = tuple(map(filled, page.forms))
-    sections = tuple(map(filled_section, page.sections))
-    first = () if placed else (PageMessage("error", text, code),)
-    return replace(page, forms=forms, sections=sections, messages=(*first, *page.messages))

@@ -30,7 +30,10 @@ from authhost.web.problems import text_of
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
-MESSAGE_BYTES, MESSAGE_SECONDS = 3000, 300
+MESSAGE_BYTES = 3000
+"""The longest value of the cookie with messages: browsers refuse a cookie above 4096 bytes."""
+MESSAGE_SECONDS = 300
+"""How long messages wait for the next page."""
 
 
 class Visit:
@@ -187,11 +190,14 @@ class Visit:
         """Return a message for the next page."""
         return PageMessage(level, text, code)
 
+    def provider_name(self, provider: str) -> str:
+        """Return the name of a provider for people; its id if the site has it no more."""
+        providers = self.web.host.services.providers
+        return providers.app(provider).name if provider in providers else provider
+
     # Forms.
 
-    def form(
-        self, path: str, submit: str, *, title: str = "", text: str = "", danger: bool = False, **values: str
-    ) -> Form:
+    def form(self, path: str, submit: str, *, title: str = "", danger: bool = False, **values: str) -> Form:
         """Return the form of an endpoint, translated and with ``values``."""
         fields = self.web.fields[path]
         shown = tuple(self._translated(each, values) for each in fields)

@@ -34,7 +34,7 @@ def message(page):
 
 
 @pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
-def test_the_life_of_an_account(site, open_page, scripts):
+def test_account_scenario(site, open_page, scripts):
     page = open_page(java_script_enabled=scripts)
 
     # Sign up, and confirm by the mail.

@@ -27,7 +27,8 @@ PASSWORD = Field(
 
 
 def confirm(visit: Visit, values: Values) -> Outcome:
-    _, cookie = visit.gettext, visit.web.cookies.confirm_key
+    _ = visit.gettext
+    cookie = visit.web.cookies.confirm_key
     key = str(values["key"]) or visit.cookie(cookie)
     password = str(values["password"]) or None
     result = visit.web.host.account.confirm_email(visit.request, key=key, password=password)

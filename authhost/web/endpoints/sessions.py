@@ -4,27 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from authhost_hookspecs import Values
 
-from authhost.errors import InvalidInput
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
+from authhost.web.inputs import uuid_of
 from authhost.web.schemas import session_json
 from authhost.web.visit import Visit
 
 
-def identifier(values: Values) -> UUID:
-    """Return the identifier that a form sent; raises `InvalidInput`."""
-    try:
-        return UUID(str(values["id"]))
-    except ValueError:
-        raise InvalidInput("id must be a UUID.", field="id") from None
-
-
 def end(visit: Visit, values: Values) -> Outcome:
-    visit.web.host.account.end_session(visit.request, identifier(values))
+    visit.web.host.account.end_session(visit.request, uuid_of(values))
     text = visit.gettext("The session has ended.")
     page = "/sessions" if visit.request.user is not None else "/login"
     return Outcome(to=page, message=visit.message("success", text, "session_ended"))

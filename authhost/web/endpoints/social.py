@@ -16,7 +16,7 @@ from authhost.socialaccount import cookie_name
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.endpoints.account import after_login
-from authhost.web.endpoints.sessions import identifier
+from authhost.web.inputs import uuid_of
 from authhost.web.schemas import connection_json, login_state
 from authhost.web.visit import Visit
 
@@ -148,7 +148,7 @@ def _outcome(visit: Visit, result: SocialResult) -> Outcome:
     if result.login is not None:
         return replace(after_login(visit, result.login, result.next or ""), body=body)
     text = visit.gettext(
-        "The account at %(provider)s is connected.", provider=_name(visit, result.account.provider)
+        "The account at %(provider)s is connected.", provider=visit.provider_name(result.account.provider)
     )
     message = visit.message("success", text, "connected") if result.process == "connect" else None
     return Outcome(body, to="/connections", location=result.next or "", message=message)
@@ -168,15 +168,10 @@ def sign_up(visit: Visit, values: Values) -> Outcome:
 
 
 def disconnect(visit: Visit, values: Values) -> Outcome:
-    account = visit.web.host.socialaccount.disconnect(visit.request, account_id=identifier(values))
-    name = _name(visit, account.provider)
+    account = visit.web.host.socialaccount.disconnect(visit.request, account_id=uuid_of(values))
+    name = visit.provider_name(account.provider)
     text = visit.gettext("The account at %(provider)s is disconnected.", provider=name)
     return Outcome(to="/connections", message=visit.message("success", text, "disconnected"))
-
-
-def _name(visit: Visit, provider: str) -> str:
-    providers = visit.web.host.services.providers
-    return providers.app(provider).name if provider in providers else provider
 
 
 def list_all(visit: Visit) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from authhost.web.visit import Visit
 
 
 def session(visit: Visit) -> Mapping[str, Any]:
-    _ = visit.user  # raises LoginRequired
+    visit.check_login(login=True, recent=False)
     return login_state(visit)
 
 

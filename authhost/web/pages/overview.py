@@ -19,7 +19,7 @@ def overview(visit: Visit) -> Page:
         Link(password, "/password"),
         Link(_("Sessions"), "/sessions"),
     ]
-    if any(True for _each in visit.web.host.services.providers):
+    if any(visit.web.host.services.providers):
         links.append(Link(_("Connections"), "/connections"))
     links.append(Link(_("Close the account"), "/close"))
     sections: list[Section] = [*visit.web.plugins.sections(visit.request)]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
 from authhost_hookspecs import Form, Link, Page, Row, Section
-from babel.dates import format_datetime
 
-from authhost.web.languages import Language
 from authhost.web.visit import Visit
 
 BROWSERS = (
@@ -37,8 +34,8 @@ def sessions(visit: Visit) -> Page:
     for each in found:
         is_current = current is not None and each.id == current.id
         details = [
-            _("Logged in: %(time)s", time=format_time(each.created_at, visit.language)),
-            _("Last used: %(time)s", time=format_time(each.last_seen_at, visit.language)),
+            _("Logged in: %(time)s", time=visit.language.format_time(each.created_at)),
+            _("Last used: %(time)s", time=visit.language.format_time(each.last_seen_at)),
         ]
         if each.ip_address:
             details.append(_("IP address: %(address)s", address=each.ip_address))
@@ -65,8 +62,3 @@ def describe(user_agent: str) -> str:
     browser = next((name for part, name in BROWSERS if re.search(rf"{part}[A-Za-z]*/", user_agent)), "")
     system = next((name for part, name in SYSTEMS if part in user_agent), "")
     return ", ".join(filter(None, (browser, system)))
-
-
-def format_time(time: datetime, language: Language) -> str:
-    """Return a time in the format of a language, in UTC."""
-    return format_datetime(time, "medium", locale=language.locale) + " UTC"

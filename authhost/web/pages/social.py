@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from authhost_hookspecs import Form, Link, Page, Row, Section
 
-from authhost.web.pages.sessions import format_time
 from authhost.web.visit import Visit
 
 
@@ -31,13 +30,12 @@ def connections(visit: Visit) -> Page:
     found = visit.web.host.socialaccount.list_accounts(visit.request)
     rows = []
     for each in found:
-        name = providers.app(each.provider).name if each.provider in providers else each.provider
-        details = [_("Connected: %(time)s", time=format_time(each.date_joined, visit.language))]
+        details = [_("Connected: %(time)s", time=visit.language.format_time(each.date_joined))]
         shown = each.name or each.username
         if shown:
             details.insert(0, shown)
         button = visit.button("/connections/disconnect", _("Disconnect"), {"id": str(each.id)}, danger=True)
-        rows.append(Row(name, tuple(details), forms=(button,)))
+        rows.append(Row(visit.provider_name(each.provider), tuple(details), forms=(button,)))
     connected = {each.provider for each in found}
     others = [each.id for each in providers if each.id not in connected]
     text = () if rows else (_("No account at a provider is connected."),)

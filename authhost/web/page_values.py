@@ -1,0 +1,96 @@
+"""Functions that return a changed copy of a page or section: plain texts, moved paths, a shown refusal."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar, cast
+
+from authhost_hookspecs import Form, Link, Page, PageMessage, Section, Values
+
+from authhost.pluginhost.results import UnusableResult
+
+SECRET_TYPES = ("password", "new_password", "code", "hidden")
+"""The types of fields whose values are not shown again."""
+T = TypeVar("T")
+
+
+def plain(value: T) -> T:
+    """Return a page or section whose texts are nothing but text.
+
+    A subclass of str such as `markupsafe.Markup` would be shown as HTML. Raises
+    `UnusableResult` for what is no text.
+    """
+    if isinstance(value, str):
+        return cast("T", str.__str__(value))
+    if value is None or isinstance(value, int):
+        return value
+    if isinstance(value, tuple):
+        return cast("T", tuple(map(plain, value)))
+    if is_dataclass(value) and not isinstance(value, type):
+        texts = {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+        return replace(value, **texts)
+    raise UnusableResult(f"a text of its page is a {type(value).__name__}, not a str")
+
+
+def moved_page(page: Page, base: str) -> Page:
+    """Return the page of a plugin with paths below the prefix instead of below the plugin's own."""
+    return replace(
+        page,
+        forms=tuple(_moved_form(each, base) for each in page.forms),
+        links=tuple(_moved_link(each, base) for each in page.links),
+        sections=tuple(moved_section(each, base) for each in page.sections),
+    )
+
+
+def moved_section(section: Section, base: str) -> Section:
+    """Return the section of a plugin with paths below the prefix."""
+    rows = tuple(
+        replace(row, forms=tuple(_moved_form(each, base) for each in row.forms)) for row in section.rows
+    )
+    return replace(
+        section,
+        rows=rows,
+        forms=tuple(_moved_form(each, base) for each in section.forms),
+        links=tuple(_moved_link(each, base) for each in section.links),
+    )
+
+
+def _moved_form(form: Form, base: str) -> Form:
+    return replace(form, action=base + form.action)
+
+
+def _moved_link(link: Link, base: str) -> Link:
+    absolute = link.target.startswith(("https://", "http://"))
+    return link if absolute else replace(link, target=base + link.target)
+
+
+def with_refusal(page: Page, action: str, values: Values, field: object, text: str, code: str) -> Page:
+    """Return a page with what was typed in the form of ``action``, and with the refusal at its field.
+
+    If there is no such visible field, the refusal is the first message of the page. What
+    is secret or hidden is not shown again.
+    """
+    placed = False
+
+    def filled(form: Form) -> Form:
+        nonlocal placed
+        if form.action != action:
+            return form
+        shown = []
+        for each in form.fields:
+            if each.type not in SECRET_TYPES and each.name in values:
+                value = values[each.name]
+                each = replace(each, value="on" if value is True else str(value or ""))
+            if each.name == field and each.type != "hidden" and not placed:
+                each, placed = replace(each, error=text), True
+            shown.append(each)
+        return replace(form, fields=tuple(shown))
+
+    def filled_section(section: Section) -> Section:
+        rows = tuple(replace(row, forms=tuple(map(filled, row.forms))) for row in section.rows)
+        return replace(section, rows=rows, forms=tuple(map(filled, section.forms)))
+
+    forms = tuple(map(filled, page.forms))
+    sections = tuple(map(filled_section, page.sections))
+    first = () if placed else (PageMessage("error", text, code),)
+    return replace(page, forms=forms, sections=sections, messages=(*first, *page.messages))
