@@ -45,8 +45,10 @@ class ASGIApp:
             return
         web = self.mounted.web
         if web.serves(path_of(scope)):
-            http = request_of(scope, body=await _read_body(receive))
-            await _send(await to_thread.run_sync(web.handle, http), send)
+            body = await _read_body(receive)
+            if body is not None:
+                http = request_of(scope, body=body)
+                await _send(await to_thread.run_sync(web.handle, http), send)
         elif self._app is not None:
             await self._app(scope, receive, self._applying(scope, send))
         else:
@@ -115,14 +117,18 @@ def request_of(scope: Scope, *, body: bytes = b"", native: Any = None) -> WebReq
     )
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Return the body; no more than is needed to see that it is too large."""
+async def _read_body(receive: Receive) -> bytes | None:
+    """Return the body; no more than is needed to see that it is too large.
+
+    None if the client disconnects before its end: a part of a form is not what the person
+    sent, and could store the beginning of a password.
+    """
     parts: list[bytes] = []
     size = 0
     while size <= MAX_BODY:
         message = await receive()
         if message["type"] != "http.request":
-            break
+            return None
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if not message.get("more_body", False):

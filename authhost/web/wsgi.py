@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
 from werkzeug.datastructures import EnvironHeaders
+from werkzeug.exceptions import ClientDisconnected
+from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
@@ -34,7 +36,11 @@ class WSGIApp:
         web = self.mounted.web
         path = _decoded(environ.get("PATH_INFO", ""))
         if web.serves(path):
-            return _send(web.handle(request_of(environ, body=_body(environ))), start_response)
+            body = _body(environ)
+            if body is None:
+                text = "The request ended before its body was complete.\n"
+                return _send(WebResponse(text, 400, content_type="text/plain"), start_response)
+            return _send(web.handle(request_of(environ, body=body)), start_response)
         if self._app is None:
             return _send(
                 WebResponse("There is no such page.\n", 404, content_type="text/plain"), start_response
@@ -63,9 +69,22 @@ def request_of(environ: WSGIEnvironment, *, body: bytes = b"", native: Any = Non
     )
 
 
-def _body(environ: WSGIEnvironment) -> bytes:
-    """Return the body, and no more than one byte over the limit, so that the web layer refuses it."""
-    return get_input_stream(environ).read(MAX_BODY + 1)
+def _body(environ: WSGIEnvironment) -> bytes | None:
+    """Return the body, and no more than one byte over the limit, so that the web layer refuses it.
+
+    None if the client disconnects before its end: a part of a form is not what the person
+    sent, and could store the beginning of a password.
+    """
+    stream, parts, missing = get_input_stream(environ), list[bytes](), MAX_BODY + 1
+    try:
+        while missing and (part := stream.read(missing)):
+            parts.append(part)
+            missing -= len(part)
+    except ClientDisconnected:
+        return None
+    body = b"".join(parts)
+    length = get_content_length(http_content_length=environ.get("CONTENT_LENGTH"))
+    return body if not missing or length is None or len(body) >= length else None
 
 
 def _decoded(text: str) -> str:

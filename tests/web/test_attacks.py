@@ -1,0 +1,91 @@
+"""Attacks on the adapters and on an application's routes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from urllib.parse import urlencode
+
+import pytest
+
+from authhost.testing import PASSWORD
+from authhost.testing.web_client import WebClient
+from authhost.web.asgi import ASGIApp
+from authhost.web.wsgi import WSGIApp
+
+ANN = "ann@example.org"
+BASE_URL = "https://example.org"
+SESSION = "__Host-authhost-session"
+SIGNUP = {"email": ANN, "password": PASSWORD}
+
+
+@pytest.fixture
+def host(open_site):
+    return open_site().host
+
+
+class TestBodies:
+    """A body that ends too early must not be processed: it would store the beginning of a password."""
+
+    BODY = urlencode({"email": ANN, "password": f"{PASSWORD} and more"}).encode()
+
+    @pytest.fixture
+    def site(self, open_site):
+        return open_site()
+
+    @pytest.fixture(autouse=True)
+    def nobody_signed_up(self, site):
+        yield
+        assert WebClient(site).post("/signup", **SIGNUP).status_code == 303
+
+    def test_asgi(self, site):
+        received = [
+            {"type": "http.request", "body": self.BODY[:-9], "more_body": True},
+            {"type": "http.disconnect"},
+        ]
+        sent = []
+
+        async def receive():
+            return received.pop(0)
+
+        async def send(message):
+            sent.append(message)
+
+        headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/account/signup",
+            "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
+        }
+        asyncio.run(ASGIApp(site.host)(scope, receive, send))
+        assert sent == []
+
+    @pytest.mark.parametrize("terminated", [False, True])
+    def test_wsgi(self, site, terminated):
+        from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+        headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+        environ = EnvironBuilder(path="/account/signup", method="POST", headers=headers).get_environ()
+        environ["CONTENT_LENGTH"] = str(len(self.BODY))
+        environ["wsgi.input"] = io.BytesIO(self.BODY[:-9])
+        environ["wsgi.input_terminated"] = terminated
+        _, status, _ = run_wsgi_app(WSGIApp(site.host), environ)
+        assert status == "400 BAD REQUEST"
+
+    def test_wsgi_in_small_parts(self, site):
+        """A server may return fewer bytes than it is asked for."""
+        from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+        class Slow(io.BytesIO):
+            def read(self, size=-1):
+                return super().read(min(size, 7) if size > 0 else 7)
+
+        body = urlencode({"email": "bob@example.org", "password": PASSWORD}).encode()
+        headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
+        environ = EnvironBuilder(path="/account/signup", method="POST", headers=headers).get_environ()
+        environ["CONTENT_LENGTH"] = str(len(body))
+        environ["wsgi.input"] = Slow(body)
+        environ["wsgi.input_terminated"] = True
+        _, status, _ = run_wsgi_app(WSGIApp(site.host), environ)
+        assert status == "303 SEE OTHER"
