@@ -20,8 +20,8 @@ TIMEOUT = 60
 
 
 @contextmanager
-def running(folder, *arguments):
-    """Start the command; yield the process and the address that it prints. Ends it with Ctrl-C."""
+def running(folder, *arguments, end=signal.SIGINT):
+    """Start the command; yield the process and the address that it prints. Ends it with a signal."""
     command = [sys.executable, "-c", "from authhost.cli import main; main()", "serve", *arguments]
     environment = {**os.environ, "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
     with subprocess.Popen(
@@ -39,7 +39,7 @@ def running(folder, *arguments):
                 raise AssertionError("".join(lines))
         finally:
             if process.poll() is None:
-                process.send_signal(signal.SIGINT)
+                process.send_signal(end)
             process.wait(TIMEOUT)
 
 
@@ -66,6 +66,15 @@ def test_the_demo_from_signup_to_the_audit_trail(tmp_path):
         assert "Logged in as ann@example.org." in account.text
         assert "user_logged_in" in browser.get(f"{url}/account/demo/audit", timeout=TIMEOUT).text
         assert browser.get(f"{url}/demo/analytics", timeout=TIMEOUT).status_code == 200
+        assert any(tmp_path.iterdir())
+    assert process.returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_manager_ends_the_demo_without_remains(tmp_path):
+    pytest.importorskip("waitress", reason="SKIPPED: the demo needs waitress")
+    with running(tmp_path, "--demo", "--port", "0", end=signal.SIGTERM) as (process, url):
+        assert requests.get(url, timeout=TIMEOUT).status_code == 200
         assert any(tmp_path.iterdir())
     assert process.returncode == 0
     assert list(tmp_path.iterdir()) == []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+import signal
 import socket
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -55,7 +57,13 @@ def run(console: Console, address: str, port: int) -> None:
 
 
 def _serve(server: Any) -> None:
-    """Serve until Ctrl-C."""
+    """Serve until Ctrl-C, or until a process manager ends it: then, too, nothing is left.
+
+    A shell that starts it in the background ignores Ctrl-C for it, so that is undone.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.default_int_handler)
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # the demo has few threads
     with suppress(KeyboardInterrupt):
         server.run()
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from authhost_hookspecs import Console
+from werkzeug.urls import iri_to_uri
 
 from authhost.base_errors import ConfigurationError
 from authhost.cli.serve import SERVERS
@@ -38,9 +39,14 @@ def run(console: Console, settings: Settings, address: str, port: int, server: s
     RUN[name](settings, address, port)
 
 
+def start_page(settings: Settings) -> str:
+    """Return the path to which the address of the site leads, as a URI."""
+    return iri_to_uri(settings.after_login or settings.web_prefix + "/")
+
+
 def home(settings: Settings) -> Callable[[WSGIEnvironment, StartResponse], Iterable[bytes]]:
     """Return a WSGI application that leads from the start page to the account page."""
-    target = (settings.after_login or settings.web_prefix + "/").encode("ascii", "replace").decode()
+    target = start_page(settings)
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if environ.get("PATH_INFO", "") not in ("", "/") or target == "/":
@@ -89,7 +95,7 @@ def _run_uvicorn(settings: Settings, address: str, port: int) -> None:
 
 def asgi_home(settings: Settings) -> Callable[..., Any]:
     """Return the ASGI application that corresponds to `home`."""
-    target = settings.after_login or settings.web_prefix + "/"
+    target = start_page(settings)
 
     async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

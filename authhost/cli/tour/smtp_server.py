@@ -22,7 +22,9 @@ class SMTPServer:
         try:
             from aiosmtpd.controller import Controller
         except ImportError as error:
-            raise ConfigurationError("the tour needs aiosmtpd; run `pip install 'authhost[tour]'`") from error
+            raise ConfigurationError(
+                "a local SMTP server needs aiosmtpd; run `pip install aiosmtpd`"
+            ) from error
         self._unread: queue.Queue[Any] = queue.Queue()
         self.mails: list[Any] = []
         """All mails, in the order in which they arrived."""
