@@ -8,16 +8,27 @@ from functools import partial, wraps
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
+from starlette.authentication import (
+    AuthCredentials,
+    AuthenticationBackend,
+    AuthenticationError,
+    BaseUser,
+    SimpleUser,
+)
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from authhost.errors import AuthError
 from authhost.records import User
 from authhost.request import Request as AuthRequest
 from authhost.web import asgi
 from authhost.web.mounted import DEFAULT_CONFIG, Mounted, Source
+from authhost.web.problems import WebError
 from authhost.web.visit import Visit
+
+POLICY_VIOLATION = 1008
+"""The code of a WebSocket that is closed because of a refusal (RFC 6455, 7.4.1)."""
 
 
 def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
@@ -75,7 +86,10 @@ class Backend(AuthenticationBackend):
     """For Starlette's ``AuthenticationMiddleware``: then ``@requires("authenticated")`` works."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        user = await current_user(conn)
+        try:
+            user = await current_user(conn)
+        except WebError as error:  # the middleware answers this one with 400
+            raise AuthenticationError(str(error)) from error
         return (AuthCredentials(["authenticated"]), SiteUser(user)) if user is not None else None
 
 
@@ -88,8 +102,11 @@ def _visit(http: HTTPConnection) -> tuple[Mounted, Visit]:
     return mounted, mounted.visit(lambda: asgi.request_of(http.scope, native=http), http.scope)
 
 
-async def _refused(mounted: Mounted, http: Request, error: Exception) -> Response:
+async def _refused(mounted: Mounted, http: Request | WebSocket, error: Exception) -> Response | None:
     assert isinstance(error, AuthError)
+    if isinstance(http, WebSocket):
+        await http.close(POLICY_VIOLATION, error.code)
+        return None
     found = await to_thread.run_sync(mounted.refusal, asgi.request_of(http.scope, native=http), error)
     response = Response(found.body, found.status_code)
     response.raw_headers[:] = found.raw_headers
