@@ -10,7 +10,8 @@ from starlette.responses import Response
 from authhost import User
 from authhost.request import Request
 from authhost.web.mounted import Mounted
-from authhost.web.starlette import Backend, current_user, login_required, mount, unit_of_work
+from authhost.web.starlette import current_user, login_required, mount, unit_of_work
+from authhost.web.starlette_backend import Backend
 
 
 def mounts(app: Starlette) -> None:

@@ -72,7 +72,8 @@ class Mounted:
 
         ``make`` makes its request, and ``state`` is the ASGI scope or the WSGI environment. With
         an unsafe method, a logged-in user counts only if the request is this site's own: the check
-        of the web layer's forms protects the application's routes, too. Raises `WebError`
+        of the web layer's forms protects the application's routes, too. It also applies to a
+        WebSocket, which any page can open with the cookies of this site. Raises `WebError`
         (``cross_site``, ``two_credentials``).
         """
         found = state.get(STATE_KEY)
@@ -82,7 +83,7 @@ class Mounted:
         web = self.web
         if http.has_bearer and http.cookies.get(web.context.cookies.session):
             raise WebError("two_credentials")
-        if not http.has_bearer and http.method not in SAFE_METHODS:
+        if not http.has_bearer and (http.method not in SAFE_METHODS or state.get("type") == "websocket"):
             self._check_origin(http)
         visit = state[STATE_KEY] = Visit(
             web.context, http, credential="bearer" if http.has_bearer else "cookie"
@@ -91,7 +92,7 @@ class Mounted:
 
     def _check_origin(self, http: WebRequest) -> None:
         context = self.web.context
-        if not context.origins.allows(http, has_cookie=context.cookies.present(http)):
+        if not context.origins.is_own(http, has_cookie=context.cookies.present(http)):
             raise WebError("cross_site")
 
     @contextmanager

@@ -24,14 +24,16 @@ class OriginCheck:
         self.trusted = frozenset(origin_of(each) for each in settings.trusted_origins)
 
     def allows(self, http: WebRequest, *, has_cookie: bool) -> bool:
-        """Return whether the request may be processed. A refusal is logged with the two headers.
+        """Return whether the request may be processed: it has a safe method, or `is_own`."""
+        return http.method in SAFE_METHODS or self.is_own(http, has_cookie=has_cookie)
+
+    def is_own(self, http: WebRequest, *, has_cookie: bool) -> bool:
+        """Return whether the request is this site's own. A refusal is logged with the two headers.
 
         ``Sec-Fetch-Site: same-origin`` or ``none`` (typed address) passes. Otherwise ``Origin`` must be
         that of ``base_url``, or in ``trusted_origins``. A request with neither header
         passes if it has none of authhost's cookies (``has_cookie``): it is a program's.
         """
-        if http.method in SAFE_METHODS:
-            return True
         site, origin = http.headers.get("Sec-Fetch-Site"), http.headers.get("Origin")
         if site is None and origin is None:
             allowed = not has_cookie

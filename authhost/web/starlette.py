@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial, wraps
+from typing import Any
 
 from anyio import to_thread
 from starlette.applications import Starlette
-from starlette.authentication import AuthCredentials, AuthenticationBackend, BaseUser, SimpleUser
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from authhost.errors import AuthError
 from authhost.records import User
@@ -18,6 +19,10 @@ from authhost.request import Request as AuthRequest
 from authhost.web import asgi
 from authhost.web.mounted import DEFAULT_CONFIG, Mounted, Source
 from authhost.web.visit import Visit
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+POLICY_VIOLATION = 1008
+"""The code of a WebSocket that is closed because of a refusal (RFC 6455, 7.4.1)."""
 
 
 def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
@@ -37,9 +42,7 @@ async def current_user(http: HTTPConnection) -> User | None:
     return await to_thread.run_sync(mounted.current_user, visit)
 
 
-def login_required(
-    endpoint: Callable[[Request], Awaitable[Response]],
-) -> Callable[[Request], Awaitable[Response]]:
+def login_required(endpoint: Endpoint) -> Endpoint:
     """Decorate a route: without a login a browser gets the login page, a program the status 401."""
 
     @wraps(endpoint)
@@ -59,26 +62,6 @@ async def unit_of_work(http: HTTPConnection) -> AsyncIterator[AuthRequest]:
         yield request
 
 
-class SiteUser(SimpleUser):
-    """The logged-in user, as ``request.user`` of Starlette. ``record`` is authhost's."""
-
-    def __init__(self, record: User) -> None:
-        super().__init__(record.username or record.email or str(record.id))
-        self.record = record
-
-    @property
-    def identity(self) -> str:
-        return str(self.record.id)
-
-
-class Backend(AuthenticationBackend):
-    """For Starlette's ``AuthenticationMiddleware``: then ``@requires("authenticated")`` works."""
-
-    async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, BaseUser] | None:
-        user = await current_user(conn)
-        return (AuthCredentials(["authenticated"]), SiteUser(user)) if user is not None else None
-
-
 def _in_front(app: asgi.ASGIApplication, mounted: Mounted) -> asgi.ASGIApp:
     return asgi.ASGIApp(mounted, app)
 
@@ -88,8 +71,11 @@ def _visit(http: HTTPConnection) -> tuple[Mounted, Visit]:
     return mounted, mounted.visit(lambda: asgi.request_of(http.scope, native=http), http.scope)
 
 
-async def _refused(mounted: Mounted, http: Request, error: Exception) -> Response:
+async def _refused(mounted: Mounted, http: Any, error: Exception) -> Any:
     assert isinstance(error, AuthError)
+    if isinstance(http, WebSocket):
+        await http.close(POLICY_VIOLATION, error.code)
+        return None
     found = await to_thread.run_sync(mounted.refusal, asgi.request_of(http.scope, native=http), error)
     response = Response(found.body, found.status_code)
     response.raw_headers[:] = found.raw_headers

@@ -89,3 +89,62 @@ class TestBodies:
         environ["wsgi.input_terminated"] = True
         _, status, _ = run_wsgi_app(WSGIApp(site.host), environ)
         assert status == "303 SEE OTHER"
+
+
+@pytest.fixture
+def open_app(host):
+    """Open a client of a Starlette application: ``open_app(middleware, …)``."""
+    pytest.importorskip("httpx2")
+    pytest.importorskip("starlette")
+    from attacked_app import build
+    from starlette.testclient import TestClient
+
+    def opened(*middleware):
+        options = {"base_url": BASE_URL, "client": ("203.0.113.7", 50000), "headers": {"Origin": BASE_URL}}
+        return TestClient(build(host, middleware), **options, raise_server_exceptions=False)
+
+    return opened
+
+
+def cookie_header(client):
+    return "; ".join(f"{each.name}={each.value}" for each in client.cookies.jar)
+
+
+class TestWebSockets:
+    @pytest.mark.parametrize("origin", ["https://evil.example", "https://sub.example.org", "null", None])
+    @pytest.mark.parametrize("accept", ["first", "last"])
+    def test_another_origin_has_no_user(self, open_app, origin, accept):
+        """Any page can open a WebSocket, and a subdomain does so with the cookies of this site."""
+        from starlette.websockets import WebSocketDisconnect
+
+        client = open_app()
+        client.post("/signup", json=SIGNUP)
+        if origin is None:
+            del client.headers["Origin"]
+        headers = {"cookie": cookie_header(client), **({"origin": origin} if origin else {})}
+        with (
+            pytest.raises(WebSocketDisconnect) as closed,
+            client.websocket_connect(f"/socket/{accept}", headers=headers) as socket,
+        ):
+            socket.receive_json()
+        assert (closed.value.code, closed.value.reason) == (1008, "cross_site")
+
+    def test_without_a_cookie_a_program_may_connect(self, open_app):
+        client = open_app()
+        del client.headers["Origin"]
+        with client.websocket_connect("/socket/first") as socket:
+            assert socket.receive_json() == {"email": None}
+
+
+def test_the_authentication_middleware_refuses_another_site(open_app):
+    from starlette.middleware import Middleware
+    from starlette.middleware.authentication import AuthenticationMiddleware
+
+    from authhost.web.starlette_backend import Backend
+
+    client = open_app(Middleware(AuthenticationMiddleware, backend=Backend()))
+    client.post("/signup", json=SIGNUP)
+    headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
+    response = client.post("/user", headers=headers)
+    assert (response.status_code, "came from another site" in response.text) == (400, True)
+    assert client.post("/user").json() == {"email": ANN}

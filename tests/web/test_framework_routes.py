@@ -91,7 +91,8 @@ def test_requires_of_starlette_uses_the_backend(host):
     from starlette.routing import Route
     from starlette.testclient import TestClient
 
-    from authhost.web.starlette import Backend, mount
+    from authhost.web.starlette import mount
+    from authhost.web.starlette_backend import Backend
 
     @requires("authenticated")
     async def me(request):
