@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial, wraps
+from typing import Any
 
 from anyio import to_thread
 from starlette.applications import Starlette
@@ -38,7 +39,8 @@ def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
     """
     mounted = Mounted(source)
     app.add_middleware(_in_front, mounted)
-    app.add_exception_handler(AuthError, partial(_refused, mounted))
+    refused: Any = partial(_refused, mounted)  # of requests and of WebSockets, which Starlette types apart
+    app.add_exception_handler(AuthError, refused)
     return mounted
 
 
