@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.mounted import PATH_KEY, STATE_KEY, Mounted, applied_headers
@@ -142,14 +142,20 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 @asynccontextmanager
 async def in_thread(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave a context manager in threads, such as the unit of work of a route."""
+    """Enter and leave a context manager in threads, such as the unit of work of a route.
+
+    It is also left when the route is cancelled, such as by a time-out: otherwise its
+    transaction would stay open.
+    """
     value = await to_thread.run_sync(manager.__enter__)
     try:
         yield value
     except BaseException as error:
-        await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
+        with CancelScope(shield=True):
+            await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
         raise
-    await to_thread.run_sync(manager.__exit__, None, None, None)
+    with CancelScope(shield=True):
+        await to_thread.run_sync(manager.__exit__, None, None, None)
 
 
 async def _send(response: WebResponse, send: Send) -> None:
