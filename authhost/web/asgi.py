@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
-from authhost.web.mounted import Mounted, applied_headers
+from authhost.web.mounted import PATH_KEY, STATE_KEY, Mounted, applied_headers
 
 if TYPE_CHECKING:
     from authhost.web.mounted import Source
@@ -39,6 +39,7 @@ class ASGIApp:
             await self._lifespan(scope, receive, send)
             return
         scope[SCOPE_KEY] = self.mounted
+        scope[STATE_KEY] = {PATH_KEY: path_of(scope)}
         if scope["type"] != "http":
             if self._app is not None:
                 await self._app(scope, receive, send)
@@ -59,7 +60,10 @@ class ASGIApp:
 
         async def sending(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
-                added = [(b"set-cookie", value.encode("latin-1")) for _, value in applied_headers(scope)]
+                added = [
+                    (name.lower().encode("latin-1"), value.encode("latin-1"))
+                    for name, value in applied_headers(scope)
+                ]
                 message = {**message, "headers": [*message.get("headers", ()), *added]}
             await send(message)
 
@@ -102,11 +106,11 @@ def path_of(scope: Scope) -> str:
 
 
 def request_of(scope: Scope, *, body: bytes = b"", native: Any = None) -> WebRequest:
-    """Return the request of an ASGI scope."""
+    """Return the request of an ASGI scope. Its path is that of the whole application."""
     client = scope.get("client")
     return WebRequest(
         scope.get("method", "GET"),  # a WebSocket has none
-        path_of(scope),
+        scope.get(STATE_KEY, {}).get(PATH_KEY) or path_of(scope),
         headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
         query_string=scope.get("query_string", b""),
         body=body,
@@ -138,14 +142,20 @@ async def _read_body(receive: Receive) -> bytes | None:
 
 @asynccontextmanager
 async def in_thread(manager: AbstractContextManager[T]) -> AsyncIterator[T]:
-    """Enter and leave a context manager in threads, such as the unit of work of a route."""
+    """Enter and leave a context manager in threads, such as the unit of work of a route.
+
+    It is also left when the route is cancelled, such as by a time-out: otherwise its
+    transaction would stay open.
+    """
     value = await to_thread.run_sync(manager.__enter__)
     try:
         yield value
     except BaseException as error:
-        await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
+        with CancelScope(shield=True):
+            await to_thread.run_sync(manager.__exit__, type(error), error, error.__traceback__)
         raise
-    await to_thread.run_sync(manager.__exit__, None, None, None)
+    with CancelScope(shield=True):
+        await to_thread.run_sync(manager.__exit__, None, None, None)
 
 
 async def _send(response: WebResponse, send: Send) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from math import ceil
 from typing import NamedTuple
 
@@ -64,21 +64,23 @@ class Cookies:
             samesite="Lax",
         )
 
-    def changes(self, http: WebRequest, request: Request) -> Iterator[Cookie]:
-        """Yield the cookies that a unit of work changes, at its end. The unit must still be open."""
-        sent = http.cookies
+    def changes(self, sent: Callable[[str], str], request: Request) -> Iterator[Cookie]:
+        """Yield the cookies that a unit of work changes, at its end. The unit must still be open.
+
+        ``sent`` returns the value of a cookie that the browser has, by its name.
+        """
         session = request.session
         token = request.session_token if session is not None else None
-        if session is not None and token is not None and token != sent.get(self.session):
+        if session is not None and token is not None and token != sent(self.session):
             lasts = (session.expires_at - request.now).total_seconds()
             yield Cookie(self.session, token, max(1, ceil(lasts)))
-        elif session is None and sent.get(self.session):
+        elif session is None and sent(self.session):
             yield Cookie(self.session, "", 0)
         pending = request.pending_token or ""
-        if pending != sent.get(self.pending, ""):
+        if pending != sent(self.pending):
             settings = self._settings
             lasts = max(settings.email_confirmation_timeout, settings.pending_login_timeout)
             yield Cookie(self.pending, pending, int(lasts))
         device = request.device_token
-        if device and device != sent.get(self.device):
+        if device and device != sent(self.device):
             yield Cookie(self.device, device, DEVICE_SECONDS)

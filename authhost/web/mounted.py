@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from authhost.errors import AuthError, LoginRequired
 from authhost.host import AuthHost
@@ -21,8 +22,14 @@ from authhost.web.site import Web
 from authhost.web.visit import Visit
 
 Source: TypeAlias = AuthHost | Settings | str | os.PathLike[str]
-STATE_KEY = "authhost.visit"
-"""Where the visit of an application's route is kept: in the ASGI scope, or the WSGI environment."""
+STATE_KEY = "authhost.state"
+"""Where the adapters and the routes share a dict: in the ASGI scope, or the WSGI environment.
+
+Middleware and mounted applications may copy the scope; they copy a reference to the dict.
+"""
+PATH_KEY, VISIT_KEY = "path", "visit"
+PATH_CHARACTERS = "/:@!$&'()*+,;=~"
+"""What a path may have beside letters and digits, without encoding (RFC 3986, 3.3)."""
 DEFAULT_CONFIG = "authhost.toml"
 
 
@@ -76,7 +83,8 @@ class Mounted:
         WebSocket, which any page can open with the cookies of this site. Raises `WebError`
         (``cross_site``, ``two_credentials``).
         """
-        found = state.get(STATE_KEY)
+        shared = state.setdefault(STATE_KEY, {})
+        found = shared.get(VISIT_KEY)
         if isinstance(found, Visit):
             return found
         http = make()
@@ -85,9 +93,8 @@ class Mounted:
             raise WebError("two_credentials")
         if not http.has_bearer and (http.method not in SAFE_METHODS or state.get("type") == "websocket"):
             self._check_origin(http)
-        visit = state[STATE_KEY] = Visit(
-            web.context, http, credential="bearer" if http.has_bearer else "cookie"
-        )
+        credential = "bearer" if http.has_bearer else "cookie"
+        visit = shared[VISIT_KEY] = Visit(web.context, http, credential=credential)
         return visit
 
     def _check_origin(self, http: WebRequest) -> None:
@@ -133,19 +140,27 @@ class Mounted:
         web = self.web
         visit = Visit(web.context, http)
         if isinstance(error, LoginRequired) and http.method == "GET" and http.wants_page:
-            return web.log_in_first(visit, error, visit.here(web.context.root + http.path))
-        steps: list[dict[str, Any]] = []
-        if isinstance(error, LoginRequired):
-            with visit.unit_of_work():
-                steps = next_steps(visit)
-        return problem(error, visit.describe(error), visit.url("/api/problems"), steps)
+            path = quote(http.path, safe=PATH_CHARACTERS)
+            response = web.log_in_first(visit, error, visit.here(web.context.root + path))
+        else:
+            steps: list[dict[str, Any]] = []
+            if isinstance(error, LoginRequired):
+                with visit.unit_of_work():
+                    steps = next_steps(visit)
+            response = problem(error, visit.describe(error), visit.url("/api/problems"), steps)
+        response.headers["Cache-Control"] = "no-store"
+        return response
 
 
 def applied_headers(state: MutableMapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the ``Set-Cookie`` headers that the visit of an application's route adds to its response."""
-    visit = state.get(STATE_KEY)
+    """Return the headers that the visit of an application's route adds to its response.
+
+    These are ``Set-Cookie``, and ``Vary``, so that no cache gives the response to another person.
+    """
+    visit = state.get(STATE_KEY, {}).get(VISIT_KEY)
     if not isinstance(visit, Visit):
         return []
     response = visit.apply(WebResponse())
     visit.keep_messages(response)
-    return [("Set-Cookie", value) for value in response.headers.getlist("Set-Cookie")]
+    cookies = [("Set-Cookie", value) for value in response.headers.getlist("Set-Cookie")]
+    return [*cookies, ("Vary", "Cookie, Authorization")]

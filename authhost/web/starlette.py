@@ -32,7 +32,8 @@ def mount(app: Starlette, source: Source = DEFAULT_CONFIG) -> Mounted:
     """
     mounted = Mounted(source)
     app.add_middleware(_in_front, mounted)
-    app.add_exception_handler(AuthError, partial(_refused, mounted))
+    refused: Any = partial(_refused, mounted)  # of requests and of WebSockets, which Starlette types apart
+    app.add_exception_handler(AuthError, refused)
     return mounted
 
 

@@ -19,6 +19,7 @@ from authhost.account.flow import require_recent_login
 from authhost.errors import InvalidInput, LoginRequired
 from authhost.records import User
 from authhost.request import Request
+from authhost.request.answer import Answer
 from authhost.security.redirects import validate_next
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookie
@@ -63,6 +64,8 @@ class Visit:
         """Whether a unit of work of this visit has ended, so that `known_user` is known."""
         self.is_open = False
         """Whether the unit of work is open."""
+        self.answers: list[Answer] = []
+        """What plugins change in the response, by unit of work: a route may open several."""
         self.request: Request
 
     @contextmanager
@@ -74,13 +77,14 @@ class Visit:
         self.request = self.web.host.request(
             ip_address=http.client_address(self.web.host.settings.trusted_proxies),
             user_agent=http.headers.get("User-Agent", ""),
-            session_token=self.cookie(names.session) or bearer,
+            session_token=self.cookie(names.session) or self.tokens.get("session_token") or bearer,
             pending_token=self.cookie(names.pending) or None,
             device_token=device or None,
             language=http.headers.get("Accept-Language"),
             native=http.native,
             given=self.given,
         )
+        self.answers.append(self.request.answer)
         with self.request as request:
             self.is_open = True
             try:
@@ -89,7 +93,7 @@ class Visit:
                 self.known_user = request.user
                 self.is_open = False
                 self.has_ended = True
-            changed = list(names.changes(http, request)) if self.credential == "cookie" else []
+            changed = list(names.changes(self.cookie, request)) if self.credential == "cookie" else []
             tokens = _tokens(request, bearer, device) if self.credential == "bearer" else {}
         self.tokens = tokens
         self.cookies += changed
@@ -172,8 +176,11 @@ class Visit:
         return self.web.prefix + path
 
     def cookie(self, name: str) -> str:
-        """Return a cookie of a browser; empty for a client that uses a token."""
-        return self.http.cookies.get(name, "") if self.credential == "cookie" else ""
+        """Return a cookie of a browser, as this visit changed it; empty for a client with a token."""
+        if self.credential != "cookie":
+            return ""
+        changed = [each.value for each in self.cookies if each.name == name]
+        return changed[-1] if changed else self.http.cookies.get(name, "")
 
     def take_cookie(self, name: str) -> str:
         """Return a cookie that is used once, and delete it with the response."""
@@ -272,8 +279,8 @@ class Visit:
 
     def apply(self, response: WebResponse) -> WebResponse:
         """Set the cookies of plugins, then authhost's own, on a response."""
-        if hasattr(self, "request"):
-            self.request.answer.apply_to(response)
+        for answer in self.answers:
+            answer.apply_to(response)
         for each in self.cookies:
             self.web.cookies.set(response, each)
         return response

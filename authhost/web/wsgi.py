@@ -11,7 +11,7 @@ from werkzeug.sansio.utils import get_content_length
 from werkzeug.wsgi import get_input_stream
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
-from authhost.web.mounted import Mounted, applied_headers
+from authhost.web.mounted import PATH_KEY, STATE_KEY, Mounted, applied_headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -46,6 +46,7 @@ class WSGIApp:
                 WebResponse("There is no such page.\n", 404, content_type="text/plain"), start_response
             )
         environ[ENVIRON_KEY] = self.mounted
+        environ[STATE_KEY] = {PATH_KEY: path}
 
         def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Callable[[bytes], object]:
             headers = [*headers, *applied_headers(environ)]
@@ -55,10 +56,10 @@ class WSGIApp:
 
 
 def request_of(environ: WSGIEnvironment, *, body: bytes = b"", native: Any = None) -> WebRequest:
-    """Return the request of a WSGI environment."""
+    """Return the request of a WSGI environment. Its path is that of the whole application."""
     return WebRequest(
         environ["REQUEST_METHOD"],
-        _decoded(environ.get("PATH_INFO", "")),
+        environ.get(STATE_KEY, {}).get(PATH_KEY) or _decoded(environ.get("PATH_INFO", "")),
         headers=EnvironHeaders(environ),
         query_string=environ.get("QUERY_STRING", "").encode("latin-1"),
         body=body,

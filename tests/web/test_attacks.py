@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
 
@@ -148,3 +148,87 @@ def test_the_authentication_middleware_refuses_another_site(open_app):
     response = client.post("/user", headers=headers)
     assert (response.status_code, "came from another site" in response.text) == (400, True)
     assert client.post("/user").json() == {"email": ANN}
+
+
+class TestRoutes:
+    def test_middleware_that_copies_the_scope_loses_no_cookie(self, open_app):
+        from starlette.middleware import Middleware
+
+        class Copying:
+            def __init__(self, app):
+                self.app = app
+
+            async def __call__(self, scope, receive, send):
+                await self.app(dict(scope), receive, send)
+
+        response = open_app(Middleware(Copying)).post("/signup", json=SIGNUP)
+        assert SESSION in response.headers["set-cookie"]
+
+    @pytest.mark.parametrize(
+        "path",
+        ["/page", "/sub/page", "/sub/a%3Fb", "/sub/50%25", "/sub/%2e%2e%3Fx", "/sub/ü", "/sub//x.example"],
+    )
+    def test_the_login_leads_back_to_the_same_page(self, open_app, path):
+        response = open_app().get(f"{path}?q=1", headers={"Accept": "text/html"}, follow_redirects=False)
+        found = parse_qs(urlsplit(response.headers["Location"]).query)["next"]
+        expected = quote(path, safe="/%").replace("%2e", ".")
+        assert found == [f"{expected}?q=1"]
+
+    def test_a_path_like_another_host_is_no_target(self, open_app):
+        client = open_app()
+        response = client.get("/sub/page", headers={"Accept": "text/html"}, follow_redirects=False)
+        client.post("/signup", json=SIGNUP)
+        for target in ("//evil.example/sub/page", "/\\evil.example"):
+            response = client.get("/account/login", params={"next": target}, follow_redirects=False)
+            assert response.headers["Location"] == "/account/"
+
+    def test_no_cache_gives_a_response_to_another_person(self, open_app):
+        client = open_app()
+        assert client.get("/page").headers["Cache-Control"] == "no-store"
+        assert client.get("/user").headers["Vary"] == "Cookie, Authorization"
+
+    @pytest.mark.parametrize("waits", [True, False])
+    def test_a_cancelled_route_ends_its_unit_of_work(self, host, waits):
+        """Otherwise its transaction stays open, and locks what it has changed."""
+        import anyio
+
+        from authhost.web.asgi import in_thread
+
+        units = []
+
+        async def route():
+            with anyio.CancelScope() as scope:
+                async with in_thread(host.request()) as request:
+                    units.append(request)
+                    scope.cancel()
+                    if waits:
+                        await anyio.lowlevel.checkpoint()
+
+        anyio.run(route)
+        with pytest.raises(RuntimeError, match="has ended"):
+            _ = units[0].user
+
+    def test_a_second_unit_of_work_knows_the_login_of_the_first(self, host):
+        flask = pytest.importorskip("flask")
+        from authhost.web.flask import current_user, mount, unit_of_work
+
+        app = flask.Flask(__name__)
+        mount(app, host)
+
+        @app.post("/signup")
+        def sign_up():
+            with unit_of_work() as request:
+                host.account.signup(request, **SIGNUP)
+            with unit_of_work() as request:
+                return {"email": request.user.email if request.user else None}
+
+        @app.get("/user")
+        def user():
+            found = current_user()
+            return {"email": found.email if found else None}
+
+        client = app.test_client()
+        client.set_cookie(SESSION, "x" * 43, domain="example.org")  # of a session that has ended
+        response = client.post("/signup", base_url=BASE_URL, headers={"Origin": BASE_URL})
+        assert response.json == {"email": ANN}
+        assert client.get("/user", base_url=BASE_URL).json == {"email": ANN}
