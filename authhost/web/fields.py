@@ -12,6 +12,7 @@ from authhost.settings import Settings
 from authhost.web.languages import N_
 
 KEY_LENGTH = 128
+LINK_LENGTH = 16
 NEXT_LENGTH = 2048
 PASSWORD_LENGTH = 10_000
 
@@ -24,6 +25,8 @@ PASSWORD = Field("password", N_("Password"), "password", max_length=PASSWORD_LEN
 NEW_PASSWORD = Field("password", N_("New password"), "new_password", max_length=PASSWORD_LENGTH)
 NEXT = Field("next", type="hidden", required=False, max_length=NEXT_LENGTH)
 KEY = Field("key", type="hidden", required=False, max_length=KEY_LENGTH)
+LINK = Field("link", type="hidden", required=False, max_length=LINK_LENGTH)
+"""The link of an e-mail that a form belongs to (`authhost.web.links`); its key is in a cookie."""
 ID = Field("id", type="hidden", max_length=36)
 ADDRESS = Field("email", type="hidden", max_length=EMAIL_LENGTH)
 

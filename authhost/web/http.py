@@ -117,8 +117,9 @@ class WebResponse(Response):
         return cls(b"", 303, headers={"Location": iri_to_uri(location)})
 
     def header_list(self) -> list[tuple[str, str]]:
-        """Return the headers, with ``Content-Length``."""
-        self.headers["Content-Length"] = str(len(self.body))
+        """Return the headers, with ``Content-Length``. For HEAD it is that of the response to GET."""
+        if self.status_code != 204:  # RFC 9110, 8.6
+            self.headers.setdefault("Content-Length", str(len(self.body)))
         return list(self.headers)
 
     @property

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
 
 from authhost_hookspecs import Form, Link, Page, PageMessage, Section, Values
+from authhost_hookspecs.pages import PATH
 
 from authhost.pluginhost.results import UnusableResult
+from authhost.web.inputs import UNUSABLE
 
 SECRET_TYPES = ("password", "new_password", "code", "hidden")
 """The types of fields whose values are not shown again."""
@@ -18,9 +21,11 @@ def plain(value: T) -> T:
     """Return a page or section whose texts are nothing but text.
 
     A subclass of str such as `markupsafe.Markup` would be shown as HTML. Raises
-    `UnusableResult` for what is no text.
+    `UnusableResult` for what is no text, or cannot be sent.
     """
     if isinstance(value, str):
+        if UNUSABLE.search(value):
+            raise UnusableResult("a text of its page has characters that are no Unicode text")
         return cast("T", str.__str__(value))
     if value is None or isinstance(value, int):
         return value
@@ -56,12 +61,23 @@ def moved_section(section: Section, base: str) -> Section:
 
 
 def _moved_form(form: Form, base: str) -> Form:
-    return replace(form, action=base + form.action)
+    return replace(form, action=_own_path(form.action, base))
 
 
 def _moved_link(link: Link, base: str) -> Link:
     absolute = link.target.startswith(("https://", "http://"))
-    return link if absolute else replace(link, target=base + link.target)
+    return link if absolute else replace(link, target=_own_path(link.target, base))
+
+
+def _own_path(path: str, base: str) -> str:
+    """Return a path of a plugin below its ``base``, with its query.
+
+    Raises `UnusableResult` for another path: with ``/../`` or without the first slash it would
+    lead to a page of the core, or of another plugin.
+    """
+    if not PATH.fullmatch(re.split("[?#]", path, maxsplit=1)[0]):
+        raise UnusableResult(f"{path!r} is not a path of the plugin, such as /preferences")
+    return base + path
 
 
 def with_refusal(page: Page, action: str, values: Values, field: object, text: str, code: str) -> Page:

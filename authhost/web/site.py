@@ -85,6 +85,7 @@ class Web:
             response = self._refusal(http, error, is_api=is_api)
         self._headers.add(response)
         if http.method == "HEAD":
+            response.header_list()  # adds the length of the body
             response.body = b""
         return response
 
@@ -111,7 +112,7 @@ class Web:
             return self._api.handle(http, path.removeprefix("/api") or "/")
         if path.startswith("/static/") and http.method in ("GET", "HEAD"):
             name = path.removeprefix("/static/")
-            found = self._static.response(name, versioned=bool(http.query_string))
+            found = self._static.response(name, query=http.query_string)
             if found is not None:
                 return found
         return self._pages.handle(http, path)

@@ -26,16 +26,23 @@ class StaticFiles:
 
     def url(self, name: str) -> str:
         """Return the path of a file; raises ``KeyError``."""
-        return f"{self._prefix}{name}?{hashlib.sha256(self._files[name]).hexdigest()[:12]}"
+        return f"{self._prefix}{name}?{self._version(name)}"
 
-    def response(self, name: str, *, versioned: bool) -> WebResponse | None:
-        """Return a file, or None. With the version of its `url`, browsers may keep it for a year."""
+    def _version(self, name: str) -> str:
+        return hashlib.sha256(self._files[name]).hexdigest()[:12]
+
+    def response(self, name: str, *, query: bytes) -> WebResponse | None:
+        """Return a file, or None. With the version of its `url`, browsers may keep it for a year.
+
+        The query must be the version of this file: during an upgrade an old process is
+        asked for the new version, and caches must not keep its old file under that URL.
+        """
         content = self._files.get(name)
         if content is None:
             return None
         kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
         response = WebResponse(content, content_type=f"{kind}; charset=utf-8")
-        if versioned:
+        if query.decode("latin-1") == self._version(name):
             response.headers["Cache-Control"] = f"public, max-age={CACHE_SECONDS}, immutable"
         return response
 

@@ -24,8 +24,9 @@ from authhost.security.redirects import validate_next
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookie
 from authhost.web.http import WebRequest, WebResponse
-from authhost.web.inputs import read_given
+from authhost.web.inputs import UNUSABLE, read_given
 from authhost.web.languages import Gettext, Language, choose_language
+from authhost.web.page_values import plain
 from authhost.web.problems import text_of
 
 DEVICE_HEADER = "Authhost-Device"
@@ -97,7 +98,7 @@ class Visit:
             tokens = _tokens(request, bearer, device) if self.credential == "bearer" else {}
         self.tokens = tokens
         self.cookies += changed
-        self.messages += [PageMessage(each.level, each.text) for each in request.answer.messages]
+        self.messages += [PageMessage(each.level, plain(each.text)) for each in request.answer.messages]
         self.location = request.answer.location
 
     def _bearer_token(self) -> str | None:
@@ -258,7 +259,10 @@ class Visit:
             return tuple(
                 PageMessage(level, text, code)
                 for level, text, code in found
-                if level in get_args(MessageLevel) and isinstance(text, str) and isinstance(code, str)
+                if level in get_args(MessageLevel)
+                and isinstance(text, str)
+                and isinstance(code, str)
+                and not UNUSABLE.search(text + code)
             )
         except (ValueError, TypeError, binascii.Error, RecursionError):
             return ()

@@ -23,6 +23,7 @@ FILE = Path(__file__).parent / "snapshots.json"
 ANN, BOB = "ann@example.org", "bob@example.org"
 VOLATILE = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
+    (re.compile(r"(?<=\")[0-9a-f]{16}(?=\")"), "LINK"),
     (re.compile(r"[A-Z][a-z]{2} \d+, \d{4}, \d+:\d\d:\d\d\s[AP]M UTC"), "TIME"),
 )
 

@@ -11,6 +11,7 @@ from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.endpoints.account import after_login
 from authhost.web.languages import N_
+from authhost.web.links import key_of_link
 from authhost.web.schemas import email_json, login_state
 from authhost.web.visit import Visit
 
@@ -29,10 +30,9 @@ PASSWORD = Field(
 def confirm(visit: Visit, values: Values) -> Outcome:
     _ = visit.gettext
     cookie = visit.web.cookies.confirm_key
-    key = str(values["key"]) or visit.cookie(cookie)
     password = str(values["password"]) or None
-    result = visit.web.host.account.confirm_email(visit.request, key=key, password=password)
-    visit.take_cookie(cookie)
+    with key_of_link(visit, cookie, values) as key:
+        result = visit.web.host.account.confirm_email(visit.request, key=key, password=password)
     body = {
         "email": email_json(result.email_address),
         "recovered": result.recovered,
@@ -102,7 +102,7 @@ ENDPOINTS = [
         summary="Confirm an address with the key of an e-mail.",
         run=confirm,
         page="/confirm-email",
-        fields=(fields.KEY, PASSWORD),
+        fields=(fields.KEY, fields.LINK, PASSWORD),
         result="Confirmation",
         refusals=(
             "invalid_key",

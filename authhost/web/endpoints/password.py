@@ -10,6 +10,7 @@ from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.account import after_login
 from authhost.web.languages import N_
+from authhost.web.links import key_of_link
 from authhost.web.schemas import login_state
 from authhost.web.visit import Visit
 
@@ -37,10 +38,9 @@ def request_reset(visit: Visit, values: Values) -> Outcome:
 
 
 def reset(visit: Visit, values: Values) -> Outcome:
-    cookie = visit.web.cookies.reset_key
-    key = str(values["key"]) or visit.cookie(cookie)
-    result = visit.web.host.account.reset_password(visit.request, key=key, password=str(values["password"]))
-    visit.take_cookie(cookie)
+    password = str(values["password"])
+    with key_of_link(visit, visit.web.cookies.reset_key, values) as key:
+        result = visit.web.host.account.reset_password(visit.request, key=key, password=password)
     message = visit.message("success", visit.gettext("Your new password is set."), "password_reset")
     if result is None:
         return Outcome(login_state(visit), to="/login", message=message)
@@ -96,7 +96,7 @@ ENDPOINTS = [
         summary="Set a new password with the key of an e-mail. All sessions end.",
         run=reset,
         page="/reset-password",
-        fields=(fields.KEY, fields.NEW_PASSWORD),
+        fields=(fields.KEY, fields.LINK, fields.NEW_PASSWORD),
         result="Login",
         refusals=(
             "invalid_key",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from authhost_hookspecs import Link, Page, Row, Section
 
 from authhost.account.confirmation import awaited_address, needs_password
-from authhost.errors import InvalidInput
+from authhost.errors import InvalidInput, InvalidKey
+from authhost.web.links import link_id
 from authhost.web.visit import Visit
 
 
@@ -13,7 +14,7 @@ def confirm(visit: Visit) -> Page:
     """The button that confirms, after the link of an e-mail; otherwise what a pending login waits for."""
     _ = visit.gettext
     key = visit.cookie(visit.web.cookies.confirm_key)
-    if key:
+    if key and not isinstance(visit.error, InvalidKey):
         return _button(visit, key)
     address = awaited_address(visit.request)
     if address is None:
@@ -42,9 +43,10 @@ def _button(visit: Visit, key: str) -> Page:
         asks = needs_password(visit.request, key)
     except InvalidInput:
         asks = False
-    form = visit.form("/confirm-email", _("Confirm my address"))
+    link = link_id(key)
+    form = visit.form("/confirm-email", _("Confirm my address"), link=link)
     if not asks and not visit.error:
-        form = visit.button("/confirm-email", form.submit)
+        form = visit.button("/confirm-email", form.submit, {"link": link})
     text = _("Confirm that this address is yours.")
     return Page("confirm_email", _("Confirm your address"), (text,), forms=(form,))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from authhost_hookspecs import Link, Page
 
+from authhost.errors import InvalidKey
+from authhost.web.links import link_id
 from authhost.web.visit import Visit
 
 
@@ -33,14 +35,15 @@ def forgot(visit: Visit) -> Page:
 
 def reset(visit: Visit) -> Page:
     _ = visit.gettext
-    if not visit.cookie(visit.web.cookies.reset_key):
+    key = visit.cookie(visit.web.cookies.reset_key)
+    if not key or isinstance(visit.error, InvalidKey):
         return Page(
             "reset_password_nothing",
             _("Choose a new password"),
             (_("Open the link of the e-mail in this browser, or ask for a new one."),),
             links=(Link(_("Ask for a new link"), "/forgot-password"),),
         )
-    form = visit.form("/reset-password", _("Set the password"))
+    form = visit.form("/reset-password", _("Set the password"), link=link_id(key))
     text = _("You are logged out everywhere, and the links of earlier e-mails stop working.")
     links = (Link(_("Ask for a new link"), "/forgot-password"),) if visit.error else ()
     return Page("reset_password", _("Choose a new password"), (text,), forms=(form,), links=links)
