@@ -44,7 +44,7 @@ class Mounted:
     def __init__(self, source: Source = DEFAULT_CONFIG) -> None:
         self._source = source
         self._web: Web | None = None
-        self._process = 0
+        self._process = os.getpid()
         self._lock = Lock()
 
     @property
@@ -55,6 +55,9 @@ class Mounted:
             return web
         with self._lock:
             if self._web is None or self._process != os.getpid():
+                if isinstance(self._source, AuthHost) and self._process != os.getpid():
+                    # Two processes on one connection would read each other's results.
+                    self._source.engine.dispose(close=False)
                 self._web = Web(self._host())
                 self._process = os.getpid()
             return self._web

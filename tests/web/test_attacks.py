@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient
 from authhost.web.asgi import ASGIApp
+from authhost.web.mounted import Mounted
 from authhost.web.wsgi import WSGIApp
 
 ANN = "ann@example.org"
@@ -148,6 +150,27 @@ def test_the_authentication_middleware_refuses_another_site(open_app):
     response = client.post("/user", headers=headers)
     assert (response.status_code, "came from another site" in response.text) == (400, True)
     assert client.post("/user").json() == {"email": ANN}
+
+
+class TestProcesses:
+    @pytest.mark.parametrize("used", [True, False])
+    def test_a_host_that_was_forked_shares_no_connection(self, host, used):
+        """Two processes on one connection would read each other's results."""
+        mounted = Mounted(host)
+        if used:
+            _ = mounted.web
+        with host.engine.connect() as connection:
+            parent = id(connection.connection.driver_connection)
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            with mounted.web.host.engine.connect() as connection:
+                os.write(writing, b"%d" % id(connection.connection.driver_connection))
+            os._exit(0)
+        os.waitpid(child, 0)
+        assert int(os.read(reading, 100)) != parent
+        with host.engine.connect() as connection:
+            assert id(connection.connection.driver_connection) == parent
 
 
 class TestRoutes:
