@@ -19,6 +19,8 @@ Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 ASGIApplication: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 SCOPE_KEY = "authhost.mounted"
+ENDS = ("lifespan.startup.failed", "lifespan.shutdown.complete", "lifespan.shutdown.failed")
+"""Messages of an application after which no request comes."""
 T = TypeVar("T")
 
 
@@ -81,7 +83,7 @@ class ASGIApp:
             return message
 
         async def closing(message: MutableMapping[str, Any]) -> None:
-            if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
+            if message["type"] in ENDS:
                 await to_thread.run_sync(self.mounted.close)
             await send(message)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import os
+from dataclasses import replace
 from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
 import pytest
@@ -40,7 +41,7 @@ class TestBodies:
         yield
         assert WebClient(site).post("/signup", **SIGNUP).status_code == 303
 
-    def test_asgi(self, site):
+    def test_asgi_does_not_process_it(self, site):
         received = [
             {"type": "http.request", "body": self.BODY[:-9], "more_body": True},
             {"type": "http.disconnect"},
@@ -64,7 +65,7 @@ class TestBodies:
         assert sent == []
 
     @pytest.mark.parametrize("terminated", [False, True])
-    def test_wsgi(self, site, terminated):
+    def test_wsgi_refuses_it(self, site, terminated):
         from werkzeug.test import EnvironBuilder, run_wsgi_app
 
         headers = {"Sec-Fetch-Site": "same-origin", "Content-Type": "application/x-www-form-urlencoded"}
@@ -171,6 +172,25 @@ class TestProcesses:
         assert int(os.read(reading, 100)) != parent
         with host.engine.connect() as connection:
             assert id(connection.connection.driver_connection) == parent
+
+    def test_the_host_is_closed_if_the_application_does_not_start(self, host):
+        settings = replace(host.settings, plugins=(), email_verification="none")
+        opened = []
+
+        async def application(scope, receive, send):
+            await receive()
+            opened.append(app.mounted.web.host)
+            await send({"type": "lifespan.startup.failed", "message": "no"})
+
+        async def receive():
+            return {"type": "lifespan.startup"}
+
+        async def send(message):
+            pass
+
+        app = ASGIApp(settings, application)
+        asyncio.run(app({"type": "lifespan"}, receive, send))
+        assert [each.closed for each in opened] == [True]
 
 
 class TestRoutes:
