@@ -53,6 +53,8 @@ class PageHandler:
         page, _, key = path.rpartition("/")
         if page in KEY_PAGES and path not in self._endpoints:
             return self._key_to_cookie(visit, page, key)
+        if is_callback and http.method == "HEAD":  # it would use the state up, and log in
+            return self.refusal(visit, WebError("method_not_allowed"), allow="GET, POST")
         if is_callback:
             return self._callback(visit, path.split("/")[2])
         return self._get(visit, path)
