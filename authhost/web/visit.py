@@ -269,6 +269,8 @@ class Visit:
 
     def keep_messages(self, response: WebResponse) -> None:
         """Keep the messages for the next page in a cookie; those that do not fit are dropped."""
+        if self.credential != "cookie":
+            return
         kept: list[list[str]] = []
         packed = ""
         for each in self.messages:
@@ -282,7 +284,9 @@ class Visit:
             self.web.cookies.set(response, cookie)
 
     def apply(self, response: WebResponse) -> WebResponse:
-        """Set the cookies of plugins, then authhost's own, on a response."""
+        """Set the cookies of plugins, then authhost's own, on a response to a browser."""
+        if self.credential != "cookie":
+            return response
         for answer in self.answers:
             answer.apply_to(response)
         for each in self.cookies:

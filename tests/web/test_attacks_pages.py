@@ -89,6 +89,13 @@ class TestLinks:
         assert client.post("/reset-password", **form, password=OTHER_PASSWORD).status_code == 303
 
 
+def test_a_callback_is_no_head(client):
+    """It would log in: HEAD is for programs that look at links."""
+    for method, expected in (("HEAD", 405), ("GET", 404)):
+        response = client.send(method, "/account/social/example/callback?state=x&code=y")
+        assert response.status_code == expected
+
+
 class TestCookies:
     @pytest.mark.parametrize("text", ["\ud800", "\0"])
     def test_messages_that_cannot_be_shown(self, client, text):
@@ -112,6 +119,21 @@ class TestCookies:
         victim = WebClient(web)
         victim.cookies = {"a": f'"x; {COOKIE}session={client.cookies[f"{COOKIE}session"]}; b="'}
         assert victim.api("/session", method="GET")[0] == 401
+
+    def test_a_client_with_a_token_gets_no_cookie(self, open_site):
+        """Neither one of authhost nor one of a plugin."""
+
+        def visit(request, values):
+            request.answer.set_cookie("news", "1")
+            request.answer.message("info", "Hello")
+            return {}
+
+        web = open_site({"news": News(ApiRoute("POST", "/visit", visit, "Visit."))})
+        client, app = WebClient(web), {"Authhost-Client": "app"}
+        token = client.api("/signup", {"email": ANN, "password": PASSWORD}, headers=app)[1]["session_token"]
+        status, body = client.api("/news/visit", headers={"Authorization": f"Bearer {token}"})
+        assert (status, [each["text"] for each in body["messages"]]) == (200, ["Hello"])
+        assert client.cookies == {}
 
 
 class TestCaches:
