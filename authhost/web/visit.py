@@ -66,7 +66,7 @@ class Visit:
         self.is_open = False
         """Whether the unit of work is open."""
         self.answers: list[Answer] = []
-        """What plugins change in the response, by unit of work: a route may open several."""
+        """What plugins change in a browser, by unit of work: a route may open several."""
         self.request: Request
 
     @contextmanager
@@ -85,7 +85,7 @@ class Visit:
             native=http.native,
             given=self.given,
         )
-        self.answers.append(self.request.answer)
+        self.answers += [self.request.answer] if self.credential == "cookie" else []
         with self.request as request:
             self.is_open = True
             try:
@@ -269,11 +269,9 @@ class Visit:
 
     def keep_messages(self, response: WebResponse) -> None:
         """Keep the messages for the next page in a cookie; those that do not fit are dropped."""
-        if self.credential != "cookie":
-            return
         kept: list[list[str]] = []
         packed = ""
-        for each in self.messages:
+        for each in self.messages if self.credential == "cookie" else ():
             kept.append([each.level, each.text, each.code])
             text = base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()
             if len(text) > MESSAGE_BYTES:
@@ -284,9 +282,7 @@ class Visit:
             self.web.cookies.set(response, cookie)
 
     def apply(self, response: WebResponse) -> WebResponse:
-        """Set the cookies of plugins, then authhost's own, on a response to a browser."""
-        if self.credential != "cookie":
-            return response
+        """Set the cookies of plugins, then authhost's own, on a response."""
         for answer in self.answers:
             answer.apply_to(response)
         for each in self.cookies:
