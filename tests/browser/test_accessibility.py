@@ -10,23 +10,14 @@ import pytest
 from authhost.testing import PASSWORD
 from authhost.web.pages import PAGES
 from browser.conftest import path
+from browser.servers import open_site
+from browser.states import USER, VISITOR, Tea, every_state
 
-ANN = "ann@example.org"
-VISITOR = (
-    "/login",
-    "/signup",
-    "/forgot-password",
-    "/confirm-email",
-    "/reset-password",
-    "/social/signup",
-    "/nonsense",
-)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 VARIANTS = {
-    "light": {"color_scheme": "light"},
-    "dark": {"color_scheme": "dark"},
-    "Arabic": {"locale": "ar"},
-    "phone": {"viewport": {"width": 320, "height": 640}},
+    "light, English": {"color_scheme": "light"},
+    "dark, Arabic": {"color_scheme": "dark", "locale": "ar"},
+    "phone, German": {"viewport": {"width": 320, "height": 640}, "locale": "de"},
 }
 
 
@@ -45,38 +36,22 @@ def violations(page, axe):
 
 
 @pytest.fixture
-def account(site):
-    """A user with two addresses and two sessions."""
-    with site.host.request() as request:
-        site.host.account.signup(request, email=ANN, password=PASSWORD)
-    key = site.mails.key(ANN, "confirm-email")
-    with site.host.request() as request:
-        site.host.account.confirm_email(request, key=key, password=PASSWORD)
-    for _ in range(2):
-        with site.host.request() as request:
-            login = site.host.account.login(request, identifier=ANN, password=PASSWORD)
-    with site.host.request(session_token=login.session_token) as request:
-        site.host.account.add_email(request, email="ann@work.example.org")
-    return login.session_token
+def site(tmp_path):
+    with open_site(tmp_path, plugins={"tea": Tea()}) as site:
+        yield site
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_violations(site, open_page, account, axe, variant):
+def test_no_violations(site, open_page, axe, variant):
     page = open_page(bypass_csp=True, **VARIANTS[variant])
     found = []
-    for each in VISITOR:
-        page.goto(f"/account{each}")
-        found += violations(page, axe)
-    page.goto("/account/signup")
-    page.locator("[name=email]").fill(ANN)
-    page.locator("[name=password]").fill("short")
-    page.locator("main form button:not(.reveal)").first.click()
-    found += violations(page, axe)
-    page.context.add_cookies([{"name": "authhost-session", "value": account, "url": site.url}])
-    for each in (each for each in PAGES if each not in VISITOR):
-        page.goto(f"/account{each}")
-        found += violations(page, axe)
+    for state in every_state(site, page):
+        found += [(state, *each) for each in violations(page, axe)]
     assert found == []
+
+
+def test_the_states_include_every_page():
+    assert {*VISITOR, *USER, "/reauthenticate"} == {*PAGES, "/nonsense"}
 
 
 def test_a_planted_fault_is_found(open_page, axe):
@@ -86,13 +61,13 @@ def test_a_planted_fault_is_found(open_page, axe):
     assert "label" in [rule for _, rule, _ in violations(page, axe)]
 
 
-def test_nothing_is_cut_at_320_pixels(site, open_page, account):
+def test_nothing_is_cut_at_320_pixels(site, open_page):
     """WCAG 1.4.10: no scrolling in two directions."""
     page = open_page(viewport={"width": 320, "height": 640}, locale="de")
-    page.context.add_cookies([{"name": "authhost-session", "value": account, "url": site.url}])
-    for each in (*VISITOR, *PAGES):
-        page.goto(f"/account{each}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320, each
+    widths = {
+        state: page.evaluate("document.documentElement.scrollWidth") for state in every_state(site, page)
+    }
+    assert {state: width for state, width in widths.items() if width > 320} == {}
 
 
 def test_the_keyboard_reaches_everything_in_order(open_page):
@@ -117,13 +92,42 @@ def test_the_keyboard_reaches_everything_in_order(open_page):
     ]
 
 
-def test_every_input_has_a_label_and_a_token_for_password_managers(open_page):
-    page = open_page()
-    for each in ("/login", "/signup", "/forgot-password"):
-        page.goto(f"/account{each}")
-        for field in page.locator("main input:not([type=hidden])").all():
-            assert field.evaluate("each => each.labels.length") == 1
-            assert field.get_attribute("autocomplete") not in (None, "", "off")
+def test_password_managers_know_every_field(site, open_page):
+    """The tokens of the HTML standard; a form with a password has the name of the account, too."""
+    page, found = open_page(), {}
+    for state in every_state(site, page):
+        for form in page.locator("main form", has=page.locator("input[type=password]")).all():
+            fields = form.locator("input:not([type=hidden])").all()
+            found[state] = [each.get_attribute("autocomplete") for each in fields]
+            visible = [each for each in fields if each.is_visible()]
+            assert [each.evaluate("each => each.labels.length") for each in visible] == [1] * len(visible)
+    login, signup, new = (
+        ["username", "current-password"],
+        ["email", "new-password"],
+        ["username", "new-password"],
+    )
+    assert found == {
+        "/login": login,
+        "/login refused": login,
+        "/login after logout": login,
+        "/signup": signup,
+        "/signup refused": signup,
+        "/confirm-email in another browser": login,
+        "/password": ["username", "current-password", "new-password"],
+        "/password refused": ["username", "current-password", "new-password"],
+        "/reauthenticate": login,
+        "/reauthenticate refused": login,
+        "/reset-password form": new,
+        "/reset-password refused": new,
+        "/password first": new,
+    }
+
+
+def test_a_right_to_left_page_aligns_details_in_latin_script(site, open_page):
+    page = open_page(locale="ar")
+    next(state for state in every_state(site, page) if state == "/tea/tea")
+    detail = page.locator(".detail").first
+    assert detail.evaluate("each => getComputedStyle(each).textAlign") == "right"
 
 
 def test_paste_works_in_every_password_field(open_page):

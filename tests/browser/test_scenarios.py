@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
-from browser.conftest import heading, path
+from browser.conftest import agree, heading, path
 
 ANN, WORK = "ann@example.org", "ann@work.example.org"
 THIRD_PASSWORD = "the lighthouse keeper naps"
@@ -20,13 +20,6 @@ def log_in(page, password, name=ANN):
     page.get_by_label("E-mail address or username").fill(name)
     page.get_by_label("Password", exact=True).fill(password)
     press(page, "Log in")
-
-
-def agree(page, sub):
-    """Log in at the provider's own page."""
-    page.wait_for_url("http://localhost:*/**")
-    page.locator("input[name=sub]").fill(sub)
-    page.locator("button").first.click()
 
 
 def message(page):
