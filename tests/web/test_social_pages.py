@@ -107,10 +107,19 @@ def test_signup_without_an_address_asks_for_one(client, mailbox):
     assert target(come_back(client, agree(begin(client), "nameless"))) == "/account/social/signup"
     page = client.page("/social/signup")
     assert page["id"] == "social_signup"
+    assert page["forms"][0]["fields"][0]["required"] is True
     response = client.post("/social/signup", email="")
     assert response.status_code == 400
     assert target(client.post("/social/signup", email="nameless@example.org")) == "/account/"
     assert mailbox.messages[-1].recipient == "nameless@example.org"
+
+
+def test_signup_with_the_address_of_the_provider_needs_no_other(open_site, provider):
+    client = Client(open_site(providers=provider.settings, social_auto_signup=False))
+    assert target(come_back(client, agree(begin(client)))) == "/account/social/signup"
+    assert client.page("/social/signup")["forms"][0]["fields"][0]["required"] is False
+    client.post("/social/signup", email="")
+    assert client.page("/")["text"] == ["Logged in as bob@example.org."]
 
 
 def test_connect_and_disconnect(client, web):

@@ -34,9 +34,13 @@ COMPLETE = (
 
 
 def endpoints(settings: Settings) -> list[Endpoint]:
-    """Return the endpoints. The settings decide whether the signup form has a username."""
+    """Return the endpoints. The settings decide whether the signup form has a username.
+
+    With ``social_auto_signup`` the form is shown only because the provider returned no usable
+    address, so that one is required.
+    """
     signup_fields = (
-        replace(fields.EMAIL, required=False),
+        replace(fields.EMAIL, required=settings.social_auto_signup),
         *fields.username(settings),
         Field("signup_token", type="hidden", required=False, max_length=1024),
     )
