@@ -1,6 +1,7 @@
 """A real site in a real browser: uvicorn, an SMTP server, an OpenID provider, and Debian's Chromium.
 
-The browser finds every host name below ``.test`` on loopback.
+The browser finds every host name below ``.test`` on loopback, and no other host: the page of the provider
+names a style sheet in the Internet.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ pytest.importorskip("authhost_email", reason="SKIPPED: run `pip install authhost
 from browser.servers import Site, make_certificate, open_other_site, open_site
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-ARGUMENTS = ["--no-sandbox", "--host-resolver-rules=MAP *.test 127.0.0.1"]
+RULES = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+ARGUMENTS = ["--no-sandbox", f"--host-resolver-rules={RULES}"]
 TIMEOUT = 20_000
 """Milliseconds for one action of the browser."""
 

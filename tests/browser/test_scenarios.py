@@ -131,6 +131,45 @@ def test_account_scenario(site, open_page, scripts):
     assert message(other) == "The name or the password is not right."
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["with scripts", "without scripts"])
+def test_scenario_of_a_user_of_a_provider(site, open_page, scripts):
+    page = open_page(java_script_enabled=scripts)
+
+    # The provider returns no address: the signup asks for one, and the mail confirms it.
+    page.goto("/account/signup")
+    press(page, "Continue with Example Corp")
+    agree(page, "nameless")
+    assert heading(page) == "Complete your signup"
+    page.get_by_label("E-mail address").fill(WORK)
+    press(page, "Create account")
+    assert heading(page) == "Confirm your address"
+    page.get_by_label("E-mail address").fill(ANN)
+    press(page, "Use this address")
+    page.goto(site.link(ANN, "confirm-email"))
+    press(page, "Confirm my address")
+    assert page.goto("/me").json() == {"email": ANN}
+
+    # The only way to log in stays, until there is a password.
+    page.goto("/account/connections")
+    press(page, "Disconnect: Example Corp")
+    assert message(page) == "This is your only way to log in. Set a password first."
+    page.goto("/account/")
+    page.get_by_role("link", name="Set a password").click()
+    page.get_by_label("New password").fill(PASSWORD)
+    press(page, "Set the password")
+    page.goto("/account/connections")
+    press(page, "Disconnect: Example Corp")
+    assert message(page) == "The account at Example Corp is disconnected."
+
+    # The provider's account signs up again; the first account has its password.
+    press(page, "Log out")
+    press(page, "Continue with Example Corp")
+    agree(page, "nameless")
+    assert heading(page) == "Complete your signup"
+    log_in(page, PASSWORD)
+    assert page.goto("/me").json() == {"email": ANN}
+
+
 def test_scripts_show_the_password_and_focus_the_mistake(open_page):
     page = open_page()
     page.goto("/account/signup")
