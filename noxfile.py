@@ -72,6 +72,16 @@ TEST_TOOLS = [
     "schemathesis>=4",
     *WEB_TOOLS,
 ]
+BROWSER_TOOLS = [
+    "pytest>=8",
+    "pytest-xdist>=3",
+    "aiosmtpd>=1.4.6",
+    "oidc-provider-mock>=0.3.4",
+    "uvicorn>=0.34",
+    "playwright>=1.50",
+    *WEB_TOOLS,
+]
+"""What the tests in the browser need."""
 NOT_HERE = ("--ignore=tests/parity", "--ignore=tests/browser")
 """The tests that have sessions of their own."""
 PYTHONS = ["3.11", "3.12", "3.13"]
@@ -247,7 +257,7 @@ def browser(session: nox.Session) -> None:
     """Whole scenarios and accessibility in Debian's Chromium."""
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
         session.skip("SKIPPED: there is no chromium; `apt-get install chromium` brings it")
-    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "playwright>=1.50")
+    session.install(*DISTRIBUTIONS, *BROWSER_TOOLS)
     axe = _fetch_axe(session)
     session.run("pytest", "-n", "auto", "tests/browser", *session.posargs, env={"AUTHHOST_AXE": axe})
 

@@ -14,10 +14,10 @@ from browser.servers import open_site
 from browser.states import USER, VISITOR, Tea, every_state
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+PHONE = {"width": 320, "height": 640}
 VARIANTS = {
     "light, English": {"color_scheme": "light"},
-    "dark, Arabic": {"color_scheme": "dark", "locale": "ar"},
-    "phone, German": {"viewport": {"width": 320, "height": 640}, "locale": "de"},
+    "dark, Arabic, phone": {"color_scheme": "dark", "locale": "ar", "viewport": PHONE},
 }
 
 
@@ -63,7 +63,7 @@ def test_a_planted_fault_is_found(open_page, axe):
 
 def test_nothing_is_cut_at_320_pixels(site, open_page):
     """WCAG 1.4.10: no scrolling in two directions."""
-    page = open_page(viewport={"width": 320, "height": 640}, locale="de")
+    page = open_page(viewport=PHONE, locale="de")
     widths = {
         state: page.evaluate("document.documentElement.scrollWidth") for state in every_state(site, page)
     }
