@@ -56,6 +56,17 @@ def test_every_comment_is_a_valid_setting(tmp_path):
     assert settings.plugin_settings["email"]["transport"] == "smtp"
 
 
+@pytest.mark.parametrize("existing", ["", 'secret_key = "mine"\n'])
+def test_a_wrong_value_writes_nothing(run, existing):
+    """Neither a file that must be removed first, nor a replaced one whose secret is gone."""
+    if existing:
+        Path("authhost.toml").write_text(existing)
+    told = run("--force", "--base-url", "example.org")
+    assert (told.exit_code, "base_url must be" in told.output) == (2, True), told.output
+    assert (Path("authhost.toml").read_text() if existing else "") == existing
+    assert [each.name for each in Path().iterdir()] == (["authhost.toml"] if existing else [])
+
+
 def test_a_folder_that_is_not_there(run):
     told = run("--path", "nowhere/authhost.toml")
     assert told.exit_code == 1

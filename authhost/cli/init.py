@@ -103,8 +103,10 @@ def init(ctx: click.Context, path: Path, site_name: str, base_url: str, force: b
     """
     from authhost.settings import Settings
 
+    secret_key = secrets.token_urlsafe(48)
+    Settings(secret_key=secret_key, site_name=site_name, base_url=base_url)  # raises for a wrong value
     text = TEMPLATE.format(
-        secret_key=_quoted(secrets.token_urlsafe(48)),
+        secret_key=_quoted(secret_key),
         site_name=_quoted(site_name),
         base_url=_quoted(base_url),
     )
@@ -118,7 +120,6 @@ def init(ctx: click.Context, path: Path, site_name: str, base_url: str, force: b
     with open(descriptor, "w", encoding="utf-8") as file:
         os.chmod(path, PRIVATE)
         file.write(text)
-    Settings.load(path)  # what was given on the command line may be wrong
     console = LazyHost.of(ctx).console
     option = "" if path == Path(CONFIG) else f" --config {path}"
     console.print(f"wrote {path}")

@@ -22,7 +22,8 @@ DEFAULT_URLS: Mapping[str, str] = {
 """The pages that e-mails and providers link to, below ``web_prefix``."""
 FORM_FIELDS = ("email", "identifier", "password", "username", "next", "provider", "process", "signup_token")
 """The fields of the forms of signup and login."""
-HTTP_URL = re.compile(r"https?://[^\s/?#@]+", re.ASCII)
+ORIGIN = re.compile(r"https?://[^\s/?#@]+", re.ASCII)
+BASE_URL = re.compile(rf"{ORIGIN.pattern}(/[^\s?#]*)?", re.ASCII)
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
 
 USERNAME_SCRIPTS = (
@@ -268,6 +269,8 @@ class Settings:
             )
         if self.email_verification not in ("none", "optional", "mandatory"):
             raise ConfigurationError("email_verification must be none, optional or mandatory")
+        if not BASE_URL.fullmatch(self.base_url):
+            raise ConfigurationError("base_url must be an http or https URL, such as https://example.org")
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         self._check_web()
 
@@ -277,7 +280,7 @@ class Settings:
         if not 0 <= self.trusted_proxies <= 10:
             raise ConfigurationError("trusted_proxies must be 0 to 10")
         for origin in self.trusted_origins:
-            if not HTTP_URL.fullmatch(origin):
+            if not ORIGIN.fullmatch(origin):
                 raise ConfigurationError(
                     f"trusted_origins has {origin!r}; an origin is a scheme and a host without a path, "
                     "such as https://app.example.org"
