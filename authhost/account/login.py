@@ -67,7 +67,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     with request.services.limits.password_check(request, [user]):
         right, _ = request.services.passwords.verify(secret, request.stored_password)
         if not right:
-            raise InvalidCredentials("The password is not right.")
+            raise InvalidCredentials("The password is not right.", field="password")
     user = lock_login(request)
     result = rotate_token(request, authenticated=True).result()
     request.services.hooks.user_reauthenticated(request, user)

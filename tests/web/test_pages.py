@@ -224,6 +224,10 @@ class TestEmails:
         response = leads_to(client.post("/emails/add", email=BOB), "/account/reauthenticate")
         page = client.page(response.headers["Location"].removeprefix("/account"))
         assert forms(page) == [("/reauthenticate", ["password"])]
+        as_json = {"Accept": "application/json"}
+        wrong = client.post("/reauthenticate", password="not the password", headers=as_json)
+        (password, _) = json.loads(wrong.body)["forms"][0]["fields"]
+        assert password["error"] == "The password is not right."
         leads_to(client.post("/reauthenticate", password=PASSWORD, next="/account/emails"), "/account/emails")
         leads_to(client.post("/emails/add", email=BOB), "/account/emails")
 
