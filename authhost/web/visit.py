@@ -194,10 +194,6 @@ class Visit:
         """Set a cookie with the response; an empty value deletes it. ``max_age`` is in seconds."""
         self.cookies.append(Cookie(name, value, int(max_age)))
 
-    def message(self, level: MessageLevel, text: str, code: str) -> PageMessage:
-        """Return a message for the next page."""
-        return PageMessage(level, text, code)
-
     def provider_name(self, provider: str) -> str:
         """Return the name of a provider for people; its id if the site has it no more."""
         providers = self.web.host.services.providers

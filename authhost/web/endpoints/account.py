@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from authhost_hookspecs import Values
+from authhost_hookspecs import PageMessage, Values
 
-from authhost.records import LoginResult
 from authhost.settings import Settings
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome
+from authhost.web.endpoints.after_login import after_login
 from authhost.web.languages import N_
 from authhost.web.schemas import login_state
 from authhost.web.visit import Visit
@@ -77,14 +77,6 @@ def endpoints(settings: Settings) -> list[Endpoint]:
     ]
 
 
-def after_login(visit: Visit, result: LoginResult, next_path: str = "") -> Outcome:
-    """Return the outcome of a login: the page that the person wanted, or what the login waits for."""
-    if not result.authenticated:
-        return Outcome(login_state(visit), status=202, to="/confirm-email")
-    location = next_path or visit.next or visit.web.host.settings.after_login
-    return Outcome(login_state(visit), location=location)
-
-
 def sign_up(visit: Visit, values: Values) -> Outcome:
     username = str(values.get("username") or "") or None
     result = visit.web.host.account.signup(
@@ -102,7 +94,7 @@ def log_in(visit: Visit, values: Values) -> Outcome:
 
 def log_out(visit: Visit, values: Values) -> Outcome:
     visit.web.host.account.logout(visit.request)
-    message = visit.message("success", visit.gettext("You are logged out."), "logged_out")
+    message = PageMessage("success", visit.gettext("You are logged out."), "logged_out")
     return Outcome(to="/login", location=visit.web.host.settings.after_logout, message=message)
 
 
@@ -113,5 +105,5 @@ def reauthenticate(visit: Visit, values: Values) -> Outcome:
 
 def close(visit: Visit, values: Values) -> Outcome:
     visit.web.host.account.deactivate(visit.request)
-    message = visit.message("success", visit.gettext("Your account is closed."), "account_closed")
+    message = PageMessage("success", visit.gettext("Your account is closed."), "account_closed")
     return Outcome(to="/login", message=message)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from authhost_hookspecs import Field, Values
+from authhost_hookspecs import Field, PageMessage, Values
 
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
-from authhost.web.endpoints.account import after_login
+from authhost.web.endpoints.after_login import after_login
 from authhost.web.languages import N_
 from authhost.web.links import key_of_link
 from authhost.web.schemas import email_json, login_state
@@ -39,10 +40,10 @@ def confirm(visit: Visit, values: Values) -> Outcome:
         **login_state(visit),
     }
     text = _("Your address %(email)s is confirmed.", email=result.email_address.email)
-    message = visit.message("success", text, "email_confirmed")
+    message = PageMessage("success", text, "email_confirmed")
     if result.recovered:
         text = _("Your address is confirmed. Please choose a new password: ask for a link here.")
-        return Outcome(body, to="/forgot-password", message=visit.message("success", text, "recovered"))
+        return Outcome(body, to="/forgot-password", message=PageMessage("success", text, "recovered"))
     if result.login is not None:
         return Outcome(body, location=after_login(visit, result.login).location, message=message)
     return Outcome(body, to="/emails" if visit.request.user is not None else "/login", message=message)
@@ -53,10 +54,10 @@ def send(visit: Visit, values: Values) -> Outcome:
     sent = visit.web.host.account.send_confirmation(visit.request, email=str(values["email"]) or None)
     page = "/emails" if visit.request.user is not None else "/confirm-email"
     if sent:
-        message = visit.message("success", _("The confirmation has been sent."), "confirmation_sent")
+        message = PageMessage("success", _("The confirmation has been sent."), "confirmation_sent")
     else:
         text = _("A confirmation was sent a few minutes ago. Please look for it, also in the spam folder.")
-        message = visit.message("info", text, "confirmation_not_sent")
+        message = PageMessage("info", text, "confirmation_not_sent")
     return Outcome({"sent": sent}, to=page, message=message)
 
 
@@ -67,28 +68,26 @@ def change_pending(visit: Visit, values: Values) -> Outcome:
         login_state(visit),
         status=200 if result.authenticated else 202,
         to="/confirm-email",
-        message=visit.message("success", text, "pending_email_changed"),
+        message=PageMessage("success", text, "pending_email_changed"),
     )
 
 
 def add(visit: Visit, values: Values) -> Outcome:
     address = visit.web.host.account.add_email(visit.request, email=str(values["email"]))
     text = visit.gettext("A confirmation has been sent to %(email)s.", email=address.email)
-    return Outcome(email_json(address), to="/emails", message=visit.message("success", text, "email_added"))
+    return Outcome(email_json(address), to="/emails", message=PageMessage("success", text, "email_added"))
 
 
 def remove(visit: Visit, values: Values) -> Outcome:
     address = visit.web.host.account.remove_email(visit.request, email=str(values["email"]))
     text = visit.gettext("The address %(email)s has been removed.", email=address.email)
-    return Outcome(to="/emails", message=visit.message("success", text, "email_removed"))
+    return Outcome(to="/emails", message=PageMessage("success", text, "email_removed"))
 
 
 def make_primary(visit: Visit, values: Values) -> Outcome:
     address = visit.web.host.account.make_primary(visit.request, email=str(values["email"]))
     text = visit.gettext("%(email)s is your primary address now.", email=address.email)
-    return Outcome(
-        email_json(address), to="/emails", message=visit.message("success", text, "primary_changed")
-    )
+    return Outcome(email_json(address), to="/emails", message=PageMessage("success", text, "primary_changed"))
 
 
 def list_all(visit: Visit) -> Mapping[str, Any]:
@@ -118,7 +117,7 @@ ENDPOINTS = [
         summary="Send the confirmation again: for the pending login, or for an address of the account.",
         run=send,
         page="/confirm-email",
-        fields=(Field("email", type="hidden", required=False, max_length=254),),
+        fields=(replace(fields.ADDRESS, required=False),),
         result="Sent",
         refusals=(
             "login_required",

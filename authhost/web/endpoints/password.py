@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from authhost_hookspecs import Field, Values
+from authhost_hookspecs import Field, PageMessage, Values
 
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome
-from authhost.web.endpoints.account import after_login
+from authhost.web.endpoints.after_login import after_login
 from authhost.web.languages import N_
 from authhost.web.links import key_of_link
 from authhost.web.schemas import login_state
@@ -22,26 +22,26 @@ def change(visit: Visit, values: Values) -> Outcome:
         new_password=str(values["new_password"]),
     )
     text = visit.gettext("Your password is changed, and your other sessions have ended.")
-    return Outcome(login_state(visit), to="/", message=visit.message("success", text, "password_changed"))
+    return Outcome(login_state(visit), to="/", message=PageMessage("success", text, "password_changed"))
 
 
 def set_first(visit: Visit, values: Values) -> Outcome:
     visit.web.host.account.set_password(visit.request, password=str(values["password"]))
     text = visit.gettext("Your password is set.")
-    return Outcome(login_state(visit), to="/", message=visit.message("success", text, "password_set"))
+    return Outcome(login_state(visit), to="/", message=PageMessage("success", text, "password_set"))
 
 
 def request_reset(visit: Visit, values: Values) -> Outcome:
     visit.web.host.account.request_password_reset(visit.request, email=str(values["email"]))
     text = visit.gettext("An e-mail with a link is on its way. Look for it, also in the spam folder.")
-    return Outcome(to="/forgot-password", message=visit.message("success", text, "reset_requested"))
+    return Outcome(to="/forgot-password", message=PageMessage("success", text, "reset_requested"))
 
 
 def reset(visit: Visit, values: Values) -> Outcome:
     password = str(values["password"])
     with key_of_link(visit, visit.web.cookies.reset_key, values) as key:
         result = visit.web.host.account.reset_password(visit.request, key=key, password=password)
-    message = visit.message("success", visit.gettext("Your new password is set."), "password_reset")
+    message = PageMessage("success", visit.gettext("Your new password is set."), "password_reset")
     if result is None:
         return Outcome(login_state(visit), to="/login", message=message)
     return replace(after_login(visit, result), message=message)

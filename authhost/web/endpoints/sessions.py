@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from authhost_hookspecs import Values
+from authhost_hookspecs import PageMessage, Values
 
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
@@ -18,13 +18,13 @@ def end(visit: Visit, values: Values) -> Outcome:
     visit.web.host.account.end_session(visit.request, uuid_of(values))
     text = visit.gettext("The session has ended.")
     page = "/sessions" if visit.request.user is not None else "/login"
-    return Outcome(to=page, message=visit.message("success", text, "session_ended"))
+    return Outcome(to=page, message=PageMessage("success", text, "session_ended"))
 
 
 def end_others(visit: Visit, values: Values) -> Outcome:
     count = visit.web.host.account.end_other_sessions(visit.request)
     text = visit.gettext("All other sessions have ended.")
-    return Outcome({"ended": count}, to="/sessions", message=visit.message("success", text, "sessions_ended"))
+    return Outcome({"ended": count}, to="/sessions", message=PageMessage("success", text, "sessions_ended"))
 
 
 def list_all(visit: Visit) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
-from authhost_hookspecs import Field, Values
+from authhost_hookspecs import Field, PageMessage, Values
 
 from authhost.errors import InvalidInput
 from authhost.records import SocialResult
@@ -15,7 +15,7 @@ from authhost.settings import Settings
 from authhost.socialaccount import cookie_name
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome, Reader
-from authhost.web.endpoints.account import after_login
+from authhost.web.endpoints.after_login import after_login
 from authhost.web.inputs import uuid_of
 from authhost.web.schemas import connection_json, login_state
 from authhost.web.visit import Visit
@@ -154,7 +154,7 @@ def _outcome(visit: Visit, result: SocialResult) -> Outcome:
     text = visit.gettext(
         "The account at %(provider)s is connected.", provider=visit.provider_name(result.account.provider)
     )
-    message = visit.message("success", text, "connected") if result.process == "connect" else None
+    message = PageMessage("success", text, "connected") if result.process == "connect" else None
     return Outcome(body, to="/connections", location=result.next or "", message=message)
 
 
@@ -175,7 +175,7 @@ def disconnect(visit: Visit, values: Values) -> Outcome:
     account = visit.web.host.socialaccount.disconnect(visit.request, account_id=uuid_of(values))
     name = visit.provider_name(account.provider)
     text = visit.gettext("The account at %(provider)s is disconnected.", provider=name)
-    return Outcome(to="/connections", message=visit.message("success", text, "disconnected"))
+    return Outcome(to="/connections", message=PageMessage("success", text, "disconnected"))
 
 
 def list_all(visit: Visit) -> Mapping[str, Any]:
