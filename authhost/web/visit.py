@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import urlencode
 
-from authhost_hookspecs import Field, FlowError, Form, MessageLevel, PageMessage, Values
+from authhost_hookspecs import Field, FlowError, Form, PageMessage, Values
 
 from authhost.account.flow import require_recent_login
 from authhost.errors import InvalidInput, LoginRequired
@@ -24,16 +21,15 @@ from authhost.security.redirects import validate_next
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookie
 from authhost.web.http import WebRequest, WebResponse
-from authhost.web.inputs import UNUSABLE, read_given
+from authhost.web.inputs import read_given
 from authhost.web.languages import Gettext, Language, choose_language
+from authhost.web.messages import pack, unpack
 from authhost.web.page_values import plain
 from authhost.web.problems import text_of
 
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
-MESSAGE_BYTES = 3000
-"""The longest value of the cookie with messages: browsers refuse a cookie above 4096 bytes."""
 MESSAGE_SECONDS = 300
 """How long messages wait for the next page."""
 
@@ -246,36 +242,13 @@ class Visit:
 
     def read_messages(self) -> tuple[PageMessage, ...]:
         """Return the messages that an earlier response left for this page, and delete them."""
-        packed = self.http.cookies.get(self.web.cookies.messages)
-        if not packed:
-            return ()
-        self.set_cookie(self.web.cookies.messages, "", 0)
-        try:
-            found = json.loads(base64.urlsafe_b64decode(packed))
-            return tuple(
-                PageMessage(level, text, code)
-                for level, text, code in found
-                if level in get_args(MessageLevel)
-                and isinstance(text, str)
-                and isinstance(code, str)
-                and not UNUSABLE.search(text + code)
-            )
-        except (ValueError, TypeError, binascii.Error, RecursionError):
-            return ()
+        return unpack(self.take_cookie(self.web.cookies.messages))
 
     def keep_messages(self, response: WebResponse) -> None:
         """Keep the messages for the next page in a cookie; those that do not fit are dropped."""
-        kept: list[list[str]] = []
-        packed = ""
-        for each in self.messages if self.credential == "cookie" else ():
-            kept.append([each.level, each.text, each.code])
-            text = base64.urlsafe_b64encode(json.dumps(kept).encode()).decode()
-            if len(text) > MESSAGE_BYTES:
-                break
-            packed = text
+        packed = pack(self.messages) if self.credential == "cookie" else ""
         if packed:
-            cookie = Cookie(self.web.cookies.messages, packed, MESSAGE_SECONDS)
-            self.web.cookies.set(response, cookie)
+            self.web.cookies.set(response, Cookie(self.web.cookies.messages, packed, MESSAGE_SECONDS))
 
     def apply(self, response: WebResponse) -> WebResponse:
         """Set the cookies of plugins, then authhost's own, on a response."""
