@@ -113,14 +113,14 @@ class ApiHandler:
 
     def _api_outcome(self, visit: Visit, method: str, path: str) -> Outcome:
         if (method, path) in self._plugins.apis:
-            name, route = self._plugins.apis[method, path]
+            _, route = self._plugins.apis[method, path]
             visit.check_login(login=route.login, recent=route.recent_login)
             values = (
                 read_json(visit.http, route.fields)
                 if method == "POST"
                 else read_query(visit.http, route.fields)
             )
-            return Outcome(self._plugins.run(visit.request, name, route, values))
+            return Outcome(route.run(visit.request, values) or {})
         if method == "GET":
             return Outcome(self._readers[path].run(visit))
         endpoint = self._endpoints[path]

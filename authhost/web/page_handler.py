@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import parse_qsl, urlencode
@@ -12,6 +13,7 @@ from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequire
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.social import complete_callback
+from authhost.web.fields import KEY_LENGTH
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_form
 from authhost.web.page_values import with_refusal
@@ -23,6 +25,8 @@ from authhost.web.visit import Visit
 KEY_SECONDS = 3600
 """How long a key of an e-mail stays in its cookie, until the person has pressed the button."""
 KEY_PAGES = ("/confirm-email", "/reset-password")
+KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{KEY_LENGTH}}}")
+CALLBACK = re.compile(r"/social/([^/]+)/callback")
 CALLBACK_PURPOSE = "authhost.web callback"
 LOGIN_ERRORS = (LoginRequired, ReauthenticationRequired)
 """Refusals that lead to another page, and back."""
@@ -41,8 +45,8 @@ class PageHandler:
         visit = Visit(self._context, http)
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
-        is_callback = path.startswith("/social/") and path.endswith("/callback") and path.count("/") == 3
-        if is_callback and http.method == "POST":
+        callback = CALLBACK.fullmatch(path)
+        if callback and http.method == "POST":
             return self._posted_callback(visit, path)
         if not self._context.origins.allows(http, has_cookie=self._cookies.present(http)):
             return self.refusal(visit, WebError("cross_site"))
@@ -53,10 +57,10 @@ class PageHandler:
         page, _, key = path.rpartition("/")
         if page in KEY_PAGES and path not in self._endpoints:
             return self._key_to_cookie(visit, page, key)
-        if is_callback and http.method == "HEAD":  # it would use the state up, and log in
+        if callback and http.method == "HEAD":  # it would use the state up, and log in
             return self.refusal(visit, WebError("method_not_allowed"), allow="GET, POST")
-        if is_callback:
-            return self._callback(visit, path.split("/")[2])
+        if callback:
+            return self._callback(visit, callback[1])
         return self._get(visit, path)
 
     def _get(self, visit: Visit, path: str) -> WebResponse:
@@ -79,9 +83,9 @@ class PageHandler:
         """Return the page at a path, of the core or of a plugin."""
         if path in PAGES:
             return PAGES[path](visit)
-        name, route = self._plugins.pages[path]
+        _, route = self._plugins.pages[path]
         visit.check_login(login=route.login, recent=route.recent_login)
-        return self._plugins.show(visit.request, name, route)
+        return route.show(visit.request)
 
     def _post(self, visit: Visit, path: str) -> WebResponse:
         endpoint = self._endpoints.get(path)
@@ -118,10 +122,11 @@ class PageHandler:
         if endpoint is not None:
             visit.values = read_form(visit.http, endpoint.fields)
             return endpoint.run(visit, visit.values), None
-        name, route = self._plugins.pages[path]
+        _, route = self._plugins.pages[path]
+        assert route.action is not None
         visit.check_login(login=route.login, recent=route.recent_login)
         visit.values = read_form(visit.http, route.fields)
-        return Outcome(to=path), self._plugins.act(visit.request, name, route, visit.values)
+        return Outcome(to=path), route.action(visit.request, visit.values)
 
     def _outcome(self, visit: Visit, outcome: Outcome) -> WebResponse:
         if outcome.message is not None:
@@ -182,7 +187,7 @@ class PageHandler:
         """Move the key of a link into a cookie, so that it leaves the address bar, history and logs."""
         name = self._cookies.confirm_key if page == "/confirm-email" else self._cookies.reset_key
         response = WebResponse.redirect(visit.url(page))
-        if 0 < len(key) <= 128 and key.isascii() and key.replace("-", "a").replace("_", "a").isalnum():
+        if KEY.fullmatch(key):
             visit.set_cookie(name, key, KEY_SECONDS)
         return visit.apply(response)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import authhost_hookspecs as contract
 from authhost_hookspecs import ApiRoute, Field, FlowError, Page, PageRoute, Refused, Section
 
 from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
@@ -33,13 +33,11 @@ class PluginRoutes:
 
     def __init__(self, registry: PluginRegistry, reserved: frozenset[str]) -> None:
         self.pages: dict[str, tuple[str, PageRoute]] = {}
-        """The plugin and the route, by the path below the prefix."""
+        """The plugin and the route, by the path below the prefix. Its functions run guarded."""
         self.apis: dict[tuple[str, str], tuple[str, ApiRoute]] = {}
         """The same, by the method and the path below ``/api``."""
         self.faults: dict[str, str] = {}
         """Why the routes of a plugin are not served, by its name."""
-        self._calls: dict[tuple[str, int], Callable[..., Any]] = {}
-        """By the plugin and the ``id`` of the function, which may have no hash."""
         self._registry = registry
         self._panels: list[tuple[str, Callable[..., Any]]] = []
         for name, routes in registry.routes().items():
@@ -57,7 +55,9 @@ class PluginRoutes:
                         "plugin %s: register_panels returned a %s, not functions", name, type(panel).__name__
                     )
                     continue
-                self._panels.append((name, self._guarded(name, "register_panels", panel)))
+                self._panels.append(
+                    (name, self._guarded(name, "register_panels", panel, _section_below(name)))
+                )
 
     @property
     def names(self) -> set[str]:
@@ -65,20 +65,23 @@ class PluginRoutes:
         return {name for name, _ in (*self.pages.values(), *self.apis.values())}
 
     def _add(self, name: str, route: Route) -> None:
-        path = f"/{name}{route.path}"
+        path, hook = f"/{name}{route.path}", "register_routes"
         if isinstance(route, ApiRoute):
-            self.apis[route.method, path] = name, route
-            self._calls[name, id(route.run)] = self._guarded(name, "register_routes", route.run)
+            run = self._guarded(name, hook, route.run, as_json)
+            self.apis[route.method, path] = name, replace(route, run=run)
             return
-        self.pages[path] = name, route
-        self._calls[name, id(route.show)] = self._guarded(name, "register_routes", route.show)
-        if route.action is not None:
-            self._calls[name, id(route.action)] = self._guarded(name, "register_routes", route.action)
+        show = self._guarded(name, hook, route.show, _page_below(name, route.show))
+        action = route.action
+        if action is not None:
+            action = self._guarded(name, hook, action, _page_below(name, action, optional=True))
+        self.pages[path] = name, replace(route, show=show, action=action)
 
-    def _guarded(self, name: str, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def _guarded(
+        self, name: str, hook: str, function: Callable[..., Any], convert: Callable[[Any], Any]
+    ) -> Callable[..., Any]:
         """Return ``function`` so that it runs as the plugin, and its writes are undone if it fails."""
         guarded = self._registry.guarded(name)
-        call = as_caller(guarded, hook, function, convert=_below(name), expected=(FlowError, Refused))
+        call = as_caller(guarded, hook, function, convert=convert, expected=(FlowError, Refused))
 
         def run(request: Any, *args: Any) -> Any:
             try:
@@ -89,27 +92,6 @@ class PluginRoutes:
                 raise Vetoed(message, plugin_code=refusal.code, plugin=name, **field) from refusal
 
         return run
-
-    def show(self, request: Request, name: str, route: PageRoute) -> Page:
-        """Return the page of a plugin."""
-        page = self._call(name, route.show, request)
-        if not isinstance(page, Page):
-            raise UnusableResult(f"{function_name(route.show)}: it returned no Page")
-        return page
-
-    def act(self, request: Request, name: str, route: PageRoute, values: contract.Values) -> Page | None:
-        """Call the action of a page; return the page to show, or None."""
-        page = self._call(name, route.action, request, values)
-        if page is not None and not isinstance(page, Page):
-            raise UnusableResult(f"{function_name(route.action)}: it returned neither a Page nor None")
-        return page
-
-    def run(self, request: Request, name: str, route: ApiRoute, values: contract.Values) -> Mapping[str, Any]:
-        """Call a JSON endpoint; return its result as plain values."""
-        return as_json(self._call(name, route.run, request, values))
-
-    def _call(self, name: str, function: object, request: Request, *args: Any) -> Any:
-        return self._calls[name, id(function)](request, *args)
 
     def sections(self, request: Request) -> Iterator[Section]:
         """Yield the sections of the account page. One that fails was logged, and is left out.
@@ -126,22 +108,37 @@ class PluginRoutes:
                 if isinstance(error, FlowError):
                     log.error("a panel of plugin %s was refused: %s", name, error.code)
                 continue
-            if isinstance(section, Section):
+            if section is not None:
                 yield section
-            elif section is not None:
-                log.error("a panel of plugin %s returned a %s, not a Section", name, type(section).__name__)
 
 
-def _below(name: str) -> Callable[[Any], Any]:
-    """Return a function that checks a result of a plugin, and moves its paths below the plugin's own."""
+def _page_below(
+    name: str, function: Callable[..., Any], *, optional: bool = False
+) -> Callable[[Any], Page | None]:
+    """Return a function that checks the page of a plugin, and moves its paths below the plugin's own."""
 
-    def moved(result: Any) -> Any:
+    def page(result: Any) -> Page | None:
         check_ran(result)
-        if isinstance(result, Page):
-            return moved_page(plain(result), f"/{name}")
-        return moved_section(plain(result), f"/{name}") if isinstance(result, Section) else result
+        if result is None and optional:
+            return None
+        if not isinstance(result, Page):
+            expected = "neither a Page nor None" if optional else "no Page"
+            raise UnusableResult(f"{function_name(function)}: it returned {expected}")
+        return moved_page(plain(result), f"/{name}")
 
-    return moved
+    return page
+
+
+def _section_below(name: str) -> Callable[[Any], Section | None]:
+    """Return a function that checks the section of a plugin, and moves its paths below the plugin's own."""
+
+    def section(result: Any) -> Section | None:
+        check_ran(result)
+        if result is not None and not isinstance(result, Section):
+            raise UnusableResult(f"it returned a {type(result).__name__}, not a Section")
+        return None if result is None else moved_section(plain(result), f"/{name}")
+
+    return section
 
 
 def _fault(name: str, routes: list[Any], reserved: frozenset[str]) -> str:
