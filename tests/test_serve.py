@@ -92,6 +92,7 @@ def test_a_site_with_each_server(tmp_path, server):
     assert CliRunner().invoke(cli, ["--config", config, "db", "upgrade"]).exit_code == 0
     port = _free_port()
     with running(tmp_path, "--port", str(port), "--server", server) as (process, url):
+        assert "base_url is http://localhost:8000: links in e-mails" in process.stdout.readline()
         page = _first_answer(f"{url}/")
         assert "<h1>Log in</h1>" in page.text
         assert page.headers["Content-Security-Policy"]

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from authhost_hookspecs import Console
 from werkzeug.urls import iri_to_uri
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 THREADS = 8
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def run(console: Console, settings: Settings, address: str, port: int, server: str | None) -> None:
@@ -36,7 +38,18 @@ def run(console: Console, settings: Settings, address: str, port: int, server: s
             f"base_url is {settings.base_url}: open the site there, through a proxy with TLS; "
             "without TLS, browsers do not keep its cookies"
         )
+    elif _leads_elsewhere(settings.base_url, port):
+        console.error(
+            f"base_url is {settings.base_url}: links in e-mails and answers of providers lead there; "
+            f"set it to http://localhost:{port}"
+        )
     RUN[name](settings, address, port)
+
+
+def _leads_elsewhere(base_url: str, port: int) -> bool:
+    """Tell whether ``base_url`` is on this machine, but at another port."""
+    url = urlsplit(base_url)
+    return url.hostname in LOOPBACK and (url.port or 80) != port
 
 
 def start_page(settings: Settings) -> str:
