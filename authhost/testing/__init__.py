@@ -9,6 +9,7 @@ from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, d
 from authhost.testing.mailbox import Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.recorder import RecordedHook, RecordedHooks
+from authhost.testing.totp import TotpApp
 
 __all__ = [
     "CHEAP_HASH",
@@ -21,6 +22,7 @@ __all__ = [
     "Mailbox",
     "RecordedHook",
     "RecordedHooks",
+    "TotpApp",
     "drain",
     "open_host",
 ]

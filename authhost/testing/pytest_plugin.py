@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from authhost.testing.mailbox import Mailbox
     from authhost.testing.openid import LocalProvider
     from authhost.testing.recorder import RecordedHooks
+    from authhost.testing.totp import TotpApp
     from authhost.testing.web_client import WebClient
 
 # pytest imports this module in every project where authhost is installed, so it imports little itself.
@@ -181,3 +182,11 @@ def run_flow(auth_host: AuthHost, openid_provider: LocalProvider) -> Browser:
     from authhost.testing.browser import Browser
 
     return Browser(auth_host, openid_provider)
+
+
+@pytest.fixture
+def totp_app(auth_clock: Clock) -> Callable[[str], TotpApp]:
+    """Makes an authenticator app on `auth_clock`: ``totp_app("otpauth://totp/…").next_code()``."""
+    from authhost.testing.totp import TotpApp
+
+    return lambda uri_or_secret: TotpApp(uri_or_secret, auth_clock)
