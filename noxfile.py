@@ -70,6 +70,8 @@ TEST_TOOLS = [
     "jsonschema>=4.23",
     "openapi-spec-validator>=0.7",
     "schemathesis>=4",
+    "cbor2>=5.6.5",
+    "webauthn>=2.7",
     *WEB_TOOLS,
 ]
 BROWSER_TOOLS = [

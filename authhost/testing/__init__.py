@@ -3,6 +3,7 @@
 pytest finds the kit's fixtures by itself (`authhost.testing.pytest_plugin`).
 """
 
+from authhost.testing.authenticator import VirtualAuthenticator
 from authhost.testing.browser import Browser
 from authhost.testing.commands import CommandContext
 from authhost.testing.host import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, drain, open_host
@@ -23,6 +24,7 @@ __all__ = [
     "RecordedHook",
     "RecordedHooks",
     "TotpApp",
+    "VirtualAuthenticator",
     "drain",
     "open_host",
 ]

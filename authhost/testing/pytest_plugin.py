@@ -28,6 +28,7 @@ import pytest
 if TYPE_CHECKING:
     from authhost.host import AuthHost
     from authhost.request import Request
+    from authhost.testing.authenticator import VirtualAuthenticator
     from authhost.testing.browser import Browser
     from authhost.testing.host import Clock
     from authhost.testing.mailbox import Mailbox
@@ -182,6 +183,18 @@ def run_flow(auth_host: AuthHost, openid_provider: LocalProvider) -> Browser:
     from authhost.testing.browser import Browser
 
     return Browser(auth_host, openid_provider)
+
+
+@pytest.fixture
+def virtual_authenticator() -> VirtualAuthenticator:
+    """A passkey provider without credentials: ``virtual_authenticator.create(options, origin)``.
+
+    It needs the package cbor2 of ``authhost[testing]``.
+    """
+    pytest.importorskip("cbor2", reason="SKIPPED: run `pip install 'authhost[testing]'`")
+    from authhost.testing.authenticator import VirtualAuthenticator
+
+    return VirtualAuthenticator()
 
 
 @pytest.fixture
