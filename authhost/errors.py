@@ -122,6 +122,13 @@ class LoginRequired(AuthError):
     message = "Please log in first."
 
 
+class LoginUnavailable(AuthError):
+    """A plugin that guards the account is not loaded; ``fields["plugin"]`` is its name."""
+
+    code = "login_unavailable"
+    message = "Nobody can log in to this account at the moment. Please write to the operator of this site."
+
+
 class ReauthenticationRequired(AuthError):
     """The login is older than ``fields["max_age"]`` seconds."""
 

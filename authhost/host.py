@@ -16,6 +16,7 @@ from sqlalchemy import Engine
 
 from authhost.account import Account
 from authhost.account.expired_sessions import delete_expired_sessions
+from authhost.account.plugin_logins import PluginLogins
 from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed, SocialAccountNotFound
 from authhost.pluginhost.background import Background
@@ -110,6 +111,10 @@ class AuthHost(Unpicklable):
             sociallogin_of_signup=sociallogin_of_signup,
             account=read_account,
             accounts=Changes,
+            logins=PluginLogins,
+            login_guards=frozenset(
+                record.name for record in self.registry.loaded() if "login_steps" in record.hooks
+            ),
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),

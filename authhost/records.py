@@ -9,6 +9,8 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
+from authhost_hookspecs import Factor
+
 EMAIL_LENGTH = 254
 """The maximum number of characters of an e-mail address (RFC 5321, 4.5.3.1, without angle brackets)."""
 PROFILE_NAME_LENGTH, PICTURE_LENGTH = 255, 2048
@@ -27,6 +29,18 @@ class User:
     date_joined: datetime
     last_login: datetime | None
     email_verified: bool = False
+    login_guards: tuple[str, ...] = ()
+    """The plugins without which nobody can log in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authentication:
+    """One authentication of the person."""
+
+    method: str
+    time: datetime
+    provider: str | None = None
+    factors: tuple[Factor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +78,8 @@ class Session:
     provider: str | None
     ip_address: str | None
     user_agent: str
+    authentications: tuple[Authentication, ...] = ()
+    """The login first. Empty for a session that began before version 0.2."""
 
     def has_expired(self, now: datetime, idle: float) -> bool:
         """Return whether its time is over, or it was not used for more than ``idle`` seconds."""
@@ -71,12 +87,33 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True)
-class Authentication:
-    """One authentication of the person."""
+class PendingLogin:
+    """A login between the first proof and the session; implements `authhost_hookspecs.PendingLogin`."""
 
-    method: str
-    time: datetime
-    provider: str | None = None
+    user: User
+    authentications: tuple[Authentication, ...]
+    started: datetime
+    password_tag: str = field(repr=False)
+    steps: tuple[str, ...] = ()
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """The names of the plugins that guard the account."""
+        return self.user.login_guards
+
+
+@dataclass(frozen=True, slots=True)
+class PendingStep:
+    """What a pending login waits for.
+
+    ``key`` is ``email_verification``, or the plugin's name, a dot and the key of its step.
+    ``path`` is where it is completed, below the prefix of the pages and that of the API.
+    """
+
+    key: str
+    path: str
+    methods: tuple[str, ...] = ()
+    last: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +128,8 @@ class LoginResult:
     and pass it to ``host.request(pending_token=…)``: it proves that the
     confirmation is made in the browser of the signup.
 
+    ``waits_for`` is the key of the first of ``steps``, such as ``email_verification``.
+
     ``device_token`` is set if the person is logged in. Store it in a long-lived
     cookie: failed logins of other people then do not lock this browser out.
     """
@@ -100,6 +139,7 @@ class LoginResult:
     waits_for: str | None = None
     pending_token: str | None = field(default=None, repr=False)
     device_token: str | None = field(default=None, repr=False)
+    steps: tuple[PendingStep, ...] = ()
 
     @property
     def authenticated(self) -> bool:

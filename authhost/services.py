@@ -15,7 +15,7 @@ from authhost.security.inputs import identifier_key
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Account, AccountChanges, Host, SocialLogin
+    from authhost_hookspecs import Account, AccountChanges, Host, Logins, SocialLogin
 
     from authhost.pluginhost.background import Background
     from authhost.pluginhost.dispatch import Hooks
@@ -91,6 +91,10 @@ class Services(Unpicklable):
     """Reads an account within a request; see `authhost.users.snapshot`."""
     accounts: Callable[[Any], AccountChanges]
     """Returns the administrative changes within a request; see `authhost.users.changes`."""
+    logins: Callable[[Any], Logins]
+    """Returns the logins by plugins within a request; see `authhost.account.plugin_logins`."""
+    login_guards: frozenset[str]
+    """The loaded plugins that have login steps."""
     background: Background
 
 

@@ -45,6 +45,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_guard",
         "test_host",
         "test_key_rotation",
+        "test_login_steps",
         "test_misuse",
         "test_nested_rollback",
         "test_order",

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from authhost.account import Account
 from authhost.cli.main import cli
-from authhost.pluginhost.hooks import EXPORTS, SPEC_ARGUMENTS, SPEC_MODULES, VETOES, WRAPPABLE
+from authhost.pluginhost.hooks import EXPORTS, SPEC_ARGUMENTS, SPEC_MODULES, STEPS, VETOES, WRAPPABLE
 from authhost.pluginhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
 from authhost.socialaccount import SocialAccounts
 
@@ -38,7 +38,8 @@ def test_a_hook_is_explained_in_full(name):
 
 
 def test_what_flows_call_is_of_a_kind_that_flows_call():
-    assert {each.name for each in references() if each.kind in IN_FLOWS} == WRAPPABLE | VETOES | EXPORTS
+    called = WRAPPABLE | VETOES | STEPS | EXPORTS
+    assert {each.name for each in references() if each.kind in IN_FLOWS} == called
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
+from authhost.account.complete_login import continue_login
 from authhost.account.flow import check_change, flow, lock_login
-from authhost.account.login import start_session
-from authhost.account.pending import PendingLogin, pending_login, pending_login_result
+from authhost.account.open_login import FACTORS, OpenLogin
+from authhost.account.pending import pending_login, pending_login_result
 from authhost.account.recovery import recover_account
 from authhost.account.sessions import log_out_former_user
 from authhost.account.verification import (
@@ -22,7 +23,7 @@ from authhost.account.verification import (
     verify_address,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
-from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
+from authhost.records import Authentication, ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
 from authhost.security.inputs import Email, email as parse_email, email_key, text
 from authhost.security.keys import digest
@@ -76,12 +77,15 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     else:
         previous, address = verify_address(request, account.user, found)
     user, hashed = _confirmed(request, address, previous)
-    if pending is None:
+    if pending is None or pending.address_id is None:
         return ConfirmResult(address, recovered=recovered)
     request.pending_token = None
     if not request.settings.login_on_email_confirmation or not _is_recent(request, pending, address):
         return ConfirmResult(address)
-    return ConfirmResult(address, start_session(request, user, "email_confirmation", if_password=hashed))
+    proof = Authentication("email_confirmation", request.now, None, FACTORS["email_confirmation"])
+    proofs = (proof, *pending.authentications)
+    login = replace(pending, user=user, password=hashed, authentications=proofs)
+    return ConfirmResult(address, continue_login(request, login, verified=True))
 
 
 def needs_password(request: Request, key: str) -> bool:
@@ -109,7 +113,7 @@ def awaited_address(request: Request) -> EmailAddress | None:
     return next((each for each in found if each.id == pending.address_id and not each.verified), None)
 
 
-def _is_browser_of(request: Request, user: User, pending: PendingLogin | None) -> bool:
+def _is_browser_of(request: Request, user: User, pending: OpenLogin | None) -> bool:
     """Return whether this browser has a pending login, a session or a device token of the account."""
     if pending is not None or request.known_device(user) is not None:
         return True
@@ -233,16 +237,17 @@ def _prove_password(request: Request, key: str, password: str) -> str | None:
     return account.password
 
 
-def _address_to_verify(request: Request, pending: PendingLogin) -> EmailAddress | None:
+def _address_to_verify(request: Request, pending: OpenLogin) -> EmailAddress | None:
     """Lock the account; return the unverified address of a pending login, or None."""
     queries.lock_account(request, pending.user.id)
     found = queries.addresses(request, pending.user.id)
     return next((each for each in found if each.id == pending.address_id and not each.verified), None)
 
 
-def _is_recent(request: Request, pending: PendingLogin, address: EmailAddress) -> bool:
+def _is_recent(request: Request, pending: OpenLogin, address: EmailAddress) -> bool:
     longest = timedelta(seconds=request.settings.pending_login_timeout)
-    return pending.address_id == address.id and request.now - pending.sent <= longest
+    sent = pending.sent or pending.started
+    return pending.address_id == address.id and request.now - sent <= longest
 
 
 def _take_key(request: Request, key: str) -> EmailAddress:

@@ -8,9 +8,10 @@ from uuid import UUID
 
 from authhost_hookspecs import Message
 
+from authhost.account.complete_login import continue_login
 from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
-from authhost.account.login import start_session_or_verify
 from authhost.account.new_password import check_new_password
+from authhost.account.open_login import FACTORS, OpenLogin
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_former_user, rotate_token
 from authhost.account.verification import mark_ready, resume_signup
@@ -69,7 +70,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
         hashed = passwords.hash(checked)
     lock_login(request)
     check_change(request, user, "change_password")
-    rotation = rotate_token(request, authenticated=True)
+    rotation = rotate_token(request, authenticated=("password", FACTORS["password"]))
     _store(request, user, old=old, new=hashed)
     result = rotation.result()
     end_sessions(request, user, "password_changed", keep=session)
@@ -174,7 +175,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     services.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
-    return start_session_or_verify(request, user, "password_reset", None, if_password=hashed)
+    login = OpenLogin.begin(request, user, "password_reset", password=hashed)
+    return continue_login(request, login)
 
 
 def _recover(request: Request, user: User, address: EmailAddress) -> User:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
+from authhost_hookspecs import Factor
 from sqlalchemy import Executable
 
 from authhost.account.flow import check_change, flow, lock_login, require_login
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
-from authhost.records import Session, TokenResult, User
+from authhost.records import Authentication, Session, TokenResult, User
 from authhost.request import Request
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
@@ -157,16 +159,36 @@ class Rotation:
         return TokenResult(self._token)
 
 
-def rotate_token(request: Request, *, authenticated: bool = False) -> Rotation:
-    """Give the session a new token (ASVS 5.0, 7.2.4). ``authenticated``: the password was verified."""
+def rotate_token(
+    request: Request, *, authenticated: tuple[str, tuple[Factor, ...]] | None = None
+) -> Rotation:
+    """Give the session a new token (ASVS 5.0, 7.2.4).
+
+    ``authenticated`` is the method by which the user has authenticated again, and its factors.
+    """
     user, session = require_login(request)
     token = new_key()
-    if authenticated:
-        session = replace(session, authenticated_at=request.now)
+    if authenticated is not None:
+        method, factors = authenticated
+        again = Authentication(method, request.now, None, factors)
+        session = replace(
+            session,
+            authenticated_at=again.time,
+            authentications=_latest(request.authentication, session.created_at, again),
+        )
     values = {
         "of_id": session.id,
         "of_digest": digest(request.session_token or ""),
         "new_digest": digest(token),
         "new_authenticated_at": session.authenticated_at,
+        "new_authentications": session.authentications,
     }
     return Rotation(request, session, user, token, request.send_statement(statements.CHANGE_TOKEN, values))
+
+
+def _latest(
+    known: tuple[Authentication, ...], login: datetime, again: Authentication
+) -> tuple[Authentication, ...]:
+    """Return the authentications of the login, and of the later ones the latest of each method."""
+    kept = (each for each in known if each.time <= login or each.method != again.method)
+    return (*kept, again)

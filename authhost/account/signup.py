@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from authhost.account.complete_login import continue_login
 from authhost.account.create import store_account
 from authhost.account.flow import flow
-from authhost.account.login import start_session
 from authhost.account.new_password import check_new_password
+from authhost.account.open_login import OpenLogin
 from authhost.account.pending import store_pending_login
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
@@ -53,7 +54,8 @@ def signup(request: Request, *, email: str, password: str, username: str | None 
     services.hooks.user_signed_up(request, user)
     if settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True, claims=claims)
+    login = OpenLogin.begin(request, user, "password", password=hashed)
     if waits:
-        return store_pending_login(request, user, email_address, password=hashed)
+        return store_pending_login(request, login, address=email_address)
     services.hooks.account_ready(request, user)
-    return start_session(request, user, "password", if_password=hashed)
+    return continue_login(request, login, verified=True)

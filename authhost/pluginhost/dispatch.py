@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         EmailAddress,
         EmailConfirmation,
         Host,
+        LoginStep,
         Request,
         Session,
         SocialAccount,
@@ -147,6 +148,11 @@ class Hooks:
 
     def before_login(self, request: Request, user: User) -> None:
         self._hook.before_login(request=request, user=user)
+
+    def login_steps(self, request: Request, user: User) -> list[tuple[str, LoginStep]]:
+        """Return what a login still needs, with the plugin's name; raises `Vetoed` if a plugin fails."""
+        found = self._hook.login_steps(request=request, user=user)
+        return [step for steps in found for step in steps]
 
     def before_change(self, request: Request, user: User, change: Change) -> None:
         self._hook.before_change(request=request, user=user, change=change)

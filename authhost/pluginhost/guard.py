@@ -12,6 +12,7 @@ used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work
 | notification | `guard`, `wrappers.guard_wrapper` | is logged; the flow continues |
 | veto | `guard_veto` | refuses the flow (`Vetoed`) |
 | ``deliver_message`` | `guard_delivery`, `wrappers.guard_delivery_wrapper` | ends the flow |
+| ``login_steps`` | `guard_steps` | refuses the flow (`Vetoed`) |
 | ``export_user`` | `guard_export` | ends the export (`ExportFailed`) |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |
 | ``register_…`` | `timed` | is handled by the caller |
@@ -25,7 +26,7 @@ from importlib import import_module
 from time import perf_counter_ns
 from typing import Any
 
-from authhost_hookspecs import Refused
+from authhost_hookspecs import LoginStep, Refused
 
 from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
@@ -34,12 +35,13 @@ from authhost.pluginhost.hooks import (
     LIFECYCLE,
     SECRET_ARGUMENTS,
     SPEC_ARGUMENTS,
+    STEPS,
     STOPS,
     VETOES,
     is_notification,
 )
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran
+from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran, usable
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork
 
@@ -85,6 +87,8 @@ def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
         return guard_wrapper if wrapper else guard
     if hook in VETOES:
         return guard_veto
+    if hook in STEPS:
+        return guard_steps
     if hook in EXPORTS:
         return guard_export
     if hook in LIFECYCLE:
@@ -121,6 +125,29 @@ def guard_veto(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -
             vetoed, cause = Vetoed(plugin_code="plugin_failed", plugin=plugin.name), error
         # Outside the handler, so that an error whose text may contain a secret is not chained.
         raise vetoed from None if secret else cause
+
+    return compiled(CALL, function, call=call)
+
+
+def guard_steps(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard ``login_steps``: each step gets the plugin's name, and a failure is a `Vetoed`."""
+
+    def named(result: Any) -> list[tuple[str, LoginStep]]:
+        check_ran(result)
+        steps = [] if result is None else list(usable(hook, result, LoginStep))
+        if len({each.key for each in steps}) != len(steps):
+            raise ValueError("login_steps returned two steps with one key")
+        return [(plugin.name, each) for each in steps]
+
+    ask = as_caller(plugin, hook, function, convert=named, keeps_writes=False)
+
+    def call(request: UnitOfWork, *args: Any) -> list[tuple[str, LoginStep]]:
+        try:
+            return ask(request, *args)  # type: ignore[no-any-return]
+        except PLUGIN_FAILURES as error:
+            request.check_sent()
+            plugin.pass_required_failure(error)
+            raise Vetoed(plugin_code="plugin_failed", plugin=plugin.name) from error
 
     return compiled(CALL, function, call=call)
 
@@ -163,12 +190,13 @@ def as_caller(
     check: Callable[[Any], None] = check_ran,
     convert: Callable[[Any], Any] | None = None,
     expected: tuple[type[Exception], ...] = (),
+    keeps_writes: bool = True,
 ) -> Callable[..., Any]:
     """Return ``function`` so that it runs as the plugin, and its writes are undone when it raises.
 
     ``check`` gets every result other than None; ``convert`` returns the result
     instead. Every exception is raised again; those of ``expected`` do not count as
-    failures.
+    failures. Without ``keeps_writes`` the writes are undone in any case.
     """
     stats = plugin.add_implementation(hook, function)
 
@@ -182,7 +210,9 @@ def as_caller(
                 result = convert(result)
             elif result is not None:
                 check(result)
-            if request.call_savepoints:
+            if not keeps_writes:
+                request.undo_call(mark)
+            elif request.call_savepoints:
                 request.keep_call()
         except BaseException as error:
             request.undo_call(mark)

@@ -14,6 +14,7 @@ SPEC_MODULES = (
     contract.socialaccount,
     _EXTENSIONS.delivery,
     _EXTENSIONS.vetoes,
+    _EXTENSIONS.steps,
     _EXTENSIONS.notifications,
     _EXTENSIONS.export,
     _EXTENSIONS.registrations,
@@ -48,6 +49,8 @@ NOTIFICATIONS = SIGNALS | {
 """Every implementation is called, and results are ignored."""
 VETOES = frozenset({"before_signup", "before_login", "before_change", "check_password"})
 """An implementation can refuse the flow."""
+STEPS = frozenset({"login_steps"})
+"""Each implementation returns what a login still needs. A failing one refuses the flow."""
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})

@@ -17,9 +17,9 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STOPS, VETOES
+from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STEPS, STOPS, VETOES
 
-IN_FLOWS = frozenset({"notification", "veto", "delivery", "export"})
+IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export"})
 """The kinds of hooks that flows call."""
 ISOLATED = (
     "it is logged and counted, the writes of that call are rolled back, and the flow continues. "
@@ -54,7 +54,7 @@ class HookReference:
     name: str
     signature: str
     kind: str
-    """``notification``, ``veto``, ``delivery``, ``export``, ``lifecycle`` or ``registration``."""
+    """``notification``, ``veto``, ``step``, ``delivery``, ``export``, ``lifecycle`` or ``registration``."""
     when: str
     about: str
     """May be empty."""
@@ -117,6 +117,8 @@ def kind_of(name: str) -> tuple[str, str]:
         )
     if name == "deliver_message":
         return "delivery", "it ends the flow, since the message would never be delivered."
+    if name in STEPS:
+        return "step", "it refuses the flow: nobody is logged in."
     if name in EXPORTS:
         return "export", "it ends the export, with an error that names the plugin."
     if name in LIFECYCLE:

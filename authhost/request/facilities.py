@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import Account, AccountChanges, Host, Message
+from authhost_hookspecs import Account, AccountChanges, Host, Logins, Message
 
 from authhost.errors import InvalidInput
 from authhost.records import User
@@ -100,6 +100,11 @@ class PluginFacilities(UnitOfWork):
     def accounts(self) -> AccountChanges:
         """Administrative changes of any account, each atomic and with its hooks."""
         return self.services.accounts(self)
+
+    @property
+    def logins(self) -> Logins:
+        """The pending login of this browser, and logins by plugins."""
+        return self.services.logins(self)
 
     def call_hook(self, name: str, /, **arguments: Any) -> None:
         """Call a hook that a plugin publishes with `register_hookspecs`; ``request`` is passed to it.

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from authhost.errors import AuthError, InvalidInput
-from authhost.records import NOTHING_GIVEN, Authentication, Given, Session, User
+from authhost.records import NOTHING_GIVEN, Authentication, Given, PendingLogin, Session, User
 from authhost.request.facilities import PluginFacilities
 from authhost.request.state import BrowserState, CallState, FlowState, Refusal
 from authhost.security.inputs import given as parse_given, ip_address as parse_ip_address
@@ -31,6 +31,8 @@ class Request(PluginFacilities):
     """How many refusals this call of `flow_refused` reports."""
     identifier_digest: str | None = None
     provider: str | None = None
+    running_login: PendingLogin | None = None
+    """The login whose hooks are called."""
     given: Given
     """What the application gave this unit, and what was given when the signup or social login began."""
     _sociallogin: SocialLogin | None = None
@@ -97,6 +99,8 @@ class Request(PluginFacilities):
         session = self.session
         if session is None:
             return ()
+        if session.authentications:
+            return session.authentications
         first = Authentication(session.method, session.created_at, session.provider)
         if session.authenticated_at == session.created_at:
             return (first,)

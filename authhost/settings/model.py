@@ -98,6 +98,11 @@ class Settings:
     """Names of the plugins that are not loaded."""
     required_plugins: tuple[str, ...] = ()
     """Names of the plugins that must be loaded for the host to start. Their failure ends a flow."""
+    login_without_plugins: tuple[str, ...] = ()
+    """Names of plugins without which people log in although the plugin guards their accounts.
+
+    For a plugin such as a second factor that was removed for good. Their steps are skipped.
+    """
     strict: bool = False
     """The host does not start if any plugin is refused."""
     slow_hook: float = 0.1

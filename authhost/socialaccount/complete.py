@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
+from authhost.account.complete_login import continue_login
 from authhost.account.flow import attach_user, check_change, lock_login, social_flow
-from authhost.account.login import start_session_or_verify
+from authhost.account.open_login import OpenLogin
 from authhost.account.sessions import log_out_former_user
 from authhost.errors import (
     AccountInactive,
@@ -150,15 +151,10 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
         raise ConcurrentChange
     if not local.user.is_active:
         raise attach_user(AccountInactive(), local.user)
-    login = start_session_or_verify(
-        request,
-        local.user,
-        "socialaccount",
-        None,
-        if_password=local.password,
-        provider=sociallogin.app.id,
+    login = OpenLogin.begin(
+        request, local.user, "socialaccount", password=local.password, provider=sociallogin.app.id
     )
-    return make_result(request, sociallogin, login, next_url)
+    return make_result(request, sociallogin, continue_login(request, login), next_url)
 
 
 def _build_sociallogin(

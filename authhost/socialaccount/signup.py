@@ -6,9 +6,10 @@ from dataclasses import replace
 
 from sqlalchemy.exc import IntegrityError
 
+from authhost.account.complete_login import continue_login
 from authhost.account.create import insert_address, store_account
 from authhost.account.flow import social_flow
-from authhost.account.login import start_session
+from authhost.account.open_login import OpenLogin
 from authhost.account.pending import store_pending_login
 from authhost.account.sessions import log_out_former_user
 from authhost.account.verification import mark_ready, may_claim, send_confirmation_mail
@@ -137,10 +138,11 @@ def _create_account(
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
+    login = OpenLogin.begin(request, user, "socialaccount", password=None, provider=sociallogin.app.id)
     if must_wait:
-        return store_pending_login(request, user, email_address, password=None)
+        return store_pending_login(request, login, address=email_address)
     mark_ready(request, user)
-    return start_session(request, user, "socialaccount", if_password=None, provider=sociallogin.app.id)
+    return continue_login(request, login, verified=True)
 
 
 def _insert_further_addresses(

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import DeclarativeBase, Mapped
 
+from authhost.records import Authentication
 from authhost.store import tables
 
 metadata = tables.metadata
@@ -36,6 +37,7 @@ class User(Base):
         ready_at: Mapped[datetime | None]
         date_joined: Mapped[datetime]
         last_login: Mapped[datetime | None]
+        login_guards: Mapped[tuple[str, ...]]
 
 
 class EmailAddress(Base):
@@ -92,6 +94,7 @@ class Session(Base):
         provider: Mapped[str | None]
         ip_address: Mapped[str | None]
         user_agent: Mapped[str]
+        authentications: Mapped[tuple[Authentication, ...]]
 
 
 class SocialAccount(Base):

@@ -15,7 +15,7 @@ from authhost.store.prepared import Row
 if TYPE_CHECKING:
     from authhost.store.unit_of_work import UnitOfWork
 
-USER_COLUMNS = 8
+USER_COLUMNS = 9
 PASSWORD_COLUMN = 4
 
 
@@ -28,9 +28,12 @@ class Account(NamedTuple):
 
 def make_user(row: Row) -> records.User:
     """Return the record of a row of `statements.USER`."""
-    identifier, username, email, is_active, password, joined, last_login, verified = row[:USER_COLUMNS]
+    user = row[:USER_COLUMNS]
+    identifier, username, email, is_active, password, joined, last_login, verified, guards = user
     usable = password is not None
-    return records.User(identifier, username, email, is_active, usable, joined, last_login, bool(verified))
+    return records.User(
+        identifier, username, email, is_active, usable, joined, last_login, bool(verified), guards
+    )
 
 
 def _account(unit: UnitOfWork, statement: Select[Any], **values: Any) -> Account | None:

@@ -59,6 +59,7 @@ USER: Select[Any] = select(
     users.c.date_joined,
     users.c.last_login,
     _primary.c.verified.label("email_verified"),
+    users.c.login_guards,
 ).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
 USER_AND_SIGNUP = USER_BY_ID.add_columns(users.c.ready_at, users.c.signup_given)
@@ -80,13 +81,20 @@ USERS_BY_ADDRESS = (
 LOCK_USER = select(users.c.id).where(users.c.id == of_user).with_for_update(key_share=True)
 INSERT_USER = insert(users)
 _unchanged = users.c.password.is_not_distinct_from(bindparam("old_password"))
-LOG_IN = update(users).where(users.c.id == of_user, users.c.is_active, _unchanged)
+_old_guards = bindparam("old_guards", type_=users.c.login_guards.type)
+_same_guards = users.c.login_guards.is_not_distinct_from(_old_guards)
+LOG_IN = update(users).where(users.c.id == of_user, users.c.is_active, _unchanged, _same_guards)
 LOG_IN = LOG_IN.values(last_login=now, signup_expires=None)
 LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
 CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
 CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
 DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
 REACTIVATE = update(users).where(users.c.id == of_user).values(is_active=True)
+SET_GUARDS = update(users).where(users.c.id == of_user).values(login_guards=bindparam("new_guards"))
+GUARDED_USERS = select(users.c.login_guards, func.count().label("count")).where(
+    users.c.login_guards.is_not(None)
+)
+GUARDED_USERS = GUARDED_USERS.group_by(users.c.login_guards)
 DELETE_USER = delete(users).where(users.c.id == of_user)
 UNCONFIRMED_SIGNUP = select(users.c.id).where(users.c.id == of_user, users.c.signup_expires.is_not(None))
 _linked = exists().where(
@@ -178,6 +186,9 @@ PENDING_LOGIN = select(
     pending_logins.c.user_id,
     pending_logins.c.email_address_id,
     pending_logins.c.password_digest,
+    pending_logins.c.authentications,
+    pending_logins.c.done,
+    pending_logins.c.started,
     pending_logins.c.sent,
 ).where(pending_logins.c.token_digest == of_digest, pending_logins.c.expires > now)
 DELETE_PENDING_LOGIN = delete(pending_logins).where(pending_logins.c.id == of_id)
@@ -200,7 +211,9 @@ INSERT_SESSION = insert(sessions)
 TOUCH_SESSION = update(sessions).where(sessions.c.id == of_id).values(last_seen_at=now)
 CHANGE_TOKEN = update(sessions).where(sessions.c.id == of_id, sessions.c.token_digest == of_digest)
 CHANGE_TOKEN = CHANGE_TOKEN.values(
-    token_digest=bindparam("new_digest"), authenticated_at=bindparam("new_authenticated_at")
+    token_digest=bindparam("new_digest"),
+    authenticated_at=bindparam("new_authenticated_at"),
+    authentications=bindparam("new_authentications"),
 )
 DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user).returning(*SESSION_COLUMNS)
 DELETE_SESSION = DELETE_SESSIONS.where(sessions.c.id == of_id)

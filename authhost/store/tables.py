@@ -7,6 +7,7 @@ rows that claim the value (MariaDB has no partial index).
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     TypeDecorator,
     UniqueConstraint,
     Uuid,
@@ -30,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH
+from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH, Authentication
 
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
@@ -64,6 +66,40 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None or value.tzinfo is not None:
             return value
         return value.replace(tzinfo=UTC)
+
+
+class Words(TypeDecorator[tuple[str, ...]]):
+    """A few words, such as names of plugins, in one column; NULL if there is none."""
+
+    impl = String(1000)
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[str, ...] | None, dialect: Dialect) -> str | None:
+        return " ".join(value) if value else None
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[str, ...]:
+        return tuple(value.split()) if value else ()
+
+
+class Authentications(TypeDecorator[tuple[Authentication, ...]]):
+    """How somebody has authenticated, as JSON; NULL if it was not stored."""
+
+    impl = Text()
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Authentication, ...] | None, dialect: Dialect) -> str | None:
+        if not value:
+            return None
+        rows = [[each.method, each.time.isoformat(), each.provider, each.factors] for each in value]
+        return json.dumps(rows, separators=(",", ":"))
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> tuple[Authentication, ...]:
+        if not value:
+            return ()
+        return tuple(
+            Authentication(method, datetime.fromisoformat(time), provider, tuple(factors))
+            for method, time, provider, factors in json.loads(value)
+        )
 
 
 metadata = MetaData(
@@ -103,6 +139,7 @@ users = Table(
     Column("signup_given", SEALED),
     _time("date_joined"),
     _time("last_login", nullable=True),
+    Column("login_guards", Words()),
     **TABLE_OPTIONS,
 )
 
@@ -163,11 +200,12 @@ sessions = Table(
     Column("provider", String(64)),
     Column("ip_address", String(45)),
     Column("user_agent", String(512), nullable=False),
+    Column("authentications", Authentications()),
     **TABLE_OPTIONS,
 )
 
-# A login that waits for the confirmation of its address. It is bound to the browser that has the token,
-# and to the password at that time (a digest of the stored hash, or NULL if the account has no password).
+# A login that waits for a confirmed address, or for steps of plugins. It is bound to the browser that has
+# the token, and to the password at that time (a digest of the stored hash, or NULL if the account has none).
 pending_logins = Table(
     "authhost_pending_login",
     metadata,
@@ -176,6 +214,9 @@ pending_logins = Table(
     _belongs_to("authhost_email_address", "email_address_id", nullable=True),
     Column("token_digest", KEY_DIGEST, nullable=False, unique=True),
     Column("password_digest", KEY_DIGEST),
+    Column("authentications", Authentications()),
+    Column("done", Words()),
+    _time("started", nullable=True),
     _time("sent"),
     _time("expires"),
     **TABLE_OPTIONS,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authhost.host import AuthHost
-from authhost.records import SocialRedirect, SocialResult
+from authhost.records import SocialRedirect, SocialResult, TokenResult
 from authhost.request import Request
 from authhost.socialaccount import cookie_name
 from authhost.testing.host import Clock, drain
@@ -14,6 +14,9 @@ from authhost.testing.openid import PROVIDER_ID, LocalProvider
 
 SOCIAL = "social_"
 ACCOUNTS = "accounts_"
+LOGINS = "logins_"
+MAX_STEPS = 20
+"""How many steps one login may have."""
 
 
 class Browser:
@@ -22,7 +25,8 @@ class Browser:
     It then waits for the jobs of ``in_background``, so that a test can check what they did.
 
     The prefix ``social_`` selects a flow of social login, ``accounts_`` a change
-    through ``request.accounts``. A flow's errors are raised unchanged.
+    through ``request.accounts``, ``logins_`` a login by a plugin (``request.logins``). A
+    flow's errors are raised unchanged.
     ``browser.start_social()`` and ``browser.finish_social(…)`` are the two halves of
     ``browser.social(…)``, so that a test can have several tabs at the provider, each
     with its own cookie. ``given`` of each method is passed to ``host.request(given=…)``.
@@ -64,6 +68,9 @@ class Browser:
             with self.request(given=given) as request:
                 if flow.startswith(ACCOUNTS):
                     result = getattr(request.accounts, flow.removeprefix(ACCOUNTS))(**values)
+                elif flow.startswith(LOGINS):
+                    getattr(request.logins, flow.removeprefix(LOGINS))(**values)
+                    result = TokenResult(request.session_token or "") if request.user is not None else None
                 else:
                     result = getattr(group, flow)(request, **values)
                 logged_out, self.pending = request.session_token is None, request.pending_token
@@ -116,6 +123,19 @@ class Browser:
         flow = {"provider": PROVIDER_ID, "params": params, "state_token": state_token}
         result: SocialResult = self("social_complete", given=given, **flow)
         return result
+
+    def complete_steps(self) -> None:
+        """Complete the steps that plugins require of the pending login, without their pages.
+
+        For a test that needs what comes after a login. Nobody has proved anything.
+        """
+        for _ in range(MAX_STEPS):
+            with self.request() as request:
+                pending = request.logins.pending
+            plugin_steps = [each for each in pending.steps if "." in each] if pending is not None else []
+            if not plugin_steps:
+                return
+            self("logins_complete_step", key=plugin_steps[0])
 
     def forget(self) -> None:
         """Delete all cookies, as if this were another browser."""

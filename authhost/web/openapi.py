@@ -30,6 +30,7 @@ READING_REFUSALS = ("invalid_input", "two_credentials", "internal_error")
 """The codes that every endpoint for GET can return; ``invalid_input`` is about the setting ``web_given``."""
 OWN_NAME, OWN_KEY = "Authhost", "authhost_"
 """The prefixes of authhost's names in the document of an application."""
+ACCEPTED = "Accepted: `next` lists what is still needed."
 FORMATS = {"email": "email", "password": "password", "new_password": "password"}
 CLIENT_HEADERS = [
     {
@@ -166,26 +167,29 @@ def _accepted(endpoint: Endpoint) -> dict[str, Any]:
     """Return the response 202 of an endpoint whose result describes a login."""
     if not LOGIN.keys() <= SCHEMAS[endpoint.result]["properties"].keys():
         return {}
-    return {"202": _response("Accepted: `next` lists what is still needed.", reference(endpoint.result))}
+    return {"202": _response(ACCEPTED, reference(endpoint.result))}
 
 
 def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
     refusals = GENERAL_REFUSALS if route.method == "POST" else (*READING_REFUSALS, "vetoed")
-    if route.login:
+    if route.login or route.step:
         refusals = (*refusals, "login_required")
     if route.recent_login:
         refusals = (*refusals, "reauthentication_required")
     schema = dict(route.response) or {"type": "object"}
+    if route.step:
+        schema = {"allOf": [schema, reference("Login")]}
     operation: dict[str, Any] = {
         "operationId": _operation_id(route.method.lower(), f"/{name}{route.path}"),
         "tags": [name],
         "summary": route.summary,
         "responses": {
             "200": _response("Done.", schema),
+            **({"202": _response(ACCEPTED, schema)} if route.step else {}),
             **_refusals(refusals),
             "default": _problem("Refused."),
         },
-        "security": _security(required=route.login),
+        "security": _security(required=route.login and not route.step),
     }
     if route.method == "POST":
         operation["parameters"] = CLIENT_HEADERS

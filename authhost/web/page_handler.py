@@ -9,14 +9,16 @@ from urllib.parse import parse_qsl, urlencode
 
 from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage
 
+from authhost.account.pending import waiting_steps
 from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome
+from authhost.web.endpoints.after_login import after_login
 from authhost.web.endpoints.social import complete_callback
 from authhost.web.fields import KEY_LENGTH
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_form
-from authhost.web.page_values import with_refusal
+from authhost.web.page_values import with_query, with_refusal
 from authhost.web.pages import PAGES
 from authhost.web.problems import WebError, add_error_headers, status_of
 from authhost.web.render import Renderer
@@ -73,7 +75,7 @@ class PageHandler:
                 else:
                     page = self._page(visit, path)
         except LOGIN_ERRORS as error:
-            return self.log_in_first(visit, error, visit.here(visit.url(path)))
+            return self.log_in_first(visit, error, self._wanted(visit, path, visit.here(visit.url(path))))
         if page is None:
             target = visit.next or self._host.settings.after_login or visit.url("/")
             return visit.apply(WebResponse.redirect(target))
@@ -83,9 +85,15 @@ class PageHandler:
         """Return the page at a path, of the core or of a plugin."""
         if path in PAGES:
             return PAGES[path](visit)
-        _, route = self._plugins.pages[path]
-        visit.check_login(login=route.login, recent=route.recent_login)
-        return route.show(visit.request)
+        name, route = self._plugins.pages[path]
+        visit.check_access(name, route)
+        page = route.show(visit.request)
+        return with_query(page, visit.with_next("")) if route.step else page
+
+    def _wanted(self, visit: Visit, path: str, target: str) -> str:
+        """Return where a login leads after it was required at ``path``: a step of a login is no target."""
+        is_step = path in self._plugins.pages and self._plugins.pages[path][1].step
+        return visit.next if is_step else target
 
     def _post(self, visit: Visit, path: str) -> WebResponse:
         endpoint = self._endpoints.get(path)
@@ -106,7 +114,7 @@ class PageHandler:
         except LOGIN_ERRORS as first:
             if error is not None:  # the page with the refused form needs a login, such as after a recovery
                 return self.refusal(visit, error)
-            return self.log_in_first(visit, first, visit.url(page_path))
+            return self.log_in_first(visit, first, self._wanted(visit, page_path, visit.url(page_path)))
         if error is not None and shown is not None:
             text, field = visit.describe(error), error.fields.get("field")
             shown = with_refusal(shown, path, visit.values, field, text, error.code)
@@ -122,11 +130,15 @@ class PageHandler:
         if endpoint is not None:
             visit.values = read_form(visit.http, endpoint.fields)
             return endpoint.run(visit, visit.values), None
-        _, route = self._plugins.pages[path]
+        name, route = self._plugins.pages[path]
         assert route.action is not None
-        visit.check_login(login=route.login, recent=route.recent_login)
+        visit.check_access(name, route)
         visit.values = read_form(visit.http, route.fields)
-        return Outcome(to=path), route.action(visit.request, visit.values)
+        shown = route.action(visit.request, visit.values)
+        if not route.step:
+            return Outcome(to=path), shown
+        shown = with_query(shown, visit.with_next("")) if shown is not None else None
+        return after_login(visit, waiting_steps(visit.request)), shown
 
     def _outcome(self, visit: Visit, outcome: Outcome) -> WebResponse:
         if outcome.message is not None:
@@ -176,7 +188,8 @@ class PageHandler:
         page = "/reauthenticate" if isinstance(error, ReauthenticationRequired) else "/login"
         if visit.http.method != "GET":
             visit.messages.append(PageMessage("info", visit.describe(error), error.code))
-        response = WebResponse.redirect(f"{visit.url(page)}?{urlencode({'next': target})}")
+        query = f"?{urlencode({'next': target})}" if target else ""
+        response = WebResponse.redirect(visit.url(page) + query)
         visit.apply(response)
         visit.keep_messages(response)
         return response

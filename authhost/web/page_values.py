@@ -47,6 +47,14 @@ def moved_page(page: Page, base: str) -> Page:
     )
 
 
+def with_query(page: Page, query: str) -> Page:
+    """Return the page with ``query`` after the paths of its forms that have none."""
+    forms = tuple(
+        each if "?" in each.action else replace(each, action=each.action + query) for each in page.forms
+    )
+    return replace(page, forms=forms)
+
+
 def moved_section(section: Section, base: str) -> Section:
     """Return the section of a plugin with paths below the prefix."""
     rows = tuple(
@@ -90,7 +98,7 @@ def with_refusal(page: Page, action: str, values: Values, field: object, text: s
 
     def filled(form: Form) -> Form:
         nonlocal placed
-        if form.action != action:
+        if form.action.partition("?")[0] != action:
             return form
         shown = []
         for each in form.fields:

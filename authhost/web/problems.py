@@ -26,6 +26,7 @@ STATUS = {
     "invalid_credentials": 401,
     "last_login_method": 409,
     "login_required": 401,
+    "login_unavailable": 503,
     "method_not_allowed": 405,
     "not_found": 404,
     "password_already_set": 409,
@@ -69,6 +70,9 @@ TEXTS = {
     "invalid_state": N_("This login was started in another browser, or took too long. Please start again."),
     "last_login_method": N_("This is your only way to log in. Set a password first."),
     "login_required": N_("Please log in first."),
+    "login_unavailable": N_(
+        "Nobody can log in to this account at the moment. Please write to the operator of this site."
+    ),
     "method_not_allowed": N_("This address does not accept this kind of request."),
     "not_found": N_("There is no such page."),
     "password_already_set": N_("Your account has a password. Change it instead."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from authhost.account.pending import EMAIL_VERIFICATION, pending_login
+from authhost.account.pending import waiting_steps
 from authhost.records import EmailAddress, Session, SocialAccount, User
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
         connected = {each.provider for each in visit.web.host.socialaccount.list_accounts(visit.request)}
         providers = [each for each in providers if each in connected]
     else:
-        if pending_login(visit.request) is not None:
-            steps.append({"step": EMAIL_VERIFICATION, "path": f"{api}/confirm-email"})
+        steps += [
+            {"step": each.key, "path": api + each.path, "methods": list(each.methods)}
+            for each in waiting_steps(visit.request)
+        ]
         steps.append({"step": "login", "path": f"{api}/login"})
         if settings.signup_open:
             steps.append({"step": "signup", "path": f"{api}/signup"})
@@ -141,7 +143,11 @@ SCHEMAS: dict[str, Schema] = {
             "last_login": _nullable(TIME),
         }
     ),
-    "Step": _object({"step": STRING, "path": STRING, "providers": _array(STRING)}, "providers"),
+    "Step": _object(
+        {"step": STRING, "path": STRING, "providers": _array(STRING), "methods": _array(STRING)},
+        "providers",
+        "methods",
+    ),
     "Login": _result(**LOGIN),
     "EmailAddress": _result(email=STRING, verified=BOOLEAN, primary=BOOLEAN),
     "EmailAddresses": _object({"emails": _array(reference("EmailAddress"))}),

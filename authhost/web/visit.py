@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlencode
 
-from authhost_hookspecs import Field, FlowError, Form, PageMessage, Values
+from authhost_hookspecs import ApiRoute, Field, FlowError, Form, PageMessage, PageRoute, Values
 
 from authhost.account.flow import require_recent_login
+from authhost.account.pending import waiting_steps
 from authhost.errors import InvalidInput, LoginRequired
 from authhost.records import User
 from authhost.request import Request
@@ -155,6 +156,16 @@ class Visit:
     def require_recent_login(self) -> None:
         """Raise `LoginRequired` or `ReauthenticationRequired`, before a page shows a sensitive form."""
         require_recent_login(self.request)
+
+    def check_access(self, plugin: str, route: PageRoute | ApiRoute) -> None:
+        """Raise what `check_login` raises, and `LoginRequired` if no login waits for the route's step."""
+        if not route.step:
+            self.check_login(login=route.login, recent=route.recent_login)
+            return
+        steps = waiting_steps(self.request)
+        step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
+        if step is None or (step.last and len(steps) > 1):
+            raise LoginRequired
 
     def check_login(self, *, login: bool, recent: bool) -> None:
         """Raise `LoginRequired` or `ReauthenticationRequired` if the route requires a (recent) login."""

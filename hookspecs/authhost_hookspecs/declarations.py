@@ -41,6 +41,8 @@ ChangeKind = Literal[
     "delete",
 ]
 """The kinds of changes that `before_change` can refuse. Minor versions may add kinds."""
+Factor = Literal["knowledge", "possession", "inherence"]
+"""What an authentication proves: something the person knows, has, or is (NIST SP 800-63-4). Since 1.1."""
 FindingLevel = Literal["error", "warning", "hint"]
 HealthStatus = Literal["ok", "degraded", "failed"]
 MetricKind = Literal["gauge", "counter"]
@@ -112,6 +114,30 @@ class Change:
     provider: str | None = None
     plugin: str | None = None
     administrative: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LoginStep:
+    """What a login still needs, beside the first proof of identity; the result of `login_steps`. Since 1.1.
+
+    ``key`` is a word that names the step within the plugin. ``path`` is the path of the
+    plugin's `PageRoute`, and of its `ApiRoute`, on which the person completes it. ``methods``
+    are the ways to do so, such as ``totp``; clients of the API see them. A step with
+    ``last`` cannot be completed before all others. Raises ``ValueError``.
+    """
+
+    key: str
+    path: str
+    methods: tuple[str, ...] = ()
+    last: bool = False
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", self.key):
+            raise ValueError("key must be a word of at most 32 lower-case letters, digits and _")
+        if not re.fullmatch(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}", self.path):
+            raise ValueError("path must begin with / and consist of lower-case words, such as /accept")
+        if not all(re.fullmatch(r"[a-z][a-z0-9_]{0,31}", each) for each in self.methods):
+            raise ValueError("methods must be words of at most 32 lower-case letters, digits and _")
 
 
 @dataclass(frozen=True, slots=True)

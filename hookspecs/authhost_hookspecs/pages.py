@@ -151,7 +151,9 @@ class PageRoute:
     flow that it calls raises `FlowError`, the message is shown on the page, at the field that
     it names, and the changes of the action are rolled back. ``login``: a visitor who is
     not logged in must log in first. ``recent_login``: and must have done so within
-    ``reauthentication_timeout``. Raises ``ValueError``.
+    ``reauthentication_timeout``. ``step``: the page is only for a pending login that waits for
+    this `LoginStep` of the plugin, and ``login`` does not count; if ``action`` returns None, the
+    person goes on to the next step, or is logged in. Raises ``ValueError``.
     """
 
     path: str
@@ -160,6 +162,7 @@ class PageRoute:
     fields: tuple[Field, ...] = ()
     login: bool = True
     recent_login: bool = False
+    step: str = ""
 
     def __post_init__(self) -> None:
         _check_path(self.path)
@@ -171,7 +174,9 @@ class ApiRoute:
 
     ``run`` gets the validated ``fields``: the query of GET, the JSON object of POST. It
     returns a mapping for JSON, or None for an empty object. Use POST if it changes
-    something. It runs in the unit of work of the web request. `Refused` and `FlowError` become
+    something. ``login``, ``recent_login`` and ``step`` are those of `PageRoute`; the response of a
+    route with ``step`` also says who is logged in, and what is still needed. It runs in the unit of
+    work of the web request. `Refused` and `FlowError` become
     error responses (RFC 9457), and the changes are rolled back. ``response`` is the JSON schema
     of the result, for the OpenAPI document. Raises ``ValueError``.
     """
@@ -183,6 +188,7 @@ class ApiRoute:
     fields: tuple[Field, ...] = ()
     login: bool = True
     recent_login: bool = False
+    step: str = ""
     response: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __post_init__(self) -> None:

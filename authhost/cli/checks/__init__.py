@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from authhost_hookspecs import Finding
 from sqlalchemy.exc import DBAPIError
 
+from authhost.cli.checks.guards import check_login_guards
 from authhost.cli.checks.host import (
     check_delivery,
     check_plugin_names,
@@ -43,7 +44,10 @@ HOST_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
     check_providers,
     check_rate_limits,
 )
-DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (check_stored_hashes,)
+DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
+    check_stored_hashes,
+    check_login_guards,
+)
 
 
 def problems(host: AuthHost) -> list[Problem]:

@@ -82,14 +82,14 @@ def sign_up(visit: Visit, values: Values) -> Outcome:
     result = visit.web.host.account.signup(
         visit.request, email=str(values["email"]), password=str(values["password"]), username=username
     )
-    return after_login(visit, result)
+    return after_login(visit, result.steps)
 
 
 def log_in(visit: Visit, values: Values) -> Outcome:
     result = visit.web.host.account.login(
         visit.request, identifier=str(values["identifier"]), password=str(values["password"])
     )
-    return after_login(visit, result)
+    return after_login(visit, result.steps)
 
 
 def log_out(visit: Visit, values: Values) -> Outcome:

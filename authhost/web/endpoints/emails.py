@@ -45,7 +45,7 @@ def confirm(visit: Visit, values: Values) -> Outcome:
         text = _("Your address is confirmed. Please choose a new password: ask for a link here.")
         return Outcome(body, to="/forgot-password", message=PageMessage("success", text, "recovered"))
     if result.login is not None:
-        return Outcome(body, location=after_login(visit, result.login).location, message=message)
+        return replace(after_login(visit, result.login.steps), body=body, message=message)
     return Outcome(body, to="/emails" if visit.request.user is not None else "/login", message=message)
 
 

@@ -44,7 +44,7 @@ def reset(visit: Visit, values: Values) -> Outcome:
     message = PageMessage("success", visit.gettext("Your new password is set."), "password_reset")
     if result is None:
         return Outcome(login_state(visit), to="/login", message=message)
-    return replace(after_login(visit, result), message=message)
+    return replace(after_login(visit, result.steps), message=message)
 
 
 ENDPOINTS = [

@@ -150,7 +150,7 @@ def _outcome(visit: Visit, result: SocialResult) -> Outcome:
             body["signup_token"] = result.signup_token
         return Outcome(body, status=202, to="/social/signup")
     if result.login is not None:
-        return replace(after_login(visit, result.login, result.next or ""), body=body)
+        return replace(after_login(visit, result.login.steps, result.next or ""), body=body)
     text = visit.gettext(
         "The account at %(provider)s is connected.", provider=visit.provider_name(result.account.provider)
     )

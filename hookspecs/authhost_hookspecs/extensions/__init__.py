@@ -1,6 +1,14 @@
 """Extension points: what a plugin may provide or decide. They are not signals of django-allauth."""
 
-from authhost_hookspecs.extensions import delivery, export, lifecycle, notifications, registrations, vetoes
+from authhost_hookspecs.extensions import (
+    delivery,
+    export,
+    lifecycle,
+    notifications,
+    registrations,
+    steps,
+    vetoes,
+)
 from authhost_hookspecs.extensions.delivery import deliver_message
 from authhost_hookspecs.extensions.export import export_user
 from authhost_hookspecs.extensions.lifecycle import host_started, host_stopping
@@ -28,6 +36,7 @@ from authhost_hookspecs.extensions.registrations import (
     register_settings,
     register_tables,
 )
+from authhost_hookspecs.extensions.steps import login_steps
 from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup, check_password
 
 __all__ = [
@@ -44,6 +53,7 @@ __all__ = [
     "host_started",
     "host_stopping",
     "lifecycle",
+    "login_steps",
     "notifications",
     "password_removed",
     "password_reset_requested",
@@ -60,6 +70,7 @@ __all__ = [
     "registrations",
     "session_ended",
     "social_login_begun",
+    "steps",
     "user_deactivated",
     "user_deleted",
     "user_reactivated",

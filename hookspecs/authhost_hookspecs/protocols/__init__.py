@@ -16,6 +16,7 @@ from authhost_hookspecs.protocols.answer import Answer, MessageLevel, SameSite
 from authhost_hookspecs.protocols.changes import AccountChanges
 from authhost_hookspecs.protocols.commands import CommandContext, Console, Progress
 from authhost_hookspecs.protocols.host import Host, Request, Settings, SocialLogin
+from authhost_hookspecs.protocols.logins import Logins, PendingLogin
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 __all__ = [
@@ -28,7 +29,9 @@ __all__ = [
     "EmailAddress",
     "EmailConfirmation",
     "Host",
+    "Logins",
     "MessageLevel",
+    "PendingLogin",
     "Progress",
     "Request",
     "SameSite",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from authhost_hookspecs.declarations import Factor
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialToken
 
 
@@ -110,7 +111,7 @@ class Session(Protocol):
 
     @property
     def method(self) -> str:
-        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+        """The method of the first authentication; see `Authentication`."""
 
 
 class Authentication(Protocol):
@@ -118,7 +119,7 @@ class Authentication(Protocol):
 
     @property
     def method(self) -> str:
-        """``password``, ``email_confirmation``, ``password_reset`` or ``socialaccount``."""
+        """``password``, ``email_confirmation``, ``password_reset``, ``socialaccount``, or a plugin's word."""
 
     @property
     def time(self) -> datetime:
@@ -127,6 +128,13 @@ class Authentication(Protocol):
     @property
     def provider(self) -> str | None:
         """The provider's id if the method is ``socialaccount``, or None."""
+
+    @property
+    def factors(self) -> tuple[Factor, ...]:
+        """What it has proved. A passkey that has verified the person proves two factors. Since 1.1.
+
+        It is empty for a provider that says nothing about how the person authenticated.
+        """
 
 
 class Account(Protocol):

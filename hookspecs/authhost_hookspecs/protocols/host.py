@@ -12,6 +12,7 @@ from authhost_hookspecs.declarations import Message
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.changes import AccountChanges
+from authhost_hookspecs.protocols.logins import Logins
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialEmail, SocialToken
 
 
@@ -262,6 +263,10 @@ class Request(Protocol):
     @property
     def accounts(self) -> AccountChanges:
         """Administrative changes of any account, each atomic and with its hooks. Since 1.1."""
+
+    @property
+    def logins(self) -> Logins:
+        """The pending login of this browser, and logins by plugins. Since 1.1."""
 
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin, as an instance of its settings class.

@@ -87,6 +87,7 @@ REASONS = frozenset(
         "export_failed",
         "last_login_method",
         "login_required",
+        "login_unavailable",
         "password_already_set",
         "primary_email_required",
         "provider_not_found",

@@ -1,0 +1,36 @@
+"""Check of the accounts whose logins need a plugin that is not loaded."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from authhost.cli.checks.problem import Problem
+from authhost.store import statements
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+
+
+def check_login_guards(host: AuthHost) -> Iterator[Problem]:
+    """Find accounts that nobody can log in to, or whose steps are skipped, because a plugin is missing."""
+    accounts: Counter[str] = Counter()
+    with host.reader.connect() as connection:
+        for guards, number in connection.execute(statements.GUARDED_USERS):
+            accounts.update(dict.fromkeys(guards, number))
+    for name in sorted(accounts.keys() - host.services.login_guards):
+        if name in host.settings.login_without_plugins:
+            yield Problem(
+                "warning",
+                f"{accounts[name]} accounts need the plugin {name} to log in, and are open without it: "
+                "login_without_plugins names it",
+                f"install {name}, or reset what it guards before you remove it",
+            )
+        else:
+            yield Problem(
+                "error",
+                f"nobody can log in to {accounts[name]} accounts: they need the plugin {name}, "
+                "which is not loaded",
+                f"install or repair {name}; if it is gone for good, add it to login_without_plugins",
+            )

@@ -1,0 +1,93 @@
+"""What plugins may do with logins: complete their steps, and log in by methods of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from authhost_hookspecs.declarations import Factor
+from authhost_hookspecs.protocols.accounts import Authentication, User
+
+
+class PendingLogin(Protocol):
+    """A login after the first proof of identity, before there is a session. Since 1.1."""
+
+    @property
+    def user(self) -> User:
+        """The account. The person has proved only what `authentications` say."""
+
+    @property
+    def authentications(self) -> tuple[Authentication, ...]:
+        """The authentications of this login so far, the first one first."""
+
+    @property
+    def started(self) -> datetime:
+        """When the first proof was given."""
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """The names of the plugins that guard the account; see `Logins.guard`."""
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The keys of what is still needed: ``email_verification``, or ``NAME.key`` of a `LoginStep`.
+
+        It is empty in `login_steps` and `before_login`.
+        """
+
+    @property
+    def password_tag(self) -> str:
+        """A keyed hash that changes whenever the account's password changes. It reveals nothing of it.
+
+        Store it with what must end with the password, such as the trust in a browser.
+        """
+
+
+class Logins(Protocol):
+    """Logins by plugins, as ``request.logins``. Since 1.1.
+
+    Every refusal is a `FlowError`; the changes of the method are rolled back then, and
+    `flow_refused` is called. The plugin must have verified what it claims: the host
+    believes it. A plugin can only complete its own steps, and only set its own guard.
+    """
+
+    @property
+    def pending(self) -> PendingLogin | None:
+        """The pending login of this browser, or in a hook the login that runs; None if there is none."""
+
+    def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
+        """Complete a step of the pending login; ``key`` is ``NAME.key``.
+
+        With ``method``, the session records an authentication with these ``factors``. If no other
+        step is left, the person is logged in, and ``request.user`` is set. Refusals:
+        ``login_required`` if the pending login does not wait for this step (also if another
+        request was faster), and those of a login. Raises ``ValueError`` for the step of another
+        plugin.
+        """
+
+    def log_in(self, user_id: UUID, *, method: str, factors: Sequence[Factor]) -> None:
+        """Log a person in who has proved by ``method`` that the account is theirs, such as by a passkey.
+
+        The login has the same steps as any other. Refusals: ``invalid_credentials`` if there is no such
+        account or it is deactivated, and those of a login.
+        """
+
+    def reauthenticate(self, *, method: str, factors: Sequence[Factor]) -> None:
+        """Record that the logged-in user has authenticated again. The session gets a new token.
+
+        Calls `user_reauthenticated`. Refusal: ``login_required``.
+        """
+
+    def guard(self, plugin: str, user_id: UUID) -> None:
+        """Require ``plugin`` for each login to the account, such as after a second factor was added.
+
+        While the plugin is not installed, or has failed to load, nobody can log in to the account
+        (``login_unavailable``), unless the operator allows it by the setting ``login_without_plugins``.
+        So its steps cannot be avoided by removing it. `PendingLogin.guards` says so in `login_steps`,
+        without a query. Refusal: ``user_not_found``.
+        """
+
+    def unguard(self, plugin: str, user_id: UUID) -> None:
+        """Require ``plugin`` no more. Refusal: ``user_not_found``."""
