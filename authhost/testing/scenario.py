@@ -7,7 +7,7 @@ the sequence diagrams of the documentation are recorded while it runs.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -120,7 +120,7 @@ class Scenario:
         self.before(title, flow)
         result, ended_by_plugin = None, False
         try:
-            result = browser(flow, **values)
+            result = complete_steps(browser, browser(flow, **values))
             outcome, ended_by_plugin = f"done{_summary(result)}", getattr(result, "stopped", False)
         except AuthError as error:
             outcome = f"{error.code} {dict(error.fields) or ''}".strip()
@@ -227,6 +227,28 @@ class Scenario:
         params = self.provider.visit(redirect, sub, agree=agree)
         returned = {"provider": provider, "params": params, "state_token": redirect.state_token}
         return self._flow(title, "social_complete", **returned)
+
+
+def complete_steps(browser: Browser, result: Any) -> Any:
+    """Complete the steps that plugins require of a login, without their pages; return its result then.
+
+    What a step proves is the plugin's affair: the scenario needs what comes after the login.
+    """
+    login = result if isinstance(result, LoginResult) else getattr(result, "login", None)
+    if not isinstance(login, LoginResult) or not login.waits_for or "." not in login.waits_for:
+        return result
+    browser.complete_steps()
+    with browser.request() as request:
+        if request.user is None:
+            return result
+        login = LoginResult(browser.token or "", request.user, device_token=browser.device_token)
+        accounts = browser.host.socialaccount.list_accounts(request)
+    if isinstance(result, LoginResult):
+        return login
+    if isinstance(result, SocialResult):
+        account = next((each for each in accounts if each.uid == result.account.uid), result.account)
+        return replace(result, login=login, account=account)
+    return replace(result, login=login)
 
 
 def _summary(result: Any) -> str:

@@ -11,13 +11,14 @@ from uuid import UUID
 from authhost_hookspecs import Change, Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
-from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, VETOES
+from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, STEPS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
 from authhost.request import Request
 from authhost.socialaccount.sociallogin import SocialLogin
 from authhost.store.statements import INSERT_USER
+from authhost.testing.browser import Browser
 from authhost.testing.conformance.checks.failures import callback_faults, error_text, unstored_row_faults
 from authhost.testing.conformance.checks.long_values import long_value_faults
 from authhost.testing.conformance.context import CheckContext
@@ -55,16 +56,18 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
         captured_print(),
         context.recorded_host(hours=hours, email_verification="none") as (host, _, recorder),
     ):
-        with host.request() as request:
-            signed_up = host.account.signup(request, email="eve@example.org", password=PASSWORD)
-            now = request.now
-        assert signed_up.user is not None
-        user = User(signed_up.user.id, None, None, True, False, now, None)
+        browser = Browser(host)
+        browser("signup", email="eve@example.org", password=PASSWORD)
+        browser.complete_steps()
+        with browser.request() as request:
+            signed_up, now = request.user, request.now
+        assert signed_up is not None
+        user = User(signed_up.id, None, None, True, False, now, None)
         for hook in context.checked.implementations:
-            if hook not in NOTIFICATIONS | VETOES | EXPORTS | {"deliver_message"}:
+            if hook not in NOTIFICATIONS | VETOES | STEPS | EXPORTS | {"deliver_message"}:
                 continue
             recorder.calls.clear()
-            token = signed_up.session_token if hook in WITH_SESSION else None
+            token = browser.token if hook in WITH_SESSION else None
             with host.request(session_token=token) as request:
                 values = minimal_arguments(request, _new_user(request) if hook in ONCE else user)
                 if hook in CONNECTED:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost.host import AuthHost
+from authhost.testing.browser import Browser
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.form_values import EMAIL, HOSTILE, as_form, forms, inputs, query, targets
 from authhost.testing.conformance.output import captured_logs, captured_print
@@ -43,23 +44,36 @@ def pages(context: CheckContext) -> Iterator[Fault]:
         web = Web(host)
         for text in _errors_of(name, logged):
             yield Fault(text, "register_panels" if "panels" in text else "register_routes")
-        visitor, user = WebClient(web), WebClient(web)
+        visitor, user, waiting = WebClient(web), WebClient(web), WebClient(web)
         user.api("/signup", {"email": EMAIL, "password": PASSWORD})
         user.api("/confirm-email", {"key": mailbox.key()})
-        user.api("/login", {"identifier": EMAIL, "password": PASSWORD})
+        for client in (user, waiting):
+            client.api("/login", {"identifier": EMAIL, "password": PASSWORD})
+        _complete_steps(host, user)
         routes = [route for owner, route in web.context.plugins.pages.values() if owner == name]
         endpoints = [route for owner, route in web.context.plugins.apis.values() if owner == name]
         yield from _try_panels(host, user, name, logged)
         for route in routes:
-            yield from _try_page(host, (visitor, user), name, route)
+            yield from _try_page(host, (visitor, waiting if route.step else user), name, route)
         for path in (PATH_OF_PANELS, *(f"/{name}{route.path}" for route in routes)):
             yield from _try_forms(user, name, path, routes)
         for endpoint in endpoints:
-            yield from _try_endpoint(host, (visitor, user), name, endpoint)
+            yield from _try_endpoint(host, (visitor, waiting if endpoint.step else user), name, endpoint)
         yield from _try_panels(host, user, name, logged)  # again, with what the actions have stored
         used = getattr(host.engine.pool, "checkedout", lambda: 0)()
         if used:
             yield Fault("a connection to the database is still in use after all requests", hooks[0])
+
+
+def _complete_steps(host: AuthHost, client: WebClient) -> None:
+    """Complete the steps that plugins require of the login of a client, without their pages."""
+    names = client.web.context.cookies
+    browser = Browser(host)
+    browser.pending = client.cookies.get(names.pending)
+    browser.complete_steps()
+    if browser.token is not None:
+        client.cookies.pop(names.pending, None)
+        client.cookies[names.session] = browser.token
 
 
 def _errors_of(name: str, logged: list[logging.LogRecord]) -> list[str]:

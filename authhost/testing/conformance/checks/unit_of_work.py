@@ -15,6 +15,7 @@ from authhost.errors import PLUGIN_FAILURES, AuthError
 from authhost.host import AuthHost
 from authhost.pluginhost.hooks import NOTIFICATIONS
 from authhost.request import Request
+from authhost.testing.browser import Browser
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 from authhost.testing.conformance.checks.failures import error_text
 from authhost.testing.conformance.context import CheckContext
@@ -120,15 +121,16 @@ def _rows_after(context: CheckContext, *, rolled_back: bool) -> tuple[Rows, set[
     names of the plugin's attributes whose number or size these hooks changed.
     """
     with silenced(), context.recorded_host(email_verification="optional") as (host, mailbox, recorder):
-        with host.request() as request:
-            token = host.account.signup(request, email=EVE, password=PASSWORD).session_token
-            host.account.confirm_email(request, key=mailbox.key())
+        browser = Browser(host)
+        browser("signup", email=EVE, password=PASSWORD)
+        browser("confirm_email", key=mailbox.key())
+        browser.complete_steps()
         before, running = _numbers_and_sizes(context.checked), set(threading.enumerate())
         recorder.calls.clear()
         for flow in _flows(host) if rolled_back else ():
             with (
                 suppress(_RolledBack, AuthError, OperationalError),
-                host.request(session_token=token) as request,
+                host.request(session_token=browser.token) as request,
             ):
                 flow(request)
                 raise _RolledBack
