@@ -40,6 +40,7 @@ SAMPLES = {
     "managed_accounts": "authhost_managed_accounts",
     "new_device": "authhost_new_device",
     "newsletter": "authhost_newsletter",
+    "terms": "authhost_terms",
     "webhook": "authhost_webhook",
 }
 """Plugins by others, below tests/third_party, and what each ships."""
