@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
-from authhost_hookspecs import OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Provider
+from authhost_hookspecs import Factor, OAuth1Provider, OAuth2Provider, OpenIDConnectProvider, Provider
 
 PLACEHOLDER = re.compile(r"\{(server|tenant)\}")
 
@@ -41,6 +41,11 @@ class ProviderSettings:
     declaration says for the provider's own server; another ``server`` is not trusted."""
     login_by_email: bool = False
     """Whether a person is connected to the local account that has one of their verified addresses."""
+    multi_factor_acr: tuple[str, ...] = ()
+    """OpenID only: values of the claim ``acr`` of the ID token with which the provider says that the
+    person has proved two factors, such as ``http://schemas.openid.net/pape/policies/2007/06/multi-factor``."""
+    multi_factor_amr: tuple[str, ...] = ()
+    """OpenID only: the same for the values in the claim ``amr``, such as ``mfa`` (RFC 8176)."""
     team_id: str = ""
     """Apple only: the id of the team that signs the client secret."""
     key_id: str = ""
@@ -72,6 +77,19 @@ class App:
         """
         trusts = self.settings.trust_emails
         return self.declaration.trusts_emails and not self._has_other_server if trusts is None else trusts
+
+    def factors(self, claims: Mapping[str, Any]) -> tuple[Factor, ...]:
+        """Return what the person has proved at the provider, by the claims of a verified ID token.
+
+        Nothing is known of it unless the operator maps the provider's ``acr`` or ``amr`` (OpenID
+        Connect Core 1.0, section 2).
+        """
+        acr, amr = claims.get("acr"), claims.get("amr")
+        methods = {each for each in amr if isinstance(each, str)} if isinstance(amr, list) else set()
+        is_mapped = isinstance(acr, str) and acr in self.settings.multi_factor_acr
+        if is_mapped or not methods.isdisjoint(self.settings.multi_factor_amr):
+            return ("knowledge", "possession")
+        return ()
 
     @property
     def scopes(self) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, Generic, NamedTuple, TypeVar
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from authhost_hookspecs import OpenIDConnectProvider, Profile, Provider
+from authhost_hookspecs import Factor, OpenIDConnectProvider, Profile, Provider
 
 from authhost.errors import InvalidInput, ProviderFailed
 from authhost.providers.app import App
@@ -51,6 +51,8 @@ class ProviderResponse(NamedTuple):
     profile: Profile
     data: Mapping[str, Any]
     token: SocialToken
+    factors: tuple[Factor, ...] = ()
+    """What the person has proved there; see `App.factors`."""
 
 
 class ProviderClient(ABC, Generic[DeclarationT]):

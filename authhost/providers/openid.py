@@ -117,7 +117,7 @@ class OpenIDClient(ProviderClient[OpenIDConnectProvider]):
             check_storable(data)
         except (ValueError, RecursionError):
             raise ProviderFailed(reason="profile_malformed") from None
-        return ProviderResponse(read_profile(self._app, data), data, token)
+        return ProviderResponse(read_profile(self._app, data), data, token, self._app.factors(claims))
 
     def probe(self, redirect_uri: str) -> None:
         """Send an invalid code to the token endpoint."""

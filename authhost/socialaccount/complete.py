@@ -152,7 +152,12 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     if not local.user.is_active:
         raise attach_user(AccountInactive(), local.user)
     login = OpenLogin.begin(
-        request, local.user, "socialaccount", password=local.password, provider=sociallogin.app.id
+        request,
+        local.user,
+        "socialaccount",
+        password=local.password,
+        provider=sociallogin.app.id,
+        factors=sociallogin.factors,
     )
     return make_result(request, sociallogin, continue_login(request, login), next_url)
 
@@ -174,7 +179,15 @@ def _build_sociallogin(
         user = find_user_by_email(request, addresses)
     if account is None:
         account = _new_account(app, response, now)
-    login = SocialLogin(app, process, account, token=response.token, email_addresses=addresses, user=user)
+    login = SocialLogin(
+        app,
+        process,
+        account,
+        token=response.token,
+        email_addresses=addresses,
+        user=user,
+        factors=response.factors,
+    )
     return login, released
 
 

@@ -138,7 +138,14 @@ def _create_account(
     hooks.user_signed_up(request, user)
     if email_address is not None and not verified and settings.email_verification != "none":
         send_confirmation_mail(request, user, email_address, signup=True)
-    login = OpenLogin.begin(request, user, "socialaccount", password=None, provider=sociallogin.app.id)
+    login = OpenLogin.begin(
+        request,
+        user,
+        "socialaccount",
+        password=None,
+        provider=sociallogin.app.id,
+        factors=sociallogin.factors,
+    )
     if must_wait:
         return store_pending_login(request, login, address=email_address)
     mark_ready(request, user)

@@ -17,6 +17,7 @@ from authhost.store import queries, statements
 
 if TYPE_CHECKING:
     import authhost_hookspecs as contract
+    from authhost_hookspecs import Factor
 
     from authhost.providers.app import App
     from authhost.request import Request
@@ -37,6 +38,7 @@ class SocialLogin(Unpicklable):
         "app",
         "connect_attempted",
         "email_addresses",
+        "factors",
     )
 
     def __init__(
@@ -48,12 +50,15 @@ class SocialLogin(Unpicklable):
         token: SocialToken | None,
         email_addresses: tuple[SocialEmail, ...],
         user: User | None,
+        factors: tuple[Factor, ...] = (),
     ) -> None:
         self._request: Request | None = None
         """The request during `pre_social_login`."""
         self._process, self._account, self._token, self._user = process, account, token, user
         self._matched_user = user
         self.app, self.email_addresses = app, email_addresses
+        self.factors = factors
+        """What the person has proved at the provider, if the operator maps its claims."""
         self.connect_attempted = False
 
     @property
