@@ -21,6 +21,7 @@ Values: TypeAlias = Mapping[str, InputValue]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
 MAX_FIELD_LENGTH = 10_000
+MAX_IMAGE_LENGTH = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,24 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """An image, such as a QR code: an SVG document as text. ``alt`` replaces it for those who cannot see it.
+
+    Browsers run no scripts in it and load nothing for it. Give it a ``viewBox``, and a background of
+    its own, since pages may be dark. Raises ``ValueError``.
+    """
+
+    svg: str = field(repr=False)
+    alt: str
+
+    def __post_init__(self) -> None:
+        if not self.svg.startswith("<svg") or not 0 < len(self.svg) <= MAX_IMAGE_LENGTH:
+            raise ValueError(f"svg must begin with <svg, and have at most {MAX_IMAGE_LENGTH:,} characters")
+        if not self.alt.strip():
+            raise ValueError("an image needs the text alt")
+
+
+@dataclass(frozen=True, slots=True)
 class PageMessage:
     """A message at the top of a page. ``code`` is stable, for programs and tests."""
 
@@ -138,6 +157,8 @@ class Page:
     sections: tuple[Section, ...] = ()
     links: tuple[Link, ...] = ()
     messages: tuple[PageMessage, ...] = ()
+    image: Image | None = None
+    """Shown below the paragraphs."""
 
 
 @dataclass(frozen=True, slots=True)

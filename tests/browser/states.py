@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from authhost_hookspecs import Choice, Field, Form, Link, Page, PageMessage, PageRoute, Row, Section, hookimpl
+from authhost_hookspecs import (
+    Choice,
+    Field,
+    Form,
+    Image,
+    Link,
+    Page,
+    PageMessage,
+    PageRoute,
+    Row,
+    Section,
+    hookimpl,
+)
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from browser.conftest import agree
@@ -41,7 +53,8 @@ class Tea:
     def register_routes(self) -> list[PageRoute]:
         form = Form("/tea", "Save", FIELDS, "Preferences", "Every kind of field.")
         messages = tuple(PageMessage(level, f"A message of the level {level}.") for level in LEVELS)
-        page = Page("tea", "Tea", ("A text.",), (form,), (SECTION,), (Link("Home", "/tea"),), messages)
+        image = Image('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>', "A teapot")
+        page = Page("tea", "Tea", ("A text.",), (form,), (SECTION,), (Link("Home", "/tea"),), messages, image)
         return [PageRoute("/tea", lambda request: page)]
 
     @hookimpl

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import re
+from base64 import b64decode
 
 import pytest
 from authhost_hookspecs import (
@@ -10,6 +12,7 @@ from authhost_hookspecs import (
     Choice,
     Field,
     Form,
+    Image,
     Link,
     Page,
     PageMessage,
@@ -19,7 +22,7 @@ from authhost_hookspecs import (
     Section,
     hookimpl,
 )
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from sqlalchemy import Column, MetaData, String, Table, Uuid, select
 
 from authhost.testing import PASSWORD
@@ -233,6 +236,22 @@ class TestPages:
         client = open_client(PageRoute("/note", lambda request: whole), panels=[lambda request: section])
         for path in ("/shop/note", "/"):
             assert "<img" not in client.get(path).body.decode()
+
+    def test_an_image_is_a_data_url_in_which_no_script_runs(self, open_client):
+        svg = '<svg xmlns="http://www.w3.org/2000/svg" onload="alert(1)"/>'
+        client = open_client(PageRoute("/note", lambda request: page(image=Image(svg, HOSTILE))))
+        response = client.get("/shop/note")
+        found = re.findall(r'<img class="image" src="([^"]*)" alt="([^"]*)">', response.body.decode())
+        (source, alt), kind = found[0], "data:image/svg+xml;base64,"
+        assert b64decode(source.removeprefix(kind)).decode() == svg
+        assert (len(found), alt) == (1, str(escape(HOSTILE)))
+        assert "img-src 'self' data:" in response.headers["Content-Security-Policy"]
+        assert client.page("/shop/note")["image"] == {"svg": svg, "alt": HOSTILE}
+
+    @pytest.mark.parametrize(("svg", "alt"), [("<img>", "x"), ("<svg/>", " "), ("<svg>" + "x" * 50_000, "x")])
+    def test_a_wrong_image_is_a_mistake(self, svg, alt):
+        with pytest.raises(ValueError, match=r"svg must|needs the text"):
+            Image(svg, alt)
 
     def test_what_is_no_text_is_a_failure(self, open_client):
         class Html:
