@@ -146,6 +146,7 @@ class AuthHost(Unpicklable):
         native: Any = None,
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
     ) -> Request:
         """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
@@ -154,7 +155,8 @@ class AuthHost(Unpicklable):
         browser's Accept-Language. ``given`` are texts for plugins, such as an invitation
         code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
         and values of at most 512 characters. A signup or social login that the person
-        completes later stores them, encrypted. Raises `InvalidInput`. A request that is
+        completes later stores them, encrypted. ``cookies`` are those of the browser, for plugins,
+        which do not see authhost's own. Raises `InvalidInput`. A request that is
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
@@ -168,6 +170,7 @@ class AuthHost(Unpicklable):
             native=native,
             device_token=device_token,
             given=given,
+            cookies=cookies,
         )
 
     def in_background(self, function: Callable[..., object], *args: Any) -> None:

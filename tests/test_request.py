@@ -10,7 +10,7 @@ from authhost_hookspecs import hookimpl
 from conftest import PASSWORD
 
 from authhost import AuthHost
-from authhost.errors import UnitOfWorkClosed
+from authhost.errors import InvalidInput, UnitOfWorkClosed
 from authhost.request import Request
 
 
@@ -72,3 +72,23 @@ def test_host_of_the_contract_opens_units_with_the_same_arguments():
     assert arguments(contract.Host.request) == arguments(AuthHost.request)
     without_services = [each for each in arguments(Request.__init__) if each[0] != "services"]
     assert without_services == arguments(AuthHost.request)
+
+
+def test_plugins_read_the_cookies_of_the_browser_but_not_authhosts_own(make_host):
+    host = make_host()
+    cookies = {
+        "theme": "dark",
+        "authhost-session": "a",
+        "__Host-authhost-pending": "b",
+        "__Host-session": "of the application",
+        "x": "",
+    }
+    with host.request(session_token="of the application", cookies=cookies) as request:
+        assert dict(request.cookies) == {"theme": "dark", "x": ""}
+        with pytest.raises(TypeError):
+            request.cookies["theme"] = "light"
+    with host.request() as request:
+        assert dict(request.cookies) == {}
+    for wrong in (["theme"], {"theme": 1}, {1: "dark"}):
+        with pytest.raises(InvalidInput):
+            host.request(cookies=wrong)

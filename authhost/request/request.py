@@ -11,7 +11,11 @@ from authhost.errors import AuthError, InvalidInput
 from authhost.records import NOTHING_GIVEN, Authentication, Given, PendingLogin, Session, User
 from authhost.request.facilities import PluginFacilities
 from authhost.request.state import BrowserState, CallState, FlowState, Refusal
-from authhost.security.inputs import given as parse_given, ip_address as parse_ip_address
+from authhost.security.inputs import (
+    cookies as parse_cookies,
+    given as parse_given,
+    ip_address as parse_ip_address,
+)
 from authhost.security.keys import digest
 from authhost.services import Services
 from authhost.store import queries, statements
@@ -55,6 +59,7 @@ class Request(PluginFacilities):
         native: Any = None,
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(services)
         self.ip_address = parse_ip_address(ip_address)
@@ -63,6 +68,8 @@ class Request(PluginFacilities):
         self.native = native
         self.given = self._own_given = parse_given(given)
         self.pending_token = pending_token
+        self.cookies: Mapping[str, str] = parse_cookies(cookies, session_token, pending_token, device_token)
+        """The cookies of the browser that are not authhost's."""
         self.device_token = device_token
         """The token that the browser sent, or the new one of a flow in this unit, for its cookie."""
         self._token = session_token

@@ -6,6 +6,7 @@ import ipaddress
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
@@ -15,6 +16,9 @@ from authhost.security.characters import INVISIBLE, MAX_SHRINK_FACTOR, is_userna
 MAX_GIVEN, MAX_GIVEN_LENGTH = 16, 512
 """How many texts an application may give a request, and how long each may be."""
 GIVEN_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+OWN_COOKIES = ("authhost", "__host-authhost")
+"""Beginnings of the names of authhost's own cookies, in lower case."""
+NO_COOKIES: Mapping[str, str] = MappingProxyType({})
 
 
 class Email(NamedTuple):
@@ -54,6 +58,27 @@ def given(values: object) -> Given:
                 f"given[{name!r}] must be text of at most {MAX_GIVEN_LENGTH} characters.", field="given"
             )
     return Given(values)
+
+
+def cookies(values: object, *tokens: str | None) -> Mapping[str, str]:
+    """Return the cookies that plugins may read: not authhost's own, nor one with one of the ``tokens``.
+
+    Raises `InvalidInput`.
+    """
+    if values is None:
+        return NO_COOKIES
+    if not isinstance(values, Mapping) or not all(
+        isinstance(each, str) for each in (*values, *values.values())
+    ):
+        raise InvalidInput("cookies must be a mapping of texts.", field="cookies")
+    hidden = {each for each in tokens if each}
+    return MappingProxyType(
+        {
+            name: value
+            for name, value in values.items()
+            if not name.lower().startswith(OWN_COOKIES) and value not in hidden
+        }
+    )
 
 
 def _is_storable(value: str) -> bool:

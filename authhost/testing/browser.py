@@ -41,6 +41,8 @@ class Browser:
         self.device_token: str | None = None
         self.cookies: dict[str, str] = {}
         """The state token of each social login that has started, by the name of its cookie."""
+        self.plugin_cookies: dict[str, str] = {}
+        """What plugins read as ``request.cookies``."""
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
@@ -56,6 +58,7 @@ class Browser:
             device_token=self.device_token,
             given=given,
             native=self.native,
+            cookies=self.plugin_cookies,
         )
 
     def __call__(self, flow: str, /, *, given: Mapping[str, str] | None = None, **values: Any) -> Any:

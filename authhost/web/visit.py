@@ -81,6 +81,7 @@ class Visit:
             language=http.headers.get("Accept-Language"),
             native=http.native,
             given=self.given,
+            cookies=http.cookies if self.credential == "cookie" else None,
         )
         self.answers += [self.request.answer] if self.credential == "cookie" else []
         with self.request as request:

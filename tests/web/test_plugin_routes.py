@@ -266,6 +266,23 @@ class TestPages:
         client = open_client(PageRoute("/note", lambda request: whole))
         assert 'href="javascript:' not in client.get("/shop/note").body.decode()
 
+    def test_a_plugin_reads_the_cookies_that_it_has_set(self, open_client):
+        seen = []
+
+        def visit(request, values=None):
+            seen.append(dict(request.cookies))
+            request.answer.set_cookie("__Host-shop", "tea")
+            return page() if values is None else None
+
+        client = open_client(
+            PageRoute("/note", visit, login=False), ApiRoute("GET", "/note", visit, "x", login=False)
+        )
+        client.get("/login")
+        client.get("/shop/note")
+        client.get("/shop/note")
+        client.api("/shop/note", method="GET", headers={"Authhost-Client": "app"})
+        assert seen == [{}, {"__Host-shop": "tea"}, {}]
+
     def test_answers_of_plugins_are_applied(self, open_client):
         def act(request, values):
             request.answer.set_cookie("shop", "1")

@@ -146,6 +146,14 @@ class Request(Protocol):
         """The client's user agent, shortened to 512 characters; may be empty."""
 
     @property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies of the browser, without those of authhost; empty for a client without cookies.
+
+        Set one with `Answer.set_cookie`. The person can change every value: sign it, or store only a
+        digest of it. An application with its own routes passes ``host.request(cookies=…)``. Since 1.1.
+        """
+
+    @property
     def language(self) -> str | None:
         """The person's language: a tag (RFC 5646) from the application, or an Accept-Language header."""
 
@@ -315,6 +323,7 @@ class Host(Protocol):
         native: Any = None,
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
+        cookies: Mapping[str, str] | None = None,
     ) -> AbstractContextManager[Request]:
         """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
 
