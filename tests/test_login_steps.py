@@ -262,6 +262,15 @@ def test_it_ends_with_its_time(host, ann, gate, recorder, clock):
         ann("logins_complete_step", key=KEY)
 
 
+def test_one_from_before_login_steps_has_proved_nothing(host, ann, gate, recorder):
+    gate.closed = True
+    by_password(ann, recorder)
+    with host.engine.begin() as connection:
+        connection.execute(pending_logins.update().values(authentications=None))
+    with pytest.raises(LoginRequired):
+        ann("logins_complete_step", key=KEY)
+
+
 def test_a_deactivated_account_cannot_complete_it(host, ann, gate, recorder):
     gate.closed = True
     by_password(ann, recorder)

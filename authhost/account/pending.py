@@ -70,9 +70,11 @@ def pending_login(request: Request) -> OpenLogin | None:
         account = queries.account_by_id(request, rows[0].user_id) if rows else None
         if account is None or not account.user.is_active:
             continue
+        row = rows[0]
+        if row.email_address_id is None and not row.authentications:  # from before version 0.2
+            continue
         current = digest(account.password) if account.password is not None else None
-        if same_digest(rows[0].password_digest, current):
-            row = rows[0]
+        if same_digest(row.password_digest, current):
             return OpenLogin(
                 account.user,
                 row.authentications,
