@@ -32,6 +32,10 @@ OWN_NAME, OWN_KEY = "Authhost", "authhost_"
 """The prefixes of authhost's names in the document of an application."""
 ACCEPTED = "Accepted: `next` lists what is still needed."
 FORMATS = {"email": "email", "password": "password", "new_password": "password"}
+CREDENTIALS = {
+    "public_key_create": "RegistrationResponseJSON of Web Authentication, as text.",
+    "public_key_get": "AuthenticationResponseJSON of Web Authentication, as text.",
+}
 CLIENT_HEADERS = [
     {
         "name": "Authhost-Client",
@@ -229,6 +233,9 @@ def _schema(field: Field) -> Schema:
     schema: dict[str, Any] = {"type": "string", "maxLength": field.max_length}
     if field.required:
         schema["minLength"] = 1
+    if field.type in CREDENTIALS:
+        schema["contentMediaType"] = "application/json"
+        schema["description"] = CREDENTIALS[field.type]
     if field.type in FORMATS:
         schema["format"] = FORMATS[field.type]
     if field.choices:

@@ -7,12 +7,12 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
 
 from authhost_hookspecs import Form, Link, Page, PageMessage, Section, Values
-from authhost_hookspecs.pages import PATH
+from authhost_hookspecs.pages import CREDENTIAL_TYPES, PATH
 
 from authhost.pluginhost.results import UnusableResult
 from authhost.web.inputs import UNUSABLE
 
-SECRET_TYPES = ("password", "new_password", "code", "hidden")
+SECRET_TYPES = ("password", "new_password", "code", "hidden", *CREDENTIAL_TYPES)
 """The types of fields whose values are not shown again."""
 T = TypeVar("T")
 

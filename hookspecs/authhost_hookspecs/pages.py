@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,17 +12,33 @@ from typing import Any, Literal, TypeAlias, get_args
 from authhost_hookspecs.protocols import MessageLevel, Request
 
 FieldType = Literal[
-    "text", "email", "password", "new_password", "code", "checkbox", "select", "textarea", "hidden"
+    "text",
+    "email",
+    "password",
+    "new_password",
+    "code",
+    "checkbox",
+    "select",
+    "textarea",
+    "hidden",
+    "public_key_create",
+    "public_key_get",
 ]
-"""The types of fields. ``password`` is the current password; ``code`` is a one-time code."""
+"""The types of fields. ``password`` is the current password; ``code`` is a one-time code.
+
+``public_key_create`` registers a passkey or security key, ``public_key_get`` uses one: see `Field`.
+"""
+CREDENTIAL_TYPES: tuple[FieldType, ...] = ("public_key_create", "public_key_get")
+"""The types of fields whose value comes from ``navigator.credentials`` of the browser."""
 HttpMethod = Literal["GET", "POST"]
 InputValue: TypeAlias = str | bool
 """A checkbox is True or False, any other field is a str. An optional field that is missing is ``""``."""
 Values: TypeAlias = Mapping[str, InputValue]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
-MAX_FIELD_LENGTH = 10_000
 MAX_IMAGE_LENGTH = 50_000
+FIELD_LENGTH, MAX_FIELD_LENGTH, MAX_CREDENTIAL_LENGTH = 1000, 10_000, 20_000
+"""The default and the greatest ``max_length``, and both for a credential."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +54,20 @@ class Field:
     """One input of a form, or of the JSON body of an endpoint.
 
     ``name`` consists of lower-case letters, digits and ``_``. ``value`` is the value that the
-    form shows at first; ``"on"`` selects a checkbox. ``autocomplete`` is a token of the
+    form shows at first; ``"on"`` selects a checkbox. ``autocomplete`` has the tokens of the
     HTML standard; ``email``, ``password``, ``new_password`` and ``code`` have a suitable one.
-    ``max_length`` is in characters, at most 10,000. ``hint`` is shown below the
+    ``max_length`` is in characters: by default 1000, at most 10,000. ``hint`` is shown below the
     label, ``error`` is what is wrong with the value. All texts are plain text. Raises
     ``ValueError``.
+
+    The types ``public_key_create`` and ``public_key_get`` are not shown. When the person presses the
+    button of the form, the page calls ``navigator.credentials.create`` or ``get`` of the browser
+    (https://www.w3.org/TR/webauthn-3/). ``value`` is the JSON of its options:
+    PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON. The form
+    sends the JSON of the credential: RegistrationResponseJSON or AuthenticationResponseJSON, of at
+    most 20,000 characters. Without JavaScript or WebAuthn the form is not shown, but a text that says
+    so. ``autocomplete="webauthn"`` of ``public_key_get`` also offers passkeys in the
+    autofill of the username (conditional mediation).
     """
 
     name: str
@@ -52,7 +78,8 @@ class Field:
     hint: str = ""
     autocomplete: str = ""
     choices: tuple[Choice, ...] = ()
-    max_length: int = 1000
+    max_length: int = 0
+    """0 stands for the default."""
     error: str = ""
 
     def __post_init__(self) -> None:
@@ -60,12 +87,18 @@ class Field:
             raise ValueError("the name of a field must consist of lower-case letters, digits and _")
         if self.type not in get_args(FieldType):
             raise ValueError(f"type must be one of {', '.join(get_args(FieldType))}")
-        if not self.label and self.type != "hidden":
+        if not self.label and self.type not in ("hidden", *CREDENTIAL_TYPES):
             raise ValueError(f"the field {self.name} needs a label")
         if (self.type == "select") is not bool(self.choices):
             raise ValueError("a field of the type select needs choices, and no other field has any")
-        if not 0 < self.max_length <= MAX_FIELD_LENGTH:
-            raise ValueError(f"max_length must be 1 to {MAX_FIELD_LENGTH} characters")
+        is_credential = self.type in CREDENTIAL_TYPES
+        longest = MAX_CREDENTIAL_LENGTH if is_credential else MAX_FIELD_LENGTH
+        if not self.max_length:
+            object.__setattr__(self, "max_length", longest if is_credential else FIELD_LENGTH)
+        if not 0 < self.max_length <= longest:
+            raise ValueError(f"max_length must be 1 to {longest} characters")
+        if is_credential and self.value and not _is_json_object(self.value):
+            raise ValueError(f"the value of the field {self.name} must be a JSON object: the options")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +106,8 @@ class Form:
     """A form, or a single button if it has no visible fields. It is sent to ``action`` by POST.
 
     ``action`` is a path of the same plugin, such as ``/preferences``: that of a
-    `PageRoute` with an action. ``danger`` marks what cannot be undone.
+    `PageRoute` with an action. ``danger`` marks what cannot be undone. A form has at most one field
+    of the types ``public_key_create`` and ``public_key_get``. Raises ``ValueError``.
     """
 
     action: str
@@ -82,6 +116,10 @@ class Form:
     title: str = ""
     text: str = ""
     danger: bool = False
+
+    def __post_init__(self) -> None:
+        if sum(each.type in CREDENTIAL_TYPES for each in self.fields if isinstance(each, Field)) > 1:
+            raise ValueError("a form can ask the browser for one credential only")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,3 +260,10 @@ class ApiRoute:
 def _check_path(path: str) -> None:
     if not PATH.fullmatch(path):
         raise ValueError("path must begin with / and consist of lower-case words, such as /preferences")
+
+
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

@@ -1,4 +1,6 @@
-// The pages work without this script. It adds buttons that show a password.
+// The pages work without this script, except forms with a passkey or security key.
+
+// Buttons that show a password.
 
 for (const button of document.querySelectorAll("button.reveal")) {
   const input = document.getElementById(button.getAttribute("aria-controls"));
@@ -17,3 +19,5 @@ for (const button of document.querySelectorAll("button.reveal")) {
 
 // A refusal at a field gets the focus, so that a screen reader reads it.
 document.querySelector("[aria-invalid=true]")?.focus();
+
+if (document.querySelector("input[data-credential]")) import("./credential_forms.js");
