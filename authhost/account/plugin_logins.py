@@ -16,7 +16,7 @@ from authhost.account.open_login import OpenLogin, plugin_steps
 from authhost.account.pending import pending_login, pending_steps
 from authhost.account.sessions import rotate_token
 from authhost.errors import InvalidCredentials, LoginRequired, UserNotFound
-from authhost.records import Authentication, PendingLogin
+from authhost.records import Authentication, LoginResult, PendingLogin
 from authhost.request import Request
 from authhost.store import queries, statements
 from authhost.store.unit_of_work import BoundToUnit
@@ -51,19 +51,19 @@ class PluginLogins(BoundToUnit):
         """Complete a step of the pending login; log in if it was the last one."""
         self._check_owner(key.partition(".")[0])
         _check_factors(factors)
-        login_step(self._request, key, method, tuple(factors))
+        self._request.plugin_login = login_step(self._request, key, method, tuple(factors))
 
     def log_in(self, user_id: UUID, *, method: str, factors: Sequence[Factor]) -> None:
         """Log a person in who has proved by ``method`` that the account is theirs."""
         _check_method(method)
         _check_factors(factors)
-        plugin_login(self._request, user_id, method, tuple(factors))
+        self._request.plugin_login = plugin_login(self._request, user_id, method, tuple(factors))
 
     def reauthenticate(self, *, method: str, factors: Sequence[Factor]) -> None:
         """Record that the logged-in user has authenticated again."""
         _check_method(method)
         _check_factors(factors)
-        plugin_reauthentication(self._request, method, tuple(factors))
+        self._request.plugin_login = plugin_reauthentication(self._request, method, tuple(factors))
 
     def guard(self, plugin: str, user_id: UUID) -> None:
         """Require ``plugin`` for each login to the account."""
@@ -95,7 +95,7 @@ class PluginLogins(BoundToUnit):
 
 
 @flow
-def login_step(request: Request, key: str, method: str, factors: tuple[Factor, ...]) -> None:
+def login_step(request: Request, key: str, method: str, factors: tuple[Factor, ...]) -> LoginResult:
     """Complete a step of the pending login, and continue the login.
 
     The plugin may have stored already what the step was for, and require it no more.
@@ -116,26 +116,27 @@ def login_step(request: Request, key: str, method: str, factors: tuple[Factor, .
     login = replace(login, user=account.user, done=(*login.done, key))
     if method:
         login = login.proved(Authentication(method, request.now, None, factors))
-    continue_login(request, login)
+    return continue_login(request, login)
 
 
 @flow
-def plugin_login(request: Request, user_id: UUID, method: str, factors: tuple[Factor, ...]) -> None:
+def plugin_login(request: Request, user_id: UUID, method: str, factors: tuple[Factor, ...]) -> LoginResult:
     """Log in the user whose identity a plugin has verified."""
     account = queries.account_by_id(request, user_id)
     if account is None or not account.user.is_active:
         raise attach_user(InvalidCredentials(), account.user if account is not None else None)
     login = OpenLogin.begin(request, account.user, method, password=account.password, factors=factors)
-    continue_login(request, login)
+    return continue_login(request, login)
 
 
 @flow
-def plugin_reauthentication(request: Request, method: str, factors: tuple[Factor, ...]) -> None:
+def plugin_reauthentication(request: Request, method: str, factors: tuple[Factor, ...]) -> LoginResult:
     """Record that a plugin has authenticated the logged-in user again."""
     require_login(request)
     user = lock_login(request)
     rotate_token(request, authenticated=(method, factors)).result()
     request.services.hooks.user_reauthenticated(request, user)
+    return LoginResult(request.session_token or "", request.user)
 
 
 def _check_method(method: str) -> None:

@@ -298,8 +298,10 @@ class PluginRegistry:
         """Return the pages and JSON endpoints by plugin. A failure to load them is logged."""
         return self._registered("register_routes", "routes")[0]
 
-    def panels(self) -> dict[str, list[Callable[[contract.Request], contract.Section | None]]]:
-        """Return the sections of the account page by plugin. A failure to load them is logged."""
+    def panels(
+        self,
+    ) -> dict[str, list[Callable[[contract.Request], contract.Section | None] | contract.Panel]]:
+        """Return the sections of pages of the core by plugin. A failure to load them is logged."""
         return self._registered("register_panels", "panels")[0]
 
     def guarded(self, name: str) -> GuardedPlugin:

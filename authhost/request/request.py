@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from authhost.errors import AuthError, InvalidInput
-from authhost.records import NOTHING_GIVEN, Authentication, Given, PendingLogin, Session, User
+from authhost.records import NOTHING_GIVEN, Authentication, Given, LoginResult, PendingLogin, Session, User
 from authhost.request.facilities import PluginFacilities
 from authhost.request.state import BrowserState, CallState, FlowState, Refusal
 from authhost.security.inputs import (
@@ -37,6 +37,8 @@ class Request(PluginFacilities):
     provider: str | None = None
     running_login: PendingLogin | None = None
     """The login whose hooks are called."""
+    plugin_login: LoginResult | None = None
+    """The result of the login or reauthentication by ``logins``, for the web layer."""
     given: Given
     """What the application gave this unit, and what was given when the signup or social login began."""
     _sociallogin: SocialLogin | None = None

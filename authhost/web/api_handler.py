@@ -9,11 +9,10 @@ from typing import Any
 
 from authhost_hookspecs import FlowError
 
-from authhost.account.pending import waiting_steps
 from authhost.web import openapi
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
-from authhost.web.endpoints.after_login import after_login
+from authhost.web.endpoints.after_login import after_action
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
 from authhost.web.problems import WebError, problem, problem_types, status_of
@@ -124,18 +123,16 @@ class ApiHandler:
                 else read_query(visit.http, route.fields)
             )
             result = route.run(visit.request, values) or {}
-            return self._after_step(visit, result) if route.step else Outcome(result)
+            outcome = after_action(visit, route)
+            if outcome is None:
+                return Outcome(result)
+            return replace(outcome, body={**result, **outcome.body})
         if method == "GET":
             return Outcome(self._readers[path].run(visit))
         endpoint = self._endpoints[path]
         visit.check_login(login=endpoint.login, recent=False)
         visit.values = read_json(visit.http, endpoint.fields)
         return endpoint.run(visit, visit.values)
-
-    def _after_step(self, visit: Visit, result: Mapping[str, Any]) -> Outcome:
-        """Return the result of a step of a login, with who is logged in and what is still needed."""
-        outcome = after_login(visit, waiting_steps(visit.request))
-        return replace(outcome, body={**result, **outcome.body})
 
     def _preflight(self, http: WebRequest) -> WebResponse:
         """Answer the preflight of a trusted origin (Fetch standard, 3.2)."""

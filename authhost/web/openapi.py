@@ -181,8 +181,10 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
     if route.recent_login:
         refusals = (*refusals, "reauthentication_required")
     schema = dict(route.response) or {"type": "object"}
+    login = {"allOf": [schema, reference("Login")]}
+    may_log_in = route.method == "POST" and not route.login and not route.step
     if route.step:
-        schema = {"allOf": [schema, reference("Login")]}
+        schema = login
     operation: dict[str, Any] = {
         "operationId": _operation_id(route.method.lower(), f"/{name}{route.path}"),
         "tags": [name],
@@ -190,6 +192,7 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
         "responses": {
             "200": _response("Done.", schema),
             **({"202": _response(ACCEPTED, schema)} if route.step else {}),
+            **({"202": _response(ACCEPTED, login)} if may_log_in else {}),
             **_refusals(refusals),
             "default": _problem("Refused."),
         },

@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from urllib.parse import parse_qsl, urlencode
 
-from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage
+from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage, PageRoute
 
-from authhost.account.pending import waiting_steps
 from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome
-from authhost.web.endpoints.after_login import after_login
+from authhost.web.endpoints.after_login import after_action
 from authhost.web.endpoints.social import complete_callback
 from authhost.web.fields import KEY_LENGTH
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
@@ -87,8 +86,11 @@ class PageHandler:
             return PAGES[path](visit)
         name, route = self._plugins.pages[path]
         visit.check_access(name, route)
-        page = route.show(visit.request)
-        return with_query(page, visit.with_next("")) if route.step else page
+        return self._keep_next(visit, route, route.show(visit.request))
+
+    def _keep_next(self, visit: Visit, route: PageRoute, page: Page) -> Page:
+        """Return the page so that its forms keep where the person wanted to go, if it may log them in."""
+        return with_query(page, visit.with_next("")) if route.step or not route.login else page
 
     def _wanted(self, visit: Visit, path: str, target: str) -> str:
         """Return where a login leads after it was required at ``path``: a step of a login is no target."""
@@ -135,10 +137,9 @@ class PageHandler:
         visit.check_access(name, route)
         visit.values = read_form(visit.http, route.fields)
         shown = route.action(visit.request, visit.values)
-        if not route.step:
-            return Outcome(to=path), shown
-        shown = with_query(shown, visit.with_next("")) if shown is not None else None
-        return after_login(visit, waiting_steps(visit.request)), shown
+        if shown is not None:
+            return Outcome(), self._keep_next(visit, route, shown)
+        return after_action(visit, route) or Outcome(to=path), None
 
     def _outcome(self, visit: Visit, outcome: Outcome) -> WebResponse:
         if outcome.message is not None:

@@ -48,11 +48,47 @@ def moved_page(page: Page, base: str) -> Page:
 
 
 def with_query(page: Page, query: str) -> Page:
-    """Return the page with ``query`` after the paths of its forms that have none."""
-    forms = tuple(
-        each if "?" in each.action else replace(each, action=each.action + query) for each in page.forms
+    """Return the page with ``query`` after the paths of its forms and links that have none."""
+    return replace(
+        page,
+        forms=_forms_with(query, page.forms),
+        sections=tuple(section_with_query(each, query) for each in page.sections),
+        links=_links_with(query, page.links),
     )
-    return replace(page, forms=forms)
+
+
+def section_with_query(section: Section, query: str) -> Section:
+    """Return the section with ``query`` after the paths of its forms and links that have none."""
+    rows = tuple(replace(each, forms=_forms_with(query, each.forms)) for each in section.rows)
+    forms, links = _forms_with(query, section.forms), _links_with(query, section.links)
+    return replace(section, rows=rows, forms=forms, links=links)
+
+
+def _forms_with(query: str, forms: tuple[Form, ...]) -> tuple[Form, ...]:
+    return tuple(each if "?" in each.action else replace(each, action=each.action + query) for each in forms)
+
+
+def _links_with(query: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
+    return tuple(
+        replace(each, target=each.target + query) if re.fullmatch("/[^?#]*", each.target) else each
+        for each in links
+    )
+
+
+def with_passkeys(page: Page) -> Page:
+    """Return the page with passkeys in the autofill of the username, if a section of it offers them."""
+    fields = [each for section in page.sections for form in section.forms for each in form.fields]
+    if not any(each.type == "public_key_get" and each.autocomplete == "webauthn" for each in fields):
+        return page
+    return replace(page, forms=tuple(map(_with_passkeys, page.forms)))
+
+
+def _with_passkeys(form: Form) -> Form:
+    shown = (
+        replace(each, autocomplete="username webauthn") if each.autocomplete == "username" else each
+        for each in form.fields
+    )
+    return replace(form, fields=tuple(shown))
 
 
 def moved_section(section: Section, base: str) -> Section:

@@ -1,4 +1,4 @@
-"""Pages, JSON endpoints and sections of the account page that plugins provide."""
+"""Pages, JSON endpoints and sections of pages of the core that plugins provide."""
 
 from __future__ import annotations
 
@@ -8,7 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from authhost_hookspecs import ApiRoute, Field, FlowError, Page, PageRoute, Refused, Section
+from authhost_hookspecs import (
+    ApiRoute,
+    Field,
+    FlowError,
+    Page,
+    PageRoute,
+    Panel,
+    PanelPage,
+    Refused,
+    Section,
+)
 
 from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
 from authhost.pluginhost.guard import as_caller
@@ -39,7 +49,7 @@ class PluginRoutes:
         self.faults: dict[str, str] = {}
         """Why the routes of a plugin are not served, by its name."""
         self._registry = registry
-        self._panels: list[tuple[str, Callable[..., Any]]] = []
+        self._panels: list[tuple[str, Panel]] = []
         for name, routes in registry.routes().items():
             fault = _fault(name, routes, reserved)
             if fault:
@@ -49,15 +59,14 @@ class PluginRoutes:
             for route in routes:
                 self._add(name, route)
         for name, panels in registry.panels().items():
-            for panel in panels:
-                if not callable(panel):
-                    log.error(
-                        "plugin %s: register_panels returned a %s, not functions", name, type(panel).__name__
-                    )
+            for each in panels:
+                panel = each if isinstance(each, Panel) else Panel("account", each)
+                if not callable(panel.show):
+                    kind = type(panel.show).__name__
+                    log.error("plugin %s: register_panels returned a %s, not functions", name, kind)
                     continue
-                self._panels.append(
-                    (name, self._guarded(name, "register_panels", panel, _section_below(name)))
-                )
+                show = self._guarded(name, "register_panels", panel.show, _section_below(name))
+                self._panels.append((name, replace(panel, show=show)))
 
     @property
     def names(self) -> set[str]:
@@ -93,14 +102,16 @@ class PluginRoutes:
 
         return run
 
-    def sections(self, request: Request) -> Iterator[Section]:
-        """Yield the sections of the account page. One that fails was logged, and is left out.
+    def sections(self, request: Request, page: PanelPage) -> Iterator[Section]:
+        """Yield the sections of a page of the core. One that fails was logged, and is left out.
 
         Raises `RequiredPluginFailed`.
         """
         for name, panel in self._panels:
+            if panel.page != page:
+                continue
             try:
-                section = panel(request)
+                section = panel.show(request)
             except RequiredPluginFailed:
                 raise
             except PLUGIN_FAILURES as error:

@@ -31,6 +31,8 @@ FieldType = Literal[
 CREDENTIAL_TYPES: tuple[FieldType, ...] = ("public_key_create", "public_key_get")
 """The types of fields whose value comes from ``navigator.credentials`` of the browser."""
 HttpMethod = Literal["GET", "POST"]
+PanelPage = Literal["account", "login", "signup", "reauthenticate"]
+"""The pages of the core on which plugins can show sections."""
 InputValue: TypeAlias = str | bool
 """A checkbox is True or False, any other field is a str. An optional field that is missing is ``""``."""
 Values: TypeAlias = Mapping[str, InputValue]
@@ -200,6 +202,25 @@ class Page:
 
 
 @dataclass(frozen=True, slots=True)
+class Panel:
+    """A section of a page of the core, from `register_panels`.
+
+    ``show`` returns the `Section`, or None to show nothing. On ``login`` and ``signup`` nobody is logged in.
+    ``reauthenticate`` asks the logged-in user for a proof, before a sensitive change. There the sections
+    come after the forms of the core. The forms and links of the section keep where the person wanted to
+    go: an action that calls ``request.logins.log_in`` or ``request.logins.reauthenticate`` leads
+    there. Raises ``ValueError``.
+    """
+
+    page: PanelPage
+    show: Callable[[Request], Section | None]
+
+    def __post_init__(self) -> None:
+        if self.page not in get_args(PanelPage):
+            raise ValueError(f"page must be one of {', '.join(get_args(PanelPage))}")
+
+
+@dataclass(frozen=True, slots=True)
 class PageRoute:
     """A page of a plugin, at ``/NAME`` and ``path`` below the prefix of the web layer.
 
@@ -212,7 +233,8 @@ class PageRoute:
     not logged in must log in first. ``recent_login``: and must have done so within
     ``reauthentication_timeout``. ``step``: the page is only for a pending login that waits for
     this `LoginStep` of the plugin, and ``login`` does not count; if ``action`` returns None, the
-    person goes on to the next step, or is logged in. Raises ``ValueError``.
+    person goes on to the next step, or is logged in. So they do if ``action`` of any route has called
+    ``request.logins.log_in`` or ``request.logins.reauthenticate``. Raises ``ValueError``.
     """
 
     path: str
@@ -234,7 +256,8 @@ class ApiRoute:
     ``run`` gets the validated ``fields``: the query of GET, the JSON object of POST. It
     returns a mapping for JSON, or None for an empty object. Use POST if it changes
     something. ``login``, ``recent_login`` and ``step`` are those of `PageRoute`; the response of a
-    route with ``step`` also says who is logged in, and what is still needed. It runs in the unit of
+    route with ``step``, or that has called ``request.logins.log_in`` or ``request.logins.reauthenticate``,
+    also says who is logged in, and what is still needed. It runs in the unit of
     work of the web request. `Refused` and `FlowError` become
     error responses (RFC 9457), and the changes are rolled back. ``response`` is the JSON schema
     of the result, for the OpenAPI document. Raises ``ValueError``.

@@ -6,7 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import webauthn
-from authhost_hookspecs import Field, Form, Page, PageRoute, Refused, Request, Values, hookimpl
+from authhost_hookspecs import (
+    Field,
+    Form,
+    Page,
+    PageRoute,
+    Panel,
+    Refused,
+    Request,
+    Section,
+    Values,
+    hookimpl,
+)
 from webauthn.helpers import bytes_to_base64url, structs
 from webauthn.helpers.exceptions import WebAuthnException
 
@@ -33,6 +44,13 @@ class Keys:
             PageRoute("/create", self.show, self.create, (NAME, CREATE), login=False),
             PageRoute("/get", self.show, self.get, (GET,), login=False),
         ]
+
+    @hookimpl
+    def register_panels(self) -> list[Panel]:
+        return [Panel("login", self.panel)]
+
+    def panel(self, request: Request) -> Section:
+        return Section("Passkeys", forms=(Form("/get", "Use a passkey", (_with(GET, self._request()),)),))
 
     def show(self, request: Request) -> Page:
         create = Form("/create", "Register", (NAME, _with(CREATE, self._creation())))

@@ -14,6 +14,7 @@ from authhost_hookspecs import (
     Page,
     PageMessage,
     PageRoute,
+    Panel,
     Row,
     Section,
     hookimpl,
@@ -45,9 +46,12 @@ LEVELS = ("error", "warning", "success", "info")
 ROW = Row("Kettle", ("Bought today",), ("New",), (Form("/tea", "Sell"), Form("/tea", "Break", danger=True)))
 SECTION = Section("Tea", ("What you have.",), (ROW, ROW), (Form("/tea", "Order"),), (Link("More", "/tea"),))
 
+KEY = Field("key", "Key", "public_key_get", value='{"challenge": "AAAA"}', hint="Touch it.")
+PASSKEY = Section("Tea", ("Without a password.",), forms=(Form("/tea", "Use a passkey", (KEY,)),))
+
 
 class Tea:
-    """A plugin whose page has every kind of field, message and section."""
+    """A plugin whose page has every kind of field, message and section; and sections of other pages."""
 
     @hookimpl
     def register_routes(self) -> list[PageRoute]:
@@ -59,7 +63,8 @@ class Tea:
 
     @hookimpl
     def register_panels(self) -> list[Any]:
-        return [lambda request: SECTION]
+        panels = [Panel(page, lambda request: PASSKEY) for page in ("login", "signup", "reauthenticate")]
+        return [lambda request: SECTION, *panels]
 
 
 def send(page: Any, action: str, **values: str) -> None:

@@ -158,6 +158,15 @@ def test_a_passkey_is_offered_in_the_autofill(open_keys, keys):
     assert page.get_by_label("Username").get_attribute("autocomplete") == "username webauthn"
 
 
+def test_a_passkey_on_the_login_page(open_keys):
+    page, _ = open_keys()
+    register(page)
+    page.goto("/account/login")
+    assert page.get_by_label("E-mail address").get_attribute("autocomplete") == "username webauthn"
+    press(page, "Use a passkey")
+    page.get_by_text("Used: 1.").wait_for()
+
+
 def test_the_button_ends_the_offer_in_the_autofill(open_keys, keys):
     page, _ = open_keys(NO_AUTOFILL)
     register(page)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Refused, Section, hookimpl
+from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Panel, Refused, Section, hookimpl
 from sqlalchemy import select
 
 from authhost.testing.conformance.runner import run_check
@@ -38,7 +38,12 @@ class Correct(WithTable):
 
     @hookimpl
     def register_panels(self):
-        return [lambda request: Section("Notes", (request.user.email,), links=(Link("More", "/note"),))]
+        link = Link("More", "/note")
+        panels = [
+            Panel(page, lambda request: Section("Notes", links=(link,)))
+            for page in ("login", "signup", "reauthenticate")
+        ]
+        return [lambda request: Section("Notes", (request.user.email,), links=(link,)), *panels]
 
     def change(self, request, values):
         if "<" in values["text"]:
@@ -163,6 +168,29 @@ class RoutesFail(Routes):
         return 1 / 0
 
 
+class LoginPanelFails(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [Panel("login", lambda request: Section("Notes", (request.user.email,)))]
+
+
+class SignupPanelWrites(WithTable):
+    @hookimpl
+    def register_panels(self):
+        def write(request):
+            row = {"user_id": request.new_id(), "text": "shown", "at": None}
+            request.db.execute(notes.insert(), row)
+
+        return [Panel("signup", write)]
+
+
+class ReauthenticationPanelWithoutPage(WithTable):
+    @hookimpl
+    def register_panels(self):
+        section = Section("Notes", forms=(Form("/note", "Save", (TEXT,)),))
+        return [Panel("reauthenticate", lambda request: section)]
+
+
 class PanelIsText(WithTable):
     @hookimpl
     def register_panels(self):
@@ -206,6 +234,13 @@ FAULTS = [
     (NoJson, "pages", "GET /api/faulty/note fails for a user"),
     (PanelFails, "pages", "left out: plugin faulty failed in register_panels: AttributeError"),
     (PanelWrites, "pages", "a section of the account page writes rows"),
+    (LoginPanelFails, "pages", "a section of the login page is left out: plugin faulty failed"),
+    (SignupPanelWrites, "pages", "a section of the signup page writes rows"),
+    (
+        ReauthenticationPanelWithoutPage,
+        "pages",
+        "the page /reauthenticate has a form for /faulty/note, which is no PageRoute",
+    ),
     (ActionFailsForVisitors, "pages", "the action of /faulty/note fails for a visitor and usual values"),
     (PageFailsAfterAction, "pages", "the page /faulty/note fails after its action for a user"),
     (LinkToNothing, "pages", "the page /faulty/note has a link to /faulty/other"),

@@ -17,7 +17,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import click
-from authhost_hookspecs import ApiRoute, PageRoute
+from authhost_hookspecs import ApiRoute, PageRoute, Panel
 
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
@@ -312,6 +312,8 @@ def _functions_of(declared: Any) -> tuple[Any, ...]:
     """The functions of a route, or the command, check or panel itself."""
     if isinstance(declared, PageRoute):
         return declared.show, declared.action
+    if isinstance(declared, Panel):
+        return (declared.show,)
     return (declared.run,) if isinstance(declared, ApiRoute) else (declared,)
 
 

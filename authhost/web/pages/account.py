@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Link, Page
+from authhost_hookspecs import Link, Page, PanelPage, Section
 
+from authhost.web.page_values import section_with_query, with_passkeys
 from authhost.web.pages.social import provider_forms
 from authhost.web.visit import Visit
 
@@ -13,12 +14,14 @@ def login(visit: Visit) -> Page:
     links = [Link(_("Forgot your password?"), "/forgot-password")]
     if visit.web.host.settings.signup_open:
         links.append(Link(_("Create an account"), visit.with_next("/signup")))
-    return Page(
+    page = Page(
         "login",
         _("Log in"),
         forms=(visit.form("/login", _("Log in"), next=visit.next), *provider_forms(visit, "login")),
+        sections=_sections(visit, "login"),
         links=tuple(links),
     )
+    return with_passkeys(page)
 
 
 def signup(visit: Visit) -> Page:
@@ -30,6 +33,7 @@ def signup(visit: Visit) -> Page:
         "signup",
         _("Create an account"),
         forms=(visit.form("/signup", _("Create account"), next=visit.next), *provider_forms(visit, "login")),
+        sections=_sections(visit, "signup"),
         links=links,
     )
 
@@ -53,8 +57,10 @@ def reauthenticate(visit: Visit) -> Page:
         forms.append(visit.form("/reauthenticate", _("Continue"), next=visit.next))
     accounts = visit.web.host.socialaccount.list_accounts(visit.request)
     forms += provider_forms(visit, "login", only={each.provider for each in accounts})
-    links = () if forms else (Link(_("Get a link by e-mail to set a password"), "/forgot-password"),)
-    return Page("reauthenticate", _("Confirm that it is you"), (text,), forms=tuple(forms), links=links)
+    sections = _sections(visit, "reauthenticate")
+    has_forms = forms or any(each.forms for each in sections)
+    links = () if has_forms else (Link(_("Get a link by e-mail to set a password"), "/forgot-password"),)
+    return Page("reauthenticate", _("Confirm that it is you"), (text,), tuple(forms), sections, links)
 
 
 def close(visit: Visit) -> Page:
@@ -70,3 +76,9 @@ def close(visit: Visit) -> Page:
         forms=(visit.form("/close", _("Close my account"), danger=True),),
         links=(Link(_("Back to the account"), "/"),),
     )
+
+
+def _sections(visit: Visit, page: PanelPage) -> tuple[Section, ...]:
+    """Return the sections of plugins. Their forms and links keep where the person wanted to go."""
+    found = visit.web.plugins.sections(visit.request, page)
+    return tuple(section_with_query(each, visit.with_next("")) for each in found)

@@ -22,5 +22,5 @@ def overview(visit: Visit) -> Page:
     if any(visit.web.host.services.providers):
         links.append(Link(_("Connections"), "/connections"))
     links.append(Link(_("Close the account"), "/close"))
-    sections: list[Section] = [*visit.web.plugins.sections(visit.request)]
+    sections: list[Section] = [*visit.web.plugins.sections(visit.request, "account")]
     return Page("account", _("Your account"), tuple(lines), sections=tuple(sections), links=tuple(links))

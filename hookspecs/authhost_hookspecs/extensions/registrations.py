@@ -10,7 +10,7 @@ from typing import Any
 
 from authhost_hookspecs._markers import hookspec
 from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
-from authhost_hookspecs.pages import ApiRoute, PageRoute, Section
+from authhost_hookspecs.pages import ApiRoute, PageRoute, Panel, Section
 from authhost_hookspecs.protocols import Host, Request
 from authhost_hookspecs.providers import Provider
 
@@ -230,11 +230,12 @@ def register_routes() -> list[PageRoute | ApiRoute]:
 
 
 @hookspec
-def register_panels() -> list[Callable[[Request], Section | None]]:
-    """The web layer loads the plugin's sections of the account page: return functions.
+def register_panels() -> list[Callable[[Request], Section | None] | Panel]:
+    """The web layer loads the plugin's sections of pages: return functions or `Panel` values.
 
-    Each function gets the request of a logged-in user and returns a `Section`, or None to
-    show nothing. The actions of its forms are paths of the plugin's own `PageRoute`
+    A function is for the account page: it gets the request of a logged-in user and returns a
+    `Section`, or None to show nothing. A `Panel` names the page: ``account``, ``login``,
+    ``signup`` or ``reauthenticate``. The actions of forms are paths of the plugin's own `PageRoute`
     values. A panel that fails is logged and left out, and its changes are rolled back.
 
     .. versionadded:: 1.1
@@ -243,7 +244,7 @@ def register_panels() -> list[Callable[[Request], Section | None]]:
 
         from collections.abc import Callable
 
-        from authhost_hookspecs import Link, Request, Section, hookimpl
+        from authhost_hookspecs import Link, Panel, Request, Section, hookimpl
         from sqlalchemy import func, select
 
         from authhost_doorbell.tables import events
@@ -255,10 +256,14 @@ def register_panels() -> list[Callable[[Request], Section | None]]:
             return Section("Doorbell", (text,), links=(Link("Ring", "/ring"),))
 
 
+        def ring_instead(request: Request) -> Section:
+            return Section("No account?", links=(Link("Ring the bell", "/ring"),))
+
+
         class DoorbellPanel:
             @hookimpl
-            def register_panels(self) -> list[Callable[[Request], Section | None]]:
-                return [bell]
+            def register_panels(self) -> list[Callable[[Request], Section | None] | Panel]:
+                return [bell, Panel("login", ring_instead)]
     """
 
 

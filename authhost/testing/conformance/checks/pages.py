@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from authhost.testing.web_client import WebClient
 
 HOOKS = ("register_routes", "register_panels")
-PATH_OF_PANELS = "/"
+PAGES_WITH_PANELS = {
+    "/": "the account page",
+    "/login": "the login page",
+    "/signup": "the signup page",
+    "/reauthenticate": "the page of the reauthentication",
+}
+FOR_VISITORS = ("/login", "/signup")
+"""The pages that are for visitors who are not logged in."""
 OTHER_SITE = {"Sec-Fetch-Site": "cross-site", "Origin": "https://other.example"}
 SERVER_ERROR = 500
 
@@ -52,14 +59,15 @@ def pages(context: CheckContext) -> Iterator[Fault]:
         _complete_steps(host, user)
         routes = [route for owner, route in web.context.plugins.pages.values() if owner == name]
         endpoints = [route for owner, route in web.context.plugins.apis.values() if owner == name]
-        yield from _try_panels(host, user, name, logged)
+        yield from _try_panels(host, (visitor, user), name, logged)
         for route in routes:
             yield from _try_page(host, (visitor, waiting if route.step else user), name, route)
-        for path in (PATH_OF_PANELS, *(f"/{name}{route.path}" for route in routes)):
-            yield from _try_forms(user, name, path, routes)
+        for path in (*PAGES_WITH_PANELS, *(f"/{name}{route.path}" for route in routes)):
+            yield from _try_forms(visitor if path in FOR_VISITORS else user, name, path, routes)
         for endpoint in endpoints:
             yield from _try_endpoint(host, (visitor, waiting if endpoint.step else user), name, endpoint)
-        yield from _try_panels(host, user, name, logged)  # again, with what the actions have stored
+        # Again, with what the actions have stored.
+        yield from _try_panels(host, (WebClient(web), user), name, logged)
         used = getattr(host.engine.pool, "checkedout", lambda: 0)()
         if used:
             yield Fault("a connection to the database is still in use after all requests", hooks[0])
@@ -89,23 +97,22 @@ def _errors_of(name: str, logged: list[logging.LogRecord]) -> list[str]:
 
 
 def _try_panels(
-    host: AuthHost, user: WebClient, name: str, logged: list[logging.LogRecord]
+    host: AuthHost, clients: tuple[WebClient, WebClient], name: str, logged: list[logging.LogRecord]
 ) -> Iterator[Fault]:
-    """Open the account page, where a section that fails is left out."""
-    before, start = plugin_rows(host), len(logged)
-    response = user.get(PATH_OF_PANELS)
-    errors = _errors_of(name, logged[start:])
-    for text in errors:
-        yield Fault(f"a section of the account page is left out: {text}", "register_panels")
-    if response.status_code >= SERVER_ERROR and not errors:
-        yield Fault("the account page fails", "register_panels")
-    if HOSTILE in response.body.decode():
-        yield Fault("a section of the account page shows HTML that a user has typed", "register_panels")
-    if plugin_rows(host) != before:
-        yield Fault(
-            "a section of the account page writes rows when it is shown; write them in an action",
-            "register_panels",
-        )
+    """Open the pages with sections of plugins, where a section that fails is left out."""
+    hook, (visitor, user) = "register_panels", clients
+    for path, page in PAGES_WITH_PANELS.items():
+        before, start = plugin_rows(host), len(logged)
+        response = (visitor if path in FOR_VISITORS else user).get(path)
+        errors = _errors_of(name, logged[start:])
+        for text in errors:
+            yield Fault(f"a section of {page} is left out: {text}", hook)
+        if response.status_code >= SERVER_ERROR and not errors:
+            yield Fault(f"{page} fails", hook)
+        if HOSTILE in response.body.decode():
+            yield Fault(f"a section of {page} shows HTML that a user has typed", hook)
+        if plugin_rows(host) != before:
+            yield Fault(f"a section of {page} writes rows when it is shown; write them in an action", hook)
 
 
 def _try_page(
@@ -144,7 +151,7 @@ def _try_action(client: WebClient, who: str, path: str, route: PageRoute) -> Ite
 
 def _try_forms(user: WebClient, name: str, page: str, routes: list[PageRoute]) -> Iterator[Fault]:
     """Compare the forms and links that a page shows with the routes to which they lead."""
-    hook = "register_panels" if page == PATH_OF_PANELS else "register_routes"
+    hook = "register_panels" if page in PAGES_WITH_PANELS else "register_routes"
     paths = {each.path for each in routes}
     actions = {each.path: each for each in routes if each.action is not None}
     shown = user.page(page) if user.get(page).status_code == 200 else {}
@@ -152,7 +159,8 @@ def _try_forms(user: WebClient, name: str, page: str, routes: list[PageRoute]) -
         path = urlsplit(target).path
         if path.startswith(f"/{name}/") and path.removeprefix(f"/{name}") not in paths:
             yield Fault(f"the page {page} has a link to {path}, which is no PageRoute of the plugin", hook)
-    for action, names in forms(shown):
+    for target, names in forms(shown):
+        action = urlsplit(target).path
         if not action.startswith(f"/{name}/"):
             continue  # of authhost itself, or of another plugin
         path = action.removeprefix(f"/{name}")
