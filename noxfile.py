@@ -31,7 +31,7 @@ nox.options.sessions = [
     "docs",
 ]
 
-PLUGINS = ("audit", "email", "analytics", "breached_passwords")
+PLUGINS = ("audit", "email", "analytics", "breached_passwords", "mfa")
 DISTRIBUTIONS = ["./hookspecs", ".", *(f"./plugins/{name}" for name in PLUGINS)]
 SAMPLES = {
     "doorbook": "doorbook.py",

@@ -1,0 +1,141 @@
+"""The JSON endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from authhost_hookspecs import Request, Values
+
+from authhost_mfa import authenticators, enrolment, management, recovery_codes, steps, trusted_browsers
+from authhost_mfa.enrolment import Setup, current_user
+from authhost_mfa.pages.verify import confirm
+from authhost_mfa.recovery_codes import CodeSet
+
+TEXT, TIME, NUMBER, BOOLEAN = (
+    {"type": "string"},
+    {"type": "string", "format": "date-time"},
+    {"type": "integer"},
+    {"type": "boolean"},
+)
+
+
+def _object(**properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+LIST = _object(
+    authenticators=_list(
+        _object(
+            id=TEXT,
+            kind=TEXT,
+            name=TEXT,
+            second_factor=BOOLEAN,
+            created_at=TIME,
+            last_used_at={"type": ["string", "null"], "format": "date-time"},
+        )
+    ),
+    recovery_codes=NUMBER,
+    second_factor_needed=BOOLEAN,
+)
+SETUP = _object(secret=TEXT, uri=TEXT, setup=TEXT)
+CODES = _object(recovery_codes=_list(TEXT))
+BROWSERS = _object(
+    trusted_browsers=_list(
+        _object(id=TEXT, user_agent=TEXT, created_at=TIME, expires_at=TIME, is_this=BOOLEAN)
+    )
+)
+
+
+def listed(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the authenticators, and whether a change needs a second factor first."""
+    user = current_user(request)
+    codes = recovery_codes.of_user(request, user.id)
+    return {
+        "authenticators": [
+            {
+                "id": str(each.id),
+                "kind": each.kind,
+                "name": each.name,
+                "second_factor": each.second_factor,
+                "created_at": each.created_at.isoformat(),
+                "last_used_at": each.last_used_at.isoformat() if each.last_used_at is not None else None,
+            }
+            for each in authenticators.of_user(request, user.id)
+        ],
+        "recovery_codes": codes.remaining if codes is not None else 0,
+        "second_factor_needed": enrolment.needs_factor(request, user),
+    }
+
+
+def remove(request: Request, values: Values) -> None:
+    """Remove an authenticator."""
+    management.remove(request, str(values["authenticator_id"]))
+
+
+def begin(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return a new secret for the logged-in user."""
+    return _setup(enrolment.begin_in_session(request))
+
+
+def add(request: Request, values: Values) -> Mapping[str, Any]:
+    """Add an authenticator app; return the recovery codes, if there were none."""
+    return _codes(enrolment.add_in_session(request, values))
+
+
+def begin_enrolment(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return a new secret for the user of the pending login."""
+    return _setup(steps.begin_enrolment(request))
+
+
+def enrol(request: Request, values: Values) -> Mapping[str, Any]:
+    """Complete the login by adding an authenticator app; return the recovery codes."""
+    return _codes(steps.enrol(request, values))
+
+
+def verify(request: Request, values: Values) -> None:
+    """Complete the step of the pending login with a code."""
+    steps.verify(request, values)
+
+
+def reauthenticate(request: Request, values: Values) -> None:
+    """Confirm with a code that it is the user."""
+    confirm(request, values)
+
+
+def replace_codes(request: Request, values: Values) -> Mapping[str, Any]:
+    """Replace the recovery codes."""
+    return _codes(management.replace_recovery_codes(request))
+
+
+def browsers(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the trusted browsers."""
+    return {
+        "trusted_browsers": [
+            {
+                "id": str(each.id),
+                "user_agent": each.user_agent,
+                "created_at": each.created_at.isoformat(),
+                "expires_at": each.expires_at.isoformat(),
+                "is_this": each.is_this,
+            }
+            for each in trusted_browsers.of_user(request, current_user(request).id)
+        ]
+    }
+
+
+def revoke_browsers(request: Request, values: Values) -> None:
+    """End the trust in one browser, or in all of them."""
+    management.revoke_browsers(request, str(values["browser_id"]))
+
+
+def _setup(setup: Setup) -> Mapping[str, Any]:
+    return {"secret": setup.secret, "uri": setup.uri, "setup": setup.sealed}
+
+
+def _codes(codes: CodeSet | None) -> Mapping[str, Any]:
+    return {"recovery_codes": list(codes.codes) if codes is not None else []}

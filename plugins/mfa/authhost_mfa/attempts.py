@@ -1,0 +1,78 @@
+"""How often somebody may try a code of six digits.
+
+An attempt is counted before the code is looked at, in a transaction of its own: that of a refused
+action is rolled back. So the number is exact over all threads, processes and servers. A unit of work that
+tries a code must not have written anything before: on SQLite it would wait for itself.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from math import ceil
+from uuid import UUID
+
+from authhost_hookspecs import Refused, Request, utc
+from sqlalchemy import select, update
+
+from authhost_mfa.languages import Gettext
+from authhost_mfa.tables import account_table
+
+LIMIT = 100
+"""Consecutive wrong codes of an account (NIST SP 800-63B-4, 3.2.2)."""
+BEFORE_PAUSE = 5
+FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=1)
+"""The pause after 5 wrong codes. It doubles with every further 5."""
+
+
+def pause_after(failures: int) -> timedelta | None:
+    """Return how long the next attempt must wait after this many wrong codes, or None."""
+    if not failures or failures % BEFORE_PAUSE:
+        return None
+    doubled = min(failures // BEFORE_PAUSE - 1, 10)
+    longer: timedelta = FIRST_PAUSE * 2**doubled
+    return min(longer, LONGEST_PAUSE)
+
+
+def count(request: Request, user_id: UUID, gettext: Gettext) -> None:
+    """Count an attempt of an account; raises `Refused` if it has had too many."""
+    table, now = account_table.c, request.now
+    of_user = table.user_id == user_id
+    while True:
+        with request.host.engine.begin() as connection:
+            row = connection.execute(select(table.failures, table.next_try_at).where(of_user)).first()
+            if row is None:
+                return  # without an account row there is no code that could be right
+            if row.failures >= LIMIT:
+                raise Refused("too_many_tries", _used_up(gettext), field="code")
+            if row.next_try_at is not None and utc(row.next_try_at) > now:
+                seconds = ceil((utc(row.next_try_at) - now).total_seconds())
+                raise Refused("too_many_tries", _wait(gettext, seconds), field="code")
+            pause = pause_after(row.failures + 1)
+            values = {
+                "failures": row.failures + 1,
+                "next_try_at": now + pause if pause is not None else None,
+            }
+            counted = update(account_table).where(of_user, table.failures == row.failures).values(values)
+            if connection.execute(counted).rowcount:
+                return
+        # Another attempt was counted meanwhile.
+
+
+def reset(request: Request, user_id: UUID, kind: str) -> None:
+    """Forget the wrong codes of an account after a right one, and remember the method."""
+    values = {"failures": 0, "next_try_at": None, "last_kind": kind}
+    request.db.execute(update(account_table).where(account_table.c.user_id == user_id).values(values))
+
+
+def _used_up(gettext: Gettext) -> str:
+    return gettext(
+        "There were too many wrong codes. Use another method, such as a recovery code, "
+        "or ask the operator of this site for help."
+    )
+
+
+def _wait(gettext: Gettext, seconds: int) -> str:
+    if seconds <= 90:
+        return gettext("There were too many wrong codes. Try again in %(count)s seconds.", count=seconds)
+    minutes = ceil(seconds / 60)
+    return gettext("There were too many wrong codes. Try again in %(count)s minutes.", count=minutes)

@@ -1,0 +1,177 @@
+"""The stored authenticators of an account: list, add, remove, reset."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID
+
+from authhost_hookspecs import Refused, Request, User, utc
+from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from authhost_mfa import recovery_codes
+from authhost_mfa.recovery_codes import CodeSet
+from authhost_mfa.tables import (
+    NAME_LENGTH,
+    account_table,
+    authenticator_table,
+    secret_purpose,
+    trusted_browser_table,
+)
+from authhost_mfa.values import NAME, TOTP, Authenticator
+
+HANDLE_BYTES = 64
+"""The maximum of WebAuthn for ``user.id``."""
+
+
+def rows_of(request: Request, user_id: UUID) -> Sequence[Row[Any]]:
+    """Return the rows of a user's authenticators as they are stored, the one that was used last first."""
+    with request.host.reader.connect() as connection:
+        rows = connection.execute(_of_user(user_id)).all()
+    return sorted(rows, key=lambda row: utc(row.last_used_at or row.created_at), reverse=True)
+
+
+def of_user(request: Request, user_id: UUID) -> list[Authenticator]:
+    """Return the same as values. Recovery codes are not among them."""
+    return [as_value(row) for row in rows_of(request, user_id)]
+
+
+def as_value(row: Row[Any]) -> Authenticator:
+    """Return what hooks and pages get of a row."""
+    used = utc(row.last_used_at) if row.last_used_at is not None else None
+    return Authenticator(row.id, row.kind, row.name, utc(row.created_at), used, row.second_factor)
+
+
+def last_kind(request: Request, user_id: UUID) -> str | None:
+    """Return the method that was used last."""
+    column = account_table.c.last_kind
+    with request.host.reader.connect() as connection:
+        found: str | None = connection.execute(
+            select(column).where(account_table.c.user_id == user_id)
+        ).scalar()
+    return found
+
+
+def user_handle(request: Request, user_id: UUID) -> bytes:
+    """Return the random id of a user for WebAuthn. Creates the row of the account if there is none yet."""
+    of_user = account_table.c.user_id == user_id
+    found = request.db.execute(select(account_table.c.user_handle).where(of_user)).scalar()
+    if found is not None:
+        return bytes(found)
+    handle = secrets.token_bytes(HANDLE_BYTES)
+    row = {"user_id": user_id, "user_handle": handle, "failures": 0}
+    try:
+        with request.db.begin_nested():
+            request.db.execute(insert(account_table), row)
+    except IntegrityError:  # another request was faster
+        return bytes(request.db.execute(select(account_table.c.user_handle).where(of_user)).scalar_one())
+    return handle
+
+
+def add_totp(request: Request, user: User, secret: str, step: int) -> CodeSet | None:
+    """Add an authenticator app, whose code of the period ``step`` was typed.
+
+    Returns the recovery codes if the user had none. Raises `Refused` if there is such an authenticator.
+    """
+    identifier = request.new_id()
+    return add(
+        request,
+        user,
+        {
+            "id": identifier,
+            "kind": TOTP,
+            "second_factor": True,
+            "totp_of": user.id,
+            "secret": request.seal(secret, secret_purpose(identifier)),
+            "last_step": step,
+        },
+    )
+
+
+def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | None:
+    """Add an authenticator with the columns ``values``. The first second factor guards the account's logins.
+
+    Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if it is
+    not the first of its kind, but must be.
+    """
+    row = {"id": request.new_id(), "name": "", "user_id": user.id, "created_at": request.now, **values}
+    row["name"] = str(row["name"])[:NAME_LENGTH]
+    if row["second_factor"]:
+        request.logins.guard(NAME, user.id)  # locks the account
+    user_handle(request, user.id)
+    try:
+        with request.db.begin_nested():
+            request.db.execute(insert(authenticator_table), row)
+    except IntegrityError as error:
+        raise Refused("already_added", "This authenticator has been added already.") from error
+    end_trust(request, user.id)
+    added = Authenticator(row["id"], row["kind"], row["name"], request.now, None, row["second_factor"])
+    request.call_hook("authenticator_added", user=user, authenticator=added)
+    if not row["second_factor"] or recovery_codes.of_user_now(request, user.id) is not None:
+        return None
+    codes = recovery_codes.replace(request, user)
+    request.call_hook("authenticator_added", user=user, authenticator=codes.authenticator)
+    return codes
+
+
+def remove(request: Request, user: User, identifier: UUID) -> bool:
+    """Remove an authenticator; return whether it was this call that removed it.
+
+    With the last second factor the recovery codes go, and the account's logins need this plugin no more.
+    """
+    table = authenticator_table.c
+    here = table.id == identifier, table.user_id == user.id
+    row = request.db.execute(select(authenticator_table).where(*here)).first()
+    if row is None or not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
+        return False
+    end_trust(request, user.id)
+    removed = [as_value(row)]
+    if not any(each.second_factor for each in request.db.execute(_of_user(user.id))):
+        codes = recovery_codes.of_user_now(request, user.id)
+        removed += [codes] if codes is not None else []
+        recovery_codes.delete_all(request, user.id)
+        request.logins.unguard(NAME, user.id)
+    for each in removed:
+        request.call_hook("authenticator_removed", user=user, authenticator=each)
+    return True
+
+
+def reset(request: Request, user: User, reason: str) -> int:
+    """Remove all authenticators of a user, for an administrator; return how many there were."""
+    found = [as_value(row) for row in request.db.execute(_of_user(user.id))]
+    codes = recovery_codes.of_user_now(request, user.id)
+    delete_all(request, user.id, keep_account=True)
+    request.logins.unguard(NAME, user.id)
+    for each in (*found, *([codes] if codes is not None else [])):
+        request.call_hook("authenticator_removed", user=user, authenticator=each)
+    request.call_hook("second_factors_reset", user=user, reason=reason)
+    return len(found)
+
+
+def delete_all(request: Request, user_id: UUID, *, keep_account: bool = False) -> None:
+    """Delete all rows about a user. With ``keep_account`` the id for WebAuthn stays."""
+    recovery_codes.delete_all(request, user_id)
+    end_trust(request, user_id)
+    request.db.execute(delete(authenticator_table).where(authenticator_table.c.user_id == user_id))
+    of_user = account_table.c.user_id == user_id
+    if keep_account:
+        values = {"failures": 0, "next_try_at": None, "last_kind": None}
+        request.db.execute(update(account_table).where(of_user).values(values))
+    else:
+        request.db.execute(delete(account_table).where(of_user))
+
+
+def has_any_now(request: Request, user_id: UUID) -> bool:
+    """Return whether a user has an authenticator, within the transaction of the request."""
+    return request.db.execute(_of_user(user_id)).first() is not None
+
+
+def end_trust(request: Request, user_id: UUID) -> None:
+    """Delete the trusted browsers of a user."""
+    request.db.execute(delete(trusted_browser_table).where(trusted_browser_table.c.user_id == user_id))
+
+
+def _of_user(user_id: UUID) -> Select[Any]:
+    return select(authenticator_table).where(authenticator_table.c.user_id == user_id)

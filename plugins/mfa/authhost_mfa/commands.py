@@ -1,0 +1,133 @@
+"""The commands ``authhost mfa``."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import click
+from authhost_hookspecs import CommandContext, Host, Request, User
+from sqlalchemy import select
+
+from authhost_mfa import authenticators, monitoring, recovery_codes, trusted_browsers
+from authhost_mfa.attempts import LIMIT
+from authhost_mfa.tables import account_table
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
+HEADERS = {
+    "kind": "kind",
+    "name": "name",
+    "second_factor": "required at login",
+    "created_at": "added",
+    "last_used_at": "last used",
+    "remaining": "left",
+}
+
+
+@click.group()
+def mfa() -> None:
+    """List and reset second factors."""
+
+
+@mfa.command("list")
+@click.argument("user", required=False)
+@click.option("--blocked", is_flag=True, help="List the users with too many wrong codes instead.")
+@json_option
+@click.pass_obj
+def list_authenticators(context: CommandContext, /, user: str | None, blocked: bool, as_json: bool) -> None:
+    """List the authenticators of a user: an identifier, or a verified address.
+
+    Example: authhost mfa list ann@example.org
+    """
+    host = context()
+    if blocked:
+        _list_blocked(context, host, as_json)
+        return
+    if user is None:
+        raise click.UsageError("name a user, or use --blocked")
+    with host.request() as request:
+        found = find_user(request, user)
+        listed = authenticators.of_user(request, found.id)
+        codes = recovery_codes.of_user(request, found.id)
+        browsers = len(trusted_browsers.of_user(request, found.id))
+    rows = [
+        {
+            "kind": each.kind,
+            "name": each.name,
+            "second_factor": each.second_factor,
+            "created_at": each.created_at,
+            "last_used_at": each.last_used_at,
+            "remaining": each.remaining,
+        }
+        for each in (*listed, *([codes] if codes is not None else []))
+    ]
+    context.console.print_rows(rows, headers=HEADERS, as_json=as_json, empty="the user has no authenticator")
+    if browsers and not as_json:
+        context.console.print(f"trusted browsers: {browsers}")
+
+
+def _list_blocked(context: CommandContext, host: Host, as_json: bool) -> None:
+    table = account_table.c
+    with host.reader.connect() as connection:
+        found = connection.execute(select(table.user_id, table.failures).where(table.failures >= LIMIT)).all()
+    rows = [{"user": str(row.user_id), "failures": row.failures} for row in found]
+    context.console.print_rows(rows, as_json=as_json, empty="no user is blocked")
+
+
+@mfa.command()
+@click.argument("user")
+@click.option("--reason", required=True, help="Why, for the records and the user.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
+@click.pass_obj
+def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json: bool) -> None:
+    """Remove all second factors of a user who has lost them. The user is told by e-mail.
+
+    Check first that it is the user who asks. The password stays, so the next login needs only that.
+
+    Example: authhost mfa reset ann@example.org --reason "lost phone, passport checked"
+    """
+    host = context()
+    with host.request() as request:
+        found = find_user(request, user)
+    name = found.email or found.username or str(found.id)
+    context.console.confirm(f"Remove all second factors of {name}?", yes=yes)
+    with host.request() as request:
+        count = authenticators.reset(request, found, reason)
+    if as_json:
+        context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)
+    else:
+        context.console.print(f"removed {count} authenticators of {name}")
+
+
+@mfa.command()
+@json_option
+@click.pass_obj
+def stats(context: CommandContext, /, as_json: bool) -> None:
+    """Count the users with second factors.
+
+    Example: authhost mfa stats --json
+    """
+    names = {
+        "totp": "with an authenticator app",
+        "webauthn": "with a security key or passkey",
+        "second_factor": "whose logins need a second factor",
+        "blocked": "with too many wrong codes",
+    }
+    counted = monitoring.counts(context())
+    if as_json:
+        context.console.print_rows([counted], as_json=True)
+        return
+    rows = [{"users": names[name], "count": count} for name, count in counted.items()]
+    context.console.print_rows(rows)
+
+
+def find_user(request: Request, text: str) -> User:
+    """Return the user with an identifier or a verified address; raises ``ClickException``."""
+    try:
+        account = request.account(UUID(text))
+        found = account.user if account is not None else None
+    except ValueError:
+        found = request.user_by_email(text)
+    if found is None:
+        raise click.ClickException(f"there is no user {text!r}; name an identifier or a verified address")
+    return found

@@ -1,0 +1,124 @@
+"""Adds an authenticator app: shows a secret, and checks a code before anything is stored.
+
+The secret travels in a hidden field, encrypted for this user and session, so that showing the page
+writes nothing.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import NamedTuple
+
+from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
+
+from authhost_mfa import authenticators, totp
+from authhost_mfa.languages import language_of
+from authhost_mfa.policy import has_recent_factor, settings_of
+from authhost_mfa.recovery_codes import CodeSet
+from authhost_mfa.values import NAME, TOTP
+
+LASTS = timedelta(minutes=10)
+
+
+class Setup(NamedTuple):
+    """A new secret: for the app, and sealed for the form."""
+
+    secret: str
+    uri: str
+    sealed: str
+
+
+def begin(request: Request, user: User, binding: str) -> Setup:
+    """Return a new secret for a user; the same one again after a wrong code in this unit of work.
+
+    ``binding`` names the session or the login in which it can be used. Raises `Refused` if no address of
+    the account is verified: whoever has signed up with the address of another person could lock that
+    person out.
+    """
+    require_verified_address(request, user)
+    local = request.local(NAME)
+    secret, expires = local.get("setup") or (totp.new_secret(), request.now + LASTS)
+    issuer = settings_of(request).issuer or request.settings.site_name
+    uri = totp.uri(secret, user.email or user.username or str(user.id), issuer)
+    sealed = request.seal(f"{secret} {expires.timestamp():.0f}", _purpose(user, binding))
+    return Setup(secret, uri, sealed)
+
+
+def check(request: Request, user: User, binding: str, values: Values) -> tuple[str, int]:
+    """Return the secret of a form and the period of its code; raises `Refused`."""
+    gettext = language_of(request).gettext
+    require_verified_address(request, user)
+    try:
+        secret, _, seconds = request.open(str(values["setup"]), _purpose(user, binding)).partition(" ")
+    except CannotOpen:
+        seconds = "0"
+    if request.now.timestamp() > int(seconds):
+        text = gettext("This page is too old. Scan the new QR code.")
+        raise Refused("setup_expired", text, field="code")
+    expires = request.now.fromtimestamp(int(seconds), request.now.tzinfo)
+    request.local(NAME)["setup"] = secret, expires
+    step = totp.matching_step(secret, str(values["code"]), request.now)
+    if step is None:
+        text = gettext("The code is wrong. Check that the time of your phone is right.")
+        raise Refused("wrong_code", text, field="code")
+    return secret, step
+
+
+def begin_in_session(request: Request) -> Setup:
+    """Return a new secret for the logged-in user."""
+    user = current_user(request)
+    return begin(request, user, _session(request))
+
+
+def add_in_session(request: Request, values: Values) -> CodeSet | None:
+    """Add an authenticator app for the logged-in user; return the recovery codes if there were none."""
+    user = current_user(request)
+    require_highest_level(request, user)
+    secret, step = check(request, user, _session(request), values)
+    return authenticators.add_totp(request, user, secret, step)
+
+
+def has_app(request: Request, user: User) -> bool:
+    """Return whether a user has an authenticator app."""
+    return any(each.kind == TOTP for each in authenticators.rows_of(request, user.id))
+
+
+def needs_factor(request: Request, user: User) -> bool:
+    """Return whether a change needs a second factor first: there is one, but it was not used lately."""
+    rows = authenticators.rows_of(request, user.id)
+    return any(each.second_factor for each in rows) and not has_recent_factor(request)
+
+
+def require_highest_level(request: Request, user: User) -> None:
+    """Raise `Refused` unless the user has used a second factor lately, if the account has one."""
+    if needs_factor(request, user):
+        text = language_of(request).gettext("Confirm with your second factor first.")
+        raise Refused("second_factor_required", text)
+
+
+def require_verified_address(request: Request, user: User) -> None:
+    """Raise `Refused` if the account has no verified address."""
+    account = request.account(user.id)
+    if account is None or not any(each.verified for each in account.email_addresses):
+        text = language_of(request).gettext(
+            "Confirm an e-mail address of your account first. If you cannot log in, reset your password: "
+            "that confirms the address, too."
+        )
+        raise Refused("email_not_verified", text)
+
+
+def current_user(request: Request) -> User:
+    """Return the logged-in user. The routes require a login."""
+    user = request.user
+    assert user is not None
+    return user
+
+
+def _session(request: Request) -> str:
+    session = request.session
+    assert session is not None
+    return f"session {session.id}"
+
+
+def _purpose(user: User, binding: str) -> str:
+    return f"mfa setup {user.id} {binding}"

@@ -1,0 +1,184 @@
+"""The hooks that this plugin publishes. Their names and arguments are those of ``allauth.mfa``."""
+
+from __future__ import annotations
+
+from authhost_hookspecs import Request, User, hookspec
+
+from authhost_mfa.policy import Decision
+from authhost_mfa.values import Authenticator
+
+
+@hookspec
+def authenticator_added(request: Request, user: User, authenticator: Authenticator) -> None:
+    """A user has enrolled an authenticator, or got the first recovery codes.
+
+    ``authenticator`` has ``id``, ``kind`` (``totp``, ``webauthn`` or ``recovery_codes``), ``name``,
+    ``created_at``, ``last_used_at``, ``second_factor`` and, for recovery codes, ``remaining``.
+
+    Stored: the authenticator.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Reward:
+            @hookimpl(optionalhook=True)
+            def authenticator_added(self, request: Request, user: User) -> None:
+                request.answer.message("success", "Thank you for protecting your account.")
+    """
+
+
+@hookspec
+def authenticator_removed(request: Request, user: User, authenticator: Authenticator) -> None:
+    """An authenticator was removed: by its user, or with `second_factors_reset`.
+
+    Stored: it is deleted.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authenticator_removed(self, request: Request, user: User) -> None:
+                request.on_commit(lambda: print("an authenticator was removed"))
+    """
+
+
+@hookspec
+def authenticator_reset(request: Request, user: User, authenticator: Authenticator) -> None:
+    """A user has replaced the recovery codes by new ones.
+
+    Stored: the new codes; the old ones are deleted.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authenticator_reset(self, request: Request, user: User) -> None:
+                request.on_commit(lambda: print("there are new recovery codes"))
+    """
+
+
+@hookspec
+def authenticator_used(
+    request: Request, user: User, authenticator: Authenticator, reauthenticated: bool, passwordless: bool
+) -> None:
+    """A user has proved to have an authenticator.
+
+    ``reauthenticated`` is true if the user was logged in already, ``passwordless`` if it was the first
+    proof of a login. Otherwise it was a step of a login, which may still be refused.
+
+    Stored: the time of the use. A recovery code is deleted.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+        from authhost_mfa.values import Authenticator
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authenticator_used(
+                self, request: Request, user: User, authenticator: Authenticator
+            ) -> None:
+                if authenticator.remaining == 0:
+                    request.answer.message("warning", "That was your last recovery code.")
+    """
+
+
+@hookspec
+def authentication_failed(
+    request: Request, user: User, authenticator: Authenticator, reauthentication: bool
+) -> None:
+    """A wrong code, one that was used before, or a wrong response of a security key.
+
+    It is called in a unit of work of its own, since that of the refused action is rolled back:
+    nobody is logged in there. ``reauthentication`` says whether ``user`` was logged in.
+
+    Stored: the number of consecutive wrong codes.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authentication_failed(self, request: Request, user: User) -> None:
+                request.on_commit(lambda: print("a wrong code from", request.ip_address))
+    """
+
+
+@hookspec
+def second_factors_reset(request: Request, user: User, reason: str) -> None:
+    """An administrator has removed all authenticators of a user, such as after the loss of a phone.
+
+    `authenticator_removed` was called for each of them. It has no counterpart in ``allauth.mfa``.
+
+    Stored: all authenticators, recovery codes and trusted browsers are deleted.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
+                request.on_commit(lambda: print("reset because of", reason))
+    """
+
+
+@hookspec
+def second_factor_policy(request: Request, user: User, decision: Decision) -> None:
+    """Does this user need a second factor? Called if the setting ``policy`` is ``selected``.
+
+    Call ``decision.require()`` for yes. If one implementation requires it, it is required. A failing
+    implementation selects nobody, so declare the plugin as required (``required_plugins``): then
+    its failure refuses the login.
+
+    Stored: nothing.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+        from authhost_mfa.policy import Decision
+
+
+        class Staff:
+            @hookimpl
+            def second_factor_policy(self, request: Request, user: User, decision: Decision) -> None:
+                if user.email_verified and (user.email or "").endswith("@staff.example.org"):
+                    decision.require()
+    """
+
+
+PUBLISHED = (
+    authenticator_added,
+    authenticator_removed,
+    authenticator_reset,
+    authenticator_used,
+    authentication_failed,
+    second_factors_reset,
+    second_factor_policy,
+)

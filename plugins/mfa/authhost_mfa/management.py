@@ -1,0 +1,58 @@
+"""What a logged-in user changes: each change needs a recent use of the second factor, if there is one."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from authhost_hookspecs import Refused, Request
+
+from authhost_mfa import authenticators, recovery_codes, trusted_browsers
+from authhost_mfa.enrolment import current_user, require_highest_level
+from authhost_mfa.languages import language_of
+from authhost_mfa.policy import must_enrol
+from authhost_mfa.recovery_codes import CodeSet
+
+
+def remove(request: Request, identifier: str) -> None:
+    """Remove an authenticator. The last second factor stays if the policy requires one."""
+    user, gettext = current_user(request), language_of(request).gettext
+    require_highest_level(request, user)
+    wanted = _identifier(request, identifier)
+    others = [each for each in authenticators.of_user(request, user.id) if each.id != wanted]
+    if not any(each.second_factor for each in others) and must_enrol(request, user):
+        text = gettext("This site requires a second factor. Add another one before you remove this one.")
+        raise Refused("second_factor_required_by_policy", text)
+    if not authenticators.remove(request, user, wanted):
+        raise _not_found(request)
+
+
+def replace_recovery_codes(request: Request) -> CodeSet:
+    """Replace the recovery codes; the caller shows them once."""
+    user = current_user(request)
+    require_highest_level(request, user)
+    if not any(each.second_factor for each in authenticators.of_user(request, user.id)):
+        text = language_of(request).gettext("Add a second factor first.")
+        raise Refused("no_second_factor", text)
+    codes = recovery_codes.replace(request, user)
+    request.call_hook("authenticator_reset", user=user, authenticator=codes.authenticator)
+    return codes
+
+
+def revoke_browsers(request: Request, identifier: str) -> None:
+    """End the trust in one browser, or in all of them if ``identifier`` is empty."""
+    user = current_user(request)
+    if not identifier:
+        authenticators.end_trust(request, user.id)
+    elif not trusted_browsers.revoke(request, user.id, _identifier(request, identifier)):
+        raise _not_found(request)
+
+
+def _identifier(request: Request, text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError:
+        raise _not_found(request) from None
+
+
+def _not_found(request: Request) -> Refused:
+    return Refused("not_found", language_of(request).gettext("It was removed already."))

@@ -1,0 +1,72 @@
+"""Findings of ``authhost check``, and the numbers of users with second factors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from authhost_hookspecs import Finding, Host, Metric
+from sqlalchemy import func, select
+
+from authhost_mfa.attempts import LIMIT
+from authhost_mfa.settings import MfaSettings
+from authhost_mfa.tables import account_table, authenticator_table
+from authhost_mfa.values import NAME, TOTP, WEBAUTHN
+
+
+def check_settings(host: Host) -> Iterator[Finding]:
+    """Yield settings with which second factors do not protect."""
+    settings: MfaSettings = host.plugin_settings(NAME)
+    if settings.policy == "off":
+        yield Finding(
+            "warning",
+            "no login asks for the second factors that users have enrolled (policy is off)",
+            "set policy under [plugins.mfa] to when_enrolled or required",
+        )
+    if settings.required_since and settings.policy in ("off", "when_enrolled"):
+        yield Finding(
+            "hint",
+            f"required_since has no effect, because policy is {settings.policy}",
+            "set policy under [plugins.mfa] to required or selected, or remove required_since",
+        )
+
+
+def check_accounts(host: Host) -> Iterator[Finding]:
+    """Yield accounts that can use no codes any more."""
+    blocked = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
+    with host.reader.connect() as connection:
+        count: int = connection.execute(blocked).scalar_one()
+    if count:
+        yield Finding(
+            "warning",
+            f"{count} accounts can use no codes any more, after {LIMIT} wrong ones",
+            "they can log in with another method; `authhost mfa list --blocked` lists them",
+        )
+
+
+def counts(host: Host) -> dict[str, int]:
+    """Return the numbers of users by kind of authenticator, with a second factor, and of blocked ones."""
+    table = authenticator_table.c
+    users = func.count(table.user_id.distinct()).label("users")
+    blocked = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
+    with host.reader.connect() as connection:
+        by_kind = connection.execute(select(table.kind, users).group_by(table.kind))
+        kinds: dict[str, int] = {row.kind: row.users for row in by_kind}
+        second: int = connection.execute(select(users).where(table.second_factor)).scalar_one()
+        refused: int = connection.execute(blocked).scalar_one()
+    return {
+        TOTP: kinds.get(TOTP, 0),
+        WEBAUTHN: kinds.get(WEBAUTHN, 0),
+        "second_factor": second,
+        "blocked": refused,
+    }
+
+
+def metrics(host: Host) -> Iterator[Metric]:
+    """Yield these numbers for a monitoring system."""
+    found = counts(host)
+    name, text = "authhost_mfa_users", "Users with an authenticator."
+    for kind in (TOTP, WEBAUTHN):
+        yield Metric(name, found[kind], "gauge", text, {"kind": kind})
+    second, blocked = found["second_factor"], found["blocked"]
+    yield Metric("authhost_mfa_protected_users", second, "gauge", "Users whose logins need a second factor.")
+    yield Metric("authhost_mfa_blocked_users", blocked, "gauge", "Users with too many wrong codes.")

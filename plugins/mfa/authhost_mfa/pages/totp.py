@@ -1,0 +1,74 @@
+"""The pages that add an authenticator app: for the logged-in user, and as a step of a login."""
+
+from __future__ import annotations
+
+from authhost_hookspecs import Form, Image, Link, Page, Request, Values
+
+from authhost_mfa import enrolment, fields, steps, totp
+from authhost_mfa.enrolment import Setup
+from authhost_mfa.languages import Gettext, language_of
+from authhost_mfa.recovery_codes import CodeSet
+
+TOTP_PATH, OVERVIEW_PATH = "/totp", "/authenticators"
+
+
+def show_totp(request: Request) -> Page:
+    """Show the QR code for the logged-in user."""
+    gettext = language_of(request).gettext
+    user = enrolment.current_user(request)
+    if enrolment.has_app(request, user):
+        text = gettext("You have an authenticator app. Remove it before you set up another one.")
+        return Page("mfa_totp", gettext("Authenticator app"), (text,), links=(to_overview(gettext),))
+    return _setup_page("mfa_totp", enrolment.begin_in_session(request), TOTP_PATH, gettext)
+
+
+def add(request: Request, values: Values) -> Page | None:
+    """Add the app of the logged-in user; show the recovery codes."""
+    codes = enrolment.add_in_session(request, values)
+    gettext = language_of(request).gettext
+    request.answer.message("success", gettext("The authenticator app was added."))
+    return codes_page(codes, gettext) if codes is not None else None
+
+
+def show_enrol(request: Request) -> Page:
+    """Show the QR code for the user of a pending login."""
+    gettext = language_of(request).gettext
+    return _setup_page("mfa_enrol", steps.begin_enrolment(request), steps.ENROL_PATH, gettext)
+
+
+def enrol(request: Request, values: Values) -> Page | None:
+    """Complete the login; show the recovery codes."""
+    codes = steps.enrol(request, values)
+    return codes_page(codes, language_of(request).gettext) if codes is not None else None
+
+
+def codes_page(codes: CodeSet, gettext: Gettext) -> Page:
+    """Show new recovery codes, once."""
+    text = (
+        gettext("With each of these codes you can log in once without your other authenticators."),
+        gettext("Write them down or print them now. They are not shown again."),
+        *codes.codes,
+    )
+    return Page("mfa_new_recovery_codes", gettext("Recovery codes"), text, links=(to_overview(gettext),))
+
+
+def to_overview(gettext: Gettext) -> Link:
+    """Return the link to the list of authenticators."""
+    return Link(gettext("Two-step verification"), OVERVIEW_PATH)
+
+
+def _setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> Page:
+    groups = " ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4))
+    code = fields.shown(fields.NEW_CODE, gettext)
+    hidden = fields.shown(fields.SETUP, gettext, value=setup.sealed)
+    text = (
+        gettext("Scan this code with an authenticator app, then enter the 6 digits that it shows."),
+        gettext("If you cannot scan it, type this key into the app: %(key)s", key=groups),
+    )
+    return Page(
+        identifier,
+        gettext("Set up an authenticator app"),
+        text,
+        (Form(path, gettext("Confirm"), (hidden, code)),),
+        image=Image(totp.qr_code(setup.uri), gettext("QR code for the authenticator app")),
+    )

@@ -1,0 +1,105 @@
+"""The plugin: its hooks, and what it registers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from authhost_hookspecs import (
+    ApiRoute,
+    Finding,
+    Host,
+    LoginStep,
+    Metric,
+    PageRoute,
+    PluginTables,
+    Request,
+    Section,
+    User,
+    hookimpl,
+)
+
+from authhost_mfa import authenticators
+from authhost_mfa.hooks import PUBLISHED
+from authhost_mfa.settings import MfaSettings
+from authhost_mfa.steps import steps_of
+from authhost_mfa.tables import metadata
+
+
+class MfaPlugin:
+    """Second factors as a step of every login."""
+
+    @hookimpl
+    def login_steps(self, request: Request, user: User) -> list[LoginStep]:
+        return steps_of(request, user)
+
+    @hookimpl
+    def password_set(self, request: Request, user: User) -> None:
+        authenticators.end_trust(request, user.id)
+
+    @hookimpl
+    def password_changed(self, request: Request, user: User) -> None:
+        authenticators.end_trust(request, user.id)
+
+    @hookimpl
+    def password_reset(self, request: Request, user: User) -> None:
+        authenticators.end_trust(request, user.id)
+
+    @hookimpl
+    def password_removed(self, request: Request, user: User) -> None:
+        authenticators.end_trust(request, user.id)
+
+    @hookimpl
+    def user_deleted(self, request: Request, user: User) -> None:
+        authenticators.delete_all(request, user.id)
+
+    @hookimpl
+    def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
+        from authhost_mfa.personal_data import data_of
+
+        return data_of(request, user)
+
+    @hookimpl
+    def register_tables(self) -> PluginTables:
+        return PluginTables(metadata, "authhost_mfa.migrations")
+
+    @hookimpl
+    def register_settings(self) -> type[MfaSettings]:
+        return MfaSettings
+
+    @hookimpl
+    def register_hookspecs(self) -> list[Callable[..., None]]:
+        return list(PUBLISHED)
+
+    @hookimpl
+    def register_routes(self) -> list[PageRoute | ApiRoute]:
+        from authhost_mfa.routes import routes
+
+        return routes()
+
+    @hookimpl
+    def register_panels(self) -> list[Callable[[Request], Section | None]]:
+        from authhost_mfa.pages.overview import panel
+
+        return [panel]
+
+    @hookimpl
+    def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
+        from authhost_mfa.monitoring import check_accounts, check_settings
+
+        return [check_settings, check_accounts]
+
+    @hookimpl
+    def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:
+        from authhost_mfa.monitoring import metrics
+
+        return [metrics]
+
+    @hookimpl
+    def register_commands(self) -> list[Any]:
+        from authhost_mfa.commands import mfa
+
+        return [mfa]
+
+
+plugin = MfaPlugin()

@@ -1,0 +1,33 @@
+"""Values that the plugin passes to hooks, and the names of its methods."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+NAME = "mfa"
+"""The name of the plugin."""
+TOTP, WEBAUTHN, RECOVERY_CODES = "totp", "webauthn", "recovery_codes"
+"""The kinds of authenticators."""
+RECOVERY_CODE = "recovery_code"
+"""The method of a login with a recovery code. The other methods have the names of their kinds."""
+METHODS = frozenset({TOTP, WEBAUTHN, RECOVERY_CODE})
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """An authenticator of an account, without its secrets.
+
+    ``kind`` is ``totp``, ``webauthn`` or ``recovery_codes``. All recovery codes of an account are one
+    authenticator: its ``id`` is None, and ``remaining`` is how many codes are left. ``name`` is the
+    user's name of it, or empty. ``second_factor`` says whether a login requires it or another one.
+    """
+
+    id: UUID | None
+    kind: str
+    name: str
+    created_at: datetime
+    last_used_at: datetime | None = None
+    second_factor: bool = True
+    remaining: int | None = None

@@ -1,0 +1,99 @@
+"""Checks what somebody types as a second factor: a code of an app, or a recovery code."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from authhost_hookspecs import Factor, Refused, Request, User, Values
+from sqlalchemy import or_, update
+
+from authhost_mfa import attempts, authenticators, recovery_codes, totp
+from authhost_mfa.languages import Gettext, language_of
+from authhost_mfa.tables import authenticator_table, secret_purpose
+from authhost_mfa.values import RECOVERY_CODE, RECOVERY_CODES, TOTP, Authenticator
+
+FACTORS: tuple[Factor, ...] = ("possession",)
+"""What a code proves: to have the app, or the paper. Both are "something you have" (NIST SP 800-63B-4)."""
+
+
+def check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:
+    """Check the field ``code`` or ``recovery_code``; return the method. Raises `Refused`.
+
+    The unit of work must not have written anything; see `attempts`.
+    """
+    typed = str(values.get("recovery_code", "")).strip()
+    if typed:
+        _check_recovery_code(request, user, typed, reauthentication)
+        return RECOVERY_CODE
+    _check_totp(request, user, str(values.get("code", "")), reauthentication)
+    return TOTP
+
+
+def _check_totp(request: Request, user: User, code: str, reauthentication: bool) -> None:
+    """Check a code of the authenticator app, and use it up."""
+    gettext = language_of(request).gettext
+    if not code.strip():
+        raise Refused("wrong_code", gettext("Enter the code."), field="code")
+    attempts.count(request, user.id, gettext)
+    row = next((each for each in authenticators.rows_of(request, user.id) if each.kind == TOTP), None)
+    if row is None:
+        raise Refused("wrong_code", _wrong(gettext), field="code")
+    used = authenticators.as_value(row)
+    step = totp.matching_step(request.open(row.secret, secret_purpose(row.id)), code, request.now)
+    if step is None or (row.last_step is not None and step <= row.last_step):
+        _fail(request, user, used, reauthentication, "code", _wrong(gettext))
+    table = authenticator_table.c
+    unused = or_(table.last_step.is_(None), table.last_step < step)
+    values = {"last_step": step, "last_used_at": request.now}
+    if not request.db.execute(
+        update(authenticator_table).where(table.id == row.id, unused).values(values)
+    ).rowcount:
+        raise Refused("wrong_code", _wrong(gettext), field="code")  # another request has used it meanwhile
+    attempts.reset(request, user.id, TOTP)
+    _call_used(request, user, used, reauthentication)
+
+
+def _check_recovery_code(request: Request, user: User, code: str, reauthentication: bool) -> None:
+    """Check a recovery code, and delete it."""
+    gettext = language_of(request).gettext
+    text = gettext("The recovery code is wrong, or was used before.")
+    codes = recovery_codes.of_user(request, user.id)
+    if codes is None:
+        raise Refused("wrong_code", text, field="recovery_code")
+    if not recovery_codes.exists(request, user.id, code):
+        _fail(request, user, codes, reauthentication, "recovery_code", text)
+    if not recovery_codes.use(request, user.id, code):
+        raise Refused("wrong_code", text, field="recovery_code")  # another request has used it meanwhile
+    attempts.reset(request, user.id, RECOVERY_CODE)
+    left = recovery_codes.of_user_now(request, user.id)
+    count = left.remaining if left is not None else 0
+    used = Authenticator(None, RECOVERY_CODES, "", codes.created_at, request.now, remaining=count)
+    _call_used(request, user, used, reauthentication)
+    request.answer.message("warning", gettext("You have %(count)s recovery codes left.", count=count))
+
+
+def _call_used(request: Request, user: User, used: Authenticator, reauthentication: bool) -> None:
+    request.call_hook(
+        "authenticator_used",
+        user=user,
+        authenticator=used,
+        reauthenticated=reauthentication,
+        passwordless=False,
+    )
+
+
+def _fail(
+    request: Request, user: User, tried: Authenticator, reauthentication: bool, field: str, text: str
+) -> NoReturn:
+    """Call `authentication_failed` in a unit of work of its own, since that of the request is rolled back."""
+    with request.host.request(
+        ip_address=request.ip_address, user_agent=request.user_agent, language=request.language
+    ) as other:
+        other.call_hook(
+            "authentication_failed", user=user, authenticator=tried, reauthentication=reauthentication
+        )
+    raise Refused("wrong_code", text, field=field)
+
+
+def _wrong(gettext: Gettext) -> str:
+    return gettext("The code is wrong, or was used before. Codes change every 30 seconds.")
