@@ -15,7 +15,7 @@ from authhost_mfa import authenticators, totp
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import has_recent_factor, settings_of
 from authhost_mfa.recovery_codes import CodeSet
-from authhost_mfa.values import NAME, TOTP
+from authhost_mfa.values import FACTORS, NAME, TOTP
 
 LASTS = timedelta(minutes=10)
 
@@ -75,7 +75,9 @@ def add_in_session(request: Request, values: Values) -> CodeSet | None:
     user = current_user(request)
     require_highest_level(request, user)
     secret, step = check(request, user, _session(request), values)
-    return authenticators.add_totp(request, user, secret, step)
+    codes = authenticators.add_totp(request, user, secret, step)
+    request.logins.reauthenticate(method=TOTP, factors=FACTORS)
+    return codes
 
 
 def has_app(request: Request, user: User) -> bool:

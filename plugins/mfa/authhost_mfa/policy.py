@@ -10,6 +10,8 @@ from authhost_hookspecs import Authentication, Request, User, utc
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.values import METHODS, NAME
 
+EMAIL_CONFIRMATION = "email_confirmation"
+
 
 class Decision:
     """What the implementations of `second_factor_policy` decide about one user."""
@@ -61,11 +63,13 @@ def proves_two_factors(authentications: Sequence[Authentication]) -> bool:
     """Return whether a login needs no second factor.
 
     One authentication with two kinds of factors is enough, such as a passkey that has verified the
-    person, or a provider whose logins the operator counts as such. Otherwise a method of this plugin
-    must have followed another authentication.
+    person, or a provider whose logins the operator counts as such. Otherwise there must be one of this
+    plugin and another one. E-mail is no factor (ASVS 5.0, 6.3.6).
     """
-    one_is_enough = any(len(set(each.factors)) > 1 for each in authentications)
-    return one_is_enough or any(each.method in METHODS for each in authentications[1:])
+    if any(len(set(each.factors)) > 1 for each in authentications):
+        return True
+    methods = {each.method for each in authentications} - {EMAIL_CONFIRMATION}
+    return bool(methods & METHODS) and bool(methods - METHODS)
 
 
 def has_recent_factor(request: Request) -> bool:

@@ -9,8 +9,8 @@ from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol, proves_two_factors, settings_of
 from authhost_mfa.recovery_codes import CodeSet
-from authhost_mfa.values import NAME, RECOVERY_CODE, TOTP
-from authhost_mfa.verification import FACTORS, check_codes
+from authhost_mfa.values import FACTORS, NAME, RECOVERY_CODE, TOTP
+from authhost_mfa.verification import check_codes
 
 SECOND_FACTOR, ENROL = "second_factor", "enrol"
 VERIFY_PATH, ENROL_PATH = "/verify", "/enrol"

@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from authhost_hookspecs import Factor
+
 NAME = "mfa"
 """The name of the plugin."""
 TOTP, WEBAUTHN, RECOVERY_CODES = "totp", "webauthn", "recovery_codes"
 """The kinds of authenticators."""
 RECOVERY_CODE = "recovery_code"
 """The method of a login with a recovery code. The other methods have the names of their kinds."""
+FACTORS: tuple[Factor, ...] = ("possession",)
+"""What a code proves: to have the app, or the paper. Both are "something you have" (NIST SP 800-63B-4)."""
 METHODS = frozenset({TOTP, WEBAUTHN, RECOVERY_CODE})
 
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import NoReturn
 
-from authhost_hookspecs import Factor, Refused, Request, User, Values
+from authhost_hookspecs import Refused, Request, User, Values
 from sqlalchemy import or_, update
 
 from authhost_mfa import attempts, authenticators, recovery_codes, totp
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.tables import authenticator_table, secret_purpose
 from authhost_mfa.values import RECOVERY_CODE, RECOVERY_CODES, TOTP, Authenticator
-
-FACTORS: tuple[Factor, ...] = ("possession",)
-"""What a code proves: to have the app, or the paper. Both are "something you have" (NIST SP 800-63B-4)."""
 
 
 def check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:

@@ -8,8 +8,8 @@ from authhost_mfa import fields, steps
 from authhost_mfa.enrolment import current_user
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.policy import settings_of
-from authhost_mfa.values import RECOVERY_CODE, TOTP
-from authhost_mfa.verification import FACTORS, check_codes
+from authhost_mfa.values import FACTORS, RECOVERY_CODE, TOTP
+from authhost_mfa.verification import check_codes
 
 REAUTHENTICATE_PATH = "/reauthenticate"
 
