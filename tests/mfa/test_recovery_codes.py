@@ -55,14 +55,14 @@ def test_they_come_with_the_first_factor_and_are_shown_once(protected):
     assert len(set(protected.codes)) == 10
     shown = protected.ann.get("/mfa/recovery-codes").body.decode()
     assert not any(each in shown for each in protected.codes)
-    assert "You have 10 recovery codes left." in shown
+    assert "Recovery codes left: 10" in shown
 
 
 def test_each_logs_in_once(protected):
     first, second = protected.half(), protected.half()
     status, body = protected.verify(first, recovery_code=protected.codes[0].lower().replace("-", " "))
     assert status == 200
-    assert body["messages"] == [{"level": "warning", "text": "You have 9 recovery codes left."}]
+    assert body["messages"] == [{"level": "warning", "text": "Recovery codes left: 9"}]
     status, body = protected.verify(second, recovery_code=protected.codes[0])
     assert (status, body["plugin_code"], body["field"]) == (403, "wrong_code", "recovery_code")
     assert protected.verify(second, recovery_code=protected.codes[1])[0] == 200

@@ -73,6 +73,10 @@ def _used_up(gettext: Gettext) -> str:
 
 def _wait(gettext: Gettext, seconds: int) -> str:
     if seconds <= 90:
-        return gettext("There were too many wrong codes. Try again in %(count)s seconds.", count=seconds)
+        return gettext(
+            "There were too many wrong codes. Seconds until the next attempt: %(count)s", count=seconds
+        )
     minutes = ceil(seconds / 60)
-    return gettext("There were too many wrong codes. Try again in %(count)s minutes.", count=minutes)
+    return gettext(
+        "There were too many wrong codes. Minutes until the next attempt: %(count)s", count=minutes
+    )

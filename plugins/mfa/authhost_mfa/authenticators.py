@@ -12,6 +12,7 @@ from sqlalchemy import Row, Select, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authhost_mfa import recovery_codes
+from authhost_mfa.languages import language_of
 from authhost_mfa.recovery_codes import CodeSet
 from authhost_mfa.tables import (
     NAME_LENGTH,
@@ -105,7 +106,8 @@ def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | No
         with request.db.begin_nested():
             request.db.execute(insert(authenticator_table), row)
     except IntegrityError as error:
-        raise Refused("already_added", "This authenticator has been added already.") from error
+        text = language_of(request).gettext("This authenticator has been added already.")
+        raise Refused("already_added", text) from error
     end_trust(request, user.id)
     added = Authenticator(row["id"], row["kind"], row["name"], request.now, None, row["second_factor"])
     request.call_hook("authenticator_added", user=user, authenticator=added)

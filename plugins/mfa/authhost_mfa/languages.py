@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 
 from authhost_hookspecs import Request
@@ -59,7 +59,7 @@ def _choose(header: str) -> str:
     return SOURCE_LANGUAGE
 
 
-@cache
+@lru_cache(maxsize=len(LANGUAGES))
 def language(tag: str) -> Language:
     """Return a language of `LANGUAGES`."""
     return Language(tag)

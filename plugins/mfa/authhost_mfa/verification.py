@@ -66,7 +66,7 @@ def _check_recovery_code(request: Request, user: User, code: str, reauthenticati
     count = left.remaining if left is not None else 0
     used = Authenticator(None, RECOVERY_CODES, "", codes.created_at, request.now, remaining=count)
     _call_used(request, user, used, reauthentication)
-    request.answer.message("warning", gettext("You have %(count)s recovery codes left.", count=count))
+    request.answer.message("warning", gettext("Recovery codes left: %(count)s", count=count))
 
 
 def _call_used(request: Request, user: User, used: Authenticator, reauthentication: bool) -> None:

@@ -151,7 +151,7 @@ def _codes(request: Request, user: User, language: Language) -> Section:
 
 def _left(codes: Authenticator | None, language: Language) -> str:
     count = codes.remaining if codes is not None else 0
-    return language.gettext("You have %(count)s recovery codes left.", count=count)
+    return language.gettext("Recovery codes left: %(count)s", count=count)
 
 
 def _browsers(request: Request, user: User, language: Language) -> Section:

@@ -18,7 +18,7 @@ def show_verify(request: Request) -> Page:
     """Ask for the second factor of the pending login."""
     pending, gettext = steps.pending_login(request), language_of(request).gettext
     days = settings_of(request).trust_days
-    trust = gettext(fields.TRUST.label, count=f"{days:g}") if days else ""
+    trust = gettext(fields.TRUST.label, count=format(days, "g")) if days else ""
     forms = code_forms(request, pending.user, steps.VERIFY_PATH, gettext, trust)
     text = (gettext("Your account is protected by a second factor."),)
     return Page("mfa_verify", gettext("Confirm that it is you"), text, forms)
