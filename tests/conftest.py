@@ -58,6 +58,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_transaction",
         "test_upgrade",
         # The plugins.
+        "test_attempts",
         "test_bit_flips",
         "test_clocks",
         "test_events",

@@ -54,6 +54,6 @@ def test_fault_is_reported(assert_fault, plugin, check, message):
     assert_fault(plugin(), check, message, located=True)
 
 
-@pytest.mark.parametrize("name", ["analytics", "audit", "breached_passwords", "email"])
+@pytest.mark.parametrize("name", ["analytics", "audit", "breached_passwords", "email", "mfa"])
 def test_the_code_of_our_plugins_has_no_mistake(name, tmp_path, provider):
     assert list(code(CheckContext(find_plugin(name), tmp_path, provider))) == []

@@ -1,0 +1,105 @@
+"""``authhost mfa``, the checks and the metrics."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from authhost_mfa import monitoring, tables
+from authhost_mfa.commands import mfa
+from click.testing import CliRunner
+from sqlalchemy import update
+
+from authhost.testing import CommandContext
+from mfa.support import ANN, VERIFY
+
+
+def run(site, *arguments, code=0):
+    result = CliRunner().invoke(mfa, arguments, obj=CommandContext(site.host))
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def block(site):
+    with site.host.engine.begin() as connection:
+        connection.execute(update(tables.account_table).values(failures=100))
+
+
+def test_list(protected):
+    protected.verify(protected.half(), trust=True)
+    shown = run(protected, "list", ANN)
+    assert "totp" in shown
+    assert "trusted browsers: 1" in shown
+    rows = [json.loads(line) for line in run(protected, "list", ANN, "--json").splitlines()]
+    assert [(each["kind"], each["remaining"]) for each in rows] == [("totp", None), ("recovery_codes", 10)]
+    assert protected.app.secret.hex() not in shown
+
+
+def test_users_are_found_by_address_or_identifier(protected):
+    identifier = protected.ann.api("/session", method="GET")[1]["user"]["id"]
+    assert run(protected, "list", identifier) == run(protected, "list", ANN)
+    assert "there is no user" in run(protected, "list", "bob@example.org", code=1)
+    assert "there is no user" in run(protected, "list", "00000000-0000-0000-0000-000000000000", code=1)
+    assert "name a user" in run(protected, "list", code=2)
+
+
+def test_reset(protected, recorder):
+    browser = protected.half()
+    shown = run(protected, "reset", ANN, "--reason", "lost phone", "--yes")
+    assert shown == f"removed 1 authenticators of {ANN}\n"
+    for table in (tables.authenticator_table, tables.recovery_code_table, tables.trusted_browser_table):
+        assert protected.count(table) == 0
+    assert protected.log_in(protected.browser())[0] == 200
+    assert browser.api(VERIFY, {"code": protected.app.next_code()})[0] == 401
+
+
+def test_reset_unblocks(protected):
+    block(protected)
+    result = json.loads(run(protected, "reset", ANN, "--reason", "x", "--yes", "--json"))
+    assert result["removed"] == 1
+    assert monitoring.counts(protected.host)["blocked"] == 0
+
+
+def test_reset_needs_a_reason_and_a_confirmation(protected):
+    assert "--reason" in run(protected, "reset", ANN, "--yes", code=2)
+    assert run(protected, "reset", ANN, "--reason", "x", code=2)
+    assert protected.count(tables.authenticator_table) == 1
+
+
+def test_stats(protected):
+    expected = {"totp": 1, "webauthn": 0, "second_factor": 1, "blocked": 0}
+    assert json.loads(run(protected, "stats", "--json")) == expected
+    assert "with an authenticator app" in run(protected, "stats")
+
+
+def test_blocked_users_are_listed(protected):
+    assert "no user is blocked" in run(protected, "list", "--blocked")
+    block(protected)
+    (row,) = [json.loads(line) for line in run(protected, "list", "--blocked", "--json").splitlines()]
+    assert row["failures"] == 100
+    (finding,) = monitoring.check_accounts(protected.host)
+    assert (finding.level, finding.problem[:10]) == ("warning", "1 accounts")
+
+
+def test_metrics(protected):
+    found = {(each.name, *each.labels.values()): each.value for each in monitoring.metrics(protected.host)}
+    assert found == {
+        ("authhost_mfa_users", "totp"): 1,
+        ("authhost_mfa_users", "webauthn"): 0,
+        ("authhost_mfa_protected_users",): 1,
+        ("authhost_mfa_blocked_users",): 0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("settings", "levels"),
+    [
+        ({}, []),
+        ({"policy": "required"}, []),
+        ({"policy": "off"}, ["warning"]),
+        ({"required_since": "2026-01-01"}, ["hint"]),
+    ],
+)
+def test_check_settings(make_site, settings, levels):
+    site = make_site(**settings)
+    assert [each.level for each in monitoring.check_settings(site.host)] == levels
