@@ -123,6 +123,7 @@ def test_plugins_list():
         ("audit", "loaded"),
         ("breached_passwords", "loaded"),
         ("email", "loaded"),
+        ("mfa", "loaded"),
     ]
 
 

@@ -175,3 +175,6 @@ def test_known_publishers_exist():
     hooks = pytest.importorskip("authhost_email.hooks")
     assert distribution(OF_OUR_PLUGINS["email_delivery_failed"]).entry_points.select(name="email")
     assert callable(hooks.email_delivery_failed)
+    published = pytest.importorskip("authhost_mfa.hooks").PUBLISHED
+    of_mfa = {name for name, distribution in OF_OUR_PLUGINS.items() if distribution == "authhost-mfa"}
+    assert {each.__name__ for each in published} == of_mfa

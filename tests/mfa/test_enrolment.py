@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from authhost_mfa import tables
+from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, TotpApp
@@ -285,8 +289,6 @@ def test_the_policy_off_asks_nobody_and_keeps_the_guard(make_site):
 
 
 def test_the_wrong_policy_is_refused():
-    from authhost_mfa.settings import MfaSettings
-
     for wrong in (
         {"policy": "always"},
         {"grace_days": -1},
@@ -298,6 +300,14 @@ def test_the_wrong_policy_is_refused():
     ):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             MfaSettings(**wrong)
+
+
+def test_the_page_has_every_setting_with_its_default():
+    page = (Path(__file__).parents[2] / "docs" / "mfa.md").read_text().partition("## Policy")[0]
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", page, re.MULTILINE))
+    for each in fields(MfaSettings):
+        default = f"`{each.default}`" if each.name == "policy" else str(each.default).removesuffix(".0")
+        assert rows[each.name].strip() == default, each.name
 
 
 def test_the_account_page_links_to_the_overview(site):

@@ -16,7 +16,16 @@ from authhost.pluginhost.discovery import installed
 from authhost.pluginhost.implementations import hookspecs_of
 from authhost.pluginhost.published import PublishedHook, published_hooks
 
-OF_OUR_PLUGINS = {"email_delivery_failed": "authhost-email"}
+OF_OUR_PLUGINS = {
+    "email_delivery_failed": "authhost-email",
+    "authenticator_added": "authhost-mfa",
+    "authenticator_removed": "authhost-mfa",
+    "authenticator_reset": "authhost-mfa",
+    "authenticator_used": "authhost-mfa",
+    "authentication_failed": "authhost-mfa",
+    "second_factors_reset": "authhost-mfa",
+    "second_factor_policy": "authhost-mfa",
+}
 """The distributions of hooks that plugins of this project publish. A note names them."""
 VALUES: Mapping[Any, Any] = {
     str: "example",
