@@ -28,11 +28,15 @@ def make_site(make_host: Callable[..., Any], recorder: Any) -> Callable[..., Any
     """Open sites: ``make_site(policy="required")``. ``plugins`` and ``settings`` are those of the host."""
 
     def make(
-        *, plugins: dict[str, object] | None = None, settings: dict[str, Any] | None = None, **mfa: Any
+        *,
+        plugins: dict[str, object] | None = None,
+        settings: dict[str, Any] | None = None,
+        email: dict[str, Any] | None = None,
+        **mfa: Any,
     ) -> Site:
         host = make_host(
             {"mfa": MfaPlugin(), **(plugins or {})},
-            plugin_settings={"mfa": mfa},
+            plugin_settings={"mfa": mfa, **({"email": email} if email is not None else {})},
             **{"base_url": "https://example.org", **(settings or {})},
         )
         return Site(host, recorder)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -110,4 +111,7 @@ def _value(name: str, hint: Any, user: User | None) -> Any:
         return user
     if kind in VALUES:
         return VALUES[kind]
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{each.name: _value(each.name, hints[each.name], user) for each in fields(kind)})
     raise UnknownType(f"{name} is a {getattr(kind, '__name__', kind)}")

@@ -152,6 +152,29 @@ class AnalyticsPlugin:
             repeated=request.repeated,
         )
 
+    @hookimpl(optionalhook=True)
+    def authenticator_added(self, request: Request, user: User, authenticator: Any) -> None:
+        """Published by authhost-mfa, like the next ones."""
+        self._store(request, "authenticator_added", user.id, method=code_or_other(authenticator.kind))
+
+    @hookimpl(optionalhook=True)
+    def authenticator_removed(self, request: Request, user: User, authenticator: Any) -> None:
+        self._store(request, "authenticator_removed", user.id, method=code_or_other(authenticator.kind))
+
+    @hookimpl(optionalhook=True)
+    def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:
+        self._store(request, "authenticator_reset", user.id, method=code_or_other(authenticator.kind))
+
+    @hookimpl(optionalhook=True)
+    def authenticator_used(self, request: Request, user: User, authenticator: Any) -> None:
+        self._store(request, "authenticator_used", user.id, method=code_or_other(authenticator.kind))
+
+    @hookimpl(optionalhook=True)
+    def authentication_failed(self, request: Request, authenticator: Any) -> None:
+        # Without the user, as in flow_refused.
+        kind = code_or_other(authenticator.kind)
+        self._store(request, "authentication_failed", outcome="wrong_code", method=kind)
+
     @hookimpl
     def host_started(self, host: Host) -> None:
         """Log a warning if events are older than ``keep_days`` because the roll-up does not run."""

@@ -28,6 +28,8 @@ from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
+REASON_LENGTH = 200
+"""Of the reason of an administrator."""
 RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
 
@@ -215,6 +217,41 @@ class AuditPlugin:
             reason=reason,
             plugin="email",
             data={"message": str(message_id), "kind": kind},
+        )
+        self._record(request, audit_event)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_added(self, request: Request, user: User, authenticator: Any) -> None:
+        """Published by authhost-mfa, like the next ones."""
+        self._authenticator(request, "authenticator_added", user, authenticator)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_removed(self, request: Request, user: User, authenticator: Any) -> None:
+        self._authenticator(request, "authenticator_removed", user, authenticator)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:
+        self._authenticator(request, "authenticator_reset", user, authenticator)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_used(self, request: Request, user: User, authenticator: Any) -> None:
+        self._authenticator(request, "authenticator_used", user, authenticator)
+
+    @hookimpl(optionalhook=True)
+    def authentication_failed(self, request: Request, user: User, authenticator: Any) -> None:
+        self._authenticator(request, "authentication_failed", user, authenticator, outcome="failed")
+
+    @hookimpl(optionalhook=True)
+    def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
+        data = {"reason": reason[:REASON_LENGTH]}
+        self._record(request, AuditEvent("second_factors_reset", user.id, plugin="mfa", data=data))
+
+    def _authenticator(
+        self, request: Request, event: str, user: User, authenticator: Any, *, outcome: str = "success"
+    ) -> None:
+        identifier = {"authenticator": str(authenticator.id)} if authenticator.id is not None else None
+        audit_event = AuditEvent(
+            event, user.id, outcome=outcome, method=authenticator.kind, plugin="mfa", data=identifier
         )
         self._record(request, audit_event)
 

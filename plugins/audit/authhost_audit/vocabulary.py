@@ -13,6 +13,8 @@ ACTIVITY, SECURITY, TRAIL = 0, 1, 2
 """Retention classes: everyday activity; changes to accounts, and refusals; events of the trail itself."""
 
 AUTHENTICATION, ACCOUNT_CHANGE, API_ACTIVITY = 3002, 3001, 6003
+MFA_ENABLE, MFA_DISABLE = 10, 11
+"""Activities of the class Account Change."""
 
 
 class Classification(NamedTuple):
@@ -50,6 +52,12 @@ VOCABULARY: dict[str, Classification] = {
     "user_deleted": Classification("user_deleted", ACCOUNT_CHANGE, 6, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
     "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
+    "authenticator_added": Classification("user_updated", ACCOUNT_CHANGE, MFA_ENABLE, SECURITY),
+    "authenticator_removed": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
+    "authenticator_reset": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
+    "authenticator_used": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
+    "authentication_failed": Classification("authn_login_fail", AUTHENTICATION, 99, SECURITY),
+    "second_factors_reset": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Classification("sys_key_changed", API_ACTIVITY, 3, TRAIL),

@@ -34,6 +34,8 @@ from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, meta
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
+RECOVERY_CODES = "recovery_codes"
+"""The kind of authenticator that all recovery codes of an account are, for authhost-mfa."""
 
 
 class EmailPlugin:
@@ -58,6 +60,7 @@ class EmailPlugin:
         user_id: UUID | None = None,
         address: str | None = None,
         provider: str | None = None,
+        count: int | None = None,
     ) -> None:
         """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`.
 
@@ -79,6 +82,7 @@ class EmailPlugin:
             "name": name,
             "address": address,
             "provider": provider,
+            "count": count,
             "user_agent": request.user_agent or None,
             "expires": expires.isoformat() if expires else None,
         }
@@ -262,6 +266,41 @@ class EmailPlugin:
         user = request.user
         if user is not None and user.id == socialaccount.user_id:
             self._notify_user(request, "social_account_removed", user, provider=socialaccount.provider)
+
+    def _notify_all(self, request: Request, kind: str, user: User, *, count: int | None = None) -> None:
+        """Notify all verified addresses, since whoever changes a factor may have one of the mailboxes."""
+        account = request.account(user.id)
+        for each in account.email_addresses if account is not None else ():
+            if each.verified:
+                self._queue(
+                    request, kind, each.email, verified=True, name=user.username, user_id=user.id, count=count
+                )
+
+    @hookimpl(optionalhook=True)
+    def authenticator_added(self, request: Request, user: User, authenticator: Any) -> None:
+        """Published by authhost-mfa, like the next ones. Recovery codes come with the first factor."""
+        if authenticator.kind != RECOVERY_CODES:
+            self._notify_all(request, "authenticator_added", user)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_removed(self, request: Request, user: User, authenticator: Any) -> None:
+        """A reset by an administrator has a notice of its own."""
+        by_user = request.user is not None and request.user.id == user.id
+        if by_user and authenticator.kind != RECOVERY_CODES:
+            self._notify_all(request, "authenticator_removed", user)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_reset(self, request: Request, user: User) -> None:
+        self._notify_all(request, "recovery_codes_replaced", user)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_used(self, request: Request, user: User, authenticator: Any) -> None:
+        if authenticator.kind == RECOVERY_CODES:
+            self._notify_all(request, "recovery_code_used", user, count=authenticator.remaining or 0)
+
+    @hookimpl(optionalhook=True)
+    def second_factors_reset(self, request: Request, user: User) -> None:
+        self._notify_all(request, "second_factors_reset", user)
 
     @hookimpl
     def host_started(self, host: Host) -> None:

@@ -52,6 +52,11 @@ KINDS = (
     "new_device_login",
     "social_account_added",
     "social_account_removed",
+    "authenticator_added",
+    "authenticator_removed",
+    "recovery_codes_replaced",
+    "recovery_code_used",
+    "second_factors_reset",
 )
 UNAUTHENTICATED_KINDS = (
     "email_confirmation",
@@ -87,7 +92,7 @@ def render(
     user agent only the names of known browsers and systems are included.
     """
     environment = _environment(settings.templates, language)
-    values: dict[str, Any] = {"email": recipient, "link": None, "expires": None, **context}
+    values: dict[str, Any] = {"email": recipient, "link": None, "expires": None, "count": None, **context}
     if kind in UNAUTHENTICATED_KINDS or not context.get("verified"):
         values["name"] = None
         if values.get("address") not in (None, recipient):

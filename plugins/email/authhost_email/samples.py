@@ -17,6 +17,7 @@ SAMPLE: Context = {
     "user_agent": "Firefox on Linux",
     "address": "ann@work.example.org",
     "provider": "github",
+    "count": 3,
     "user_id": "01a20dd6-0000-7000-8000-000000000000",
 }
 RECIPIENT = "ann@example.org"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from authhost_hookspecs import Authentication, Request, User, utc
@@ -13,22 +14,15 @@ from authhost_mfa.values import METHODS, NAME
 EMAIL_CONFIRMATION = "email_confirmation"
 
 
+@dataclass(slots=True)
 class Decision:
     """What the implementations of `second_factor_policy` decide about one user."""
 
-    __slots__ = ("_required",)
-
-    def __init__(self) -> None:
-        self._required = False
-
-    @property
-    def required(self) -> bool:
-        """Whether the user needs a second factor."""
-        return self._required
+    required: bool = False
 
     def require(self) -> None:
         """Require a second factor of the user."""
-        self._required = True
+        self.required = True
 
 
 def settings_of(request: Request) -> MfaSettings:

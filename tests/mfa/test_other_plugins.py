@@ -1,0 +1,160 @@
+"""What audit, email and analytics do with the hooks of this plugin."""
+
+from __future__ import annotations
+
+import json
+from uuid import UUID
+
+import pytest
+from authhost_mfa import authenticators
+from sqlalchemy import delete, select
+
+from mfa.support import ANN
+
+WORK = "ann@work.example.org"
+
+
+@pytest.fixture
+def everything(make_site, tmp_path):
+    """A site with all plugins, where ann has two verified addresses and one that she has not confirmed."""
+    audit = pytest.importorskip("authhost_audit.plugin")
+    email = pytest.importorskip("authhost_email.plugin")
+    analytics = pytest.importorskip("authhost_analytics.plugin")
+    plugins = {
+        "audit": audit.AuditPlugin(),
+        "email": email.EmailPlugin(),
+        "analytics": analytics.AnalyticsPlugin(),
+    }
+    mail = {"delivery": "manual", "directory": str(tmp_path / "mail")}
+    site = make_site(plugins=plugins, email=mail)
+    site.sign_up()
+    user_id = identifier(site)
+    with site.host.request() as request:
+        request.accounts.add_email(user_id, WORK, verified=True)
+        request.accounts.add_email(user_id, "unverified@example.org")
+    forget_mails(site)
+    return site
+
+
+def identifier(site):
+    return UUID(site.ann.api("/session", method="GET")[1]["user"]["id"])
+
+
+def mails(site):
+    from authhost_email.tables import outbox_table
+
+    with site.host.reader.connect() as connection:
+        rows = connection.execute(select(outbox_table).order_by(outbox_table.c.id)).all()
+    return [(each.kind, each.recipient) for each in rows if each.kind != "new_device_login"], rows
+
+
+def forget_mails(site):
+    from authhost_email.tables import outbox_table
+
+    with site.host.engine.begin() as connection:
+        connection.execute(delete(outbox_table))
+
+
+def records(site, *events):
+    from authhost_audit.tables import event_table
+
+    with site.host.reader.connect() as connection:
+        rows = connection.execute(select(event_table).order_by(event_table.c.id)).all()
+    return [each for each in rows if each.event in events]
+
+
+def to_both(kind):
+    return [(kind, ANN), (kind, WORK)]
+
+
+def test_mails_go_to_all_verified_addresses(everything):
+    site = everything
+    site.enrol()
+    assert mails(site)[0] == to_both("authenticator_added")
+    forget_mails(site)
+    site.ann.api("/mfa/recovery-codes", {})
+    assert mails(site)[0] == to_both("recovery_codes_replaced")
+    forget_mails(site)
+    (app,) = site.ann.api("/mfa/authenticators", method="GET")[1]["authenticators"]
+    assert site.ann.api("/mfa/authenticators/remove", {"authenticator_id": app["id"]})[0] == 200
+    assert mails(site)[0] == to_both("authenticator_removed")
+
+
+def test_a_used_recovery_code_is_reported_with_the_number_that_is_left(everything):
+    site = everything
+    site.enrol()
+    for number, code in enumerate(site.codes[:7]):
+        forget_mails(site)
+        site.verify(site.half(), recovery_code=code)
+        kinds, rows = mails(site)
+        assert kinds == to_both("recovery_code_used")
+        assert rows[0].context["count"] == 9 - number
+    text = rendered("recovery_code_used", rows[0].context)
+    assert "Recovery codes left: 3" in text
+    assert "Create new recovery codes before the last one is used." in text
+
+
+def rendered(kind, context):
+    from authhost_email.rendering import render
+    from authhost_email.settings import EmailSettings
+
+    return render(EmailSettings(), kind, ANN, "en", context).text
+
+
+def test_an_app_that_was_used_is_no_reason_for_a_mail(everything):
+    site = everything
+    site.enrol()
+    forget_mails(site)
+    site.verify(site.half())
+    assert mails(site)[0] == []
+
+
+def test_the_reset_of_an_administrator_is_one_mail_and_is_recorded_with_its_reason(everything):
+    site = everything
+    site.enrol()
+    forget_mails(site)
+    with site.host.request() as request:
+        user = request.account(identifier(site)).user
+        authenticators.reset(request, user, "lost phone, passport checked")
+    assert mails(site)[0] == to_both("second_factors_reset")
+    (record,) = records(site, "second_factors_reset")
+    assert (record.user_id, record.plugin) == (user.id, "mfa")
+    assert json.loads(record.data)["reason"] == "lost phone, passport checked"
+    assert len(records(site, "authenticator_removed")) == 2
+
+
+def test_the_trail(everything):
+    site = everything
+    site.enrol()
+    browser = site.half()
+    site.verify(browser, "000000")
+    site.verify(browser)
+    found = records(site, "authenticator_added", "authentication_failed", "authenticator_used")
+    assert [(each.event, each.method, each.outcome) for each in found] == [
+        ("authenticator_added", "totp", "success"),
+        ("authenticator_added", "recovery_codes", "success"),
+        ("authentication_failed", "totp", "failed"),
+        ("authenticator_used", "totp", "success"),
+    ]
+    assert {each.user_id for each in found} == {identifier(site)}
+    assert found[2].ip_address == "203.0.113.7"
+    assert site.app.secret.hex() not in repr(found)
+
+
+def test_analytics_counts_by_kind(everything):
+    from authhost_analytics.tables import event_table
+
+    site = everything
+    site.enrol()
+    browser = site.half()
+    site.verify(browser, "000000")
+    site.verify(browser, recovery_code=site.codes[0])
+    with site.host.reader.connect() as connection:
+        rows = connection.execute(select(event_table)).all()
+    counted = [(each.event, each.method, each.person is None) for each in rows if each.event[:4] == "auth"]
+    assert sorted(counted) == [
+        ("authentication_failed", "totp", True),
+        ("authenticator_added", "recovery_codes", False),
+        ("authenticator_added", "totp", False),
+        ("authenticator_used", "recovery_codes", False),
+    ]
