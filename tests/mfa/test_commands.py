@@ -103,3 +103,23 @@ def test_metrics(protected):
 def test_check_settings(make_site, settings, levels):
     site = make_site(**settings)
     assert [each.level for each in monitoring.check_settings(site.host)] == levels
+
+
+OLD, NEW = "an-older-key-of-the-tests-" * 3, "a-newer-key-of-the-tests-" * 3
+
+
+def test_secrets_are_encrypted_again_with_a_new_key(make_site):
+    site = make_site(settings={"encryption_keys": (OLD,)})
+    site.sign_up()
+    site.enrol()
+    url = site.host.settings.database_url
+    both = make_site(settings={"database_url": url, "encryption_keys": (NEW, OLD)})
+    only_new = make_site(settings={"database_url": url, "encryption_keys": (NEW,)})
+    both.app = site.app
+    (finding,) = monitoring.check_accounts(only_new.host)
+    assert finding.level == "error"
+    assert "1 secrets cannot be decrypted" in run(only_new, "encrypt-again", code=1)
+    assert "encrypted 1 secrets" in run(both, "encrypt-again")
+    assert list(monitoring.check_accounts(only_new.host)) == []
+    only_new.app = site.app
+    assert only_new.verify(only_new.half())[0] == 200

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from authhost_hookspecs import Finding, Host, Metric
 from sqlalchemy import func, select
 
+from authhost_mfa import key_rotation
 from authhost_mfa.attempts import LIMIT
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.tables import account_table, authenticator_table
@@ -31,10 +32,17 @@ def check_settings(host: Host) -> Iterator[Finding]:
 
 
 def check_accounts(host: Host) -> Iterator[Finding]:
-    """Yield accounts that can use no codes any more."""
+    """Yield accounts that can use no codes any more, and secrets that no key decrypts."""
     blocked = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
     with host.reader.connect() as connection:
         count: int = connection.execute(blocked).scalar_one()
+    unreadable = key_rotation.unreadable(host)
+    if unreadable:
+        yield Finding(
+            "error",
+            f"{unreadable} secrets of authenticator apps cannot be decrypted, so their codes are refused",
+            "add the former key to encryption_keys, then run `authhost mfa encrypt-again`",
+        )
     if count:
         yield Finding(
             "warning",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import LoginStep, PendingLogin, Refused, Request, User, Values
+from authhost_hookspecs import Factor, LoginStep, PendingLogin, Refused, Request, User, Values
 
 from authhost_mfa import authenticators, enrolment, recovery_codes, trusted_browsers
 from authhost_mfa.enrolment import Setup
@@ -59,12 +59,19 @@ def verify(request: Request, values: Values) -> None:
     complete_second_factor(request, pending, method, trust=bool(values.get("trust")))
 
 
-def complete_second_factor(request: Request, pending: PendingLogin, method: str, *, trust: bool) -> None:
-    """Complete the step after ``method`` was verified."""
+def complete_second_factor(
+    request: Request,
+    pending: PendingLogin,
+    method: str,
+    *,
+    trust: bool,
+    factors: tuple[Factor, ...] = FACTORS,
+) -> None:
+    """Complete the step after ``method`` was verified, which has proved ``factors``."""
     if trust:
         ids = [each.id for each in authenticators.rows_of(request, pending.user.id)]
         trusted_browsers.trust(request, pending, ids)
-    request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=method, factors=FACTORS)
+    request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=method, factors=factors)
 
 
 def begin_enrolment(request: Request) -> Setup:
