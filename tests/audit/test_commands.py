@@ -40,7 +40,7 @@ def test_the_command_line(tmp_path):
         f'database_url = "sqlite:///{tmp_path / "site.sqlite3"}"\nemail_verification = "none"\n'
         f'[plugins.audit]\ncheckpoint_file = "{tmp_path / "checkpoints"}"\n'
     )
-    settings = Settings.load(file, secret_key="k" * 48, blocked_plugins=("email", "analytics"))
+    settings = Settings.load(file, secret_key="k" * 48, blocked_plugins=("email", "analytics", "mfa"))
     with AuthHost(settings, upgrade_database=True) as host, host.request() as request:
         host.account.signup(request, email=ANN, password=PASSWORD)
     key = audit(file, "new-key").strip().partition("=")[2]

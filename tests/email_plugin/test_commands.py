@@ -28,7 +28,7 @@ from email_plugin.helpers import ANN, BOB, outbox, queue, rows
 
 
 def email(file, *arguments, code=0):
-    environment = {"AUTHHOST_SECRET_KEY": "k1" * 24, "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics"}
+    environment = {"AUTHHOST_SECRET_KEY": "k1" * 24, "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics,mfa"}
     done = run_command("--config", str(file), "email", *arguments, **environment)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -41,7 +41,7 @@ def test_the_command_line(tmp_path):
         f'[plugins.email]\ndelivery = "manual"\ndirectory = "{tmp_path / "mail"}"\n'
     )
     settings = Settings.load(
-        file, secret_key="k" * 48, blocked_plugins=("audit", "analytics"), password_hash_options=CHEAP
+        file, secret_key="k" * 48, blocked_plugins=("audit", "analytics", "mfa"), password_hash_options=CHEAP
     )
     with AuthHost(settings, upgrade_database=True) as host, host.request(language="de") as request:
         host.account.signup(request, email=ANN, password=PASSWORD)

@@ -95,7 +95,7 @@ def test_each_committed_flow_sends_its_message_despite_failures(make_host, datab
             **os.environ,
             "AUTHHOST_SECRET_KEY": "k" * 48,
             "AUTHHOST_DATABASE_URL": database_url,
-            "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics",
+            "AUTHHOST_BLOCKED_PLUGINS": "audit,analytics,mfa",
             "AUTHHOST_EMAIL_VERIFICATION": "none",
             **{f"AUTHHOST_PLUGINS__EMAIL__{name.upper()}": str(value) for name, value in email.items()},
         }

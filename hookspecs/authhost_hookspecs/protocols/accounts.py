@@ -49,6 +49,10 @@ class User(Protocol):
     def last_login(self) -> datetime | None:
         """When the user last logged in, including the current login."""
 
+    @property
+    def login_guards(self) -> tuple[str, ...]:
+        """The plugins without which nobody can log in to the account; see `Logins.guard`. Since 1.1."""
+
 
 class EmailAddress(Protocol):
     """An e-mail address of an account."""

@@ -24,6 +24,13 @@ from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.steps import steps_of
 from authhost_mfa.tables import metadata
+from authhost_mfa.values import NAME
+
+
+def end_trust(request: Request, user: User) -> None:
+    """Forget the trusted browsers of a guarded account; no query for the others, which need none."""
+    if NAME in user.login_guards:
+        authenticators.end_trust(request, user.id)
 
 
 class MfaPlugin:
@@ -35,19 +42,19 @@ class MfaPlugin:
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:
-        authenticators.end_trust(request, user.id)
+        end_trust(request, user)
 
     @hookimpl
     def password_changed(self, request: Request, user: User) -> None:
-        authenticators.end_trust(request, user.id)
+        end_trust(request, user)
 
     @hookimpl
     def password_reset(self, request: Request, user: User) -> None:
-        authenticators.end_trust(request, user.id)
+        end_trust(request, user)
 
     @hookimpl
     def password_removed(self, request: Request, user: User) -> None:
-        authenticators.end_trust(request, user.id)
+        end_trust(request, user)
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
