@@ -395,6 +395,23 @@ def test_a_plugin_completes_only_its_own_steps(make_host, gate, caplog):
     assert who(browser) is None
 
 
+class Other(Gate):
+    closed = True
+    steps = (LoginStep("code", "/code"), LoginStep("more", "/more"))
+
+
+@pytest.mark.parametrize("key", [f"{KEY} other.code", "gate.", "gate", f"{KEY}\n", "gate.a.b"])
+def test_a_key_names_one_step(make_host, gate, key):
+    """The completed steps are stored as words: a space would complete that of another plugin."""
+    gate.closed = True
+    browser = Browser(make_host({"gate": gate, "other": Other()}, email_verification="none"))
+    browser("signup", email=ANN, password=PASSWORD)
+    steps = pending_of(browser).steps
+    with pytest.raises(ValueError, match="key"):
+        browser("logins_complete_step", key=key)
+    assert pending_of(browser).steps == steps
+
+
 # Guards.
 
 

@@ -22,6 +22,8 @@ from authhost.store import queries, statements
 from authhost.store.unit_of_work import BoundToUnit
 
 METHOD = re.compile(r"[a-z][a-z0-9_]{0,63}")
+STEP_KEY = re.compile(r"[^.\s]+\.[a-z][a-z0-9_]{0,31}")
+"""The name of a plugin and the key of a `LoginStep`."""
 
 
 class PluginLogins(BoundToUnit):
@@ -49,7 +51,11 @@ class PluginLogins(BoundToUnit):
 
     def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
         """Complete a step of the pending login; log in if it was the last one."""
+        if not STEP_KEY.fullmatch(key):
+            raise ValueError("key must be the name of the plugin, a dot, and the key of the step")
         self._check_owner(key.partition(".")[0])
+        if method:
+            _check_method(method)
         _check_factors(factors)
         self._request.plugin_login = login_step(self._request, key, method, tuple(factors))
 
