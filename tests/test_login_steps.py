@@ -377,6 +377,22 @@ def test_steps_of_two_plugins(make_host, gate):
     assert who(browser) == ANN
 
 
+def test_two_plugins_have_a_last_step(make_host, gate):
+    """One of them comes first. If each waited for the other one, nobody could log in."""
+    gate.closed = True
+    plugins = {"gate": gate, "a_last": Last(), "b_last": Last()}
+    browser = Browser(make_host(plugins, email_verification="none"))
+    result = browser("signup", email=ANN, password=PASSWORD)
+    assert [each.key for each in result.steps] == [KEY, "a_last.enrol", "b_last.enrol"]
+    for key in ("b_last.enrol", "a_last.enrol"):
+        with pytest.raises(LoginRequired):
+            browser("logins_complete_step", key=key)
+    browser("logins_complete_step", key=KEY)
+    browser("logins_complete_step", key="b_last.enrol")
+    browser("logins_complete_step", key="a_last.enrol")
+    assert who(browser) == ANN
+
+
 class Impostor:
     """Completes the step of another plugin in its own hook."""
 

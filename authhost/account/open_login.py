@@ -109,3 +109,8 @@ def plugin_steps(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]:
         for plugin, step in found
     ]
     return tuple(sorted((each for each in steps if each.key not in login.done), key=lambda each: each.last))
+
+
+def must_wait(step: PendingStep, steps: tuple[PendingStep, ...]) -> bool:
+    """Return whether others of ``steps`` must be completed before ``step``, which is a last one."""
+    return step.last and any(not each.last for each in steps)

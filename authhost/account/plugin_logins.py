@@ -12,7 +12,7 @@ from authhost_hookspecs import Factor
 
 from authhost.account.complete_login import continue_login
 from authhost.account.flow import attach_user, flow, lock_login, require_login
-from authhost.account.open_login import OpenLogin, plugin_steps
+from authhost.account.open_login import OpenLogin, must_wait, plugin_steps
 from authhost.account.pending import pending_login, pending_steps
 from authhost.account.sessions import rotate_token
 from authhost.errors import InvalidCredentials, LoginRequired, UserNotFound
@@ -110,7 +110,7 @@ def login_step(request: Request, key: str, method: str, factors: tuple[Factor, .
     if login is None or login.address_id is not None:
         raise LoginRequired
     steps = plugin_steps(request, login)
-    if len(steps) > 1 and any(each.key == key and each.last for each in steps):
+    if any(each.key == key and must_wait(each, steps) for each in steps):
         raise attach_user(LoginRequired(), login.user)
     queries.lock_account(request, login.user.id)
     if not request.write(statements.DELETE_PENDING_LOGIN, {"of_id": login.row_id}):

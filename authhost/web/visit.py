@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 from authhost_hookspecs import ApiRoute, Field, FlowError, Form, PageMessage, PageRoute, Values
 
 from authhost.account.flow import require_recent_login
+from authhost.account.open_login import must_wait
 from authhost.account.pending import waiting_steps
 from authhost.errors import InvalidInput, LoginRequired
 from authhost.records import User
@@ -165,7 +166,7 @@ class Visit:
             return
         steps = waiting_steps(self.request)
         step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
-        if step is None or (step.last and len(steps) > 1):
+        if step is None or must_wait(step, steps):
             raise LoginRequired
 
     def check_login(self, *, login: bool, recent: bool) -> None:

@@ -141,6 +141,27 @@ def test_the_last_step_waits_for_the_others(open_site):
     assert is_logged_in(client)
 
 
+class Last(Gate):
+    """Has only the last step."""
+
+    @hookimpl
+    def login_steps(self, request, user):
+        return [LoginStep("enrol", "/enrol", last=True)]
+
+    def enrol(self, request, values):
+        request.logins.complete_step("other.enrol")
+
+
+def test_two_plugins_have_a_last_step(open_site):
+    client = WebClient(open_site({"gate": Gate(last=True), "other": Last()}, email_verification="none"))
+    client.post("/signup", **ACCOUNT)
+    assert location(client.get("/other/enrol")) == "/account/login"
+    client.post(STEP, code="right")
+    assert location(client.post("/other/enrol")) == "/account/gate/enrol"
+    assert location(client.post("/gate/enrol")) == "/account/"
+    assert is_logged_in(client)
+
+
 def test_a_program_with_cookies(site, waiting):
     client = WebClient(site)
     status, body = client.api("/login", LOGIN)
