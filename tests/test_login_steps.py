@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 from authhost_hookspecs import LoginStep, Refused, hookimpl
-from sqlalchemy import func, select
+from passlib.hash import django_pbkdf2_sha256
+from sqlalchemy import func, select, update
 
 from authhost.cli.checks.guards import check_login_guards
 from authhost.errors import (
@@ -288,6 +289,22 @@ def test_a_logout_ends_it(host, ann, gate, recorder):
     assert count(host, pending_logins) == 0
     ann.pending = pending
     assert pending_of(ann) is None
+
+
+def test_a_weak_hash_is_replaced_although_the_login_waits(host, ann, gate, recorder):
+    """Otherwise the accounts with a second factor keep the weakest hashes for ever."""
+    gate.closed = True
+    weak = django_pbkdf2_sha256.using(rounds=1).hash(PASSWORD)
+    with host.engine.begin() as connection:
+        connection.execute(update(users).values(password=weak))
+    by_password(ann, recorder)
+    with host.engine.connect() as connection:
+        stored = connection.execute(select(users.c.password)).scalar_one()
+    assert stored != weak
+    tag = pending_of(ann).password_tag
+    ann("logins_complete_step", key=KEY)
+    by_password(ann, recorder)
+    assert pending_of(ann).password_tag == tag, "a browser that is trusted now stays so"
 
 
 def test_a_wrong_password_says_nothing_of_the_steps(ann, gate):

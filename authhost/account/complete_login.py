@@ -37,10 +37,21 @@ def continue_login(
             return _verify_first(request, login, by_address)
     steps = plugin_steps(request, login)
     if steps:
-        return store_pending_login(request, login, steps)
+        return store_pending_login(request, _rehashed(request, login), steps)
     if login.first.provider is not None:
         log_out_former_user(request, login.user)
     return _start_session(request, login)
+
+
+def _rehashed(request: Request, login: OpenLogin) -> OpenLogin:
+    """Store the newer hash of the password, if any: the pending login is bound to the stored one."""
+    if login.rehashed is None:
+        return login
+    values = {"of_user": login.user.id, "old_password": login.password, "new_password": login.rehashed}
+    if not request.write(statements.CHANGE_PASSWORD, values):
+        raise Conflict
+    request.set_stored_password(login.user, login.rehashed)
+    return replace(login, password=login.rehashed, rehashed=None)
 
 
 def _verify_first(request: Request, login: OpenLogin, by_address: str | None) -> LoginResult:
