@@ -140,6 +140,15 @@ def test_there_is_no_session_before_the_last_step(host, ann, gate, recorder, beg
     assert count(host, pending_logins) == 0
 
 
+def test_a_reset_recognises_no_browser_before_the_last_step(host, ann, gate, recorder):
+    gate.closed = True
+    browser = Browser(host)
+    by_reset(browser, recorder)
+    assert browser.device_token is None
+    browser("logins_complete_step", key=KEY)
+    assert browser.device_token is not None
+
+
 def test_a_confirmation_is_asked_too(host, gate, recorder):
     gate.closed = True
     browser = Browser(host)

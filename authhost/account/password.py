@@ -170,13 +170,16 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     end_sessions(request, user, "password_reset")
     names = [email_key(each.email) for each in addresses]
     services.limits.reset_failures(request, user, [*names, key_of(user.username or "")])
-    user = replace(user, has_usable_password=True)
+    user, device_token = replace(user, has_usable_password=True), request.device_token
     request.remember_device(user)
     services.hooks.password_reset(request, user)
     if not settings.login_on_password_reset:
         return None
     login = OpenLogin.begin(request, user, "password_reset", password=hashed)
-    return continue_login(request, login)
+    result = continue_login(request, login)
+    if not result.authenticated:  # this browser is known after the last step
+        request.device_token = device_token
+    return result
 
 
 def _recover(request: Request, user: User, address: EmailAddress) -> User:
