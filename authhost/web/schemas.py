@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from authhost.account.pending import waiting_steps
-from authhost.records import EmailAddress, Session, SocialAccount, User
+from authhost.records import EmailAddress, PendingStep, Session, SocialAccount, User
 
 if TYPE_CHECKING:
     from authhost.web.visit import Visit
@@ -63,14 +63,22 @@ def connection_json(account: SocialAccount) -> dict[str, Any]:
     }
 
 
-def login_state(visit: Visit) -> dict[str, Any]:
-    """Return who is logged in, and the next steps of somebody who is not."""
+def login_state(visit: Visit, steps: tuple[PendingStep, ...] = ()) -> dict[str, Any]:
+    """Return who is logged in, and the next steps of somebody who is not.
+
+    ``steps`` are those of a login that waits while somebody is logged in.
+    """
     user = visit.request.user
     return {
         "authenticated": user is not None,
         "user": user_json(user) if user is not None else None,
-        "next": next_steps(visit) if user is None else [],
+        "next": next_steps(visit) if user is None else _steps_json(visit, steps),
     }
+
+
+def _steps_json(visit: Visit, steps: tuple[PendingStep, ...]) -> list[dict[str, Any]]:
+    api = visit.url("/api")
+    return [{"step": each.key, "path": api + each.path, "methods": list(each.methods)} for each in steps]
 
 
 def next_steps(visit: Visit) -> list[dict[str, Any]]:
@@ -85,10 +93,7 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
         connected = {each.provider for each in visit.web.host.socialaccount.list_accounts(visit.request)}
         providers = [each for each in providers if each in connected]
     else:
-        steps += [
-            {"step": each.key, "path": api + each.path, "methods": list(each.methods)}
-            for each in waiting_steps(visit.request)
-        ]
+        steps += _steps_json(visit, waiting_steps(visit.request))
         steps.append({"step": "login", "path": f"{api}/login"})
         if settings.signup_open:
             steps.append({"step": "signup", "path": f"{api}/signup"})

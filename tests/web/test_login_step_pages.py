@@ -198,3 +198,15 @@ def test_the_openapi_document_has_the_state_of_the_login(site):
     schema = operation["responses"]["202"]["content"]["application/json"]["schema"]
     assert {"$ref": "#/components/schemas/Login"} in schema["allOf"]
     assert {} in operation["security"]
+
+
+def test_a_program_that_is_logged_in_learns_the_steps(site, waiting):
+    """Who is logged in stays so until the last step."""
+    client = waiting
+    client.api("/gate/code", {"code": "right"})
+    for _ in range(2):
+        status, body = client.api("/login", LOGIN)
+        assert (status, body["authenticated"]) == (202, True)
+        assert body["next"] == [{"step": "gate.code", "path": "/account/api/gate/code", "methods": ["pin"]}]
+        status, body = client.api("/gate/code", {"code": "right"})
+        assert (status, body["authenticated"], body["next"]) == (200, True, [])

@@ -37,7 +37,7 @@ def confirm(visit: Visit, values: Values) -> Outcome:
     body = {
         "email": email_json(result.email_address),
         "recovered": result.recovered,
-        **login_state(visit),
+        **login_state(visit, result.login.steps if result.login is not None else ()),
     }
     text = _("Your address %(email)s is confirmed.", email=result.email_address.email)
     message = PageMessage("success", text, "email_confirmed")
@@ -65,7 +65,7 @@ def change_pending(visit: Visit, values: Values) -> Outcome:
     result = visit.web.host.account.change_pending_email(visit.request, email=str(values["email"]))
     text = visit.gettext("The confirmation has been sent to the new address.")
     return Outcome(
-        login_state(visit),
+        login_state(visit, result.steps),
         status=200 if result.authenticated else 202,
         to="/confirm-email",
         message=PageMessage("success", text, "pending_email_changed"),

@@ -138,7 +138,8 @@ def complete_callback(
 
 
 def _outcome(visit: Visit, result: SocialResult) -> Outcome:
-    body: dict[str, Any] = {"process": result.process, "missing": list(result.missing), **login_state(visit)}
+    state = login_state(visit, result.login.steps if result.login is not None else ())
+    body: dict[str, Any] = {"process": result.process, "missing": list(result.missing), **state}
     if result.stopped:
         target = result.response if isinstance(result.response, str) else ""
         return Outcome(body, location=visit.site_path(target))
