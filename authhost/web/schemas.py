@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+
+from authhost_hookspecs import FlowError
 
 from authhost.account.pending import waiting_steps
 from authhost.records import EmailAddress, PendingStep, Session, SocialAccount, User
@@ -93,7 +96,8 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
         connected = {each.provider for each in visit.web.host.socialaccount.list_accounts(visit.request)}
         providers = [each for each in providers if each in connected]
     else:
-        steps += _steps_json(visit, waiting_steps(visit.request))
+        with suppress(FlowError):  # a plugin fails or is missing: the login can only be begun again
+            steps += _steps_json(visit, waiting_steps(visit.request))
         steps.append({"step": "login", "path": f"{api}/login"})
         if settings.signup_open:
             steps.append({"step": "signup", "path": f"{api}/signup"})

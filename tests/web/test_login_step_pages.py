@@ -210,3 +210,30 @@ def test_a_program_that_is_logged_in_learns_the_steps(site, waiting):
         assert body["next"] == [{"step": "gate.code", "path": "/account/api/gate/code", "methods": ["pin"]}]
         status, body = client.api("/gate/code", {"code": "right"})
         assert (status, body["authenticated"], body["next"]) == (200, True, [])
+
+
+class Broken(Gate):
+    broken = False
+
+    @hookimpl
+    def login_steps(self, request, user):
+        if self.broken:
+            raise RuntimeError("no database")
+        return super().login_steps(request, user)
+
+
+def test_a_step_that_fails_hides_no_other_refusal(open_site):
+    """Neither who is logged in, nor that a password is wrong."""
+    gate = Broken()
+    client = WebClient(open_site({"gate": gate}, email_verification="none"))
+    client.post("/signup", **ACCOUNT)
+    gate.broken = True
+    for path, values in (
+        ("/session", None),
+        ("/emails", None),
+        ("/login", {**LOGIN, "password": "a wrong one"}),
+    ):
+        status, body = client.api(path, values, method="GET" if values is None else "POST")
+        assert (status, body["next"][0]["step"]) == (401, "login")
+    assert client.api("/gate/code", method="GET")[0] == 403
+    assert client.api("/login", LOGIN)[0] == 403
