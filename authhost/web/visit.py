@@ -150,9 +150,10 @@ class Visit:
         except InvalidInput:
             return ""
 
-    def with_next(self, path: str) -> str:
+    def with_next(self, path: str, next_path: str = "") -> str:
         """Return ``path`` with the page that the person wanted, and with what is given to plugins."""
-        kept = {**({"next": self.next} if self.next else {}), **self.given}
+        wanted = next_path or self.next
+        kept = {**({"next": wanted} if wanted else {}), **self.given}
         return f"{path}?{urlencode(kept)}" if kept else path
 
     def require_recent_login(self) -> None:

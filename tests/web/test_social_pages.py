@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
+from authhost_hookspecs import Form, LoginStep, Page, PageRoute, hookimpl
 
 from authhost.testing import PASSWORD
 from authhost.testing.openid import PROVIDER_ID, TIMEOUT, LocalProvider
@@ -62,6 +63,32 @@ def test_signup_and_login(client, web):
     (row,) = client.page("/connections")["sections"][0]["rows"]
     assert row["title"] == "OpenID Connect"
     assert row["details"][0] == "Bob Barker"
+
+
+class Gate:
+    """Asks everybody to press a button."""
+
+    @hookimpl
+    def login_steps(self, request, user):
+        return [LoginStep("pass", "/pass")]
+
+    @hookimpl
+    def register_routes(self):
+        return [PageRoute("/pass", self.show, self.enter, step="pass")]
+
+    def show(self, request):
+        return Page("gate", "Gate", forms=(Form("/pass", "Continue"),))
+
+    def enter(self, request, values):
+        request.logins.complete_step("gate.pass")
+
+
+def test_the_wanted_page_comes_after_the_steps_of_plugins(open_site, provider):
+    client = Client(open_site({"gate": Gate()}, providers=provider.settings))
+    step = target(come_back(client, agree(begin(client, next="/welcome"))))
+    assert step == "/account/gate/pass?next=%2Fwelcome"
+    (form,) = client.page(step)["forms"]
+    assert target(client.post(form["action"])) == "/welcome"
 
 
 def test_the_page_that_leads_to_the_provider_works_without_scripts(client):
