@@ -541,6 +541,12 @@ def test_a_step_has_a_short_key(key):
         LoginStep(key, "/pass")
 
 
+@pytest.mark.parametrize("methods", ["totp", ["totp"], ("TOTP",), (1,)])
+def test_the_methods_of_a_step_are_words(methods):
+    with pytest.raises(ValueError, match="methods"):
+        LoginStep("pass", "/pass", methods)
+
+
 def test_the_tag_of_a_password_changes_with_it(ann, gate, recorder):
     gate.closed = True
     by_password(ann, recorder)

@@ -136,8 +136,10 @@ class LoginStep:
             raise ValueError("key must be a word of at most 32 lower-case letters, digits and _")
         if not re.fullmatch(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}", self.path):
             raise ValueError("path must begin with / and consist of lower-case words, such as /accept")
-        if not all(re.fullmatch(r"[a-z][a-z0-9_]{0,31}", each) for each in self.methods):
-            raise ValueError("methods must be words of at most 32 lower-case letters, digits and _")
+        if not isinstance(self.methods, tuple) or not all(
+            isinstance(each, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,31}", each) for each in self.methods
+        ):
+            raise ValueError("methods must be a tuple of words of 1 to 32 lower-case letters, digits and _")
 
 
 @dataclass(frozen=True, slots=True)
