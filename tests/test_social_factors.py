@@ -67,3 +67,14 @@ def test_nothing_is_mapped_by_default(make_host, scripted, arrive, clock):
     app = {name: value for name, value in APP.items() if not name.startswith("multi")}
     host = make_host(providers={"corp": {**app, "server": scripted.url}})
     assert factors(host, scripted, arrive, acr="gold", amr=["mfa"]) == ()
+
+
+def test_a_signup_by_form_keeps_what_was_proved(make_host, scripted, arrive, clock):
+    clock.now = datetime.now(UTC)
+    host = make_host(providers={"corp": {**APP, "server": scripted.url}}, social_auto_signup=False)
+    scripted.id_token = lambda standard: scripted.signed({**standard, "acr": "gold"})
+    waiting = arrive(host, "corp", scripted.agree)
+    with host.request() as request:
+        login = host.socialaccount.signup(request, signup_token=waiting.signup_token).login
+    with host.request(session_token=login.session_token) as request:
+        assert [each.factors for each in request.authentication] == [TWO]

@@ -30,6 +30,7 @@ def form_values(request: Request, sociallogin: SocialLogin) -> dict[str, Any]:
         "token": tokens.to_values(token) if token is not None and stores_token else None,
         "time": account.date_joined.isoformat(),
         "profile": [account.name, account.username, account.picture],
+        "factors": list(sociallogin.factors),
     }
 
 
@@ -51,6 +52,7 @@ def from_form(request: Request, values: Mapping[str, Any]) -> SocialLogin:
         token=tokens.from_values(values["token"]) if values["token"] else None,
         email_addresses=tuple(SocialEmail(*each) for each in values["emails"]),
         user=None,
+        factors=tuple(values.get("factors", ())),
     )
 
 
