@@ -47,6 +47,25 @@ class PageOfStepFails(AlwaysAsks):
         return Page("code", "Code", (request.user.email,))
 
 
+class NoRoute(AlwaysAsks):
+    register_routes: Any = None
+
+
+class OtherPath(AlwaysAsks):
+    @hookimpl
+    def login_steps(self, request: Any, user: Any) -> list[LoginStep]:
+        return [LoginStep("code", "/enter")]
+
+
+class OtherStep(AlwaysAsks):
+    @hookimpl
+    def login_steps(self, request: Any, user: Any) -> list[LoginStep]:
+        return [LoginStep("pin", "/code")]
+
+
+NO_PAGE = "has no PageRoute with the path"
+
+
 @pytest.mark.parametrize(
     "check", sorted(CHECKS.keys() - {"accepted", "independent", "called", "code", "state"})
 )
@@ -59,6 +78,9 @@ def test_a_plugin_with_a_step_passes(new_context, check):
     ("plugin", "check", "message"),
     [
         (FailsInStep, "failures", "RuntimeError"),
+        (NoRoute, "pages", NO_PAGE),
+        (OtherPath, "pages", NO_PAGE),
+        (OtherStep, "pages", NO_PAGE),
         (PageOfStepFails, "pages", "the page /faulty/code fails for a user"),
     ],
 )

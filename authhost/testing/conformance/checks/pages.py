@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from authhost_hookspecs import ApiRoute, PageRoute
+from authhost_hookspecs import ApiRoute, FlowError, PageRoute
 
+from authhost.account.pending import waiting_steps
 from authhost.host import AuthHost
+from authhost.records import PendingStep
 from authhost.testing.browser import Browser
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.form_values import EMAIL, HOSTILE, as_form, forms, inputs, query, targets
@@ -21,7 +24,7 @@ from authhost.testing.host import PASSWORD
 if TYPE_CHECKING:
     from authhost.testing.web_client import WebClient
 
-HOOKS = ("register_routes", "register_panels")
+HOOKS = ("register_routes", "register_panels", "login_steps")
 PAGES_WITH_PANELS = {
     "/": "the account page",
     "/login": "the login page",
@@ -35,7 +38,7 @@ SERVER_ERROR = 500
 
 
 def pages(context: CheckContext) -> Iterator[Fault]:
-    """Its pages and endpoints answer every input, and GET changes nothing."""
+    """Its pages and endpoints answer every input, GET changes nothing, and each login step has a page."""
     hooks = [hook for hook in HOOKS if hook in context.checked.implementations]
     if not hooks:
         return
@@ -59,6 +62,7 @@ def pages(context: CheckContext) -> Iterator[Fault]:
         _complete_steps(host, user)
         routes = [route for owner, route in web.context.plugins.pages.values() if owner == name]
         endpoints = [route for owner, route in web.context.plugins.apis.values() if owner == name]
+        yield from _find_missing_pages(host, waiting, name, routes)
         yield from _try_panels(host, (visitor, user), name, logged)
         for route in routes:
             yield from _try_page(host, (visitor, waiting if route.step else user), name, route)
@@ -82,6 +86,25 @@ def _complete_steps(host: AuthHost, client: WebClient) -> None:
     if browser.token is not None:
         client.cookies.pop(names.pending, None)
         client.cookies[names.session] = browser.token
+
+
+def _find_missing_pages(
+    host: AuthHost, client: WebClient, name: str, routes: list[PageRoute]
+) -> Iterator[Fault]:
+    """Find the steps of the client's login that have no page: nobody could complete them."""
+    pages_of_steps = {(f"/{name}{each.path}", f"{name}.{each.step}") for each in routes}
+    steps: tuple[PendingStep, ...] = ()
+    token = client.cookies.get(client.web.context.cookies.pending)
+    with host.request(pending_token=token) as request, suppress(FlowError):
+        steps = waiting_steps(request)
+    for each in steps:
+        owner, _, key = each.key.partition(".")
+        if owner == name and (each.path, each.key) not in pages_of_steps:
+            path = each.path.removeprefix(f"/{name}")
+            yield Fault(
+                f"the step {key} has no PageRoute with the path {path} and step={key!r}; nobody can log in",
+                "login_steps",
+            )
 
 
 def _errors_of(name: str, logged: list[logging.LogRecord]) -> list[str]:
