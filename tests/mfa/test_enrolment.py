@@ -6,6 +6,7 @@ import re
 from dataclasses import fields
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from authhost_mfa import tables
@@ -99,6 +100,15 @@ def test_it_requires_a_verified_address(site):
     site.sign_up(verify=False)
     assert refused(site.ann.api(TOTP, method="GET")) == (403, "email_not_verified")
     assert codes(site.ann.get(TOTP)) or site.ann.get(TOTP).status_code == 403
+
+
+def test_a_verified_second_address_is_not_enough(site):
+    """The owner of the primary address recovers the account by confirming it: no factor may stay."""
+    site.sign_up(verify=False)
+    user_id = UUID(site.ann.api("/session", method="GET")[1]["user"]["id"])
+    with site.host.request() as request:
+        request.accounts.add_email(user_id, "mallory@example.org", verified=True)
+    assert refused(site.ann.api(TOTP, method="GET")) == (403, "email_not_verified")
 
 
 def test_it_never_requires_a_password_that_the_user_does_not_have(make_site, openid_provider):
