@@ -34,7 +34,7 @@ class Gate:
 
     closed = False
     guarded_only = False
-    seen = reauthenticated = None
+    seen = reauthenticated = told = None
     steps = (LoginStep("pass", "/pass", ("ticket",)),)
 
     @hookimpl
@@ -43,6 +43,11 @@ class Gate:
         if self.guarded_only and "gate" not in self.seen.guards:
             return []
         return list(self.steps) if self.closed else []
+
+    @hookimpl
+    def login_pending(self, request, user, steps):
+        methods = [each.method for each in request.logins.pending.authentications]
+        self.told = user.email, steps, methods
 
     @hookimpl
     def user_reauthenticated(self, request, user):
@@ -452,6 +457,40 @@ def test_a_key_names_one_step(make_host, gate, key):
     with pytest.raises(ValueError, match="key"):
         browser("logins_complete_step", key=key)
     assert pending_of(browser).steps == steps
+
+
+@pytest.mark.parametrize("flow", ["end_other_sessions", "accounts_end_sessions"])
+def test_who_ends_the_sessions_ends_logins_that_wait(host, ann, gate, recorder, flow):
+    by_password(ann, recorder)
+    gate.closed = True
+    thief = Browser(host)
+    by_password(thief, recorder)
+    ann(flow, **({"user_id": id_of(host)} if flow.startswith("accounts") else {}))
+    with pytest.raises(LoginRequired):
+        thief("logins_complete_step", key=KEY)
+
+
+def test_a_login_that_waits_is_told(host, ann, gate, recorder):
+    gate.closed = True
+    by_password(ann, recorder)
+    assert gate.told == (ANN, (KEY,), ["password"])
+    ann("logins_complete_step", key=KEY)
+    gate.told = None
+    gate.closed = False
+    by_password(ann, recorder)
+    assert gate.told is None
+
+
+def test_the_audit_trail_has_the_login_that_waits(make_host, gate, recorder):
+    audit = pytest.importorskip("authhost_audit.plugin")
+    tables = pytest.importorskip("authhost_audit.tables")
+    gate.closed = True
+    host = make_host({"gate": gate, "audit": audit.AuditPlugin()}, email_verification="none")
+    Browser(host)("signup", email=ANN, password=PASSWORD)
+    with host.engine.connect() as connection:
+        rows = connection.execute(select(tables.event_table)).all()
+    (row,) = [each for each in rows if each.event == "login_pending"]
+    assert (row.method, row.outcome, row.data) == ("password", "success", '{"steps":["gate.pass"]}')
 
 
 # Guards.

@@ -8,12 +8,12 @@ from datetime import timedelta
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.flow import attach_user
-from authhost.account.open_login import OpenLogin, plugin_steps, running
+from authhost.account.open_login import EMAIL_STEP, OpenLogin, plugin_steps, running
 from authhost.account.pending import store_pending_login
 from authhost.account.sessions import call_session_ended, delete_own_session, log_out_former_user
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, Vetoed
-from authhost.records import LoginResult, Session
+from authhost.records import EmailAddress, LoginResult, PendingStep, Session
 from authhost.request import Request
 from authhost.security.inputs import email_key
 from authhost.security.keys import digest, new_key
@@ -37,7 +37,7 @@ def continue_login(
             return _verify_first(request, login, by_address)
     steps = plugin_steps(request, login)
     if steps:
-        return store_pending_login(request, _rehashed(request, login), steps)
+        return _wait(request, _rehashed(request, login), steps)
     if login.first.provider is not None:
         log_out_former_user(request, login.user)
     return _start_session(request, login)
@@ -63,7 +63,17 @@ def _verify_first(request: Request, login: OpenLogin, by_address: str | None) ->
         address = next((each for each in addresses if each.primary), address)
     if address is not None and not address.verified:
         send_confirmation_mail(request, login.user, address, signup=False)
-    return store_pending_login(request, login, address=address)
+    return _wait(request, login, (EMAIL_STEP,), address)
+
+
+def _wait(
+    request: Request, login: OpenLogin, steps: tuple[PendingStep, ...], address: EmailAddress | None = None
+) -> LoginResult:
+    """Store a pending login, and tell the plugins of it: somebody has proved the first factor."""
+    result = store_pending_login(request, login, steps, address=address)
+    with running(request, login):
+        request.services.hooks.login_pending(request, login.user, tuple(each.key for each in steps))
+    return result
 
 
 def _start_session(request: Request, login: OpenLogin) -> LoginResult:

@@ -72,6 +72,7 @@ def end_other_sessions(request: Request) -> int:
     """
     user = lock_login(request)
     check_change(request, user, "end_sessions")
+    end_open_logins(request, user)
     return end_sessions(request, user, "ended", keep=request.session)
 
 
@@ -104,11 +105,17 @@ def end_sessions(request: Request, user: User, reason: str, *, keep: Session | N
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
 
 
+def end_open_logins(request: Request, user: User) -> None:
+    """Delete the logins of a user that wait for steps of plugins."""
+    request.send_statement(statements.DELETE_OPEN_LOGINS, {"of_user": user.id})
+
+
 def end_all_sessions(request: Request, user: User, reason: str) -> int:
     """End all sessions of a user, and return their number; the user of this request is logged out."""
     own = request.user is not None and request.user.id == user.id
     if own:
         request.services.hooks.user_logged_out(request, user)
+    end_open_logins(request, user)
     ended = end_sessions(request, user, reason)
     if own:
         request.log_out()

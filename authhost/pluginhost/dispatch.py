@@ -137,6 +137,9 @@ class Hooks:
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._hook.user_reauthenticated(request=request, user=user)
 
+    def login_pending(self, request: Request, user: User, steps: tuple[str, ...]) -> None:
+        self._hook.login_pending(request=request, user=user, steps=steps)
+
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         self._hook.flow_refused(request=request, flow=flow, error=error, user=user)
 

@@ -37,6 +37,7 @@ SIGNALS = frozenset(
 NOTIFICATIONS = SIGNALS | {
     "account_ready",
     "flow_refused",
+    "login_pending",
     "password_reset_requested",
     "session_ended",
     "social_login_begun",

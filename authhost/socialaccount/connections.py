@@ -7,6 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from authhost.account.flow import check_change, lock_login, require_login, require_recent_login, social_flow
+from authhost.account.sessions import end_open_logins
 from authhost.errors import InvalidInput, LastLoginMethod, ProviderFailed, SocialAccountNotFound
 from authhost.records import SocialAccount, SocialToken, User
 from authhost.request import Request
@@ -45,6 +46,7 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
         raise LastLoginMethod
     check_change(request, user, "disconnect", provider=account.provider)
     request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
+    end_open_logins(request, user)
     request.services.hooks.social_account_removed(request, account)
     return account
 

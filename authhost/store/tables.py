@@ -81,6 +81,13 @@ class Words(TypeDecorator[tuple[str, ...]]):
         return tuple(value.split()) if value else ()
 
 
+class Keys(Words):
+    """The same, without a limit."""
+
+    impl = Text()
+    cache_ok = True
+
+
 class Authentications(TypeDecorator[tuple[Authentication, ...]]):
     """How somebody has authenticated, as JSON; NULL if it was not stored."""
 
@@ -215,7 +222,7 @@ pending_logins = Table(
     Column("token_digest", KEY_DIGEST, nullable=False, unique=True),
     Column("password_digest", KEY_DIGEST),
     Column("authentications", Authentications()),
-    Column("done", Words()),
+    Column("done", Keys()),
     _time("started", nullable=True),
     _time("sent"),
     _time("expires"),

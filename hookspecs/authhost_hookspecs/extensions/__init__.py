@@ -15,6 +15,7 @@ from authhost_hookspecs.extensions.lifecycle import host_started, host_stopping
 from authhost_hookspecs.extensions.notifications import (
     account_ready,
     flow_refused,
+    login_pending,
     password_removed,
     password_reset_requested,
     session_ended,
@@ -53,6 +54,7 @@ __all__ = [
     "host_started",
     "host_stopping",
     "lifecycle",
+    "login_pending",
     "login_steps",
     "notifications",
     "password_removed",

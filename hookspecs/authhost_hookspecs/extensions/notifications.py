@@ -223,6 +223,34 @@ def user_deleted(request: Request, user: User) -> None:
 
 
 @hookspec
+def login_pending(request: Request, user: User, steps: tuple[str, ...]) -> None:
+    """Somebody has given the first proof of identity, and the login waits for more.
+
+    ``steps`` are the keys of what is still needed: ``email_verification``, or ``NAME.key`` of a
+    plugin's `LoginStep`. The hook is called again after each step that is not the last one, but
+    not at a signup. ``request.logins.pending`` has the authentications so far. If nobody completes
+    the login, somebody else may know the password.
+
+    Stored: the pending login.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class KnowsThePassword:
+            @hookimpl
+            def login_pending(self, request: Request, user: User, steps: tuple[str, ...]) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": f"waits for {steps[0]}"}
+                request.insert(events, row | {"at": request.now})
+    """
+
+
+@hookspec
 def user_reauthenticated(request: Request, user: User) -> None:
     """A logged-in user has authenticated again, before a sensitive change.
 

@@ -33,8 +33,7 @@ def login_steps(request: Request, user: User) -> list[LoginStep]:  # type: ignor
         class Birthdays:
             @hookimpl
             def login_steps(self, request: Request, user: User) -> list[LoginStep]:
-                pending = request.logins.pending
-                if pending is None or "birthdays" not in pending.guards:
+                if "birthdays" not in user.login_guards:
                     return []
                 return [LoginStep("birthday", "/birthday")]
     """

@@ -61,8 +61,9 @@ class Logins(Protocol):
         """Complete a step of the pending login; ``key`` is ``NAME.key``.
 
         With ``method``, the session records an authentication with these ``factors``. If no other
-        step is left, the person is logged in, and ``request.user`` is set. Refusals:
-        ``login_required`` if the pending login does not wait for this step (also if another
+        step is left, the person is logged in, and ``request.user`` is set. `login_steps` may require
+        the step no more, since the plugin has stored already what it was for. Refusals:
+        ``login_required`` if there is no pending login that can be continued (also if another
         request was faster), and those of a login. Raises ``ValueError`` for the step of another
         plugin.
         """

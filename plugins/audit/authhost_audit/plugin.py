@@ -57,6 +57,19 @@ class AuditPlugin:
         )
 
     @hookimpl
+    def login_pending(self, request: Request, user: User, steps: tuple[str, ...]) -> None:
+        pending = request.logins.pending
+        proof = pending.authentications[-1] if pending is not None else None
+        audit_event = AuditEvent(
+            "login_pending",
+            user.id,
+            method=proof.method if proof is not None else None,
+            provider=proof.provider if proof is not None else None,
+            data={"steps": list(steps)},
+        )
+        self._record(request, audit_event)
+
+    @hookimpl
     def user_logged_out(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_logged_out", user.id))
 

@@ -28,6 +28,7 @@ class Classification(NamedTuple):
 
 VOCABULARY: dict[str, Classification] = {
     "user_logged_in": Classification("authn_login_success", AUTHENTICATION, 1, ACTIVITY),
+    "login_pending": Classification("authn_login_success", AUTHENTICATION, 99, SECURITY),
     "user_logged_out": Classification("session_logout", AUTHENTICATION, 2, ACTIVITY),
     "user_signed_up": Classification("user_created", ACCOUNT_CHANGE, 1, SECURITY),
     "password_set": Classification("authn_password_change", ACCOUNT_CHANGE, 3, SECURITY),

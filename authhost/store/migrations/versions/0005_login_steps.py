@@ -13,5 +13,5 @@ def upgrade() -> None:
     op.add_column("authhost_user", sa.Column("login_guards", sa.String(1000)))
     op.add_column("authhost_session", sa.Column("authentications", sa.Text()))
     op.add_column("authhost_pending_login", sa.Column("authentications", sa.Text()))
-    op.add_column("authhost_pending_login", sa.Column("done", sa.String(1000)))
+    op.add_column("authhost_pending_login", sa.Column("done", sa.Text()))
     op.add_column("authhost_pending_login", sa.Column("started", UtcDateTime()))
