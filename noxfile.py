@@ -251,7 +251,7 @@ def _answers(port: int) -> bool:
 @nox.session(tags=["all"])
 def parity(session: nox.Session) -> None:
     """The same scenarios through django-allauth and through authhost."""
-    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "django>=5.2,<6", "django-allauth>=65.21,<66")
+    session.install(*DISTRIBUTIONS, *TEST_TOOLS, "django>=5.2,<6", "django-allauth[mfa]>=65.21,<66")
     session.run("pytest", "-n", "auto", "tests/parity", *session.posargs)
 
 

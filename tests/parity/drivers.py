@@ -9,14 +9,32 @@ from typing import Any, NamedTuple, Protocol
 
 import django
 from authhost_hookspecs import Message, Request, SocialLogin, StopFlow, hookimpl
+from authhost_mfa.plugin import MfaPlugin
 from django.conf import settings as django_settings
+from factors import (
+    FACTOR_SIGNALS,
+    HOOK_ARGUMENTS,
+    AllauthFactors,
+    AuthhostFactors,
+    Factors,
+    set_time_of_codes,
+)
 
 from authhost import AuthHost, Settings
 from authhost.errors import AuthError
 from authhost.pluginhost.hooks import SIGNALS, SPEC_ARGUMENTS
+from authhost.testing import Clock
+from authhost.testing.web_client import WebClient
+from authhost.web import Web
 
 PASSWORD = "green teapots sing at dawn"
 NEW_PASSWORD = "seven quiet harbours in may"
+
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    **{name: arguments for name, arguments in SPEC_ARGUMENTS.items() if name in SIGNALS},
+    **HOOK_ARGUMENTS,
+}
+"""The documented arguments of each compared signal."""
 
 Call = tuple[str, Mapping[str, Any]]
 """The name of a signal, with the telling values of its arguments."""
@@ -26,6 +44,10 @@ class Driver(Protocol):
     """What a scenario may do. ``options`` bear authhost's names."""
 
     calls: list[Call]
+    factors: Factors
+
+    def check_session(self) -> None:
+        """Note who is logged in, among the calls, as ``session``."""
 
     def browser(self) -> None:
         """Go on in another browser, where nobody is logged in."""
@@ -73,13 +95,15 @@ class Person(NamedTuple):
 def telling(name: str, arguments: Mapping[str, Any]) -> Call:
     """Reduce what a receiver got to what both sides can be compared by."""
     values: dict[str, Any] = {}
-    for argument in SPEC_ARGUMENTS[name]:
+    for argument in ARGUMENTS[name]:
         value = arguments[argument]
         if argument == "request":
             user = value.user
             values["request.user"] = getattr(user, "email", None)
         elif argument == "user":
             values["user"] = value.email
+        elif argument == "authenticator":
+            values["authenticator"] = str(getattr(value, "kind", None) or value.type)
         elif argument == "confirmation":
             values["confirmation"] = value.email_address.email
         elif argument == "sociallogin":
@@ -108,6 +132,7 @@ if not django_settings.configured:
             "django.contrib.messages",
             "allauth",
             "allauth.account",
+            "allauth.mfa",
             "allauth.socialaccount",
             "allauth.socialaccount.providers.dummy",
             "allauth.socialaccount.providers.openid_connect",
@@ -141,6 +166,7 @@ if not django_settings.configured:
         ACCOUNT_SIGNUP_FIELDS=["email*", "username", "password1*"],
         ACCOUNT_AUTHENTICATED_LOGIN_REDIRECTS=False,
         SOCIALACCOUNT_QUERY_EMAIL=True,
+        MFA_TRUST_ENABLED=True,
     )
     django.setup()
 
@@ -158,12 +184,19 @@ PROVIDERS = ("dummy", "corp")
 
 
 class Allauth:
-    """django-allauth through its views, on SQLite in memory."""
+    """django-allauth through its views, on SQLite in memory. ``mfa`` is ignored: its app is always there."""
 
     def __init__(
-        self, openid: Any = None, provider: str = "", login_by_email: bool = False, **options: Any
+        self,
+        clock: Clock,
+        openid: Any = None,
+        provider: str = "",
+        login_by_email: bool = False,
+        mfa: bool = False,
+        **options: Any,
     ) -> None:
         from allauth.account import signals
+        from allauth.mfa import signals as mfa_signals
         from allauth.socialaccount import signals as social_signals
         from django.core import mail
         from django.core.cache import cache
@@ -191,17 +224,19 @@ class Allauth:
         call_command("flush", verbosity=0, interactive=False)
         cache.clear()
         mail.outbox = []
-        for name in SPEC_ARGUMENTS:
-            if name in SIGNALS:
-                receiver = self._receiver(name)
-                signal = getattr(signals, name, None) or getattr(social_signals, name)
-                signal.connect(receiver, weak=False)
-                self._stack.callback(signal.disconnect, receiver)
+        self._stack.enter_context(set_time_of_codes(clock))
+        for name in ARGUMENTS:
+            receiver = self._receiver(name)
+            modules = (signals, social_signals, mfa_signals)
+            signal = next(vars(module)[name] for module in modules if name in vars(module))
+            signal.connect(receiver, weak=False)
+            self._stack.callback(signal.disconnect, receiver)
+        self.factors = AllauthFactors(self._post, lambda: self._client.session, clock, PASSWORD)
         self.browser()
 
     def _receiver(self, name: str) -> Callable[..., None]:
         def receive(**arguments: Any) -> None:
-            self.extras |= set(arguments) - set(SPEC_ARGUMENTS[name]) - {"signal", "sender"}
+            self.extras |= set(arguments) - set(ARGUMENTS[name]) - {"signal", "sender"}
             self.calls.append(telling(name, arguments))
 
         return receive
@@ -213,6 +248,11 @@ class Allauth:
         from django.test import Client
 
         self._client = Client()
+
+    def check_session(self) -> None:
+        from django.contrib.auth import get_user
+
+        self.calls.append(("session", {"user": getattr(get_user(self._client), "email", None)}))
 
     def _post(self, path: str, **data: str) -> Any:
         return self._client.post(path, data)
@@ -331,15 +371,15 @@ class Recording:
 
 
 def _recording(name: str) -> Callable[..., None]:
-    arguments = ", ".join(SPEC_ARGUMENTS[name])
+    arguments = ", ".join(ARGUMENTS[name])
     source = f"def {name}(self, {arguments}): self.calls.append(telling({name!r}, locals()))"
     namespace: dict[str, Any] = {"telling": telling}
     exec(source, namespace)
     function: Callable[..., None] = namespace[name]
-    return hookimpl(function)
+    return hookimpl(function, optionalhook=name in FACTOR_SIGNALS)
 
 
-for _name in SIGNALS:
+for _name in ARGUMENTS:
     setattr(Recording, _name, _recording(_name))
 
 
@@ -364,9 +404,11 @@ class Authhost:
     def __init__(
         self,
         database_url: str,
+        clock: Clock,
         openid: Any = None,
         provider: str = "",
         login_by_email: bool = False,
+        mfa: bool = False,
         **options: Any,
     ) -> None:
         self.calls: list[Call] = []
@@ -387,13 +429,20 @@ class Authhost:
         given: dict[str, Any] = {
             "secret_key": "k" * 48,
             "database_url": database_url,
+            "base_url": "https://example.org",
             "password_schemes": ("ldap_salted_sha1",),
             "password_hash_options": {},
             **options,
         }
-        self._acting = Acting()
+        self._clock, self._acting = clock, Acting()
         plugins = {"recording": Recording(self.calls, self._messages), "then_acting": self._acting}
-        self.host = AuthHost(Settings(**given), plugins=plugins, discover=False, upgrade_database=True)
+        if mfa:
+            plugins["mfa"] = MfaPlugin()
+        self.host = AuthHost(
+            Settings(**given), plugins=plugins, discover=False, clock=clock, upgrade_database=True
+        )
+        self._web = Web(self.host)
+        self.factors = AuthhostFactors(self._call, self._confirm_password, clock)
         self.browser()
 
     def close(self) -> None:
@@ -401,12 +450,39 @@ class Authhost:
 
     def browser(self) -> None:
         self._token: str | None = None
+        self._pending: str | None = None
+        self._client = WebClient(self._web)
+
+    def check_session(self) -> None:
+        with self.host.request(session_token=self._token, pending_token=self._pending) as request:
+            self.calls.append(("session", {"user": getattr(request.user, "email", None)}))
+
+    def _call(self, path: str, *, method: str = "POST", **values: Any) -> Any:
+        """Call an endpoint of the plugin mfa; return the body, which is empty if it is refused."""
+        cookies, names = self._client.cookies, self._web.context.cookies
+        for name, token in ((names.session, self._token), (names.pending, self._pending)):
+            cookies.pop(name, None)
+            if token is not None:
+                cookies[name] = token
+        status, body = self._client.api(f"/mfa{path}", values, method=method)
+        assert status != 404, path
+        self._token, self._pending = cookies.get(names.session), cookies.get(names.pending)
+        return body if status < 400 else {}
+
+    def _confirm_password(self) -> None:
+        self._flow("reauthenticate", password=PASSWORD)
 
     def _flow(self, name: str, *given: Any, social: bool = False, **values: Any) -> Any:
         flows = self.host.socialaccount if social else self.host.account
         try:
-            with self.host.request(session_token=self._token, ip_address="127.0.0.1") as request:
+            with self.host.request(
+                session_token=self._token,
+                pending_token=self._pending,
+                cookies=self._client.cookies,
+                ip_address="127.0.0.1",
+            ) as request:
                 result = getattr(flows, name)(request, *given, **values)
+                self._pending = request.pending_token
         except AuthError:
             return None
         self._signup_token = getattr(result, "signup_token", None) or self._signup_token
@@ -460,6 +536,7 @@ class Authhost:
 
     def arrive(self, person: Person, process: str = "login") -> None:
         stand(self._openid, person)
+        self._clock.catch_up()
         redirect = self._flow("begin", self._provider, process=process, social=True)
         if redirect is not None:
             back = self._openid.agree(redirect.url, person.uid)

@@ -6,16 +6,23 @@ import os
 import re
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("allauth")
+pytest.importorskip("fido2")
+pytest.importorskip("authhost_mfa")
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
+import factor_scenarios  # noqa: F401 - it adds its scenarios
 from drivers import Allauth, Authhost, Call
+from factors import FACTOR_SIGNALS, HOOK_ARGUMENTS
 from scenarios import SCENARIOS, Scenario
+
+from authhost.testing import Clock
 
 TABLE = Path(__file__).parents[2] / "docs" / "parity.md"
 UNDOCUMENTED = {"response", "sociallogin"}
@@ -47,9 +54,10 @@ def test_signals_alike(scenario: Scenario, tmp_path: Path, request: pytest.Fixtu
     options = dict(scenario.options)
     if "provider" in options:
         options["openid"] = request.getfixturevalue("openid")
-    with closing(Allauth(**options)) as theirs:
+    start = datetime.now(UTC)
+    with closing(Allauth(Clock(start), **options)) as theirs:
         scenario.run(theirs)
-    with closing(Authhost(f"sqlite:///{tmp_path / 'parity.sqlite3'}", **options)) as ours:
+    with closing(Authhost(f"sqlite:///{tmp_path / 'parity.sqlite3'}", Clock(start), **options)) as ours:
         scenario.run(ours)
     assert theirs.extras <= UNDOCUMENTED
     expected = listed().get(scenario.name)
@@ -61,3 +69,11 @@ def test_signals_alike(scenario: Scenario, tmp_path: Path, request: pytest.Fixtu
 
 def test_each_listed_difference_has_its_scenario() -> None:
     assert set(listed()) <= {each.name for each in SCENARIOS}
+
+
+def test_each_signal_of_allauth_mfa_is_compared() -> None:
+    from allauth.mfa import signals
+    from django.dispatch import Signal
+
+    names = {name for name, value in vars(signals).items() if isinstance(value, Signal)}
+    assert names == set(FACTOR_SIGNALS) == set(HOOK_ARGUMENTS)
