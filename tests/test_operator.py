@@ -714,10 +714,12 @@ def test_providers_rotate(tmp_path, openid, arrive):
         openid.person("r", email="r@example.org")
         arrive(host, "corp", lambda url: openid.agree(url, "r"))
     keys = {"AUTHHOST_ENCRYPTION_KEYS": f"{'n' * 40},{'o' * 40}", "AUTHHOST_EMAIL_VERIFICATION": "none"}
-    chosen = ("--config", file, "--block", "audit", "--block", "email", "--block", "analytics")
-    done = authhost(*chosen, "providers", "rotate", **keys)
+    blocked = {"AUTHHOST_BLOCKED_PLUGINS": "audit,email,analytics,mfa"}
+    done = authhost("--config", file, "providers", "rotate", **keys, **blocked)
     assert "1 values are encrypted with the first key" in done.stdout
-    lost = authhost(*chosen, "providers", "rotate", **{**keys, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40})
+    lost = authhost(
+        "--config", file, "providers", "rotate", **{**keys, **blocked, "AUTHHOST_ENCRYPTION_KEYS": "x" * 40}
+    )
     assert (lost.returncode, "if it was removed" in lost.stderr) == (1, True)
 
 

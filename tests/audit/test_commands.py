@@ -26,6 +26,8 @@ from authhost.testing import CommandContext
 
 KEY = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 
+BLOCKED = "email,analytics,mfa"
+
 
 def audit(file, *arguments, code=0, **environment):
     environment = {"AUTHHOST_SECRET_KEY": KEY, **environment}
@@ -44,8 +46,8 @@ def test_the_command_line(tmp_path):
     with AuthHost(settings, upgrade_database=True) as host, host.request() as request:
         host.account.signup(request, email=ANN, password=PASSWORD)
     key = audit(file, "new-key").strip().partition("=")[2]
-    environment = {"AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY": key, "AUTHHOST_BLOCKED_PLUGINS": "email,analytics"}
-    assert "signing_key" in _error(file, "seal", {"AUTHHOST_BLOCKED_PLUGINS": "email,analytics"})
+    environment = {"AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY": key, "AUTHHOST_BLOCKED_PLUGINS": BLOCKED}
+    assert "signing_key" in _error(file, "seal", {"AUTHHOST_BLOCKED_PLUGINS": BLOCKED})
     assert "nothing is sealed" in audit(file, "verify", code=1, **environment)
     line = json.loads(audit(file, "verify", "--json", code=1, **environment))
     assert (line["unsealed"], line["intact"], line["record"]) == (4, False, None)

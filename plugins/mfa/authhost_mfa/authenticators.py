@@ -126,7 +126,10 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
     table = authenticator_table.c
     here = table.id == identifier, table.user_id == user.id
     row = request.db.execute(select(authenticator_table).where(*here)).first()
-    if row is None or not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
+    if row is None:
+        return False
+    request.logins.guard(NAME, user.id)  # locks the account, so that nobody adds one meanwhile
+    if not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
         return False
     end_trust(request, user.id)
     removed = [as_value(row)]

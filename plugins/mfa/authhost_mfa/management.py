@@ -34,6 +34,7 @@ def replace_recovery_codes(request: Request) -> CodeSet:
         text = language_of(request).gettext("Add a second factor first.")
         raise Refused("no_second_factor", text)
     codes = recovery_codes.replace(request, user)
+    authenticators.end_trust(request, user.id)
     request.call_hook("authenticator_reset", user=user, authenticator=codes.authenticator)
     return codes
 
