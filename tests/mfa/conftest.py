@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from authhost.testing import Clock
+from authhost.testing.authenticator import VirtualAuthenticator
 
 if find_spec("authhost_mfa") is None:
     collect_ignore_glob = ["test_*.py"]
@@ -47,6 +48,24 @@ def make_site(make_host: Callable[..., Any], recorder: Any) -> Callable[..., Any
 @pytest.fixture
 def site(make_site: Callable[..., Any]) -> Any:
     return make_site()
+
+
+@pytest.fixture
+def phone() -> Any:
+    """A passkey provider that verifies its user."""
+    return VirtualAuthenticator(counts=False, backup_eligible=True, backed_up=True)
+
+
+@pytest.fixture
+def stick() -> Any:
+    """A security key that neither verifies its user nor stores the account."""
+    return VirtualAuthenticator(user_verification=False, resident_keys=False, transports=("usb",))
+
+
+@pytest.fixture
+def badge() -> Any:
+    """A security key that stores the account, but does not verify its user."""
+    return VirtualAuthenticator(user_verification=False, transports=("nfc", "usb"))
 
 
 @pytest.fixture

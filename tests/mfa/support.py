@@ -14,6 +14,8 @@ from authhost.web import Web
 
 ANN = "ann@example.org"
 VERIFY, ENROL, TOTP = "/mfa/verify", "/mfa/enrol", "/mfa/totp"
+KEYS, PASSKEY, REAUTHENTICATE = "/mfa/keys", "/mfa/passkey", "/mfa/reauthenticate"
+ORIGIN = "https://example.org"
 SESSION = "__Host-authhost-session"
 TRUST_COOKIE = "__Host-mfa-trust"
 
@@ -52,6 +54,34 @@ class Site:
         assert status == 200, body
         self.codes = body["recovery_codes"]
         return self.codes
+
+    def create_key(self, authenticator: Any, browser: WebClient | None = None, path: str = KEYS) -> str:
+        """Return the response of an authenticator to a registration."""
+        status, body = (browser or self.ann).api(path, method="GET")
+        assert status in (200, 202), body
+        created: str = authenticator.create(body["options"], ORIGIN)
+        return created
+
+    def add_key(self, authenticator: Any, browser: WebClient | None = None, **values: Any) -> list[str]:
+        """Add a passkey or security key for the logged-in user; return the recovery codes."""
+        client = browser or self.ann
+        status, body = client.api(KEYS, {"credential": self.create_key(authenticator, client), **values})
+        assert status == 200, body
+        codes: list[str] = body["recovery_codes"]
+        return codes
+
+    def get_key(self, browser: WebClient, authenticator: Any, path: str = VERIFY) -> str:
+        """Return the response of an authenticator to the options of an endpoint."""
+        status, body = browser.api(path, method="GET")
+        assert status in (200, 202), body
+        found: str = authenticator.get(body["options"], ORIGIN)
+        return found
+
+    def use_key(
+        self, browser: WebClient, authenticator: Any, path: str = VERIFY, **values: Any
+    ) -> tuple[int, Any]:
+        """Use a passkey or security key."""
+        return browser.api(path, {"credential": self.get_key(browser, authenticator, path), **values})
 
     def half(self, **headers: str) -> WebClient:
         """Return a browser in which ann has given her password, and nothing else."""

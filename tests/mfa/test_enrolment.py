@@ -205,7 +205,8 @@ class TestRequired:
         recorder.clear()
         browser = site.browser()
         status, body = site.log_in(browser)
-        assert (status, body["next"][0]["step"], body["next"][0]["methods"]) == (202, "mfa.enrol", ["totp"])
+        step = body["next"][0]
+        assert (status, step["step"], step["methods"]) == (202, "mfa.enrol", ["totp", "webauthn"])
         assert not is_logged_in(browser)
         status, setup = browser.api("/mfa/enrol", method="GET")
         app = TotpApp(setup["uri"], site.host.clock)
@@ -316,7 +317,9 @@ def test_the_page_has_every_setting_with_its_default():
     page = (Path(__file__).parents[2] / "docs" / "mfa.md").read_text().partition("## Policy")[0]
     rows = dict(re.findall(r"^\| `(\w+)` \| (.*?) ?\|", page, re.MULTILINE))
     for each in fields(MfaSettings):
-        default = f"`{each.default}`" if each.name == "policy" else str(each.default).removesuffix(".0")
+        default = (
+            f"`{each.default}`" if each.name == "policy" else str(each.default).removesuffix(".0").lower()
+        )
         assert rows[each.name].strip() == default, each.name
 
 

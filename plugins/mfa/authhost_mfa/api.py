@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 from authhost_hookspecs import Request, Values
 
-from authhost_mfa import authenticators, enrolment, management, recovery_codes, steps, trusted_browsers
+from authhost_mfa import (
+    authenticators,
+    enrolment,
+    key_enrolment,
+    management,
+    passkey_login,
+    reauthentication,
+    recovery_codes,
+    steps,
+    trusted_browsers,
+)
 from authhost_mfa.enrolment import Setup, current_user
-from authhost_mfa.pages.verify import confirm
 from authhost_mfa.recovery_codes import CodeSet
 
 TEXT, TIME, NUMBER, BOOLEAN = (
@@ -43,6 +53,9 @@ LIST = _object(
     second_factor_needed=BOOLEAN,
 )
 SETUP = _object(secret=TEXT, uri=TEXT, setup=TEXT)
+OPTIONS = _object(options={"type": "object"})
+"""PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON of Web Authentication."""
+FIRST_FACTOR = _object(secret=TEXT, uri=TEXT, setup=TEXT, options={"type": "object"})
 CODES = _object(recovery_codes=_list(TEXT))
 BROWSERS = _object(
     trusted_browsers=_list(
@@ -88,23 +101,64 @@ def add(request: Request, values: Values) -> Mapping[str, Any]:
 
 
 def begin_enrolment(request: Request, values: Values) -> Mapping[str, Any]:
-    """Return a new secret for the user of the pending login."""
-    return _setup(steps.begin_enrolment(request))
+    """Return a new secret, and options for a key, for the user of the pending login."""
+    return {**_setup(steps.begin_enrolment(request)), **_options(steps.begin_key_enrolment(request))}
 
 
 def enrol(request: Request, values: Values) -> Mapping[str, Any]:
-    """Complete the login by adding an authenticator app; return the recovery codes."""
+    """Complete the login by adding an app or a key; return the recovery codes."""
     return _codes(steps.enrol(request, values))
 
 
 def verify(request: Request, values: Values) -> None:
-    """Complete the step of the pending login with a code."""
+    """Complete the step of the pending login with a code or a key."""
     steps.verify(request, values)
 
 
 def reauthenticate(request: Request, values: Values) -> None:
-    """Confirm with a code that it is the user."""
-    confirm(request, values)
+    """Confirm with a code or a key that it is the user."""
+    reauthentication.confirm(request, values)
+
+
+def begin_verification(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the options for a key of the pending login."""
+    return _options(steps.begin_verification(request))
+
+
+def begin_reauthentication(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the options for a key of the logged-in user."""
+    return _options(reauthentication.begin(request))
+
+
+def begin_passkey_login(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the options for a login by a passkey."""
+    return _options(passkey_login.begin(request))
+
+
+def log_in_by_passkey(request: Request, values: Values) -> None:
+    """Log in by a passkey."""
+    passkey_login.log_in(request, values)
+
+
+def begin_key(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the options for a new key of the logged-in user."""
+    return _options(key_enrolment.begin_in_session(request))
+
+
+def add_key(request: Request, values: Values) -> Mapping[str, Any]:
+    """Add a key of the logged-in user; return the recovery codes."""
+    return _codes(key_enrolment.add_in_session(request, values))
+
+
+def rename_key(request: Request, values: Values) -> None:
+    """Rename a key."""
+    management.rename(request, str(values["authenticator_id"]), str(values["name"]))
+
+
+def set_second_factor(request: Request, values: Values) -> Mapping[str, Any]:
+    """Let each login ask for a key, or not; return the recovery codes."""
+    identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
+    return _codes(management.set_second_factor(request, identifier, second_factor=wanted))
 
 
 def replace_codes(request: Request, values: Values) -> Mapping[str, Any]:
@@ -135,6 +189,10 @@ def revoke_browsers(request: Request, values: Values) -> None:
 
 def _setup(setup: Setup) -> Mapping[str, Any]:
     return {"secret": setup.secret, "uri": setup.uri, "setup": setup.sealed}
+
+
+def _options(options: str) -> Mapping[str, Any]:
+    return {"options": json.loads(options)}
 
 
 def _codes(codes: CodeSet | None) -> Mapping[str, Any]:

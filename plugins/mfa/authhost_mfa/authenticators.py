@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import Refused, Request, User, utc
-from sqlalchemy import Row, Select, delete, insert, select, update
+from sqlalchemy import Row, Select, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from authhost_mfa import recovery_codes
@@ -21,16 +23,33 @@ from authhost_mfa.tables import (
     secret_purpose,
     trusted_browser_table,
 )
-from authhost_mfa.values import NAME, TOTP, Authenticator
+from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator
+from authhost_mfa.webauthn import NewCredential
 
-HANDLE_BYTES = 64
-"""The maximum of WebAuthn for ``user.id``."""
+USED_KEY = "used_key"
+"""The id of the key that this unit of work uses, in ``request.local``."""
 
 
-def rows_of(request: Request, user_id: UUID) -> Sequence[Row[Any]]:
-    """Return the rows of a user's authenticators as they are stored, the one that was used last first."""
+def rows_of(
+    request: Request, user_id: UUID, *, keys_unused_since: datetime | None = None
+) -> Sequence[Row[Any]]:
+    """Return the rows of a user's authenticators as they are stored, the one that was used last first.
+
+    With ``keys_unused_since``, passkeys and security keys that were used at that time or later are left out,
+    also the one that this unit of work uses, which the reader does not see.
+    """
     with request.host.reader.connect() as connection:
         rows = connection.execute(_of_user(user_id)).all()
+    if keys_unused_since is not None:
+        rows = [
+            each
+            for each in rows
+            if each.kind != WEBAUTHN
+            or (
+                (each.last_used_at is None or utc(each.last_used_at) < keys_unused_since)
+                and each.id != request.local(NAME).get(USED_KEY)
+            )
+        ]
     return sorted(rows, key=lambda row: utc(row.last_used_at or row.created_at), reverse=True)
 
 
@@ -56,19 +75,27 @@ def last_kind(request: Request, user_id: UUID) -> str | None:
 
 
 def user_handle(request: Request, user_id: UUID) -> bytes:
-    """Return the random id of a user for WebAuthn. Creates the row of the account if there is none yet."""
-    of_user = account_table.c.user_id == user_id
-    found = request.db.execute(select(account_table.c.user_handle).where(of_user)).scalar()
-    if found is not None:
-        return bytes(found)
-    handle = secrets.token_bytes(HANDLE_BYTES)
-    row = {"user_id": user_id, "user_handle": handle, "failures": 0}
-    try:
-        with request.db.begin_nested():
-            request.db.execute(insert(account_table), row)
-    except IntegrityError:  # another request was faster
-        return bytes(request.db.execute(select(account_table.c.user_handle).where(of_user)).scalar_one())
-    return handle
+    """Return the id of a user for WebAuthn: a keyed hash, as it was when the first authenticator was added.
+
+    It is stored with that one, since it must not change with the key of the hash.
+    """
+    column = account_table.c.user_handle
+    with request.host.reader.connect() as connection:
+        found = connection.execute(select(column).where(account_table.c.user_id == user_id)).scalar()
+    return bytes(found) if found is not None else _new_handle(request, user_id)
+
+
+def _create_account(request: Request, user_id: UUID) -> None:
+    """Create the row of the account if there is none yet."""
+    if request.db.execute(select(account_table.c.user_id).where(account_table.c.user_id == user_id)).first():
+        return
+    row = {"user_id": user_id, "user_handle": _new_handle(request, user_id), "failures": 0}
+    with suppress(IntegrityError), request.db.begin_nested():  # another request may be faster
+        request.db.execute(insert(account_table), row)
+
+
+def _new_handle(request: Request, user_id: UUID) -> bytes:
+    return bytes.fromhex(request.keyed_hash(f"mfa user handle {user_id}"))
 
 
 def add_totp(request: Request, user: User, secret: str, step: int) -> CodeSet | None:
@@ -91,6 +118,35 @@ def add_totp(request: Request, user: User, secret: str, step: int) -> CodeSet | 
     )
 
 
+def add_key(
+    request: Request, user: User, key: NewCredential, name: str, *, second_factor: bool
+) -> CodeSet | None:
+    """Add a passkey or security key; with ``second_factor`` each login asks for it, or for another factor.
+
+    Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if an account
+    has it already.
+    """
+    return add(
+        request,
+        user,
+        {
+            "kind": WEBAUTHN,
+            "name": name.strip(),
+            "second_factor": second_factor,
+            "credential_digest": sha256(key.credential_id).digest(),
+            "credential_id": key.credential_id,
+            "public_key": key.public_key,
+            "sign_count": key.sign_count,
+            "transports": " ".join(key.transports),
+            "aaguid": key.aaguid,
+            "backup_eligible": key.backup_eligible,
+            "backed_up": key.backed_up,
+            "user_verified": key.user_verified,
+            "discoverable": key.discoverable,
+        },
+    )
+
+
 def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | None:
     """Add an authenticator with the columns ``values``. The first second factor guards the account's logins.
 
@@ -101,7 +157,7 @@ def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | No
     row["name"] = str(row["name"])[:NAME_LENGTH]
     if row["second_factor"]:
         request.logins.guard(NAME, user.id)  # locks the account
-    user_handle(request, user.id)
+    _create_account(request, user.id)
     try:
         with request.db.begin_nested():
             request.db.execute(insert(authenticator_table), row)
@@ -111,7 +167,12 @@ def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | No
     end_trust(request, user.id)
     added = Authenticator(row["id"], row["kind"], row["name"], request.now, None, row["second_factor"])
     request.call_hook("authenticator_added", user=user, authenticator=added)
-    if not row["second_factor"] or recovery_codes.of_user_now(request, user.id) is not None:
+    return _first_codes(request, user) if row["second_factor"] else None
+
+
+def _first_codes(request: Request, user: User) -> CodeSet | None:
+    """Create recovery codes unless the user has some."""
+    if recovery_codes.of_user_now(request, user.id) is not None:
         return None
     codes = recovery_codes.replace(request, user)
     request.call_hook("authenticator_added", user=user, authenticator=codes.authenticator)
@@ -125,22 +186,50 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
     """
     table = authenticator_table.c
     here = table.id == identifier, table.user_id == user.id
+    request.logins.guard(NAME, user.id)  # locks the account
     row = request.db.execute(select(authenticator_table).where(*here)).first()
-    if row is None:
-        return False
-    request.logins.guard(NAME, user.id)  # locks the account, so that nobody adds one meanwhile
-    if not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
+    if row is None or not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
+        _end_protection(request, user)
         return False
     end_trust(request, user.id)
-    removed = [as_value(row)]
-    if not any(each.second_factor for each in request.db.execute(_of_user(user.id))):
-        codes = recovery_codes.of_user_now(request, user.id)
-        removed += [codes] if codes is not None else []
-        recovery_codes.delete_all(request, user.id)
-        request.logins.unguard(NAME, user.id)
-    for each in removed:
-        request.call_hook("authenticator_removed", user=user, authenticator=each)
+    request.call_hook("authenticator_removed", user=user, authenticator=as_value(row))
+    _end_protection(request, user)
     return True
+
+
+def _end_protection(request: Request, user: User) -> None:
+    """Delete the recovery codes and the guard if the user has no second factor any more."""
+    if any(each.second_factor for each in request.db.execute(_of_user(user.id))):
+        return
+    codes = recovery_codes.of_user_now(request, user.id)
+    recovery_codes.delete_all(request, user.id)
+    request.logins.unguard(NAME, user.id)
+    if codes is not None:
+        request.call_hook("authenticator_removed", user=user, authenticator=codes)
+
+
+def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
+    """Rename an authenticator; return whether there is such a one."""
+    values = {"name": name.strip()[:NAME_LENGTH]}
+    return bool(request.db.execute(_one(user, identifier).values(values)).rowcount)
+
+
+def set_second_factor(
+    request: Request, user: User, identifier: UUID, *, second_factor: bool
+) -> CodeSet | None:
+    """Let each login ask for an authenticator, or another one, or not; return the first recovery codes.
+
+    Without any that logins ask for, there are no recovery codes. Raises `LookupError` if there is no such
+    authenticator.
+    """
+    request.logins.guard(NAME, user.id)  # locks the account
+    changed = _one(user, identifier).values({"second_factor": second_factor})
+    found = request.db.execute(changed).rowcount
+    _end_protection(request, user)
+    if not found:
+        raise LookupError
+    end_trust(request, user.id)
+    return _first_codes(request, user) if second_factor else None
 
 
 def reset(request: Request, user: User, reason: str) -> int:
@@ -176,6 +265,11 @@ def has_any_now(request: Request, user_id: UUID) -> bool:
 def end_trust(request: Request, user_id: UUID) -> None:
     """Delete the trusted browsers of a user."""
     request.db.execute(delete(trusted_browser_table).where(trusted_browser_table.c.user_id == user_id))
+
+
+def _one(user: User, identifier: UUID) -> Update:
+    table = authenticator_table.c
+    return update(authenticator_table).where(table.id == identifier, table.user_id == user.id)
 
 
 def _of_user(user_id: UUID) -> Select[Any]:

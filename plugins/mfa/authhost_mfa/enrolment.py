@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
 
@@ -119,10 +120,15 @@ def current_user(request: Request) -> User:
     return user
 
 
-def _session(request: Request) -> str:
+def session_id(request: Request) -> UUID:
+    """Return the id of the user's session. It stays the same when the session gets a new token."""
     session = request.session
     assert session is not None
-    return f"session {session.id}"
+    return session.id
+
+
+def _session(request: Request) -> str:
+    return f"session {session_id(request)}"
 
 
 def _purpose(user: User, binding: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from authhost_hookspecs import Field
 
 from authhost_mfa.languages import N_, Gettext
+from authhost_mfa.tables import NAME_LENGTH
 
 CODE = Field(
     "code",
@@ -20,7 +21,19 @@ RECOVERY_CODE = Field(
     "recovery_code", N_("Recovery code"), required=False, autocomplete="off", max_length=100
 )
 TRUST = Field("trust", N_("Trust this browser for %(count)s days"), "checkbox", required=False)
-SETUP = Field("setup", type="hidden")
+KEY = Field("credential", type="public_key_get", required=False)
+NEW_KEY = Field("credential", type="public_key_create", required=False)
+KEY_NAME = Field(
+    "name", N_("Name"), required=False, hint=N_("Such as the device it is on."), max_length=NAME_LENGTH
+)
+SECOND_FACTOR = Field(
+    "second_factor",
+    N_("Ask for it at every login"),
+    "checkbox",
+    required=False,
+    hint=N_("Otherwise it is one more way to log in, and your password stays enough."),
+)
+SETUP = Field("setup", type="hidden", required=False)
 NEW_CODE = replace(CODE, required=True)
 AUTHENTICATOR_ID = Field("authenticator_id", type="hidden", max_length=36)
 BROWSER_ID = Field("browser_id", type="hidden", required=False, max_length=36)
@@ -32,3 +45,8 @@ def shown(field: Field, gettext: Gettext, **changes: object) -> Field:
     hint = gettext(field.hint) if field.hint else ""
     values = {"label": label, "hint": hint, "required": True, **changes}
     return replace(field, **values)  # type: ignore[arg-type]
+
+
+def hidden(name: str, value: str) -> Field:
+    """Return a hidden field of a form that is one button."""
+    return Field(name, type="hidden", required=False, value=value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from authhost_hookspecs import Refused, Request
+from authhost_hookspecs import Refused, Request, User
 
 from authhost_mfa import authenticators, recovery_codes, trusted_browsers
 from authhost_mfa.enrolment import current_user, require_highest_level
@@ -15,15 +15,44 @@ from authhost_mfa.recovery_codes import CodeSet
 
 def remove(request: Request, identifier: str) -> None:
     """Remove an authenticator. The last second factor stays if the policy requires one."""
-    user, gettext = current_user(request), language_of(request).gettext
+    user = current_user(request)
     require_highest_level(request, user)
     wanted = _identifier(request, identifier)
-    others = [each for each in authenticators.of_user(request, user.id) if each.id != wanted]
-    if not any(each.second_factor for each in others) and must_enrol(request, user):
-        text = gettext("This site requires a second factor. Add another one before you remove this one.")
-        raise Refused("second_factor_required_by_policy", text)
+    _require_another(request, user, wanted)
     if not authenticators.remove(request, user, wanted):
         raise _not_found(request)
+
+
+def rename(request: Request, identifier: str, name: str) -> None:
+    """Rename a passkey or security key."""
+    if not authenticators.rename(request, current_user(request), _identifier(request, identifier), name):
+        raise _not_found(request)
+
+
+def set_second_factor(request: Request, identifier: str, *, second_factor: bool) -> CodeSet | None:
+    """Let each login ask for a passkey or security key, or another factor, or not.
+
+    Returns the recovery codes if there were none. The last second factor stays if the policy requires one.
+    """
+    user = current_user(request)
+    require_highest_level(request, user)
+    wanted = _identifier(request, identifier)
+    if not second_factor:
+        _require_another(request, user, wanted)
+    try:
+        return authenticators.set_second_factor(request, user, wanted, second_factor=second_factor)
+    except LookupError:
+        raise _not_found(request) from None
+
+
+def _require_another(request: Request, user: User, identifier: UUID) -> None:
+    """Raise `Refused` if the policy requires a second factor, and the user has no other one."""
+    others = [each for each in authenticators.of_user(request, user.id) if each.id != identifier]
+    if not any(each.second_factor for each in others) and must_enrol(request, user):
+        text = language_of(request).gettext(
+            "This site requires a second factor. Add another one before you remove this one."
+        )
+        raise Refused("second_factor_required_by_policy", text)
 
 
 def replace_recovery_codes(request: Request) -> CodeSet:

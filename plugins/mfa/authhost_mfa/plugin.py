@@ -12,6 +12,7 @@ from authhost_hookspecs import (
     LoginStep,
     Metric,
     PageRoute,
+    Panel,
     PluginTables,
     Request,
     Section,
@@ -85,10 +86,12 @@ class MfaPlugin:
         return routes()
 
     @hookimpl
-    def register_panels(self) -> list[Callable[[Request], Section | None]]:
+    def register_panels(self) -> list[Callable[[Request], Section | None] | Panel]:
         from authhost_mfa.pages.overview import panel
+        from authhost_mfa.pages.passkey import login_panel
+        from authhost_mfa.pages.verify import reauthenticate_panel
 
-        return [panel]
+        return [panel, Panel("login", login_panel), Panel("reauthenticate", reauthenticate_panel)]
 
     @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost_mfa import api
@@ -9,16 +11,25 @@ from authhost_mfa.fields import (
     AUTHENTICATOR_ID,
     BROWSER_ID,
     CODE,
+    KEY,
+    KEY_NAME,
     NEW_CODE,
+    NEW_KEY,
     RECOVERY_CODE,
+    SECOND_FACTOR as ASKED,
     SETUP,
     TRUST,
 )
-from authhost_mfa.pages import overview, totp, verify
+from authhost_mfa.pages import enrol, keys, overview, passkey, totp, verify
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
 NEW_APP = (SETUP, NEW_CODE)
-ANSWER = (CODE, RECOVERY_CODE)
+ANSWER = (CODE, RECOVERY_CODE, KEY)
+FIRST_FACTOR = (SETUP, CODE, KEY_NAME, NEW_KEY)
+ADDED_KEY = (KEY_NAME, ASKED, replace(NEW_KEY, required=True))
+RENAMED_KEY = (AUTHENTICATOR_ID, KEY_NAME)
+ASKED_KEY = (AUTHENTICATOR_ID, ASKED)
+PASSKEY = (replace(KEY, required=True),)
 
 
 def routes() -> list[PageRoute | ApiRoute]:
@@ -30,10 +41,16 @@ def _pages() -> list[PageRoute]:
     verified, apps = (*ANSWER, TRUST), (AUTHENTICATOR_ID,)
     return [
         PageRoute(VERIFY_PATH, verify.show_verify, verify.verify, verified, step=SECOND_FACTOR),
-        PageRoute(ENROL_PATH, totp.show_enrol, totp.enrol, NEW_APP, step=ENROL),
+        PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
+        PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey.log_in, PASSKEY, login=False),
         PageRoute(verify.REAUTHENTICATE_PATH, verify.show_reauthenticate, verify.confirm, ANSWER),
         PageRoute(totp.OVERVIEW_PATH, overview.show_overview, overview.remove, apps, recent_login=True),
         PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
+        PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, ADDED_KEY, recent_login=True),
+        PageRoute(keys.RENAME_PATH, keys.show_keys, keys.rename, RENAMED_KEY, recent_login=True),
+        PageRoute(
+            keys.SECOND_FACTOR_PATH, keys.show_keys, keys.set_second_factor, ASKED_KEY, recent_login=True
+        ),
         PageRoute(overview.CODES_PATH, overview.show_codes, overview.replace_codes, recent_login=True),
         PageRoute(
             overview.BROWSERS_PATH,
@@ -46,12 +63,24 @@ def _pages() -> list[PageRoute]:
 
 
 def _endpoints() -> list[ApiRoute]:
+    return [*_login_endpoints(), *_app_endpoints(), *_key_endpoints(), *_other_endpoints()]
+
+
+def _login_endpoints() -> list[ApiRoute]:
     return [
+        ApiRoute(
+            "GET",
+            VERIFY_PATH,
+            api.begin_verification,
+            "Return the options for a passkey or security key, for a login that waits for a second factor.",
+            step=SECOND_FACTOR,
+            response=api.OPTIONS,
+        ),
         ApiRoute(
             "POST",
             VERIFY_PATH,
             api.verify,
-            "Complete a login with a code of an app, or with a recovery code.",
+            "Complete a login with a code of an app, a recovery code, or a passkey or security key.",
             (*ANSWER, TRUST),
             step=SECOND_FACTOR,
         ),
@@ -59,35 +88,54 @@ def _endpoints() -> list[ApiRoute]:
             "GET",
             ENROL_PATH,
             api.begin_enrolment,
-            "Return a new secret for an authenticator app, for a login that must enrol one.",
+            "Return a new secret for an app, and options for a key, for a login that must enrol one.",
             step=ENROL,
-            response=api.SETUP,
+            response=api.FIRST_FACTOR,
         ),
         ApiRoute(
             "POST",
             ENROL_PATH,
             api.enrol,
-            "Complete a login by adding an authenticator app. The recovery codes are shown once.",
-            NEW_APP,
+            "Complete a login by adding an app or a key. The recovery codes are shown once.",
+            FIRST_FACTOR,
             step=ENROL,
             response=api.CODES,
+        ),
+        ApiRoute(
+            "GET",
+            passkey.PASSKEY_PATH,
+            api.begin_passkey_login,
+            "Return the options for a login by a passkey.",
+            login=False,
+            response=api.OPTIONS,
+        ),
+        ApiRoute(
+            "POST",
+            passkey.PASSKEY_PATH,
+            api.log_in_by_passkey,
+            "Log in by a passkey, without a username and a password.",
+            PASSKEY,
+            login=False,
+        ),
+        ApiRoute(
+            "GET",
+            verify.REAUTHENTICATE_PATH,
+            api.begin_reauthentication,
+            "Return the options for a passkey or security key of the user.",
+            response=api.OPTIONS,
         ),
         ApiRoute(
             "POST",
             verify.REAUTHENTICATE_PATH,
             api.reauthenticate,
-            "Confirm with a code that it is the user.",
+            "Confirm with a second factor that it is the user.",
             ANSWER,
         ),
-        ApiRoute("GET", totp.OVERVIEW_PATH, api.listed, "List the authenticators.", response=api.LIST),
-        ApiRoute(
-            "POST",
-            f"{totp.OVERVIEW_PATH}/remove",
-            api.remove,
-            "Remove an authenticator.",
-            (AUTHENTICATOR_ID,),
-            recent_login=True,
-        ),
+    ]
+
+
+def _app_endpoints() -> list[ApiRoute]:
+    return [
         ApiRoute(
             "GET",
             totp.TOTP_PATH,
@@ -104,6 +152,59 @@ def _endpoints() -> list[ApiRoute]:
             NEW_APP,
             recent_login=True,
             response=api.CODES,
+        ),
+    ]
+
+
+def _key_endpoints() -> list[ApiRoute]:
+    return [
+        ApiRoute(
+            "GET",
+            keys.KEYS_PATH,
+            api.begin_key,
+            "Return the options for a new passkey or security key.",
+            recent_login=True,
+            response=api.OPTIONS,
+        ),
+        ApiRoute(
+            "POST",
+            keys.KEYS_PATH,
+            api.add_key,
+            "Add a passkey or security key. The first second factor brings recovery codes.",
+            ADDED_KEY,
+            recent_login=True,
+            response=api.CODES,
+        ),
+        ApiRoute(
+            "POST",
+            keys.RENAME_PATH,
+            api.rename_key,
+            "Rename a passkey or security key.",
+            RENAMED_KEY,
+            recent_login=True,
+        ),
+        ApiRoute(
+            "POST",
+            keys.SECOND_FACTOR_PATH,
+            api.set_second_factor,
+            "Let each login ask for a passkey or security key, or not.",
+            ASKED_KEY,
+            recent_login=True,
+            response=api.CODES,
+        ),
+    ]
+
+
+def _other_endpoints() -> list[ApiRoute]:
+    return [
+        ApiRoute("GET", totp.OVERVIEW_PATH, api.listed, "List the authenticators.", response=api.LIST),
+        ApiRoute(
+            "POST",
+            f"{totp.OVERVIEW_PATH}/remove",
+            api.remove,
+            "Remove an authenticator.",
+            (AUTHENTICATOR_ID,),
+            recent_login=True,
         ),
         ApiRoute(
             "POST",

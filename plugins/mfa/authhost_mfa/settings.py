@@ -24,7 +24,8 @@ class MfaSettings:
     factor; 0 allows it to nobody. ``recovery_codes`` is how many codes a set has. ``issuer`` is
     the name of the site in authenticator apps, by default the setting ``site_name``.
     ``recent_factor`` is how many seconds ago a second factor must have been used at most, to
-    change the authenticators of an account that has some.
+    change the authenticators of an account that has some. ``passkey_login`` allows logins by a passkey
+    without a username and a password.
     """
 
     policy: str = "when_enrolled"
@@ -34,6 +35,7 @@ class MfaSettings:
     recovery_codes: int = 10
     issuer: str = ""
     recent_factor: float = 900.0
+    passkey_login: bool = True
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from uuid import UUID
+
 from authhost_hookspecs import Factor, LoginStep, PendingLogin, Refused, Request, User, Values
 
-from authhost_mfa import authenticators, enrolment, recovery_codes, trusted_browsers
+from authhost_mfa import (
+    authenticators,
+    enrolment,
+    key_enrolment,
+    recovery_codes,
+    security_keys,
+    trusted_browsers,
+    verification,
+)
 from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol, proves_two_factors, settings_of
 from authhost_mfa.recovery_codes import CodeSet
-from authhost_mfa.values import FACTORS, NAME, RECOVERY_CODE, TOTP
-from authhost_mfa.verification import check_codes
+from authhost_mfa.security_keys import keys_of
+from authhost_mfa.values import FACTORS, NAME, RECOVERY_CODE, TOTP, WEBAUTHN, factors_of_key
+from authhost_mfa.webauthn import new_challenge, purpose_of_enrolment, purpose_of_pending_login
 
 SECOND_FACTOR, ENROL = "second_factor", "enrol"
 VERIFY_PATH, ENROL_PATH = "/verify", "/enrol"
@@ -25,24 +37,39 @@ def steps_of(request: Request, user: User) -> list[LoginStep]:
         return []
     if NAME in pending.guards:
         ids = [each.id for each in authenticators.rows_of(request, user.id)]
-        return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, user)]
+        return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, pending)]
     if not must_enrol(request, user):
         return []
     if authenticators.rows_of(request, user.id):  # a passkey that the user has not made a second factor
-        return [_verify(request, user)]
-    return [LoginStep(ENROL, ENROL_PATH, (TOTP,), last=True)]
+        return [_verify(request, pending)]
+    return [LoginStep(ENROL, ENROL_PATH, (TOTP, WEBAUTHN), last=True)]
 
 
-def _verify(request: Request, user: User) -> LoginStep:
-    return LoginStep(SECOND_FACTOR, VERIFY_PATH, methods(request, user))
+def _verify(request: Request, pending: PendingLogin) -> LoginStep:
+    return LoginStep(SECOND_FACTOR, VERIFY_PATH, tuple(methods_of_login(request, pending)))
 
 
-def methods(request: Request, user: User) -> tuple[str, ...]:
+def first_key_use(pending: PendingLogin) -> datetime | None:
+    """Return when a key was the first proof of a login, or None. A key used since then is no second factor.
+
+    The login does not say which key it was, and the time of its use never goes back.
+    """
+    by_key = any(each.method == WEBAUTHN for each in pending.authentications)
+    return pending.started if by_key else None
+
+
+def methods_of_login(request: Request, pending: PendingLogin) -> list[str]:
+    """Return the methods for the second factor of a login."""
+    return methods(request, pending.user.id, keys_unused_since=first_key_use(pending))
+
+
+def methods(request: Request, user_id: UUID, *, keys_unused_since: datetime | None = None) -> list[str]:
     """Return the methods of a user, the one that was used last first, and recovery codes otherwise last."""
-    kinds = dict.fromkeys(each.kind for each in authenticators.rows_of(request, user.id))
-    offered = [*kinds, *([RECOVERY_CODE] if recovery_codes.of_user(request, user.id) else [])]
-    last = authenticators.last_kind(request, user.id)
-    return tuple(sorted(offered, key=lambda each: each != last))
+    rows = authenticators.rows_of(request, user_id, keys_unused_since=keys_unused_since)
+    kinds = dict.fromkeys(each.kind for each in rows)
+    offered = [*kinds, *([RECOVERY_CODE] if recovery_codes.of_user(request, user_id) else [])]
+    last = authenticators.last_kind(request, user_id)
+    return sorted(offered, key=lambda each: each != last)
 
 
 def pending_login(request: Request) -> PendingLogin:
@@ -52,48 +79,63 @@ def pending_login(request: Request) -> PendingLogin:
     return pending
 
 
-def verify(request: Request, values: Values) -> None:
-    """Complete the step with a code; with ``trust`` this browser needs none for some days."""
+def begin_verification(request: Request) -> str:
+    """Return the options for a key of the pending login's user."""
     pending = pending_login(request)
-    method = check_codes(request, pending.user, values)
-    complete_second_factor(request, pending, method, trust=bool(values.get("trust")))
+    keys = keys_of(request, pending.user.id, unused_since=first_key_use(pending))
+    return security_keys.options(request, new_challenge(request, purpose_of_pending_login(pending)), keys)
 
 
-def complete_second_factor(
-    request: Request,
-    pending: PendingLogin,
-    method: str,
-    *,
-    trust: bool,
-    factors: tuple[Factor, ...] = FACTORS,
-) -> None:
-    """Complete the step after ``method`` was verified, which has proved ``factors``."""
-    if trust:
+def verify(request: Request, values: Values) -> None:
+    """Complete the step with a code or a key; with ``trust`` this browser needs none for some days."""
+    pending = pending_login(request)
+    proof = verification.check(
+        request,
+        pending.user,
+        values,
+        purpose_of_pending_login(pending),
+        keys_unused_since=first_key_use(pending),
+    )
+    if values.get("trust"):
         ids = [each.id for each in authenticators.rows_of(request, pending.user.id)]
         trusted_browsers.trust(request, pending, ids)
-    request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=method, factors=factors)
+    request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=proof.method, factors=proof.factors)
 
 
 def begin_enrolment(request: Request) -> Setup:
-    """Return a new secret for the user of the pending login."""
+    """Return a new secret for an app of the user of the pending login."""
     pending = pending_login(request)
     return enrolment.begin(request, pending.user, _binding(pending))
 
 
+def begin_key_enrolment(request: Request) -> str:
+    """Return the options for a passkey or security key of the user of the pending login."""
+    pending = pending_login(request)
+    return key_enrolment.begin(request, pending.user, purpose_of_enrolment(pending))
+
+
 def enrol(request: Request, values: Values) -> CodeSet | None:
-    """Complete the step by adding an authenticator app; return the recovery codes.
+    """Complete the step by adding an app, or a passkey or security key; return the recovery codes.
 
     Whoever knows the password alone gets here, so it is possible only while the account has no
     authenticator at all.
     """
     pending = pending_login(request)
     user = pending.user
+    if values.get("credential"):
+        key = key_enrolment.check(request, user, purpose_of_enrolment(pending), values)
+        _complete_enrolment(request, user, WEBAUTHN, factors_of_key(user_verified=key.user_verified))
+        return authenticators.add_key(request, user, key, str(values["name"]), second_factor=True)
     secret, step = enrolment.check(request, user, _binding(pending), values)
-    request.logins.complete_step(f"{NAME}.{ENROL}", method=TOTP, factors=FACTORS)
+    _complete_enrolment(request, user, TOTP, FACTORS)
+    return authenticators.add_totp(request, user, secret, step)
+
+
+def _complete_enrolment(request: Request, user: User, method: str, factors: tuple[Factor, ...]) -> None:
+    request.logins.complete_step(f"{NAME}.{ENROL}", method=method, factors=factors)
     if authenticators.has_any_now(request, user.id):
         text = language_of(request).gettext("This account has an authenticator already. Log in again.")
         raise Refused("already_enrolled", text)
-    return authenticators.add_totp(request, user, secret, step)
 
 
 def _binding(pending: PendingLogin) -> str:

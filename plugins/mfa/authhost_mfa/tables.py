@@ -1,4 +1,4 @@
-"""The tables: authenticators, recovery codes, what is counted for an account, and trusted browsers."""
+"""The tables: authenticators, recovery codes, counters of accounts, trusted browsers, used challenges."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from sqlalchemy import (
     Uuid,
 )
 from sqlalchemy.dialects import mysql
+
+from authhost_mfa.webauthn.tables import add_used_challenge_table
 
 metadata = MetaData()
 
@@ -91,7 +93,7 @@ account_table = Table(
     "authhost_mfa_account",
     metadata,
     Column("user_id", Uuid(), primary_key=True),
-    # The user's id for WebAuthn, which is random: authenticators show it to other sites.
+    # The user's id for WebAuthn, which tells nothing: authenticators show it to other sites.
     _bytes("user_handle", 64, nullable=False, unique=True),
     # Consecutive wrong codes, over all processes, and when the next one may be tried.
     Column("failures", Integer(), nullable=False),
@@ -114,3 +116,5 @@ trusted_browser_table = Table(
     _time("expires_at", nullable=False),
     **OPTIONS,
 )
+
+used_challenge_table = add_used_challenge_table(metadata, **OPTIONS)

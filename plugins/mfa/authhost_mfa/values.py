@@ -16,6 +16,11 @@ RECOVERY_CODE = "recovery_code"
 """The method of a login with a recovery code. The other methods have the names of their kinds."""
 FACTORS: tuple[Factor, ...] = ("possession",)
 """What a code proves: to have the app, or the paper. Both are "something you have" (NIST SP 800-63B-4)."""
+KEY_FACTORS: tuple[Factor, ...] = ("possession",)
+VERIFIED_KEY_FACTORS: tuple[Factor, ...] = ("possession", "inherence")
+"""What a key proves that has verified its user. It does not tell whether by a fingerprint or by a PIN. It is
+recorded as inherence, so that with a password it is more than the same kind twice.
+"""
 METHODS = frozenset({TOTP, WEBAUTHN, RECOVERY_CODE})
 
 
@@ -35,3 +40,8 @@ class Authenticator:
     last_used_at: datetime | None = None
     second_factor: bool = True
     remaining: int | None = None
+
+
+def factors_of_key(*, user_verified: bool) -> tuple[Factor, ...]:
+    """Return what a passkey or security key has proved."""
+    return VERIFIED_KEY_FACTORS if user_verified else KEY_FACTORS

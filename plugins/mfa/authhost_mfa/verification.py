@@ -1,16 +1,79 @@
-"""Checks what somebody types as a second factor: a code of an app, or a recovery code."""
+"""Checks a second factor: a code of an app, a recovery code, or the response of a passkey or security key."""
 
 from __future__ import annotations
 
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple, NoReturn
 
-from authhost_hookspecs import Refused, Request, User, Values
+from authhost_hookspecs import Factor, Refused, Request, User, Values
 from sqlalchemy import or_, update
 
-from authhost_mfa import attempts, authenticators, recovery_codes, totp
+from authhost_mfa import attempts, authenticators, recovery_codes, security_keys, totp
 from authhost_mfa.languages import Gettext, language_of
+from authhost_mfa.security_keys import keys_of, translated
 from authhost_mfa.tables import authenticator_table, secret_purpose
-from authhost_mfa.values import RECOVERY_CODE, RECOVERY_CODES, TOTP, Authenticator
+from authhost_mfa.values import (
+    FACTORS,
+    RECOVERY_CODE,
+    RECOVERY_CODES,
+    TOTP,
+    WEBAUTHN,
+    Authenticator,
+    factors_of_key,
+)
+from authhost_mfa.webauthn import UnknownCredential, credential_id_of
+
+
+class Proof(NamedTuple):
+    """What was verified: the method, and what it proves."""
+
+    method: str
+    factors: tuple[Factor, ...]
+
+
+def check(
+    request: Request,
+    user: User,
+    values: Values,
+    purpose: str,
+    *,
+    keys_unused_since: datetime | None = None,
+    reauthentication: bool = False,
+) -> Proof:
+    """Check the field ``credential``, ``recovery_code`` or ``code``. Raises `Refused`.
+
+    ``purpose`` is that of the challenge. A key that was used at ``keys_unused_since`` or later is
+    refused: it was the first proof of the login. The unit of work must not have written anything; see
+    `attempts`.
+    """
+    response = str(values.get("credential", ""))
+    if not response:
+        return Proof(check_codes(request, user, values, reauthentication=reauthentication), FACTORS)
+    with translated(request):
+        return _check_key(request, user, response, purpose, keys_unused_since, reauthentication)
+
+
+def _check_key(
+    request: Request,
+    user: User,
+    response: str,
+    purpose: str,
+    unused_since: datetime | None,
+    reauthentication: bool,
+) -> Proof:
+    challenge = security_keys.open_challenge(request, response, purpose)
+    identifier, keys = credential_id_of(response), keys_of(request, user.id, unused_since=unused_since)
+    key = next((each for each in keys if each.credential_id == identifier), None)
+    if key is None:
+        raise UnknownCredential
+    with reported(request, user, key.authenticator, reauthentication=reauthentication):
+        found = security_keys.verify(request, key, response, challenge)
+    security_keys.record_use(request, key, found, challenge)
+    attempts.reset(request, user.id, WEBAUTHN)
+    _call_used(request, user, key.authenticator, reauthentication)
+    return Proof(WEBAUTHN, factors_of_key(user_verified=found.user_verified))
 
 
 def check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:
@@ -79,9 +142,26 @@ def _call_used(request: Request, user: User, used: Authenticator, reauthenticati
     )
 
 
+@contextmanager
+def reported(
+    request: Request, user: User, tried: Authenticator, *, reauthentication: bool = False
+) -> Iterator[None]:
+    """Call `authentication_failed` if the block raises a refusal."""
+    try:
+        yield
+    except Refused:
+        _report(request, user, tried, reauthentication)
+        raise
+
+
 def _fail(
     request: Request, user: User, tried: Authenticator, reauthentication: bool, field: str, text: str
 ) -> NoReturn:
+    _report(request, user, tried, reauthentication)
+    raise Refused("wrong_code", text, field=field)
+
+
+def _report(request: Request, user: User, tried: Authenticator, reauthentication: bool) -> None:
     """Call `authentication_failed` in a unit of work of its own, since that of the request is rolled back."""
     with request.host.request(
         ip_address=request.ip_address, user_agent=request.user_agent, language=request.language
@@ -89,7 +169,6 @@ def _fail(
         other.call_hook(
             "authentication_failed", user=user, authenticator=tried, reauthentication=reauthentication
         )
-    raise Refused("wrong_code", text, field=field)
 
 
 def _wrong(gettext: Gettext) -> str:

@@ -1,4 +1,4 @@
-"""Create the tables: authenticators, recovery codes, what is counted for an account, and trusted browsers."""
+"""Create the tables: authenticators, recovery codes, counters of accounts, trusted browsers, challenges."""
 
 from typing import Any
 
@@ -74,11 +74,20 @@ def upgrade() -> None:
         sa.Column("expires_at", TIME, nullable=False),
         **OPTIONS,
     )
+    op.create_table(
+        "authhost_mfa_used_challenge",
+        sa.Column("digest", _bytes(32), primary_key=True),
+        sa.Column("expires_at", TIME, nullable=False),
+        **OPTIONS,
+    )
+    op.create_index(
+        "ix_authhost_mfa_used_challenge_expires_at", "authhost_mfa_used_challenge", ["expires_at"]
+    )
     for table in ("authenticator", "recovery_code", "trusted_browser"):
         name = f"authhost_mfa_{table}"
         op.create_index(f"ix_{name}_user_id", name, ["user_id"])
 
 
 def downgrade() -> None:
-    for table in ("trusted_browser", "account", "recovery_code", "authenticator"):
+    for table in ("used_challenge", "trusted_browser", "account", "recovery_code", "authenticator"):
         op.drop_table(f"authhost_mfa_{table}")

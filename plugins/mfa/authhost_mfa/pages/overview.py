@@ -6,10 +6,12 @@ from authhost_hookspecs import Form, Link, Page, Request, Row, Section, User, Va
 
 from authhost_mfa import authenticators, enrolment, fields, management, recovery_codes, trusted_browsers
 from authhost_mfa.languages import Language, language_of
+from authhost_mfa.pages.authenticator_rows import details, remove_form
+from authhost_mfa.pages.keys import KEYS_PATH, about
 from authhost_mfa.pages.totp import OVERVIEW_PATH, TOTP_PATH, codes_page, to_overview
 from authhost_mfa.pages.verify import REAUTHENTICATE_PATH
 from authhost_mfa.policy import grace_ends, is_selected
-from authhost_mfa.values import TOTP, Authenticator
+from authhost_mfa.values import TOTP, WEBAUTHN, Authenticator
 
 CODES_PATH, BROWSERS_PATH = "/recovery-codes", "/trusted-browsers"
 
@@ -36,7 +38,8 @@ def show_overview(request: Request) -> Page:
     gettext = language.gettext
     found = authenticators.of_user(request, user.id)
     locked = enrolment.needs_factor(request, user)
-    sections = [_apps(language, [each for each in found if each.kind == TOTP], locked)]
+    apps, keys = ([each for each in found if each.kind == kind] for kind in (TOTP, WEBAUTHN))
+    sections = [_apps(language, apps, locked), _keys(language, keys)]
     if any(each.second_factor for each in found):
         sections += [_codes(request, user, language), _browsers(request, user, language)]
     text = (gettext("Confirm with your second factor before you change anything here."),) if locked else ()
@@ -119,8 +122,8 @@ def _apps(language: Language, apps: list[Authenticator], locked: bool) -> Sectio
     rows = tuple(
         Row(
             each.name or gettext("Authenticator app"),
-            _details(language, each),
-            forms=() if locked else (_remove_form(language, each),),
+            details(language, each),
+            forms=() if locked else (remove_form(language, each),),
         )
         for each in apps
     )
@@ -129,17 +132,18 @@ def _apps(language: Language, apps: list[Authenticator], locked: bool) -> Sectio
     return Section(gettext("Authenticator app"), (text,), rows, links=links)
 
 
-def _remove_form(language: Language, authenticator: Authenticator) -> Form:
-    identifier = fields.shown(fields.AUTHENTICATOR_ID, language.gettext, value=str(authenticator.id))
-    return Form(OVERVIEW_PATH, language.gettext("Remove"), (identifier,), danger=True)
-
-
-def _details(language: Language, authenticator: Authenticator) -> tuple[str, ...]:
-    gettext, used = language.gettext, authenticator.last_used_at
-    added = gettext("Added %(time)s", time=language.format_time(authenticator.created_at))
-    if used is None:
-        return added, gettext("Not used yet")
-    return added, gettext("Last used %(time)s", time=language.format_time(used))
+def _keys(language: Language, keys: list[Authenticator]) -> Section:
+    gettext = language.gettext
+    rows = tuple(
+        Row(
+            each.name or gettext("Passkey or security key"),
+            details(language, each),
+            (gettext("Asked at every login"),) if each.second_factor else (),
+        )
+        for each in keys
+    )
+    links = (Link(gettext("Manage") if keys else gettext("Add a passkey or security key"), KEYS_PATH),)
+    return Section(gettext("Passkeys and security keys"), (about(gettext),), rows, links=links)
 
 
 def _codes(request: Request, user: User, language: Language) -> Section:

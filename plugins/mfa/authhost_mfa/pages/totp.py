@@ -1,10 +1,10 @@
-"""The pages that add an authenticator app: for the logged-in user, and as a step of a login."""
+"""The page that adds an authenticator app, and the one that shows new recovery codes."""
 
 from __future__ import annotations
 
 from authhost_hookspecs import Form, Image, Link, Page, Request, Values
 
-from authhost_mfa import enrolment, fields, steps, totp
+from authhost_mfa import enrolment, fields, totp
 from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.recovery_codes import CodeSet
@@ -19,7 +19,7 @@ def show_totp(request: Request) -> Page:
     if enrolment.has_app(request, user):
         text = gettext("You have an authenticator app. Remove it before you set up another one.")
         return Page("mfa_totp", gettext("Authenticator app"), (text,), links=(to_overview(gettext),))
-    return _setup_page("mfa_totp", enrolment.begin_in_session(request), TOTP_PATH, gettext)
+    return setup_page("mfa_totp", enrolment.begin_in_session(request), TOTP_PATH, gettext)
 
 
 def add(request: Request, values: Values) -> Page | None:
@@ -28,18 +28,6 @@ def add(request: Request, values: Values) -> Page | None:
     gettext = language_of(request).gettext
     request.answer.message("success", gettext("The authenticator app was added."))
     return codes_page(codes, gettext) if codes is not None else None
-
-
-def show_enrol(request: Request) -> Page:
-    """Show the QR code for the user of a pending login."""
-    gettext = language_of(request).gettext
-    return _setup_page("mfa_enrol", steps.begin_enrolment(request), steps.ENROL_PATH, gettext)
-
-
-def enrol(request: Request, values: Values) -> Page | None:
-    """Complete the login; show the recovery codes."""
-    codes = steps.enrol(request, values)
-    return codes_page(codes, language_of(request).gettext) if codes is not None else None
 
 
 def codes_page(codes: CodeSet, gettext: Gettext) -> Page:
@@ -57,10 +45,11 @@ def to_overview(gettext: Gettext) -> Link:
     return Link(gettext("Two-step verification"), OVERVIEW_PATH)
 
 
-def _setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> Page:
+def setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> Page:
+    """Return the page with the QR code of a new secret."""
     groups = " ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4))
     code = fields.shown(fields.NEW_CODE, gettext)
-    hidden = fields.shown(fields.SETUP, gettext, value=setup.sealed)
+    sealed = fields.shown(fields.SETUP, gettext, value=setup.sealed)
     text = (
         gettext("Scan this code with an authenticator app, then enter the 6 digits that it shows."),
         gettext("If you cannot scan it, type this key into the app: %(key)s", key=groups),
@@ -69,6 +58,6 @@ def _setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> P
         identifier,
         gettext("Set up an authenticator app"),
         text,
-        (Form(path, gettext("Confirm"), (hidden, code)),),
+        (Form(path, gettext("Confirm"), (sealed, code)),),
         image=Image(totp.qr_code(setup.uri), gettext("QR code for the authenticator app")),
     )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Form, Page, Request, User, Values
+from authhost_hookspecs import Field, Form, Link, Page, Request, Section, Values
 
-from authhost_mfa import fields, steps
-from authhost_mfa.enrolment import current_user
+from authhost_mfa import fields, reauthentication, steps
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.policy import settings_of
-from authhost_mfa.values import FACTORS, RECOVERY_CODE, TOTP
-from authhost_mfa.verification import check_codes
+from authhost_mfa.values import RECOVERY_CODE, TOTP, WEBAUTHN
 
 REAUTHENTICATE_PATH = "/reauthenticate"
 
@@ -17,50 +15,78 @@ REAUTHENTICATE_PATH = "/reauthenticate"
 def show_verify(request: Request) -> Page:
     """Ask for the second factor of the pending login."""
     pending, gettext = steps.pending_login(request), language_of(request).gettext
+    methods = steps.methods_of_login(request, pending)
     days = settings_of(request).trust_days
-    trust = gettext(fields.TRUST.label, count=format(days, "g")) if days else ""
-    forms = code_forms(request, pending.user, steps.VERIFY_PATH, gettext, trust)
-    text = (gettext("Your account is protected by a second factor."),)
-    return Page("mfa_verify", gettext("Confirm that it is you"), text, forms)
+    label = gettext(fields.TRUST.label, count=format(days, "g"))
+    trust = (fields.shown(fields.TRUST, gettext, label=label, required=False),) if days else ()
+    options = steps.begin_verification(request) if WEBAUTHN in methods else ""
+    forms = _forms(methods, steps.VERIFY_PATH, options, gettext, trust)
+    text = [gettext("Your account is protected by a second factor.")]
+    if steps.first_key_use(pending) is not None:
+        text.append(gettext("The key with which this login has begun is not enough. Use another method."))
+    return Page("mfa_verify", gettext("Confirm that it is you"), tuple(text), forms)
 
 
 def verify(request: Request, values: Values) -> None:
-    """Complete the step with a code."""
+    """Complete the step with a code or a key."""
     steps.verify(request, values)
 
 
 def show_reauthenticate(request: Request) -> Page:
     """Ask the logged-in user for a second factor."""
-    user, gettext = current_user(request), language_of(request).gettext
-    forms = code_forms(request, user, REAUTHENTICATE_PATH, gettext)
+    gettext = language_of(request).gettext
     text = (gettext("This is needed before you change how you log in."),)
+    forms = _reauthentication_forms(request, reauthentication.methods(request), gettext)
     return Page("mfa_reauthenticate", gettext("Confirm that it is you"), text, forms)
+
+
+def reauthenticate_panel(request: Request) -> Section | None:
+    """Offer keys on the core's page that asks for a proof, and the way to the codes."""
+    methods = reauthentication.methods(request)
+    if not methods:
+        return None
+    gettext = language_of(request).gettext
+    forms = _reauthentication_forms(request, [each for each in methods if each == WEBAUTHN], gettext)
+    codes = Link(gettext("Use a code"), REAUTHENTICATE_PATH)
+    links = (codes,) if any(each != WEBAUTHN for each in methods) else ()
+    return Section(gettext("Two-step verification"), forms=forms, links=links)
 
 
 def confirm(request: Request, values: Values) -> None:
     """Record that the logged-in user has used a second factor."""
-    method = check_codes(request, current_user(request), values, reauthentication=True)
-    request.logins.reauthenticate(method=method, factors=FACTORS)
+    reauthentication.confirm(request, values)
 
 
-def code_forms(
-    request: Request, user: User, path: str, gettext: Gettext, trust: str = ""
+def _reauthentication_forms(request: Request, methods: list[str], gettext: Gettext) -> tuple[Form, ...]:
+    options = reauthentication.begin(request) if WEBAUTHN in methods else ""
+    return _forms(methods, REAUTHENTICATE_PATH, options, gettext)
+
+
+def _forms(
+    methods: list[str], path: str, options: str, gettext: Gettext, more: tuple[Field, ...] = ()
 ) -> tuple[Form, ...]:
-    """Return a form for each method of a user that is a code, the one that was used last first."""
-    trusts = (fields.shown(fields.TRUST, gettext, label=trust, required=False),) if trust else ()
+    """Return a form for each of the methods."""
+    key = fields.shown(fields.KEY, gettext, value=options)
+    submit = gettext("Confirm")
     forms = {
+        WEBAUTHN: Form(
+            path,
+            gettext("Use a passkey or security key"),
+            (key, *more),
+            title=gettext("Passkey or security key"),
+        ),
         TOTP: Form(
             path,
-            gettext("Confirm"),
-            (fields.shown(fields.CODE, gettext), *trusts),
+            submit,
+            (fields.shown(fields.CODE, gettext), *more),
             title=gettext("Authenticator app"),
         ),
         RECOVERY_CODE: Form(
             path,
-            gettext("Confirm"),
-            (fields.shown(fields.RECOVERY_CODE, gettext), *trusts),
+            submit,
+            (fields.shown(fields.RECOVERY_CODE, gettext), *more),
             title=gettext("Recovery code"),
             text=gettext("Each of your recovery codes can be used once."),
         ),
     }
-    return tuple(forms[each] for each in steps.methods(request, user) if each in forms)
+    return tuple(forms[each] for each in methods)

@@ -6,9 +6,10 @@ used challenges. One use is::
     purpose = purpose_of_reauthentication(request.user.id, request.session.id)
     options = request_options(new_challenge(request, purpose), rp_id=rp_id_of(base_url), allowed=stored)
     ...  # a Field of the type public_key_get with these options; then, with what the form has sent:
-    challenge = consume_challenge(request, used_challenge_table, response, purpose)
+    challenge = open_challenge(request, used_challenge_table, response, purpose)
     found = stored_by_id(credential_id_of(response))
     assertion = verify_authentication(response, challenge, rp_id, origins, found)
+    use_challenge(request, used_challenge_table, challenge)
 """
 
 from authhost_mfa.webauthn.authentication import verify_authentication
@@ -17,11 +18,14 @@ from authhost_mfa.webauthn.challenges import (
     consume_challenge,
     delete_expired_challenges,
     new_challenge,
+    open_challenge,
+    purpose_of_enrolment,
     purpose_of_login,
     purpose_of_pending_login,
     purpose_of_reauthentication,
     purpose_of_registration,
     purpose_of_signup,
+    use_challenge,
 )
 from authhost_mfa.webauthn.errors import (
     ChallengeExpired,
@@ -57,7 +61,9 @@ __all__ = [
     "delete_expired_challenges",
     "new_challenge",
     "new_user_handle",
+    "open_challenge",
     "origins_of",
+    "purpose_of_enrolment",
     "purpose_of_login",
     "purpose_of_pending_login",
     "purpose_of_reauthentication",
@@ -65,6 +71,7 @@ __all__ = [
     "purpose_of_signup",
     "request_options",
     "rp_id_of",
+    "use_challenge",
     "verify_authentication",
     "verify_registration",
 ]

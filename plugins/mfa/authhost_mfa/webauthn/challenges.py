@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import CannotOpen, PendingLogin, Request
-from sqlalchemy import Table, delete
+from sqlalchemy import Table, delete, select
 from sqlalchemy.exc import IntegrityError
 
 from authhost_mfa.webauthn.errors import ChallengeExpired, ChallengeUsed, InvalidCredential
@@ -43,6 +43,11 @@ def purpose_of_registration(user_id: UUID, session_id: UUID) -> str:
     return f"{PREFIX}registration by {user_id} in session {session_id}"
 
 
+def purpose_of_enrolment(pending: PendingLogin) -> str:
+    """Return the purpose of adding a credential to the account as a step of this pending login."""
+    return f"enrolment: {purpose_of_pending_login(pending)}"
+
+
 def purpose_of_reauthentication(user_id: UUID, session_id: UUID) -> str:
     """Return the purpose of a reauthentication of the user in this session."""
     return f"{PREFIX}reauthentication of {user_id} in session {session_id}"
@@ -59,31 +64,47 @@ def new_challenge(request: Request, purpose: str) -> bytes:
     return request.seal(text, purpose).encode("ascii")
 
 
-def consume_challenge(request: Request, table: Table, response: str, purpose: str) -> bytes:
-    """Return the challenge of a response, after recording that it is used, to verify the response.
-
-    The record is part of the unit of work: if the flow is refused, nothing was used. If two
-    requests use a challenge at the same time, one of them is refused.
+def open_challenge(request: Request, table: Table, response: str, purpose: str) -> bytes:
+    """Return the challenge of a response, to verify the response. Writes nothing.
 
     Raises `InvalidCredential` if it was made for another purpose, or not by this site,
     `ChallengeExpired` and `ChallengeUsed`.
     """
     challenge = parse_response(response).challenge
-    made = _opened(request, challenge, purpose)
-    age = (request.now - made).total_seconds()
+    age = (request.now - _made(request, challenge, purpose)).total_seconds()
     if age > CHALLENGE_SECONDS:
         raise ChallengeExpired
     if age < -CLOCK_SKEW_SECONDS:
         raise InvalidCredential
-    row = {
-        "digest": sha256(challenge).digest(),
-        "expires_at": made + timedelta(seconds=CHALLENGE_SECONDS),
-    }
+    with request.host.reader.connect() as connection:
+        recorded = connection.execute(select(table.c.digest).where(table.c.digest == _digest(challenge)))
+        if recorded.first() is not None:
+            raise ChallengeUsed
+    return challenge
+
+
+def use_challenge(request: Request, table: Table, challenge: bytes) -> None:
+    """Record that a challenge from `open_challenge` is used; raises `ChallengeUsed`.
+
+    The record is part of the unit of work: if the flow is refused, nothing was used. If two
+    requests use a challenge at the same time, one of them is refused.
+    """
+    lasts = timedelta(seconds=CHALLENGE_SECONDS + CLOCK_SKEW_SECONDS)
+    row = {"digest": _digest(challenge), "expires_at": request.now + lasts}
     try:
         with request.db.begin_nested():
             request.db.execute(table.insert(), row)
     except IntegrityError:
         raise ChallengeUsed from None
+
+
+def consume_challenge(request: Request, table: Table, response: str, purpose: str) -> bytes:
+    """Return the challenge of a response, after recording that it is used.
+
+    Raises what `open_challenge` and `use_challenge` raise.
+    """
+    challenge = open_challenge(request, table, response, purpose)
+    use_challenge(request, table, challenge)
     return challenge
 
 
@@ -96,7 +117,11 @@ def delete_expired_challenges(database: Any, table: Table, now: datetime) -> int
     return int(deleted.rowcount)
 
 
-def _opened(request: Request, challenge: bytes, purpose: str) -> datetime:
+def _digest(challenge: bytes) -> bytes:
+    return sha256(challenge).digest()
+
+
+def _made(request: Request, challenge: bytes, purpose: str) -> datetime:
     """Return when the challenge was made; raises `InvalidCredential`."""
     if not 0 < len(challenge) <= MAX_CHALLENGE:
         raise InvalidCredential

@@ -1,0 +1,97 @@
+"""The page of passkeys and security keys: add, rename, remove, and whether each login asks for one."""
+
+from __future__ import annotations
+
+from authhost_hookspecs import Form, Link, Page, Request, Row, Section, Values
+
+from authhost_mfa import authenticators, enrolment, fields, key_enrolment, management
+from authhost_mfa.languages import Gettext, Language, language_of
+from authhost_mfa.pages.authenticator_rows import details, remove_form
+from authhost_mfa.pages.totp import codes_page, to_overview
+from authhost_mfa.pages.verify import REAUTHENTICATE_PATH
+from authhost_mfa.policy import is_selected
+from authhost_mfa.values import WEBAUTHN, Authenticator
+
+KEYS_PATH = "/keys"
+RENAME_PATH, SECOND_FACTOR_PATH = f"{KEYS_PATH}/rename", f"{KEYS_PATH}/second-factor"
+
+
+def show_keys(request: Request) -> Page:
+    """Show the keys of the logged-in user, and the form that adds one."""
+    language, user = language_of(request), enrolment.current_user(request)
+    gettext = language.gettext
+    title, links = gettext("Passkeys and security keys"), (to_overview(gettext),)
+    found = [each for each in authenticators.of_user(request, user.id) if each.kind == WEBAUTHN]
+    if enrolment.needs_factor(request, user):
+        text = (gettext("Confirm with your second factor before you change anything here."),)
+        confirm = Link(gettext("Confirm that it is you"), REAUTHENTICATE_PATH)
+        sections = (Section(gettext("Your keys"), rows=_rows(language, found, locked=True)),)
+        return Page("mfa_keys", title, text, sections=sections if found else (), links=(confirm, *links))
+    selected = is_selected(request, user)
+    form = add_form(key_enrolment.begin_in_session(request), KEYS_PATH, gettext, asked=selected)
+    sections = (Section(gettext("Your keys"), rows=_rows(language, found, locked=False)),)
+    return Page("mfa_keys", title, (about(gettext),), (form,), sections if found else (), links)
+
+
+def add(request: Request, values: Values) -> Page | None:
+    """Add a key of the logged-in user; show the recovery codes if there were none."""
+    codes = key_enrolment.add_in_session(request, values)
+    gettext = language_of(request).gettext
+    request.answer.message("success", gettext("The passkey or security key was added."))
+    return codes_page(codes, gettext) if codes is not None else None
+
+
+def rename(request: Request, values: Values) -> None:
+    """Rename a key."""
+    management.rename(request, str(values["authenticator_id"]), str(values["name"]))
+
+
+def set_second_factor(request: Request, values: Values) -> Page | None:
+    """Let each login ask for a key, or not; show the recovery codes if there were none."""
+    identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
+    codes = management.set_second_factor(request, identifier, second_factor=wanted)
+    return codes_page(codes, language_of(request).gettext) if codes is not None else None
+
+
+def about(gettext: Gettext) -> str:
+    """Return what a passkey is."""
+    return gettext("Log in with the screen lock of your phone or computer, or with a key that you plug in.")
+
+
+def add_form(options: str, path: str, gettext: Gettext, *, asked: bool | None) -> Form:
+    """Return the form that adds a key. ``asked`` is the default of the checkbox; None shows none."""
+    name = fields.shown(fields.KEY_NAME, gettext, required=False)
+    checkbox = fields.shown(fields.SECOND_FACTOR, gettext, required=False, value="on" if asked else "")
+    credential = fields.shown(fields.NEW_KEY, gettext, value=options)
+    return Form(
+        path,
+        gettext("Add a passkey or security key"),
+        (name, *([checkbox] if asked is not None else []), credential),
+        title=gettext("Passkey or security key"),
+    )
+
+
+def _rows(language: Language, keys: list[Authenticator], *, locked: bool) -> tuple[Row, ...]:
+    gettext = language.gettext
+    return tuple(
+        Row(
+            each.name or gettext("Passkey or security key"),
+            details(language, each),
+            (gettext("Asked at every login"),) if each.second_factor else (),
+            () if locked else _forms(language, each),
+        )
+        for each in keys
+    )
+
+
+def _forms(language: Language, key: Authenticator) -> tuple[Form, ...]:
+    gettext = language.gettext
+    identifier = fields.shown(fields.AUTHENTICATOR_ID, gettext, value=str(key.id))
+    name = fields.shown(fields.KEY_NAME, gettext, value=key.name, hint="", required=False)
+    wanted = fields.hidden(fields.SECOND_FACTOR.name, "" if key.second_factor else "on")
+    no_more, asked = gettext("Do not ask for it at every login"), gettext("Ask for it at every login")
+    return (
+        Form(RENAME_PATH, gettext("Rename"), (identifier, name)),
+        Form(SECOND_FACTOR_PATH, no_more if key.second_factor else asked, (identifier, wanted)),
+        remove_form(language, key),
+    )
