@@ -136,3 +136,7 @@ class Authenticator:
         """The stored credentials."""
         found = self._devtools.send("WebAuthn.getCredentials", {"authenticatorId": self._id})
         return list(found["credentials"])
+
+    def remove(self) -> None:
+        """Take the authenticator away, with its credentials."""
+        self._devtools.send("WebAuthn.removeVirtualAuthenticator", {"authenticatorId": self._id})

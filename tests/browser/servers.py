@@ -53,9 +53,13 @@ def open_site(
     *,
     certificate: Certificate | None = None,
     plugins: Mapping[str, object] | None = None,
+    installed: tuple[str, ...] = (),
     **settings: Any,
 ) -> Iterator[Site]:
-    """Serve an application on loopback as the host ``name``; by HTTPS if there is a certificate."""
+    """Serve an application on loopback as the host ``name``; by HTTPS if there is a certificate.
+
+    ``installed`` are the names of installed plugins, beside email.
+    """
     from authhost.cli.tour.smtp_server import SMTPServer
 
     mails, clock = SMTPServer(), Clock()
@@ -69,7 +73,7 @@ def open_site(
             plugins or {},
             clock=clock,
             discover=True,
-            plugins=("email", *(plugins or ())),
+            plugins=("email", *installed, *(plugins or ())),
             base_url=url,
             site_name="Teapots",
             providers=providers,

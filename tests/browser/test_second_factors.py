@@ -1,0 +1,243 @@
+"""Second factors and logins by a passkey in Chromium, with a virtual authenticator.
+
+Chromium asks a virtual authenticator without user verification for no passkey: see tests/mfa for those.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+
+pytest.importorskip("authhost_mfa", reason="SKIPPED: run `pip install authhost-mfa`")
+
+from authhost.testing import PASSWORD, TotpApp
+from browser.conftest import heading, path
+from browser.passkeys import Authenticator
+from browser.servers import open_site
+from browser.test_accessibility import PHONE, axe, violations  # noqa: F401
+
+ANN = "ann@example.org"
+STICK = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": False, "isUserVerified": False}
+NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
+KEYS, OVERVIEW, VERIFY = "/account/mfa/keys", "/account/mfa/authenticators", "/account/mfa/verify"
+ADD, USE, LOG_IN = "Add a passkey or security key", "Use a passkey or security key", "Log in with a passkey"
+RECOVERY_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){5}\b")
+
+
+@pytest.fixture
+def site(tmp_path):
+    with open_site(tmp_path, "localhost", installed=("mfa",)) as site:
+        yield site
+
+
+@pytest.fixture
+def page(open_page):
+    """A page without passkeys in the autofill: the virtual authenticator would choose one at once."""
+    page = open_page()
+    page.add_init_script(NO_AUTOFILL)
+    return page
+
+
+def press(page, name):
+    with page.expect_navigation():
+        page.locator("main").get_by_role("button", name=name, exact=True).click()
+
+
+def sign_up(site, page):
+    page.goto("/account/signup")
+    page.get_by_label("E-mail address").fill(ANN)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    press(page, "Create account")
+    page.goto(site.link(ANN, "confirm-email"))
+    press(page, "Confirm my address")
+
+
+def log_out(page):
+    page.goto("/account/logout")
+    press(page, "Log out")
+
+
+def log_in(page):
+    page.goto("/account/login")
+    page.get_by_label("E-mail address or username").fill(ANN)
+    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    press(page, "Log in")
+
+
+def add_key(page, name, *, asked=False):
+    """Add a key; return the recovery codes."""
+    page.goto(KEYS)
+    form = page.locator("main form", has=page.get_by_role("button", name=ADD, exact=True))
+    form.get_by_label("Name").fill(name)
+    form.get_by_label("Ask for it at every login").set_checked(asked)
+    press(page, ADD)
+    return RECOVERY_CODE.findall(page.inner_text("main"))
+
+
+def is_logged_in(page):
+    page.goto("/me")
+    return path(page) == "/me"
+
+
+def test_a_passkey_for_comfort(site, page):
+    sign_up(site, page)
+    authenticator = Authenticator(page)
+    assert add_key(page, "Laptop") == []
+    assert "The passkey or security key was added." in page.inner_text("main")
+    assert len(authenticator.credentials()) == 1
+
+    # It logs in with its button, and leads to the wanted page.
+    log_out(page)
+    page.goto("/account/emails")
+    assert path(page) == "/account/login"
+    press(page, LOG_IN)
+    assert path(page) == "/account/emails"
+
+    # The password alone still does.
+    log_out(page)
+    log_in(page)
+    assert is_logged_in(page)
+
+    # The same device cannot be added twice.
+    page.goto(KEYS)
+    page.get_by_role("button", name=ADD, exact=True).click()
+    page.get_by_text("This device or security key is registered already.").wait_for()
+
+    # After the removal it is unknown.
+    page.goto(OVERVIEW)
+    page.get_by_role("link", name="Manage").first.click()
+    press(page, "Remove: Laptop")
+    log_out(page)
+    press(page, LOG_IN)
+    page.get_by_text("This passkey or security key is not registered here.").wait_for()
+    assert not is_logged_in(page)
+
+
+def test_a_passkey_in_the_autofill(site, page):
+    """The virtual authenticator chooses the passkey at once, as a person does in the autofill."""
+    sign_up(site, page)
+    Authenticator(page)
+    add_key(page, "Laptop")
+    page.context.clear_cookies()
+    page.add_init_script("PublicKeyCredential.isConditionalMediationAvailable = async () => true;")
+    page.goto("/account/login?next=/account/emails")
+    page.wait_for_url("**/account/emails")
+
+
+def test_two_keys_and_a_recovery_code(site, page):
+    sign_up(site, page)
+    phone = Authenticator(page)
+    codes = add_key(page, "Phone", asked=True)
+    assert len(codes) == 10
+    phone.remove()
+    stick = Authenticator(page, **STICK)
+    assert add_key(page, "Stick") == []
+
+    # The second key.
+    log_out(page)
+    log_in(page)
+    assert (path(page), heading(page)) == (VERIFY, "Confirm that it is you")
+    assert not is_logged_in(page)
+    page.goto(VERIFY)
+    press(page, USE)
+    assert is_logged_in(page)
+
+    # A recovery code, without any key.
+    stick.remove()
+    log_out(page)
+    log_in(page)
+    page.get_by_label("Recovery code").fill(codes[0])
+    page.locator("main form", has_text="Recovery code").get_by_role("button", name="Confirm").click()
+    page.get_by_text("Recovery codes left: 9").wait_for()
+    assert is_logged_in(page)
+
+    # Both keys are removed: the password is enough again.
+    page.goto(KEYS)
+    press(page, "Remove: Phone")
+    page.goto(KEYS)
+    press(page, "Remove: Stick")
+    log_out(page)
+    log_in(page)
+    assert is_logged_in(page)
+
+
+def test_reauthentication_with_a_key(site, page):
+    sign_up(site, page)
+    Authenticator(page)
+    add_key(page, "Laptop")
+    site.clock.forward(minutes=20)
+    page.goto(KEYS)
+    assert path(page) == "/account/reauthenticate"
+    press(page, USE)
+    assert path(page) == KEYS
+
+
+def test_an_app_without_scripts(site, open_page):
+    page = open_page(java_script_enabled=False)
+    sign_up(site, page)
+    page.goto("/account/mfa/totp")
+    app = TotpApp(page.get_by_text("type this key").inner_text().partition(": ")[2], site.clock)
+    page.get_by_label("Code").fill(app.code())
+    press(page, "Confirm")
+    codes = RECOVERY_CODE.findall(page.inner_text("main"))
+    assert len(codes) == 10
+
+    log_out(page)
+    log_in(page)
+    page.get_by_label("Code", exact=True).fill("000000")
+    page.locator("main form", has_text="Authenticator app").get_by_role("button", name="Confirm").click()
+    assert "The code is wrong" in page.inner_text(".error")
+    page.get_by_label("Code", exact=True).fill(app.next_code())
+    page.locator("main form", has_text="Authenticator app").get_by_role("button", name="Confirm").click()
+    assert is_logged_in(page)
+
+    log_out(page)
+    log_in(page)
+    page.get_by_label("Recovery code").fill(codes[0])
+    page.locator("main form", has_text="Each of your recovery codes").get_by_role("button").click()
+    assert is_logged_in(page)
+
+
+VARIANTS = {
+    "light, English": {"color_scheme": "light"},
+    "dark, Arabic, phone": {"color_scheme": "dark", "locale": "ar", "viewport": PHONE},
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_no_violations(site, open_page, axe, variant):  # noqa: F811
+    english = open_page()
+    english.add_init_script(NO_AUTOFILL)
+    sign_up(site, english)
+    Authenticator(english)
+    add_key(english, "Laptop", asked=True)
+    page = open_page(bypass_csp=True, **VARIANTS[variant])
+    page.add_init_script(NO_AUTOFILL)
+    found, widths = [], {}
+
+    def check(*addresses):
+        for address in addresses:
+            page.goto(address)
+            page.wait_for_load_state("networkidle")
+            found.extend(violations(page, axe))
+            widths[address] = page.evaluate("document.documentElement.scrollWidth")
+
+    check("/account/login", "/account/mfa/passkey")
+    page.context.add_cookies(english.context.cookies())
+    check("/account/", OVERVIEW, KEYS, "/account/mfa/totp", "/account/mfa/recovery-codes")
+    site.clock.forward(minutes=20)
+    check("/account/reauthenticate", "/account/mfa/reauthenticate")
+    page.context.clear_cookies()
+    response = page.context.request.post(
+        f"{site.url}/account/api/login",
+        data=json.dumps({"identifier": ANN, "password": PASSWORD}),
+        headers={"Content-Type": "application/json", "Origin": site.url},
+    )
+    assert response.status == 202
+    check(VERIFY)
+    assert path(page) == VERIFY
+    assert found == []
+    width = VARIANTS[variant].get("viewport", {"width": 10_000})["width"]
+    assert {address: each for address, each in widths.items() if each > width} == {}
