@@ -59,6 +59,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_upgrade",
         # The plugins.
         "test_attempts",
+        "test_key_login",
         "test_bit_flips",
         "test_clocks",
         "test_events",

@@ -39,6 +39,10 @@ class Listener:
         self.take("removed", user=user, authenticator=authenticator)
 
     @hookimpl
+    def authenticator_changed(self, request, user, authenticator):
+        self.take("changed", user=user, authenticator=authenticator)
+
+    @hookimpl
     def authenticator_reset(self, request, user, authenticator):
         self.take("reset", user=user, authenticator=authenticator)
 
@@ -75,7 +79,11 @@ def heard(make_site, listener):
 def test_the_arguments_are_those_of_the_signals():
     published = {each.__name__: list(inspect.signature(each).parameters) for each in PUBLISHED}
     assert published.items() >= SIGNALS.items()
-    assert set(published) - set(SIGNALS) == {"second_factors_reset", "second_factor_policy"}
+    assert set(published) - set(SIGNALS) == {
+        "authenticator_changed",
+        "second_factors_reset",
+        "second_factor_policy",
+    }
 
 
 def test_added_removed_and_reset(heard, listener):
@@ -105,6 +113,28 @@ def test_used_and_failed(heard, listener):
     assert recovery["authenticator"].kind == "recovery_codes"
     assert (used["authenticator"].remaining, used["reauthenticated"], used["by"]) == (9, False, False)
     assert (again["authenticator"].kind, again["reauthenticated"]) == ("totp", True)
+
+
+def test_a_key(make_site, listener, badge):
+    site = make_site(plugins={"listener": listener})
+    site.sign_up()
+    site.add_key(badge, name="Badge")
+    (key,) = (values["authenticator"] for _, values in listener.calls)
+    assert (key.kind, key.name, key.second_factor) == ("webauthn", "Badge", False)
+    values = {"authenticator_id": str(key.id)}
+    for second_factor in (True, True, False):
+        site.ann.api("/mfa/keys/second-factor", {**values, "second_factor": second_factor})
+    assert listener.names()[1:] == ["changed", "added", "changed", "removed"]
+    assert [values["authenticator"].second_factor for _, values in listener.calls[1:4:2]] == [True, False]
+    listener.calls.clear()
+    clone = badge.copy()
+    site.use_key(site.browser(), badge, "/mfa/passkey")
+    site.use_key(site.browser(), clone, "/mfa/passkey")
+    site.use_key(site.ann, badge, "/mfa/reauthenticate")
+    assert listener.names() == ["used", "failed", "used"]
+    used, failed, again = (values for _, values in listener.calls)
+    assert (used["reauthenticated"], used["by"], again["reauthenticated"], again["by"]) == (0, 1, 1, 0)
+    assert (failed["authenticator"].id, failed["reauthentication"]) == (key.id, False)
 
 
 def test_an_authenticator_has_no_secrets(heard, listener):

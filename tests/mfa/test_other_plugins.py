@@ -80,6 +80,32 @@ def test_mails_go_to_all_verified_addresses(everything):
     assert mails(site)[0] == to_both("authenticator_removed")
 
 
+def test_a_passkey_for_comfort_and_a_second_factor_have_notices_of_their_own(everything, phone):
+    site = everything
+    site.add_key(phone)
+    assert mails(site)[0] == to_both("passkey_added")
+    values = {
+        "authenticator_id": site.ann.api("/mfa/authenticators", method="GET")[1]["authenticators"][0]["id"]
+    }
+    for second_factor, kind in ((True, "authenticator_added"), (False, "authenticator_removed")):
+        forget_mails(site)
+        site.ann.api("/mfa/keys/second-factor", {**values, "second_factor": second_factor})
+        assert mails(site)[0] == to_both(kind)
+    forget_mails(site)
+    site.ann.api("/mfa/authenticators/remove", values)
+    assert mails(site)[0] == to_both("passkey_removed")
+    found = records(site, "authenticator_added", "authenticator_changed", "authenticator_removed")
+    changed = [json.loads(each.data) if isinstance(each.data, str) else each.data for each in found]
+    assert [each and each["second_factor"] for each in changed] == [
+        False,
+        True,
+        {},
+        False,
+        {},
+        False,
+    ]
+
+
 def test_a_used_recovery_code_is_reported_with_the_number_that_is_left(everything):
     site = everything
     site.enrol()

@@ -19,9 +19,10 @@ TABLES = (
 
 
 @pytest.fixture
-def both(protected):
+def both(protected, phone):
     """Ann and bob with everything that can be stored."""
     protected.verify(protected.half(), trust=True)
+    protected.add_key(phone, name="Phone")
     ann_app, bob = protected.app, protected.browser()
     protected.sign_up("bob@example.org", browser=bob)
     protected.enrol(bob)
@@ -39,16 +40,19 @@ def identifier(site):
 def test_it_is_exported_without_secrets(both):
     with both.host.request() as request:
         exported = request.accounts.export(identifier(both))["plugins"]["mfa"]
-    (authenticator,) = exported["authenticators"]
-    assert authenticator["kind"] == "totp"
+    kinds = {each["kind"]: each for each in exported["authenticators"]}
+    assert set(kinds) == {"totp", "webauthn"}
+    key = kinds["webauthn"]
+    assert (key["name"], key["transports"], key["backed_up"]) == ("Phone", ["internal"], True)
+    assert not {"public_key", "sign_count", "secret"} & set(key)
     assert exported["recovery_codes"] == 10
-    assert len(exported["trusted_browsers"]) == 1
+    assert exported["trusted_browsers"] == []
     assert both.app.secret.hex() not in json.dumps(exported)
 
 
 def test_it_is_deleted_with_the_account_and_that_of_others_stays(both):
     before = [both.count(table) for table in TABLES]
-    assert before == [2, 20, 2, 2]
+    assert before == [3, 20, 2, 1]
     with both.host.request() as request:
         request.accounts.delete(identifier(both))
     assert [both.count(table) for table in TABLES] == [1, 10, 1, 1]

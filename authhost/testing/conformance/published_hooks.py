@@ -21,6 +21,7 @@ OF_OUR_PLUGINS = {
     "email_delivery_failed": "authhost-email",
     "authenticator_added": "authhost-mfa",
     "authenticator_removed": "authhost-mfa",
+    "authenticator_changed": "authhost-mfa",
     "authenticator_reset": "authhost-mfa",
     "authenticator_used": "authhost-mfa",
     "authentication_failed": "authhost-mfa",

@@ -162,6 +162,10 @@ class AnalyticsPlugin:
         self._store(request, "authenticator_removed", user.id, method=code_or_other(authenticator.kind))
 
     @hookimpl(optionalhook=True)
+    def authenticator_changed(self, request: Request, user: User, authenticator: Any) -> None:
+        self._store(request, "authenticator_changed", user.id, method=code_or_other(authenticator.kind))
+
+    @hookimpl(optionalhook=True)
     def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:
         self._store(request, "authenticator_reset", user.id, method=code_or_other(authenticator.kind))
 

@@ -243,6 +243,10 @@ class AuditPlugin:
         self._authenticator(request, "authenticator_removed", user, authenticator)
 
     @hookimpl(optionalhook=True)
+    def authenticator_changed(self, request: Request, user: User, authenticator: Any) -> None:
+        self._authenticator(request, "authenticator_changed", user, authenticator)
+
+    @hookimpl(optionalhook=True)
     def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:
         self._authenticator(request, "authenticator_reset", user, authenticator)
 
@@ -262,9 +266,11 @@ class AuditPlugin:
     def _authenticator(
         self, request: Request, event: str, user: User, authenticator: Any, *, outcome: str = "success"
     ) -> None:
-        identifier = {"authenticator": str(authenticator.id)} if authenticator.id is not None else None
+        data: dict[str, Any] | None = None
+        if authenticator.id is not None:
+            data = {"authenticator": str(authenticator.id), "second_factor": authenticator.second_factor}
         audit_event = AuditEvent(
-            event, user.id, outcome=outcome, method=authenticator.kind, plugin="mfa", data=identifier
+            event, user.id, outcome=outcome, method=authenticator.kind, plugin="mfa", data=data
         )
         self._record(request, audit_event)
 

@@ -55,6 +55,7 @@ VOCABULARY: dict[str, Classification] = {
     "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
     "authenticator_added": Classification("user_updated", ACCOUNT_CHANGE, MFA_ENABLE, SECURITY),
     "authenticator_removed": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
+    "authenticator_changed": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "authenticator_reset": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "authenticator_used": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
     "authentication_failed": Classification("authn_login_fail", AUTHENTICATION, 99, SECURITY),

@@ -280,14 +280,22 @@ class EmailPlugin:
     def authenticator_added(self, request: Request, user: User, authenticator: Any) -> None:
         """Published by authhost-mfa, like the next ones. Recovery codes come with the first factor."""
         if authenticator.kind != RECOVERY_CODES:
-            self._notify_all(request, "authenticator_added", user)
+            second = authenticator.second_factor
+            self._notify_all(request, "authenticator_added" if second else "passkey_added", user)
 
     @hookimpl(optionalhook=True)
     def authenticator_removed(self, request: Request, user: User, authenticator: Any) -> None:
         """A reset by an administrator has a notice of its own."""
         by_user = request.user is not None and request.user.id == user.id
         if by_user and authenticator.kind != RECOVERY_CODES:
-            self._notify_all(request, "authenticator_removed", user)
+            second = authenticator.second_factor
+            self._notify_all(request, "authenticator_removed" if second else "passkey_removed", user)
+
+    @hookimpl(optionalhook=True)
+    def authenticator_changed(self, request: Request, user: User, authenticator: Any) -> None:
+        """A passkey has become a second factor, or no longer is one."""
+        second = authenticator.second_factor
+        self._notify_all(request, "authenticator_added" if second else "authenticator_removed", user)
 
     @hookimpl(optionalhook=True)
     def authenticator_reset(self, request: Request, user: User) -> None:

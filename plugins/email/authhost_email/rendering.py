@@ -54,6 +54,8 @@ KINDS = (
     "social_account_removed",
     "authenticator_added",
     "authenticator_removed",
+    "passkey_added",
+    "passkey_removed",
     "recovery_codes_replaced",
     "recovery_code_used",
     "second_factors_reset",

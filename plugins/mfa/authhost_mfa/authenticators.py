@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -223,12 +224,15 @@ def set_second_factor(
     authenticator.
     """
     request.logins.guard(NAME, user.id)  # locks the account
-    changed = _one(user, identifier).values({"second_factor": second_factor})
-    found = request.db.execute(changed).rowcount
+    rows = [each for each in request.db.execute(_of_user(user.id)) if each.id == identifier]
+    request.db.execute(_one(user, identifier).values({"second_factor": second_factor}))
+    if rows and rows[0].second_factor != second_factor:
+        end_trust(request, user.id)
+        changed = replace(as_value(rows[0]), second_factor=second_factor)
+        request.call_hook("authenticator_changed", user=user, authenticator=changed)
     _end_protection(request, user)
-    if not found:
+    if not rows:
         raise LookupError
-    end_trust(request, user.id)
     return _first_codes(request, user) if second_factor else None
 
 

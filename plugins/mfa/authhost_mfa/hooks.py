@@ -52,6 +52,33 @@ def authenticator_removed(request: Request, user: User, authenticator: Authentic
 
 
 @hookspec
+def authenticator_changed(request: Request, user: User, authenticator: Authenticator) -> None:
+    """A user has changed whether each login asks for a passkey or security key.
+
+    ``authenticator.second_factor`` is the new choice. `authenticator_removed` follows for the recovery codes
+    if it was the last second factor. It has no counterpart in ``allauth.mfa``.
+
+    Stored: the choice.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+        from authhost_mfa.values import Authenticator
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authenticator_changed(
+                self, request: Request, user: User, authenticator: Authenticator
+            ) -> None:
+                if not authenticator.second_factor:
+                    request.answer.message("warning", "Your account is less protected now.")
+    """
+
+
+@hookspec
 def authenticator_reset(request: Request, user: User, authenticator: Authenticator) -> None:
     """A user has replaced the recovery codes by new ones.
 
@@ -176,6 +203,7 @@ def second_factor_policy(request: Request, user: User, decision: Decision) -> No
 PUBLISHED = (
     authenticator_added,
     authenticator_removed,
+    authenticator_changed,
     authenticator_reset,
     authenticator_used,
     authentication_failed,
