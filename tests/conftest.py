@@ -68,6 +68,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_outbox",
         "test_personal_data",
         "test_processes",
+        "test_races",
         "test_records",
         "test_retention",
         "test_rollup",

@@ -187,7 +187,7 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
     """
     table = authenticator_table.c
     here = table.id == identifier, table.user_id == user.id
-    request.logins.guard(NAME, user.id)  # locks the account
+    lock(request, user)
     row = request.db.execute(select(authenticator_table).where(*here)).first()
     if row is None or not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
         _end_protection(request, user)
@@ -198,9 +198,17 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
     return True
 
 
+def lock(request: Request, user: User) -> None:
+    """Let other changes of the user's authenticators wait until this unit of work ends.
+
+    What is checked after it holds until the commit. It guards the account, too: see `_end_protection`.
+    """
+    request.logins.guard(NAME, user.id)
+
+
 def _end_protection(request: Request, user: User) -> None:
     """Delete the recovery codes and the guard if the user has no second factor any more."""
-    if any(each.second_factor for each in request.db.execute(_of_user(user.id))):
+    if has_second_factor_now(request, user.id):
         return
     codes = recovery_codes.of_user_now(request, user.id)
     recovery_codes.delete_all(request, user.id)
@@ -223,7 +231,7 @@ def set_second_factor(
     Without any that logins ask for, there are no recovery codes. Raises `LookupError` if there is no such
     authenticator.
     """
-    request.logins.guard(NAME, user.id)  # locks the account
+    lock(request, user)
     rows = [each for each in request.db.execute(_of_user(user.id)) if each.id == identifier]
     request.db.execute(_one(user, identifier).values({"second_factor": second_factor}))
     if rows and rows[0].second_factor != second_factor:
@@ -238,6 +246,7 @@ def set_second_factor(
 
 def reset(request: Request, user: User, reason: str) -> int:
     """Remove all authenticators of a user, for an administrator; return how many there were."""
+    lock(request, user)
     found = [as_value(row) for row in request.db.execute(_of_user(user.id))]
     codes = recovery_codes.of_user_now(request, user.id)
     delete_all(request, user.id, keep_account=True)
@@ -264,6 +273,12 @@ def delete_all(request: Request, user_id: UUID, *, keep_account: bool = False) -
 def has_any_now(request: Request, user_id: UUID) -> bool:
     """Return whether a user has an authenticator, within the transaction of the request."""
     return request.db.execute(_of_user(user_id)).first() is not None
+
+
+def has_second_factor_now(request: Request, user_id: UUID, *, besides: UUID | None = None) -> bool:
+    """Return whether a user has a second factor, ``besides`` one, within the transaction of the request."""
+    rows = request.db.execute(_of_user(user_id))
+    return any(each.second_factor and each.id != besides for each in rows)
 
 
 def end_trust(request: Request, user_id: UUID) -> None:
