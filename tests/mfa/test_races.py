@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Thread
 
 import pytest
-from authhost_mfa import authenticators
+from authhost_mfa import authenticators, management
 from authhost_mfa.tables import authenticator_table
 from sqlalchemy import select
 
@@ -51,6 +51,29 @@ def is_guarded(site):
         return "mfa" in request.user_by_email(ANN).login_guards
 
 
+@pytest.mark.parametrize("path", [REMOVE, f"{KEYS}/second-factor"])
+def test_the_last_second_factor_stays_under_the_policy(site, phone, stick, make_site, meanwhile, path):
+    site.sign_up()
+    site.add_key(phone, second_factor=True)
+    site.add_key(stick)
+    site = make_site(policy="required", settings={"database_url": site.host.settings.database_url})
+    browsers = [site.browser(), site.browser()]
+    for each in browsers:
+        site.log_in(each)
+        site.use_key(each, phone)
+    first, second = protecting(site)
+    values = {"second_factor": False} if path != REMOVE else {}
+    finish = meanwhile(
+        management,
+        "_require_another",
+        lambda: browsers[1].api(path, {"authenticator_id": str(second), **values}),
+        after=True,
+    )
+    browsers[0].api(path, {"authenticator_id": str(first), **values})
+    finish()
+    assert len(protecting(site)) == 1
+
+
 def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stick, meanwhile):
     credential = protected.create_key(stick)
     finish = meanwhile(
@@ -60,3 +83,18 @@ def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stic
         authenticators.reset(request, request.user_by_email(ANN), "lost phone")
     finish()
     assert is_guarded(protected) == bool(protecting(protected))
+
+
+def test_a_refused_removal_does_not_guard_the_account(site, phone, make_site):
+    """A passkey that was added for comfort, when the policy requires a second factor."""
+    site.sign_up()
+    site.add_key(phone)
+    (key,) = site.ann.api(AUTHENTICATORS, method="GET")[1]["authenticators"]
+    site = make_site(policy="required", settings={"database_url": site.host.settings.database_url})
+    browser = site.browser()
+    site.log_in(browser)
+    site.use_key(browser, phone)
+    for path, values in ((REMOVE, {}), (f"{KEYS}/second-factor", {"second_factor": False})):
+        answer = browser.api(path, {"authenticator_id": key["id"], **values})
+        assert answer[1]["plugin_code"] == "second_factor_required_by_policy"
+        assert not is_guarded(site)

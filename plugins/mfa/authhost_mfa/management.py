@@ -46,9 +46,13 @@ def set_second_factor(request: Request, identifier: str, *, second_factor: bool)
 
 
 def _require_another(request: Request, user: User, identifier: UUID) -> None:
-    """Raise `Refused` if the policy requires a second factor, and the user has no other one."""
-    others = [each for each in authenticators.of_user(request, user.id) if each.id != identifier]
-    if not any(each.second_factor for each in others) and must_enrol(request, user):
+    """Raise `Refused` if the policy requires a second factor, and the user has no other one.
+
+    Two requests at once cannot remove two authenticators that are each the other one.
+    """
+    authenticators.lock(request, user)
+    has_another = authenticators.has_second_factor_now(request, user.id, besides=identifier)
+    if not has_another and must_enrol(request, user):
         text = language_of(request).gettext(
             "This site requires a second factor. Add another one before you remove this one."
         )
