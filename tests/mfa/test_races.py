@@ -5,8 +5,8 @@ from __future__ import annotations
 from threading import Thread
 
 import pytest
-from authhost_mfa import authenticators, management
-from authhost_mfa.tables import authenticator_table
+from authhost_mfa import authenticators, management, recovery_codes
+from authhost_mfa.tables import authenticator_table, recovery_code_table
 from sqlalchemy import select
 
 from mfa.support import ANN, KEYS
@@ -72,6 +72,32 @@ def test_the_last_second_factor_stays_under_the_policy(site, phone, stick, make_
     browsers[0].api(path, {"authenticator_id": str(first), **values})
     finish()
     assert len(protecting(site)) == 1
+
+
+def test_new_recovery_codes_replace_those_of_another_request(protected, meanwhile):
+    answers = []
+    finish = meanwhile(
+        recovery_codes, "delete_all", lambda: answers.append(protected.ann.api(CODES, {})), after=True
+    )
+    other = protected.browser()
+    protected.log_in(other)
+    protected.verify(other)
+    answers.append(other.api(CODES, {}))
+    finish()
+    assert [status for status, _ in answers] == [200, 200]
+    assert protected.count(recovery_code_table) == 10
+
+
+def test_the_last_second_factor_takes_recovery_codes_along_that_are_replaced_meanwhile(protected, meanwhile):
+    other = protected.browser()
+    protected.log_in(other)
+    protected.verify(other)
+    (app,) = protecting(protected)
+    finish = meanwhile(recovery_codes, "replace", lambda: other.api(REMOVE, {"authenticator_id": str(app)}))
+    protected.ann.api(CODES, {})
+    finish()
+    assert protecting(protected) == []
+    assert protected.count(recovery_code_table) == 0
 
 
 def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stick, meanwhile):

@@ -63,7 +63,8 @@ def replace_recovery_codes(request: Request) -> CodeSet:
     """Replace the recovery codes; the caller shows them once."""
     user = current_user(request)
     require_highest_level(request, user)
-    if not any(each.second_factor for each in authenticators.of_user(request, user.id)):
+    authenticators.lock(request, user)
+    if not authenticators.has_second_factor_now(request, user.id):
         text = language_of(request).gettext("Add a second factor first.")
         raise Refused("no_second_factor", text)
     codes = recovery_codes.replace(request, user)
