@@ -20,6 +20,7 @@ from authhost_mfa import (
     trusted_browsers,
 )
 from authhost_mfa.enrolment import Setup, current_user
+from authhost_mfa.personal_data import authenticator_json
 from authhost_mfa.recovery_codes import CodeSet
 
 TEXT, TIME, NUMBER, BOOLEAN = (
@@ -64,23 +65,15 @@ BROWSERS = _object(
 )
 
 
-def listed(request: Request, values: Values) -> Mapping[str, Any]:
+def list_authenticators(request: Request, values: Values) -> Mapping[str, Any]:
     """Return the authenticators, and whether a change needs a second factor first."""
     user = current_user(request)
-    codes = recovery_codes.of_user(request, user.id)
     return {
         "authenticators": [
-            {
-                "id": str(each.id),
-                "kind": each.kind,
-                "name": each.name,
-                "second_factor": each.second_factor,
-                "created_at": each.created_at.isoformat(),
-                "last_used_at": each.last_used_at.isoformat() if each.last_used_at is not None else None,
-            }
+            {"id": str(each.id), **authenticator_json(each)}
             for each in authenticators.of_user(request, user.id)
         ],
-        "recovery_codes": codes.remaining if codes is not None else 0,
+        "recovery_codes": recovery_codes.count(request, user.id),
         "second_factor_needed": enrolment.needs_factor(request, user),
     }
 
@@ -90,12 +83,12 @@ def remove(request: Request, values: Values) -> None:
     management.remove(request, str(values["authenticator_id"]))
 
 
-def begin(request: Request, values: Values) -> Mapping[str, Any]:
+def begin_app(request: Request, values: Values) -> Mapping[str, Any]:
     """Return a new secret for the logged-in user."""
     return _setup(enrolment.begin_in_session(request))
 
 
-def add(request: Request, values: Values) -> Mapping[str, Any]:
+def add_app(request: Request, values: Values) -> Mapping[str, Any]:
     """Add an authenticator app; return the recovery codes, if there were none."""
     return _codes(enrolment.add_in_session(request, values))
 
@@ -108,16 +101,6 @@ def begin_enrolment(request: Request, values: Values) -> Mapping[str, Any]:
 def enrol(request: Request, values: Values) -> Mapping[str, Any]:
     """Complete the login by adding an app or a key; return the recovery codes."""
     return _codes(steps.enrol(request, values))
-
-
-def verify(request: Request, values: Values) -> None:
-    """Complete the step of the pending login with a code or a key."""
-    steps.verify(request, values)
-
-
-def reauthenticate(request: Request, values: Values) -> None:
-    """Confirm with a code or a key that it is the user."""
-    reauthentication.confirm(request, values)
 
 
 def begin_verification(request: Request, values: Values) -> Mapping[str, Any]:
@@ -133,11 +116,6 @@ def begin_reauthentication(request: Request, values: Values) -> Mapping[str, Any
 def begin_passkey_login(request: Request, values: Values) -> Mapping[str, Any]:
     """Return the options for a login by a passkey."""
     return _options(passkey_login.begin(request))
-
-
-def log_in_by_passkey(request: Request, values: Values) -> None:
-    """Log in by a passkey."""
-    passkey_login.log_in(request, values)
 
 
 def begin_key(request: Request, values: Values) -> Mapping[str, Any]:
@@ -166,7 +144,7 @@ def replace_codes(request: Request, values: Values) -> Mapping[str, Any]:
     return _codes(management.replace_recovery_codes(request))
 
 
-def browsers(request: Request, values: Values) -> Mapping[str, Any]:
+def list_browsers(request: Request, values: Values) -> Mapping[str, Any]:
     """Return the trusted browsers."""
     return {
         "trusted_browsers": [

@@ -8,16 +8,15 @@ from authhost_hookspecs import Request, User
 from sqlalchemy import Row
 
 from authhost_mfa import authenticators, recovery_codes, trusted_browsers
-from authhost_mfa.values import WEBAUTHN
+from authhost_mfa.values import WEBAUTHN, Authenticator
 from authhost_mfa.webauthn.responses import encode
 
 
 def data_of(request: Request, user: User) -> dict[str, Any]:
     """Return authenticators, the number of recovery codes and trusted browsers, as values for JSON."""
-    codes = recovery_codes.of_user(request, user.id)
     return {
-        "authenticators": [_authenticator(row) for row in authenticators.rows_of(request, user.id)],
-        "recovery_codes": codes.remaining if codes is not None else 0,
+        "authenticators": [_stored_data(row) for row in authenticators.rows_of(request, user.id)],
+        "recovery_codes": recovery_codes.count(request, user.id),
         "trusted_browsers": [
             {"user_agent": each.user_agent, "created_at": each.created_at.isoformat()}
             for each in trusted_browsers.of_user(request, user.id)
@@ -25,16 +24,21 @@ def data_of(request: Request, user: User) -> dict[str, Any]:
     }
 
 
-def _authenticator(row: Row[Any]) -> dict[str, Any]:
-    found = authenticators.as_value(row)
-    values = {
-        "kind": found.kind,
-        "name": found.name,
-        "second_factor": found.second_factor,
-        "created_at": found.created_at.isoformat(),
-        "last_used_at": found.last_used_at.isoformat() if found.last_used_at is not None else None,
+def authenticator_json(authenticator: Authenticator) -> dict[str, Any]:
+    """Return an authenticator as values for JSON; the times are ISO 8601."""
+    used = authenticator.last_used_at
+    return {
+        "kind": authenticator.kind,
+        "name": authenticator.name,
+        "second_factor": authenticator.second_factor,
+        "created_at": authenticator.created_at.isoformat(),
+        "last_used_at": used.isoformat() if used is not None else None,
     }
-    if found.kind != WEBAUTHN:
+
+
+def _stored_data(row: Row[Any]) -> dict[str, Any]:
+    values = authenticator_json(authenticators.as_value(row))
+    if row.kind != WEBAUTHN:
         return values
     return {
         **values,

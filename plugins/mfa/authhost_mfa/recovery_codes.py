@@ -53,6 +53,12 @@ def of_user(request: Request, user_id: UUID) -> Authenticator | None:
     return _authenticator(row)
 
 
+def count(request: Request, user_id: UUID) -> int:
+    """Return how many recovery codes of a user are left."""
+    codes = of_user(request, user_id)
+    return (codes.remaining or 0) if codes is not None else 0
+
+
 def of_user_now(request: Request, user_id: UUID) -> Authenticator | None:
     """Return the same within the transaction of the request."""
     return _authenticator(request.db.execute(_counted(user_id)).one())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from authhost_hookspecs import ApiRoute, PageRoute
 
-from authhost_mfa import api
+from authhost_mfa import api, passkey_login, reauthentication, steps
 from authhost_mfa.fields import (
     AUTHENTICATOR_ID,
     BROWSER_ID,
@@ -40,10 +40,10 @@ def routes() -> list[PageRoute | ApiRoute]:
 def _pages() -> list[PageRoute]:
     verified, apps = (*ANSWER, TRUST), (AUTHENTICATOR_ID,)
     return [
-        PageRoute(VERIFY_PATH, verify.show_verify, verify.verify, verified, step=SECOND_FACTOR),
+        PageRoute(VERIFY_PATH, verify.show_verify, steps.verify, verified, step=SECOND_FACTOR),
         PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
-        PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey.log_in, PASSKEY, login=False),
-        PageRoute(verify.REAUTHENTICATE_PATH, verify.show_reauthenticate, verify.confirm, ANSWER),
+        PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
+        PageRoute(verify.REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
         PageRoute(totp.OVERVIEW_PATH, overview.show_overview, overview.remove, apps, recent_login=True),
         PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
         PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, ADDED_KEY, recent_login=True),
@@ -79,7 +79,7 @@ def _login_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "POST",
             VERIFY_PATH,
-            api.verify,
+            steps.verify,
             "Complete a login with a code of an app, a recovery code, or a passkey or security key.",
             (*ANSWER, TRUST),
             step=SECOND_FACTOR,
@@ -112,7 +112,7 @@ def _login_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "POST",
             passkey.PASSKEY_PATH,
-            api.log_in_by_passkey,
+            passkey_login.log_in,
             "Log in by a passkey, without a username and a password.",
             PASSKEY,
             login=False,
@@ -127,7 +127,7 @@ def _login_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "POST",
             verify.REAUTHENTICATE_PATH,
-            api.reauthenticate,
+            reauthentication.confirm,
             "Confirm with a second factor that it is the user.",
             ANSWER,
         ),
@@ -139,7 +139,7 @@ def _app_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "GET",
             totp.TOTP_PATH,
-            api.begin,
+            api.begin_app,
             "Return a new secret for an authenticator app.",
             recent_login=True,
             response=api.SETUP,
@@ -147,7 +147,7 @@ def _app_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "POST",
             totp.TOTP_PATH,
-            api.add,
+            api.add_app,
             "Add an authenticator app. The first one brings recovery codes, which are shown once.",
             NEW_APP,
             recent_login=True,
@@ -197,7 +197,9 @@ def _key_endpoints() -> list[ApiRoute]:
 
 def _other_endpoints() -> list[ApiRoute]:
     return [
-        ApiRoute("GET", totp.OVERVIEW_PATH, api.listed, "List the authenticators.", response=api.LIST),
+        ApiRoute(
+            "GET", totp.OVERVIEW_PATH, api.list_authenticators, "List the authenticators.", response=api.LIST
+        ),
         ApiRoute(
             "POST",
             f"{totp.OVERVIEW_PATH}/remove",
@@ -217,7 +219,7 @@ def _other_endpoints() -> list[ApiRoute]:
         ApiRoute(
             "GET",
             overview.BROWSERS_PATH,
-            api.browsers,
+            api.list_browsers,
             "List the trusted browsers.",
             response=api.BROWSERS,
         ),

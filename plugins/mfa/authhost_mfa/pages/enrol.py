@@ -24,5 +24,4 @@ def show_enrol(request: Request) -> Page:
 
 def enrol(request: Request, values: Values) -> Page | None:
     """Complete the login; show the recovery codes."""
-    codes = steps.enrol(request, values)
-    return codes_page(codes, language_of(request).gettext) if codes is not None else None
+    return codes_page(steps.enrol(request, values), language_of(request).gettext)

@@ -25,12 +25,12 @@ def show_keys(request: Request) -> Page:
     if enrolment.needs_factor(request, user):
         text = (gettext("Confirm with your second factor before you change anything here."),)
         confirm = Link(gettext("Confirm that it is you"), REAUTHENTICATE_PATH)
-        sections = (Section(gettext("Your keys"), rows=_rows(language, found, locked=True)),)
+        sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=True)),)
         return Page("mfa_keys", title, text, sections=sections if found else (), links=(confirm, *links))
     selected = is_selected(request, user)
     form = add_form(key_enrolment.begin_in_session(request), KEYS_PATH, gettext, asked=selected)
-    sections = (Section(gettext("Your keys"), rows=_rows(language, found, locked=False)),)
-    return Page("mfa_keys", title, (about(gettext),), (form,), sections if found else (), links)
+    sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=False)),)
+    return Page("mfa_keys", title, (describe_keys(gettext),), (form,), sections if found else (), links)
 
 
 def add(request: Request, values: Values) -> Page | None:
@@ -38,7 +38,7 @@ def add(request: Request, values: Values) -> Page | None:
     codes = key_enrolment.add_in_session(request, values)
     gettext = language_of(request).gettext
     request.answer.message("success", gettext("The passkey or security key was added."))
-    return codes_page(codes, gettext) if codes is not None else None
+    return codes_page(codes, gettext)
 
 
 def rename(request: Request, values: Values) -> None:
@@ -50,10 +50,10 @@ def set_second_factor(request: Request, values: Values) -> Page | None:
     """Let each login ask for a key, or not; show the recovery codes if there were none."""
     identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
     codes = management.set_second_factor(request, identifier, second_factor=wanted)
-    return codes_page(codes, language_of(request).gettext) if codes is not None else None
+    return codes_page(codes, language_of(request).gettext)
 
 
-def about(gettext: Gettext) -> str:
+def describe_keys(gettext: Gettext) -> str:
     """Return what a passkey is."""
     return gettext("Log in with the screen lock of your phone or computer, or with a key that you plug in.")
 
@@ -71,7 +71,8 @@ def add_form(options: str, path: str, gettext: Gettext, *, asked: bool | None) -
     )
 
 
-def _rows(language: Language, keys: list[Authenticator], *, locked: bool) -> tuple[Row, ...]:
+def key_rows(language: Language, keys: list[Authenticator], *, locked: bool) -> tuple[Row, ...]:
+    """Return a row for each key; without buttons if they are ``locked``."""
     gettext = language.gettext
     return tuple(
         Row(

@@ -7,7 +7,7 @@ from authhost_hookspecs import Form, Link, Page, Request, Row, Section, User, Va
 from authhost_mfa import authenticators, enrolment, fields, management, recovery_codes, trusted_browsers
 from authhost_mfa.languages import Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
-from authhost_mfa.pages.keys import KEYS_PATH, about
+from authhost_mfa.pages.keys import KEYS_PATH, describe_keys, key_rows
 from authhost_mfa.pages.totp import OVERVIEW_PATH, TOTP_PATH, codes_page, to_overview
 from authhost_mfa.pages.verify import REAUTHENTICATE_PATH
 from authhost_mfa.policy import grace_ends, is_selected
@@ -65,13 +65,13 @@ def show_codes(request: Request) -> Page:
     gettext = language.gettext
     forms = (Form(CODES_PATH, gettext("Create new codes"), danger=True),)
     text = (
-        _left(recovery_codes.of_user(request, user.id), language),
+        _codes_left(request, user, language),
         gettext("New codes replace the old ones."),
     )
     return Page("mfa_recovery_codes", gettext("Recovery codes"), text, forms, links=(to_overview(gettext),))
 
 
-def replace_codes(request: Request, values: Values) -> Page:
+def replace_codes(request: Request, values: Values) -> Page | None:
     """Create new recovery codes, and show them once."""
     return codes_page(management.replace_recovery_codes(request), language_of(request).gettext)
 
@@ -100,14 +100,12 @@ def show_browsers(request: Request) -> Page:
         for each in trusted_browsers.of_user(request, user.id)
     )
     text = gettext("In these browsers a login asks for no second factor.")
-    section = Section(gettext("Trusted browsers"), (text,), rows)
-    if rows:
-        every = Form(BROWSERS_PATH, gettext("Remove all"), danger=True)
-        section = Section(section.title, section.text, rows, (every,))
+    remove_all = Form(BROWSERS_PATH, gettext("Remove all"), danger=True)
+    title = gettext("Trusted browsers")
     return Page(
         "mfa_trusted_browsers",
-        gettext("Trusted browsers"),
-        sections=(section,),
+        title,
+        sections=(Section(title, (text,), rows, (remove_all,) if rows else ()),),
         links=(to_overview(gettext),),
     )
 
@@ -134,27 +132,20 @@ def _apps(language: Language, apps: list[Authenticator], locked: bool) -> Sectio
 
 def _keys(language: Language, keys: list[Authenticator]) -> Section:
     gettext = language.gettext
-    rows = tuple(
-        Row(
-            each.name or gettext("Passkey or security key"),
-            details(language, each),
-            (gettext("Asked at every login"),) if each.second_factor else (),
-        )
-        for each in keys
-    )
+    rows = key_rows(language, keys, locked=True)
     links = (Link(gettext("Manage") if keys else gettext("Add a passkey or security key"), KEYS_PATH),)
-    return Section(gettext("Passkeys and security keys"), (about(gettext),), rows, links=links)
+    return Section(gettext("Passkeys and security keys"), (describe_keys(gettext),), rows, links=links)
 
 
 def _codes(request: Request, user: User, language: Language) -> Section:
     gettext = language.gettext
-    text = _left(recovery_codes.of_user(request, user.id), language)
+    text = _codes_left(request, user, language)
     links = (Link(gettext("Manage"), CODES_PATH),)
     return Section(gettext("Recovery codes"), (text,), links=links)
 
 
-def _left(codes: Authenticator | None, language: Language) -> str:
-    count = codes.remaining if codes is not None else 0
+def _codes_left(request: Request, user: User, language: Language) -> str:
+    count = recovery_codes.count(request, user.id)
     return language.gettext("Recovery codes left: %(count)s", count=count)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Form, Page, Request, Section, Values
+from authhost_hookspecs import Form, Page, Request, Section
 
 from authhost_mfa import fields, passkey_login
 from authhost_mfa.languages import language_of
@@ -23,11 +23,6 @@ def show_passkey(request: Request) -> Page:
     return Page(
         "mfa_passkey", language_of(request).gettext("Log in without a password"), forms=(_form(request),)
     )
-
-
-def log_in(request: Request, values: Values) -> None:
-    """Log in by the passkey."""
-    passkey_login.log_in(request, values)
 
 
 def _form(request: Request) -> Form:

@@ -27,11 +27,13 @@ def add(request: Request, values: Values) -> Page | None:
     codes = enrolment.add_in_session(request, values)
     gettext = language_of(request).gettext
     request.answer.message("success", gettext("The authenticator app was added."))
-    return codes_page(codes, gettext) if codes is not None else None
+    return codes_page(codes, gettext)
 
 
-def codes_page(codes: CodeSet, gettext: Gettext) -> Page:
-    """Show new recovery codes, once."""
+def codes_page(codes: CodeSet | None, gettext: Gettext) -> Page | None:
+    """Show new recovery codes, once. None if there are none."""
+    if codes is None:
+        return None
     text = (
         gettext("With each of these codes you can log in once without your other authenticators."),
         gettext("Write them down or print them now. They are not shown again."),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Field, Form, Link, Page, Request, Section, Values
+from authhost_hookspecs import Field, Form, Link, Page, Request, Section
 
 from authhost_mfa import fields, reauthentication, steps
 from authhost_mfa.languages import Gettext, language_of
@@ -27,11 +27,6 @@ def show_verify(request: Request) -> Page:
     return Page("mfa_verify", gettext("Confirm that it is you"), tuple(text), forms)
 
 
-def verify(request: Request, values: Values) -> None:
-    """Complete the step with a code or a key."""
-    steps.verify(request, values)
-
-
 def show_reauthenticate(request: Request) -> Page:
     """Ask the logged-in user for a second factor."""
     gettext = language_of(request).gettext
@@ -50,11 +45,6 @@ def reauthenticate_panel(request: Request) -> Section | None:
     codes = Link(gettext("Use a code"), REAUTHENTICATE_PATH)
     links = (codes,) if any(each != WEBAUTHN for each in methods) else ()
     return Section(gettext("Two-step verification"), forms=forms, links=links)
-
-
-def confirm(request: Request, values: Values) -> None:
-    """Record that the logged-in user has used a second factor."""
-    reauthentication.confirm(request, values)
 
 
 def _reauthentication_forms(request: Request, methods: list[str], gettext: Gettext) -> tuple[Form, ...]:
