@@ -96,11 +96,6 @@ class PendingLogin:
     password_tag: str = field(repr=False)
     steps: tuple[str, ...] = ()
 
-    @property
-    def guards(self) -> tuple[str, ...]:
-        """The names of the plugins that guard the account."""
-        return self.user.login_guards
-
 
 @dataclass(frozen=True, slots=True)
 class PendingStep:

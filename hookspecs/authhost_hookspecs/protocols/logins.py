@@ -27,10 +27,6 @@ class PendingLogin(Protocol):
         """When the first proof was given."""
 
     @property
-    def guards(self) -> tuple[str, ...]:
-        """The names of the plugins that guard the account; see `Logins.guard`."""
-
-    @property
     def steps(self) -> tuple[str, ...]:
         """The keys of what is still needed: ``email_verification``, or ``NAME.key`` of a `LoginStep`.
 
@@ -86,7 +82,7 @@ class Logins(Protocol):
 
         While the plugin is not installed, or has failed to load, nobody can log in to the account
         (``login_unavailable``), unless the operator allows it by the setting ``login_without_plugins``.
-        So its steps cannot be avoided by removing it. `PendingLogin.guards` says so in `login_steps`,
+        So its steps cannot be avoided by removing it. `User.login_guards` says so in `login_steps`,
         without a query. Refusal: ``user_not_found``.
         """
 

@@ -35,7 +35,7 @@ def steps_of(request: Request, user: User) -> list[LoginStep]:
         return []
     if proves_two_factors(pending.authentications):
         return []
-    if NAME in pending.guards:
+    if NAME in user.login_guards:
         ids = [each.id for each in authenticators.rows_of(request, user.id)]
         return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, pending)]
     if not must_enrol(request, user):
