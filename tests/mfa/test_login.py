@@ -372,7 +372,7 @@ class TestTrustedBrowsers:
         """Also if the plugin was not loaded while the password changed."""
         browser = protected.half()
         protected.verify(browser, trust=True)
-        monkeypatch.setattr("authhost_mfa.authenticators.end_trust", lambda *args: None)
+        monkeypatch.setattr("authhost_mfa.trusted_browsers.end_trust", lambda *args: None)
         values = {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}
         browser.api("/password/change", values)
         assert protected.count(tables.trusted_browser_table) == 1

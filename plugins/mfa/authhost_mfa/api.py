@@ -19,7 +19,8 @@ from authhost_mfa import (
     steps,
     trusted_browsers,
 )
-from authhost_mfa.enrolment import Setup, current_user
+from authhost_mfa.access import current_user, needs_recent_factor
+from authhost_mfa.enrolment import Setup
 from authhost_mfa.personal_data import authenticator_json
 from authhost_mfa.recovery_codes import CodeSet
 
@@ -74,7 +75,7 @@ def list_authenticators(request: Request, values: Values) -> Mapping[str, Any]:
             for each in authenticators.of_user(request, user.id)
         ],
         "recovery_codes": recovery_codes.count(request, user.id),
-        "second_factor_needed": enrolment.needs_factor(request, user),
+        "second_factor_needed": needs_recent_factor(request, user),
     }
 
 

@@ -14,7 +14,7 @@ from authhost_hookspecs import Refused, Request, User, utc
 from sqlalchemy import Row, Select, Update, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from authhost_mfa import recovery_codes
+from authhost_mfa import recovery_codes, trusted_browsers
 from authhost_mfa.languages import language_of
 from authhost_mfa.recovery_codes import CodeSet
 from authhost_mfa.tables import (
@@ -22,7 +22,6 @@ from authhost_mfa.tables import (
     account_table,
     authenticator_table,
     secret_purpose,
-    trusted_browser_table,
 )
 from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator
 from authhost_mfa.webauthn import NewCredential
@@ -105,7 +104,7 @@ def add_totp(request: Request, user: User, secret: str, step: int) -> CodeSet | 
     Returns the recovery codes if the user had none. Raises `Refused` if there is such an authenticator.
     """
     identifier = request.new_id()
-    return add(
+    return _add(
         request,
         user,
         {
@@ -127,7 +126,7 @@ def add_key(
     Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if an account
     has it already.
     """
-    return add(
+    return _add(
         request,
         user,
         {
@@ -148,7 +147,7 @@ def add_key(
     )
 
 
-def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | None:
+def _add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | None:
     """Add an authenticator with the columns ``values``. The first second factor guards the account's logins.
 
     Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if it is
@@ -165,7 +164,7 @@ def add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | No
     except IntegrityError as error:
         text = language_of(request).gettext("This authenticator has been added already.")
         raise Refused("already_added", text) from error
-    end_trust(request, user.id)
+    trusted_browsers.end_trust(request, user.id)
     added = Authenticator(row["id"], row["kind"], row["name"], request.now, None, row["second_factor"])
     request.call_hook("authenticator_added", user=user, authenticator=added)
     return _first_codes(request, user) if row["second_factor"] else None
@@ -192,7 +191,7 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
     if row is None or not request.db.execute(delete(authenticator_table).where(*here)).rowcount:
         _end_protection(request, user)
         return False
-    end_trust(request, user.id)
+    trusted_browsers.end_trust(request, user.id)
     request.call_hook("authenticator_removed", user=user, authenticator=as_value(row))
     _end_protection(request, user)
     return True
@@ -235,7 +234,7 @@ def set_second_factor(
     rows = [each for each in request.db.execute(_of_user(user.id)) if each.id == identifier]
     request.db.execute(_one(user, identifier).values({"second_factor": second_factor}))
     if rows and rows[0].second_factor != second_factor:
-        end_trust(request, user.id)
+        trusted_browsers.end_trust(request, user.id)
         changed = replace(as_value(rows[0]), second_factor=second_factor)
         request.call_hook("authenticator_changed", user=user, authenticator=changed)
     _end_protection(request, user)
@@ -245,11 +244,16 @@ def set_second_factor(
 
 
 def reset(request: Request, user: User, reason: str) -> int:
-    """Remove all authenticators of a user, for an administrator; return how many there were."""
+    """Remove all authenticators of a user, for an administrator; return how many there were.
+
+    The row of the account stays: it has the user's id for WebAuthn.
+    """
     lock(request, user)
     found = [as_value(row) for row in request.db.execute(_of_user(user.id))]
     codes = recovery_codes.of_user_now(request, user.id)
-    delete_all(request, user.id, keep_account=True)
+    _delete_factors(request, user.id)
+    unused = {"failures": 0, "next_try_at": None, "last_kind": None}
+    request.db.execute(update(account_table).where(account_table.c.user_id == user.id).values(unused))
     request.logins.unguard(NAME, user.id)
     for each in (*found, *([codes] if codes is not None else [])):
         request.call_hook("authenticator_removed", user=user, authenticator=each)
@@ -257,17 +261,17 @@ def reset(request: Request, user: User, reason: str) -> int:
     return len(found)
 
 
-def delete_all(request: Request, user_id: UUID, *, keep_account: bool = False) -> None:
-    """Delete all rows about a user. With ``keep_account`` the id for WebAuthn stays."""
+def delete_all(request: Request, user_id: UUID) -> None:
+    """Delete all rows about a user."""
+    _delete_factors(request, user_id)
+    request.db.execute(delete(account_table).where(account_table.c.user_id == user_id))
+
+
+def _delete_factors(request: Request, user_id: UUID) -> None:
+    """Delete the authenticators, recovery codes and trusted browsers of a user."""
     recovery_codes.delete_all(request, user_id)
-    end_trust(request, user_id)
+    trusted_browsers.end_trust(request, user_id)
     request.db.execute(delete(authenticator_table).where(authenticator_table.c.user_id == user_id))
-    of_user = account_table.c.user_id == user_id
-    if keep_account:
-        values = {"failures": 0, "next_try_at": None, "last_kind": None}
-        request.db.execute(update(account_table).where(of_user).values(values))
-    else:
-        request.db.execute(delete(account_table).where(of_user))
 
 
 def has_any_now(request: Request, user_id: UUID) -> bool:
@@ -279,11 +283,6 @@ def has_second_factor_now(request: Request, user_id: UUID, *, besides: UUID | No
     """Return whether a user has a second factor, ``besides`` one, within the transaction of the request."""
     rows = request.db.execute(_of_user(user_id))
     return any(each.second_factor and each.id != besides for each in rows)
-
-
-def end_trust(request: Request, user_id: UUID) -> None:
-    """Delete the trusted browsers of a user."""
-    request.db.execute(delete(trusted_browser_table).where(trusted_browser_table.c.user_id == user_id))
 
 
 def _one(user: User, identifier: UUID) -> Update:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import NamedTuple
-from uuid import UUID
 
 from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
 
 from authhost_mfa import authenticators, totp
+from authhost_mfa.access import (
+    current_user,
+    require_recent_factor,
+    require_verified_address,
+    session_id,
+)
 from authhost_mfa.languages import language_of
-from authhost_mfa.policy import has_recent_factor, settings_of
+from authhost_mfa.policy import settings_of
 from authhost_mfa.recovery_codes import CodeSet
 from authhost_mfa.values import FACTORS, NAME, TOTP
 
-LASTS = timedelta(minutes=10)
+SETUP_TIMEOUT = timedelta(minutes=10)
 
 
 class Setup(NamedTuple):
@@ -32,13 +37,13 @@ class Setup(NamedTuple):
 def begin(request: Request, user: User, binding: str) -> Setup:
     """Return a new secret for a user; the same one again after a wrong code in this unit of work.
 
-    ``binding`` names the session or the login in which it can be used. Raises `Refused` if no address of
-    the account is verified: whoever has signed up with the address of another person could lock that
-    person out.
+    ``binding`` names the session or the login in which it can be used. Raises `Refused` if the
+    primary address is not verified: whoever has signed up with the address of another person could lock
+    that person out.
     """
     require_verified_address(request, user)
     local = request.local(NAME)
-    secret, expires = local.get("setup") or (totp.new_secret(), request.now + LASTS)
+    secret, expires = local.get("setup") or (totp.new_secret(), request.now + SETUP_TIMEOUT)
     issuer = settings_of(request).issuer or request.settings.site_name
     uri = totp.uri(secret, user.email or user.username or str(user.id), issuer)
     sealed = request.seal(f"{secret} {expires.timestamp():.0f}", _purpose(user, binding))
@@ -74,7 +79,7 @@ def begin_in_session(request: Request) -> Setup:
 def add_in_session(request: Request, values: Values) -> CodeSet | None:
     """Add an authenticator app for the logged-in user; return the recovery codes if there were none."""
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     secret, step = check(request, user, _session(request), values)
     codes = authenticators.add_totp(request, user, secret, step)
     request.logins.reauthenticate(method=TOTP, factors=FACTORS)
@@ -84,47 +89,6 @@ def add_in_session(request: Request, values: Values) -> CodeSet | None:
 def has_app(request: Request, user: User) -> bool:
     """Return whether a user has an authenticator app."""
     return any(each.kind == TOTP for each in authenticators.rows_of(request, user.id))
-
-
-def needs_factor(request: Request, user: User) -> bool:
-    """Return whether a change needs a second factor first: there is one, but it was not used lately."""
-    rows = authenticators.rows_of(request, user.id)
-    return any(each.second_factor for each in rows) and not has_recent_factor(request)
-
-
-def require_highest_level(request: Request, user: User) -> None:
-    """Raise `Refused` unless the user has used a second factor lately, if the account has one."""
-    if needs_factor(request, user):
-        text = language_of(request).gettext("Confirm with your second factor first.")
-        raise Refused("second_factor_required", text)
-
-
-def require_verified_address(request: Request, user: User) -> None:
-    """Raise `Refused` unless the primary address is verified.
-
-    Another verified address is not enough: the owner of the primary one could still recover the
-    account, and the factors of whoever had it before would stay.
-    """
-    if not user.email_verified:
-        text = language_of(request).gettext(
-            "Confirm an e-mail address of your account first. If you cannot log in, reset your password: "
-            "that confirms the address, too."
-        )
-        raise Refused("email_not_verified", text)
-
-
-def current_user(request: Request) -> User:
-    """Return the logged-in user. The routes require a login."""
-    user = request.user
-    assert user is not None
-    return user
-
-
-def session_id(request: Request) -> UUID:
-    """Return the id of the user's session. It stays the same when the session gets a new token."""
-    session = request.session
-    assert session is not None
-    return session.id
 
 
 def _session(request: Request) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from authhost_hookspecs import Request, User, Values
 
 from authhost_mfa import authenticators, security_keys
-from authhost_mfa.enrolment import (
+from authhost_mfa.access import (
     current_user,
-    require_highest_level,
+    require_recent_factor,
     require_verified_address,
     session_id,
 )
@@ -29,7 +29,7 @@ from authhost_mfa.webauthn import (
 def begin(request: Request, user: User, purpose: str) -> str:
     """Return the options for a field of the type ``public_key_create``.
 
-    Raises `Refused` if no address of the account is verified.
+    Raises `Refused` if the primary address is not verified.
     """
     require_verified_address(request, user)
     handle = authenticators.user_handle(request, user.id)
@@ -67,7 +67,7 @@ def add_in_session(request: Request, values: Values) -> CodeSet | None:
     Each login asks for it if the user wants so, or if it cannot log in by itself: then it is of no other use.
     """
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     purpose = purpose_of_registration(user.id, session_id(request))
     found = check(request, user, purpose, values)
     asked = bool(values["second_factor"]) or found.discoverable is False

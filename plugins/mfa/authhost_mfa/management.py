@@ -7,7 +7,7 @@ from uuid import UUID
 from authhost_hookspecs import Refused, Request, User
 
 from authhost_mfa import authenticators, recovery_codes, trusted_browsers
-from authhost_mfa.enrolment import current_user, require_highest_level
+from authhost_mfa.access import current_user, require_recent_factor
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol
 from authhost_mfa.recovery_codes import CodeSet
@@ -16,7 +16,7 @@ from authhost_mfa.recovery_codes import CodeSet
 def remove(request: Request, identifier: str) -> None:
     """Remove an authenticator. The last second factor stays if the policy requires one."""
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     wanted = _identifier(request, identifier)
     _require_another(request, user, wanted)
     if not authenticators.remove(request, user, wanted):
@@ -35,7 +35,7 @@ def set_second_factor(request: Request, identifier: str, *, second_factor: bool)
     Returns the recovery codes if there were none. The last second factor stays if the policy requires one.
     """
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     wanted = _identifier(request, identifier)
     if not second_factor:
         _require_another(request, user, wanted)
@@ -62,13 +62,13 @@ def _require_another(request: Request, user: User, identifier: UUID) -> None:
 def replace_recovery_codes(request: Request) -> CodeSet:
     """Replace the recovery codes; the caller shows them once."""
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     authenticators.lock(request, user)
     if not authenticators.has_second_factor_now(request, user.id):
         text = language_of(request).gettext("Add a second factor first.")
         raise Refused("no_second_factor", text)
     codes = recovery_codes.replace(request, user)
-    authenticators.end_trust(request, user.id)
+    trusted_browsers.end_trust(request, user.id)
     request.call_hook("authenticator_reset", user=user, authenticator=codes.authenticator)
     return codes
 
@@ -77,7 +77,7 @@ def revoke_browsers(request: Request, identifier: str) -> None:
     """End the trust in one browser, or in all of them if ``identifier`` is empty."""
     user = current_user(request)
     if not identifier:
-        authenticators.end_trust(request, user.id)
+        trusted_browsers.end_trust(request, user.id)
     elif not trusted_browsers.revoke(request, user.id, _identifier(request, identifier)):
         raise _not_found(request)
 

@@ -13,6 +13,9 @@ from authhost_mfa.settings import MfaSettings
 from authhost_mfa.tables import account_table, authenticator_table
 from authhost_mfa.values import NAME, TOTP, WEBAUTHN
 
+BLOCKED = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
+"""Counts the accounts with too many wrong codes."""
+
 
 def check_settings(host: Host) -> Iterator[Finding]:
     """Yield settings with which second factors do not protect."""
@@ -33,9 +36,8 @@ def check_settings(host: Host) -> Iterator[Finding]:
 
 def check_accounts(host: Host) -> Iterator[Finding]:
     """Yield accounts that can use no codes any more, and secrets that no key decrypts."""
-    blocked = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
     with host.reader.connect() as connection:
-        count: int = connection.execute(blocked).scalar_one()
+        count: int = connection.execute(BLOCKED).scalar_one()
     unreadable = key_rotation.unreadable(host)
     if unreadable:
         yield Finding(
@@ -55,12 +57,11 @@ def counts(host: Host) -> dict[str, int]:
     """Return the numbers of users by kind of authenticator, with a second factor, and of blocked ones."""
     table = authenticator_table.c
     users = func.count(table.user_id.distinct()).label("users")
-    blocked = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
     with host.reader.connect() as connection:
         by_kind = connection.execute(select(table.kind, users).group_by(table.kind))
         kinds: dict[str, int] = {row.kind: row.users for row in by_kind}
         second: int = connection.execute(select(users).where(table.second_factor)).scalar_one()
-        refused: int = connection.execute(blocked).scalar_one()
+        refused: int = connection.execute(BLOCKED).scalar_one()
     return {
         TOTP: kinds.get(TOTP, 0),
         WEBAUTHN: kinds.get(WEBAUTHN, 0),

@@ -40,9 +40,8 @@ def log_in(request: Request, values: Values) -> None:
             raise UnknownCredential
         with verification.reported(request, account.user, key.authenticator):
             found = security_keys.verify(request, key, response, challenge)
-            if (
-                found.user_handle is None
-            ):  # 7.2, step 6: without it, it was not the passkey that chose the account
+            if found.user_handle is None:
+                # Without it, it was not the passkey that chose the account (WebAuthn, 7.2, step 6).
                 raise InvalidCredential
         security_keys.record_use(request, key, found, challenge)
     if found.user_verified:

@@ -20,7 +20,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
-from authhost_mfa import authenticators
+from authhost_mfa import authenticators, trusted_browsers
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.steps import steps_of
@@ -31,7 +31,7 @@ from authhost_mfa.values import NAME
 def end_trust(request: Request, user: User) -> None:
     """Forget the trusted browsers of a guarded account; no query for the others, which need none."""
     if NAME in user.login_guards:
-        authenticators.end_trust(request, user.id)
+        trusted_browsers.end_trust(request, user.id)
 
 
 class MfaPlugin:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from authhost_hookspecs import Request, Values
 
 from authhost_mfa import security_keys, steps, verification
-from authhost_mfa.enrolment import current_user, session_id
+from authhost_mfa.access import current_user, session_id
 from authhost_mfa.security_keys import keys_of
 from authhost_mfa.webauthn import new_challenge, purpose_of_reauthentication
 

@@ -103,5 +103,10 @@ def revoke(request: Request, user_id: UUID, identifier: UUID) -> bool:
     return bool(request.db.execute(revoked).rowcount)
 
 
+def end_trust(request: Request, user_id: UUID) -> None:
+    """Delete the trusted browsers of a user."""
+    request.db.execute(delete(trusted_browser_table).where(trusted_browser_table.c.user_id == user_id))
+
+
 def _digest(token: str) -> bytes:
     return hashlib.sha256(token.encode("utf-8", "replace")).digest()

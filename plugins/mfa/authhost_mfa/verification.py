@@ -50,7 +50,7 @@ def check(
     """
     response = str(values.get("credential", ""))
     if not response:
-        return Proof(check_codes(request, user, values, reauthentication=reauthentication), FACTORS)
+        return Proof(_check_codes(request, user, values, reauthentication=reauthentication), FACTORS)
     with translated(request):
         return _check_key(request, user, response, purpose, keys_unused_since, reauthentication)
 
@@ -76,7 +76,7 @@ def _check_key(
     return Proof(WEBAUTHN, factors_of_key(user_verified=found.user_verified))
 
 
-def check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:
+def _check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:
     """Check the field ``code`` or ``recovery_code``; return the method. Raises `Refused`.
 
     The unit of work must not have written anything; see `attempts`.

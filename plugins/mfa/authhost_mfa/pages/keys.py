@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from authhost_hookspecs import Form, Link, Page, Request, Row, Section, Values
 
-from authhost_mfa import authenticators, enrolment, fields, key_enrolment, management
+from authhost_mfa import authenticators, fields, key_enrolment, management
+from authhost_mfa.access import current_user, needs_recent_factor
 from authhost_mfa.languages import Gettext, Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
 from authhost_mfa.pages.totp import codes_page, to_overview
@@ -18,11 +19,11 @@ RENAME_PATH, SECOND_FACTOR_PATH = f"{KEYS_PATH}/rename", f"{KEYS_PATH}/second-fa
 
 def show_keys(request: Request) -> Page:
     """Show the keys of the logged-in user, and the form that adds one."""
-    language, user = language_of(request), enrolment.current_user(request)
+    language, user = language_of(request), current_user(request)
     gettext = language.gettext
     title, links = gettext("Passkeys and security keys"), (to_overview(gettext),)
     found = [each for each in authenticators.of_user(request, user.id) if each.kind == WEBAUTHN]
-    if enrolment.needs_factor(request, user):
+    if needs_recent_factor(request, user):
         text = (gettext("Confirm with your second factor before you change anything here."),)
         confirm = Link(gettext("Confirm that it is you"), REAUTHENTICATE_PATH)
         sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=True)),)

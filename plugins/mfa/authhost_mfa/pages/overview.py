@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from authhost_hookspecs import Form, Link, Page, Request, Row, Section, User, Values
 
-from authhost_mfa import authenticators, enrolment, fields, management, recovery_codes, trusted_browsers
+from authhost_mfa import authenticators, fields, management, recovery_codes, trusted_browsers
+from authhost_mfa.access import current_user, needs_recent_factor
 from authhost_mfa.languages import Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
 from authhost_mfa.pages.keys import KEYS_PATH, describe_keys, key_rows
@@ -18,7 +19,7 @@ CODES_PATH, BROWSERS_PATH = "/recovery-codes", "/trusted-browsers"
 
 def panel(request: Request) -> Section | None:
     """Show on the account page whether there is a second factor."""
-    language, user = language_of(request), enrolment.current_user(request)
+    language, user = language_of(request), current_user(request)
     gettext = language.gettext
     found = authenticators.of_user(request, user.id)
     if any(each.second_factor for each in found):
@@ -34,10 +35,10 @@ def panel(request: Request) -> Section | None:
 
 def show_overview(request: Request) -> Page:
     """Show all authenticators of the logged-in user."""
-    language, user = language_of(request), enrolment.current_user(request)
+    language, user = language_of(request), current_user(request)
     gettext = language.gettext
     found = authenticators.of_user(request, user.id)
-    locked = enrolment.needs_factor(request, user)
+    locked = needs_recent_factor(request, user)
     apps, keys = ([each for each in found if each.kind == kind] for kind in (TOTP, WEBAUTHN))
     sections = [_apps(language, apps, locked), _keys(language, keys)]
     if any(each.second_factor for each in found):
@@ -61,7 +62,7 @@ def remove(request: Request, values: Values) -> None:
 
 def show_codes(request: Request) -> Page:
     """Show how many recovery codes are left, and offer new ones."""
-    language, user = language_of(request), enrolment.current_user(request)
+    language, user = language_of(request), current_user(request)
     gettext = language.gettext
     forms = (Form(CODES_PATH, gettext("Create new codes"), danger=True),)
     text = (
@@ -78,7 +79,7 @@ def replace_codes(request: Request, values: Values) -> Page | None:
 
 def show_browsers(request: Request) -> Page:
     """Show the browsers in which a login needs no second factor."""
-    language, user = language_of(request), enrolment.current_user(request)
+    language, user = language_of(request), current_user(request)
     gettext = language.gettext
     rows = tuple(
         Row(

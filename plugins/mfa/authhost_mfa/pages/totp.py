@@ -5,6 +5,7 @@ from __future__ import annotations
 from authhost_hookspecs import Form, Image, Link, Page, Request, Values
 
 from authhost_mfa import enrolment, fields, totp
+from authhost_mfa.access import current_user
 from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.recovery_codes import CodeSet
@@ -15,7 +16,7 @@ TOTP_PATH, OVERVIEW_PATH = "/totp", "/authenticators"
 def show_totp(request: Request) -> Page:
     """Show the QR code for the logged-in user."""
     gettext = language_of(request).gettext
-    user = enrolment.current_user(request)
+    user = current_user(request)
     if enrolment.has_app(request, user):
         text = gettext("You have an authenticator app. Remove it before you set up another one.")
         return Page("mfa_totp", gettext("Authenticator app"), (text,), links=(to_overview(gettext),))
