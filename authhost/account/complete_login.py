@@ -37,13 +37,13 @@ def continue_login(
             return _verify_first(request, login, by_address)
     steps = plugin_steps(request, login)
     if steps:
-        return _wait(request, _rehashed(request, login), steps)
+        return _wait(request, _store_rehashed(request, login), steps)
     if login.first.provider is not None:
         log_out_former_user(request, login.user)
     return _start_session(request, login)
 
 
-def _rehashed(request: Request, login: OpenLogin) -> OpenLogin:
+def _store_rehashed(request: Request, login: OpenLogin) -> OpenLogin:
     """Store the newer hash of the password, if any: the pending login is bound to the stored one."""
     if login.rehashed is None:
         return login

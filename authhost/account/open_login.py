@@ -23,7 +23,7 @@ FACTORS: dict[str, tuple[Factor, ...]] = {
     "email_confirmation": ("possession",),
     "password_reset": ("possession",),
 }
-"""What the methods of the core prove. A provider does not say what its login has proved."""
+"""What the methods of the core prove. For a login by a provider see `App.factors`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,14 @@ class OpenLogin:
         provider: str | None = None,
         factors: tuple[Factor, ...] | None = None,
     ) -> Self:
-        """Return a login whose first proof was given now, by ``method``."""
+        """Return a login whose first proof was given now, by ``method``.
+
+        ``factors`` are by default those of a method of the core.
+        """
         now = request.now
-        proved = FACTORS.get(method, ()) if factors is None else factors
-        first = Authentication(method, now, provider, proved)
+        if factors is None:
+            factors = FACTORS[method]
+        first = Authentication(method, now, provider, factors)
         return cls(user, (first,), now, password, rehashed)
 
     @property
@@ -67,12 +71,12 @@ class OpenLogin:
         """The first proof of identity."""
         return self.authentications[0]
 
-    def proved(self, authentication: Authentication) -> Self:
+    def with_authentication(self, authentication: Authentication) -> Self:
         """Return the login with one more authentication."""
         return replace(self, authentications=(*self.authentications, authentication))
 
-    def shown(self, request: Request, steps: tuple[PendingStep, ...] = ()) -> PendingLogin:
-        """Return what plugins may see of it."""
+    def for_plugins(self, request: Request, steps: tuple[PendingStep, ...] = ()) -> PendingLogin:
+        """Return what plugins may see of it, which waits for ``steps``."""
         tag = request.services.digests.of_plugin(f"password of {self.user.id}: {self.password}")
         keys = tuple(each.key for each in steps)
         return PendingLogin(self.user, self.authentications, self.started, tag, keys)
@@ -81,7 +85,7 @@ class OpenLogin:
 @contextmanager
 def running(request: Request, login: OpenLogin) -> Iterator[None]:
     """Show ``login`` to the hooks of the block as ``request.logins.pending``."""
-    outer, request.running_login = request.running_login, login.shown(request)
+    outer, request.running_login = request.running_login, login.for_plugins(request)
     try:
         yield
     finally:

@@ -47,7 +47,7 @@ class PluginLogins(BoundToUnit):
         steps = pending_steps(request, login)
         if login.address_id is not None and not steps:  # its address was confirmed in another browser
             return None
-        return login.shown(request, steps)
+        return login.for_plugins(request, steps)
 
     def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
         """Complete a step of the pending login; log in if it was the last one."""
@@ -121,7 +121,7 @@ def login_step(request: Request, key: str, method: str, factors: tuple[Factor, .
     request.pending_token = None
     login = replace(login, user=account.user, done=(*login.done, key))
     if method:
-        login = login.proved(Authentication(method, request.now, None, factors))
+        login = login.with_authentication(Authentication(method, request.now, None, factors))
     return continue_login(request, login)
 
 

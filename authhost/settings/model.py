@@ -99,9 +99,9 @@ class Settings:
     required_plugins: tuple[str, ...] = ()
     """Names of the plugins that must be loaded for the host to start. Their failure ends a flow."""
     login_without_plugins: tuple[str, ...] = ()
-    """Names of plugins without which people log in although the plugin guards their accounts.
+    """Names of plugins that may be missing although they guard accounts: people log in without their steps.
 
-    For a plugin such as a second factor that was removed for good. Their steps are skipped.
+    For a plugin that was removed for good, such as one for second factors.
     """
     strict: bool = False
     """The host does not start if any plugin is refused."""

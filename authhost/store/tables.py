@@ -69,7 +69,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class Words(TypeDecorator[tuple[str, ...]]):
-    """A few words, such as names of plugins, in one column; NULL if there is none."""
+    """A few words, such as names of plugins, of 1000 characters in all; NULL if there is none."""
 
     impl = String(1000)
     cache_ok = True
@@ -81,8 +81,8 @@ class Words(TypeDecorator[tuple[str, ...]]):
         return tuple(value.split()) if value else ()
 
 
-class Keys(Words):
-    """The same, without a limit."""
+class LongWords(Words):
+    """Words of any total length, such as keys of steps."""
 
     impl = Text()
     cache_ok = True
@@ -222,7 +222,7 @@ pending_logins = Table(
     Column("token_digest", KEY_DIGEST, nullable=False, unique=True),
     Column("password_digest", KEY_DIGEST),
     Column("authentications", Authentications()),
-    Column("done", Keys()),
+    Column("done", LongWords()),
     _time("started", nullable=True),
     _time("sent"),
     _time("expires"),

@@ -16,7 +16,7 @@ SOCIAL = "social_"
 ACCOUNTS = "accounts_"
 LOGINS = "logins_"
 MAX_STEPS = 20
-"""How many steps one login may have."""
+"""How many steps of one login `Browser.complete_steps` completes at most."""
 
 
 class Browser:

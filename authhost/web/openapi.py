@@ -182,16 +182,13 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
         refusals = (*refusals, "reauthentication_required")
     schema = dict(route.response) or {"type": "object"}
     login = {"allOf": [schema, reference("Login")]}
-    may_log_in = route.method == "POST" and not route.login and not route.step
-    if route.step:
-        schema = login
+    may_log_in = bool(route.step) or (route.method == "POST" and not route.login)
     operation: dict[str, Any] = {
         "operationId": _operation_id(route.method.lower(), f"/{name}{route.path}"),
         "tags": [name],
         "summary": route.summary,
         "responses": {
-            "200": _response("Done.", schema),
-            **({"202": _response(ACCEPTED, schema)} if route.step else {}),
+            "200": _response("Done.", login if route.step else schema),
             **({"202": _response(ACCEPTED, login)} if may_log_in else {}),
             **_refusals(refusals),
             "default": _problem("Refused."),

@@ -86,11 +86,7 @@ class PageHandler:
             return PAGES[path](visit)
         name, route = self._plugins.pages[path]
         visit.check_access(name, route)
-        return self._keep_next(visit, route, route.show(visit.request))
-
-    def _keep_next(self, visit: Visit, route: PageRoute, page: Page) -> Page:
-        """Return the page so that its forms keep where the person wanted to go, if it may log them in."""
-        return with_query(page, visit.with_next("")) if route.step or not route.login else page
+        return _keep_next(visit, route, route.show(visit.request))
 
     def _wanted(self, visit: Visit, path: str, target: str) -> str:
         """Return where a login leads after it was required at ``path``: a step of a login is no target."""
@@ -138,7 +134,7 @@ class PageHandler:
         visit.values = read_form(visit.http, route.fields)
         shown = route.action(visit.request, visit.values)
         if shown is not None:
-            return Outcome(), self._keep_next(visit, route, shown)
+            return Outcome(), _keep_next(visit, route, shown)
         return after_action(visit, route) or Outcome(to=path), None
 
     def _outcome(self, visit: Visit, outcome: Outcome) -> WebResponse:
@@ -240,3 +236,8 @@ def _page_status(error: FlowError) -> int:
     """Return the status of a page with a refusal: 401 is for programs, which can send a credential."""
     status = status_of(error)
     return 400 if status == 401 else status
+
+
+def _keep_next(visit: Visit, route: PageRoute, page: Page) -> Page:
+    """Return the page so that its forms keep where the person wanted to go, if it may log them in."""
+    return with_query(page, visit.with_next("")) if route.step or not route.login else page

@@ -123,7 +123,7 @@ class LoginStep:
     ``key`` is a word that names the step within the plugin. ``path`` is the path of the
     plugin's `PageRoute`, and of its `ApiRoute`, on which the person completes it. ``methods``
     are the ways to do so, such as ``totp``; clients of the API see them. A step with
-    ``last`` cannot be completed before all that are without. Raises ``ValueError``.
+    ``last`` can be completed only after all steps without it. Raises ``ValueError``.
     """
 
     key: str

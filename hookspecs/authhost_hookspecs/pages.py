@@ -39,8 +39,9 @@ Values: TypeAlias = Mapping[str, InputValue]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
 MAX_IMAGE_LENGTH = 50_000
+"""The greatest length of an SVG document in characters."""
 FIELD_LENGTH, MAX_FIELD_LENGTH, MAX_CREDENTIAL_LENGTH = 1000, 10_000, 20_000
-"""The default and the greatest ``max_length``, and both for a credential."""
+"""The default and the greatest ``max_length`` in characters, and both for a credential."""
 
 
 @dataclass(frozen=True, slots=True)

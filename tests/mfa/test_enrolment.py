@@ -299,7 +299,7 @@ def test_the_policy_off_asks_nobody_and_keeps_the_guard(make_site):
     assert on.log_in(on.browser())[0] == 202
 
 
-def test_the_wrong_policy_is_refused():
+def test_wrong_settings_are_refused():
     for wrong in (
         {"policy": "always"},
         {"grace_days": -1},

@@ -29,7 +29,7 @@ from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
 REASON_LENGTH = 200
-"""Of the reason of an administrator."""
+"""The greatest length of an administrator's reason in characters."""
 RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
 
@@ -236,11 +236,11 @@ class AuditPlugin:
     @hookimpl(optionalhook=True)
     def authenticator_added(self, request: Request, user: User, authenticator: Any) -> None:
         """Published by authhost-mfa, like the next ones."""
-        self._authenticator(request, "authenticator_added", user, authenticator)
+        self._record_authenticator(request, "authenticator_added", user, authenticator)
 
     @hookimpl(optionalhook=True)
     def authenticator_removed(self, request: Request, user: User, authenticator: Any) -> None:
-        self._authenticator(request, "authenticator_removed", user, authenticator)
+        self._record_authenticator(request, "authenticator_removed", user, authenticator)
 
     @hookimpl(optionalhook=True)
     def authenticator_changed(self, request: Request, user: User, authenticator: Any) -> None:
@@ -248,22 +248,22 @@ class AuditPlugin:
 
     @hookimpl(optionalhook=True)
     def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:
-        self._authenticator(request, "authenticator_reset", user, authenticator)
+        self._record_authenticator(request, "authenticator_reset", user, authenticator)
 
     @hookimpl(optionalhook=True)
     def authenticator_used(self, request: Request, user: User, authenticator: Any) -> None:
-        self._authenticator(request, "authenticator_used", user, authenticator)
+        self._record_authenticator(request, "authenticator_used", user, authenticator)
 
     @hookimpl(optionalhook=True)
     def authentication_failed(self, request: Request, user: User, authenticator: Any) -> None:
-        self._authenticator(request, "authentication_failed", user, authenticator, outcome="failed")
+        self._record_authenticator(request, "authentication_failed", user, authenticator, outcome="failed")
 
     @hookimpl(optionalhook=True)
     def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
         data = {"reason": reason[:REASON_LENGTH]}
         self._record(request, AuditEvent("second_factors_reset", user.id, plugin="mfa", data=data))
 
-    def _authenticator(
+    def _record_authenticator(
         self, request: Request, event: str, user: User, authenticator: Any, *, outcome: str = "success"
     ) -> None:
         data: dict[str, Any] | None = None
