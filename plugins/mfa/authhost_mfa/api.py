@@ -135,7 +135,7 @@ def rename_key(request: Request, values: Values) -> None:
 
 
 def set_second_factor(request: Request, values: Values) -> Mapping[str, Any]:
-    """Let each login ask for a key, or not; return the recovery codes."""
+    """Make a key a second factor, or no longer one; return the recovery codes."""
     identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
     return _codes(management.set_second_factor(request, identifier, second_factor=wanted))
 

@@ -1,8 +1,8 @@
 """How often somebody may try a code of six digits.
 
-An attempt is counted before the code is looked at, in a transaction of its own: that of a refused
+An attempt is counted before the code is checked, in a transaction of its own: that of a refused
 action is rolled back. So the number is exact over all threads, processes and servers. A unit of work that
-tries a code must not have written anything before: on SQLite it would wait for itself.
+checks a code must not have written anything before: on SQLite it would wait for itself.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def rows_of(
 
 
 def of_user(request: Request, user_id: UUID) -> list[Authenticator]:
-    """Return the same as values. Recovery codes are not among them."""
+    """Return a user's authenticators without recovery codes, the one that was used last first."""
     return [as_value(row) for row in rows_of(request, user_id)]
 
 
@@ -182,7 +182,7 @@ def _first_codes(request: Request, user: User) -> CodeSet | None:
 def remove(request: Request, user: User, identifier: UUID) -> bool:
     """Remove an authenticator; return whether it was this call that removed it.
 
-    With the last second factor the recovery codes go, and the account's logins need this plugin no more.
+    With the last second factor the recovery codes and the guard of the account are deleted.
     """
     table = authenticator_table.c
     here = table.id == identifier, table.user_id == user.id
@@ -217,7 +217,7 @@ def _end_protection(request: Request, user: User) -> None:
 
 
 def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
-    """Rename an authenticator; return whether there is such a one."""
+    """Rename an authenticator; return whether it exists."""
     values = {"name": name.strip()[:NAME_LENGTH]}
     return bool(request.db.execute(_one(user, identifier).values(values)).rowcount)
 
@@ -225,9 +225,9 @@ def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
 def set_second_factor(
     request: Request, user: User, identifier: UUID, *, second_factor: bool
 ) -> CodeSet | None:
-    """Let each login ask for an authenticator, or another one, or not; return the first recovery codes.
+    """Make an authenticator a second factor, or no longer one; return the recovery codes if there were none.
 
-    Without any that logins ask for, there are no recovery codes. Raises `LookupError` if there is no such
+    With the last second factor the recovery codes are deleted. Raises `LookupError` if there is no such
     authenticator.
     """
     lock(request, user)

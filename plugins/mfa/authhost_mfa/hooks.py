@@ -131,7 +131,7 @@ def authenticator_used(
 def authentication_failed(
     request: Request, user: User, authenticator: Authenticator, reauthentication: bool
 ) -> None:
-    """A wrong code, one that was used before, or a wrong response of a security key.
+    """Somebody has sent a wrong or used code, or a wrong response of a passkey or security key.
 
     It is called in a unit of work of its own, since that of the refused action is rolled back:
     nobody is logged in there. ``reauthentication`` says whether ``user`` was logged in.
@@ -176,9 +176,9 @@ def second_factors_reset(request: Request, user: User, reason: str) -> None:
 
 @hookspec
 def second_factor_policy(request: Request, user: User, decision: Decision) -> None:
-    """Does this user need a second factor? Called if the setting ``policy`` is ``selected``.
+    """Decide whether this user needs a second factor. Called if the setting ``policy`` is ``selected``.
 
-    Call ``decision.require()`` for yes. If one implementation requires it, it is required. A failing
+    Call ``decision.require()`` if so. If one implementation requires it, it is required. A failing
     implementation selects nobody, so declare the plugin as required (``required_plugins``): then
     its failure refuses the login.
 

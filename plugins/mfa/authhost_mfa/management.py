@@ -30,7 +30,7 @@ def rename(request: Request, identifier: str, name: str) -> None:
 
 
 def set_second_factor(request: Request, identifier: str, *, second_factor: bool) -> CodeSet | None:
-    """Let each login ask for a passkey or security key, or another factor, or not.
+    """Make a passkey or security key a second factor, or no longer one.
 
     Returns the recovery codes if there were none. The last second factor stays if the policy requires one.
     """

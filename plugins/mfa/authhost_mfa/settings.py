@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 POLICIES = ("off", "when_enrolled", "required", "selected")
 MAX_TRUST_DAYS = 400
-"""Browsers shorten a longer life of a cookie."""
+"""Browsers shorten a longer lifetime of a cookie (RFC 6265bis, 5.5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +16,12 @@ class MfaSettings:
 
     ``policy`` is ``when_enrolled`` (a login requires a second factor if the user has one),
     ``required`` (everybody needs one), ``selected`` (those whom `second_factor_policy` selects
-    need one) or ``off`` (no login requires one). Who needs one and has none
-    must enrol it at the first login after ``grace_days``, counted from the signup or from
+    need one) or ``off`` (no login requires one). A user who needs one and has none must
+    enrol one at the first login after ``grace_days``, counted from the signup or from
     ``required_since``, an ISO date, whichever is later.
 
-    ``trust_days`` is how long a browser can be trusted, so that a login in it needs no second
-    factor; 0 allows it to nobody. ``recovery_codes`` is how many codes a set has. ``issuer`` is
+    ``trust_days`` is how many days a browser can be trusted, so that a login in it needs no second
+    factor; with 0 no browser is. ``recovery_codes`` is how many codes a set has. ``issuer`` is
     the name of the site in authenticator apps, by default the setting ``site_name``.
     ``recent_factor`` is how many seconds ago a second factor must have been used at most, to
     change the authenticators of an account that has some. ``passkey_login`` allows logins by a passkey

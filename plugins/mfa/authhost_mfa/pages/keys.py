@@ -48,7 +48,7 @@ def rename(request: Request, values: Values) -> None:
 
 
 def set_second_factor(request: Request, values: Values) -> Page | None:
-    """Let each login ask for a key, or not; show the recovery codes if there were none."""
+    """Make a key a second factor, or no longer one; show the recovery codes if there were none."""
     identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
     codes = management.set_second_factor(request, identifier, second_factor=wanted)
     return codes_page(codes, language_of(request).gettext)
