@@ -244,7 +244,7 @@ class AuditPlugin:
 
     @hookimpl(optionalhook=True)
     def authenticator_changed(self, request: Request, user: User, authenticator: Any) -> None:
-        self._authenticator(request, "authenticator_changed", user, authenticator)
+        self._record_authenticator(request, "authenticator_changed", user, authenticator)
 
     @hookimpl(optionalhook=True)
     def authenticator_reset(self, request: Request, user: User, authenticator: Any) -> None:

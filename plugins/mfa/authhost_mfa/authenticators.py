@@ -251,7 +251,7 @@ def reset(request: Request, user: User, reason: str) -> int:
     lock(request, user)
     found = [as_value(row) for row in request.db.execute(_of_user(user.id))]
     codes = recovery_codes.of_user_now(request, user.id)
-    _delete_factors(request, user.id)
+    delete_factors(request, user.id)
     unused = {"failures": 0, "next_try_at": None, "last_kind": None}
     request.db.execute(update(account_table).where(account_table.c.user_id == user.id).values(unused))
     request.logins.unguard(NAME, user.id)
@@ -263,11 +263,11 @@ def reset(request: Request, user: User, reason: str) -> int:
 
 def delete_all(request: Request, user_id: UUID) -> None:
     """Delete all rows about a user."""
-    _delete_factors(request, user_id)
+    delete_factors(request, user_id)
     request.db.execute(delete(account_table).where(account_table.c.user_id == user_id))
 
 
-def _delete_factors(request: Request, user_id: UUID) -> None:
+def delete_factors(request: Request, user_id: UUID) -> None:
     """Delete the authenticators, recovery codes and trusted browsers of a user."""
     recovery_codes.delete_all(request, user_id)
     trusted_browsers.end_trust(request, user_id)
