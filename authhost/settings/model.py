@@ -177,7 +177,7 @@ class Settings:
     reauthentication_timeout: float = 300
     """Sensitive changes require a login or a confirmed password that is not older."""
     pending_login_timeout: float = 900
-    """How long a confirmation in the same browser completes a pending login; later it only confirms."""
+    """How long a login can wait for a step of a plugin, or for a confirmation in the same browser."""
     unverified_account_timeout: float = 7 * 86400
     """With mandatory verification, an account without a confirmed address is deleted after this time.
 
