@@ -103,7 +103,10 @@ def test_the_last_second_factor_takes_recovery_codes_along_that_are_replaced_mea
 def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stick, meanwhile):
     credential = protected.create_key(stick)
     finish = meanwhile(
-        authenticators, "delete_all", lambda: protected.ann.api(KEYS, {"credential": credential}), after=True
+        authenticators,
+        "delete_factors",
+        lambda: protected.ann.api(KEYS, {"credential": credential}),
+        after=True,
     )
     with protected.host.request() as request:
         authenticators.reset(request, request.user_by_email(ANN), "lost phone")
