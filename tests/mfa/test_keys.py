@@ -224,6 +224,9 @@ def test_the_choice_needs_the_second_factor(ann, phone):
     values = {"authenticator_id": listed(browser)[0]["id"]}
     assert refused(browser.api(f"{KEYS}/second-factor", values)) == (403, "second_factor_required")
     assert rows(ann)[0].second_factor
+    values["name"] = "Not my phone"
+    assert refused(browser.api(f"{KEYS}/rename", values)) == (403, "second_factor_required")
+    assert rows(ann)[0].name == ""
 
 
 def test_after_the_removal_of_the_last_second_factor_the_login_is_as_before(ann, phone, stick):

@@ -25,7 +25,9 @@ def remove(request: Request, identifier: str) -> None:
 
 def rename(request: Request, identifier: str, name: str) -> None:
     """Rename a passkey or security key."""
-    if not authenticators.rename(request, current_user(request), _identifier(request, identifier), name):
+    user = current_user(request)
+    require_highest_level(request, user)
+    if not authenticators.rename(request, user, _identifier(request, identifier), name):
         raise _not_found(request)
 
 
