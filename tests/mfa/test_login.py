@@ -205,6 +205,16 @@ def test_the_code_of_the_enrolment_is_used_up(protected):
     assert refusal(protected.verify(protected.half(), protected.app.code()))[1] == "wrong_code"
 
 
+def test_a_secret_that_no_key_decrypts_refuses_its_codes(protected, make_site, caplog):
+    settings = {"database_url": protected.host.settings.database_url, "encryption_keys": ("k" * 40,)}
+    site = make_site(settings=settings)
+    browser = site.half()
+    status, body = browser.api(VERIFY, {"code": protected.app.next_code()})
+    assert (status, body["plugin_code"]) == (403, "wrong_code")
+    assert "cannot be decrypted" in caplog.text
+    assert browser.api(VERIFY, {"recovery_code": protected.codes[0]})[0] == 200
+
+
 def test_a_code_of_the_period_before_is_accepted_but_not_after_a_newer_one(protected, clock):
     clock.forward(seconds=90)
     older, newer = protected.app.code(-1), protected.app.code()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import NamedTuple, NoReturn
 
-from authhost_hookspecs import Factor, Refused, Request, User, Values
+from authhost_hookspecs import CannotOpen, Factor, Refused, Request, User, Values
 from sqlalchemy import or_, update
 
 from authhost_mfa import attempts, authenticators, recovery_codes, security_keys, totp
@@ -24,6 +25,8 @@ from authhost_mfa.values import (
     factors_of_key,
 )
 from authhost_mfa.webauthn import UnknownCredential, credential_id_of
+
+log = logging.getLogger("authhost.mfa")
 
 
 class Proof(NamedTuple):
@@ -99,7 +102,12 @@ def _check_totp(request: Request, user: User, code: str, reauthentication: bool)
     if row is None:
         raise Refused("wrong_code", _wrong(gettext), field="code")
     used = authenticators.as_value(row)
-    step = totp.matching_step(request.open(row.secret, secret_purpose(row.id)), code, request.now)
+    try:
+        secret = request.open(row.secret, secret_purpose(row.id))
+    except CannotOpen:
+        log.error("the secret of an authenticator app cannot be decrypted: run `authhost check`")
+        raise Refused("wrong_code", _wrong(gettext), field="code") from None
+    step = totp.matching_step(secret, code, request.now)
     if step is None or (row.last_step is not None and step <= row.last_step):
         _fail(request, user, used, reauthentication, "code", _wrong(gettext))
     table = authenticator_table.c
