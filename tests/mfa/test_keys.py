@@ -197,6 +197,17 @@ def test_nobody_changes_a_key_of_another_user(ann, phone):
     assert [(each.name, each.second_factor) for each in rows(ann)] == [("Phone", False)]
 
 
+@pytest.mark.parametrize("action", ["rename", "second-factor"])
+def test_an_app_has_neither_a_name_nor_a_choice(protected, action):
+    """Otherwise no login asks for the app, and no page shows or changes that."""
+    values = {"name": "App"} if action == "rename" else {"second_factor": False}
+    (app,) = listed(protected.ann)
+    answer = protected.ann.api(f"{KEYS}/{action}", {"authenticator_id": app["id"], **values})
+    assert refused(answer) == (403, "not_found")
+    assert protected.log_in(protected.browser())[0] == 202
+    assert protected.count(tables.recovery_code_table) == 10
+
+
 def test_the_choice_can_be_changed_later(ann, phone):
     ann.add_key(phone)
     values = {"authenticator_id": listed(ann.ann)[0]["id"]}

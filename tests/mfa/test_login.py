@@ -398,6 +398,19 @@ class TestTrustedBrowsers:
         browser.api("/logout", {})
         assert protected.log_in(browser)[0] == 202
 
+    def test_also_with_a_passkey_that_the_user_has_not_made_a_second_factor(self, site, make_site, phone):
+        site.sign_up()
+        site.add_key(phone)
+        url = site.host.settings.database_url
+        site = make_site(policy="required", settings={"database_url": url})
+        browser = site.half()
+        assert site.use_key(browser, phone, trust=True)[0] == 200
+        browser.api("/logout", {})
+        assert site.log_in(browser)[0] == 200
+        browser.api("/password/change", {"current_password": PASSWORD, "new_password": OTHER_PASSWORD})
+        browser.api("/logout", {})
+        assert site.log_in(browser, password=OTHER_PASSWORD)[0] == 202
+
     def test_it_can_be_switched_off(self, make_site):
         site = make_site(trust_days=0)
         site.sign_up()

@@ -217,22 +217,26 @@ def _end_protection(request: Request, user: User) -> None:
 
 
 def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
-    """Rename an authenticator; return whether it exists."""
+    """Rename a passkey or security key; return whether it exists."""
     values = {"name": name.strip()[:NAME_LENGTH]}
-    return bool(request.db.execute(_one(user, identifier).values(values)).rowcount)
+    return bool(request.db.execute(_key(user, identifier).values(values)).rowcount)
 
 
 def set_second_factor(
     request: Request, user: User, identifier: UUID, *, second_factor: bool
 ) -> CodeSet | None:
-    """Make an authenticator a second factor, or no longer one; return the recovery codes if there were none.
+    """Make a key a second factor, or no longer one; return the recovery codes if there were none.
 
     With the last second factor the recovery codes are deleted. Raises `LookupError` if there is no such
-    authenticator.
+    passkey or security key.
     """
     lock(request, user)
-    rows = [each for each in request.db.execute(_of_user(user.id)) if each.id == identifier]
-    request.db.execute(_one(user, identifier).values({"second_factor": second_factor}))
+    rows = [
+        each
+        for each in request.db.execute(_of_user(user.id))
+        if each.id == identifier and each.kind == WEBAUTHN
+    ]
+    request.db.execute(_key(user, identifier).values({"second_factor": second_factor}))
     if rows and rows[0].second_factor != second_factor:
         trusted_browsers.end_trust(request, user.id)
         changed = replace(as_value(rows[0]), second_factor=second_factor)
@@ -285,9 +289,11 @@ def has_second_factor_now(request: Request, user_id: UUID, *, besides: UUID | No
     return any(each.second_factor and each.id != besides for each in rows)
 
 
-def _one(user: User, identifier: UUID) -> Update:
+def _key(user: User, identifier: UUID) -> Update:
+    """Return the change of a passkey or security key: other authenticators have no name and no choice."""
     table = authenticator_table.c
-    return update(authenticator_table).where(table.id == identifier, table.user_id == user.id)
+    of_user = table.id == identifier, table.user_id == user.id, table.kind == WEBAUTHN
+    return update(authenticator_table).where(*of_user)
 
 
 def _of_user(user_id: UUID) -> Select[Any]:

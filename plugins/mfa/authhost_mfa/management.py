@@ -26,7 +26,7 @@ def remove(request: Request, identifier: str) -> None:
 def rename(request: Request, identifier: str, name: str) -> None:
     """Rename a passkey or security key."""
     user = current_user(request)
-    require_highest_level(request, user)
+    require_recent_factor(request, user)
     if not authenticators.rename(request, user, _identifier(request, identifier), name):
         raise _not_found(request)
 

@@ -35,14 +35,14 @@ def steps_of(request: Request, user: User) -> list[LoginStep]:
         return []
     if proves_two_factors(pending.authentications):
         return []
-    if NAME in user.login_guards:
-        ids = [each.id for each in authenticators.rows_of(request, user.id)]
-        return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, pending)]
-    if not must_enrol(request, user):
+    is_guarded = NAME in user.login_guards
+    if not is_guarded and not must_enrol(request, user):
         return []
-    if authenticators.rows_of(request, user.id):  # a passkey that the user has not made a second factor
-        return [_verify(request, pending)]
-    return [LoginStep(ENROL, ENROL_PATH, (TOTP, WEBAUTHN), last=True)]
+    ids = [each.id for each in authenticators.rows_of(request, user.id)]
+    if not is_guarded and not ids:
+        return [LoginStep(ENROL, ENROL_PATH, (TOTP, WEBAUTHN), last=True)]
+    # Without the guard it is a passkey that the user has not made a second factor.
+    return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, pending)]
 
 
 def _verify(request: Request, pending: PendingLogin) -> LoginStep:
