@@ -9,8 +9,8 @@ import pytest
 from authhost_mfa import tables
 from sqlalchemy import select
 
-from authhost.testing import Browser, VirtualAuthenticator
-from mfa.support import ANN, ENROL, KEYS, ORIGIN, SESSION, is_logged_in
+from authhost.testing import PASSWORD, Browser, VirtualAuthenticator
+from mfa.support import ANN, ENROL, KEYS, ORIGIN, REAUTHENTICATE, SESSION, is_logged_in
 
 OVERVIEW = "/mfa/authenticators"
 
@@ -238,6 +238,24 @@ def test_the_choice_needs_the_second_factor(ann, phone):
     values["name"] = "Not my phone"
     assert refused(browser.api(f"{KEYS}/rename", values)) == (403, "second_factor_required")
     assert rows(ann)[0].name == ""
+
+
+def test_a_passkey_that_the_policy_asks_for_protects_the_authenticators_too(ann, phone, make_site, clock):
+    """Somebody with the password in a trusted browser, or in a session from before the policy."""
+    ann.add_key(phone)
+    site = make_site(policy="required", settings={"database_url": ann.host.settings.database_url})
+    clock.forward(minutes=16)
+    browser = site.browser()
+    browser.cookies = ann.ann.cookies
+    assert browser.api("/reauthenticate", {"password": PASSWORD})[0] == 200
+    options = browser.api(KEYS, method="GET")[1]
+    values = {"credential": VirtualAuthenticator().create(options["options"], ORIGIN)}
+    assert refused(browser.api(KEYS, values)) == (403, "second_factor_required")
+    removed = browser.api(f"{OVERVIEW}/remove", {"authenticator_id": listed(browser)[0]["id"]})
+    assert refused(removed) == (403, "second_factor_required")
+    assert site.use_key(browser, phone, REAUTHENTICATE)[0] == 200
+    values = {"credential": VirtualAuthenticator().create(options["options"], ORIGIN)}
+    assert browser.api(KEYS, values)[0] == 200
 
 
 def test_after_the_removal_of_the_last_second_factor_the_login_is_as_before(ann, phone, stick):

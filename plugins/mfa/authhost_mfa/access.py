@@ -8,13 +8,18 @@ from authhost_hookspecs import Refused, Request, User
 
 from authhost_mfa import authenticators
 from authhost_mfa.languages import language_of
-from authhost_mfa.policy import has_recent_factor
+from authhost_mfa.policy import has_recent_factor, must_enrol
 
 
 def needs_recent_factor(request: Request, user: User) -> bool:
-    """Return whether a change needs a second factor first: there is one, but it was not used lately."""
+    """Return whether a change needs a second factor first: a login asks for it, but it was not used lately.
+
+    If the policy requires a second factor, a login asks for any authenticator.
+    """
+    if has_recent_factor(request):
+        return False
     rows = authenticators.rows_of(request, user.id)
-    return any(each.second_factor for each in rows) and not has_recent_factor(request)
+    return any(each.second_factor for each in rows) or (bool(rows) and must_enrol(request, user))
 
 
 def require_recent_factor(request: Request, user: User) -> None:
