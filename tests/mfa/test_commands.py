@@ -105,6 +105,21 @@ def test_check_settings(make_site, settings, levels):
     assert [each.level for each in monitoring.check_settings(site.host)] == levels
 
 
+@pytest.mark.parametrize(
+    ("base_url", "levels"),
+    [
+        ("https://example.org", []),
+        ("http://localhost:8000", []),
+        ("http://example.org", ["hint"]),
+        ("https://192.0.2.7", ["hint"]),
+        ("http://[::1]:8000", ["hint"]),
+    ],
+)
+def test_check_base_url(make_site, base_url, levels):
+    site = make_site(settings={"base_url": base_url})
+    assert [each.level for each in monitoring.check_base_url(site.host)] == levels
+
+
 OLD, NEW = "an-older-key-of-the-tests-" * 3, "a-newer-key-of-the-tests-" * 3
 
 

@@ -133,6 +133,19 @@ class TestWithoutUserVerification:
         answer = browser.api(VERIFY, {"credential": badge.get(options, ORIGIN)})
         assert refused(answer) == (403, "unknown_credential")
 
+    def test_it_changes_no_factors(self, site, badge):
+        """A session that began before the account had a second factor, or in a trusted browser."""
+        site.sign_up()
+        site.add_key(badge)
+        before = site.browser()
+        assert site.use_key(before, badge, PASSKEY)[0] == 200
+        site.enrol()
+        assert refused(before.api("/mfa/recovery-codes", {})) == (403, "second_factor_required")
+        assert site.use_key(before, badge, "/mfa/reauthenticate")[0] == 200
+        assert refused(before.api("/mfa/recovery-codes", {})) == (403, "second_factor_required")
+        assert before.api("/mfa/reauthenticate", {"code": site.app.next_code()})[0] == 200
+        assert before.api("/mfa/recovery-codes", {})[0] == 200
+
     def test_another_key_is_one(self, site, badge, stick):
         site.sign_up()
         site.add_key(badge, second_factor=True)

@@ -231,19 +231,15 @@ def set_second_factor(
     passkey or security key.
     """
     lock(request, user)
-    rows = [
-        each
-        for each in request.db.execute(_of_user(user.id))
-        if each.id == identifier and each.kind == WEBAUTHN
-    ]
-    request.db.execute(_key(user, identifier).values({"second_factor": second_factor}))
-    if rows and rows[0].second_factor != second_factor:
+    keys = {each.id: each for each in request.db.execute(_of_user(user.id)) if each.kind == WEBAUTHN}
+    if identifier not in keys:
+        raise LookupError
+    if keys[identifier].second_factor != second_factor:
+        request.db.execute(_key(user, identifier).values({"second_factor": second_factor}))
         trusted_browsers.end_trust(request, user.id)
-        changed = replace(as_value(rows[0]), second_factor=second_factor)
+        changed = replace(as_value(keys[identifier]), second_factor=second_factor)
         request.call_hook("authenticator_changed", user=user, authenticator=changed)
     _end_protection(request, user)
-    if not rows:
-        raise LookupError
     return _first_codes(request, user) if second_factor else None
 
 

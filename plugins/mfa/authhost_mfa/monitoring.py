@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from authhost_hookspecs import Finding, Host, Metric
 from sqlalchemy import func, select
@@ -31,6 +32,18 @@ def check_settings(host: Host) -> Iterator[Finding]:
             "hint",
             f"required_since has no effect, because policy is {settings.policy}",
             "set policy under [plugins.mfa] to required or selected, or remove required_since",
+        )
+
+
+def check_base_url(host: Host) -> Iterator[Finding]:
+    """Yield a base_url on which browsers refuse passkeys: an IP address, or http but for localhost."""
+    parts = urlsplit(host.settings.base_url)
+    name = parts.hostname or ""
+    if name.replace(".", "").isdigit() or ":" in name or (parts.scheme == "http" and name != "localhost"):
+        yield Finding(
+            "hint",
+            f"browsers allow no passkeys and security keys on base_url {host.settings.base_url}",
+            "set base_url to https and a host name; for tests, http://localhost with a port works, too",
         )
 
 

@@ -95,9 +95,9 @@ class MfaPlugin:
 
     @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:
-        from authhost_mfa.monitoring import check_accounts, check_settings
+        from authhost_mfa.monitoring import check_accounts, check_base_url, check_settings
 
-        return [check_settings, check_accounts]
+        return [check_settings, check_base_url, check_accounts]
 
     @hookimpl
     def register_metrics(self) -> list[Callable[[Host], Iterable[Metric]]]:

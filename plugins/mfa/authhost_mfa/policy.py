@@ -67,9 +67,14 @@ def proves_two_factors(authentications: Sequence[Authentication]) -> bool:
 
 
 def has_recent_factor(request: Request) -> bool:
-    """Return whether the logged-in user has used a second factor in this session not long ago."""
+    """Return whether the logged-in user has used a second factor in this session not long ago.
+
+    A key that has not verified its user is none if the session knows nothing but keys.
+    """
     longest = timedelta(seconds=settings_of(request).recent_factor)
+    methods = {each.method for each in request.authentication}
     return any(
-        (each.method in METHODS or len(set(each.factors)) > 1) and request.now - utc(each.time) <= longest
+        len(set(each.factors)) > 1 or (each.method in METHODS and bool(methods - {each.method}))
         for each in request.authentication
+        if request.now - utc(each.time) <= longest
     )
