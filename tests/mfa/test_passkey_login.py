@@ -9,6 +9,7 @@ from authhost_mfa import tables
 from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select, update
 
+from authhost.testing import Clock
 from mfa.support import ANN, KEYS, ORIGIN, PASSKEY, SESSION, VERIFY, is_logged_in
 
 
@@ -119,6 +120,24 @@ class TestWithoutUserVerification:
         answer = browser.api(VERIFY, {"credential": badge.get(options, ORIGIN)})
         assert refused(answer) == (403, "unknown_credential")
         assert site.verify(browser, recovery_code=code)[0] == 200
+
+    def test_the_same_key_is_none_although_time_passes_within_a_request(self, site, badge, monkeypatch):
+        site.sign_up()
+        site.add_key(badge, second_factor=True)
+        stopped = Clock.__call__
+
+        def running(clock):
+            clock.forward(seconds=0.001)
+            return stopped(clock)
+
+        monkeypatch.setattr(Clock, "__call__", running)
+        browser = site.browser()
+        status, body = site.use_key(browser, badge, PASSKEY)
+        assert (status, body["next"][0]["methods"]) == (202, ["recovery_code"])
+        options = browser.api(VERIFY, method="GET")[1]["options"]
+        assert options["allowCredentials"] == []
+        answer = browser.api(VERIFY, {"credential": badge.get(options, ORIGIN)})
+        assert refused(answer) == (403, "unknown_credential")
 
     def test_nor_after_another_login_by_a_server_whose_clock_is_behind(self, site, badge, clock):
         site.sign_up()

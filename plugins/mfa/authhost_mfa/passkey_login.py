@@ -56,6 +56,9 @@ def log_in(request: Request, values: Values) -> None:
     )
     factors = factors_of_key(user_verified=found.user_verified)
     request.logins.log_in(key.user_id, method=WEBAUTHN, factors=factors)
+    waiting = request.logins.pending
+    if waiting is not None:
+        security_keys.record_first_proof(request, key, waiting.started)
 
 
 def _require_setting(request: Request) -> None:

@@ -106,6 +106,17 @@ def record_use(request: Request, key: SecurityKey, assertion: Assertion, challen
     request.local(NAME)[authenticators.USED_KEY] = key.authenticator.id
 
 
+def record_first_proof(request: Request, key: SecurityKey, started: datetime) -> None:
+    """Store that a key was the first proof of a login that waits since ``started``.
+
+    The time of its use is not earlier then, so that it is no second factor of this login; see
+    `steps.first_key_use`.
+    """
+    table = authenticator_table.c
+    earlier = table.id == key.authenticator.id, table.last_used_at < started
+    request.db.execute(update(authenticator_table).where(*earlier).values(last_used_at=started))
+
+
 def use_up(request: Request, challenge: bytes) -> None:
     """Record that a challenge is used, and delete the expired records after the commit."""
     challenges.use_challenge(request, used_challenge_table, challenge)
