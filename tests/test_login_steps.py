@@ -602,3 +602,5 @@ def test_check_counts_the_accounts_that_need_a_missing_plugin(host, ann, make_ho
     (problem,) = check_login_guards(make_host(login_without_plugins=("gate",)))
     assert (problem.level, "login_without_plugins" in problem.problem) == ("warning", True)
     assert list(check_login_guards(host)) == []
+    (problem,) = check_login_guards(make_host({"gate": Gate()}, login_without_plugins=("gate",)))
+    assert "which is loaded" in problem.problem

@@ -6,6 +6,7 @@ import inspect
 
 import pytest
 from authhost_hookspecs import hookimpl
+from authhost_mfa import authenticators
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.values import Authenticator
 
@@ -97,6 +98,15 @@ def test_added_removed_and_reset(heard, listener):
     heard.ann.api("/mfa/authenticators/remove", {"authenticator_id": str(app.id)})
     assert listener.names() == ["reset", "removed", "removed"]
     assert [values["authenticator"].kind for _, values in listener.calls[1:]] == ["totp", "recovery_codes"]
+
+
+def test_a_reset_that_removes_nothing_tells_nobody(heard, listener):
+    """Otherwise a mail says that factors were removed, which the user never had."""
+    heard.sign_up("bob@example.org", browser=heard.browser())
+    listener.calls.clear()
+    with heard.host.request() as request:
+        assert authenticators.reset(request, request.user_by_email("bob@example.org"), "mistyped") == 0
+    assert listener.calls == []
 
 
 def test_used_and_failed(heard, listener):

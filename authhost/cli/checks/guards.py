@@ -14,11 +14,18 @@ if TYPE_CHECKING:
 
 
 def check_login_guards(host: AuthHost) -> Iterator[Problem]:
-    """Find accounts that nobody can log in to, or whose steps are skipped, because a plugin is missing."""
+    """Find accounts that nobody can log in to, or whose steps are or would be skipped without a plugin."""
     accounts: Counter[str] = Counter()
     with host.reader.connect() as connection:
         for guards, number in connection.execute(statements.GUARDED_USERS):
             accounts.update(dict.fromkeys(guards, number))
+    for name in sorted(accounts.keys() & host.services.login_guards & {*host.settings.login_without_plugins}):
+        yield Problem(
+            "warning",
+            f"login_without_plugins names {name}, which is loaded: if it cannot be loaded once, "
+            f"{accounts[name]} accounts are open without it",
+            f"remove {name} from login_without_plugins",
+        )
     for name in sorted(accounts.keys() - host.services.login_guards):
         if name in host.settings.login_without_plugins:
             yield Problem(

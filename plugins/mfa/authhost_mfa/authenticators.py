@@ -257,7 +257,8 @@ def reset(request: Request, user: User, reason: str) -> int:
     request.logins.unguard(NAME, user.id)
     for each in (*found, *([codes] if codes is not None else [])):
         request.call_hook("authenticator_removed", user=user, authenticator=each)
-    request.call_hook("second_factors_reset", user=user, reason=reason)
+    if found:
+        request.call_hook("second_factors_reset", user=user, reason=reason)
     return len(found)
 
 
