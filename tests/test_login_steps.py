@@ -253,6 +253,19 @@ def test_two_requests_complete_one_login(host, ann, gate, recorder):
     assert count(host, sessions) == 1
 
 
+def test_it_does_not_vanish_while_a_plugin_uses_it(host, ann, gate, recorder):
+    """Another request may complete it between two lines of an action; the step is refused then."""
+    gate.closed = True
+    by_password(ann, recorder)
+    with ann.request() as request:
+        pending = request.logins.pending
+        with host.request(pending_token=ann.pending) as other:
+            other.logins.complete_step(KEY)
+        assert request.logins.pending is pending
+        with pytest.raises(LoginRequired):
+            request.logins.complete_step(KEY)
+
+
 def test_it_belongs_to_one_browser(host, ann, gate, recorder):
     gate.closed = True
     by_password(ann, recorder)

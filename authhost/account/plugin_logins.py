@@ -41,13 +41,18 @@ class PluginLogins(BoundToUnit):
         request.check_open()
         if request.running_login is not None:
             return request.running_login
+        token = request.pending_token or request.session_token
+        if request.known_pending is not None and request.known_pending[0] == token:
+            return request.known_pending[1]
         login = pending_login(request)
         if login is None:
             return None
         steps = pending_steps(request, login)
         if login.address_id is not None and not steps:  # its address was confirmed in another browser
             return None
-        return login.for_plugins(request, steps)
+        found = login.for_plugins(request, steps)
+        request.known_pending = token, found
+        return found
 
     def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
         """Complete a step of the pending login; log in if it was the last one."""
@@ -70,6 +75,10 @@ class PluginLogins(BoundToUnit):
         _check_method(method)
         _check_factors(factors)
         self._request.plugin_login = plugin_reauthentication(self._request, method, tuple(factors))
+
+    def lock(self, user_id: UUID) -> None:
+        """Lock the account until this unit of work ends."""
+        queries.lock_account(self._request, user_id)
 
     def guard(self, plugin: str, user_id: UUID) -> None:
         """Require ``plugin`` for each login to the account."""

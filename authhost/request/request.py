@@ -35,6 +35,8 @@ class Request(PluginFacilities):
     """How many refusals this call of `flow_refused` reports."""
     identifier_digest: str | None = None
     provider: str | None = None
+    known_pending: tuple[str | None, PendingLogin] | None = None
+    """The pending login that plugins have read, with its token: it does not vanish while they use it."""
     running_login: PendingLogin | None = None
     """The login whose hooks are called."""
     plugin_login: LoginResult | None = None

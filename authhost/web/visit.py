@@ -167,7 +167,7 @@ class Visit:
             return
         steps = waiting_steps(self.request)
         step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
-        if step is None or must_wait(step, steps):
+        if step is None or self.request.logins.pending is None or must_wait(step, steps):
             raise LoginRequired
 
     def check_login(self, *, login: bool, recent: bool) -> None:

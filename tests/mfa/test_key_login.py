@@ -132,7 +132,9 @@ def test_of_requests_at_the_same_time_one_is_accepted(keyed, stick):
         return copy.api(VERIFY, {"credential": response})[0]
 
     with ThreadPoolExecutor(4) as pool:
-        assert sorted(pool.map(attempt, range(4)))[:2] in ([200, 401], [200, 403])
+        first, *others = sorted(pool.map(attempt, range(4)))
+    assert first == 200
+    assert set(others) <= {401, 403, 409}, others
     assert row(keyed).sign_count == 1
 
 

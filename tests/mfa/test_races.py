@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Thread
 
 import pytest
-from authhost_mfa import authenticators, management, recovery_codes
+from authhost_mfa import attempts, authenticators, management, recovery_codes
 from authhost_mfa.tables import authenticator_table, recovery_code_table
 from sqlalchemy import select
 
@@ -127,3 +127,19 @@ def test_a_refused_removal_does_not_guard_the_account(site, phone, make_site):
         answer = browser.api(path, {"authenticator_id": key["id"], **values})
         assert answer[1]["plugin_code"] == "second_factor_required_by_policy"
         assert not is_guarded(site)
+
+
+@pytest.mark.parametrize("values", [{}, {"recovery_code": 0}])
+def test_a_removal_waits_for_a_verification(protected, meanwhile, values):
+    """The host locks the account before it completes the login: a plugin that wrote first would deadlock."""
+    (app,) = protected.ann.api(AUTHENTICATORS, method="GET")[1]["authenticators"]
+    browser, removed = protected.half(), []
+    codes = {name: protected.codes[number] for name, number in values.items()}
+    finish = meanwhile(
+        attempts,
+        "reset",
+        lambda: removed.append(protected.ann.api(REMOVE, {"authenticator_id": app["id"]})[0]),
+    )
+    assert protected.verify(browser, **codes)[0] == 200
+    finish()
+    assert removed == [200]

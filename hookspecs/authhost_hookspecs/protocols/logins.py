@@ -51,7 +51,10 @@ class Logins(Protocol):
 
     @property
     def pending(self) -> PendingLogin | None:
-        """The pending login of this browser, or in a hook the login that runs; None if there is none."""
+        """The pending login of this browser, or in a hook the login that runs; None if there is none.
+
+        A unit of work reads it once: if another request completes it meanwhile, `complete_step` is refused.
+        """
 
     def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
         """Complete a step of the pending login; ``key`` is ``NAME.key``.
@@ -75,6 +78,14 @@ class Logins(Protocol):
         """Record that the logged-in user has authenticated again. The session gets a new token.
 
         Calls `user_reauthenticated`. Refusal: ``login_required``.
+        """
+
+    def lock(self, user_id: UUID) -> None:
+        """Lock the account until this unit of work ends; other units that lock it wait.
+
+        Lock it before you write rows of the account, if you complete a step, log in or change the account
+        after that: the host locks the account first, too, and two requests that lock in different
+        orders end in a deadlock.
         """
 
     def guard(self, plugin: str, user_id: UUID) -> None:

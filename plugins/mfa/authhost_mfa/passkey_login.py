@@ -43,6 +43,7 @@ def log_in(request: Request, values: Values) -> None:
             if found.user_handle is None:
                 # Without it, it was not the passkey that chose the account (WebAuthn, 7.2, step 6).
                 raise InvalidCredential
+        request.logins.lock(key.user_id)
         security_keys.record_use(request, key, found, challenge)
     if found.user_verified:
         # One factor alone must not allow further attempts to guess the other one.

@@ -73,6 +73,7 @@ def _check_key(
         raise UnknownCredential
     with reported(request, user, key.authenticator, reauthentication=reauthentication):
         found = security_keys.verify(request, key, response, challenge)
+    request.logins.lock(user.id)
     security_keys.record_use(request, key, found, challenge)
     attempts.reset(request, user.id, WEBAUTHN)
     _call_used(request, user, key.authenticator, reauthentication)
@@ -110,6 +111,7 @@ def _check_totp(request: Request, user: User, code: str, reauthentication: bool)
     step = totp.matching_step(secret, code, request.now)
     if step is None or (row.last_step is not None and step <= row.last_step):
         _fail(request, user, used, reauthentication, "code", _wrong(gettext))
+    request.logins.lock(user.id)
     table = authenticator_table.c
     unused = or_(table.last_step.is_(None), table.last_step < step)
     values = {"last_step": step, "last_used_at": request.now}
@@ -130,6 +132,7 @@ def _check_recovery_code(request: Request, user: User, code: str, reauthenticati
         raise Refused("wrong_code", text, field="recovery_code")
     if not recovery_codes.exists(request, user.id, code):
         _fail(request, user, codes, reauthentication, "recovery_code", text)
+    request.logins.lock(user.id)
     if not recovery_codes.use(request, user.id, code):
         raise Refused("wrong_code", text, field="recovery_code")  # another request has used it meanwhile
     attempts.reset(request, user.id, RECOVERY_CODE)
