@@ -60,7 +60,7 @@ def test_login_unverified_sends_a_confirmation(make_host, run, recorder):
     signed_up(host, run, recorder)
     result = run(host, "login", identifier=ANN, password=PASSWORD)
     assert result.waits_for == "email_verification"
-    assert recorder.names == ["email_confirmation_sent"]
+    assert recorder.names == ["email_confirmation_sent", "login_pending"]
     assert recorder.calls[0][1]["signup"] is False
 
 

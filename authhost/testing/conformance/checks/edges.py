@@ -132,6 +132,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "signup": False,
         "session": session,
         "reason": "replaced",
+        "steps": ("email_verification",),
         "sociallogin": _social_login(request, account),
         "socialaccount": account,
         "provider": "corp",
