@@ -73,6 +73,7 @@ def test_nothing_is_cut_at_320_pixels(site, open_page):
 def test_the_keyboard_reaches_everything_in_order(open_page):
     page = open_page()
     page.goto("/account/login")
+    page.get_by_role("button", name="Use a passkey").wait_for()  # its script is loaded after the page
     reached = []
     for _ in range(10):
         page.keyboard.press("Tab")
