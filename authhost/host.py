@@ -147,6 +147,7 @@ class AuthHost(Unpicklable):
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
+        actor: contract.Actor | None = None,
     ) -> Request:
         """Return a unit of work for a ``with`` block. It commits at the end, and rolls back on an error.
 
@@ -156,7 +157,8 @@ class AuthHost(Unpicklable):
         code: at most 16, with names of 1 to 64 letters, digits, ``_``, ``-`` and ``.``,
         and values of at most 512 characters. A signup or social login that the person
         completes later stores them, encrypted. ``cookies`` are those of the browser, for plugins,
-        which do not see authhost's own. Raises `InvalidInput`. A request that is
+        which do not see authhost's own. ``actor`` is who acts, if that is not the user of the session:
+        an operator or a program, for records. Raises `InvalidInput`. A request that is
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
@@ -171,6 +173,7 @@ class AuthHost(Unpicklable):
             device_token=device_token,
             given=given,
             cookies=cookies,
+            actor=actor,
         )
 
     def in_background(self, function: Callable[..., object], *args: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from uuid import UUID
 
 import authhost_hookspecs as contract
 import pytest
@@ -92,3 +93,34 @@ def test_plugins_read_the_cookies_of_the_browser_but_not_authhosts_own(make_host
     for wrong in (["theme"], {"theme": 1}, {1: "dark"}):
         with pytest.raises(InvalidInput):
             host.request(cookies=wrong)
+
+
+def test_the_actor_is_the_logged_in_user_unless_the_application_names_one(make_host, run):
+    host = make_host(email_verification="none")
+    ann = run(host, "signup", email="ann@example.org", password=PASSWORD)
+    with host.request() as request:
+        assert request.actor is None
+    with host.request(session_token=ann.session_token) as request:
+        assert request.actor == contract.Actor("user", ann.user.id)
+    root = contract.Actor("operator", name="root")
+    with host.request(session_token=ann.session_token, actor=root) as request:
+        assert request.actor == root
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        ("user",),
+        ("user", None, "ann"),
+        ("user", UUID(int=1), "ann"),
+        ("operator",),
+        ("operator", None, ""),
+        ("operator", None, "a\nb"),
+        ("operator", None, "x" * 151),
+        ("operator", UUID(int=1), "ann"),
+        ("robot", None, "ann"),
+    ],
+)
+def test_an_actor_is_a_user_or_has_a_name(values):
+    with pytest.raises(ValueError, match=r"kind|name"):
+        contract.Actor(*values)

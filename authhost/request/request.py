@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from authhost_hookspecs import Actor
+
 from authhost.errors import AuthError, InvalidInput
 from authhost.records import NOTHING_GIVEN, Authentication, Given, LoginResult, PendingLogin, Session, User
 from authhost.request.facilities import PluginFacilities
@@ -64,6 +66,7 @@ class Request(PluginFacilities):
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
+        actor: Actor | None = None,
     ) -> None:
         super().__init__(services)
         self.ip_address = parse_ip_address(ip_address)
@@ -71,6 +74,7 @@ class Request(PluginFacilities):
         self.language = _language(language)
         self.native = native
         self.given = self._own_given = parse_given(given)
+        self._actor = actor
         self.pending_token = pending_token
         self.cookies: Mapping[str, str] = parse_cookies(cookies, session_token, pending_token, device_token)
         """The cookies of the browser that are not authhost's."""
@@ -103,6 +107,14 @@ class Request(PluginFacilities):
         """The logged-in user, or None."""
         self._load()
         return self._user
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who acts: whom the application has named, or else the logged-in user, or None."""
+        if self._actor is not None:
+            return self._actor
+        user = self.user
+        return Actor("user", user.id) if user is not None else None
 
     @property
     def authentication(self) -> tuple[Authentication, ...]:

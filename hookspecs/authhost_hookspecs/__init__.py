@@ -3,6 +3,8 @@
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
 from authhost_hookspecs.declarations import (
+    Actor,
+    ActorKind,
     Change,
     ChangeKind,
     Factor,
@@ -78,6 +80,8 @@ __all__ = [
     "PROJECT_NAME",
     "Account",
     "AccountChanges",
+    "Actor",
+    "ActorKind",
     "Answer",
     "ApiRoute",
     "Authentication",

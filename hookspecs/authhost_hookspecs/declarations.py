@@ -43,9 +43,35 @@ ChangeKind = Literal[
 """The kinds of changes that `before_change` can refuse. Minor versions may add kinds."""
 Factor = Literal["knowledge", "possession", "inherence"]
 """What an authentication proves: something the person knows, has, or is (NIST SP 800-63-4). Since 1.1."""
+ActorKind = Literal["user", "operator", "application"]
 FindingLevel = Literal["error", "warning", "hint"]
 HealthStatus = Literal["ok", "degraded", "failed"]
 MetricKind = Literal["gauge", "counter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who acts: ``request.actor``. Since 1.1.
+
+    ``kind`` is ``user`` for a person with an account, whose ``id`` it is; ``operator`` for somebody at the
+    command line, and ``application`` for a program. These have a ``name`` of 1 to 150 printable
+    characters, such as the name of the operating system's user or of a job. Raises ``ValueError``.
+    """
+
+    kind: ActorKind
+    id: UUID | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(ActorKind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(ActorKind))}")
+        if (self.kind == "user") != isinstance(self.id, UUID):
+            raise ValueError("an actor of the kind user has an id, which is a UUID, and no other one has")
+        if self.kind == "user":
+            if self.name is not None:
+                raise ValueError("an actor of the kind user has no name: read the account")
+        elif not isinstance(self.name, str) or not 0 < len(self.name) <= 150 or not self.name.isprintable():
+            raise ValueError("name must have 1 to 150 printable characters")
 
 
 @dataclass(frozen=True, slots=True)

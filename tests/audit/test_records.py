@@ -11,7 +11,7 @@ from authhost_audit.plugin import AuditPlugin
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import VOCABULARY
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Actor, Refused, hookimpl
 from conftest import PASSWORD
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from sqlalchemy import func, select
@@ -48,6 +48,15 @@ def test_actor_and_affected_user_are_recorded_separately(host, run, recorder):
     run(host, "confirm_email", bob.session_token, key=key)
     record = named(host, "email_confirmed")
     assert (record["actor_id"], record["user_id"]) == (str(bob.user.id), str(ann.id))
+
+
+def test_an_operator_is_recorded_by_name(host, run):
+    ann = run(host, "signup", email=ANN, password=PASSWORD)
+    with host.request(actor=Actor("operator", name="root")) as request:
+        request.accounts.deactivate(ann.user.id)
+    record = named(host, "user_deactivated")
+    assert record["actor_id"] is None
+    assert record["data"]["actor"] == {"kind": "operator", "name": "root"}
 
 
 class Vetoes:

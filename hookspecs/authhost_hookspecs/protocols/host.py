@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from authhost_hookspecs.declarations import Message
+from authhost_hookspecs.declarations import Actor, Message
 from authhost_hookspecs.protocols.accounts import Account, Authentication, Session, User
 from authhost_hookspecs.protocols.answer import Answer
 from authhost_hookspecs.protocols.changes import AccountChanges
@@ -82,6 +82,13 @@ class Request(Protocol):
     @property
     def session(self) -> Session | None:
         """The session, or None."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who acts: whom the application has named to ``host.request(actor=…)``, or else the logged-in user.
+
+        It is None for a visitor who is not logged in, and for a job that names nobody. Since 1.1.
+        """
 
     @property
     def authentication(self) -> tuple[Authentication, ...]:
@@ -324,6 +331,7 @@ class Host(Protocol):
         device_token: str | None = None,
         given: Mapping[str, str] | None = None,
         cookies: Mapping[str, str] | None = None,
+        actor: Actor | None = None,
     ) -> AbstractContextManager[Request]:
         """Return a unit of work of its own, for commands and jobs: ``with host.request() as request:``.
 

@@ -43,7 +43,10 @@ class AuditEvent(NamedTuple):
 
 def request_row(request: Request, settings: AuditSettings, audit_event: AuditEvent) -> dict[str, Any]:
     """Return the row of an event that happened in a flow."""
-    actor, session = request.user, request.session
+    actor, session = request.actor, request.session
+    if actor is not None and actor.id is None:
+        named = {"kind": actor.kind, "name": actor.name}
+        audit_event = audit_event._replace(data={**(audit_event.data or {}), "actor": named})
     return {
         **_row(request.new_id(), request.now, audit_event),
         "actor_id": actor.id if actor else None,
