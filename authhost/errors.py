@@ -136,11 +136,25 @@ class ReauthenticationRequired(AuthError):
     message = "Please confirm your password, or log in again, first."
 
 
+class PasswordResetRequired(AuthError):
+    """The password is right, but an administrator requires a new one, which needs the link of an e-mail."""
+
+    code = "password_reset_required"
+    message = "Please choose a new password: ask for a link to reset it."
+
+
 class UserNotFound(AuthError):
     """There is no such account, or it was deleted."""
 
     code = "user_not_found"
     message = "There is no such account."
+
+
+class AmbiguousUser(AuthError):
+    """Several accounts have identifiers that begin so; ``fields["candidates"]`` are identifiers."""
+
+    code = "ambiguous_user"
+    message = "Several accounts have identifiers that begin so: give more of it."
 
 
 class ExportFailed(AuthError):

@@ -15,6 +15,7 @@ import authhost_hookspecs as contract
 from sqlalchemy import Engine
 
 from authhost.account import Account
+from authhost.account.deactivation import end_deactivations
 from authhost.account.expired_sessions import delete_expired_sessions
 from authhost.account.plugin_logins import PluginLogins
 from authhost.account.refusals import record_all
@@ -42,7 +43,7 @@ from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
 from authhost.store.tables import sessions, users
-from authhost.users import Changes, read_account
+from authhost.users import Changes, Users, read_account
 from authhost.users.deletion import delete_expired_signups
 
 MOVED_TO_SERVICES = frozenset(
@@ -120,6 +121,7 @@ class AuthHost(Unpicklable):
             ),
         )
         self.account = Account(self._read_account)
+        self.users = Users(self.services)
         self._open = False
         try:
             if upgrade_database:
@@ -247,10 +249,12 @@ class AuthHost(Unpicklable):
         """Delete expired rows; return their number by table. Call it once a day.
 
         These are keys, pending logins, sessions, for which `session_ended` is called, and
-        accounts that were not confirmed in time, for which `user_deleted` is called.
+        accounts that were not confirmed in time, for which `user_deleted` is called. Before that,
+        accounts become active again whose deactivation is over.
         ``on_table`` gets each table and its number, for instance to show the progress.
         """
         self._check_not_closed()
+        end_deactivations(self.services)
         deleted = delete_expired(self.engine, self.clock(), on_table)
         for table, delete_rows in ((sessions, delete_expired_sessions), (users, delete_expired_signups)):
             deleted[table.name] = delete_rows(self.services)

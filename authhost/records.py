@@ -16,6 +16,9 @@ EMAIL_LENGTH = 254
 PROFILE_NAME_LENGTH, PICTURE_LENGTH = 255, 2048
 """The maximum number of characters of a name, or of the URL of a picture, from a provider."""
 
+REASON_LENGTH = 500
+"""The maximum number of characters of the reason of an administrator."""
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -31,6 +34,8 @@ class User:
     email_verified: bool = False
     login_guards: tuple[str, ...] = ()
     """The plugins without which nobody can log in."""
+    deactivated_until: datetime | None = None
+    deactivation_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,20 @@ collect_ignore = ["third_party"]
 CHEAP = dict(CHEAP_HASH)
 
 
+class Everything(RecordedHooks, Mailbox):
+    """Records every notification, and takes every message."""
+
+    def __init__(self) -> None:
+        RecordedHooks.__init__(self)
+        Mailbox.__init__(self)
+
+
 class Recorder(RecordedHooks, Mailbox):
     """Records every signal and refusal with its arguments, and takes every message."""
 
     account_ready = social_login_begun = password_reset_requested = None
     session_ended = user_deactivated = user_reauthenticated = None
-    user_deleted = user_reactivated = None
+    user_deleted = user_reactivated = password_reset_required = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)

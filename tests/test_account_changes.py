@@ -12,22 +12,13 @@ from typing import ClassVar
 
 import pytest
 from authhost_hookspecs import Change, FlowError, Refused, hookimpl
-from conftest import PASSWORD
+from conftest import PASSWORD, Everything
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, Uuid, select
 
 from authhost.errors import ReauthenticationRequired, RequiredPluginFailed, Vetoed
 from authhost.store.tables import addresses, metadata, sessions, users
-from authhost.testing import Mailbox, RecordedHooks
 
 ANN, BOB, WORK = "ann@example.org", "bob@example.org", "ann@work.example.org"
-
-
-class Everything(RecordedHooks, Mailbox):
-    """Records every notification, and takes every message."""
-
-    def __init__(self):
-        RecordedHooks.__init__(self)
-        Mailbox.__init__(self)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from datetime import timedelta
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.complete_login import continue_login
+from authhost.account.deactivation import active_user
 from authhost.account.flow import check_change, flow, lock_login
 from authhost.account.open_login import FACTORS, OpenLogin
 from authhost.account.pending import pending_login, pending_login_result
@@ -60,8 +61,10 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     proved = _prove_password(request, given, password) if password is not None else None
     found = _take_key(request, given)
     account = queries.account_by_id(request, found.user_id)
-    if account is None or not account.user.is_active:
+    user = active_user(request, account.user) if account is not None else None
+    if account is None or user is None:
         raise InvalidKey
+    account = account._replace(user=user)
     pending = pending_login(request)
     if pending is not None and pending.user.id != account.user.id:
         pending = None

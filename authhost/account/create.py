@@ -23,6 +23,7 @@ def store_account(
     password: str | None,
     verified: bool = False,
     ready: bool = False,
+    by_signup: bool = True,
 ) -> tuple[User, EmailAddress | None, bool] | None:
     """Store the account; return it, its address, and whether the account claims the address.
 
@@ -33,11 +34,12 @@ def store_account(
     its address claims nothing and cannot be confirmed. So a taken address behaves
     like a free one in all later flows (ASVS 5.0, 6.3.8). Until the address is
     confirmed, the account expires after ``unverified_account_timeout``, and what the
-    signup was given is stored for the hooks of its completion.
+    signup was given is stored for the hooks of its completion. An account that an
+    administrator creates (``by_signup=False``) does not expire, and needs a free address.
 
     Raises `UsernameTaken`, `Conflict`.
     """
-    mandatory = request.settings.email_verification == "mandatory"
+    mandatory = by_signup and request.settings.email_verification == "mandatory"
     for _ in range(MAX_ATTEMPTS):
         claims = address is None or may_claim(request, address.key, verified=verified)
         if not claims and not mandatory:
@@ -52,12 +54,13 @@ def store_account(
                     verified=verified and claims,
                     claims=claims,
                     ready=ready,
+                    expires=mandatory and not verified,
                 )
             return user, record, claims
         except IntegrityError as error:
             if name is not None and queries.account_by_username(request, key_of(name)) is not None:
                 raise UsernameTaken(field="username") from error
-            if not mandatory:
+            if by_signup and not mandatory:
                 return None
             # Another signup has claimed the address in the meantime: try again.
     raise Conflict
@@ -72,11 +75,10 @@ def _insert_account(
     verified: bool,
     claims: bool,
     ready: bool,
+    expires: bool,
 ) -> tuple[User, EmailAddress | None]:
-    now, settings = request.now, request.settings
-    expires = None
-    if settings.email_verification == "mandatory" and not verified:
-        expires = now + timedelta(seconds=settings.unverified_account_timeout)
+    now = request.now
+    end = now + timedelta(seconds=request.settings.unverified_account_timeout) if expires else None
     email = address.address if address else None
     user = User(request.new_id(), name, email, True, password is not None, now, None, verified)
     row: dict[str, Any] = {
@@ -87,9 +89,9 @@ def _insert_account(
         "is_active": True,
         "date_joined": now,
         "ready_at": now if ready else None,
-        "signup_expires": expires,
+        "signup_expires": end,
     }
-    if request.given and expires is not None:
+    if request.given and expires:
         row["signup_given"] = request.services.encryption.seal(dict(request.given))
     request.send_statement(statements.INSERT_USER, row)
     if address is None:

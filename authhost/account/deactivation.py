@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
 
 from authhost.account.flow import check_change, flow, lock_login, require_recent_login
 from authhost.account.recovery import cancel_pending_changes
 from authhost.account.sessions import end_sessions
+from authhost.errors import AuthError, RequiredPluginFailed
 from authhost.records import User
 from authhost.request import Request
-from authhost.store import statements
+from authhost.services import Services
+from authhost.store import queries, statements
+
+log = logging.getLogger("authhost")
 
 
 @flow
@@ -24,20 +31,67 @@ def deactivate(request: Request) -> None:
     deactivate_account(request, user)
 
 
-def deactivate_account(request: Request, user: User) -> None:
-    """Deactivate a locked account, call the hooks, and log out this request if it is the user's."""
+def deactivate_account(
+    request: Request, user: User, *, until: datetime | None = None, reason: str | None = None
+) -> User:
+    """Deactivate a locked account, call the hooks, and log out this request if it is the user's.
+
+    It ends at the time ``until``; without one, somebody has to end it. Returns the user as it is now.
+    """
     cancel_pending_changes(request, user)
-    request.send_statement(statements.DEACTIVATE, {"of_user": user.id})
+    values = {"of_user": user.id, "now": request.now, "new_until": until, "new_reason": reason}
+    request.send_statement(statements.DEACTIVATE, values)
     own = request.user is not None and request.user.id == user.id
     if own:
         request.services.hooks.user_logged_out(request, user)
     end_sessions(request, user, "deactivated")
-    request.services.hooks.user_deactivated(request, replace(user, is_active=False))
+    user = replace(user, is_active=False, deactivated_until=until, deactivation_reason=reason)
+    request.services.hooks.user_deactivated(request, user)
     if own:
         request.log_out()
+    return user
 
 
-def reactivate_account(request: Request, user: User) -> None:
-    """Make a locked account active again. Its former sessions stay ended."""
-    request.send_statement(statements.REACTIVATE, {"of_user": user.id})
-    request.services.hooks.user_reactivated(request, replace(user, is_active=True))
+def reactivate_account(request: Request, user: User) -> User:
+    """Make an account active again; return it. Its former sessions stay ended."""
+    changed = request.write(statements.REACTIVATE, {"of_user": user.id})
+    user = replace(user, is_active=True, deactivated_until=None, deactivation_reason=None)
+    if changed:
+        request.services.hooks.user_reactivated(request, user)
+    return user
+
+
+def active_user(request: Request, user: User) -> User | None:
+    """Return the user if the account is active; it becomes so again if the time of its deactivation is over.
+
+    Every flow that lets somebody in asks here.
+    """
+    if user.is_active:
+        return user
+    if user.deactivated_until is None or user.deactivated_until > request.now:
+        return None
+    return reactivate_account(request, user)
+
+
+def end_deactivations(services: Services) -> int:
+    """Make all accounts active whose deactivation is over, each in its own transaction.
+
+    Returns their number. An account for which a plugin fails is logged, and the next call tries again.
+    """
+    with services.database.reader.connect() as connection:
+        found = connection.execute(statements.DEACTIVATIONS_THAT_END, {"now": services.clock()}).scalars()
+        due = found.all()
+    return sum(_end_deactivation(services, user_id) for user_id in due)
+
+
+def _end_deactivation(services: Services, user_id: UUID) -> bool:
+    try:
+        with Request(services) as request:
+            queries.lock_account(request, user_id)
+            account = queries.account_by_id(request, user_id)
+            if account is None or account.user.is_active:
+                return False
+            return active_user(request, account.user) is not None
+    except (AuthError, RequiredPluginFailed) as error:
+        log.error("the account %s was not reactivated: %s", user_id, error)
+        return False

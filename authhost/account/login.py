@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from authhost.account.complete_login import continue_login
+from authhost.account.deactivation import active_user
 from authhost.account.flow import attach_user, flow, lock_login, require_login
+from authhost.account.new_password import check_usable
 from authhost.account.open_login import FACTORS, OpenLogin
 from authhost.account.sessions import rotate_token
 from authhost.errors import InvalidCredentials
@@ -19,7 +21,8 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
 
     Raises `InvalidInput`, `RateLimited`, `InvalidCredentials` (one answer, at
     one cost, for an unknown account, a wrong password and a deactivated
-    account; ASVS 5.0, 6.3.8), `Busy`, `Unavailable`, `Vetoed`, `Conflict`.
+    account; ASVS 5.0, 6.3.8), `PasswordResetRequired` (the password is right), `Busy`,
+    `Unavailable`, `Vetoed`, `Conflict`.
     """
     services = request.services
     name = parse_identifier(identifier)
@@ -31,11 +34,13 @@ def login(request: Request, *, identifier: str, password: str) -> LoginResult:
     services.limits.hit_for(request, next(iter(users), None), "login")
     with services.limits.password_check(request, users, name.key) as check:
         account, right, newer = _verify(request, candidates, secret)
-        if account is None or not right or not account.user.is_active:
+        user = active_user(request, account.user) if account is not None and right else None
+        if account is None or user is None:
             check.failed()
             raise attach_user(services.passwords.refusal(), account.user if account else None)
-        check.passed(account.user)
-    opened = OpenLogin.begin(request, account.user, "password", password=account.password, rehashed=newer)
+        check.passed(user)
+        check_usable(request, account.password, user)
+    opened = OpenLogin.begin(request, user, "password", password=account.password, rehashed=newer)
     return continue_login(request, opened, by_address=name.key if name.is_email else None)
 
 
@@ -44,7 +49,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
     """Confirm the password of the logged-in user. The session gets a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `RateLimited`, `InvalidCredentials`,
-    `Busy`, `Unavailable`.
+    `PasswordResetRequired`, `Busy`, `Unavailable`.
     """
     user, _ = require_login(request)
     secret = request.services.passwords.normalise(password)
@@ -53,6 +58,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
         right, _ = request.services.passwords.verify(secret, request.stored_password)
         if not right:
             raise InvalidCredentials("The password is not right.", field="password")
+        check_usable(request, request.stored_password, user)
     user = lock_login(request)
     result = rotate_token(request, authenticated=("password", FACTORS["password"])).result()
     request.services.hooks.user_reauthenticated(request, user)

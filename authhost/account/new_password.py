@@ -1,9 +1,9 @@
-"""Lets the plugins check a new password. Every flow does so before the password is hashed."""
+"""New passwords: plugins check them before they are hashed, and an administrator can require one."""
 
 from __future__ import annotations
 
 from authhost.account.flow import attach_user
-from authhost.errors import Vetoed
+from authhost.errors import PasswordResetRequired, Vetoed
 from authhost.records import User
 from authhost.request import Request
 from authhost.security.passwords import CheckedPassword
@@ -27,6 +27,12 @@ def check_new_password(request: Request, password: str, user: User | None, *, fi
         request.may_begin = allowed
     # Outside the handler, so that nothing of the plugin is chained.
     raise attach_user(_without_password(password, refusal, field), user)
+
+
+def check_usable(request: Request, stored: str | None, user: User) -> None:
+    """Raise `PasswordResetRequired` if the password that was verified may prove nothing any more."""
+    if request.services.passwords.needs_reset(stored):
+        raise attach_user(PasswordResetRequired(), user)
 
 
 def _without_password(password: str, refusal: Vetoed, field: str) -> Vetoed:

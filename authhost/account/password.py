@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from authhost_hookspecs import Message
+from authhost_hookspecs import Message, MessageKind
 
 from authhost.account.complete_login import continue_login
+from authhost.account.deactivation import active_user
 from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
-from authhost.account.new_password import check_new_password
+from authhost.account.new_password import check_new_password, check_usable
 from authhost.account.open_login import FACTORS, OpenLogin
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_former_user, rotate_token
@@ -53,7 +54,8 @@ def change_password(request: Request, *, current_password: str, new_password: st
     """Change the password. Other sessions end, and this session gets a new token.
 
     Raises `LoginRequired`, `InvalidInput`, `WeakPassword`, `RateLimited`, `Vetoed`,
-    `InvalidCredentials` (the current password is wrong), `Busy`, `Unavailable`, `Conflict`.
+    `InvalidCredentials` (the current password is wrong), `PasswordResetRequired`,
+    `Busy`, `Unavailable`, `Conflict`.
     """
     passwords = request.services.passwords
     user, session = require_login(request)
@@ -67,6 +69,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
             right, _ = passwords.verify(current, old)
             if not right:
                 raise InvalidCredentials("The current password is not right.", field="current_password")
+            check_usable(request, old, user)
         hashed = passwords.hash(checked)
     lock_login(request)
     check_change(request, user, "change_password")
@@ -91,7 +94,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
     request.set_identifier(given.key)
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
-    user = account.user if account and account.user.is_active else None
+    user = active_user(request, account.user) if account else None
     services.limits.hit_for(request, user, "reset_password", given.key)
     if services.limits.allows(request, ("reset_password_mail", given.key)):
         # The address may belong to another account now, or to none: read it again, with the account locked.
@@ -104,9 +107,35 @@ def request_password_reset(request: Request, *, email: str) -> None:
 
 
 def _send_reset(request: Request, given: str, user: User | None, address: EmailAddress | None) -> None:
-    """Store a key; deliver its link, or a message that no account has the address, at the same cost."""
+    """Send the link of a reset, or a message that no account has the address, at the same cost."""
+    if user is not None and address is not None:
+        send_reset_link(request, user, address, timeout=request.settings.password_reset_timeout)
+        return
+    _store_key(request, None, None, request.settings.password_reset_timeout)
+    request.services.hooks.deliver_message(request, Message("password_reset_unknown_account", given))
+
+
+def send_reset_link(
+    request: Request,
+    user: User,
+    address: EmailAddress,
+    *,
+    timeout: float,
+    kind: MessageKind = "password_reset",
+) -> None:
+    """Store a key that sets a new password, and deliver its link, which is valid for ``timeout`` seconds."""
+    key, expires = _store_key(request, user, address, timeout)
+    link = request.build_url("reset_password", key=key)
+    message = Message(kind, address.email, user.username, key, link, expires, user.id)
+    request.services.hooks.deliver_message(request, message)
+
+
+def _store_key(
+    request: Request, user: User | None, address: EmailAddress | None, timeout: float
+) -> tuple[str, datetime]:
+    """Store a new key, for nobody if there is no such account; return it and when it expires."""
     now, key = request.now, new_key()
-    expires = now + timedelta(seconds=request.settings.password_reset_timeout)
+    expires = now + timedelta(seconds=timeout)
     request.send_statement(
         statements.INSERT_RESET,
         {
@@ -118,12 +147,7 @@ def _send_reset(request: Request, given: str, user: User | None, address: EmailA
             "expires": expires,
         },
     )
-    if user is None or address is None:
-        message = Message("password_reset_unknown_account", given)
-    else:
-        link = request.build_url("reset_password", key=key)
-        message = Message("password_reset", address.email, user.username, key, link, expires, user.id)
-    request.services.hooks.deliver_message(request, message)
+    return key, expires
 
 
 @flow
@@ -145,9 +169,9 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     rows = request.read(statements.RESET, {"of_digest": digest(given), "now": request.now})
     user_id: UUID | None = rows[0].user_id if rows else None
     account = queries.account_by_id(request, user_id) if user_id else None
-    if account is None or not account.user.is_active:
+    user = active_user(request, account.user) if account is not None else None
+    if account is None or user is None:
         raise InvalidKey
-    user = account.user
     secret = services.passwords.accept(secret, user.email, user.username)
     hashed = services.passwords.hash(check_new_password(request, secret, user, field="password"))
 

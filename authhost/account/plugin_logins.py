@@ -11,6 +11,7 @@ from uuid import UUID
 from authhost_hookspecs import Factor
 
 from authhost.account.complete_login import continue_login
+from authhost.account.deactivation import active_user
 from authhost.account.flow import attach_user, flow, lock_login, require_login
 from authhost.account.open_login import OpenLogin, must_wait, plugin_steps
 from authhost.account.pending import pending_login, pending_steps
@@ -138,9 +139,10 @@ def login_step(request: Request, key: str, method: str, factors: tuple[Factor, .
 def plugin_login(request: Request, user_id: UUID, method: str, factors: tuple[Factor, ...]) -> LoginResult:
     """Log in the user whose identity a plugin has verified."""
     account = queries.account_by_id(request, user_id)
-    if account is None or not account.user.is_active:
+    user = active_user(request, account.user) if account is not None else None
+    if account is None or user is None:
         raise attach_user(InvalidCredentials(), account.user if account is not None else None)
-    login = OpenLogin.begin(request, account.user, method, password=account.password, factors=factors)
+    login = OpenLogin.begin(request, user, method, password=account.password, factors=factors)
     return continue_login(request, login)
 
 

@@ -60,8 +60,7 @@ def end_session(request: Request, session_id: UUID) -> None:
     check_change(request, user, "end_sessions")
     if session_id not in {each.id for each in live_sessions(request, user.id)}:
         raise SessionNotFound
-    if not _end(request, user, "ended", statements.DELETE_SESSION, of_id=session_id):
-        raise SessionNotFound
+    end_one_session(request, user, session_id, "ended")
 
 
 @flow
@@ -103,6 +102,12 @@ def end_sessions(request: Request, user: User, reason: str, *, keep: Session | N
     if keep is None:
         return _end(request, user, reason, statements.DELETE_SESSIONS)
     return _end(request, user, reason, statements.DELETE_OTHER_SESSIONS, of_id=keep.id)
+
+
+def end_one_session(request: Request, user: User, session_id: UUID, reason: str) -> None:
+    """End one session of a user; raises `SessionNotFound`."""
+    if not _end(request, user, reason, statements.DELETE_SESSION, of_id=session_id):
+        raise SessionNotFound
 
 
 def end_open_logins(request: Request, user: User) -> None:

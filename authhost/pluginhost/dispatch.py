@@ -124,6 +124,9 @@ class Hooks:
     def password_removed(self, request: Request, user: User) -> None:
         self._hook.password_removed(request=request, user=user)
 
+    def password_reset_required(self, request: Request, user: User) -> None:
+        self._hook.password_reset_required(request=request, user=user)
+
     def user_reactivated(self, request: Request, user: User) -> None:
         self._hook.user_reactivated(request=request, user=user)
 

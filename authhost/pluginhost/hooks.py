@@ -44,6 +44,7 @@ NOTIFICATIONS = SIGNALS | {
     "user_deactivated",
     "user_deleted",
     "password_removed",
+    "password_reset_required",
     "user_reactivated",
     "user_reauthenticated",
 }

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("authhost")
 
+RESET_REQUIRED = "!reset!"
+"""Precedes a stored hash whose password logs in no more. A version that does not know it cannot read it."""
+
 CheckedPassword = NewType("CheckedPassword", str)
 """A new password that the policy and the plugins have accepted; `account.new_password` returns it."""
 
@@ -156,8 +159,9 @@ class Passwords:
         Raises `Unavailable`, and logs it, if the hash library fails: the password
         may be right or wrong. Until the scheme works again, `refusal` returns the
         same error for unknown accounts and wrong passwords, so that it does not
-        reveal which accounts have such a hash. Raises `Busy`.
+        reveal which accounts have such a hash. Raises `Busy`. The caller calls `needs_reset`.
         """
+        stored = stored.removeprefix(RESET_REQUIRED) if stored is not None else None
         scheme = self.scheme_of(stored) if stored is not None else None
         failure: Exception | None = None
         with self._slots:
@@ -181,6 +185,16 @@ class Passwords:
         if stored is not None:
             log.error("a stored password hash cannot be read; `authhost check` says how many there are")
         return False, None
+
+    @staticmethod
+    def require_reset(stored: str) -> str:
+        """Return the stored hash with the mark that a new password is required."""
+        return RESET_REQUIRED + stored.removeprefix(RESET_REQUIRED)
+
+    @staticmethod
+    def needs_reset(stored: str | None) -> bool:
+        """Return whether a new password is required instead of the one that was verified."""
+        return stored is not None and stored.startswith(RESET_REQUIRED)
 
     def _check(self, password: str, stored: str) -> tuple[bool, str | None]:
         """Verify by passlib, after truncating the password for bcrypt: bcrypt 5 refuses longer passwords."""

@@ -188,6 +188,8 @@ class Settings:
     """How long the link of a confirmation is valid."""
     password_reset_timeout: float = 3600
     """How long the link of a password reset is valid."""
+    invitation_timeout: float = 7 * 86400
+    """How long the link is valid by which somebody accepts an account that an administrator has created."""
     providers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """Providers of social login, by an id that you choose; ``[providers.NAME]`` in the TOML file.
 

@@ -10,6 +10,7 @@ from authhost_hookspecs import OAuth1Provider, StopFlow
 from sqlalchemy.exc import DBAPIError
 
 from authhost.account.complete_login import continue_login
+from authhost.account.deactivation import active_user
 from authhost.account.flow import attach_user, check_change, lock_login, social_flow
 from authhost.account.open_login import OpenLogin
 from authhost.account.sessions import log_out_former_user
@@ -149,11 +150,12 @@ def _log_in(request: Request, sociallogin: SocialLogin, next_url: str | None) ->
     local = queries.account_by_id(request, account.user_id)
     if local is None:
         raise ConcurrentChange
-    if not local.user.is_active:
+    active = active_user(request, local.user)
+    if active is None:
         raise attach_user(AccountInactive(), local.user)
     login = OpenLogin.begin(
         request,
-        local.user,
+        active,
         "socialaccount",
         password=local.password,
         provider=sociallogin.app.id,

@@ -45,10 +45,15 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
     if not _can_log_in(request, user, others):
         raise LastLoginMethod
     check_change(request, user, "disconnect", provider=account.provider)
-    request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": identifier, "of_user": user.id})
+    delete_connection(request, user, account)
+    return account
+
+
+def delete_connection(request: Request, user: User, account: SocialAccount) -> None:
+    """Delete a connection of a locked account with its token, and the logins that may have begun by it."""
+    request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
     end_open_logins(request, user)
     request.services.hooks.social_account_removed(request, account)
-    return account
 
 
 @social_flow

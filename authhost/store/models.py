@@ -38,6 +38,9 @@ class User(Base):
         date_joined: Mapped[datetime]
         last_login: Mapped[datetime | None]
         login_guards: Mapped[tuple[str, ...]]
+        deactivated_at: Mapped[datetime | None]
+        deactivated_until: Mapped[datetime | None]
+        deactivation_reason: Mapped[str | None]
 
 
 class EmailAddress(Base):

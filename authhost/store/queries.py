@@ -15,7 +15,7 @@ from authhost.store.prepared import Row
 if TYPE_CHECKING:
     from authhost.store.unit_of_work import UnitOfWork
 
-USER_COLUMNS = 9
+USER_COLUMNS = 11
 PASSWORD_COLUMN = 4
 
 
@@ -29,10 +29,10 @@ class Account(NamedTuple):
 def make_user(row: Row) -> records.User:
     """Return the record of a row of `statements.USER`."""
     user = row[:USER_COLUMNS]
-    identifier, username, email, is_active, password, joined, last_login, verified, guards = user
+    identifier, username, email, is_active, password, joined, last_login, verified, *others = user
     usable = password is not None
     return records.User(
-        identifier, username, email, is_active, usable, joined, last_login, bool(verified), guards
+        identifier, username, email, is_active, usable, joined, last_login, bool(verified), *others
     )
 
 

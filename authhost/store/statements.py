@@ -49,18 +49,20 @@ def _is_key(column: Column[Any]) -> ColumnElement[bool]:
 
 # Accounts. `USER` is a user with its primary address; the columns are those of `queries.make_user`.
 
-_primary = addresses.alias("primary_address")
+PRIMARY_ADDRESS = addresses.alias("primary_address")
 USER: Select[Any] = select(
     users.c.id,
     users.c.username,
-    _primary.c.email,
+    PRIMARY_ADDRESS.c.email,
     users.c.is_active,
     users.c.password,
     users.c.date_joined,
     users.c.last_login,
-    _primary.c.verified.label("email_verified"),
+    PRIMARY_ADDRESS.c.verified.label("email_verified"),
     users.c.login_guards,
-).select_from(users.outerjoin(_primary, _primary.c.primary_of == users.c.id))
+    users.c.deactivated_until,
+    users.c.deactivation_reason,
+).select_from(users.outerjoin(PRIMARY_ADDRESS, PRIMARY_ADDRESS.c.primary_of == users.c.id))
 USER_BY_ID = USER.where(users.c.id == of_user)
 USER_AND_SIGNUP = USER_BY_ID.add_columns(users.c.ready_at, users.c.signup_given)
 USER_BY_NAME = USER.where(_is_key(users.c.username_key))
@@ -88,8 +90,20 @@ LOG_IN = LOG_IN.values(last_login=now, signup_expires=None)
 LOG_IN_AND_REHASH = LOG_IN.values(password=bindparam("new_password"))
 CHANGE_PASSWORD = update(users).where(users.c.id == of_user, _unchanged)
 CHANGE_PASSWORD = CHANGE_PASSWORD.values(password=bindparam("new_password"))
-DEACTIVATE = update(users).where(users.c.id == of_user).values(is_active=False)
-REACTIVATE = update(users).where(users.c.id == of_user).values(is_active=True)
+DEACTIVATE = update(users).where(users.c.id == of_user)
+DEACTIVATE = DEACTIVATE.values(
+    is_active=False,
+    deactivated_at=now,
+    deactivated_until=bindparam("new_until"),
+    deactivation_reason=bindparam("new_reason"),
+)
+REACTIVATE = update(users).where(users.c.id == of_user, users.c.is_active.is_(False))
+REACTIVATE = REACTIVATE.values(
+    is_active=True, deactivated_at=None, deactivated_until=None, deactivation_reason=None
+)
+DEACTIVATIONS_THAT_END = (
+    select(users.c.id).where(users.c.deactivated_at.is_not(None), users.c.deactivated_until <= now)
+).order_by(users.c.id)
 SET_GUARDS = update(users).where(users.c.id == of_user).values(login_guards=bindparam("new_guards"))
 GUARDED_USERS = select(users.c.login_guards, func.count().label("count")).where(
     users.c.login_guards.is_not(None)

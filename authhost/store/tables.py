@@ -32,7 +32,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH, Authentication
+from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH, REASON_LENGTH, Authentication
 
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
@@ -41,6 +41,14 @@ TABLE_OPTIONS: dict[str, Any] = {
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
 SEALED = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+USERNAME_KEY_LENGTH, EMAIL_KEY_LENGTH = 600, EMAIL_LENGTH * 2
+
+
+def sorted_by_bytes(length: int) -> TypeEngine[str]:
+    """Return the type of a text whose beginning can be searched by its index, on every database."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 KEY_DIGEST = LargeBinary(32).with_variant(VARBINARY(32), "mysql", "mariadb")
 
 
@@ -138,7 +146,7 @@ users = Table(
     metadata,
     _id(),
     Column("username", String(150)),
-    Column("username_key", String(600), unique=True),
+    Column("username_key", sorted_by_bytes(USERNAME_KEY_LENGTH), unique=True),
     Column("password", String(255)),
     Column("is_active", Boolean(), nullable=False),
     _time("ready_at", nullable=True),
@@ -147,6 +155,9 @@ users = Table(
     _time("date_joined"),
     _time("last_login", nullable=True),
     Column("login_guards", Words()),
+    Column("deactivated_at", UtcDateTime(), index=True),
+    _time("deactivated_until", nullable=True),
+    Column("deactivation_reason", String(REASON_LENGTH)),
     **TABLE_OPTIONS,
 )
 
@@ -158,9 +169,9 @@ addresses = Table(
     _id(),
     _belongs_to("authhost_user", "user_id", index=False),
     Column("email", String(EMAIL_LENGTH), nullable=False),
-    Column("email_key", String(EMAIL_LENGTH * 2), nullable=False, index=True),
+    Column("email_key", sorted_by_bytes(EMAIL_KEY_LENGTH), nullable=False, index=True),
     Column("verified", Boolean(), nullable=False),
-    Column("claim_key", String(EMAIL_LENGTH * 2), unique=True),
+    Column("claim_key", String(EMAIL_KEY_LENGTH), unique=True),
     Column("primary_of", Uuid(), unique=True),
     UniqueConstraint("user_id", "email_key"),
     CheckConstraint("NOT verified OR claim_key IS NOT NULL", name="verified_is_claimed"),

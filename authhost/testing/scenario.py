@@ -21,7 +21,7 @@ from authhost.testing.mailbox import Mailbox
 from authhost.testing.openid import LocalProvider
 
 ANN, SECOND, NOBODY = "ann@example.org", "ann@work.example.org", "nobody@example.org"
-TYPO, EVE = "ewe@example.org", "eve@example.org"
+TYPO, EVE, FRED = "ewe@example.org", "eve@example.org", "fred@example.org"
 BOB, CARL, DORA = "bob@example.org", "carl@example.org", "dora@example.org"
 WRONG_PASSWORD, BOBS_PASSWORD = "an umbrella for the moon", "an otter reads the minutes"
 GIVEN = {"invitation": "mR7tQ2vX9kLw4ZpY8sBn"}
@@ -210,7 +210,12 @@ class Scenario:
         flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)
         flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
         flow("Log in once more", "login", identifier=second, password=PASSWORD)
+        flow("Require a new password", "accounts_require_reset", browser, user_id=user.id)
+        flow("Log in with the former password", "login", identifier=second, password=PASSWORD)
+        flow("Send the link of a reset", "accounts_send_reset", browser, user_id=user.id)
         flow("Remove a password", "accounts_remove_password", browser, user_id=user.id)
+        title = "Create an account and invite its owner"
+        flow(title, "accounts_create", browser, email=self._name(FRED), invite=True)
         flow("Delete an account", "accounts_delete", browser, user_id=user.id)
 
     def social_login(

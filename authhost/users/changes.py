@@ -5,34 +5,59 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import ChangeKind
-from sqlalchemy.exc import DBAPIError
 
 from authhost.account import emails, sessions, verification
 from authhost.account.deactivation import deactivate_account, reactivate_account
 from authhost.account.flow import check_change
+from authhost.account.password import send_reset_link
 from authhost.account.recovery import delete_links
-from authhost.errors import AuthError, Conflict, EmailNotFound, InvalidInput, UserNotFound
-from authhost.records import EmailAddress, User
+from authhost.errors import (
+    AccountInactive,
+    EmailNotFound,
+    InvalidInput,
+    SessionNotFound,
+    SocialAccountNotFound,
+)
+from authhost.records import REASON_LENGTH, EmailAddress, SocialAccount, User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email, email_key
+from authhost.security.inputs import email as parse_email, email_key, text
+from authhost.socialaccount.connections import delete_connection
 from authhost.store import queries, statements
-from authhost.store.engine import is_deadlock
-from authhost.store.unit_of_work import BoundToUnit
+from authhost.users.atomic_changes import AtomicChanges
+from authhost.users.creation import create_account, send_invitation
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
 
 
-class Changes(BoundToUnit):
+class Changes(AtomicChanges):
     """Implements `authhost_hookspecs.AccountChanges` for one request."""
 
-    __slots__ = ("_request",)
+    __slots__ = ()
 
-    def __init__(self, request: Request) -> None:
-        self._request = request
+    def create(
+        self,
+        email: str | None = None,
+        *,
+        username: str | None = None,
+        verified: bool = False,
+        invite: bool = False,
+    ) -> User:
+        """Create an account without a password; ``invite`` sends the link to set one."""
+        with self._recorded("create"):
+            user = create_account(self._request, email, username, verified=verified)
+            if invite:
+                send_invitation(self._request, user)
+            return user
+
+    def invite(self, user_id: UUID) -> None:
+        """Send a link to the primary address, by which its owner sets a password."""
+        with self._changing("invite", user_id) as user:
+            send_invitation(self._request, _active(user))
 
     def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
         """Add an address, and verify it with ``verified=True``; no message is sent."""
@@ -90,6 +115,56 @@ class Changes(BoundToUnit):
             sessions.end_sessions(request, user, "password_removed", keep=keep)
             request.services.hooks.password_removed(request, replace(user, has_usable_password=False))
 
+    def send_reset(self, user_id: UUID, email: str | None = None) -> None:
+        """Send the link of a password reset to the primary address, or to another one of the account."""
+        request = self._request
+        with self._changing("send_reset", user_id) as user:
+            address = _address(queries.addresses(request, _active(user).id), email)
+            send_reset_link(request, user, address, timeout=request.settings.password_reset_timeout)
+            request.services.hooks.password_reset_requested(request, user)
+
+    def require_reset(self, user_id: UUID) -> None:
+        """Accept the password no more, and end all sessions."""
+        request = self._request
+        with self._changing("require_reset", user_id) as user:
+            account = queries.account_by_id(request, user.id)
+            stored = account.password if account is not None else None
+            if stored is None or request.services.passwords.needs_reset(stored):
+                return
+            self._check(user, "require_reset")
+            marked = request.services.passwords.require_reset(stored)
+            values = {"of_user": user.id, "old_password": stored, "new_password": marked}
+            request.send_statement(statements.CHANGE_PASSWORD, values)
+            delete_links(request, user)
+            sessions.end_all_sessions(request, user, "reset_required")
+            request.services.hooks.password_reset_required(request, user)
+
+    def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:
+        """Disconnect an account at a provider."""
+        request = self._request
+        with self._changing("disconnect", user_id) as user:
+            accounts = queries.social_accounts(request, user.id)
+            account = next((each for each in accounts if each.id == account_id), None)
+            if account is None:
+                raise SocialAccountNotFound
+            self._check(user, "disconnect", provider=account.provider)
+            delete_connection(request, user, account)
+            return account
+
+    def end_session(self, user_id: UUID, session_id: UUID) -> None:
+        """End one session."""
+        request = self._request
+        with self._changing("end_session", user_id) as user:
+            if session_id not in {each.id for each in sessions.live_sessions(request, user.id)}:
+                raise SessionNotFound
+            self._check(user, "end_sessions")
+            own = request.session is not None and request.session.id == session_id
+            if own:
+                request.services.hooks.user_logged_out(request, user)
+            sessions.end_one_session(request, user, session_id, "revoked")
+            if own:
+                request.log_out()
+
     def end_sessions(self, user_id: UUID) -> int:
         """End all sessions, and return their number."""
         with self._changing("end_sessions", user_id) as user:
@@ -99,12 +174,13 @@ class Changes(BoundToUnit):
             self._check(user, "end_sessions")
             return sessions.end_all_sessions(self._request, user, "revoked")
 
-    def deactivate(self, user_id: UUID) -> None:
+    def deactivate(self, user_id: UUID, *, until: datetime | None = None, reason: str | None = None) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end."""
         with self._changing("deactivate", user_id) as user:
-            if user.is_active:
+            until, reason = _end_of_deactivation(self._request, until), _reason(reason)
+            if user.is_active or (user.deactivated_until, user.deactivation_reason) != (until, reason):
                 self._check(user, "deactivate")
-                deactivate_account(self._request, user)
+                deactivate_account(self._request, user, until=until, reason=reason)
 
     def reactivate(self, user_id: UUID) -> None:
         """Make the account active again."""
@@ -126,55 +202,6 @@ class Changes(BoundToUnit):
             return export_account(self._request, user_id)
 
     @contextmanager
-    def _changing(self, name: str, user_id: UUID) -> Iterator[User]:
-        """Lock an account and yield its user. Undo everything if the block raises an error.
-
-        A refusal outside hooks is recorded like that of a flow. Raises `Conflict` after a
-        deadlock if nothing else was written before: like a flow, the change may then be
-        tried again.
-        """
-        request = self._request
-        request.check_open(writing=True)
-        flow, whole, user = request.flow_state(), request.clean and not request.depth, None
-        try:
-            with request.atomic():
-                user = self._lock(user_id)
-                yield user
-        except AuthError as refusal:
-            self._record(name, refusal, user)
-            raise
-        except DBAPIError as error:
-            if not (whole and is_deadlock(error)):
-                raise
-            request.undo_all()
-            conflict = Conflict()
-            self._record(name, conflict, user)
-            raise conflict from error
-        finally:
-            # A verification that completes a signup has set what that signup was given.
-            request.restore_flow(flow)
-
-    def _lock(self, user_id: UUID) -> User:
-        if not isinstance(user_id, UUID):
-            raise InvalidInput("user_id must be a UUID.", field="user_id")
-        queries.lock_account(self._request, user_id)
-        account = queries.account_by_id(self._request, user_id)
-        if account is None:
-            raise UserNotFound
-        return account.user
-
-    def _record(self, name: str, refusal: AuthError, user: User | None) -> None:
-        """Call `flow_refused`, unless a hook has asked for the change: its refusal may be expected there."""
-        refusal.__dict__.pop("user", None)
-        request, flow = self._request, f"accounts_{name}"
-        if request.depth:
-            return
-        request.begin_flow()
-        repeated = request.services.refusals.count(request, flow, refusal, user)
-        if repeated:
-            request.refused(flow, refusal, user, repeated)
-
-    @contextmanager
     def _changing_address(self, name: str, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:
         with self._changing(name, user_id) as user:
             address = queries.address_of(self._request, user.id, parse_email(email).key)
@@ -182,8 +209,10 @@ class Changes(BoundToUnit):
                 raise EmailNotFound(field="email")
             yield user, address
 
-    def _check(self, user: User, kind: ChangeKind, *, email: str | None = None) -> None:
-        check_change(self._request, user, kind, email=email, administrative=True)
+    def _check(
+        self, user: User, kind: ChangeKind, *, email: str | None = None, provider: str | None = None
+    ) -> None:
+        check_change(self._request, user, kind, email=email, provider=provider, administrative=True)
 
     def _verify(self, user: User, address: EmailAddress) -> EmailAddress:
         if address.verified:
@@ -214,3 +243,29 @@ class Changes(BoundToUnit):
         account = queries.account_by_id(self._request, user.id)
         if account is not None:
             self._request.refresh(account.user)
+
+
+def _address(addresses: list[EmailAddress], email: str | None) -> EmailAddress:
+    """Return the primary address, or the given one; raises `EmailNotFound`."""
+    key = parse_email(email).key if email is not None else None
+    for each in addresses:
+        if each.primary if key is None else email_key(each.email) == key:
+            return each
+    raise EmailNotFound(field="email")
+
+
+def _active(user: User) -> User:
+    """Return the user; raise `AccountInactive` if its links would not work."""
+    if not user.is_active:
+        raise AccountInactive
+    return user
+
+
+def _end_of_deactivation(request: Request, until: datetime | None) -> datetime | None:
+    if until is not None and (until.tzinfo is None or until <= request.now):
+        raise InvalidInput("until must be a time in the future, with a time zone.", field="until")
+    return until
+
+
+def _reason(reason: str | None) -> str | None:
+    return text(reason, "reason", REASON_LENGTH) if reason is not None else None

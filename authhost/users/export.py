@@ -29,6 +29,8 @@ def _account(account: Account) -> dict[str, Any]:
         "username": user.username,
         "email": user.email,
         "is_active": user.is_active,
+        "deactivated_until": _time(user.deactivated_until),
+        "deactivation_reason": user.deactivation_reason,
         "has_password": user.has_usable_password,
         "date_joined": _time(user.date_joined),
         "last_login": _time(user.last_login),

@@ -16,9 +16,13 @@ MessageKind = Literal[
     "password_reset",
     "signup_existing_account",
     "password_reset_unknown_account",
+    "invitation",
     "plugin",
 ]
 """The kinds of messages of the core, and ``plugin`` for messages of plugins (since 1.1).
+
+``invitation`` (since 1.1) has the link by which the owner of an account that an administrator has
+created sets its password.
 
 Minor versions may add kinds.
 """
@@ -33,6 +37,7 @@ ChangeKind = Literal[
     "change_password",
     "reset_password",
     "remove_password",
+    "require_reset",
     "connect",
     "disconnect",
     "end_sessions",

@@ -47,6 +47,7 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             result="Login",
             refusals=(
                 "invalid_credentials",
+                "password_reset_required",
                 "weak_password",
                 "unavailable",
             ),
@@ -61,6 +62,7 @@ def endpoints(settings: Settings) -> list[Endpoint]:
             result="Login",
             refusals=(
                 "invalid_credentials",
+                "password_reset_required",
                 "weak_password",
                 "unavailable",
             ),

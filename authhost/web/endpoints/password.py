@@ -60,6 +60,7 @@ ENDPOINTS = [
         result="Login",
         refusals=(
             "invalid_credentials",
+            "password_reset_required",
             "weak_password",
             "unavailable",
         ),

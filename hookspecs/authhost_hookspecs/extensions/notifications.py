@@ -96,8 +96,8 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
     ``ended`` (by its owner, from another session), ``password_set``,
     ``password_changed``, ``password_reset``, ``deactivated`` or ``recovered``
     (the owner of the mailbox has recovered the account). A change through
-    ``request.accounts`` adds ``password_removed``, ``revoked`` and ``deleted``. The
-    reason is ``expired`` if the session had expired when it was deleted: by one of
+    ``request.accounts`` adds ``password_removed``, ``reset_required``, ``revoked`` and
+    ``deleted``. The reason is ``expired`` if the session had expired when it was deleted: by one of
     these flows, or later by `AuthHost.delete_expired` (``authhost db clean``).
 
     Stored: the session is deleted.
@@ -170,8 +170,34 @@ def user_deactivated(request: Request, user: User) -> None:
 
 
 @hookspec
+def password_reset_required(request: Request, user: User) -> None:
+    """The password of an account is accepted no more, through ``request.accounts``.
+
+    The person can set a new password by a reset, or log in by another method.
+
+    Stored: the mark. Links that were sent are invalid and all sessions have ended;
+    `session_ended` was called for each of them.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Compromised:
+            @hookimpl
+            def password_reset_required(self, request: Request, user: User) -> None:
+                row = {"id": request.new_id(), "user_id": user.id, "what": "no login", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
 def user_reactivated(request: Request, user: User) -> None:
-    """A deactivated account was made active again, through ``request.accounts``.
+    """A deactivated account was made active again, through ``request.accounts`` or since its time is over.
 
     Its former sessions stay ended.
 

@@ -53,6 +53,14 @@ class User(Protocol):
     def login_guards(self) -> tuple[str, ...]:
         """The plugins without which nobody can log in to the account; see `Logins.guard`. Since 1.1."""
 
+    @property
+    def deactivated_until(self) -> datetime | None:
+        """When a deactivation by an administrator ends by itself; None if it does not. Since 1.1."""
+
+    @property
+    def deactivation_reason(self) -> str | None:
+        """Why an administrator has deactivated the account, or None. The user is not told. Since 1.1."""
+
 
 class EmailAddress(Protocol):
     """An e-mail address of an account."""

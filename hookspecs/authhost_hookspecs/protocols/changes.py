@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from authhost_hookspecs.protocols.accounts import EmailAddress
+from authhost_hookspecs.protocols.accounts import EmailAddress, User
+from authhost_hookspecs.protocols.socialaccounts import SocialAccount
 
 
 class AccountChanges(Protocol):
@@ -25,6 +27,33 @@ class AccountChanges(Protocol):
     is called for it, with the method's name after ``accounts_`` as the flow. Do not
     delete or deactivate an account in a hook of its own signup.
     """
+
+    def create(
+        self,
+        email: str | None = None,
+        *,
+        username: str | None = None,
+        verified: bool = False,
+        invite: bool = False,
+    ) -> User:
+        """Create an account without a password, and return it. It needs an address or a username.
+
+        Its owner sets a password by the link of `invite` or `send_reset`, or logs in by a
+        method of a plugin. The rules of signups do not apply: signup may be closed,
+        `before_signup` and `before_change` are not called, and the account does not expire.
+        Calls `user_signed_up`, with ``verified`` also `email_confirmed`, and `account_ready`
+        unless its owner has to confirm the address. ``invite`` sends what `invite` sends; otherwise
+        nothing is sent. Refusals: ``email_taken``, ``username_taken``, ``invalid_email``,
+        ``invalid_input``, and those of `invite`.
+        """
+
+    def invite(self, user_id: UUID) -> None:
+        """Send a message of the kind ``invitation`` to the primary address.
+
+        Whoever follows its link proves the mailbox, and sets a password. It works for
+        ``invitation_timeout`` seconds. Refusals: ``email_not_found``,
+        ``account_inactive``, ``delivery_failed``.
+        """
 
     def add_email(self, user_id: UUID, email: str, *, verified: bool = False) -> EmailAddress:
         """Add an address, and verify it with ``verified=True``; no message is sent.
@@ -65,13 +94,43 @@ class AccountChanges(Protocol):
         except the one of this request. Calls `password_removed`.
         """
 
+    def send_reset(self, user_id: UUID, email: str | None = None) -> None:
+        """Send the link of a password reset to the primary address, or to ``email``, another of the account.
+
+        Nobody but the user learns the new password (ASVS 5.0, 6.4.6). Calls
+        `password_reset_requested`. Refusals: ``email_not_found``, ``account_inactive``,
+        ``delivery_failed``.
+        """
+
+    def require_reset(self, user_id: UUID) -> None:
+        """Accept the password no more: it is refused with ``password_reset_required``.
+
+        Links that were sent and pending logins become invalid, and all sessions end with
+        the reason ``reset_required``. Other methods still log in. Calls `session_ended` and
+        `password_reset_required`. Nothing changes if the account has no password.
+        """
+
+    def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:
+        """Disconnect an account at a provider, even if it is the only login method; return it.
+
+        Calls `social_account_removed`. Refusal: ``social_account_not_found``.
+        """
+
+    def end_session(self, user_id: UUID, session_id: UUID) -> None:
+        """End one session. Calls `session_ended` with the reason ``revoked``.
+
+        Refusal: ``session_not_found``.
+        """
+
     def end_sessions(self, user_id: UUID) -> int:
         """End all sessions, and return their number. Calls `session_ended` with the reason ``revoked``."""
 
-    def deactivate(self, user_id: UUID) -> None:
+    def deactivate(self, user_id: UUID, *, until: datetime | None = None, reason: str | None = None) -> None:
         """Deactivate the account: nobody can log in to it, and all sessions end.
 
-        Links and unconfirmed addresses are removed. Calls `email_removed`,
+        ``until`` is when it becomes active again by itself, with a time zone. ``reason``
+        has 1 to 500 characters; administrators see it, and the export of the account
+        contains it. Links and unconfirmed addresses are removed. Calls `email_removed`,
         `session_ended` with the reason ``deactivated``, and `user_deactivated`.
         """
 

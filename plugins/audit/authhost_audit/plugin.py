@@ -184,6 +184,10 @@ class AuditPlugin:
         self._record(request, AuditEvent("password_removed", user.id))
 
     @hookimpl
+    def password_reset_required(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("password_reset_required", user.id))
+
+    @hookimpl
     def user_reactivated(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_reactivated", user.id))
 

@@ -49,6 +49,7 @@ VOCABULARY: dict[str, Classification] = {
     "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
     "password_removed": Classification("authn_password_change", ACCOUNT_CHANGE, 99, SECURITY),
     "user_deactivated": Classification("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
+    "password_reset_required": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "user_reactivated": Classification("user_updated", ACCOUNT_CHANGE, 2, SECURITY),
     "user_deleted": Classification("user_deleted", ACCOUNT_CHANGE, 6, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
@@ -109,6 +110,8 @@ REASONS = frozenset(
         "too_many_emails",
         "unavailable",
         "user_not_found",
+        "ambiguous_user",
+        "password_reset_required",
         "username_taken",
         "vetoed",
         # The reasons why a message was not delivered.

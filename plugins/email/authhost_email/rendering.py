@@ -41,6 +41,7 @@ KINDS = (
     "password_reset",
     "password_reset_unknown_account",
     "signup_existing_account",
+    "invitation",
     "password_set",
     "password_changed",
     "password_was_reset",

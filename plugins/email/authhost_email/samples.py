@@ -25,6 +25,7 @@ KEY = "an-example-of-a-key-that-is-43-characters-l"
 PAGES = {
     "email_confirmation": ("confirm_email", f"https://example.org/account/confirm-email/{KEY}"),
     "password_reset": ("reset_password", f"https://example.org/account/reset-password/{KEY}"),
+    "invitation": ("reset_password", f"https://example.org/account/reset-password/{KEY}"),
     "signup_existing_account": ("login", "https://example.org/account/login"),
 }
 """By kind of message: the page that its link leads to, and the URL with the default ``urls``."""
@@ -32,6 +33,7 @@ KINDS_WITH_LINK = tuple(PAGES)
 EXPIRY_TIMES = {
     "email_confirmation": "2026-03-17T15:09:26+00:00",
     "password_reset": "2026-03-14T16:09:26+00:00",
+    "invitation": "2026-03-21T15:09:26+00:00",
 }
 
 

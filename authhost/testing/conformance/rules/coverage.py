@@ -39,6 +39,7 @@ ADMINISTRATIVE = frozenset(
     {
         "password_removed",
         "user_deactivated",
+        "password_reset_required",
         "user_reactivated",
         "user_deleted",
         "session_ended",

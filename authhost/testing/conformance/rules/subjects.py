@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, str] = {
     "session_ended": "session",
     "user_deactivated": "user",
     "user_deleted": "user",
+    "password_reset_required": "user",
     "user_reactivated": "user",
     "user_signed_up": "user",
 }
