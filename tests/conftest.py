@@ -12,7 +12,7 @@ from authhost_hookspecs import hookimpl
 
 from authhost import AuthHost
 from authhost.testing import CHEAP_HASH, OTHER_PASSWORD, PASSWORD, Clock, Mailbox, RecordedHooks, open_host
-from authhost.testing.database import empty_database
+from authhost.testing.database import empty_database, own_database
 
 __all__ = ["OTHER_PASSWORD", "PASSWORD"]
 
@@ -52,6 +52,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_enumeration",
         "test_guard",
         "test_host",
+        "test_kept_tables",
         "test_key_rotation",
         "test_login_steps",
         "test_misuse",
@@ -94,7 +95,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     chosen = [
         item
         for item in items
-        if {"database_url", "auth_host"} & set(getattr(item, "fixturenames", ()))
+        if {"database_url", "make_host", "auth_host"} & set(getattr(item, "fixturenames", ()))
         and (everywhere or item.path.stem in DEPENDS_ON_DATABASE)
     ]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
@@ -137,12 +138,22 @@ def redis_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def make_host(database_url: str, clock: Clock, recorder: Recorder) -> Iterator[Callable[..., AuthHost]]:
+def make_host(
+    request: pytest.FixtureRequest, tmp_path: Any, clock: Clock, recorder: Recorder
+) -> Iterator[Callable[..., AuthHost]]:
+    """Opens hosts. Where no test or fixture names `database_url`, the first host empties the database."""
+    server = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
+    if server and "database_url" not in request.fixturenames:
+        database_url, emptied = own_database(server), False
+    else:
+        database_url, emptied = request.getfixturevalue("database_url"), True
     hosts: list[AuthHost] = []
 
     def make(plugins: dict[str, object] | None = None, **settings: Any) -> AuthHost:
         url = settings.pop("database_url", database_url)
-        host = open_host(url, {"recorder": recorder, **(plugins or {})}, clock=clock, **settings)
+        empty = not emptied and url == database_url and not hosts
+        all_plugins = {"recorder": recorder, **(plugins or {})}
+        host = open_host(url, all_plugins, clock=clock, empty=empty, **settings)
         hosts.append(host)
         return host
 

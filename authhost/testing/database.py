@@ -11,18 +11,27 @@ WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 
 
 def empty_database(url: str) -> str:
-    """Drop all tables of the database at ``url``, and return the URL to use.
+    """Drop all tables of the database that `own_database` returns for ``url``, and return its URL.
+
+    ``open_host(own_database(url), …, empty=True)`` is faster where the next thing is a host.
+    """
+    url = own_database(url)
+    drop_all_tables(url)
+    return url
+
+
+def own_database(url: str) -> str:
+    """Return the URL of the database to use instead of the one at ``url``.
 
     Each worker of pytest-xdist has its own database: the name ends with that
     of the worker, and the database is created if it does not exist.
     """
     worker = os.environ.get(WORKER_VARIABLE)
-    if worker is not None:
-        own = make_url(url).set(database=f"{make_url(url).database}_{worker}")
-        _create_database(url, str(own.database))
-        url = own.render_as_string(hide_password=False)
-    drop_all_tables(url)
-    return url
+    if worker is None:
+        return url
+    own = make_url(url).set(database=f"{make_url(url).database}_{worker}")
+    _create_database(url, str(own.database))
+    return own.render_as_string(hide_password=False)
 
 
 def _create_database(url: str, name: str) -> None:

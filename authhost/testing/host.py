@@ -10,9 +10,13 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, ClassVar
 
+from sqlalchemy.engine import make_url
+
 from authhost.host import AuthHost
 from authhost.settings import Settings
 from authhost.store.migrate import Applied
+from authhost.testing.database import drop_all_tables
+from authhost.testing.kept_tables import delete_rows, remember_tables
 
 PASSWORD = "green teapots sing at dawn"
 OTHER_PASSWORD = "seven quiet harbours in may"
@@ -57,20 +61,31 @@ class Clock:
 
 
 class TemplateDatabaseHost(AuthHost):
-    """A host that creates a new SQLite file as a copy of one that the same migrations have upgraded.
+    """A host that applies migrations only once if tests open many hosts with the same ones.
 
-    Migrations take most of the time that opening a host takes, and tests open
-    hundreds of hosts.
+    Migrations take most of the time that opening a host takes. A new SQLite file is a copy of one
+    that the same migrations have upgraded. With ``empty=True`` all tables of a server's database
+    are dropped first; if the same migrations have made them in this process, and they are
+    unchanged, their rows are deleted instead. Raises ``ValueError`` if ``empty`` is True on SQLite.
     """
 
     _templates: ClassVar[dict[Hashable, bytes]] = {}
 
+    def __init__(self, settings: Settings, *, empty: bool = False, **options: Any) -> None:
+        if empty and make_url(settings.database_url).get_backend_name() == "sqlite":
+            raise ValueError("empty=True is for the database of a server; for SQLite name a new file")
+        self._empty = empty
+        super().__init__(settings, **options)
+
     def upgrade_database(self) -> list[Applied]:
-        """Apply all migrations. Copies the template, if there is one, and then returns an empty list."""
+        """Apply all migrations. Returns an empty list if their tables are copied or kept."""
+        if self._empty:
+            self._empty = False
+            return self._upgrade_empty()
         file = Path(self.engine.url.database or "") if self.engine.dialect.name == "sqlite" else None
         if file is None or file.exists():
             return super().upgrade_database()
-        migrations = tuple(map(_migration_files, self.migrations.items()))
+        migrations = self._migration_files()
         if migrations not in self._templates:
             super().upgrade_database()
             with closing(sqlite3.connect(file)) as connection:
@@ -78,6 +93,18 @@ class TemplateDatabaseHost(AuthHost):
         else:
             file.write_bytes(self._templates[migrations])
         return []
+
+    def _upgrade_empty(self) -> list[Applied]:
+        url, migrations = self.settings.database_url, self._migration_files()
+        if delete_rows(url, migrations):
+            return []
+        drop_all_tables(url)
+        applied = super().upgrade_database()
+        remember_tables(url, migrations)
+        return applied
+
+    def _migration_files(self) -> Hashable:
+        return tuple(map(_migration_files, self.migrations.items()))
 
 
 def _migration_files(history: tuple[str, str]) -> Hashable:
@@ -103,13 +130,16 @@ def open_host(
     *,
     clock: Callable[[], datetime],
     discover: bool = False,
+    empty: bool = False,
     **settings: Any,
 ) -> AuthHost:
     """Open a host on ``database_url`` and apply its migrations.
 
     ``plugins`` are plugin objects by name; ``discover`` adds the installed
-    plugins. ``settings`` are fields of `Settings`; they override the defaults
-    for tests. Raises `ConfigurationError`.
+    plugins. ``empty=True`` empties the database of a server first: tables that the
+    same migrations have made in this process are kept without their rows, and otherwise
+    dropped. ``settings`` are fields of `Settings`; they override the defaults
+    for tests. Raises `ConfigurationError`, or ``ValueError`` for ``empty`` on SQLite.
     """
     values = {
         "secret_key": "of-the-tests-" * 4,
@@ -120,5 +150,10 @@ def open_host(
         **settings,
     }
     return TemplateDatabaseHost(
-        Settings(**values), plugins=plugins, discover=discover, clock=clock, upgrade_database=True
+        Settings(**values),
+        plugins=plugins,
+        discover=discover,
+        clock=clock,
+        upgrade_database=True,
+        empty=empty,
     )

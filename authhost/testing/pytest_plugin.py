@@ -129,17 +129,18 @@ def auth_host(
 ) -> Iterator[AuthHost]:
     """A host with `authhost_plugins` on a new SQLite file.
 
-    If AUTHHOST_TEST_DATABASE_URL names a database of a server, all tables of
-    that database are DROPPED and it is used instead.
+    If AUTHHOST_TEST_DATABASE_URL names a database of a server, it is used instead, and all
+    that it contains is DELETED: its tables are dropped, but those that the same migrations
+    have made for the test before are kept without their rows.
     """
-    from authhost.testing.database import empty_database
+    from authhost.testing.database import own_database
     from authhost.testing.host import open_host
 
     server = os.environ.get("AUTHHOST_TEST_DATABASE_URL")
-    url = empty_database(server) if server else f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
+    url = own_database(server) if server else f"sqlite:///{tmp_path / 'auth_host.sqlite3'}"
     plugins = {"authhost-mailbox": mailbox, "authhost-recorder": recorded_hooks, **authhost_plugins}
     settings = {"providers": openid_provider.settings, **authhost_settings}
-    with open_host(url, plugins, clock=auth_clock, **settings) as host:
+    with open_host(url, plugins, clock=auth_clock, empty=bool(server), **settings) as host:
         refused = [each for each in host.registry.records if each.status != "loaded"]
         assert not refused, "; ".join(f"{each.name}: {each.reason}" for each in refused)
         for record in host.registry.loaded():
