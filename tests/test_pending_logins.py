@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import func, select
+from passlib.hash import django_pbkdf2_sha256
+from sqlalchemy import func, select, update
 
 from authhost.errors import EmailNotFound, InvalidKey, LoginRequired
-from authhost.store.tables import addresses, pending_logins
+from authhost.security.keys import digest
+from authhost.store.tables import addresses, pending_logins, users
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.browser import Browser
 
@@ -91,6 +93,23 @@ def test_it_is_bound_to_the_password(host, browser, recorder):
         browser("confirm_email", key=key)
     with pytest.raises(LoginRequired):
         browser("send_confirmation")
+
+
+def test_a_login_elsewhere_stores_no_newer_hash(host, browser, recorder):
+    """With another hash the browser of the signup is not recognised, and the password would be removed."""
+    browser("signup", email=ANN, password=PASSWORD)
+    key = recorder.key()
+    weak = django_pbkdf2_sha256.using(rounds=1).hash(PASSWORD)
+    with host.engine.begin() as connection:
+        connection.execute(update(users).values(password=weak))
+        connection.execute(update(pending_logins).values(password_digest=digest(weak)))
+    elsewhere = Browser(host)
+    assert elsewhere("login", identifier=ANN, password=PASSWORD).waits_for == "email_verification"
+    with host.engine.connect() as connection:
+        assert connection.execute(select(users.c.password)).scalar_one() == weak
+    browser.device_token = None
+    result = browser("confirm_email", key=key)
+    assert (result.recovered, who(browser)) == (False, ANN)
 
 
 def test_it_completes_within_its_time(host, browser, recorder, clock):

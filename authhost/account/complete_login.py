@@ -13,11 +13,12 @@ from authhost.account.pending import store_pending_login
 from authhost.account.sessions import call_session_ended, delete_own_session, log_out_former_user
 from authhost.account.verification import send_confirmation_mail
 from authhost.errors import Conflict, Vetoed
-from authhost.records import EmailAddress, LoginResult, PendingStep, Session
+from authhost.records import EmailAddress, LoginResult, PendingStep, Session, User
 from authhost.request import Request
 from authhost.security.inputs import email_key
 from authhost.security.keys import digest, new_key
 from authhost.store import queries, statements
+from authhost.store.transaction import Sent
 
 ENDED_BY_HOOK = "A plugin has ended the session of this login."
 
@@ -63,6 +64,9 @@ def _verify_first(request: Request, login: OpenLogin, by_address: str | None) ->
         address = next((each for each in addresses if each.primary), address)
     if address is not None and not address.verified:
         send_confirmation_mail(request, login.user, address, signup=False)
+    # A rehashed password is not stored here, although it is where a login waits for steps. The signup's
+    # pending login, in another browser, is bound to the stored hash: with a new one the confirmation in
+    # that browser would count as a recovery, and remove the owner's password.
     return _wait(request, login, (EMAIL_STEP,), address)
 
 
@@ -82,44 +86,79 @@ def _start_session(request: Request, login: OpenLogin) -> LoginResult:
     A previously logged-in user of this browser is logged out. Raises `Vetoed`, and
     `Conflict` if the account has changed, or if a hook has ended the new session.
     """
-    now, settings, user = request.now, request.settings, login.user
+    user = login.user
+    _ask_plugins(request, login)
+    logged_in = _send_login(request, login)
+    ended = _end_former_session(request, user, logged_in)
+    session, token = _new_session(request, login), new_key()
+    _store_session(request, session, token, logged_in)
+    call_session_ended(request, ended, "replaced")
+    user = replace(user, last_login=request.now)
+    request.log_in(session, user, token, login.rehashed or login.password)
+    request.services.hooks.user_logged_in(request, user)
+    kept = request.session
+    if kept is None or kept.id != session.id:
+        raise attach_user(Conflict(ENDED_BY_HOOK), user)
+    device_token = request.remember_device(user)
+    return LoginResult(request.session_token or token, request.user, device_token=device_token)
+
+
+def _ask_plugins(request: Request, login: OpenLogin) -> None:
+    """Call `before_login`; raises `Vetoed` with the user attached."""
     try:
         with running(request, login):
-            request.services.hooks.before_login(request, user)
+            request.services.hooks.before_login(request, login.user)
     except Vetoed as refusal:
-        attach_user(refusal, user)
+        attach_user(refusal, login.user)
         raise
-    current = request.user
+
+
+def _send_login(request: Request, login: OpenLogin) -> Sent:
+    """Send the UPDATE of the account. It changes no row if the account is not what the login has verified."""
     values = {
-        "of_user": user.id,
+        "of_user": login.user.id,
         "old_password": login.password,
-        "old_guards": user.login_guards,
-        "now": now,
+        "old_guards": login.user.login_guards,
+        "now": request.now,
     }
     if login.rehashed is None:
-        logged_in = request.send_statement(statements.LOG_IN, values)
-    else:
-        values["new_password"] = login.rehashed
-        logged_in = request.send_statement(statements.LOG_IN_AND_REHASH, values)
-    ended = delete_own_session(request, user) if current is not None and current.id == user.id else []
-    if current is not None and current.id != user.id:
-        if not logged_in.rowcount:
-            raise Conflict
-        log_out_former_user(request, user)
-    token = new_key()
-    session = Session(
+        return request.send_statement(statements.LOG_IN, values)
+    values["new_password"] = login.rehashed
+    return request.send_statement(statements.LOG_IN_AND_REHASH, values)
+
+
+def _end_former_session(request: Request, user: User, logged_in: Sent) -> list[Session]:
+    """End the session of this browser; return it if it is the user's own, for `call_session_ended`."""
+    current = request.user
+    if current is None:
+        return []
+    if current.id == user.id:
+        return delete_own_session(request, user)
+    if not logged_in.rowcount:
+        raise Conflict
+    log_out_former_user(request, user)
+    return []
+
+
+def _new_session(request: Request, login: OpenLogin) -> Session:
+    now = request.now
+    return Session(
         id=request.new_id(),
-        user_id=user.id,
+        user_id=login.user.id,
         created_at=now,
         authenticated_at=now,
         last_seen_at=now,
-        expires_at=now + timedelta(seconds=settings.session_lifetime),
+        expires_at=now + timedelta(seconds=request.settings.session_lifetime),
         method=login.first.method,
         provider=login.first.provider,
         ip_address=request.ip_address,
         user_agent=request.user_agent,
         authentications=login.authentications,
     )
+
+
+def _store_session(request: Request, session: Session, token: str, logged_in: Sent) -> None:
+    """Insert the session; raises `Conflict` if the account has changed, or was deleted."""
     row = {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)}
     try:
         request.send_statement(statements.INSERT_SESSION, row)
@@ -129,12 +168,3 @@ def _start_session(request: Request, login: OpenLogin) -> LoginResult:
         if not logged_in.rowcount:  # the account was deleted, so no session can refer to it
             raise Conflict from error
         raise
-    call_session_ended(request, ended, "replaced")
-    user = replace(user, last_login=now)
-    request.log_in(session, user, token, login.rehashed or login.password)
-    request.services.hooks.user_logged_in(request, user)
-    kept = request.session
-    if kept is None or kept.id != session.id:
-        raise attach_user(Conflict(ENDED_BY_HOOK), user)
-    device_token = request.remember_device(user)
-    return LoginResult(request.session_token or token, request.user, device_token=device_token)

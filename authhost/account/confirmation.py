@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
 from authhost.account.flow import check_change, flow, lock_login
-from authhost.account.open_login import FACTORS, OpenLogin
+from authhost.account.open_login import OpenLogin, authentication_by
 from authhost.account.pending import pending_login, pending_login_result
 from authhost.account.recovery import recover_account
 from authhost.account.sessions import log_out_former_user
@@ -24,7 +24,7 @@ from authhost.account.verification import (
     verify_address,
 )
 from authhost.errors import Conflict, EmailNotFound, InvalidCredentials, InvalidKey, LoginRequired
-from authhost.records import Authentication, ConfirmResult, EmailAddress, LoginResult, User
+from authhost.records import ConfirmResult, EmailAddress, LoginResult, User
 from authhost.request import Request
 from authhost.security.inputs import Email, email as parse_email, email_key, text
 from authhost.security.keys import digest
@@ -85,7 +85,7 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     request.pending_token = None
     if not request.settings.login_on_email_confirmation or not _is_recent(request, pending, address):
         return ConfirmResult(address)
-    proof = Authentication("email_confirmation", request.now, None, FACTORS["email_confirmation"])
+    proof = authentication_by(request, "email_confirmation")
     proofs = (proof, *pending.authentications)
     login = replace(pending, user=user, password=hashed, authentications=proofs)
     return ConfirmResult(address, continue_login(request, login, verified=True))

@@ -6,7 +6,7 @@ from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
 from authhost.account.flow import attach_user, flow, lock_login, require_login
 from authhost.account.new_password import check_usable
-from authhost.account.open_login import FACTORS, OpenLogin
+from authhost.account.open_login import OpenLogin, authentication_by
 from authhost.account.sessions import rotate_token
 from authhost.errors import InvalidCredentials
 from authhost.records import LoginResult, TokenResult
@@ -60,7 +60,7 @@ def reauthenticate(request: Request, *, password: str) -> TokenResult:
             raise InvalidCredentials("The password is not right.", field="password")
         check_usable(request, request.stored_password, user)
     user = lock_login(request)
-    result = rotate_token(request, authenticated=("password", FACTORS["password"])).result()
+    result = rotate_token(request, again=authentication_by(request, "password")).result()
     request.services.hooks.user_reauthenticated(request, user)
     return result
 

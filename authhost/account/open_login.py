@@ -26,6 +26,11 @@ FACTORS: dict[str, tuple[Factor, ...]] = {
 """What the methods of the core prove. For a login by a provider see `App.factors`."""
 
 
+def authentication_by(request: Request, method: str) -> Authentication:
+    """Return the authentication that was given now, by a method of the core."""
+    return Authentication(method, request.now, None, FACTORS[method])
+
+
 @dataclass(frozen=True, slots=True)
 class OpenLogin:
     """A login of ``user`` that has begun. ``password`` is the stored hash that it is bound to.

@@ -12,7 +12,7 @@ from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
 from authhost.account.flow import check_change, flow, lock_login, require_login, require_recent_login
 from authhost.account.new_password import check_new_password, check_usable
-from authhost.account.open_login import FACTORS, OpenLogin
+from authhost.account.open_login import OpenLogin, authentication_by
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_former_user, rotate_token
 from authhost.account.verification import mark_ready, resume_signup
@@ -73,7 +73,7 @@ def change_password(request: Request, *, current_password: str, new_password: st
         hashed = passwords.hash(checked)
     lock_login(request)
     check_change(request, user, "change_password")
-    rotation = rotate_token(request, authenticated=("password", FACTORS["password"]))
+    rotation = rotate_token(request, again=authentication_by(request, "password"))
     _store(request, user, old=old, new=hashed)
     result = rotation.result()
     end_sessions(request, user, "password_changed", keep=session)

@@ -151,7 +151,7 @@ def plugin_reauthentication(request: Request, method: str, factors: tuple[Factor
     """Record that a plugin has authenticated the logged-in user again."""
     require_login(request)
     user = lock_login(request)
-    rotate_token(request, authenticated=(method, factors)).result()
+    rotate_token(request, again=Authentication(method, request.now, None, factors)).result()
     request.services.hooks.user_reauthenticated(request, user)
     return LoginResult(request.session_token or "", request.user)
 

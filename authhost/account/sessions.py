@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
-from authhost_hookspecs import Factor
 from sqlalchemy import Executable
 
 from authhost.account.flow import check_change, flow, lock_login, require_login
@@ -71,7 +70,7 @@ def end_other_sessions(request: Request) -> int:
     """
     user = lock_login(request)
     check_change(request, user, "end_sessions")
-    end_open_logins(request, user)
+    end_logins_at_steps(request, user)
     return end_sessions(request, user, "ended", keep=request.session)
 
 
@@ -110,9 +109,9 @@ def end_one_session(request: Request, user: User, session_id: UUID, reason: str)
         raise SessionNotFound
 
 
-def end_open_logins(request: Request, user: User) -> None:
+def end_logins_at_steps(request: Request, user: User) -> None:
     """Delete the logins of a user that wait for steps of plugins."""
-    request.send_statement(statements.DELETE_OPEN_LOGINS, {"of_user": user.id})
+    request.send_statement(statements.DELETE_LOGINS_AT_STEPS, {"of_user": user.id})
 
 
 def end_all_sessions(request: Request, user: User, reason: str) -> int:
@@ -120,7 +119,7 @@ def end_all_sessions(request: Request, user: User, reason: str) -> int:
     own = request.user is not None and request.user.id == user.id
     if own:
         request.services.hooks.user_logged_out(request, user)
-    end_open_logins(request, user)
+    end_logins_at_steps(request, user)
     ended = end_sessions(request, user, reason)
     if own:
         request.log_out()
@@ -171,18 +170,11 @@ class Rotation:
         return TokenResult(self._token)
 
 
-def rotate_token(
-    request: Request, *, authenticated: tuple[str, tuple[Factor, ...]] | None = None
-) -> Rotation:
-    """Give the session a new token (ASVS 5.0, 7.2.4).
-
-    ``authenticated`` is the method by which the user has authenticated again, and its factors.
-    """
+def rotate_token(request: Request, *, again: Authentication | None = None) -> Rotation:
+    """Give the session a new token (ASVS 5.0, 7.2.4). ``again`` is how the user has authenticated again."""
     user, session = require_login(request)
     token = new_key()
-    if authenticated is not None:
-        method, factors = authenticated
-        again = Authentication(method, request.now, None, factors)
+    if again is not None:
         session = replace(
             session,
             authenticated_at=again.time,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from authhost.account.flow import check_change, lock_login, require_login, require_recent_login, social_flow
-from authhost.account.sessions import end_open_logins
+from authhost.account.sessions import end_logins_at_steps
 from authhost.errors import InvalidInput, LastLoginMethod, ProviderFailed, SocialAccountNotFound
 from authhost.records import SocialAccount, SocialToken, User
 from authhost.request import Request
@@ -52,7 +52,7 @@ def disconnect(request: Request, *, account_id: UUID) -> SocialAccount:
 def delete_connection(request: Request, user: User, account: SocialAccount) -> None:
     """Delete a connection of a locked account with its token, and the logins that may have begun by it."""
     request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
-    end_open_logins(request, user)
+    end_logins_at_steps(request, user)
     request.services.hooks.social_account_removed(request, account)
 
 

@@ -207,7 +207,7 @@ PENDING_LOGIN = select(
 ).where(pending_logins.c.token_digest == of_digest, pending_logins.c.expires > now)
 DELETE_PENDING_LOGIN = delete(pending_logins).where(pending_logins.c.id == of_id)
 DELETE_PENDING_LOGINS = delete(pending_logins).where(pending_logins.c.user_id == of_user)
-DELETE_OPEN_LOGINS = DELETE_PENDING_LOGINS.where(pending_logins.c.email_address_id.is_(None))
+DELETE_LOGINS_AT_STEPS = DELETE_PENDING_LOGINS.where(pending_logins.c.email_address_id.is_(None))
 """Those that wait for the steps of plugins. Others stay, so that a confirmation knows its browser."""
 
 # Sessions.

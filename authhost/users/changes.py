@@ -169,7 +169,7 @@ class Changes(AtomicChanges):
         """End all sessions, and return their number."""
         with self._changing("end_sessions", user_id) as user:
             if not queries.sessions(self._request, user.id):
-                sessions.end_open_logins(self._request, user)
+                sessions.end_logins_at_steps(self._request, user)
                 return 0
             self._check(user, "end_sessions")
             return sessions.end_all_sessions(self._request, user, "revoked")
