@@ -226,6 +226,18 @@ def test_who_is_logged_in_stays_so_until_the_last_step(host, ann, gate, recorder
     assert who(ann) == ANN
 
 
+def test_the_browser_of_the_kit_is_logged_in_by_a_step(ann, gate, recorder):
+    """A plugin's test completes a step in a unit of work, as the action of its page does."""
+    gate.closed = True
+    by_password(ann, recorder)
+    with ann.request() as request:
+        request.logins.complete_step(KEY)
+    assert (who(ann), ann.pending) == (ANN, None)
+    with ann.request() as request:
+        ann.host.account.logout(request)
+    assert (who(ann), ann.token) == (None, None)
+
+
 def test_a_pending_login_is_used_once(host, ann, gate, recorder):
     gate.closed = True
     by_password(ann, recorder)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from authhost.host import AuthHost
@@ -47,9 +48,11 @@ class Browser:
         self.user_agent = "authhost.testing"
         self.language: str | None = None
 
-    def request(self, *, given: Mapping[str, str] | None = None) -> Request:
-        """A unit of work of this browser, for a ``with`` block."""
-        return self.host.request(
+    @contextmanager
+    def request(self, *, given: Mapping[str, str] | None = None) -> Iterator[Request]:
+        """A unit of work of this browser, for a ``with`` block. The tokens that it changes are kept."""
+        sent = self.token, self.pending, self.device_token
+        with self.host.request(
             ip_address=self.ip_address,
             user_agent=self.user_agent,
             session_token=self.token,
@@ -59,7 +62,11 @@ class Browser:
             given=given,
             native=self.native,
             cookies=self.plugin_cookies,
-        )
+        ) as request:
+            yield request
+            found = request.session_token, request.pending_token, request.device_token
+        if found != sent:
+            self.token, self.pending, self.device_token = found
 
     def __call__(self, flow: str, /, *, given: Mapping[str, str] | None = None, **values: Any) -> Any:
         group: Any = self.host.account

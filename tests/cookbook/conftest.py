@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -24,10 +24,11 @@ class RecipeBrowser(Browser):
         self.given = {}
         self.last_answer = None
 
+    @contextmanager
     def request(self, *, given=None):
-        request = super().request(given=given or self.given)
-        self.last_answer = request.answer
-        return request
+        with super().request(given=given or self.given) as request:
+            self.last_answer = request.answer
+            yield request
 
     def __call__(self, flow, /, **values):
         try:
