@@ -15,7 +15,7 @@ from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.endpoints.after_login import after_action
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
-from authhost.web.problems import WebError, problem, problem_types, status_of
+from authhost.web.problems import WebError, problem_types, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.visit import Visit
 
@@ -107,8 +107,7 @@ class ApiHandler:
                     steps = next_steps(visit)
         if outcome is None:
             assert refusal is not None
-            text = visit.describe(refusal)
-            return visit.apply(problem(refusal, text, visit.url("/api/problems"), steps))
+            return visit.apply(visit.problem(refusal, steps))
         messages = [{"level": each.level, "text": each.text} for each in visit.messages]
         body = {**outcome.body, **visit.tokens, **({"messages": messages} if messages else {})}
         return visit.apply(WebResponse.json(body, outcome.status))
@@ -145,7 +144,7 @@ class ApiHandler:
 
     def refusal(self, visit: Visit, error: FlowError, *, allow: str = "") -> WebResponse:
         """Return the problem document of a refusal that no flow has raised."""
-        response = problem(error, visit.describe(error), visit.url("/api/problems"), [])
+        response = visit.problem(error, [])
         if allow:
             response.headers["Allow"] = allow
         return self._readable(visit.http, response)

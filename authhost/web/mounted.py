@@ -16,7 +16,7 @@ from authhost.records import User
 from authhost.request import Request
 from authhost.settings import Settings
 from authhost.web.http import SAFE_METHODS, WebRequest, WebResponse
-from authhost.web.problems import WebError, problem
+from authhost.web.problems import WebError, status_of
 from authhost.web.schemas import next_steps
 from authhost.web.site import Web
 from authhost.web.visit import Visit
@@ -96,8 +96,7 @@ class Mounted:
             raise WebError("two_credentials")
         if not http.has_bearer and (http.method not in SAFE_METHODS or state.get("type") == "websocket"):
             self._check_origin(http)
-        credential = "bearer" if http.has_bearer else "cookie"
-        visit = shared[VISIT_KEY] = Visit(web.context, http, credential=credential)
+        visit = shared[VISIT_KEY] = _new_visit(web, http)
         return visit
 
     def _check_origin(self, http: WebRequest) -> None:
@@ -138,21 +137,25 @@ class Mounted:
         """Return the response for a refusal in an application's route.
 
         A person who opens a page without a login is redirected to the login page and back.
-        Programs get a problem document (RFC 9457).
+        Programs get the problem document of the JSON API (RFC 9457).
         """
         web = self.web
-        visit = Visit(web.context, http)
+        visit = _new_visit(web, http)
         if isinstance(error, LoginRequired) and http.method == "GET" and http.wants_page:
             path = quote(http.path, safe=PATH_CHARACTERS)
             response = web.log_in_first(visit, error, visit.here(web.context.root + path))
         else:
             steps: list[dict[str, Any]] = []
-            if isinstance(error, LoginRequired):
+            if status_of(error) == 401:
                 with visit.unit_of_work():
                     steps = next_steps(visit)
-            response = problem(error, visit.describe(error), visit.url("/api/problems"), steps)
+            response = visit.problem(error, steps)
         response.headers["Cache-Control"] = "no-store"
         return response
+
+
+def _new_visit(web: Web, http: WebRequest) -> Visit:
+    return Visit(web.context, http, credential="bearer" if http.has_bearer else "cookie")
 
 
 def applied_headers(state: MutableMapping[str, Any]) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ from authhost.web.inputs import read_given
 from authhost.web.languages import Gettext, Language, choose_language
 from authhost.web.messages import pack, unpack
 from authhost.web.page_values import plain
-from authhost.web.problems import text_of
+from authhost.web.problems import problem, text_of
 
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
@@ -251,6 +251,10 @@ class Visit:
     def describe(self, error: FlowError) -> str:
         """Return the text of a refusal in the language of this client."""
         return text_of(error, self.gettext, min_length=self.web.host.password_policy.min_length)
+
+    def problem(self, error: FlowError, steps: list[dict[str, Any]]) -> WebResponse:
+        """Return the problem document of a refusal, in the language of this client."""
+        return problem(error, self.describe(error), self.url("/api/problems"), steps)
 
     # Messages for the next page.
 
