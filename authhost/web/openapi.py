@@ -178,6 +178,8 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
     refusals = GENERAL_REFUSALS if route.method == "POST" else (*READING_REFUSALS, "vetoed")
     if route.login or route.step:
         refusals = (*refusals, "login_required")
+    if route.step:
+        refusals = (*refusals, "already_logged_in")
     if route.recent_login:
         refusals = (*refusals, "reauthentication_required")
     schema = dict(route.response) or {"type": "object"}

@@ -19,7 +19,7 @@ from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_form
 from authhost.web.page_values import with_query, with_refusal
 from authhost.web.pages import PAGES
-from authhost.web.problems import WebError, add_error_headers, status_of
+from authhost.web.problems import AlreadyLoggedIn, WebError, add_error_headers, status_of
 from authhost.web.render import Renderer
 from authhost.web.visit import Visit
 
@@ -70,15 +70,18 @@ class PageHandler:
         try:
             with visit.unit_of_work() as request:
                 if path in ("/login", "/signup") and request.user is not None:
-                    page = None
-                else:
-                    page = self._page(visit, path)
+                    raise AlreadyLoggedIn
+                page = self._page(visit, path)
+        except AlreadyLoggedIn:
+            return self._lead_on(visit)
         except LOGIN_ERRORS as error:
             return self.log_in_first(visit, error, self._wanted(visit, path, visit.here(visit.url(path))))
-        if page is None:
-            target = visit.next or self._host.settings.after_login or visit.url("/")
-            return visit.apply(WebResponse.redirect(target))
         return self._show(visit, page)
+
+    def _lead_on(self, visit: Visit) -> WebResponse:
+        """Redirect to where a login leads: somebody is logged in already."""
+        target = visit.next or self._host.settings.after_login or visit.url("/")
+        return visit.apply(WebResponse.redirect(target))
 
     def _page(self, visit: Visit, path: str) -> Page:
         """Return the page at a path, of the core or of a plugin."""
@@ -104,11 +107,13 @@ class PageHandler:
             with visit.unit_of_work():
                 try:
                     outcome, shown = self._run_form(visit, path)
-                except LOGIN_ERRORS:
+                except (AlreadyLoggedIn, *LOGIN_ERRORS):
                     raise
                 except FlowError as refusal:
                     error = visit.error = refusal
                     shown = self._page(visit, page_path)
+        except AlreadyLoggedIn:
+            return self._lead_on(visit)
         except LOGIN_ERRORS as first:
             if error is not None:  # the page with the refused form needs a login, such as after a recovery
                 return self.refusal(visit, error)

@@ -14,6 +14,7 @@ from authhost.web.languages import N_, Gettext
 PROBLEM_TYPE = "application/problem+json"
 STATUS = {
     "account_inactive": 403,
+    "already_logged_in": 409,
     "busy": 503,
     "conflict": 409,
     "cross_site": 403,
@@ -54,6 +55,7 @@ PUBLIC_FIELDS = ("field", "reason", "retry_after", "max_age", "limit", "plugin_c
 """The fields of an error that a response shows."""
 TEXTS = {
     "account_inactive": N_("This account is closed."),
+    "already_logged_in": N_("You are logged in already."),
     "busy": N_("The site is busy. Please try again in a moment."),
     "conflict": N_("This was changed in the meantime. Please try again."),
     "cross_site": N_("This request came from another site. Open the page here, and try again."),
@@ -115,6 +117,13 @@ class WebError(AuthError):
     def __init__(self, code: str, **fields: Any) -> None:
         super().__init__(TEXTS[code], **fields)
         self.code = code  # type: ignore[misc]  # one class for all
+
+
+class AlreadyLoggedIn(WebError):
+    """A page or endpoint is for somebody who logs in, and this client has done so."""
+
+    def __init__(self) -> None:
+        super().__init__("already_logged_in")
 
 
 def status_of(error: FlowError) -> int:

@@ -27,7 +27,7 @@ from authhost.web.inputs import read_given
 from authhost.web.languages import Gettext, Language, choose_language
 from authhost.web.messages import pack, unpack
 from authhost.web.page_values import plain
-from authhost.web.problems import problem, text_of
+from authhost.web.problems import AlreadyLoggedIn, problem, text_of
 
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
@@ -161,14 +161,18 @@ class Visit:
         require_recent_login(self.request)
 
     def check_access(self, plugin: str, route: PageRoute | ApiRoute) -> None:
-        """Raise what `check_login` raises, and `LoginRequired` if no login waits for the route's step."""
+        """Raise what `check_login` raises, or, if no login waits for the route's step, one of two refusals.
+
+        `AlreadyLoggedIn` if somebody is logged in, such as after a form that was sent twice; otherwise
+        `LoginRequired`.
+        """
         if not route.step:
             self.check_login(login=route.login, recent=route.recent_login)
             return
         steps = waiting_steps(self.request)
         step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
         if step is None or self.request.logins.pending is None or must_wait(step, steps):
-            raise LoginRequired
+            raise LoginRequired if self.request.user is None else AlreadyLoggedIn
 
     def check_login(self, *, login: bool, recent: bool) -> None:
         """Raise `LoginRequired` or `ReauthenticationRequired` if the route requires a (recent) login."""

@@ -102,13 +102,31 @@ def test_another_site_as_the_wanted_page_is_ignored(waiting):
 
 
 def test_only_a_login_that_waits_gets_the_page(site, waiting):
-    visitor, user = WebClient(site), waiting
-    user.post(STEP, code="right")
-    for client in (visitor, user):
-        assert location(client.get(STEP)) == "/account/login"
-        assert location(client.post(STEP, code="right")) == "/account/login"
-        assert client.api("/gate/code", {"code": "right"})[0] == 401
-        assert client.api("/gate/code", method="GET")[0] == 401
+    visitor = WebClient(site)
+    assert location(visitor.get(STEP)) == "/account/login"
+    assert location(visitor.post(STEP, code="right")) == "/account/login"
+    assert visitor.api("/gate/code", {"code": "right"})[0] == 401
+    assert visitor.api("/gate/code", method="GET")[0] == 401
+
+
+def test_who_is_logged_in_already_is_led_on(site, waiting):
+    """Such as after a form that was sent twice, or with the button "back"."""
+    waiting.post(STEP, code="right")
+    for path, target in ((STEP, "/account/"), (f"{STEP}?next=%2Fshop", "/shop")):
+        assert location(waiting.get(path)) == target
+        assert location(waiting.post(path, code="right")) == target
+        assert location(waiting.post(path, code="wrong")) == target
+    for method in ("GET", "POST"):
+        status, body = waiting.api("/gate/code", {"code": "right"}, method=method)
+        assert (status, body["code"], "next" in body) == (409, "already_logged_in", False)
+    other = {"identifier": "ann@example.org", "password": PASSWORD}
+    assert location(waiting.post("/login", **other)) == f"/account{STEP}", "a second login can still wait"
+    assert waiting.page(STEP)["title"] == "Code"
+
+
+def test_the_openapi_document_names_the_refusal(site):
+    step = site.openapi["paths"]["/account/api/gate/code"]["post"]
+    assert "`already_logged_in`" in step["responses"]["409"]["description"]
 
 
 def test_a_login_that_waits_gets_no_other_page(waiting):

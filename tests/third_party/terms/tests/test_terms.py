@@ -72,6 +72,8 @@ def test_a_program(ann):
 
 def test_nobody_else_gets_the_page(ann):
     ann.post(PAGE, accept="on")
-    for client in (ann, WebClient(ann.web)):
-        assert client.get(PAGE).headers["Location"] == "/account/login"
-        assert client.api(PAGE, {"accept": True})[0] == 401
+    other = WebClient(ann.web)
+    assert other.get(PAGE).headers["Location"] == "/account/login"
+    assert other.api(PAGE, {"accept": True})[0] == 401
+    assert ann.get(PAGE).headers["Location"] == "/account/"
+    assert ann.api(PAGE, {"accept": True})[1]["code"] == "already_logged_in"
