@@ -7,11 +7,13 @@ from contextlib import suppress
 from datetime import datetime
 
 import pytest
+from authhost_audit import export
+from authhost_audit.commands.reading import _row
 from authhost_audit.plugin import AuditPlugin
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table
 from authhost_audit.vocabulary import VOCABULARY
-from authhost_hookspecs import Actor, Refused, hookimpl
+from authhost_hookspecs import Actor, LoginStep, Refused, hookimpl
 from conftest import PASSWORD
 from hypothesis import HealthCheck, given, settings as hypothesis_settings, strategies as st
 from sqlalchemy import func, select
@@ -20,6 +22,7 @@ from audit.trail import ANN, BOB, named, records
 from authhost.errors import AuthError, RequiredPluginFailed, Vetoed
 from authhost.pluginhost.hooks import SIGNALS
 from authhost.store.tables import users
+from authhost.testing.browser import Browser
 
 
 def test_each_signal_is_recorded():
@@ -38,6 +41,51 @@ def test_a_record(host, run, clock):
     signup = named(host, "user_signed_up")
     assert signup["request_id"] == record["request_id"]
     assert (signup["actor_id"], signup["changes"]) == (None, {"email": [None, "a***@example.org"]})
+
+
+class Gate:
+    """Every login waits for a step."""
+
+    @hookimpl
+    def login_steps(self, request, user):
+        return [LoginStep("code", "/code")]
+
+
+@pytest.fixture
+def two_factors(make_host):
+    """The record of a login by a password and a code."""
+    host = make_host({"gate": Gate(), "audit": AuditPlugin()}, email_verification="none")
+    browser = Browser(host)
+    browser("signup", email=ANN, password=PASSWORD)
+    browser("logins_complete_step", key="gate.code", method="totp", factors=("possession",))
+    return named(host, "user_logged_in")
+
+
+def test_a_login_names_all_its_authentications(two_factors):
+    password = {"method": "password", "factors": ["knowledge"]}
+    code = {"method": "totp", "factors": ["possession"]}
+    assert two_factors["method"] == "password"
+    assert two_factors["data"] == {"authentications": [password, code]}
+
+
+def test_the_formats_name_all_authentications_of_a_login(two_factors):
+    ocsf = export.as_ocsf(two_factors)
+    assert ocsf["is_mfa"] is True
+    assert ocsf["auth_factors"] == [
+        {"factor_type": "password", "factor_type_id": 11},
+        {"factor_type": "totp", "factor_type_id": 7, "is_totp": True},
+    ]
+    owasp = export.as_owasp(two_factors)
+    assert owasp["description"] == "user_logged_in by password (knowledge), totp (possession)"
+    assert _row(two_factors)["details"] == "by password (knowledge), totp (possession)"
+
+
+def test_one_factor_is_not_several(host, run):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    record = named(host, "user_logged_in")
+    assert export.as_ocsf(record)["is_mfa"] is False
+    assert "is_mfa" not in export.as_ocsf(named(host, "user_signed_up"))
+    assert "is_mfa" not in export.as_ocsf({**record, "data": {}}), "a record from before 0.2"
 
 
 def test_actor_and_affected_user_are_recorded_separately(host, run, recorder):

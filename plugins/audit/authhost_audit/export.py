@@ -8,6 +8,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from authhost_audit.authentications import AUTHENTICATIONS, as_text, ocsf_fields
 from authhost_audit.search import COLUMNS, Record
 from authhost_audit.vocabulary import API_ACTIVITY, AUTHENTICATION, classify
 
@@ -83,6 +84,7 @@ def as_ocsf(record: Record) -> Record:
     if classification.ocsf_class == AUTHENTICATION:
         event["auth_protocol"] = record["provider"] or record["method"] or "unknown"
         event["service"] = {"name": "authhost"}
+        event |= ocsf_fields(record["data"].get(AUTHENTICATIONS, []))
     if classification.ocsf_class == API_ACTIVITY:
         event["api"] = {"operation": record["event"]}
     return event
@@ -92,12 +94,13 @@ def as_owasp(record: Record) -> Record:
     """Return an event of the OWASP logging vocabulary."""
     classification = classify(record["event"], record["reason"])
     subject = record["user_id"] or record["identifier"] or ""
+    proofs = as_text(record["data"].get(AUTHENTICATIONS, []))
     return {
         "datetime": record["time"],
         "appid": "authhost",
         "event": f"{classification.owasp}:{subject}",
         "level": "WARN" if record["outcome"] != "success" else "INFO",
-        "description": record["reason"] or record["event"],
+        "description": record["reason"] or record["event"] + (f" by {proofs}" if proofs else ""),
         "useragent": record["user_agent"],
         "source_ip": record["ip_address"],
     }

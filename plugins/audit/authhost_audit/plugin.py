@@ -21,6 +21,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
+from authhost_audit.authentications import AUTHENTICATIONS, values_of
 from authhost_audit.personal_data import events_of_user
 from authhost_audit.recording import record_switch
 from authhost_audit.records import AuditEvent, mask_email, request_row, session_ref
@@ -51,10 +52,11 @@ class AuditPlugin:
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:
-        proof = request.authentication[0]
-        self._record(
-            request, AuditEvent("user_logged_in", user.id, method=proof.method, provider=proof.provider)
+        proof, data = request.authentication[0], {AUTHENTICATIONS: values_of(request.authentication)}
+        audit_event = AuditEvent(
+            "user_logged_in", user.id, method=proof.method, provider=proof.provider, data=data
         )
+        self._record(request, audit_event)
 
     @hookimpl
     def login_pending(self, request: Request, user: User, steps: tuple[str, ...]) -> None:

@@ -10,6 +10,7 @@ from authhost_hookspecs import CommandContext, Console
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import export as formats, search as queries
+from authhost_audit.authentications import AUTHENTICATIONS, as_text
 from authhost_audit.commands.options import TIMER, filters, json_option, query_of, until_ctrl_c
 from authhost_audit.retention import record_operation
 from authhost_audit.search import Query, Record
@@ -144,6 +145,10 @@ def _show(console: Console, records: list[Record], as_json: bool, *, header: boo
 def _row(record: Record) -> dict[str, str]:
     fields = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
     fields |= {name: value for name, value in record["data"].items() if name not in JSON_ONLY}
+    if AUTHENTICATIONS in fields:
+        fields["by"] = as_text(fields.pop(AUTHENTICATIONS))
+        fields.pop("method", None)
+        fields.pop("provider", None)
     return {
         "time": record["time"][:19],
         "event": record["event"],
