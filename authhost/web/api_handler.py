@@ -76,7 +76,7 @@ class ApiHandler:
         if path == "/openapi.json":
             return WebResponse.json(self.openapi)
         if path == "/problems":
-            return WebResponse.json(problem_types(visit.gettext))
+            return visit.in_language(WebResponse.json(problem_types(visit.gettext)))
         if len(http.body) > MAX_BODY:
             return self.refusal(visit, WebError("too_large"))
         if http.has_bearer and http.cookies.get(self._cookies.session):
@@ -110,7 +110,8 @@ class ApiHandler:
             return visit.apply(visit.problem(refusal, steps))
         messages = [{"level": each.level, "text": each.text} for each in visit.messages]
         body = {**outcome.body, **visit.tokens, **({"messages": messages} if messages else {})}
-        return visit.apply(WebResponse.json(body, outcome.status))
+        response = visit.apply(WebResponse.json(body, outcome.status))
+        return visit.in_language(response) if messages else response
 
     def _api_outcome(self, visit: Visit, method: str, path: str) -> Outcome:
         if (method, path) in self._plugins.apis:

@@ -173,8 +173,7 @@ class PageHandler:
         else:
             response = WebResponse(self._renderer.render(visit, page, messages), status)
         response.headers["Vary"] = "Accept, Accept-Language, Cookie"
-        response.headers["Content-Language"] = visit.language.tag
-        return visit.apply(response)
+        return visit.apply(visit.in_language(response))
 
     def refusal(self, visit: Visit, error: FlowError, *, allow: str = "") -> WebResponse:
         """Return the error page of a refusal that no form shows."""

@@ -95,10 +95,13 @@ TEXTS = {
     "two_credentials": N_("A request has either a cookie or a token, not both."),
     "unavailable": N_("The password cannot be checked at the moment. Please try again later."),
     "unsupported_media_type": N_("This kind of content is not accepted here."),
+    "user_not_found": N_("There is no such account."),
     "username_taken": N_("This username is taken."),
     "weak_password": N_("This password is too easy to guess."),
 }
 """The texts by code, for translation. A refusal with another code, such as a plugin's, keeps its own."""
+VETOED_WITHOUT_TEXT = N_("This was refused.")
+"""The text of a plugin that has failed instead of giving a reason. It is that of `authhost.errors.Vetoed`."""
 REASONS = {
     ("weak_password", "too_common"): N_("This password is too common, or too easy to guess."),
     ("weak_password", "too_short"): N_("The password must have at least %(count)s characters."),
@@ -157,7 +160,7 @@ def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:
     ):
         if text is not None:
             return gettext(text, count=min_length) if "%(" in text else gettext(text)
-    return str(error)
+    return gettext(VETOED_WITHOUT_TEXT) if str(error) == VETOED_WITHOUT_TEXT else str(error)
 
 
 def problem(error: FlowError, text: str, documentation: str, steps: list[dict[str, Any]]) -> WebResponse:

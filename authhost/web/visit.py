@@ -258,7 +258,12 @@ class Visit:
 
     def problem(self, error: FlowError, steps: list[dict[str, Any]]) -> WebResponse:
         """Return the problem document of a refusal, in the language of this client."""
-        return problem(error, self.describe(error), self.url("/api/problems"), steps)
+        return self.in_language(problem(error, self.describe(error), self.url("/api/problems"), steps))
+
+    def in_language(self, response: WebResponse) -> WebResponse:
+        """Say that the texts of a response are in the language of this client (RFC 9110, 8.5)."""
+        response.headers["Content-Language"] = self.language.tag
+        return response
 
     # Messages for the next page.
 

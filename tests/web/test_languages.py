@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from authhost_email.languages import negotiate_language
+from authhost_hookspecs import Refused, hookimpl
 from babel.messages.checkers import checkers
 from babel.messages.pofile import read_po
 from werkzeug.datastructures import LanguageAccept
@@ -19,7 +20,7 @@ from authhost import errors
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient as Client
 from authhost.web.languages import LANGUAGES, choose_language
-from authhost.web.problems import REASONS, TEXTS
+from authhost.web.problems import REASONS, TEXTS, VETOED_WITHOUT_TEXT
 
 LOCALE = Path(str(files("authhost.web") / "locale"))
 EMAIL_LOCALE = Path(str(files("authhost_email") / "locale"))
@@ -28,7 +29,7 @@ SAME_IN_ENGLISH = {("de", "(optional)"), ("fr", "Sessions")}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 ISOLATED = re.compile("[\u2066\u2068]%\\((address|email|name|provider)\\)s\u2069")
 """A placeholder between isolating characters: its text does not change the order of the text around it."""
-SHOWS_ITS_OWN_TEXT = {"refused", "vetoed", "export_failed", "user_not_found", "ambiguous_user"}
+SHOWS_ITS_OWN_TEXT = {"refused", "vetoed", "export_failed", "ambiguous_user"}
 """A base class, the refusal of a plugin, and administrative changes, which no page makes."""
 
 
@@ -180,6 +181,39 @@ def test_a_page_says_its_language_and_direction(client, tag):
     assert "Accept-Language" in response.headers["Vary"]
 
 
+def api_response(client, path, body=b"{}", method="POST"):
+    headers = {"Content-Type": "application/json", "Accept-Language": "de"}
+    return client.send(method, f"/account/api{path}", body=body, headers=headers)
+
+
+def test_a_problem_says_its_language(client):
+    for path, method in (("/logout", "PUT"), ("/session", "GET"), ("/nowhere", "GET"), ("/problems", "GET")):
+        response = api_response(client, path, method=method)
+        assert response.headers["Content-Language"] == "de", path
+        assert "Accept-Language" in response.headers["Vary"]
+    assert "Content-Language" not in api_response(client, "/site", method="GET").headers
+
+
+class Refuses:
+    """A plugin that fails, or gives its reason."""
+
+    @hookimpl
+    def before_login(self, request, user):
+        if request.user_agent == "bad":
+            raise Refused("closed", "We are closed.")
+        raise RuntimeError
+
+
+def test_the_refusal_of_a_plugin_that_fails_is_translated(open_site):
+    client = Client(open_site({"refuses": Refuses()}, email_verification="none"))
+    client.headers["Accept-Language"] = "de"
+    signup = {"email": "ann@example.org", "password": PASSWORD}
+    status, body = client.api("/signup", signup)
+    assert (status, body["code"], body["title"]) == (403, "vetoed", "Das wurde abgelehnt.")
+    client.headers["User-Agent"] = "bad"
+    assert client.api("/signup", signup)[1]["title"] == "We are closed."
+
+
 def test_messages_after_a_redirect_are_translated(client):
     client.headers["Accept-Language"] = "fr"
     client.post("/signup", email="ann@example.org", password=PASSWORD)
@@ -205,12 +239,11 @@ def test_refusals_are_translated_in_pages_and_json(client):
 def test_every_refusal_has_a_text():
     codes = {each.code for each in vars(errors).values() if isinstance(each, type) and hasattr(each, "code")}
     assert codes - set(TEXTS) == SHOWS_ITS_OWN_TEXT
+    assert errors.Vetoed.message == VETOED_WITHOUT_TEXT
     assert all("%(count)s" not in text or reason == "too_short" for (_, reason), text in REASONS.items())
 
 
 def test_a_plugins_refusal_keeps_its_text(open_site):
-    from authhost_hookspecs import Refused, hookimpl
-
     class Gate:
         @hookimpl
         def before_signup(self, request, email):
