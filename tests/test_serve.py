@@ -31,7 +31,7 @@ def running(folder, *arguments, end=signal.SIGINT):
             lines = []
             for line in process.stdout:
                 lines.append(line)
-                found = re.search(r"http://127\.0\.0\.1:\d+", line)
+                found = re.search(r"http://localhost:\d+", line)
                 if found:
                     yield process, found[0]
                     break
@@ -101,6 +101,22 @@ def test_a_site_with_each_server(tmp_path, server):
         done = requests.post(f"{url}/account/api/signup", json=values, timeout=TIMEOUT)
         assert done.json()["authenticated"] is True, done.text
     assert process.returncode in (0, 130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("address", "url"),
+    [
+        ("127.0.0.1", "http://localhost:8000"),
+        ("::1", "http://localhost:8000"),
+        ("0.0.0.0", "http://localhost:8000"),
+        ("192.0.2.7", "http://192.0.2.7:8000"),
+        ("2001:db8::7", "http://[2001:db8::7]:8000"),
+    ],
+)
+def test_the_printed_address_works_for_passkeys(address, url):
+    from authhost.cli.serve.servers import address_for_browsers
+
+    assert address_for_browsers(address, 8000) == url
 
 
 def test_an_address_that_is_in_use(tmp_path):

@@ -16,6 +16,7 @@ from authhost_hookspecs import Console
 
 from authhost.base_errors import ConfigurationError
 from authhost.cli.serve.demo_pages import DemoPages, SilentContext
+from authhost.cli.serve.servers import address_for_browsers
 from authhost.cli.tour.smtp_server import SMTPServer
 from authhost.host import AuthHost
 from authhost.settings import Settings
@@ -43,7 +44,7 @@ def run(console: Console, address: str, port: int) -> None:
         mails = SMTPServer()
         resources.callback(mails.stop)
         provider = resources.enter_context(LocalProvider().start())
-        base_url = f"http://{address}:{listener.getsockname()[1]}"
+        base_url = address_for_browsers(address, listener.getsockname()[1])
         pages = DemoPages(lambda: list(mails.mails), folder, base_url + REPORT)
         settings = _settings(folder, base_url, mails.port, provider)
         host = pages.host = AuthHost(settings, plugins={NAME: pages}, upgrade_database=True)

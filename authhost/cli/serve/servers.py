@@ -16,6 +16,7 @@ from authhost.cli.serve import SERVERS
 from authhost.host import AuthHost
 from authhost.settings import Settings
 from authhost.web.asgi import ASGIApp
+from authhost.web.http import origin_of
 from authhost.web.wsgi import WSGIApp
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 THREADS = 8
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared, not listened on
 
 
 def run(console: Console, settings: Settings, address: str, port: int, server: str | None) -> None:
@@ -32,24 +34,34 @@ def run(console: Console, settings: Settings, address: str, port: int, server: s
         missing = name or "a server"
         raise ConfigurationError(f"{missing} is not installed; run `pip install {name or 'waitress'}`")
     AuthHost(settings, background=False).close()  # names what is wrong before the server starts
-    console.print(f"{settings.site_name}: http://{address}:{port}{settings.web_prefix}/  (Ctrl-C ends it)")
+    url = address_for_browsers(address, port)
+    console.print(f"{settings.site_name}: {url}{settings.web_prefix}/  (Ctrl-C ends it)")
     if settings.base_url.startswith("https://"):
         console.error(
             f"base_url is {settings.base_url}: open the site there, through a proxy with TLS; "
             "without TLS, browsers do not keep its cookies"
         )
-    elif _leads_elsewhere(settings.base_url, port):
+    elif _leads_elsewhere(settings.base_url, url):
         console.error(
             f"base_url is {settings.base_url}: links in e-mails and answers of providers lead there; "
-            f"set it to http://localhost:{port}"
+            f"set it to {url}"
         )
     RUN[name](settings, address, port)
 
 
-def _leads_elsewhere(base_url: str, port: int) -> bool:
-    """Tell whether ``base_url`` is on this machine, but at another port."""
-    url = urlsplit(base_url)
-    return url.hostname in LOOPBACK and (url.port or 80) != port
+def address_for_browsers(address: str, port: int) -> str:
+    """Return the URL of a server, by name where it is this machine: passkeys do not work with an IP address.
+
+    Web Authentication needs a domain (Level 3, 5.1.3), and ``localhost`` needs no TLS.
+    """
+    if address in (*LOOPBACK, *ANY_ADDRESS):
+        return f"http://localhost:{port}"
+    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+
+
+def _leads_elsewhere(base_url: str, url: str) -> bool:
+    """Tell whether ``base_url`` is on this machine, but at another port or name than ``url``."""
+    return urlsplit(base_url).hostname in LOOPBACK and origin_of(base_url) != origin_of(url)
 
 
 def start_page(settings: Settings) -> str:
