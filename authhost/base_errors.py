@@ -17,6 +17,14 @@ class ConfigurationError(AuthHostError):
     """The settings, the plugins or the database are not usable; the message says what to do."""
 
 
+class RequiredPluginMissing(ConfigurationError):
+    """A plugin of the setting ``required_plugins`` is not loaded. ``plugin`` is its name."""
+
+    def __init__(self, message: str, plugin: str) -> None:
+        super().__init__(message)
+        self.plugin = plugin
+
+
 class UnitOfWorkClosed(AuthHostError, RuntimeError):
     """A request was used outside its ``with`` block; the message says what to do."""
 

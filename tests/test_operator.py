@@ -391,6 +391,24 @@ def test_check_on_the_command_line(tmp_path):
     assert "AUTHHOST_SECRET_KEY" in no_secret.stdout
 
 
+def test_missing_required_plugins_hide_no_other_problem(tmp_path):
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    settings = {"AUTHHOST_DATABASE_URL": url, "AUTHHOST_BASE_URL": "http://example.org"}
+    required = {"AUTHHOST_REQUIRED_PLUGINS": "audit,nothing,void"}
+    done = authhost("--block", "email", "check", "--json", **settings, **required)
+    assert done.returncode == 1
+    for sentence in (
+        "required plugin 'nothing' is not installed",
+        "required plugin 'void' is not installed",
+        "links in e-mails start with http://example.org",
+        "authhost db upgrade",
+        "pip install authhost-email",
+        "signing_key",
+    ):
+        assert sentence in done.stdout, sentence
+    assert "required plugin 'audit'" not in done.stdout
+
+
 # Migrations.
 
 

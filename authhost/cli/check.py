@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from authhost.base_errors import ConfigurationError
+from authhost.base_errors import ConfigurationError, RequiredPluginMissing
 from authhost.cli.lazy_host import LazyHost
 from authhost.operations.console import json_option
 
@@ -58,12 +58,18 @@ def _found(lazy_host: LazyHost) -> list[Problem]:
         settings = lazy_host.settings(any_secret=True)
     except ConfigurationError:
         return [*found, *environment_problems()]
-    try:
-        return [*found, *problems(lazy_host.plugins_only())]
-    except ConfigurationError as error:
-        names = [name for name, _ in installed()]
-        rest = [*environment_problems(), *settings_problems(settings), *name_problems(settings, names)]
-        return [*found, _as_problem(error), *rest]
+    missing: list[str] = []
+    for _ in range(len(settings.required_plugins) + 1):
+        try:
+            return [*found, *problems(lazy_host.plugins_only(not_required=missing))]
+        except RequiredPluginMissing as error:  # the other checks do not need it
+            found.append(_as_problem(error))
+            missing.append(error.plugin)
+        except ConfigurationError as error:
+            found.append(_as_problem(error))
+            break
+    names = [name for name, _ in installed()]
+    return [*found, *environment_problems(), *settings_problems(settings), *name_problems(settings, names)]
 
 
 def _as_problem(error: ConfigurationError) -> Problem:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ class LazyHost:
     def __init__(self, config: str | None, **overrides: Any) -> None:
         self.config = Path(config) if config else Path(CONFIG) if Path(CONFIG).is_file() else None
         self._overrides = overrides
-        self._hosts: dict[tuple[tuple[str, ...], bool, bool], AuthHost] = {}
+        self._hosts: dict[tuple[tuple[str, ...], tuple[str, ...], bool, bool], AuthHost] = {}
         self._registry: PluginRegistry | None = None
         self.console = Terminal()
 
@@ -57,9 +58,15 @@ class LazyHost:
         """Return the host. If ``check`` is false, the database may be missing or out of date."""
         return self._open(self.settings(), check_database=check, background=background)
 
-    def plugins_only(self) -> AuthHost:
-        """Return a host for reading settings and plugins. If there is no secret key, a random one is used."""
-        return self._open(self.settings(any_secret=True), check_database=False, background=False)
+    def plugins_only(self, *, not_required: Collection[str] = ()) -> AuthHost:
+        """Return a host for reading settings and plugins. If there is no secret key, a random one is used.
+
+        It opens although the plugins ``not_required`` are not there.
+        """
+        settings = self.settings(any_secret=True)
+        required = tuple(each for each in settings.required_plugins if each not in not_required)
+        settings = replace(settings, required_plugins=required)
+        return self._open(settings, check_database=False, background=False)
 
     def registry(self) -> PluginRegistry:
         """Return the plugins, without opening a host."""
@@ -126,7 +133,7 @@ class LazyHost:
             self._hosts.popitem()[1].close()
 
     def _open(self, settings: Settings, *, check_database: bool, background: bool) -> AuthHost:
-        key = (settings.secret_keys, check_database, background)
+        key = (settings.secret_keys, settings.required_plugins, check_database, background)
         if key not in self._hosts:
             from authhost.host import AuthHost
 

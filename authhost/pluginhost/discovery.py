@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import authhost_hookspecs as contract
 import pluggy
 
+from authhost.base_errors import RequiredPluginMissing
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.pluginhost.attributes import Implementation
 from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
@@ -239,12 +240,14 @@ class PluginRegistry:
         for name in self.settings.required_plugins:
             record = status.get(name)
             if record is None:
-                raise ConfigurationError(
+                raise RequiredPluginMissing(
                     f"required plugin {name!r} is not installed; run `pip install authhost-{name}`, "
-                    "or install the distribution that provides it"
+                    "or install the distribution that provides it",
+                    name,
                 )
             if record.status != "loaded":
-                raise ConfigurationError(f"required plugin {name!r} is {record.status}: {record.reason}")
+                message = f"required plugin {name!r} is {record.status}: {record.reason}"
+                raise RequiredPluginMissing(message, name)
 
     def commands(self) -> dict[str, Any]:
         """Return the plugins' commands by name. A failure to load them is logged."""
