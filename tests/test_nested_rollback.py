@@ -40,6 +40,7 @@ CHANGES = {
 FLOWS = {
     "login": {"identifier": BOB, "password": PASSWORD},
     "signup": {"email": NEW, "password": PASSWORD},
+    "cancel_login": {},
     "logout": {},
     "end_other_sessions": {},
     "request_password_reset": {"email": BOB},

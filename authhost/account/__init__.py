@@ -10,7 +10,13 @@ from authhost.account.deactivation import deactivate
 from authhost.account.emails import add_email, list_emails, make_primary, remove_email
 from authhost.account.login import login, reauthenticate
 from authhost.account.password import change_password, request_password_reset, reset_password, set_password
-from authhost.account.sessions import end_other_sessions, end_session, list_sessions, logout
+from authhost.account.sessions import (
+    cancel_login,
+    end_other_sessions,
+    end_session,
+    list_sessions,
+    logout,
+)
 from authhost.account.signup import signup
 
 
@@ -29,6 +35,7 @@ class Account:
 
     signup = staticmethod(signup)
     login = staticmethod(login)
+    cancel_login = staticmethod(cancel_login)
     logout = staticmethod(logout)
     reauthenticate = staticmethod(reauthenticate)
     list_sessions = staticmethod(list_sessions)

@@ -28,6 +28,12 @@ def logout(request: Request) -> None:
     log_out_current_user(request)
 
 
+@flow
+def cancel_login(request: Request) -> None:
+    """End the pending login of this browser, if any. Somebody who is logged in stays so."""
+    end_pending_login(request)
+
+
 def list_sessions(request: Request) -> list[Session]:
     """Return the sessions of the logged-in user that have not expired, newest first.
 

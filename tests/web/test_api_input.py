@@ -20,6 +20,7 @@ JSON = {"Content-Type": "application/json"}
 WITHOUT_LOGIN = {
     "/signup",
     "/login",
+    "/login/cancel",
     "/logout",
     "/confirm-email",
     "/confirm-email/send",

@@ -7,6 +7,7 @@ from authhost_hookspecs import ApiRoute, Field, Form, LoginStep, Page, PageRoute
 
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient
+from authhost.web.languages import LANGUAGES, language
 
 CODE = Field("code", "Code", "code")
 ACCOUNT = {"email": "ann@example.org", "password": PASSWORD}
@@ -255,3 +256,62 @@ def test_a_step_that_fails_hides_no_other_refusal(open_site):
         assert (status, body["next"][0]["step"]) == (401, "login")
     assert client.api("/gate/code", method="GET")[0] == 403
     assert client.api("/login", LOGIN)[0] == 403
+
+
+def says_that_a_login_waits(page):
+    return "login_pending" in [each["code"] for each in page["messages"]]
+
+
+def test_the_login_page_leads_back_to_the_step(site, waiting):
+    page = waiting.page("/login?next=%2Fshop")
+    assert says_that_a_login_waits(page)
+    assert page["sections"][0]["links"][0] == {
+        "label": "Continue your login",
+        "target": f"{STEP}?next=%2Fshop",
+    }
+    text = waiting.get("/login").body.decode()
+    assert f'<a href="/account{STEP}">Continue your login</a>' in text
+    assert text.index("Continue your login") < text.index('name="password"')
+    assert "ann" not in text, "the next person at this machine may be another one"
+    assert not says_that_a_login_waits(WebClient(site).page("/login"))
+
+
+def test_the_account_page_leads_back_to_a_second_login(site, waiting):
+    waiting.post(STEP, code="right")
+    assert not says_that_a_login_waits(waiting.page("/"))
+    waiting.post("/login", **LOGIN)
+    page = waiting.page("/")
+    assert says_that_a_login_waits(page)
+    assert page["sections"][0]["links"][0]["target"] == STEP
+    response = waiting.post("/login/cancel")
+    assert location(response) == "/account/"
+    assert waiting.messages("/") == ["login_cancelled"]
+    assert is_logged_in(waiting)
+
+
+def test_a_login_that_waits_is_started_over(site, waiting):
+    other = WebClient(site)
+    other.post("/login", **LOGIN)
+    assert location(waiting.post("/login/cancel")) == "/account/login"
+    assert waiting.messages("/login") == ["login_cancelled"]
+    assert not says_that_a_login_waits(waiting.page("/login"))
+    assert location(waiting.get(STEP)) == "/account/login"
+    assert says_that_a_login_waits(other.page("/login")), "that of another browser stays"
+    status, body = other.api("/login/cancel")
+    assert (status, body["authenticated"], body["next"][0]["step"]) == (200, False, "login")
+    assert not says_that_a_login_waits(other.page("/login"))
+
+
+@pytest.mark.parametrize("tag", LANGUAGES)
+def test_it_is_said_in_each_language(waiting, tag):
+    waiting.headers["Accept-Language"] = tag
+    translated = language(tag).gettext
+    page = waiting.page("/login")
+    assert page["messages"][0]["text"] == translated("Your login is not complete yet.")
+    assert page["sections"][0]["title"] == translated("Continue your login")
+
+
+def test_an_address_that_is_not_confirmed_is_such_a_step(open_site):
+    client = WebClient(open_site(email_verification="mandatory"))
+    client.post("/signup", **ACCOUNT)
+    assert client.page("/login")["sections"][0]["links"][0]["target"] == "/confirm-email"

@@ -18,6 +18,7 @@ from authhost.web.schemas import SCHEMAS
 FLOWS = {
     "/signup": "account.signup",
     "/login": "account.login",
+    "/login/cancel": "account.cancel_login",
     "/logout": "account.logout",
     "/reauthenticate": "account.reauthenticate",
     "/close": "account.deactivate",

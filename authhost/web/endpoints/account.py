@@ -52,6 +52,13 @@ def endpoints(settings: Settings) -> list[Endpoint]:
                 "unavailable",
             ),
         ),
+        Endpoint(
+            path="/login/cancel",
+            summary="End the pending login of this client, to start over. Who is logged in stays so.",
+            run=cancel_login,
+            page="/login",
+            result="Login",
+        ),
         Endpoint(path="/logout", summary="Log out.", run=log_out, page="/logout"),
         Endpoint(
             path="/reauthenticate",
@@ -92,6 +99,14 @@ def log_in(visit: Visit, values: Values) -> Outcome:
         visit.request, identifier=str(values["identifier"]), password=str(values["password"])
     )
     return after_login(visit, result.steps)
+
+
+def cancel_login(visit: Visit, values: Values) -> Outcome:
+    visit.web.host.account.cancel_login(visit.request)
+    text = visit.gettext("The login was ended. You can log in again.")
+    message = PageMessage("success", text, "login_cancelled")
+    to = "/" if visit.request.user is not None else "/login"
+    return Outcome(login_state(visit), to=to, message=message)
 
 
 def log_out(visit: Visit, values: Values) -> Outcome:

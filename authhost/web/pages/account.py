@@ -6,6 +6,7 @@ from authhost_hookspecs import Link, Page, PanelPage, Section
 
 from authhost.web.page_values import section_with_query, with_passkeys
 from authhost.web.pages.social import provider_forms
+from authhost.web.pages.waiting_login import with_waiting_login
 from authhost.web.visit import Visit
 
 
@@ -21,7 +22,7 @@ def login(visit: Visit) -> Page:
         sections=_sections(visit, "login"),
         links=tuple(links),
     )
-    return with_passkeys(page)
+    return with_waiting_login(visit, with_passkeys(page))
 
 
 def signup(visit: Visit) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from authhost_hookspecs import Link, Page, Section
 
+from authhost.web.pages.waiting_login import with_waiting_login
 from authhost.web.visit import Visit
 
 
@@ -23,4 +24,5 @@ def overview(visit: Visit) -> Page:
         links.append(Link(_("Connections"), "/connections"))
     links.append(Link(_("Close the account"), "/close"))
     sections: list[Section] = [*visit.web.plugins.sections(visit.request, "account")]
-    return Page("account", _("Your account"), tuple(lines), sections=tuple(sections), links=tuple(links))
+    page = Page("account", _("Your account"), tuple(lines), sections=tuple(sections), links=tuple(links))
+    return with_waiting_login(visit, page)

@@ -61,6 +61,7 @@ export class AuthClient {
   session = () => this.get("/session");
   signup = (fields) => this.post("/signup", fields);
   login = (fields) => this.post("/login", fields);
+  cancelLogin = () => this.post("/login/cancel");
   logout = () => this.post("/logout");
   reauthenticate = (fields) => this.post("/reauthenticate", fields);
   close = () => this.post("/close");
