@@ -10,6 +10,7 @@ import ast
 import inspect
 import sys
 from collections.abc import Callable, Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -236,6 +237,16 @@ class PluginSource:
                     for value in _functions_of(declared):
                         self._reach_value(each.hook, value, at_once=at_once, guarded=False)
 
+    def routes(self) -> list[PageRoute | ApiRoute]:
+        """The routes of the plugin, with its own functions."""
+        declared = [
+            route
+            for each in self.checked.marked()
+            if each.hook == "register_routes"
+            for route in self._declared(each.function)
+        ]
+        return [each for each in declared if isinstance(each, PageRoute | ApiRoute)]
+
     def _declared(self, register: Any) -> list[Any]:
         """The commands, checks or routes that the plugin returns. Another check reports it if it raises."""
         try:
@@ -286,6 +297,13 @@ class PluginSource:
         function, owner = plain_function(value)
         for inner in undecorated(function) if function is not None else ():
             self._reach(hook, inner, owner, at_once=at_once, guarded=guarded)
+
+    def reached_from(self, function: Any) -> list[Reached]:
+        """The functions of the plugin that ``function``, such as the action of a route, runs."""
+        alone = copy(self)
+        alone.reached, alone._seen = [], set()
+        alone._reach_value("", function, at_once=True, guarded=False)
+        return alone.reached
 
     def hook_at(self, where: str) -> str | None:
         """The hook that runs the code at ``FILE:LINE``, or None."""

@@ -19,6 +19,8 @@ from authhost.testing.conformance.form_values import EMAIL, HOSTILE, as_form, fo
 from authhost.testing.conformance.output import captured_logs, captured_print
 from authhost.testing.conformance.plugin_tables import plugin_rows
 from authhost.testing.conformance.report import Fault
+from authhost.testing.conformance.rules.login_steps import changes_while_asked, never_completed
+from authhost.testing.conformance.source import PluginSource
 from authhost.testing.host import PASSWORD
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ SERVER_ERROR = 500
 
 
 def pages(context: CheckContext) -> Iterator[Fault]:
-    """Its pages and endpoints answer every input, GET changes nothing, and each login step has a page."""
+    """Its pages and endpoints answer every input, GET changes nothing, and each login step can be done."""
     hooks = [hook for hook in HOOKS if hook in context.checked.implementations]
     if not hooks:
         return
@@ -49,7 +51,9 @@ def pages(context: CheckContext) -> Iterator[Fault]:
         missing = f"not checked, since {error.name} is not installed; run `pip install 'authhost[web]'`"
         yield Fault(missing, hooks[0], note=True)
         return
-    name = context.checked.name
+    name, source = context.checked.name, PluginSource(context.checked)
+    yield from changes_while_asked(source)
+    yield from never_completed(source)
     with captured_logs() as logged, captured_print(), context.recorded_host() as (host, mailbox, _):
         web = Web(host)
         for text in _errors_of(name, logged):
