@@ -40,6 +40,7 @@ SAMPLES = {
     "managed_accounts": "authhost_managed_accounts",
     "new_device": "authhost_new_device",
     "newsletter": "authhost_newsletter",
+    "pin": "authhost_pin",
     "terms": "authhost_terms",
     "webhook": "authhost_webhook",
 }
