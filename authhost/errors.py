@@ -221,7 +221,12 @@ class SessionNotFound(AuthError):
 
 
 class Vetoed(AuthError):
-    """A plugin refused the flow; ``fields["plugin_code"]`` is its code, ``fields["plugin"]`` its name."""
+    """A plugin refused the flow; ``fields["plugin_code"]`` is its code, ``fields["plugin"]`` its name.
+
+    ``fields["path"]`` is the path of the plugin's page on which the person can do what is missing,
+    below the prefix of the web layer, and ``fields["retry_after"]`` a time in seconds, if the plugin
+    names them.
+    """
 
     code = "vetoed"
     message = "This was refused."

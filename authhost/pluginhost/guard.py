@@ -152,10 +152,23 @@ def guard_steps(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) 
     return compiled(CALL, function, call=call)
 
 
+def veto_of(plugin: str, refusal: Refused) -> Vetoed:
+    """Return the refusal of a plugin for the caller. ``fields["path"]`` begins with the plugin's name.
+
+    Raises ``AttributeError`` if a subclass of the plugin sets no code or message.
+    """
+    fields = {
+        "field": refusal.field,
+        "path": f"/{plugin}{refusal.path}" if refusal.path else None,
+        "retry_after": refusal.retry_after,
+    }
+    given = {name: value for name, value in fields.items() if value}
+    return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin, **given)
+
+
 def _vetoed(plugin: GuardedPlugin, request: UnitOfWork, hook: str, refusal: Refused) -> Vetoed:
-    field = {"field": refusal.field} if refusal.field else {}
     try:
-        return Vetoed(refusal.message, plugin_code=refusal.code, plugin=plugin.name, **field)
+        return veto_of(plugin.name, refusal)
     except PLUGIN_FAILURES as error:  # a subclass without a code or a message
         plugin.stats[hook].failures += 1
         plugin.log_failure(request, hook, error)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage, PageRoute
 
-from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired
+from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired, Vetoed
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.after_login import after_action
@@ -29,8 +29,6 @@ KEY_PAGES = ("/confirm-email", "/reset-password")
 KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{KEY_LENGTH}}}")
 CALLBACK = re.compile(r"/social/([^/]+)/callback")
 CALLBACK_PURPOSE = "authhost.web callback"
-LOGIN_ERRORS = (LoginRequired, ReauthenticationRequired)
-"""Refusals that lead to another page, and back."""
 
 
 class PageHandler:
@@ -74,7 +72,9 @@ class PageHandler:
                 page = self._page(visit, path)
         except AlreadyLoggedIn:
             return self._lead_on(visit)
-        except LOGIN_ERRORS as error:
+        except FlowError as error:
+            if not self._page_before(error, path):
+                raise
             return self.log_in_first(visit, error, self._wanted(visit, path, visit.here(visit.url(path))))
         return self._show(visit, page)
 
@@ -107,14 +107,18 @@ class PageHandler:
             with visit.unit_of_work():
                 try:
                     outcome, shown = self._run_form(visit, path)
-                except (AlreadyLoggedIn, *LOGIN_ERRORS):
+                except AlreadyLoggedIn:
                     raise
                 except FlowError as refusal:
+                    if self._page_before(refusal, page_path):
+                        raise
                     error = visit.error = refusal
                     shown = self._page(visit, page_path)
         except AlreadyLoggedIn:
             return self._lead_on(visit)
-        except LOGIN_ERRORS as first:
+        except FlowError as first:
+            if not self._page_before(first, page_path):
+                raise
             if error is not None:  # the page with the refused form needs a login, such as after a recovery
                 return self.refusal(visit, error)
             return self.log_in_first(visit, first, self._wanted(visit, page_path, visit.url(page_path)))
@@ -184,10 +188,19 @@ class PageHandler:
             response.headers["Allow"] = allow
         return response
 
+    def _page_before(self, error: FlowError, path: str = "") -> str:
+        """Return the page that a refusal at ``path`` leads to, and back from; empty if it is shown there."""
+        if isinstance(error, ReauthenticationRequired):
+            return "/reauthenticate"
+        if isinstance(error, LoginRequired):
+            return "/login"
+        page = str(error.fields.get("path", "")) if isinstance(error, Vetoed) else ""
+        return page if page in self._plugins.pages and page != path else ""
+
     def log_in_first(self, visit: Visit, error: FlowError, target: str) -> WebResponse:
-        """Redirect to the login, or to the confirmation that it is the user, and back to ``target``."""
-        page = "/reauthenticate" if isinstance(error, ReauthenticationRequired) else "/login"
-        if visit.http.method != "GET":
+        """Redirect to the page for what is missing, such as the login, and back to ``target``."""
+        page = self._page_before(error)
+        if visit.http.method != "GET" or isinstance(error, Vetoed):
             visit.messages.append(PageMessage("info", visit.describe(error), error.code))
         query = f"?{urlencode({'next': target})}" if target else ""
         response = WebResponse.redirect(visit.url(page) + query)
@@ -220,6 +233,8 @@ class PageHandler:
             with visit.unit_of_work():
                 outcome = complete_callback(visit, provider, self._callback_params(visit.http))
         except FlowError as error:
+            if self._page_before(error):
+                return self.log_in_first(visit, error, visit.url("/connections" if visit.logged_in else "/"))
             _ = visit.gettext
             links = (Link(_("Back"), "/connections"),) if visit.logged_in else (Link(_("Log in"), "/login"),)
             page = Page("social_refused", visit.describe(error), links=links)
@@ -243,5 +258,6 @@ def _page_status(error: FlowError) -> int:
 
 
 def _keep_next(visit: Visit, route: PageRoute, page: Page) -> Page:
-    """Return the page so that its forms keep where the person wanted to go, if it may log them in."""
-    return with_query(page, visit.with_next("")) if route.step or not route.login else page
+    """Return the page so that its forms keep where the person wanted to go."""
+    keeps = route.step or not route.login or visit.next
+    return with_query(page, visit.with_next("")) if keeps else page

@@ -20,8 +20,8 @@ from authhost_hookspecs import (
     Section,
 )
 
-from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed, Vetoed
-from authhost.pluginhost.guard import as_caller
+from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed
+from authhost.pluginhost.guard import as_caller, veto_of
 from authhost.pluginhost.results import UnusableResult, as_json, check_ran, function_name
 from authhost.web.page_values import moved_page, moved_section, plain
 
@@ -96,9 +96,8 @@ class PluginRoutes:
             try:
                 return call(request, request, *args)
             except Refused as refusal:
-                field = {"field": refusal.field} if refusal.field else {}
-                message = plain(refusal.message)
-                raise Vetoed(message, plugin_code=refusal.code, plugin=name, **field) from refusal
+                refusal.message = plain(refusal.message)
+                raise veto_of(name, refusal) from refusal
 
         return run
 

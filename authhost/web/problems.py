@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Any
 
 from authhost_hookspecs import FlowError
@@ -166,7 +167,8 @@ def text_of(error: FlowError, gettext: Gettext, *, min_length: int = 0) -> str:
 def problem(error: FlowError, text: str, documentation: str, steps: list[dict[str, Any]]) -> WebResponse:
     """Return a problem document (RFC 9457) with authhost's code and fields.
 
-    A response 401 lists the next ``steps`` that the client can take (RFC 9110, 15.5.2).
+    A response 401 lists the next ``steps`` that the client can take (RFC 9110, 15.5.2), and so does
+    the refusal of a plugin that names one.
     """
     status = status_of(error)
     body: dict[str, Any] = {
@@ -176,7 +178,7 @@ def problem(error: FlowError, text: str, documentation: str, steps: list[dict[st
         "code": error.code,
         **{name: error.fields[name] for name in PUBLIC_FIELDS if name in error.fields},
     }
-    if status == 401:
+    if status == 401 or steps:
         body["next"] = steps
     response = WebResponse.json(body, status, content_type=PROBLEM_TYPE)
     add_error_headers(response, error)
@@ -189,5 +191,5 @@ def add_error_headers(response: WebResponse, error: FlowError) -> WebResponse:
         response.headers["WWW-Authenticate"] = "Bearer"
     wait = error.fields.get("retry_after")
     if isinstance(wait, int | float):
-        response.headers["Retry-After"] = str(max(1, round(wait)))
+        response.headers["Retry-After"] = str(max(1, ceil(wait)))
     return response

@@ -11,6 +11,8 @@ from types import MappingProxyType
 from typing import Literal, get_args
 from uuid import UUID
 
+from authhost_hookspecs.errors import ROUTE_PATH
+
 MessageKind = Literal[
     "email_confirmation",
     "password_reset",
@@ -165,7 +167,7 @@ class LoginStep:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,31}", self.key):
             raise ValueError("key must be a word of at most 32 lower-case letters, digits and _")
-        if not re.fullmatch(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}", self.path):
+        if not ROUTE_PATH.fullmatch(self.path):
             raise ValueError("path must begin with / and consist of lower-case words, such as /accept")
         if not isinstance(self.methods, tuple) or not all(
             isinstance(each, str) and re.fullmatch(r"[a-z][a-z0-9_]{0,31}", each) for each in self.methods

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any, ClassVar
+
+ROUTE_PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
+"""The form of the paths of a plugin's routes."""
 
 
 class Refused(Exception):
@@ -13,15 +18,41 @@ class Refused(Exception):
     for the person at the form. Neither may reveal whether an account exists, or
     contain a password. ``field`` (since 1.1) is the argument of the flow that the
     message is about, so that a form shows it there.
+
+    ``path`` (since 1.1) is the path of the plugin's own `PageRoute` on which the person can do
+    what is missing, such as ``/reauthenticate``. The web layer leads the browser to that
+    page with the message, and back after its ``action`` has called
+    ``request.logins.reauthenticate``. The JSON API lists the plugin's `ApiRoute` for POST
+    with this path in ``next``. ``retry_after`` (since 1.1) says in how many seconds to try
+    again, also in the header ``Retry-After``. Raises ``ValueError`` for another path, and
+    for a time that is not above 0.
     """
 
     field: str | None = None
+    path: str | None = None
+    retry_after: float | None = None
 
-    def __init__(self, code: str, message: str, field: str | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        field: str | None = None,
+        *,
+        path: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
+        if path is not None and not ROUTE_PATH.fullmatch(path):
+            raise ValueError(
+                "path must begin with / and consist of lower-case words, such as /reauthenticate"
+            )
+        if retry_after is not None and not (isfinite(retry_after) and retry_after > 0):
+            raise ValueError("retry_after must be above 0, in seconds")
         self.code = code
         self.message = message
         self.field = field
+        self.path = path
+        self.retry_after = retry_after
 
 
 class FlowError(Exception):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias, get_args
 
+from authhost_hookspecs.errors import ROUTE_PATH
 from authhost_hookspecs.protocols import MessageLevel, Request
 
 FieldType = Literal[
@@ -37,7 +38,7 @@ InputValue: TypeAlias = str | bool
 """A checkbox is True or False, any other field is a str. An optional field that is missing is ``""``."""
 Values: TypeAlias = Mapping[str, InputValue]
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-PATH = re.compile(r"(/[a-z0-9]+(-[a-z0-9]+)*){1,8}")
+PATH = ROUTE_PATH
 MAX_IMAGE_LENGTH = 50_000
 """The greatest length of an SVG document in characters."""
 FIELD_LENGTH, MAX_FIELD_LENGTH, MAX_CREDENTIAL_LENGTH = 1000, 10_000, 20_000

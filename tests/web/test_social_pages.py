@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 import requests
-from authhost_hookspecs import Form, LoginStep, Page, PageRoute, hookimpl
+from authhost_hookspecs import Form, LoginStep, Page, PageRoute, Refused, hookimpl
 
 from authhost.testing import PASSWORD
 from authhost.testing.openid import PROVIDER_ID, TIMEOUT, LocalProvider
@@ -240,3 +240,25 @@ class TestApps:
         values = {"email": "n2@example.org", "signup_token": body["signup_token"]}
         status, body = client.api("/social/signup", values, headers=APP)
         assert (status, body["authenticated"]) == (200, True)
+
+
+class Desk:
+    """Refuses a connection until the person has been at its page."""
+
+    @hookimpl
+    def before_change(self, request, user, change):
+        if change.kind == "connect":
+            raise Refused("ask_at_the_desk", "Please ask at the desk first.", path="/confirm")
+
+    @hookimpl
+    def register_routes(self):
+        return [PageRoute("/confirm", lambda request: Page("desk", "Desk"))]
+
+
+def test_a_plugin_that_refuses_a_connection_can_lead_to_its_page(open_site, provider):
+    client = Client(open_site({"desk": Desk()}, providers=provider.settings))
+    client.post("/signup", email=ANN, password=PASSWORD)
+    page = target(come_back(client, agree(begin(client, "connect"))))
+    assert page == "/account/desk/confirm?next=%2Faccount%2Fconnections"
+    assert [each["text"] for each in client.page(page)["messages"]] == ["Please ask at the desk first."]
+    assert client.page("/connections")["sections"][0]["rows"] == []
