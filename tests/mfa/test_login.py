@@ -14,7 +14,7 @@ from authhost.records import Authentication
 from authhost.store.tables import addresses, pending_logins, sessions
 from authhost.testing import OTHER_PASSWORD, PASSWORD, Browser
 from authhost.testing.web_client import codes
-from mfa.support import ANN, SESSION, TRUST_COOKIE, VERIFY, is_logged_in
+from mfa.support import ANN, REAUTHENTICATE, SESSION, TRUST_COOKIE, VERIFY, is_logged_in
 
 OFFERED = ["totp", "recovery_code"]
 
@@ -407,6 +407,7 @@ class TestTrustedBrowsers:
         assert site.use_key(browser, phone, trust=True)[0] == 200
         browser.api("/logout", {})
         assert site.log_in(browser)[0] == 200
+        assert site.use_key(browser, phone, REAUTHENTICATE)[0] == 200
         browser.api("/password/change", {"current_password": PASSWORD, "new_password": OTHER_PASSWORD})
         browser.api("/logout", {})
         assert site.log_in(browser, password=OTHER_PASSWORD)[0] == 202

@@ -1,14 +1,36 @@
-"""What a change of the authenticators requires of the logged-in user."""
+"""What a change of the account or of its authenticators requires of the logged-in user."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
-from authhost_hookspecs import Refused, Request, User
+from authhost_hookspecs import Change, ChangeKind, Refused, Request, User
 
 from authhost_mfa import authenticators
 from authhost_mfa.languages import language_of
-from authhost_mfa.policy import has_recent_factor, must_enrol
+from authhost_mfa.policy import has_recent_factor, must_enrol, settings_of
+from authhost_mfa.values import NAME
+
+REAUTHENTICATE_PATH = "/reauthenticate"
+"""Where the logged-in user confirms with a second factor."""
+SENSITIVE_CHANGES: frozenset[ChangeKind] = frozenset(
+    {
+        "add_email",
+        "make_primary",
+        "remove_email",
+        "set_password",
+        "change_password",
+        "connect",
+        "disconnect",
+        "deactivate",
+    }
+)
+"""Changes by which somebody in the user's browser could take the account over (ASVS 5.0, 7.5.1, 7.5.3).
+
+A reset or a confirmation is proved by its e-mail. Sessions can be ended without a factor: it may be lost.
+"""
+CONFIRMED = "confirmed"
+"""The address that this unit of work confirms, in ``request.local``."""
 
 
 def needs_recent_factor(request: Request, user: User) -> bool:
@@ -25,8 +47,38 @@ def needs_recent_factor(request: Request, user: User) -> bool:
 def require_recent_factor(request: Request, user: User) -> None:
     """Raise `Refused` unless the user has used a second factor lately, if the account has one."""
     if needs_recent_factor(request, user):
-        text = language_of(request).gettext("Confirm with your second factor first.")
-        raise Refused("second_factor_required", text)
+        raise _second_factor_required(request)
+
+
+def check_change(request: Request, user: User, change: Change) -> None:
+    """Raise `Refused` if the user makes a sensitive change in a session without a recent second factor.
+
+    Changes by plugins and administrators are not concerned, and none by somebody who is not logged in,
+    such as a reset of the password: the login after it asks for the factor.
+    """
+    if change.kind == "verify_email":
+        request.local(NAME)[CONFIRMED] = user.id, change.email
+    settings, current = settings_of(request), request.user
+    if not settings.step_up or settings.policy == "off" or change.kind not in SENSITIVE_CHANGES:
+        return
+    if change.administrative or change.plugin is not None or current is None or current.id != user.id:
+        return
+    if request.local(NAME).get(CONFIRMED) == (user.id, change.email):
+        return  # what follows from the confirmation of an address that was added before
+    if _needs_step_up(request, user):
+        raise _second_factor_required(request)
+
+
+def _needs_step_up(request: Request, user: User) -> bool:
+    """Return the same as `needs_recent_factor`, without a query for most accounts."""
+    if NAME in user.login_guards:
+        return not has_recent_factor(request)
+    return settings_of(request).policy != "when_enrolled" and needs_recent_factor(request, user)
+
+
+def _second_factor_required(request: Request) -> Refused:
+    text = language_of(request).gettext("Confirm with your second factor first.")
+    return Refused("second_factor_required", text, path=REAUTHENTICATE_PATH)
 
 
 def require_verified_address(request: Request, user: User) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from authhost_hookspecs import (
     ApiRoute,
+    Change,
     Finding,
     Host,
     LoginStep,
@@ -21,6 +22,7 @@ from authhost_hookspecs import (
 )
 
 from authhost_mfa import authenticators, trusted_browsers
+from authhost_mfa.access import check_change
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.steps import steps_of
@@ -40,6 +42,10 @@ class MfaPlugin:
     @hookimpl
     def login_steps(self, request: Request, user: User) -> list[LoginStep]:
         return steps_of(request, user)
+
+    @hookimpl
+    def before_change(self, request: Request, user: User, change: Change) -> None:
+        check_change(request, user, change)
 
     @hookimpl
     def password_set(self, request: Request, user: User) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost_mfa import api, passkey_login, reauthentication, steps
+from authhost_mfa.access import REAUTHENTICATE_PATH
 from authhost_mfa.fields import (
     AUTHENTICATOR_ID,
     BROWSER_ID,
@@ -43,7 +44,7 @@ def _pages() -> list[PageRoute]:
         PageRoute(VERIFY_PATH, verify.show_verify, steps.verify, verified, step=SECOND_FACTOR),
         PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
         PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
-        PageRoute(verify.REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
+        PageRoute(REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
         PageRoute(totp.OVERVIEW_PATH, overview.show_overview, overview.remove, apps, recent_login=True),
         PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
         PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, ADDED_KEY, recent_login=True),
@@ -119,14 +120,14 @@ def _login_endpoints() -> list[ApiRoute]:
         ),
         ApiRoute(
             "GET",
-            verify.REAUTHENTICATE_PATH,
+            REAUTHENTICATE_PATH,
             api.begin_reauthentication,
             "Return the options for a passkey or security key of the user.",
             response=api.OPTIONS,
         ),
         ApiRoute(
             "POST",
-            verify.REAUTHENTICATE_PATH,
+            REAUTHENTICATE_PATH,
             reauthentication.confirm,
             "Confirm with a second factor that it is the user.",
             ANSWER,

@@ -24,8 +24,9 @@ class MfaSettings:
     factor; with 0 no browser is. ``recovery_codes`` is how many codes a set has. ``issuer`` is
     the name of the site in authenticator apps, by default the setting ``site_name``.
     ``recent_factor`` is how many seconds ago a second factor must have been used at most, to
-    change the authenticators of an account that has some. ``passkey_login`` allows logins by a passkey
-    without a username and a password.
+    change the authenticators of an account that has some; with ``step_up`` also to change its password,
+    addresses and connections, or to close it. ``passkey_login`` allows logins by a passkey without a
+    username and a password.
     """
 
     policy: str = "when_enrolled"
@@ -35,6 +36,7 @@ class MfaSettings:
     recovery_codes: int = 10
     issuer: str = ""
     recent_factor: float = 900.0
+    step_up: bool = True
     passkey_login: bool = True
 
     def __post_init__(self) -> None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from authhost_hookspecs import Form, Link, Page, Request, Row, Section, Values
 
 from authhost_mfa import authenticators, fields, key_enrolment, management
-from authhost_mfa.access import current_user, needs_recent_factor
+from authhost_mfa.access import REAUTHENTICATE_PATH, current_user, needs_recent_factor
 from authhost_mfa.languages import Gettext, Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
 from authhost_mfa.pages.totp import codes_page, to_overview
-from authhost_mfa.pages.verify import REAUTHENTICATE_PATH
 from authhost_mfa.policy import is_selected
 from authhost_mfa.values import WEBAUTHN, Authenticator
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from authhost_hookspecs import Form, Link, Page, Request, Row, Section, User, Values
 
 from authhost_mfa import authenticators, fields, management, recovery_codes, trusted_browsers
-from authhost_mfa.access import current_user, needs_recent_factor
+from authhost_mfa.access import REAUTHENTICATE_PATH, current_user, needs_recent_factor
 from authhost_mfa.languages import Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
 from authhost_mfa.pages.keys import KEYS_PATH, describe_keys, key_rows
 from authhost_mfa.pages.totp import OVERVIEW_PATH, TOTP_PATH, codes_page, to_overview
-from authhost_mfa.pages.verify import REAUTHENTICATE_PATH
 from authhost_mfa.policy import grace_ends, is_selected
 from authhost_mfa.values import TOTP, WEBAUTHN, Authenticator
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from authhost_hookspecs import Field, Form, Link, Page, Request, Section
 
 from authhost_mfa import fields, reauthentication, steps
+from authhost_mfa.access import REAUTHENTICATE_PATH
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.policy import settings_of
 from authhost_mfa.values import RECOVERY_CODE, TOTP, WEBAUTHN
-
-REAUTHENTICATE_PATH = "/reauthenticate"
 
 
 def show_verify(request: Request) -> Page:
