@@ -41,6 +41,7 @@ class SecurityKey:
     public_key: bytes
     sign_count: int
     transports: tuple[str, ...]
+    backup_eligible: bool
     last_used_at: datetime | None
     """As the database returns it."""
 
@@ -146,5 +147,6 @@ def _key(row: Row[Any]) -> SecurityKey:
         bytes(row.public_key),
         row.sign_count,
         tuple(row.transports.split()),
+        bool(row.backup_eligible),
         row.last_used_at,
     )

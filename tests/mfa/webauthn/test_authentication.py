@@ -58,6 +58,16 @@ def test_the_backup_state_is_the_present_one():
     assert (found.backup_eligible, found.backed_up) == (True, True)
 
 
+@pytest.mark.parametrize("eligible", [True, False])
+def test_a_credential_whose_backup_eligibility_has_changed_is_refused(eligible):
+    """Web Authentication, level 3, 7.2: BE never changes."""
+    authenticator = VirtualAuthenticator(backup_eligible=eligible)
+    stored = register(authenticator)
+    authenticator.credentials[0].backup_eligible = not eligible
+    with pytest.raises(InvalidCredential):
+        authenticate(authenticator, stored)
+
+
 class TestTheCounter:
     @pytest.mark.parametrize(
         ("stored", "sent", "accepted"),

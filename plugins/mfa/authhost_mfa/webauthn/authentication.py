@@ -22,8 +22,9 @@ def verify_authentication(
 
     ``challenge`` is from `consume_challenge`. User verification is not required, but is in the result.
 
-    Raises `UnknownCredential` if the response is of another credential, `InvalidCredential`, and
-    `ClonedCredential`: a counter that has counted must rise. It stays 0 for synchronised passkeys.
+    Raises `UnknownCredential` if the response is of another credential, `InvalidCredential`, also if the
+    flag BE is another one than at the registration (7.2), and `ClonedCredential`: a counter that has
+    counted must rise. It stays 0 for synchronised passkeys.
     """
     parsed = parse_response(response)
     if parsed.credential_id != stored.credential_id:
@@ -46,6 +47,8 @@ def verify_authentication(
         flags = parse_authenticator_data(decode(parsed.parts["authenticatorData"])).flags
     except Exception:  # the library raises many kinds, also those of the parsers of CBOR and of keys
         raise InvalidCredential from None
+    if flags.be != stored.backup_eligible:
+        raise InvalidCredential
     if stored.sign_count and found.new_sign_count <= stored.sign_count:
         raise ClonedCredential
     return Assertion(

@@ -33,6 +33,10 @@ class StoredCredential(Protocol):
     def sign_count(self) -> int:
         """The signature counter of the latest authentication; 0 if the authenticator does not count."""
 
+    @property
+    def backup_eligible(self) -> bool:
+        """Whether the credential could be synchronised when it was registered: that never changes."""
+
 
 @dataclass(frozen=True, slots=True)
 class NewCredential:
