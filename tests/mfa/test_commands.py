@@ -46,7 +46,7 @@ def test_users_are_found_by_address_or_identifier(protected):
 def test_reset(protected, recorder):
     browser = protected.half()
     shown = run(protected, "reset", ANN, "--reason", "lost phone", "--yes")
-    assert shown == f"removed 1 authenticators of {ANN}\n"
+    assert shown == f"removed 1 authenticator of {ANN}\n"
     for table in (tables.authenticator_table, tables.recovery_code_table, tables.trusted_browser_table):
         assert protected.count(table) == 0
     assert protected.log_in(protected.browser())[0] == 200
@@ -78,7 +78,7 @@ def test_blocked_users_are_listed(protected):
     (row,) = [json.loads(line) for line in run(protected, "list", "--blocked", "--json").splitlines()]
     assert row["failures"] == 100
     (finding,) = monitoring.check_accounts(protected.host)
-    assert (finding.level, finding.problem[:10]) == ("warning", "1 accounts")
+    assert (finding.level, finding.problem[:10]) == ("warning", "1 account ")
 
 
 def test_metrics(protected):
@@ -133,8 +133,8 @@ def test_secrets_are_encrypted_again_with_a_new_key(make_site):
     both.app = site.app
     (finding,) = monitoring.check_accounts(only_new.host)
     assert finding.level == "error"
-    assert "1 secrets cannot be decrypted" in run(only_new, "encrypt-again", code=1)
-    assert "encrypted 1 secrets" in run(both, "encrypt-again")
+    assert "1 secret cannot be decrypted" in run(only_new, "encrypt-again", code=1)
+    assert "encrypted 1 secret\n" in run(both, "encrypt-again")
     assert list(monitoring.check_accounts(only_new.host)) == []
     only_new.app = site.app
     assert only_new.verify(only_new.half())[0] == 200

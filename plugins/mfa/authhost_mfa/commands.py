@@ -10,6 +10,7 @@ from sqlalchemy import select
 
 from authhost_mfa import authenticators, key_rotation, monitoring, recovery_codes, trusted_browsers
 from authhost_mfa.attempts import LIMIT
+from authhost_mfa.monitoring import counted
 from authhost_mfa.tables import account_table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
@@ -96,7 +97,7 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
     if as_json:
         context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)
     else:
-        context.console.print(f"removed {count} authenticators of {name}")
+        context.console.print(f"removed {counted(count, 'authenticator')} of {name}")
 
 
 @mfa.command("encrypt-again")
@@ -109,11 +110,11 @@ def encrypt_again(context: CommandContext, /) -> None:
     Example: authhost mfa encrypt-again
     """
     results = list(context.console.progress(key_rotation.encrypt_again(context()), "secrets"))
-    context.console.print(f"encrypted {results.count(True)} secrets")
+    context.console.print(f"encrypted {counted(results.count(True), 'secret')}")
     if not all(results):
         raise click.ClickException(
-            f"{results.count(False)} secrets cannot be decrypted: add the former key to encryption_keys, "
-            "or reset these users"
+            f"{counted(results.count(False), 'secret')} cannot be decrypted: add the former key to "
+            "encryption_keys, or reset these users"
         )
 
 
@@ -131,11 +132,11 @@ def stats(context: CommandContext, /, as_json: bool) -> None:
         "second_factor": "whose logins need a second factor",
         "blocked": "with too many wrong codes",
     }
-    counted = monitoring.counts(context())
+    numbers = monitoring.counts(context())
     if as_json:
-        context.console.print_rows([counted], as_json=True)
+        context.console.print_rows([numbers], as_json=True)
         return
-    rows = [{"users": names[name], "count": count} for name, count in counted.items()]
+    rows = [{"users": names[name], "count": count} for name, count in numbers.items()]
     context.console.print_rows(rows)
 
 

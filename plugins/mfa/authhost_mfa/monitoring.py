@@ -18,6 +18,11 @@ BLOCKED = select(func.count()).select_from(account_table).where(account_table.c.
 """Counts the accounts with too many wrong codes."""
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def check_settings(host: Host) -> Iterator[Finding]:
     """Yield settings with which second factors do not protect."""
     settings: MfaSettings = host.plugin_settings(NAME)
@@ -55,14 +60,14 @@ def check_accounts(host: Host) -> Iterator[Finding]:
     if unreadable:
         yield Finding(
             "error",
-            f"{unreadable} secrets of authenticator apps cannot be decrypted, so their codes are refused",
+            f"{counted(unreadable, 'secret')} of authenticator apps cannot be decrypted: no code is accepted",
             "add the former key to encryption_keys, then run `authhost mfa encrypt-again`",
         )
     if count:
         yield Finding(
             "warning",
-            f"{count} accounts can use no codes any more, after {LIMIT} wrong ones",
-            "they can log in with another method; `authhost mfa list --blocked` lists them",
+            f"{counted(count, 'account')} can use no codes any more, after {LIMIT} wrong ones",
+            "another method still works; `authhost mfa list --blocked` lists the users",
         )
 
 
