@@ -23,6 +23,7 @@ from authhost.testing.openid import LocalProvider
 from authhost.web.fastapi import RequiredUser, mount
 
 NO_HEADERS: Mapping[str, str] = {}
+NO_SETTINGS: Mapping[str, Mapping[str, Any]] = {}
 
 
 class Certificate(NamedTuple):
@@ -54,11 +55,12 @@ def open_site(
     certificate: Certificate | None = None,
     plugins: Mapping[str, object] | None = None,
     installed: tuple[str, ...] = (),
+    plugin_settings: Mapping[str, Mapping[str, Any]] = NO_SETTINGS,
     **settings: Any,
 ) -> Iterator[Site]:
     """Serve an application on loopback as the host ``name``; by HTTPS if there is a certificate.
 
-    ``installed`` are the names of installed plugins, beside email.
+    ``installed`` are the names of installed plugins, beside email; ``plugin_settings`` are theirs.
     """
     from authhost.cli.tour.smtp_server import SMTPServer
 
@@ -77,7 +79,7 @@ def open_site(
             base_url=url,
             site_name="Teapots",
             providers=providers,
-            plugin_settings={"email": smtp},
+            plugin_settings={"email": smtp, **plugin_settings},
             **{"email_verification": "mandatory", "login_on_email_confirmation": True, **settings},
         )
         app = fastapi.FastAPI()

@@ -23,12 +23,16 @@ STICK = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": Fal
 NO_AUTOFILL = "PublicKeyCredential.isConditionalMediationAvailable = async () => false;"
 KEYS, OVERVIEW, VERIFY = "/account/mfa/keys", "/account/mfa/authenticators", "/account/mfa/verify"
 ADD, USE, LOG_IN = "Add a passkey or security key", "Use a passkey or security key", "Log in with a passkey"
+NEW_PASSWORD = "seven quiet lanterns drift by"
+WORK = "ann@work.example.org"
+MAILBOX_CODE = re.compile(r"\b[0-9A-Z]{4}-[0-9A-Z]{4}\b")
 RECOVERY_CODE = re.compile(r"\b[0-9A-Z]{4}(?:-[0-9A-Z]{4}){5}\b")
 
 
 @pytest.fixture
 def site(tmp_path):
-    with open_site(tmp_path, "localhost", installed=("mfa",)) as site:
+    settings = {"mfa": {"recovery_by_email": True}}
+    with open_site(tmp_path, "localhost", installed=("mfa",), plugin_settings=settings) as site:
         yield site
 
 
@@ -59,10 +63,10 @@ def log_out(page):
     press(page, "Log out")
 
 
-def log_in(page):
+def log_in(page, password=PASSWORD):
     page.goto("/account/login")
     page.get_by_label("E-mail address or username").fill(ANN)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
+    page.get_by_label("Password", exact=True).fill(password)
     press(page, "Log in")
 
 
@@ -200,6 +204,94 @@ def test_an_app_without_scripts(site, open_page):
     assert is_logged_in(page)
 
 
+def set_up_app(site, page):
+    page.goto("/account/mfa/totp")
+    app = TotpApp(page.get_by_text("type this key").inner_text().partition(": ")[2], site.clock)
+    page.get_by_label("Code").fill(app.code())
+    press(page, "Confirm")
+    return app
+
+
+def app_form(page):
+    return page.locator("main form", has_text="Authenticator app")
+
+
+def mailbox_code(site, to):
+    """Return the code in the newest mail to an address: mails are sent before the response."""
+    newest = [each for each in site.mails.mails if each["To"] == to][-1]
+    return MAILBOX_CODE.search(newest.get_body(("plain",)).get_content())[0]
+
+
+def confirm_address(site, page, address):
+    page.goto("/account/emails")
+    page.get_by_label("E-mail address").fill(address)
+    press(page, "Add address")
+    page.goto(site.link(address, "confirm-email"))
+    press(page, "Confirm my address")
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_trusted_browser_needs_the_factor_for_a_change_of_the_password(site, open_page, scripts):
+    page = open_page(java_script_enabled=scripts)
+    sign_up(site, page)
+    app = set_up_app(site, page)
+    log_out(page)
+    log_in(page)
+    app_form(page).get_by_label("Code", exact=True).fill(app.next_code())
+    app_form(page).get_by_label("Trust this browser").check()
+    app_form(page).get_by_role("button", name="Confirm").click()
+    log_out(page)
+    log_in(page)
+    assert is_logged_in(page)
+
+    def change():
+        page.goto("/account/password")
+        page.get_by_label("Current password").fill(PASSWORD)
+        page.get_by_label("New password").fill(NEW_PASSWORD)
+        press(page, "Change the password")
+
+    change()
+    assert path(page) == "/account/mfa/reauthenticate"
+    assert "Confirm with your second factor first." in page.inner_text("main")
+    page.get_by_label("Code", exact=True).fill("000000")
+    app_form(page).get_by_role("button", name="Confirm").click()
+    assert "The code is wrong" in page.inner_text(".error")
+    page.get_by_label("Code", exact=True).fill(app.next_code())
+    app_form(page).get_by_role("button", name="Confirm").click()
+    page.wait_for_url("**/account/password")
+    change()
+    assert path(page) != "/account/mfa/reauthenticate"
+    log_out(page)
+    log_in(page, NEW_PASSWORD)
+    assert not is_logged_in(page)
+
+
+def test_codes_of_two_mailboxes(site, page):
+    sign_up(site, page)
+    confirm_address(site, page, WORK)
+    set_up_app(site, page)
+    log_out(page)
+    log_in(page)
+    page.get_by_role("link", name="I have lost all of these").click()
+    assert heading(page) == "All methods lost"
+    press(page, "Send the codes")
+    assert ANN not in page.inner_text("main")
+    page.get_by_label("First code").fill("AAAA-BBBB")
+    page.get_by_label("Second code").fill("CCCC-DDDD")
+    press(page, "Confirm")
+    assert "The codes are wrong, or too old." in page.inner_text(".error")
+    codes = [mailbox_code(site, each) for each in (ANN, WORK)]
+    page.get_by_label("First code").fill(codes[1].lower())
+    page.get_by_label("Second code").fill(codes[0])
+    press(page, "Confirm")
+    assert "Remove what you have lost" in page.inner_text("main")
+    page.get_by_role("link", name="Two-step verification").click()
+    press(page, "Remove: Authenticator app")
+    log_out(page)
+    log_in(page)
+    assert is_logged_in(page)
+
+
 VARIANTS = {
     "light, English": {"color_scheme": "light"},
     "dark, Arabic, phone": {"color_scheme": "dark", "locale": "ar", "viewport": PHONE},
@@ -238,6 +330,8 @@ def test_no_violations(site, open_page, axe, variant):  # noqa: F811
     assert response.status == 202
     check(VERIFY)
     assert path(page) == VERIFY
+    check("/account/mfa/lost", "/account/mfa/lost/codes")
+    assert path(page) == "/account/mfa/lost/codes"
     assert found == []
     width = VARIANTS[variant].get("viewport", {"width": 10_000})["width"]
     assert {address: each for address, each in widths.items() if each > width} == {}

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from authhost_hookspecs import Refused
-from authhost_mfa import attempts, recovery_codes
+from authhost_hookspecs import Refused, hookimpl
+from authhost_mfa import attempts, recovery_codes, refused_tries
 from authhost_mfa.languages import language
 from authhost_mfa.tables import account_table, recovery_code_table
 from sqlalchemy import select, update
@@ -170,3 +170,78 @@ def test_what_is_no_code_is_refused(protected, code):
     browser = protected.half()
     assert browser.api("/mfa/verify", {"code": code})[0] in (400, 403)
     assert not is_logged_in(browser)
+
+
+# What a limit refuses.
+
+
+class Watch:
+    """Adds up the refused tries."""
+
+    def __init__(self):
+        self.calls = []
+
+    @hookimpl(optionalhook=True)
+    def authentication_refused(self, request, user, method, reauthentication, repeated):
+        self.calls.append((user.email, method, reauthentication, repeated, request.ip_address))
+
+
+@pytest.fixture
+def watched(make_site):
+    watch = Watch()
+    site = make_site(plugins={"watch": watch})
+    site.watch = watch
+    site.sign_up()
+    site.enrol()
+    return site
+
+
+def test_a_pause_says_when_to_try_again(protected, clock):
+    browser = protected.half()
+    for _ in range(5):
+        wrong(protected, browser)
+    clock.forward(seconds=7.5)
+    assert wrong(protected, browser)[1]["retry_after"] == 23
+    response = browser.post("/mfa/verify", code="000000")
+    assert (response.status_code, response.headers["Retry-After"]) == (403, "23")
+    set_failures(protected, 100)
+    assert "retry_after" not in wrong(protected, browser)[1]
+
+
+def test_tries_during_a_pause_are_reported_in_few_calls_with_an_exact_sum(watched, clock):
+    browser = watched.half()
+    for _ in range(5):
+        wrong(watched, browser)
+    assert watched.watch.calls == []
+    for _ in range(23):
+        wrong(watched, browser)
+    assert watched.watch.calls[0] == (ANN, "totp", False, 1, "203.0.113.7")
+    assert [each[3] for each in watched.watch.calls] == [1, 1, 1, 1, 1, 5, 10]
+    clock.forward(seconds=30)
+    for _ in range(5):
+        assert wrong(watched, browser)[1]["plugin_code"] == "wrong_code"
+    clock.forward(seconds=31)
+    wrong(watched, browser)
+    assert [each[3] for each in watched.watch.calls[7:]] == [4]
+    assert sum(each[3] for each in watched.watch.calls) == 24
+
+
+def test_tries_after_100_wrong_codes_are_reported(watched):
+    set_failures(watched, 100)
+    watched.ann.api("/mfa/reauthenticate", {"code": "000000"})
+    assert watched.watch.calls[0][:4] == (ANN, "totp", True, 1)
+
+
+def test_the_sum_is_exact_across_threads(watched):
+    set_failures(watched, 100)
+    browsers = [watched.half() for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda number: wrong(watched, browsers[number % 4]), range(40)))
+    assert sum(each[3] for each in watched.watch.calls) == 40
+
+
+@pytest.mark.parametrize("count", range(1, 90))
+def test_which_tries_are_recorded(count):
+    assert refused_tries.recorded(count) == max(
+        each for each in (1, 2, 3, 4, 5, 10, 20, 40, 80) if each <= count
+    )

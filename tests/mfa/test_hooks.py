@@ -82,6 +82,8 @@ def test_the_arguments_are_those_of_the_signals():
     assert published.items() >= SIGNALS.items()
     assert set(published) - set(SIGNALS) == {
         "authenticator_changed",
+        "authentication_refused",
+        "second_factors_recovered",
         "second_factors_reset",
         "second_factor_policy",
     }

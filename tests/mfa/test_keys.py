@@ -10,7 +10,7 @@ from authhost_mfa import tables
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, Browser, VirtualAuthenticator
-from mfa.support import ANN, ENROL, KEYS, ORIGIN, REAUTHENTICATE, SESSION, is_logged_in
+from mfa.support import ANN, ENROL, KEYS, ORIGIN, REAUTHENTICATE, SESSION, VERIFY, is_logged_in
 
 OVERVIEW = "/mfa/authenticators"
 
@@ -352,3 +352,38 @@ def test_expired_challenges_are_deleted(ann, phone, clock):
     clock.forward(seconds=timedelta(minutes=7).total_seconds())
     assert ann.use_key(ann.browser(), phone, "/mfa/passkey")[0] == 200
     assert ann.count(tables.used_challenge_table) == 1
+
+
+@pytest.mark.parametrize("name", ["Lap\ntop", " Lap\x07top ", "Lap\u202etop", "Lap\ttop\r\n"])
+def test_a_name_is_one_line_that_can_be_shown(site, phone, name):
+    """A terminal and a page show it as it is."""
+    site.sign_up()
+    site.add_key(phone, name=name)
+    (found,) = site.ann.api(OVERVIEW, method="GET")[1]["authenticators"]
+    assert found["name"] == "Lap top"
+    values = {"authenticator_id": found["id"], "name": name + "\x1b[31m"}
+    assert site.ann.api(f"{KEYS}/rename", values)[0] == 200
+    (found,) = site.ann.api(OVERVIEW, method="GET")[1]["authenticators"]
+    assert found["name"] in ("Lap top [31m", "Lap top[31m")
+
+
+@pytest.mark.parametrize("path", [VERIFY, REAUTHENTICATE])
+def test_an_empty_form_of_a_key_says_what_is_needed(site, stick, path):
+    """Such as without JavaScript."""
+    site.sign_up()
+    site.add_key(stick, second_factor=True)
+    browser = site.half() if path == VERIFY else site.ann
+    for values in ({"credential": ""}, {}):
+        status, body = browser.api(path, values)
+        assert (status, body["plugin_code"], body["field"]) == (403, "missing_credential", "credential")
+        assert "JavaScript" in body["title"]
+    assert "JavaScript" in browser.post(path, credential="").body.decode()
+
+
+def test_an_empty_form_of_a_key_at_the_enrolment(make_site):
+    site = make_site(policy="required")
+    site.sign_up()
+    browser = site.browser()
+    site.log_in(browser)
+    status, body = browser.api("/mfa/enrol", {"name": "Phone"})
+    assert (status, body["plugin_code"]) == (403, "missing_credential")

@@ -257,12 +257,27 @@ def test_a_pending_login_expires(protected, clock):
     assert protected.verify(browser)[0] == 401
 
 
-def test_the_method_that_was_used_last_comes_first(protected):
-    browser = protected.half()
-    assert protected.verify(browser, recovery_code=protected.codes[0])[0] == 200
-    again = protected.half()
-    page = again.page(VERIFY)
-    assert [form["fields"][0]["name"] for form in page["forms"]] == ["recovery_code", "code"]
+def test_the_method_that_was_used_last_comes_first(protected, stick):
+    protected.add_key(stick)
+
+    def offered():
+        return [form["fields"][0]["name"] for form in protected.half().page(VERIFY)["forms"]]
+
+    assert protected.verify(protected.half())[0] == 200
+    assert offered() == ["code", "credential", "recovery_code"]
+    assert protected.use_key(protected.half(), stick)[0] == 200
+    assert offered() == ["credential", "code", "recovery_code"]
+    assert protected.verify(protected.half(), recovery_code=protected.codes[0])[0] == 200
+    assert offered() == ["credential", "code", "recovery_code"]
+
+
+def test_a_recovery_code_is_not_offered_first_though_it_was_stored_as_the_last_method(protected):
+    with protected.host.engine.begin() as connection:
+        connection.execute(update(tables.account_table).values(last_kind="recovery_code"))
+    assert [form["fields"][0]["name"] for form in protected.half().page(VERIFY)["forms"]] == [
+        "code",
+        "recovery_code",
+    ]
 
 
 def test_a_deactivated_account_cannot_complete_its_login(protected):

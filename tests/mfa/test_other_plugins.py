@@ -26,7 +26,7 @@ def everything(make_site, tmp_path):
         "analytics": analytics.AnalyticsPlugin(),
     }
     mail = {"delivery": "manual", "directory": str(tmp_path / "mail")}
-    site = make_site(plugins=plugins, email=mail)
+    site = make_site(plugins=plugins, email=mail, recovery_by_email=True)
     site.sign_up()
     user_id = identifier(site)
     with site.host.request() as request:
@@ -184,3 +184,45 @@ def test_analytics_counts_by_kind(everything):
         ("authenticator_added", "totp", False),
         ("authenticator_used", "recovery_codes", False),
     ]
+
+
+def test_a_login_with_two_mailboxes_is_told_to_all_and_recorded(everything, monkeypatch):
+    from authhost_mfa import mailbox_codes
+
+    site, made = everything, []
+    site.enrol()
+    forget_mails(site)
+    new_code = mailbox_codes.new_code
+    monkeypatch.setattr(mailbox_codes, "new_code", lambda length: made.append(new_code(length)) or made[-1])
+    browser = site.half()
+    assert browser.api("/mfa/lost", {})[0] == 202
+    kinds, rows = mails(site)
+    assert sorted(kinds) == [("plugin:mfa", ANN), ("plugin:mfa", WORK)]
+    assert not [code for code in made if code in repr(rows)]
+    forget_mails(site)
+    values = {"first_code": made[0], "second_code": made[1]}
+    assert browser.api("/mfa/lost/codes", values)[0] == 200
+    assert mails(site)[0] == to_both("second_factors_recovered")
+    (record,) = records(site, "second_factors_recovered")
+    assert (record.user_id, record.plugin, record.outcome) == (identifier(site), "mfa", "success")
+    assert "two of your addresses" in rendered("second_factors_recovered", mails(site)[1][0].context)
+
+
+def test_tries_that_a_limit_refuses_are_recorded_and_counted(everything):
+    from authhost_analytics.tables import event_table
+
+    site = everything
+    site.enrol()
+    browser = site.half()
+    for _ in range(15):
+        site.verify(browser, "000000")
+    assert len(records(site, "authentication_failed")) == 5
+    found = records(site, "authentication_refused")
+    assert {(each.method, each.outcome, each.reason) for each in found} == {
+        ("totp", "refused", "too_many_tries")
+    }
+    assert [json.loads(each.data or "{}").get("repeated", 1) for each in found] == [1, 1, 1, 1, 1, 5]
+    with site.host.reader.connect() as connection:
+        refused = event_table.c.event == "authentication_refused"
+        rows = connection.execute(select(event_table).where(refused)).all()
+    assert sum(each.repeated for each in rows) == 10

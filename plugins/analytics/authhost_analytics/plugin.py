@@ -179,6 +179,17 @@ class AnalyticsPlugin:
         kind = code_or_other(authenticator.kind)
         self._store(request, "authentication_failed", outcome="wrong_code", method=kind)
 
+    @hookimpl(optionalhook=True)
+    def authentication_refused(self, request: Request, method: str, repeated: int) -> None:
+        found = code_or_other(method)
+        self._store(
+            request, "authentication_refused", outcome="too_many_tries", method=found, repeated=repeated
+        )
+
+    @hookimpl(optionalhook=True)
+    def second_factors_recovered(self, request: Request, user: User) -> None:
+        self._store(request, "second_factors_recovered", user.id)
+
     @hookimpl
     def host_started(self, host: Host) -> None:
         """Log a warning if events are older than ``keep_days`` because the roll-up does not run."""

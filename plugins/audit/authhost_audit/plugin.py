@@ -265,6 +265,23 @@ class AuditPlugin:
         self._record_authenticator(request, "authentication_failed", user, authenticator, outcome="failed")
 
     @hookimpl(optionalhook=True)
+    def authentication_refused(self, request: Request, user: User, method: str, repeated: int) -> None:
+        audit_event = AuditEvent(
+            "authentication_refused",
+            user.id,
+            outcome="refused",
+            reason="too_many_tries",
+            method=method,
+            plugin="mfa",
+            data={"repeated": repeated} if repeated > 1 else None,
+        )
+        self._record(request, audit_event)
+
+    @hookimpl(optionalhook=True)
+    def second_factors_recovered(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("second_factors_recovered", user.id, plugin="mfa"))
+
+    @hookimpl(optionalhook=True)
     def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
         data = {"reason": reason[:REASON_LENGTH]}
         self._record(request, AuditEvent("second_factors_reset", user.id, plugin="mfa", data=data))

@@ -60,6 +60,8 @@ VOCABULARY: dict[str, Classification] = {
     "authenticator_reset": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "authenticator_used": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
     "authentication_failed": Classification("authn_login_fail", AUTHENTICATION, 99, SECURITY),
+    "authentication_refused": Classification("authn_login_fail_max", AUTHENTICATION, 99, SECURITY),
+    "second_factors_recovered": Classification("authn_login_success", AUTHENTICATION, 99, SECURITY),
     "second_factors_reset": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),

@@ -310,6 +310,10 @@ class EmailPlugin:
     def second_factors_reset(self, request: Request, user: User) -> None:
         self._notify_all(request, "second_factors_reset", user)
 
+    @hookimpl(optionalhook=True)
+    def second_factors_recovered(self, request: Request, user: User) -> None:
+        self._notify_all(request, "second_factors_recovered", user)
+
     @hookimpl
     def host_started(self, host: Host) -> None:
         settings: EmailSettings = host.plugin_settings(NAME)

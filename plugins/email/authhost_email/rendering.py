@@ -60,6 +60,7 @@ KINDS = (
     "recovery_codes_replaced",
     "recovery_code_used",
     "second_factors_reset",
+    "second_factors_recovered",
 )
 UNAUTHENTICATED_KINDS = (
     "email_confirmation",

@@ -109,6 +109,11 @@ def begin_verification(request: Request, values: Values) -> Mapping[str, Any]:
     return _options(steps.begin_verification(request))
 
 
+def send_mailbox_codes(request: Request, values: Values) -> None:
+    """Send codes to two addresses of the account."""
+    steps.send_mailbox_codes(request)
+
+
 def begin_reauthentication(request: Request, values: Values) -> Mapping[str, Any]:
     """Return the options for a key of the logged-in user."""
     return _options(reauthentication.begin(request))

@@ -7,14 +7,17 @@ checks a code must not have written anything before: on SQLite it would wait for
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from math import ceil
+from typing import Any
 from uuid import UUID
 
-from authhost_hookspecs import Refused, Request, utc
-from sqlalchemy import select, update
+from authhost_hookspecs import Request, utc
+from sqlalchemy import Connection, Row, select, update
 
+from authhost_mfa import refused_tries
 from authhost_mfa.languages import Gettext
+from authhost_mfa.refused_tries import TooManyTries
 from authhost_mfa.tables import account_table
 
 LIMIT = 100
@@ -34,33 +37,41 @@ def pause_after(failures: int) -> timedelta | None:
 
 
 def count(request: Request, user_id: UUID, gettext: Gettext) -> None:
-    """Count an attempt of an account; raises `Refused` if it has had too many."""
+    """Count an attempt of an account; raises `TooManyTries` if it has had too many."""
     table, now = account_table.c, request.now
-    of_user = table.user_id == user_id
+    columns = table.failures, table.next_try_at, table.refused, table.refused_since
     while True:
         with request.host.engine.begin() as connection:
-            row = connection.execute(select(table.failures, table.next_try_at).where(of_user)).first()
+            row = connection.execute(select(*columns).where(table.user_id == user_id)).first()
             if row is None:
                 return  # without an account row there is no code that could be right
-            if row.failures >= LIMIT:
-                raise Refused("too_many_tries", _used_up(gettext), field="code")
-            if row.next_try_at is not None and utc(row.next_try_at) > now:
-                seconds = ceil((utc(row.next_try_at) - now).total_seconds())
-                raise Refused("too_many_tries", _wait(gettext, seconds), field="code")
-            pause = pause_after(row.failures + 1)
-            values = {
-                "failures": row.failures + 1,
-                "next_try_at": now + pause if pause is not None else None,
-            }
-            counted = update(account_table).where(of_user, table.failures == row.failures).values(values)
-            if connection.execute(counted).rowcount:
-                return
-        # Another attempt was counted meanwhile.
+            if row.failures < LIMIT and (row.next_try_at is None or utc(row.next_try_at) <= now):
+                if _count_failure(connection, user_id, row.failures, now):
+                    return
+                continue  # another attempt was counted meanwhile
+            repeated = refused_tries.count_one(connection, user_id, row, now)
+        if repeated is not None:
+            raise _refusal(row, repeated, now, gettext)
 
 
-def reset(request: Request, user_id: UUID, kind: str) -> None:
-    """Forget the wrong codes of an account after a right one, and remember the method."""
-    values = {"failures": 0, "next_try_at": None, "last_kind": kind}
+def _count_failure(connection: Connection, user_id: UUID, failures: int, now: datetime) -> bool:
+    """Count an attempt as wrong; return False if there are more than these ``failures`` by now."""
+    table, pause = account_table.c, pause_after(failures + 1)
+    values = {"failures": failures + 1, "next_try_at": now + pause if pause is not None else None}
+    unchanged = table.user_id == user_id, table.failures == failures
+    return bool(connection.execute(update(account_table).where(*unchanged).values(values)).rowcount)
+
+
+def _refusal(row: Row[Any], repeated: int, now: datetime, gettext: Gettext) -> TooManyTries:
+    if row.failures >= LIMIT:
+        return TooManyTries(_used_up(gettext), repeated, field="code")
+    seconds = ceil((utc(row.next_try_at) - now).total_seconds())
+    return TooManyTries(_wait(gettext, seconds), repeated, field="code", retry_after=seconds)
+
+
+def reset(request: Request, user_id: UUID, kind: str | None) -> None:
+    """Forget the wrong codes of an account after a right one, and remember ``kind``, to offer it first."""
+    values = {"failures": 0, "next_try_at": None, **({"last_kind": kind} if kind is not None else {})}
     request.db.execute(update(account_table).where(account_table.c.user_id == user_id).values(values))
 
 

@@ -21,9 +21,10 @@ from authhost_mfa.tables import (
     NAME_LENGTH,
     account_table,
     authenticator_table,
+    mailbox_codes_table,
     secret_purpose,
 )
-from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator
+from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator, shown_name
 from authhost_mfa.webauthn import NewCredential
 
 USED_KEY = "used_key"
@@ -131,7 +132,7 @@ def add_key(
         user,
         {
             "kind": WEBAUTHN,
-            "name": name.strip(),
+            "name": name,
             "second_factor": second_factor,
             "credential_digest": sha256(key.credential_id).digest(),
             "credential_id": key.credential_id,
@@ -154,7 +155,7 @@ def _add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | N
     not the first of its kind, but must be.
     """
     row = {"id": request.new_id(), "name": "", "user_id": user.id, "created_at": request.now, **values}
-    row["name"] = str(row["name"])[:NAME_LENGTH]
+    row["name"] = shown_name(str(row["name"]))[:NAME_LENGTH].strip()
     if row["second_factor"]:
         request.logins.guard(NAME, user.id)  # locks the account
     _create_account(request, user.id)
@@ -218,7 +219,7 @@ def _end_protection(request: Request, user: User) -> None:
 
 def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
     """Rename a passkey or security key; return whether it exists."""
-    values = {"name": name.strip()[:NAME_LENGTH]}
+    values = {"name": shown_name(name)[:NAME_LENGTH].strip()}
     return bool(request.db.execute(_key(user, identifier).values(values)).rowcount)
 
 
@@ -269,7 +270,9 @@ def delete_all(request: Request, user_id: UUID) -> None:
 
 
 def delete_factors(request: Request, user_id: UUID) -> None:
-    """Delete the authenticators, recovery codes and trusted browsers of a user."""
+    """Delete the authenticators, recovery codes, codes of mailboxes and trusted browsers of a user."""
+    of_mailboxes = mailbox_codes_table.c.user_id == user_id
+    request.db.execute(delete(mailbox_codes_table).where(of_mailboxes))
     recovery_codes.delete_all(request, user_id)
     trusted_browsers.end_trust(request, user_id)
     request.db.execute(delete(authenticator_table).where(authenticator_table.c.user_id == user_id))

@@ -20,6 +20,8 @@ CODE = Field(
 RECOVERY_CODE = Field(
     "recovery_code", N_("Recovery code"), required=False, autocomplete="off", max_length=100
 )
+FIRST_CODE = Field("first_code", N_("First code"), autocomplete="off", max_length=100)
+SECOND_CODE = Field("second_code", N_("Second code"), autocomplete="off", max_length=100)
 TRUST = Field("trust", N_("Trust this browser for %(count)s days"), "checkbox", required=False)
 KEY = Field("credential", type="public_key_get", required=False)
 NEW_KEY = Field("credential", type="public_key_create", required=False)

@@ -153,6 +153,33 @@ def authentication_failed(
 
 
 @hookspec
+def authentication_refused(
+    request: Request, user: User, method: str, reauthentication: bool, repeated: int
+) -> None:
+    """A limit has refused to check a code: during a pause after wrong ones, or after 100 of them.
+
+    ``method`` is ``totp`` or ``mailboxes``. ``repeated`` is how many tries this call stands for: the first 5
+    of a minute have one call each, then one follows per 5, 10, 20, … tries, and the next call includes the
+    rest. The sum is exact. It is called in a unit of work of its own, like `authentication_failed`.
+    It has no counterpart in ``allauth.mfa``.
+
+    Stored: how many tries were refused.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def authentication_refused(self, request: Request, user: User, repeated: int) -> None:
+                request.on_commit(lambda: print(repeated, "tries from", request.ip_address))
+    """
+
+
+@hookspec
 def second_factors_reset(request: Request, user: User, reason: str) -> None:
     """An administrator has removed all authenticators of a user, such as after the loss of a phone.
 
@@ -171,6 +198,29 @@ def second_factors_reset(request: Request, user: User, reason: str) -> None:
             @hookimpl(optionalhook=True)
             def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
                 request.on_commit(lambda: print("reset because of", reason))
+    """
+
+
+@hookspec
+def second_factors_recovered(request: Request, user: User) -> None:
+    """A person who has lost all factors has proved to have two mailboxes of the account.
+
+    The login may still be refused. The authenticators stay, until the person removes them. It has no
+    counterpart in ``allauth.mfa``.
+
+    Stored: the codes are used; no browser is trusted any more.
+
+    .. versionadded:: 0.2
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+
+        class Watch:
+            @hookimpl(optionalhook=True)
+            def second_factors_recovered(self, request: Request, user: User) -> None:
+                request.on_commit(lambda: print("somebody has logged in with two mailboxes"))
     """
 
 
@@ -207,6 +257,8 @@ PUBLISHED = (
     authenticator_reset,
     authenticator_used,
     authentication_failed,
+    authentication_refused,
     second_factors_reset,
+    second_factors_recovered,
     second_factor_policy,
 )

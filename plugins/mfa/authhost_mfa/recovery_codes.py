@@ -30,10 +30,10 @@ class CodeSet(NamedTuple):
     authenticator: Authenticator
 
 
-def new_code() -> str:
-    """Return a random code, in groups."""
-    letters = "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
-    return "-".join(letters[start : start + GROUP] for start in range(0, LENGTH, GROUP))
+def new_code(length: int = LENGTH) -> str:
+    """Return a random code of ``length`` characters with 5 bits each, in groups."""
+    letters = "".join(secrets.choice(ALPHABET) for _ in range(length))
+    return "-".join(letters[start : start + GROUP] for start in range(0, length, GROUP))
 
 
 def normalised(code: str) -> str:

@@ -12,16 +12,18 @@ from authhost_mfa.fields import (
     AUTHENTICATOR_ID,
     BROWSER_ID,
     CODE,
+    FIRST_CODE,
     KEY,
     KEY_NAME,
     NEW_CODE,
     NEW_KEY,
     RECOVERY_CODE,
+    SECOND_CODE,
     SECOND_FACTOR as ASKED,
     SETUP,
     TRUST,
 )
-from authhost_mfa.pages import enrol, keys, overview, passkey, totp, verify
+from authhost_mfa.pages import enrol, keys, lost, overview, passkey, totp, verify
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
 NEW_APP = (SETUP, NEW_CODE)
@@ -30,6 +32,7 @@ FIRST_FACTOR = (SETUP, CODE, KEY_NAME, NEW_KEY)
 ADDED_KEY = (KEY_NAME, ASKED, replace(NEW_KEY, required=True))
 RENAMED_KEY = (AUTHENTICATOR_ID, KEY_NAME)
 ASKED_KEY = (AUTHENTICATOR_ID, ASKED)
+MAILBOX_CODES = (FIRST_CODE, SECOND_CODE)
 PASSKEY = (replace(KEY, required=True),)
 
 
@@ -42,6 +45,8 @@ def _pages() -> list[PageRoute]:
     verified, apps = (*ANSWER, TRUST), (AUTHENTICATOR_ID,)
     return [
         PageRoute(VERIFY_PATH, verify.show_verify, steps.verify, verified, step=SECOND_FACTOR),
+        PageRoute(lost.LOST_PATH, lost.show_lost, lost.send, step=SECOND_FACTOR),
+        PageRoute(lost.LOST_CODES_PATH, lost.show_codes, lost.confirm, MAILBOX_CODES, step=SECOND_FACTOR),
         PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
         PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
         PageRoute(REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
@@ -83,6 +88,21 @@ def _login_endpoints() -> list[ApiRoute]:
             steps.verify,
             "Complete a login with a code of an app, a recovery code, or a passkey or security key.",
             (*ANSWER, TRUST),
+            step=SECOND_FACTOR,
+        ),
+        ApiRoute(
+            "POST",
+            lost.LOST_PATH,
+            api.send_mailbox_codes,
+            "Send codes to two addresses of somebody who has lost all methods.",
+            step=SECOND_FACTOR,
+        ),
+        ApiRoute(
+            "POST",
+            lost.LOST_CODES_PATH,
+            steps.verify_mailbox_codes,
+            "Complete a login with the codes of two mailboxes.",
+            MAILBOX_CODES,
             step=SECOND_FACTOR,
         ),
         ApiRoute(

@@ -24,9 +24,10 @@ class MfaSettings:
     factor; with 0 no browser is. ``recovery_codes`` is how many codes a set has. ``issuer`` is
     the name of the site in authenticator apps, by default the setting ``site_name``.
     ``recent_factor`` is how many seconds ago a second factor must have been used at most, to
-    change the authenticators of an account that has some; with ``step_up`` also to change its password,
-    addresses and connections, or to close it. ``passkey_login`` allows logins by a passkey without a
-    username and a password.
+    change the authenticators of an account that has some; with ``step_up`` also to change its
+    password, addresses and connections, or to close it. With ``recovery_by_email`` somebody who has
+    lost all authenticators logs in with two codes, which are sent to two confirmed addresses.
+    ``passkey_login`` allows logins by a passkey without a username and a password.
     """
 
     policy: str = "when_enrolled"
@@ -37,6 +38,7 @@ class MfaSettings:
     issuer: str = ""
     recent_factor: float = 900.0
     step_up: bool = True
+    recovery_by_email: bool = False
     passkey_login: bool = True
 
     def __post_init__(self) -> None:

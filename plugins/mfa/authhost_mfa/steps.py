@@ -11,6 +11,7 @@ from authhost_mfa import (
     authenticators,
     enrolment,
     key_enrolment,
+    mailbox_codes,
     recovery_codes,
     security_keys,
     trusted_browsers,
@@ -20,9 +21,14 @@ from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol, proves_two_factors, settings_of
 from authhost_mfa.recovery_codes import CodeSet
-from authhost_mfa.security_keys import keys_of
-from authhost_mfa.values import FACTORS, NAME, RECOVERY_CODE, TOTP, WEBAUTHN, factors_of_key
-from authhost_mfa.webauthn import new_challenge, purpose_of_enrolment, purpose_of_pending_login
+from authhost_mfa.security_keys import keys_of, translated
+from authhost_mfa.values import FACTORS, MAILBOXES, NAME, RECOVERY_CODE, TOTP, WEBAUTHN, factors_of_key
+from authhost_mfa.webauthn import (
+    MissingCredential,
+    new_challenge,
+    purpose_of_enrolment,
+    purpose_of_pending_login,
+)
 
 SECOND_FACTOR, ENROL = "second_factor", "enrol"
 VERIFY_PATH, ENROL_PATH = "/verify", "/enrol"
@@ -46,7 +52,8 @@ def steps_of(request: Request, user: User) -> list[LoginStep]:
 
 
 def _verify(request: Request, pending: PendingLogin) -> LoginStep:
-    return LoginStep(SECOND_FACTOR, VERIFY_PATH, tuple(methods_of_login(request, pending)))
+    by_email = (MAILBOXES,) if mailbox_codes.is_offered(request) else ()
+    return LoginStep(SECOND_FACTOR, VERIFY_PATH, (*methods_of_login(request, pending), *by_email))
 
 
 def first_key_use(pending: PendingLogin) -> datetime | None:
@@ -64,12 +71,11 @@ def methods_of_login(request: Request, pending: PendingLogin) -> list[str]:
 
 
 def methods(request: Request, user_id: UUID, *, keys_unused_since: datetime | None = None) -> list[str]:
-    """Return the methods of a user, the one that was used last first, and recovery codes otherwise last."""
+    """Return the methods of a user, the one that was used last first, and recovery codes last."""
     rows = authenticators.rows_of(request, user_id, keys_unused_since=keys_unused_since)
-    kinds = dict.fromkeys(each.kind for each in rows)
-    offered = [*kinds, *([RECOVERY_CODE] if recovery_codes.of_user(request, user_id) else [])]
     last = authenticators.last_kind(request, user_id)
-    return sorted(offered, key=lambda each: each != last)
+    kinds = sorted(dict.fromkeys(each.kind for each in rows), key=lambda each: each != last)
+    return [*kinds, *([RECOVERY_CODE] if recovery_codes.of_user(request, user_id) else [])]
 
 
 def pending_login(request: Request) -> PendingLogin:
@@ -102,6 +108,17 @@ def verify(request: Request, values: Values) -> None:
     request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=proof.method, factors=proof.factors)
 
 
+def send_mailbox_codes(request: Request) -> None:
+    """Send codes to two addresses of somebody who has lost all factors."""
+    mailbox_codes.send(request, pending_login(request))
+
+
+def verify_mailbox_codes(request: Request, values: Values) -> None:
+    """Complete the step with the codes of two mailboxes."""
+    proof = mailbox_codes.check(request, pending_login(request), values)
+    request.logins.complete_step(f"{NAME}.{SECOND_FACTOR}", method=proof.method, factors=proof.factors)
+
+
 def begin_enrolment(request: Request) -> Setup:
     """Return a new secret for an app of the user of the pending login."""
     pending = pending_login(request)
@@ -126,6 +143,9 @@ def enrol(request: Request, values: Values) -> CodeSet | None:
         key = key_enrolment.check(request, user, purpose_of_enrolment(pending), values)
         _complete_enrolment(request, user, WEBAUTHN, factors_of_key(user_verified=key.user_verified))
         return authenticators.add_key(request, user, key, str(values["name"]), second_factor=True)
+    if not values.get("setup"):
+        with translated(request):
+            raise MissingCredential
     secret, step = enrolment.check(request, user, _binding(pending), values)
     _complete_enrolment(request, user, TOTP, FACTORS)
     return authenticators.add_totp(request, user, secret, step)

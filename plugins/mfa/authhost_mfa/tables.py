@@ -1,4 +1,4 @@
-"""The tables: authenticators, recovery codes, counters of accounts, trusted browsers, used challenges."""
+"""The tables: authenticators, recovery codes, counters, trusted browsers, mailbox codes, used challenges."""
 
 from __future__ import annotations
 
@@ -98,6 +98,9 @@ account_table = Table(
     # Consecutive wrong codes, over all processes, and when the next one may be tried.
     Column("failures", Integer(), nullable=False),
     _time("next_try_at"),
+    # Tries since `refused_since` that a limit has refused; see `refused_tries`.
+    Column("refused", Integer(), nullable=False, server_default="0"),
+    _time("refused_since"),
     # The method that was used last, to offer it first.
     Column("last_kind", String(32)),
     **OPTIONS,
@@ -114,6 +117,20 @@ trusted_browser_table = Table(
     Column("user_agent", String(USER_AGENT_LENGTH), nullable=False),
     _time("created_at", nullable=False),
     _time("expires_at", nullable=False),
+    **OPTIONS,
+)
+
+mailbox_codes_table = Table(
+    "authhost_mfa_mailbox_codes",
+    metadata,
+    Column("id", Uuid(), primary_key=True),
+    Column("user_id", Uuid(), nullable=False, index=True),
+    # A keyed hash of the pending login in which the codes were asked for: they are valid only there.
+    Column("login", String(64), nullable=False),
+    # A keyed hash of both codes; empty if none were sent, or they are used.
+    Column("codes_digest", String(64)),
+    Column("tries", Integer(), nullable=False),
+    _time("created_at", nullable=False),
     **OPTIONS,
 )
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
-from authhost_hookspecs import CannotOpen, Factor, Refused, Request, User, Values
+from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
 from sqlalchemy import or_, update
 
 from authhost_mfa import attempts, authenticators, recovery_codes, security_keys, totp
 from authhost_mfa.languages import Gettext, language_of
+from authhost_mfa.refused_tries import TooManyTries
 from authhost_mfa.security_keys import keys_of, translated
 from authhost_mfa.tables import authenticator_table, secret_purpose
 from authhost_mfa.values import (
@@ -22,18 +23,12 @@ from authhost_mfa.values import (
     TOTP,
     WEBAUTHN,
     Authenticator,
+    Proof,
     factors_of_key,
 )
-from authhost_mfa.webauthn import UnknownCredential, credential_id_of
+from authhost_mfa.webauthn import MissingCredential, UnknownCredential, credential_id_of
 
 log = logging.getLogger("authhost.mfa")
-
-
-class Proof(NamedTuple):
-    """What was verified: the method, and what it proves."""
-
-    method: str
-    factors: tuple[Factor, ...]
 
 
 def check(
@@ -53,9 +48,19 @@ def check(
     """
     response = str(values.get("credential", ""))
     if not response:
+        if not any(str(values.get(each, "")).strip() for each in ("code", "recovery_code")):
+            _ask(request, user, keys_unused_since)
         return Proof(_check_codes(request, user, values, reauthentication=reauthentication), FACTORS)
     with translated(request):
         return _check_key(request, user, response, purpose, keys_unused_since, reauthentication)
+
+
+def _ask(request: Request, user: User, keys_unused_since: datetime | None) -> NoReturn:
+    """Say what to enter to somebody who has sent an empty form, such as that of a key without JavaScript."""
+    if keys_of(request, user.id, unused_since=keys_unused_since):
+        with translated(request):
+            raise MissingCredential
+    raise Refused("wrong_code", language_of(request).gettext("Enter the code."), field="code")
 
 
 def _check_key(
@@ -96,9 +101,8 @@ def _check_codes(request: Request, user: User, values: Values, *, reauthenticati
 def _check_totp(request: Request, user: User, code: str, reauthentication: bool) -> None:
     """Check a code of the authenticator app, and use it up."""
     gettext = language_of(request).gettext
-    if not code.strip():
-        raise Refused("wrong_code", gettext("Enter the code."), field="code")
-    attempts.count(request, user.id, gettext)
+    with reported_limit(request, user, TOTP, reauthentication=reauthentication):
+        attempts.count(request, user.id, gettext)
     row = next((each for each in authenticators.rows_of(request, user.id) if each.kind == TOTP), None)
     if row is None:
         raise Refused("wrong_code", _wrong(gettext), field="code")
@@ -135,7 +139,7 @@ def _check_recovery_code(request: Request, user: User, code: str, reauthenticati
     request.logins.lock(user.id)
     if not recovery_codes.use(request, user.id, code):
         raise Refused("wrong_code", text, field="recovery_code")  # another request has used it meanwhile
-    attempts.reset(request, user.id, RECOVERY_CODE)
+    attempts.reset(request, user.id, None)
     left = recovery_codes.of_user_now(request, user.id)
     count = left.remaining if left is not None else 0
     used = Authenticator(None, RECOVERY_CODES, "", codes.created_at, request.now, remaining=count)
@@ -165,6 +169,26 @@ def reported(
         raise
 
 
+@contextmanager
+def reported_limit(
+    request: Request, user: User, method: str, *, reauthentication: bool = False
+) -> Iterator[None]:
+    """Call `authentication_refused` if a limit refuses the block, unless a later call stands for it."""
+    try:
+        yield
+    except TooManyTries as refusal:
+        if refusal.repeated:
+            with _unit_of_its_own(request) as other:
+                other.call_hook(
+                    "authentication_refused",
+                    user=user,
+                    method=method,
+                    reauthentication=reauthentication,
+                    repeated=refusal.repeated,
+                )
+        raise
+
+
 def _fail(
     request: Request, user: User, tried: Authenticator, reauthentication: bool, field: str, text: str
 ) -> NoReturn:
@@ -173,13 +197,17 @@ def _fail(
 
 
 def _report(request: Request, user: User, tried: Authenticator, reauthentication: bool) -> None:
-    """Call `authentication_failed` in a unit of work of its own, since that of the request is rolled back."""
-    with request.host.request(
-        ip_address=request.ip_address, user_agent=request.user_agent, language=request.language
-    ) as other:
+    with _unit_of_its_own(request) as other:
         other.call_hook(
             "authentication_failed", user=user, authenticator=tried, reauthentication=reauthentication
         )
+
+
+def _unit_of_its_own(request: Request) -> AbstractContextManager[Request]:
+    """Return a unit of work for the record of a refusal, since that of the request is rolled back."""
+    return request.host.request(
+        ip_address=request.ip_address, user_agent=request.user_agent, language=request.language
+    )
 
 
 def _wrong(gettext: Gettext) -> str:

@@ -200,4 +200,4 @@ def test_every_refusal_has_a_code_a_text_and_the_field():
         assert refusal.translated(str.upper).message == kind.text.upper()
         assert type(refusal.translated(str.upper)) is kind
         codes.add(refusal.code)
-    assert len(codes) == len(kinds) == 5
+    assert len(codes) == len(kinds) == 6

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from authhost_hookspecs import Field, Form, Link, Page, Request, Section
 
-from authhost_mfa import fields, reauthentication, steps
+from authhost_mfa import fields, mailbox_codes, reauthentication, steps
 from authhost_mfa.access import REAUTHENTICATE_PATH
 from authhost_mfa.languages import Gettext, language_of
+from authhost_mfa.pages.lost import LOST_PATH
 from authhost_mfa.policy import settings_of
 from authhost_mfa.values import RECOVERY_CODE, TOTP, WEBAUTHN
 
@@ -23,7 +24,10 @@ def show_verify(request: Request) -> Page:
     text = [gettext("Your account is protected by a second factor.")]
     if steps.first_key_use(pending) is not None:
         text.append(gettext("The key with which this login has begun is not enough. Use another method."))
-    return Page("mfa_verify", gettext("Confirm that it is you"), tuple(text), forms)
+    links = (
+        (Link(gettext("I have lost all of these"), LOST_PATH),) if mailbox_codes.is_offered(request) else ()
+    )
+    return Page("mfa_verify", gettext("Confirm that it is you"), tuple(text), forms, links=links)
 
 
 def show_reauthenticate(request: Request) -> Page:

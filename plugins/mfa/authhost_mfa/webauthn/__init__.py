@@ -32,6 +32,7 @@ from authhost_mfa.webauthn.errors import (
     ChallengeUsed,
     ClonedCredential,
     InvalidCredential,
+    MissingCredential,
     UnknownCredential,
     WebAuthnRefused,
 )
@@ -50,6 +51,7 @@ __all__ = [
     "ClonedCredential",
     "InvalidCredential",
     "KnownCredential",
+    "MissingCredential",
     "NewCredential",
     "StoredCredential",
     "UnknownCredential",

@@ -37,6 +37,15 @@ class InvalidCredential(WebAuthnRefused):
     text = N_("The response of the passkey or security key cannot be used. Please try again.")
 
 
+class MissingCredential(WebAuthnRefused):
+    """A form without the response, such as from a browser without JavaScript."""
+
+    stable_code = "missing_credential"
+    text = N_(
+        "Use your passkey or security key, for which the browser needs JavaScript, or use another method."
+    )
+
+
 class UnknownCredential(WebAuthnRefused):
     """No account has this credential, or another account than this one."""
 
