@@ -69,6 +69,7 @@ DEPENDS_ON_DATABASE = frozenset(
         # The plugins.
         "test_attempts",
         "test_key_login",
+        "test_mailbox_codes",
         "test_bit_flips",
         "test_clocks",
         "test_events",

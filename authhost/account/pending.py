@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from authhost.account.open_login import EMAIL_STEP, OpenLogin, plugin_steps
-from authhost.records import EmailAddress, LoginResult, PendingStep
+from authhost.records import EmailAddress, LoginResult, PendingLogin, PendingStep
 from authhost.request import Request
 from authhost.security.keys import digest, new_key, same_digest
 from authhost.store import queries, statements
@@ -95,6 +95,25 @@ def pending_steps(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]
         waits = any(each.id == login.address_id and not each.verified for each in found)
         return (EMAIL_STEP,) if waits else ()
     return plugin_steps(request, login)
+
+
+def known_pending_login(request: Request) -> tuple[PendingLogin, tuple[PendingStep, ...]] | None:
+    """Return the pending login of this browser as plugins see it, and its steps; None if there is none.
+
+    A unit of work reads it once.
+    """
+    token = request.pending_token or request.session_token
+    if request.known_pending is not None and request.known_pending[0] == token:
+        return request.known_pending[1]
+    login = pending_login(request)
+    if login is None:
+        return None
+    steps = pending_steps(request, login)
+    if login.address_id is not None and not steps:  # its address was confirmed in another browser
+        return None
+    found = login.for_plugins(request, steps), steps
+    request.known_pending = token, found
+    return found
 
 
 def waiting_steps(request: Request) -> tuple[PendingStep, ...]:

@@ -14,7 +14,7 @@ from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
 from authhost.account.flow import attach_user, flow, lock_login, require_login
 from authhost.account.open_login import OpenLogin, must_wait, plugin_steps
-from authhost.account.pending import pending_login, pending_steps
+from authhost.account.pending import known_pending_login, pending_login
 from authhost.account.sessions import rotate_token
 from authhost.errors import InvalidCredentials, LoginRequired, UserNotFound
 from authhost.records import Authentication, LoginResult, PendingLogin
@@ -42,18 +42,8 @@ class PluginLogins(BoundToUnit):
         request.check_open()
         if request.running_login is not None:
             return request.running_login
-        token = request.pending_token or request.session_token
-        if request.known_pending is not None and request.known_pending[0] == token:
-            return request.known_pending[1]
-        login = pending_login(request)
-        if login is None:
-            return None
-        steps = pending_steps(request, login)
-        if login.address_id is not None and not steps:  # its address was confirmed in another browser
-            return None
-        found = login.for_plugins(request, steps)
-        request.known_pending = token, found
-        return found
+        found = known_pending_login(request)
+        return found[0] if found is not None else None
 
     def complete_step(self, key: str, *, method: str = "", factors: Sequence[Factor] = ()) -> None:
         """Complete a step of the pending login; log in if it was the last one."""

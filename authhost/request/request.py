@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import Actor
 
 from authhost.errors import AuthError, InvalidInput
-from authhost.records import NOTHING_GIVEN, Authentication, Given, LoginResult, PendingLogin, Session, User
+from authhost.records import (
+    NOTHING_GIVEN,
+    Authentication,
+    Given,
+    LoginResult,
+    PendingLogin,
+    PendingStep,
+    Session,
+    User,
+)
 from authhost.request.facilities import PluginFacilities
 from authhost.request.state import BrowserState, CallState, FlowState, Refusal
 from authhost.security.inputs import (
@@ -37,8 +46,8 @@ class Request(PluginFacilities):
     """How many refusals this call of `flow_refused` reports."""
     identifier_digest: str | None = None
     provider: str | None = None
-    known_pending: tuple[str | None, PendingLogin] | None = None
-    """The pending login that plugins have read, with its token: it does not vanish while they use it."""
+    known_pending: tuple[str | None, tuple[PendingLogin, tuple[PendingStep, ...]]] | None = None
+    """The pending login that was read, with its token and steps: it does not vanish while plugins use it."""
     running_login: PendingLogin | None = None
     """The login whose hooks are called."""
     plugin_login: LoginResult | None = None

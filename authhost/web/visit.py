@@ -14,7 +14,7 @@ from authhost_hookspecs import ApiRoute, Field, FlowError, Form, PageMessage, Pa
 
 from authhost.account.flow import require_recent_login
 from authhost.account.open_login import must_wait
-from authhost.account.pending import waiting_steps
+from authhost.account.pending import known_pending_login
 from authhost.errors import InvalidInput, LoginRequired
 from authhost.records import User
 from authhost.request import Request
@@ -169,9 +169,9 @@ class Visit:
         if not route.step:
             self.check_login(login=route.login, recent=route.recent_login)
             return
-        steps = waiting_steps(self.request)
+        _, steps = known_pending_login(self.request) or (None, ())
         step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
-        if step is None or self.request.logins.pending is None or must_wait(step, steps):
+        if step is None or must_wait(step, steps):
             raise LoginRequired if self.request.user is None else AlreadyLoggedIn
 
     def check_login(self, *, login: bool, recent: bool) -> None:

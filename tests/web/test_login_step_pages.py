@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from authhost_hookspecs import ApiRoute, Field, Form, LoginStep, Page, PageRoute, Refused, hookimpl
+from sqlalchemy import event
 
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient
@@ -315,3 +316,19 @@ def test_an_address_that_is_not_confirmed_is_such_a_step(open_site):
     client = WebClient(open_site(email_verification="mandatory"))
     client.post("/signup", **ACCOUNT)
     assert client.page("/login")["sections"][0]["links"][0]["target"] == "/confirm-email"
+
+
+def test_the_pending_login_is_read_once(site, waiting):
+    """By the check of the route, also for what the plugin reads of it."""
+    seen = []
+
+    def on_execute(connection, cursor, sql, *rest):
+        seen.append(sql)
+
+    engine = site.context.host.engine
+    event.listen(engine, "before_cursor_execute", on_execute)
+    try:
+        assert waiting.page(STEP)["id"] == "gate"
+    finally:
+        event.remove(engine, "before_cursor_execute", on_execute)
+    assert len([each for each in seen if "FROM authhost_pending_login" in each]) == 1
