@@ -9,7 +9,6 @@ from typing import Any
 
 from authhost_hookspecs import FlowError
 
-from authhost.errors import Vetoed
 from authhost.web import openapi
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
@@ -17,7 +16,7 @@ from authhost.web.endpoints.after_login import after_action
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.inputs import read_json, read_query
 from authhost.web.problems import WebError, problem_types, status_of
-from authhost.web.schemas import next_steps
+from authhost.web.schemas import next_steps, steps_of_refusal
 from authhost.web.visit import Visit
 
 ALLOWED_HEADERS = "Content-Type, Authorization, Authhost-Client, Authhost-Device"
@@ -104,7 +103,7 @@ class ApiHandler:
                 outcome = self._api_outcome(visit, method, path)
             except FlowError as error:
                 refusal = error
-                steps = next_steps(visit) if status_of(error) == 401 else self._steps_of_plugin(visit, error)
+                steps = next_steps(visit) if status_of(error) == 401 else steps_of_refusal(visit, error)
         if outcome is None:
             assert refusal is not None
             return visit.apply(visit.problem(refusal, steps))
@@ -112,14 +111,6 @@ class ApiHandler:
         body = {**outcome.body, **visit.tokens, **({"messages": messages} if messages else {})}
         response = visit.apply(WebResponse.json(body, outcome.status))
         return visit.in_language(response) if messages else response
-
-    def _steps_of_plugin(self, visit: Visit, error: FlowError) -> list[dict[str, Any]]:
-        """Return the endpoint on which the person can do what a plugin's refusal says is missing."""
-        path = str(error.fields.get("path", "")) if isinstance(error, Vetoed) else ""
-        if ("POST", path) not in self._plugins.apis:
-            return []
-        step = f"{error.fields['plugin']}.{error.fields['plugin_code']}"
-        return [{"step": step, "path": visit.url(f"/api{path}")}]
 
     def _api_outcome(self, visit: Visit, method: str, path: str) -> Outcome:
         if (method, path) in self._plugins.apis:

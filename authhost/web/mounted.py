@@ -17,7 +17,7 @@ from authhost.request import Request
 from authhost.settings import Settings
 from authhost.web.http import SAFE_METHODS, WebRequest, WebResponse
 from authhost.web.problems import WebError, status_of
-from authhost.web.schemas import next_steps
+from authhost.web.schemas import next_steps, steps_of_refusal
 from authhost.web.site import Web
 from authhost.web.visit import Visit
 
@@ -145,7 +145,7 @@ class Mounted:
             path = quote(http.path, safe=PATH_CHARACTERS)
             response = web.log_in_first(visit, error, visit.here(web.context.root + path))
         else:
-            steps: list[dict[str, Any]] = []
+            steps = steps_of_refusal(visit, error)
             if status_of(error) == 401:
                 with visit.unit_of_work():
                     steps = next_steps(visit)

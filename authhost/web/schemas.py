@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from authhost_hookspecs import FlowError
 
 from authhost.account.pending import waiting_steps
+from authhost.errors import Vetoed
 from authhost.records import EmailAddress, PendingStep, Session, SocialAccount, User
 
 if TYPE_CHECKING:
@@ -104,6 +105,15 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
     if providers:
         steps.append({"step": "social", "path": f"{api}/social/begin", "providers": providers})
     return steps
+
+
+def steps_of_refusal(visit: Visit, error: FlowError) -> list[dict[str, Any]]:
+    """Return the endpoint on which the person can do what is missing, if a plugin's refusal names one."""
+    path = str(error.fields.get("path", "")) if isinstance(error, Vetoed) else ""
+    if ("POST", path) not in visit.web.plugins.apis:
+        return []
+    step = f"{error.fields['plugin']}.{error.fields['plugin_code']}"
+    return [{"step": step, "path": visit.url(f"/api{path}")}]
 
 
 def _object(properties: Schema, *optional: str) -> Schema:

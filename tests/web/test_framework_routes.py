@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from authhost_hookspecs import ApiRoute, Refused, hookimpl
 
 from authhost.testing import PASSWORD
 
@@ -107,3 +108,38 @@ def test_requires_of_starlette_uses_the_backend(host):
         user = client.get("/me").json()
     assert user["name"] == "ann@example.org"
     assert user["id"]
+
+
+class Desk:
+    """Refuses new addresses until somebody has confirmed."""
+
+    @hookimpl
+    def before_change(self, request, user, change):
+        raise Refused("ask_at_the_desk", "Please ask at the desk first.", path="/confirm")
+
+    @hookimpl
+    def register_routes(self):
+        return [ApiRoute("POST", "/confirm", lambda request, values: None, "Confirm.")]
+
+
+def test_a_plugins_refusal_in_a_route_lists_its_endpoint(open_site):
+    flask = pytest.importorskip("flask")
+    from authhost.web.flask import AuthHostExtension, unit_of_work
+
+    host = open_site({"desk": Desk()}, email_verification="none").host
+    app = flask.Flask("site")
+    AuthHostExtension(source=host).init_app(app)
+
+    @app.post("/signup")
+    def sign_up():
+        with unit_of_work() as request:
+            host.account.signup(request, **SIGNUP)
+            host.account.add_email(request, email="new@example.org")
+        return {}
+
+    client = app.test_client()
+    response = client.post("/signup", base_url=BASE_URL, headers={"Origin": BASE_URL})
+    assert (response.status_code, response.get_json()["plugin_code"]) == (403, "ask_at_the_desk")
+    assert response.get_json()["next"] == [
+        {"step": "desk.ask_at_the_desk", "path": "/account/api/desk/confirm"}
+    ]
