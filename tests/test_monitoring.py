@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import threading
 
 import pytest
 from authhost_hookspecs import Health, Metric, hookimpl
@@ -54,7 +56,15 @@ def test_health_of_the_database_and_of_plugins(make_host):
         }
     )
     found = health(host)
-    assert of_plugin(found, None) == [("database", "ok", ""), ("migrations", "ok", "")]
+    assert [(name, status) for name, status, _ in of_plugin(found, None)] == [
+        ("database", "ok"),
+        ("migrations", "ok"),
+        ("rate_limits", "ok"),
+        ("passwords", "ok"),
+        ("background", "ok"),
+        ("plugins", "ok"),
+    ]
+    assert re.fullmatch(r"it answers in \d+\.\d ms", found[0].detail)
     assert of_plugin(found, "good") == [("bell", "degraded", "rings twice")]
     assert of_plugin(found, "broken") == [
         ("before", "ok", ""),
@@ -85,13 +95,100 @@ def test_missing_and_outdated_database_have_failed(tmp_path):
     url = f"sqlite:///{tmp_path / 'none.sqlite3'}"
     settings = Settings(secret_key="k" * 48, database_url=url, email_verification="none")
     with AuthHost(settings, discover=False, check_database=False) as host:
-        (found,) = health(host)
+        found = health(host)[0]
         assert (found.plugin, found.name, found.status) == (None, "database", "failed")
+        assert "migrations" not in [each.name for each in health(host)]
         assert "authhost db upgrade" in found.detail
         (tmp_path / "none.sqlite3").touch()
         name, status, detail = of_plugin(health(host), None)[1]
         assert (name, status) == ("migrations", "failed")
         assert "run `authhost db upgrade`" in detail
+
+
+def test_check_that_hangs_is_failed_and_breaks_no_other(make_host):
+    released, asked = threading.Event(), []
+
+    def hangs(host):
+        asked.append(host)
+        yield Health("before", "ok")
+        released.wait(30)
+
+    bell = Reporting(health=[hangs, lambda host: [Health("bell", "ok")]])
+    host = make_host({"bell": bell, "door": Reporting(health=[lambda host: [Health("door", "ok")]])})
+    found = health(host, timeout=0.05)
+    assert of_plugin(found, "bell") == [
+        ("before", "ok", ""),
+        ("hangs", "failed", "the check has not ended after 0.05 s"),
+        ("bell", "ok", ""),
+    ]
+    assert of_plugin(found, "door") == [("door", "ok", "")]
+    # It is not started again while it runs: otherwise each look at the health would leave a thread.
+    assert of_plugin(health(host, timeout=0.05), "bell")[1][1] == "failed"
+    assert len(asked) == 1
+    released.set()
+    for thread in threading.enumerate():
+        if thread.name == "authhost-health":
+            thread.join()
+    assert ("before", "ok", "") in of_plugin(health(host), "bell")
+    assert len(asked) == 2
+
+
+def states(host):
+    return {each.name: (each.status, each.detail) for each in health(host) if each.plugin is None}
+
+
+def test_hash_library_that_fails_and_full_queue(make_host):
+    host = make_host()
+    passwords = host.services.passwords
+    assert states(host)["passwords"] == ("ok", "0 threads wait for a password hash")
+    passwords._slots._queued.extend([threading.Event()] * (host.settings.password_hash_queue // 2))
+    assert states(host)["passwords"][0] == "degraded"
+    passwords._slots._queued.clear()
+    passwords._mark_failing("argon2", ValueError())
+    detail = "the hash library fails for argon2; `authhost check` says what to do"
+    assert states(host)["passwords"] == ("failed", detail)
+
+
+def test_rate_limits_are_counted_where_the_settings_say(make_host):
+    assert states(make_host(rate_limits=True))["rate_limits"] == ("ok", "each process counts for itself")
+    assert states(make_host(rate_limits=False))["rate_limits"] == ("ok", "there are none")
+    pytest.importorskip("redis")
+    unreachable = states(make_host(rate_limits=True, redis_url="redis://127.0.0.1:1/0"))
+    assert unreachable["rate_limits"] == (
+        "failed",
+        "Redis does not answer, so nobody can log in; start it, or correct redis_url",
+    )
+
+
+def test_redis_answers(make_host, redis_url):
+    assert states(make_host(rate_limits=True, redis_url=redis_url))["rate_limits"] == ("ok", "Redis answers")
+
+
+def test_background_jobs_that_hang(make_host):
+    host, released, started = make_host(background_timeout=0.01), threading.Event(), threading.Event()
+
+    def hangs():
+        started.set()
+        released.wait(30)
+
+    host.in_background(hangs)
+    started.wait(30)
+    pool = host.services.background._pool()
+    with pool.changed:
+        assert pool.changed.wait_for(lambda: pool.hanging, 30)
+    assert states(host)["background"] == ("degraded", "0 jobs wait, 1 run, 1 of them too long")
+    released.set()
+    assert host.wait_for_background(30)
+    assert states(host)["background"] == ("ok", "0 jobs wait, 0 run")
+
+
+def test_refused_plugin_is_degraded(make_host):
+    class Refused:
+        @hookimpl
+        def no_such_hook(self): ...
+
+    host = make_host({"wrong": Refused()})
+    assert states(host)["plugins"] == ("degraded", "refused: wrong; `authhost plugins list` says why")
 
 
 def test_metrics_of_the_core_count_calls_of_hooks(make_host, run):
@@ -248,7 +345,8 @@ def test_commands(tmp_path):
     assert result.exit_code == 0
     rows = {row["name"]: row for row in map(json.loads, result.output.splitlines())}
     assert {(row["plugin"], row["status"]) for row in rows.values()} == {(None, "ok"), ("email", "ok")}
-    assert {"database", "migrations", "outbox", "delivery"} == set(rows)
+    core = {"database", "migrations", "rate_limits", "passwords", "background", "plugins"}
+    assert core | {"outbox", "delivery"} == set(rows)
     assert "no message is overdue" in authhost(tmp_path, "status").output
     result = authhost(tmp_path, "metrics", "--json")
     assert result.exit_code == 0
@@ -258,3 +356,24 @@ def test_commands(tmp_path):
     plugins = [row["labels"] for row in numbers if row["name"] == "authhost_plugin_info"]
     assert {"plugin": "email", "status": "loaded"} in plugins
     assert "authhost_email_oldest_seconds" in authhost(tmp_path, "metrics").output
+
+
+def test_strict_status_fails_for_something_degraded(tmp_path):
+    pytest.importorskip("authhost_audit")
+    assert authhost(tmp_path, "db", "upgrade").exit_code == 0
+
+    def status(*options):
+        env = {
+            "AUTHHOST_SECRET_KEY": "k" * 48,
+            "AUTHHOST_DATABASE_URL": f"sqlite:///{tmp_path / 'status.sqlite3'}",
+            "AUTHHOST_PLUGINS": "email,audit",
+            "AUTHHOST_PLUGINS__AUDIT__RECORDING": "false",
+        }
+        CliRunner().invoke(cli, ["db", "upgrade"], env=env)
+        return CliRunner().invoke(cli, ["status", *options], env=env)
+
+    assert status().exit_code == 0
+    result = status("--strict", "--json")
+    assert result.exit_code == 1
+    rows = [json.loads(line) for line in result.output.splitlines()]
+    assert [row["name"] for row in rows if row["status"] == "degraded"] == ["recording"]

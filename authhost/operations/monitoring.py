@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
-from authhost_hookspecs import Health, HealthStatus, Host, Metric
-from sqlalchemy.exc import DBAPIError
+from authhost_hookspecs import Host, Metric
 
-from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.errors import PLUGIN_FAILURES
 from authhost.host import AuthHost
+from authhost.operations.core_health import ALL as CORE_CHECKS
+from authhost.operations.health_checks import Check, PartHealth, run_checks
 from authhost.pluginhost.results import UnusableResult, function_name, usable
-from authhost.store import migrate
 
 log = logging.getLogger("authhost.plugins")
 SECONDS_DIGITS = 6
@@ -25,54 +24,26 @@ CORE_METRICS = (
 """A plugin cannot use these names, also if it is named ``hook`` or ``plugin``."""
 
 
-class PartHealth(NamedTuple):
-    """The state of one part of a host."""
-
-    plugin: str | None
-    """None for a part of authhost itself."""
-    name: str
-    status: HealthStatus
-    detail: str
+CHECK_SECONDS = 5.0
+"""How long the checks of a plugin may take."""
 
 
-def health(host: AuthHost) -> list[PartHealth]:
-    """Return the state of the database, the migrations, and what the plugins report.
+def health(host: AuthHost, *, timeout: float = CHECK_SECONDS) -> list[PartHealth]:
+    """Return the state of authhost's parts, and what the plugins report.
 
-    The database may be missing or out of date. A check that fails is ``failed``; its
-    ``detail`` is the class of the error, since the text may contain secrets.
+    The database may be missing or out of date. All checks run at the same time, each on
+    a thread of its own. One that fails, or takes longer than ``timeout`` seconds, is
+    ``failed``; its ``detail`` is the class of the error, since the text may contain secrets.
     """
-    found = list(_database_health(host))
-    checks, broken = host.registry.health_checks()
-    for plugin, kind in broken.items():
-        found.append(PartHealth(plugin, "health_checks", "failed", f"failed to load: {kind}"))
-    for plugin, functions in checks.items():
-        for function in functions:
-            try:
-                for each in usable("register_health", function(host), Health):
-                    found.append(PartHealth(plugin, each.name, each.status, each.detail))
-            except UnusableResult as error:
-                detail = f"{error}; correct the plugin"
-                found.append(PartHealth(plugin, function_name(function), "failed", detail))
-            except PLUGIN_FAILURES as error:
-                name = function_name(function)
-                found.append(PartHealth(plugin, name, "failed", f"the check failed: {type(error).__name__}"))
-    return found
-
-
-def _database_health(host: AuthHost) -> Iterator[PartHealth]:
-    try:
-        histories = migrate.current(host.reader, host.migrations)
-    except ConfigurationError as error:
-        yield PartHealth(None, "database", "failed", str(error))
-    except DBAPIError as error:
-        yield PartHealth(None, "database", "failed", f"it cannot be used: {type(error.orig).__name__}")
-    else:
-        yield PartHealth(None, "database", "ok", "")
-        if outdated := [name for name, state in histories.items() if not state.current]:
-            detail = f"not up to date: {', '.join(outdated)}; run `authhost db upgrade`"
-            yield PartHealth(None, "migrations", "failed", detail)
-        else:
-            yield PartHealth(None, "migrations", "ok", "")
+    checks: list[Check] = [Check(None, number, each) for number, each in enumerate(CORE_CHECKS)]
+    registered, broken = host.registry.health_checks()
+    for plugin, functions in registered.items():
+        checks += [Check(plugin, number, each) for number, each in enumerate(functions)]
+    not_loaded = [
+        PartHealth(plugin, "health_checks", "failed", f"failed to load: {kind}")
+        for plugin, kind in broken.items()
+    ]
+    return [*run_checks(host, checks, timeout), *not_loaded]
 
 
 def metrics(host: AuthHost) -> list[Metric]:

@@ -21,7 +21,7 @@ from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
 from traceback import walk_stack
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from authhost.errors import PLUGIN_FAILURES
@@ -86,6 +86,15 @@ class Pool:
         )
 
 
+class Load(NamedTuple):
+    """How many jobs there are in this process."""
+
+    waiting: int
+    running: int
+    hanging: int
+    """How many of the running ones were reported as hanging."""
+
+
 class Background:
     """The background jobs of one host. ``plugins`` are those to which a job can belong."""
 
@@ -148,6 +157,12 @@ class Background:
             return pool.changed.wait_for(
                 lambda: pool.closed or pool.is_done(ignore_hanging=ignore_hanging), seconds
             )
+
+    def load(self) -> Load:
+        """Return how many jobs wait and run."""
+        pool = self._pool()
+        with pool.changed:
+            return Load(len(pool.queue), len(pool.running), pool.hanging)
 
     def close(self) -> None:
         """Accept no more jobs, report those that have not ended, and end the threads. May be called twice."""

@@ -77,6 +77,16 @@ class Passwords:
             if not isinstance(fault, self.missing_backend):
                 self._mark_failing(scheme, fault)
 
+    @property
+    def waiting(self) -> int:
+        """The number of threads that wait until they may hash a password."""
+        return self._slots.waiting
+
+    @property
+    def failing(self) -> tuple[str, ...]:
+        """The schemes whose hashes cannot be verified at the moment."""
+        return tuple(self._failing)
+
     def normalise(self, password: object) -> str:
         """Return the password in NFKC (NIST SP 800-63B-4).
 

@@ -119,8 +119,8 @@ def register_health() -> list[Callable[[Host], Iterable[Health]]]:
     can fail while it runs. It must be fast, must not change anything, and must not call
     other servers. In ``authhost status``, `host_started` was not called, so background
     work of the application is in another process: check it by the rows that it
-    writes. If a function fails, it is reported as ``failed`` with the class of the
-    error only.
+    writes. Each function runs on a thread of its own. If it fails, or has not ended
+    after 5 seconds, it is reported as ``failed``, with the class of the error only.
 
     .. versionadded:: 1.1
 
