@@ -10,6 +10,7 @@ from anyio import CancelScope, to_thread
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.mounted import PATH_KEY, STATE_KEY, Mounted, applied_headers
+from authhost.web.probes import asks_for_life, live
 
 if TYPE_CHECKING:
     from authhost.web.mounted import Source
@@ -45,6 +46,9 @@ class ASGIApp:
         if scope["type"] != "http":
             if self._app is not None:
                 await self._app(scope, receive, send)
+            return
+        if asks_for_life(self.mounted.settings, scope["method"], path_of(scope)):
+            await _send(live(), send)
             return
         web = self.mounted.web
         if web.serves(path_of(scope)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from threading import Lock
 from typing import Any, TypeAlias
@@ -62,14 +63,19 @@ class Mounted:
                 self._process = os.getpid()
             return self._web
 
-    def _host(self) -> AuthHost:
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings. They are read without opening the host; raises `ConfigurationError`."""
         source = self._source
         if isinstance(source, AuthHost):
-            return source
+            return source.settings
         if isinstance(source, Settings):
-            return AuthHost(source)
+            return source
         path = Path(source)
-        return AuthHost(Settings.load(path if path.exists() or source != DEFAULT_CONFIG else None))
+        return Settings.load(path if path.exists() or source != DEFAULT_CONFIG else None)
+
+    def _host(self) -> AuthHost:
+        return self._source if isinstance(self._source, AuthHost) else AuthHost(self.settings)
 
     def close(self) -> None:
         """Close the host, if it was opened here."""

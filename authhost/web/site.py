@@ -12,6 +12,7 @@ from authhost_hookspecs import FlowError
 
 from authhost.host import AuthHost
 from authhost.settings import Settings
+from authhost.web import probes
 from authhost.web.api_handler import ApiHandler
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookies
@@ -41,7 +42,8 @@ class Web:
     def __init__(self, host: AuthHost) -> None:
         settings = host.settings
         endpoints, readers = _endpoints(settings), _readers()
-        reserved = {each.split("/")[1] for each in (*endpoints, *readers, *PAGES, "/api", "/static")}
+        own = (*endpoints, *readers, *PAGES, "/api", "/static", probes.LIVE, probes.READY)
+        reserved = {each.split("/")[1] for each in own}
         root = urlsplit(settings.base_url).path
         self.host = host
         self.context = WebContext(
@@ -55,6 +57,7 @@ class Web:
         )
         self._local_prefix = settings.web_prefix
         self._static = StaticFiles(self.context.prefix, settings.brand_color)
+        self._ready = probes.Readiness(host)
         self._headers = SecurityHeaders(settings)
         self._api = ApiHandler(self.context, endpoints, readers)
         self._pages = PageHandler(
@@ -108,6 +111,9 @@ class Web:
         return self._api.openapi
 
     def _respond(self, http: WebRequest, path: str, *, is_api: bool) -> WebResponse:
+        if path in (probes.LIVE, probes.READY):
+            answer = probes.live if path == probes.LIVE else self._ready.response
+            return probes.refuse_method(http) or answer()
         if is_api:
             return self._api.handle(http, path.removeprefix("/api") or "/")
         if path.startswith("/static/") and http.method in ("GET", "HEAD"):

@@ -12,6 +12,7 @@ from werkzeug.wsgi import get_input_stream
 
 from authhost.web.http import MAX_BODY, WebRequest, WebResponse
 from authhost.web.mounted import PATH_KEY, STATE_KEY, Mounted, applied_headers
+from authhost.web.probes import asks_for_life, live
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -33,8 +34,10 @@ class WSGIApp:
         self._app = app
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        web = self.mounted.web
         path = _decoded(environ.get("PATH_INFO", ""))
+        if asks_for_life(self.mounted.settings, environ["REQUEST_METHOD"], path):
+            return _send(live(), start_response)
+        web = self.mounted.web
         if web.serves(path):
             body = _body(environ)
             if body is None:
