@@ -62,6 +62,7 @@ TEST_TOOLS = [
     "hatchling>=1.27",
     "bcrypt>=4,<5",
     "redis>=5",
+    "prometheus-client>=0.20",
     "oidc-provider-mock>=0.3.4",
     "html5lib>=1.1",
     "httpx2>=2",

@@ -43,6 +43,7 @@ from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
 from authhost.store.tables import sessions, users
+from authhost.telemetry.telemetry import Telemetry
 from authhost.users import Changes, Users, read_account
 from authhost.users.deletion import delete_expired_signups
 
@@ -119,6 +120,7 @@ class AuthHost(Unpicklable):
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),
+            telemetry=Telemetry(),
         )
         self.account = Account(self._read_account)
         self.users = Users(self.services)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from authhost.security.refusals import Refusals
     from authhost.settings import Settings
     from authhost.store.database import Database
+    from authhost.telemetry.telemetry import Telemetry
 
 
 class Digests(Unpicklable):
@@ -96,6 +97,7 @@ class Services(Unpicklable):
     login_guards: frozenset[str]
     """The loaded plugins that have login steps."""
     background: Background
+    telemetry: Telemetry
 
 
 def _hashed(key: bytes, value: str) -> str:

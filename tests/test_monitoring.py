@@ -12,7 +12,8 @@ from click.testing import CliRunner
 
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
-from authhost.operations.monitoring import CORE_METRICS, health, metrics
+from authhost.operations.core_metrics import CORE_METRICS
+from authhost.operations.monitoring import health, metrics
 
 
 class Reporting:
@@ -297,13 +298,13 @@ def test_metric_belongs_to_one_plugin(make_host, caplog):
     info = Metric("authhost_plugin_info", 9, "gauge", "The plugins that were found.", {"x": "y"})
     host = make_host(
         {
-            "hook": of(calls, gauge("authhost_hook_own")),
+            "hook": of(calls, gauge("authhost_hook_own", x="y")),
             "plugin": of(info),
             "bell-room": of(gauge("authhost_bell_room_size", side="a")),
             "bell": of(gauge("authhost_bell_room_size", side="b")),
         }
     )
-    found = [each.name for each in metrics(host) if set(each.labels) <= {"side", "x"}]
+    found = [each.name for each in metrics(host) if each.labels and set(each.labels) <= {"side", "x"}]
     assert found == ["authhost_bell_room_size", "authhost_hook_own"]
     for line in (
         "plugin hook has the metric authhost_hook_calls_total, which authhost itself has, too",

@@ -85,9 +85,7 @@ def _run_as(
             request.release_savepoint(savepoint)
         return result
 
-    @wraps(function)
-    def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        request.check_open(writing=True)
+    def start(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
         if not request.depth:  # the usual case, without the costs of the other one
             request.begin_flow()
             request.tries = []
@@ -101,6 +99,12 @@ def _run_as(
         finally:
             request.restore_flow(outer)
             request.tries = tries
+
+    @wraps(function)
+    def run(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        request.check_open(writing=True)
+        with request.services.telemetry.flow(name):
+            return start(request, *args, **kwargs)
 
     return run
 

@@ -37,15 +37,27 @@ def status(lazy_host: LazyHost, strict: bool, as_json: bool) -> None:
 
 
 @click.command("metrics")
+@click.option("--prometheus", "as_text", is_flag=True, help="Print the text format of Prometheus.")
 @json_option
 @click.pass_obj
-def metrics(lazy_host: LazyHost, as_json: bool) -> None:
-    """Show the numbers that the plugins measure, and the calls of hooks in this process.
+def metrics(lazy_host: LazyHost, as_text: bool, as_json: bool) -> None:
+    """Show the numbers that the plugins measure, and the flows and hooks of this process.
 
-    Example: authhost metrics --json
+    The flows and hooks of an application are in its own processes: see metrics_token.
+
+    Examples:
+
+      authhost metrics --json
+
+      authhost metrics --prometheus
     """
-    from authhost.operations.monitoring import metrics
+    from authhost.operations.monitoring import metrics, prometheus_text
 
+    if as_text and as_json:
+        raise click.UsageError("--prometheus and --json exclude each other")
+    if as_text:
+        lazy_host.console.print(prometheus_text().exposition(lazy_host()).decode().rstrip("\n"))
+        return
     rows = [
         {
             "name": each.name,

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
+from importlib import import_module
+from types import ModuleType
 
 from authhost_hookspecs import Host, Metric
 
-from authhost.errors import PLUGIN_FAILURES
+from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.host import AuthHost
 from authhost.operations.core_health import ALL as CORE_CHECKS
+from authhost.operations.core_metrics import RESERVED, core_metrics
 from authhost.operations.health_checks import Check, PartHealth, run_checks
 from authhost.pluginhost.results import UnusableResult, function_name, usable
 
 log = logging.getLogger("authhost.plugins")
-SECONDS_DIGITS = 6
-CORE_METRICS = (
-    "authhost_hook_calls_total",
-    "authhost_hook_failures_total",
-    "authhost_hook_seconds_total",
-    "authhost_plugin_info",
-)
-"""A plugin cannot use these names, also if it is named ``hook`` or ``plugin``."""
-
-
 CHECK_SECONDS = 5.0
 """How long the checks of a plugin may take."""
 
@@ -49,12 +42,12 @@ def health(host: AuthHost, *, timeout: float = CHECK_SECONDS) -> list[PartHealth
 def metrics(host: AuthHost) -> list[Metric]:
     """Return the metrics of the host and its plugins, in the order of their names.
 
-    The numbers of hook calls are those of this process. A plugin's metric with a wrong name,
-    with the name of another plugin's metric, or with the labels of another one, is logged and
-    not returned.
+    The numbers of flows, hook calls, threads and connections are those of this process. A
+    plugin's metric with a wrong name, with the name of another plugin's metric, or with the
+    labels of another one, is logged and not returned.
     """
-    found = [*_hook_metrics(host), *_plugin_states(host)]
-    owners: dict[str, str | None] = dict.fromkeys(CORE_METRICS)
+    found = list(core_metrics(host))
+    owners: dict[str, str | None] = dict.fromkeys(RESERVED)
     names: dict[str, tuple[str, str]] = {}
     taken: set[object] = set()
     for plugin, functions in host.registry.metrics().items():
@@ -94,18 +87,11 @@ def _plugin_metrics(
             log.error("the metrics of plugin %s failed: %s in %s", plugin, type(error).__name__, name)
 
 
-def _hook_metrics(host: AuthHost) -> Iterator[Metric]:
-    for (plugin, hook), stats in sorted(host.plugin_stats().items()):
-        labels = {"plugin": plugin, "hook": hook}
-        seconds = round(stats.nanoseconds / 1e9, SECONDS_DIGITS)
-        yield Metric("authhost_hook_calls_total", stats.calls, "counter", "Calls of hooks.", labels)
-        yield Metric(
-            "authhost_hook_failures_total", stats.failures, "counter", "Calls of hooks that failed.", labels
-        )
-        yield Metric("authhost_hook_seconds_total", seconds, "counter", "Time spent in hooks.", labels)
-
-
-def _plugin_states(host: AuthHost) -> Iterator[Metric]:
-    for record in host.registry.records:
-        labels = {"plugin": record.name, "status": record.status}
-        yield Metric("authhost_plugin_info", 1, "gauge", "The plugins that were found.", labels)
+def prometheus_text() -> ModuleType:
+    """Return the module with the text format of Prometheus; raises `ConfigurationError` without the extra."""
+    try:
+        return import_module("authhost.operations.prometheus")
+    except ImportError as error:
+        raise ConfigurationError(
+            "the text format of Prometheus needs prometheus_client; run `pip install 'authhost[metrics]'`"
+        ) from error

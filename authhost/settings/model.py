@@ -22,6 +22,7 @@ DEFAULT_URLS: Mapping[str, str] = {
 """The pages that e-mails and providers link to, below ``web_prefix``."""
 FORM_FIELDS = ("email", "identifier", "password", "username", "next", "provider", "process", "signup_token")
 """The fields of the forms of signup and login."""
+TOKEN = re.compile(r"[\x21-\x7e]{32,}")
 ORIGIN = re.compile(r"https?://[^\s/?#@]+", re.ASCII)
 BASE_URL = re.compile(rf"{ORIGIN.pattern}(/[^\s?#]*)?", re.ASCII)
 COLOR = re.compile(r"#[0-9a-fA-F]{6}")
@@ -221,6 +222,11 @@ class Settings:
 
     A link such as ``/account/signup?invitation=…`` passes it on, also through a social login.
     """
+    metrics_token: str = field(default="", repr=False)
+    """The bearer token of ``/account/metrics``, the endpoint for Prometheus: at least 32 random characters.
+
+    Without it there is no such endpoint. It needs ``authhost[metrics]``.
+    """
     after_login: str = ""
     """The path after a login that has no ``next``. Without it, this is the account page."""
     after_logout: str = ""
@@ -284,6 +290,11 @@ class Settings:
     def _check_web(self) -> None:
         if not re.fullmatch(r"(/[A-Za-z0-9_.~-]+)+", self.web_prefix):
             raise ConfigurationError("web_prefix must be a path such as /account, without a slash at its end")
+        if self.metrics_token and not TOKEN.fullmatch(self.metrics_token):
+            raise ConfigurationError(
+                "metrics_token must have at least 32 characters of ASCII, without spaces; make one with "
+                "`python -c 'import secrets; print(secrets.token_urlsafe(48))'`"
+            )
         if not 0 <= self.trusted_proxies <= 10:
             raise ConfigurationError("trusted_proxies must be 0 to 10")
         for origin in self.trusted_origins:

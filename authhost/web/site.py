@@ -20,6 +20,7 @@ from authhost.web.endpoint import Endpoint, Reader
 from authhost.web.endpoints import account, emails, password, sessions, social, state
 from authhost.web.headers import SecurityHeaders
 from authhost.web.http import WebRequest, WebResponse
+from authhost.web.metrics import PATH as METRICS, MetricsEndpoint
 from authhost.web.origins import OriginCheck
 from authhost.web.page_handler import PageHandler
 from authhost.web.pages import PAGES
@@ -42,7 +43,7 @@ class Web:
     def __init__(self, host: AuthHost) -> None:
         settings = host.settings
         endpoints, readers = _endpoints(settings), _readers()
-        own = (*endpoints, *readers, *PAGES, "/api", "/static", probes.LIVE, probes.READY)
+        own = (*endpoints, *readers, *PAGES, "/api", "/static", probes.LIVE, probes.READY, METRICS)
         reserved = {each.split("/")[1] for each in own}
         root = urlsplit(settings.base_url).path
         self.host = host
@@ -58,6 +59,7 @@ class Web:
         self._local_prefix = settings.web_prefix
         self._static = StaticFiles(self.context.prefix, settings.brand_color)
         self._ready = probes.Readiness(host)
+        self._metrics = MetricsEndpoint(host) if settings.metrics_token else None
         self._headers = SecurityHeaders(settings)
         self._api = ApiHandler(self.context, endpoints, readers)
         self._pages = PageHandler(
@@ -114,6 +116,8 @@ class Web:
         if path in (probes.LIVE, probes.READY):
             answer = probes.live if path == probes.LIVE else self._ready.response
             return probes.refuse_method(http) or answer()
+        if path == METRICS and self._metrics is not None:
+            return probes.refuse_method(http) or self._metrics.response(http)
         if is_api:
             return self._api.handle(http, path.removeprefix("/api") or "/")
         if path.startswith("/static/") and http.method in ("GET", "HEAD"):

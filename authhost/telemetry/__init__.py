@@ -1,0 +1,1 @@
+"""What a host measures and logs of its flows and hooks: counts and times, spans, and log records."""
