@@ -63,6 +63,7 @@ TEST_TOOLS = [
     "bcrypt>=4,<5",
     "redis>=5",
     "prometheus-client>=0.20",
+    "opentelemetry-sdk>=1.27",
     "oidc-provider-mock>=0.3.4",
     "html5lib>=1.1",
     "httpx2>=2",
@@ -152,7 +153,8 @@ def lint(session: nox.Session) -> None:
 @nox.session(tags=["all"])
 def typing(session: nox.Session) -> None:
     """Strict types of all that ships and of the cookbook, whose code is linted here, too."""
-    session.install("mypy>=1.17", "ruff>=0.12", "pytest>=8", *WEB_TOOLS, *DISTRIBUTIONS)
+    tools = ("mypy>=1.17", "ruff>=0.12", "pytest>=8", "opentelemetry-api>=1.27")
+    session.install(*tools, *WEB_TOOLS, *DISTRIBUTIONS)
     packages = [f"plugins/{name}/authhost_{name}" for name in PLUGINS]
     typed = ["contract_types", "typing_fastapi", "typing_starlette", "typing_flask"]
     files = [f"tests/{name}.py" for name in typed]

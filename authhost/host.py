@@ -43,6 +43,7 @@ from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
 from authhost.store.tables import sessions, users
+from authhost.telemetry.spans import find_spans
 from authhost.telemetry.telemetry import Telemetry
 from authhost.users import Changes, Users, read_account
 from authhost.users.deletion import delete_expired_signups
@@ -90,7 +91,8 @@ class AuthHost(Unpicklable):
         check_database: bool = True,
         background: bool = True,
     ) -> None:
-        self.registry = PluginRegistry(settings, plugins or {}, discover=discover)
+        spans = find_spans()
+        self.registry = PluginRegistry(settings, plugins or {}, discover=discover, spans=spans)
         if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
             # For `Request.db`: imported there, it would count as time of the first plugin that uses it.
             import_module("sqlalchemy.orm")
@@ -120,7 +122,7 @@ class AuthHost(Unpicklable):
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),
-            telemetry=Telemetry(),
+            telemetry=Telemetry(spans),
         )
         self.account = Account(self._read_account)
         self.users = Users(self.services)

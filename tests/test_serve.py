@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -170,3 +171,25 @@ def _first_answer(url):
         "http://", requests.adapters.HTTPAdapter(max_retries=Retry(connect=50, backoff_factor=0.02))
     )
     return session.get(url, timeout=TIMEOUT)
+
+
+@pytest.mark.parametrize("server", ["waitress", "gunicorn", "uvicorn"])
+def test_servers_log_as_json(tmp_path, monkeypatch, server):
+    pytest.importorskip(server)
+    monkeypatch.setenv("AUTHHOST_LOG_FORMAT", "json")
+    monkeypatch.setenv("AUTHHOST_SECRET_KEY", "k" * 48)
+    monkeypatch.setenv("AUTHHOST_PLUGINS", "")
+    monkeypatch.setenv("AUTHHOST_EMAIL_VERIFICATION", "none")
+    url = f"sqlite:///{tmp_path / 'site.sqlite3'}"
+    monkeypatch.setenv("AUTHHOST_DATABASE_URL", url)
+    command = [sys.executable, "-c", "from authhost.cli import main; main()", "db", "upgrade"]
+    subprocess.run(command, check=True, cwd=tmp_path, capture_output=True)
+    port = _free_port()
+    monkeypatch.setenv("AUTHHOST_BASE_URL", f"http://localhost:{port}")
+    with running(tmp_path, "--port", str(port), "--server", server) as (process, url):
+        assert _first_answer(f"{url}/account/healthz").json() == {"status": "ok"}
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read().splitlines()
+    assert [each for each in rest if not each.startswith("{") and each not in ("", "Aborted!")] == []
+    if server == "gunicorn":
+        assert "gunicorn.error" in {json.loads(each)["logger"] for each in rest}

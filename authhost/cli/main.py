@@ -182,9 +182,23 @@ def _driver_message(error: DBAPIError) -> str:
 )
 @click.option("--block", "blocked", multiple=True, metavar="NAME", help="Do not load this plugin.")
 @click.option("--require", "required", multiple=True, metavar="NAME", help="Fail if it is not loaded.")
+@click.option(
+    "--log-format",
+    envvar="AUTHHOST_LOG_FORMAT",
+    type=click.Choice(("text", "json")),
+    default="text",
+    show_default=True,
+    help="json: log lines of JSON to standard error.",
+)
 @click.version_option(package_name="authhost")
 @click.pass_context
-def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], required: tuple[str, ...]) -> None:
+def cli(
+    ctx: click.Context,
+    config: str | None,
+    blocked: tuple[str, ...],
+    required: tuple[str, ...],
+    log_format: str,
+) -> None:
     """The authentication engine and its plugins.
 
     Settings are read from a TOML file and from AUTHHOST_… environment variables,
@@ -202,7 +216,15 @@ def cli(ctx: click.Context, config: str | None, blocked: tuple[str, ...], requir
       authhost --config /etc/site/authhost.toml check
 
       authhost plugins list --json
+
+      authhost --log-format json serve
     """
+    if log_format == "json":
+        from logging.config import dictConfig
+
+        from authhost.telemetry.logs import json_config
+
+        dictConfig(json_config())
     LazyHost.of(ctx)
 
 

@@ -282,7 +282,8 @@ class Background:
 
     def _report(self, job: Job, what: str, at: str | None = None) -> None:
         """Log what has happened to a job, and count it as a failure."""
-        log.error("%s %s: %s (request %s)", job, what, at or definition(job.function), job.request_id or "-")
+        at = at or definition(job.function)
+        log.error("%s %s: %s (request %s)", job, what, at, job.request_id or "-", extra=_fields(job, at))
         self._count(job, failed=True)
 
     def _report_error(self, job: Job, error: BaseException) -> None:
@@ -291,7 +292,8 @@ class Background:
         if type(error) is UnusableResult:
             kind += f" ({error})"
         at = _line_of(job, error)
-        log.error("%s failed: %s at %s (request %s)", job, kind, at, job.request_id or "-")
+        fields = {**_fields(job, at), "error": _class_name(type(error))}
+        log.error("%s failed: %s at %s (request %s)", job, kind, at, job.request_id or "-", extra=fields)
         self._count(job, failed=True)
         if job.plugin is not None and job.plugin.on_failure is not None:
             job.plugin.on_failure(IN_BACKGROUND, error)
@@ -306,6 +308,12 @@ class Background:
             stats.calls += not failed or job.thread is None
             stats.nanoseconds += nanoseconds
             job.failed |= failed
+
+
+def _fields(job: Job, at: str) -> dict[str, object]:
+    """Return what a log record says of a job in fields of its own; see `authhost.telemetry.logs`."""
+    plugin = {"plugin": job.plugin.name, "hook": IN_BACKGROUND} if job.plugin is not None else {}
+    return {**plugin, "at": at, "request_id": job.request_id or "-"}
 
 
 def _start(work: Callable[[Pool], None], pool: Pool) -> threading.Thread:

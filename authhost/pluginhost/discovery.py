@@ -26,6 +26,7 @@ from authhost.pluginhost.plugin import GuardedPlugin, HookStats
 from authhost.pluginhost.published import HookSpecs, published_hooks
 from authhost.pluginhost.trace import Trace
 from authhost.settings import Settings
+from authhost.telemetry.spans import Spans
 
 log = logging.getLogger("authhost.plugins")
 
@@ -84,8 +85,16 @@ class PluginView:
 class PluginRegistry:
     """The plugins of one host; no state is shared between hosts."""
 
-    def __init__(self, settings: Settings, extra: Mapping[str, object], *, discover: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        extra: Mapping[str, object],
+        *,
+        discover: bool = True,
+        spans: Spans | None = None,
+    ) -> None:
         self.settings = settings
+        self._spans = spans
         self.manager = pluggy.PluginManager(contract.PROJECT_NAME)
         for module in SPEC_MODULES:
             self.manager.add_hookspecs(module)
@@ -212,7 +221,10 @@ class PluginRegistry:
             function = each.function
             if self.trace is not None:
                 function = self.trace.traced(record.name, each.hook, function)
+            if self._spans is not None and not each.hook.startswith("register_"):
+                function = self._spans.traced(record.name, each.hook, function)
             guarded = guard_for(each.hook, wrapper=each.wrapper)(plugin, each.hook, function)
+            plugin.functions[each.hook] = each.function  # of the plugin itself: failures and jobs name it
             marked = contract.hookimpl(wrapper=each.wrapper, tryfirst=each.tryfirst, trylast=each.trylast)
             setattr(view, each.hook, marked(guarded))
         return view

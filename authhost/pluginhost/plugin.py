@@ -63,14 +63,17 @@ class GuardedPlugin:
 
         The log does not contain the error's text, which may contain a secret.
         """
+        at, kind = self.location(hook, error), type(error).__name__
+        request_id = request.id if request is not None else "-"
         log.error(
             "plugin %s failed in %s: %s%s at %s (request %s)",
             self.name,
             hook,
-            type(error).__name__,
+            kind,
             f" ({error})" if type(error) is UnusableResult else "",
-            self.location(hook, error),
-            request.id if request is not None else "-",
+            at,
+            request_id,
+            extra={"plugin": self.name, "hook": hook, "error": kind, "at": at, "request_id": request_id},
         )
         if self.on_failure is not None:
             self.on_failure(hook, error)
@@ -98,7 +101,9 @@ class GuardedPlugin:
 
     def log_slow(self, hook: str, nanoseconds: int) -> None:
         """Log a slow implementation."""
-        log.warning("plugin %s was slow in %s: %.0f ms", self.name, hook, nanoseconds / 1e6)
+        took = nanoseconds / 1e6
+        extra = {"plugin": self.name, "hook": hook}
+        log.warning("plugin %s was slow in %s: %.0f ms", self.name, hook, took, extra=extra)
 
     def rows_failed(
         self, unit: UnitOfWork, error: BaseException, tables: Sequence[str], *, must_store: bool
@@ -112,6 +117,7 @@ class GuardedPlugin:
             type(error).__name__,
             ", ".join(tables),
             unit.id,
+            extra={"plugin": self.name, "error": type(error).__name__, "request_id": unit.id},
         )
 
     def run_callback(self, request: UnitOfWork, callback: Callable[[], object]) -> None:

@@ -353,7 +353,7 @@ class Settings:
 def unknown_variables() -> dict[str, str | None]:
     """Return variables with authhost's prefix that set nothing, each with the most similar known one."""
     tables = tuple(f"{ENV_PREFIX}{kind}__" for kind in ("PLUGINS", "PROVIDERS"))
-    others = ("config", "test_database_url")  # of the command line and of the testing kit
+    others = ("config", "log_format", "test_database_url")  # of the command line and of the testing kit
     known = [f"{ENV_PREFIX}{name.upper()}" for name in (*(each.name for each in fields(Settings)), *others)]
     return {
         name: next(iter(get_close_matches(name, known, 1)), None)

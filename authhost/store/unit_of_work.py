@@ -26,6 +26,7 @@ from authhost.store.engine import is_deadlock
 from authhost.store.prepared import Row
 from authhost.store.queued_rows import QueuedRow, Writer, commit_with, insert_into, insert_now
 from authhost.store.transaction import Sent, Transaction
+from authhost.telemetry.current import Identified, current_unit
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -95,6 +96,8 @@ class UnitOfWork(BoundToUnit, ABC):
     _phase = Phase.NEW
     _transaction: Transaction | None = None
     _db: DatabaseSession | None = None
+    _outer: Identified | None = None
+    """The unit of work within whose block this one was entered."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -460,6 +463,8 @@ class UnitOfWork(BoundToUnit, ABC):
         if self.database.closed:
             raise HostClosed
         self._phase = Phase.OPEN
+        self._outer = current_unit.get()
+        current_unit.set(self)
         return self
 
     def __exit__(
@@ -472,6 +477,8 @@ class UnitOfWork(BoundToUnit, ABC):
             self._end(error)
         finally:
             self._phase = Phase.ENDED
+            # Not by a token: frameworks may leave the block in another context than they entered it.
+            current_unit.set(self._outer)
             self.undo_all()  # otherwise an error in `_end` could leave the transaction open
 
     def _end(self, error: BaseException | None) -> None:

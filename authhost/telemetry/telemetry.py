@@ -1,12 +1,15 @@
-"""Observes the flows of one host."""
+"""Observes the flows of one host: counts them, and opens their spans."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 from types import TracebackType
 
 from authhost.errors import AuthError
 from authhost.telemetry.flow_stats import FlowStats
+from authhost.telemetry.spans import Spans
 
 OK = "ok"
 ERROR = "error"
@@ -14,17 +17,19 @@ ERROR = "error"
 
 
 class Telemetry:
-    """Counts the flows of one host in this process."""
+    """Counts the flows of one host in this process. With ``spans``, each of them has a span."""
 
-    def __init__(self) -> None:
+    def __init__(self, spans: Spans | None = None) -> None:
         self.flows = FlowStats()
+        self._spans = spans
 
-    def flow(self, name: str) -> ObservedFlow:
+    def flow(self, name: str) -> AbstractContextManager[None]:
         """Observe a flow for a ``with`` block."""
-        return ObservedFlow(self.flows, name)
+        counted = CountedFlow(self.flows, name)
+        return counted if self._spans is None else _spanned(self._spans, name, counted)
 
 
-class ObservedFlow:
+class CountedFlow:
     """The run of one flow, as a context manager."""
 
     __slots__ = ("_name", "_started", "_stats")
@@ -39,6 +44,18 @@ class ObservedFlow:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._stats.add(self._name, outcome_of(error), perf_counter() - self._started)
+
+
+@contextmanager
+def _spanned(spans: Spans, name: str, counted: CountedFlow) -> Iterator[None]:
+    with counted, spans.span(f"flow {name}", flow=name) as span:
+        try:
+            yield
+        except BaseException as error:
+            outcome = outcome_of(error)
+            spans.end(span, outcome, failed=outcome == ERROR, error=error)
+            raise
+        spans.end(span, OK, failed=False)
 
 
 def outcome_of(error: BaseException | None) -> str:

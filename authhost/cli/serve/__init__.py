@@ -6,6 +6,7 @@ import click
 
 from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import LazyHost
+from authhost.telemetry.logs import json_config
 
 SERVERS = ("waitress", "gunicorn", "uvicorn")
 """The servers in the order in which an installed one is chosen."""
@@ -44,4 +45,5 @@ def serve(ctx: click.Context, address: str, port: int, server: str | None, demo:
         demo_site.run(console, address, port)
         return
     settings = LazyHost.of(ctx).settings()
-    servers.run(console, settings, address, port, server)
+    log_config = json_config() if ctx.find_root().params["log_format"] == "json" else None
+    servers.run(console, settings, address, port, server, log_config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import urlsplit
 
 from authhost_hookspecs import Console
@@ -27,7 +27,18 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared, not listened on
 
 
-def run(console: Console, settings: Settings, address: str, port: int, server: str | None) -> None:
+LogConfig: TypeAlias = dict[str, Any] | None
+"""The configuration of logging for `logging.config.dictConfig`, or None for that of the server."""
+
+
+def run(
+    console: Console,
+    settings: Settings,
+    address: str,
+    port: int,
+    server: str | None,
+    log_config: LogConfig = None,
+) -> None:
     """Serve until Ctrl-C. Raises `ConfigurationError` if no server is installed, or a setting is wrong."""
     name = server or next((each for each in SERVERS if find_spec(each) is not None), "")
     if not name or find_spec(name) is None:
@@ -46,7 +57,7 @@ def run(console: Console, settings: Settings, address: str, port: int, server: s
             f"base_url is {settings.base_url}: links in e-mails and answers of providers lead there; "
             f"set it to {url}"
         )
-    RUN[name](settings, address, port)
+    RUN[name](settings, address, port, log_config)
 
 
 def address_for_browsers(address: str, port: int) -> str:
@@ -83,7 +94,7 @@ def home(settings: Settings) -> Callable[[WSGIEnvironment, StartResponse], Itera
     return application
 
 
-def _run_waitress(settings: Settings, address: str, port: int) -> None:
+def _run_waitress(settings: Settings, address: str, port: int, log_config: LogConfig) -> None:
     from waitress import serve
 
     app = WSGIApp(settings, home(settings))
@@ -93,7 +104,7 @@ def _run_waitress(settings: Settings, address: str, port: int) -> None:
         app.mounted.close()
 
 
-def _run_gunicorn(settings: Settings, address: str, port: int) -> None:
+def _run_gunicorn(settings: Settings, address: str, port: int, log_config: LogConfig) -> None:
     from gunicorn.app.base import BaseApplication
 
     class Site(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -102,6 +113,7 @@ def _run_gunicorn(settings: Settings, address: str, port: int) -> None:
                 "bind": f"{address}:{port}",
                 "workers": max(1, os.cpu_count() or 1),
                 "threads": THREADS,
+                "logconfig_dict": log_config or {},
             }
             for name, value in values.items():
                 self.cfg.set(name, value)
@@ -112,10 +124,12 @@ def _run_gunicorn(settings: Settings, address: str, port: int) -> None:
     Site().run()
 
 
-def _run_uvicorn(settings: Settings, address: str, port: int) -> None:
+def _run_uvicorn(settings: Settings, address: str, port: int, log_config: LogConfig) -> None:
     import uvicorn
 
-    uvicorn.run(ASGIApp(settings, asgi_home(settings)), host=address, port=port, log_level="warning")
+    app = ASGIApp(settings, asgi_home(settings))
+    config = log_config or uvicorn.config.LOGGING_CONFIG
+    uvicorn.run(app, host=address, port=port, log_level="warning", log_config=config)
 
 
 def asgi_home(settings: Settings) -> Callable[..., Any]:
@@ -138,7 +152,7 @@ def asgi_home(settings: Settings) -> Callable[..., Any]:
     return application
 
 
-RUN: dict[str, Callable[[Settings, str, int], None]] = {
+RUN: dict[str, Callable[[Settings, str, int, LogConfig], None]] = {
     "waitress": _run_waitress,
     "gunicorn": _run_gunicorn,
     "uvicorn": _run_uvicorn,
