@@ -51,7 +51,7 @@ def metrics(host: AuthHost) -> list[Metric]:
     names: dict[str, tuple[str, str]] = {}
     taken: set[object] = set()
     for plugin, functions in host.registry.metrics().items():
-        prefix = f"authhost_{plugin.replace('-', '_').lower()}_"
+        prefix = metric_prefix(plugin)
         for each in _plugin_metrics(host, plugin, functions):
             if not each.name.startswith(prefix):
                 log.error("plugin %s has the metric %s, which must start with %s", plugin, each.name, prefix)
@@ -67,6 +67,11 @@ def metrics(host: AuthHost) -> list[Metric]:
                 taken.add(_identity(each))
                 found.append(each)
     return sorted(found, key=lambda each: each.name)
+
+
+def metric_prefix(plugin: str) -> str:
+    """Return how the names of a plugin's metrics begin."""
+    return f"authhost_{plugin.replace('-', '_').lower()}_"
 
 
 def _identity(metric: Metric) -> tuple[str, tuple[tuple[str, str], ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from authhost_hookspecs import PluginTables, hookimpl
+from authhost_hookspecs import Health, Metric, PluginTables, hookimpl
 from sqlalchemy import Column, DateTime, ForeignKey, Integer, MetaData, String, Table, Uuid
 
 from authhost.testing.conformance.runner import run_check
@@ -50,7 +50,48 @@ class TakenCommand:
         return [click.Command("db")]
 
 
+class HealthOfCounts:
+    """A check that works only after something was counted."""
+
+    def __init__(self):
+        self.counts = {}
+
+    @hookimpl
+    def register_health(self):
+        return [lambda host: [Health("logins", "ok", str(self.counts["login"]))]]
+
+
+class HealthAsText:
+    @hookimpl
+    def register_health(self):
+        return [lambda host: ["ok"]]
+
+
+class FailedHealth:
+    """To report a failure is right."""
+
+    @hookimpl
+    def register_health(self):
+        return [lambda host: [Health("bell", "failed", "it does not ring")]]
+
+
+class MetricOfOthers:
+    @hookimpl
+    def register_metrics(self):
+        return [lambda host: [Metric("authhost_logins", 1, "gauge", "Logins.")]]
+
+
+class FailingMetrics:
+    @hookimpl
+    def register_metrics(self):
+        return [lambda host: 1 / 0]
+
+
 FAULTS = [
+    (HealthOfCounts, "declarations", "register_health: failed: KeyError"),
+    (HealthAsText, "declarations", "register_health: returns a str, which is not a Health"),
+    (MetricOfOthers, "declarations", "the metric authhost_logins is not reported"),
+    (FailingMetrics, "declarations", "register_metrics: failed: ZeroDivisionError"),
     (ForeignTable, "declarations", "the name of table note may belong to another application"),
     (StaleMigration, "declarations", "forgotten"),
     (BrokenCommands, "declarations", "register_commands: failed: RuntimeError: no such module"),
@@ -61,6 +102,10 @@ FAULTS = [
 @pytest.mark.parametrize(("plugin", "check", "message"), FAULTS, ids=ids_of(FAULTS))
 def test_fault_is_reported(assert_fault, plugin, check, message):
     assert_fault(plugin(), check, message)
+
+
+def test_a_reported_failure_is_no_fault(new_context):
+    assert run_check("declarations", new_context(FailedHealth())).faults == ()
 
 
 class KeyOfAccount:

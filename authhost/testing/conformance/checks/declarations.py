@@ -1,4 +1,4 @@
-"""Check of what a plugin registers: commands, providers, checks, tables and migrations."""
+"""Check of what a plugin registers: commands, providers, checks, health, metrics, tables and migrations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import authhost_hookspecs as contract
 
 from authhost.errors import PLUGIN_FAILURES
+from authhost.operations.monitoring import metric_prefix
 from authhost.store.tables import metadata as host_metadata
 from authhost.testing.conformance.context import CheckContext
 from authhost.testing.conformance.output import silenced
@@ -18,9 +19,16 @@ HOST_COMMANDS = frozenset(
 )
 """The commands of authhost itself. A test compares them with the command line."""
 
+REPORTS = {
+    "register_checks": contract.Finding,
+    "register_health": contract.Health,
+    "register_metrics": contract.Metric,
+}
+"""The hooks whose functions report something to operators, and what they yield."""
+
 
 def declarations(context: CheckContext) -> Iterator[Fault]:
-    """Its commands, providers, checks, tables and migrations have the right type and match each other."""
+    """Its commands, providers, checks, health, metrics, tables and migrations have the right types."""
     checked = context.checked
     with silenced(), context.host({checked.name: checked.plugin}) as (host, _):
         (record,) = (each for each in host.registry.loaded() if each.name == checked.name)
@@ -29,8 +37,9 @@ def declarations(context: CheckContext) -> Iterator[Fault]:
             yield from _commands(hooks["register_commands"])
         if "register_providers" in record.hooks:
             yield from _providers(hooks["register_providers"])
-        if "register_checks" in record.hooks:
-            yield from _checks(hooks["register_checks"], host)
+        for hook, kind in REPORTS.items():
+            if hook in record.hooks:
+                yield from _reports(hook, hooks[hook], host, kind, checked.name)
         if record.tables is not None:
             yield from _tables(host, record.tables, checked.name)
 
@@ -69,15 +78,19 @@ def _providers(register: Any) -> Iterator[Fault]:
             )
 
 
-def _checks(register: Any, host: Any) -> Iterator[Fault]:
+def _reports(hook: str, register: Any, host: Any, kind: type, plugin: str) -> Iterator[Fault]:
+    """Call the functions of ``hook`` on a host on which nothing has happened yet."""
+    prefix = metric_prefix(plugin)
     try:
         for function in list(register()):
             for each in function(host):
-                if not isinstance(each, contract.Finding):
-                    kind = type(each).__name__
-                    yield Fault(f"a check returns a {kind}, which is not a Finding", "register_checks")
+                if not isinstance(each, kind):
+                    wrong = type(each).__name__
+                    yield Fault(f"returns a {wrong}, which is not a {kind.__name__}", hook)
+                elif isinstance(each, contract.Metric) and not each.name.startswith(prefix):
+                    yield Fault(f"the metric {each.name} is not reported; begin its name with {prefix}", hook)
     except PLUGIN_FAILURES as error:
-        yield _failed(error, "register_checks")
+        yield _failed(error, hook)
 
 
 def _failed(error: BaseException, hook: str) -> Fault:
