@@ -130,7 +130,7 @@ def test_they_are_used_once(site):
     found = codes(site, browser)
     assert browser.api(CODES, found)[0] == 200
     assert refused(other.api(CODES, found)) == (403, "wrong_code")
-    assert browser.api(CODES, found)[0] == 401
+    assert browser.api(CODES, found)[0] == 409
 
 
 def test_they_belong_to_one_login(site, clock):
@@ -304,9 +304,9 @@ def test_it_is_offered_as_a_method(site):
 
 
 def test_without_a_login_that_waits_it_is_not_possible(site):
-    for browser in (site.browser(), site.ann):
-        assert browser.api(LOST, {})[0] == 401
-        assert browser.api(CODES, WRONG)[0] == 401
+    for browser, status in ((site.browser(), 401), (site.ann, 409)):
+        assert browser.api(LOST, {})[0] == status
+        assert browser.api(CODES, WRONG)[0] == status
     assert site.box.messages == []
 
 

@@ -24,6 +24,8 @@ OF_OUR_PLUGINS = {
     "authenticator_changed": "authhost-mfa",
     "authenticator_reset": "authhost-mfa",
     "authenticator_used": "authhost-mfa",
+    "authentication_refused": "authhost-mfa",
+    "second_factors_recovered": "authhost-mfa",
     "authentication_failed": "authhost-mfa",
     "second_factors_reset": "authhost-mfa",
     "second_factor_policy": "authhost-mfa",
