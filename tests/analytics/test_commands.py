@@ -9,9 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.request import urlopen
 
+import click
 import pytest
-from authhost_analytics import commands, rollup
-from authhost_analytics.commands import analytics
+from authhost_analytics import rollup
+from authhost_analytics.commands import analytics, repeating
 from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from click.testing import CliRunner
@@ -90,7 +91,7 @@ def test_a_report_by_hour_within_the_retention(do):
 def test_a_page(do, tmp_path):
     file = tmp_path / "report.html"
     do("html", "-o", str(file), "--by", "hour", "--by", "provider")
-    assert "<h1>Site: authentication report</h1>" in file.read_text(encoding="utf-8")
+    assert "<h1>Site: accounts and logins</h1>" in file.read_text(encoding="utf-8")
     assert do("html", "-o", "-").endswith("</html>")
 
 
@@ -116,8 +117,8 @@ def test_prometheus_serves_the_metrics(host, monkeypatch):
             raise KeyboardInterrupt
 
     said = []
-    monkeypatch.setattr(commands, "NEVER_SET", Once())
-    monkeypatch.setattr(commands.click, "echo", lambda text, **_: said.append(text))
+    monkeypatch.setattr(repeating, "NEVER_SET", Once())
+    monkeypatch.setattr("click.echo", lambda text, **_: said.append(text))
     done = CliRunner().invoke(
         analytics, ["prometheus", "--port", "0", "--every", "15"], obj=CommandContext(host)
     )
@@ -161,10 +162,10 @@ def test_a_roll_up_goes_on_until_it_is_stopped(host, monkeypatch):
             if len(waited) == 2:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(commands, "NEVER_SET", Twice())
+    monkeypatch.setattr(repeating, "NEVER_SET", Twice())
     done = CliRunner().invoke(analytics, ["roll-up", "--every", "60"], obj=CommandContext(host))
     assert (done.exit_code, done.stderr) == (0, "")
-    assert done.stdout.splitlines() == ["counted 16 events", "counted 0 events"]
+    assert done.stdout.splitlines() == ["counted 16 events", "there are no new events"]
     assert waited == [60, 60]
 
 
@@ -184,7 +185,7 @@ def test_a_service_continues_after_a_database_error(host, monkeypatch, command):
                 raise KeyboardInterrupt
 
     monkeypatch.setattr(rollup, "roll_up", roll_up_or_not)
-    monkeypatch.setattr(commands, "NEVER_SET", UntilThree())
+    monkeypatch.setattr(repeating, "NEVER_SET", UntilThree())
     done = CliRunner().invoke(analytics, command, obj=CommandContext(host))
     assert (done.exit_code, done.stderr) == (
         0,
@@ -195,8 +196,14 @@ def test_a_service_continues_after_a_database_error(host, monkeypatch, command):
 
 def test_forget(do, host):
     do("roll-up")
-    assert do("forget", str(user(1))) == "2 events no longer refer to a user\n"
-    assert json.loads(do("forget", str(user(2)), "--json")) == {"events": 2}
+    erased = f"erased: 2 events and the signup of {user(1)} no longer refer to the user\n"
+    assert do("forget", str(user(1))) == erased
+    assert do("forget", str(user(1))) == f"nothing is stored for {user(1)}\n"
+    assert json.loads(do("forget", str(user(2)), "--json")) == {
+        "user_id": str(user(2)),
+        "events": 2,
+        "signups": 1,
+    }
     assert sum(1 for each in stored(host) if each.person is None) == 4
 
 
@@ -213,9 +220,14 @@ def test_forget(do, host):
         (("report", "--by", "day", "--by", "week"), "exclude each other"),
         (("export", "--by", "event"), "is not one of"),
         (("export", "--format", "xml"), "is not one of"),
-        (("html",), "Missing option '-o'"),
+        (("html",), "Missing option '-o' / '--output'"),
+        (("html", "-o", "x.html", "--language", "ger"), "is not one of"),
+        (("html", "-o", "-", "--json"), "give its name with --output"),
+        (("export", "--json"), "give its name with --output"),
+        (("report", "--by", "provder"), "Did you mean 'provider'?"),
+        (("textfile", "-o", "/tmp/authhost.txt"), "write authhost.prom instead"),
         (("roll-up", "--every", "0"), "is not in the range"),
-        (("forget", "ann"), "not a user id"),
+        (("forget", "ann"), "'ann' is not a user id"),
         (("prometheus", "--port", "70000"), "is not in the range"),
     ],
 )
@@ -258,6 +270,7 @@ def test_every_command_has_an_example(do):
         {"keep_hours_days": 3661},
         {"smallest_count": 0},
         {"smallest_count": 1001},
+        {"language": "xx"},
     ],
 )
 def test_settings_out_of_range(values):
@@ -270,3 +283,47 @@ def test_an_empty_database(make, clock):
     for arguments in (("report",), ("report", "--json"), ("export",), ("roll-up",)):
         done = CliRunner().invoke(analytics, arguments, obj=CommandContext(host))
         assert done.exit_code == 0, done.output
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "written"),
+    [
+        (("html",), "x.html", {"since": "2025-12-22", "until": "2026-01-20", "language": "en"}),
+        (
+            ("html", "--language", "ar"),
+            "x.html",
+            {"since": "2025-12-22", "until": "2026-01-20", "language": "ar"},
+        ),
+        (("export", "--format", "csv"), "x.csv", {"format": "csv", "rows": 1}),
+        (("textfile",), "x.prom", {"metrics": 5}),
+    ],
+)
+def test_what_was_written_as_json(do, tmp_path, command, name, written):
+    file = tmp_path / name
+    assert json.loads(do(*command, "--output", str(file), "--json")) == {"file": str(file), **written}
+    assert file.stat().st_size
+
+
+def test_what_was_written_in_words(host, tmp_path):
+    for command, name, said in (
+        ("html", "x.html", "wrote the report of 2025-12-22 to 2026-01-20 to {}\n"),
+        ("export", "x.jsonl", "wrote 1 row to {}\n"),
+        ("textfile", "x.prom", "wrote 5 metrics to {}\n"),
+    ):
+        file = tmp_path / name
+        done = CliRunner().invoke(analytics, [command, "-o", str(file)], obj=CommandContext(host))
+        assert done.output == said.format(file)
+
+
+def test_the_language_of_the_page(make):
+    host = make(analytics={"language": "de"})
+    for options, tag in (((), "de"), (("--language", "fr"), "fr")):
+        done = CliRunner().invoke(analytics, ["html", "-o", "-", *options], obj=CommandContext(host))
+        assert f'<html lang="{tag}"' in done.stdout
+
+
+def test_every_option_has_a_long_name_and_every_command_json():
+    for name, command in analytics.commands.items():
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        assert all(any(text.startswith("--") for text in each.opts) for each in options), name
+        assert "--json" in {text for each in options for text in each.opts}, name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from authhost_analytics.funnels import LONGER
-from authhost_analytics.report import format_duration, median_limit
+from authhost_analytics.report import cumulative, format_duration, median_limit
 from authhost_analytics.tables import journey_table
 from conftest import PASSWORD
 
@@ -126,17 +126,21 @@ def test_the_funnel_of_a_provider(host, clock):
     assert document(host)["social"] == {"corp": {"begun": 3, "came_back": 2, "new": 1}}
 
 
+def test_the_counts_within_each_limit():
+    assert cumulative({60: 475, 300: 400, LONGER: 0}) == {60: 475, 300: 875, LONGER: 875}
+
+
 def test_the_median():
     assert median_limit({}) is None
     assert median_limit({60: 0, LONGER: 0}) is None
-    assert median_limit({60: 1, 300: 0, 900: 1}) == 60
-    assert median_limit({60: 1, 300: 0, 900: 2}) == 900
+    assert median_limit({60: 1, 300: 1, 900: 2}) == 60
+    assert median_limit({60: 1, 300: 1, 900: 3}) == 900
     assert median_limit({60: 0, LONGER: 1}) == LONGER
     assert [format_duration(each) for each in (60, 300, 3600, 86400, LONGER, 30)] == [
         "1 min",
         "5 min",
         "1 h",
         "1 d",
-        "longer",
+        "any time",
         "30 s",
     ]

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 
 import pytest
+from authhost_analytics.comparison import Value, compare, figures, read_comparison
 from authhost_analytics.exporting import as_csv, as_json, registry, rows
 from authhost_analytics.page import render_page
 from authhost_analytics.periods import day_of, month_of
@@ -42,7 +43,13 @@ def exports(host, grain="day"):
     span = Span(host.now.date() - timedelta(days=3), host.now.date(), grain)
     found = read_report(host, span, ("event", "provider", "outcome", "method", "flow"))
     settings = settings_of(host)
-    yield render_page(found, site_name="Site", made_at=host.now, smallest=settings.smallest_count)
+    yield render_page(
+        found,
+        site_name="Site",
+        made_at=host.now,
+        smallest=settings.smallest_count,
+        comparison=read_comparison(host, span),
+    )
     yield str(as_document(found))
     yield generate_latest(registry(host, settings)).decode()
     for line in rows(host, settings, span):
@@ -183,8 +190,10 @@ def test_all_exported_counts_are_multiples(make, clock):
     values = re.findall(r"<title>[^<]+: ([\d,]+)</title>", shown)
     assert values
     assert {int(each.replace(",", "")) % 5 for each in values} == {0}
-    assert "password_set" not in shown
-    assert "23" not in re.sub(r"<svg.*?</svg>|<style>.*?</style>", "", shown, flags=re.DOTALL)
+    assert "First passwords set" not in shown
+    assert "Passwords changed" not in shown
+    drawing = r"<svg.*?</svg>|<style>.*?</style>|style=\"[^\"]*\""
+    assert "23" not in re.sub(drawing, "", shown, flags=re.DOTALL)
 
 
 def test_equal_rounded_counts_are_sorted_by_name(make, clock):
@@ -238,3 +247,52 @@ def test_exact_counts_if_the_operator_wants_them(make, clock):
     [line] = rows(host, settings_of(host), Span(at("2026-01-01").date(), at("2026-01-01").date()))
     assert line["count"] == 1
     assert user(1).hex not in str(line)
+
+
+@pytest.mark.parametrize("smallest", [5, 10])
+def test_the_headlines_are_the_same_for_all_exact_counts_with_one_rounding(make, clock, smallest):
+    """A comparison reveals no more than the two rounded counts: it is computed from them alone."""
+    host = make(analytics={"keep_days": 60})
+    clock.now = at("2026-03-01 12:00")
+    span = Span(at("2026-02-15").date(), at("2026-03-01").date())
+    seen = defaultdict(set)
+    for number in range(3 * smallest):
+        store(
+            host,
+            row(host, "2026-02-20 10:00", "user_logged_in", number, "2025-12-01", method="password"),
+            row(host, "2026-02-05 10:00", "user_logged_in", number, "2025-12-01", method="password"),
+        )
+        run_roll_up(host, everything=True)
+        found = tuple(figures(read_comparison(host, span), smallest))
+        seen[round_count(number + 1, smallest)].add(found)
+    assert {rounded: len(each) for rounded, each in seen.items()} == {
+        0: 1,
+        smallest: 1,
+        2 * smallest: 1,
+        3 * smallest: 1,
+    }
+    for rounded, [found] in seen.items():
+        assert [(each.now.count, each.change) for each in found if each.label == "Logins"] == [
+            (rounded or None, None)
+        ]
+
+
+@given(st.integers(0, 3000), st.integers(0, 3000), st.sampled_from([5, 10, 50]))
+def test_a_change_is_never_shown_for_a_small_count(now, before, smallest):
+    shown = [Value(round_count(count, smallest) or None) for count in (now, before)]
+    figure = compare("x", *shown, smallest, more_is_better=True)
+    if min(now, before) < smallest:
+        assert (figure.change, figure.verdict) == (None, "unknown")
+    if figure.change:
+        assert (now > before) == (figure.change > 0)
+
+
+@pytest.mark.parametrize("smallest", [5, 10])
+def test_a_small_count_cannot_be_computed_from_the_counts_within_two_limits(smallest):
+    """Every small count of the interval between the limits is one of at least two that are possible."""
+    fits = defaultdict(set)
+    for below, between in product(range(10 * smallest + smallest // 2), range(3 * smallest)):
+        fits[round_count(below, smallest), round_count(below + between, smallest)].add(between)
+    small = [each for each in fits.values() if min(each) < smallest]
+    assert small
+    assert all(len(each) > 1 for each in small)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from authhost_hookspecs import Host, Request
@@ -18,8 +18,15 @@ from authhost_analytics.rollup import interrupt_roll_up
 from authhost_analytics.tables import DIMENSIONS, event_table, journey_table
 
 
-def erase_user(host: Host, user_id: UUID) -> int:
-    """Remove a user's pseudonyms and exact times from the stored rows; return the number of changed events.
+class Erased(NamedTuple):
+    """How many stored events and signups referred to a user."""
+
+    events: int
+    signups: int
+
+
+def erase_user(host: Host, user_id: UUID) -> Erased:
+    """Remove a user's pseudonyms and exact times from the stored rows; return how many were changed.
 
     The events stay and are still counted, but refer to no user. Of a signup remain the
     steps that were taken, and the upper limit of the time to confirm.
@@ -47,10 +54,11 @@ def erase_user(host: Host, user_id: UUID) -> int:
         interrupt_roll_up(connection)
         if found:
             connection.execute(erased, found)
+        signups = 0
         for month, person in theirs.items():
             of_signup = update(journey_table).where(journey.month == month, journey.person == person)
             # The order matters: on MariaDB an expression sees the values that were set before it.
-            connection.execute(
+            changed = connection.execute(
                 of_signup.ordered_values(
                     (journey.sent, journey.sent - journey.sent),
                     (journey.confirmed, case((journey.confirmed.is_(None), null()), else_=lasted)),
@@ -59,7 +67,8 @@ def erase_user(host: Host, user_id: UUID) -> int:
                     (journey.person, secrets.randbits(63)),
                 )
             )
-    return len(found)
+            signups += changed.rowcount
+    return Erased(len(found), signups)
 
 
 def data_of_user(request: Request, user_id: UUID) -> dict[str, Any]:

@@ -1,97 +1,154 @@
-"""The report as one HTML page without references to other files. Its charts are embedded as SVG."""
+"""The report as one HTML page without scripts and references to other files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
-from authhost_analytics.charts import Series, bar_chart, line_chart
-from authhost_analytics.report import EventCounts, Funnel, Report, format_duration, median_limit
+from authhost_analytics.charts import Axis, Chart, bar_chart, time_axis
+from authhost_analytics.comparison import Comparison, Value, figures
+from authhost_analytics.funnel_views import FunnelView, funnel_view, mean_retention
+from authhost_analytics.funnels import LONGER
+from authhost_analytics.labels import DIMENSIONS, METHODS, STEPS, label
+from authhost_analytics.languages import N_, SOURCE_LANGUAGE, Language, language
+from authhost_analytics.periods import day_of
+from authhost_analytics.report import EventCounts, Funnel, Report, cumulative, format_duration, median_limit
 from authhost_analytics.sketches import COHORT_STANDARD_ERROR, STANDARD_ERROR
-from authhost_analytics.suppression import suppress_small_counts
-from authhost_analytics.terminal import STEP_NAMES, percentage
+from authhost_analytics.spans import Grain, Span
+from authhost_analytics.suppression import round_count, suppress_small_counts
 
-MAX_SERIES = 6
-"""Lines of a chart. The table below the chart shows all."""
-LABEL_LENGTH = {"day": 10, "week": 10, "month": 7}
-"""Characters of an ISO date that name a period."""
+MAX_CHARTS = 6
+"""Charts of events, and funnels, that are drawn. The table below them shows all."""
 MAX_OPEN_ROWS = 12
 """A table with more rows is collapsed."""
+GRAINS = {"hour": N_("By hour"), "day": N_("By day"), "week": N_("By week"), "month": N_("By month")}
+UNITS = {"s": "second", "min": "minute", "h": "hour", "d": "day"}
 environment = Environment(
-    loader=PackageLoader("authhost_analytics"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    loader=PackageLoader("authhost_analytics"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
 )
 
 
-class Chart(NamedTuple):
-    """A chart and its data, which the page also shows as a table for readers who cannot see the chart."""
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes counts and shares for readers: ``smallest`` is the ``smallest_count`` of the rounding."""
 
-    svg: Markup
-    names: Sequence[str]
-    series: Series
+    language: Language
+    smallest: int
+
+    def count(self, count: int | None) -> str:
+        """Return a rounded count, ``< 5`` for a count that is too small."""
+        if count is None or count < self.smallest > 1:
+            return self.language.isolate(f"< {self.smallest}")
+        return self.language.number(count)
+
+    def share(self, share: float | None) -> str:
+        """Return a share in percent, and nothing for an unknown one."""
+        return "" if share is None else self.language.percent(share)
+
+    def share_of(self, count: int, of: int | None) -> str:
+        """Return the share of a count; nothing if one of them is too small or unknown."""
+        return self.share(min(count, of) / of) if count and of else ""
+
+    def value(self, value: Value) -> str:
+        """Return a headline's count or share."""
+        if value.of == 0:
+            return "–"
+        return self.count(value.count) if value.share is None else self.share(value.share)
+
+    def change(self, change: float, *, points: bool) -> str:
+        """Return the change of a headline figure with its sign. Shares differ by ``points``."""
+        sign = "+" if change > 0 else "−"
+        if not points:
+            return self.language.isolate(sign + self.language.percent(abs(change)))
+        number = self.language.isolate(f"{sign}{self.language.number(round(abs(change) * 100))}")
+        return self.language.gettext("%(points)s percentage points", points=number)
+
+    def duration(self, seconds: int) -> str:
+        """Return a limit of the time to confirm, except `LONGER`."""
+        number, _, unit = format_duration(seconds).partition(" ")
+        return self.language.duration(int(number), UNITS[unit])
 
 
-def chart(
-    draw: Callable[[str, Sequence[str], Series], Markup], title: str, names: Sequence[str], series: Series
-) -> Chart:
-    """Draw a chart."""
-    return Chart(draw(title, names, series), names, series)
+def render_page(
+    report: Report,
+    *,
+    site_name: str,
+    made_at: datetime,
+    smallest: int,
+    language_tag: str = SOURCE_LANGUAGE,
+    comparison: Comparison | None = None,
+) -> str:
+    """Return the HTML page. All counts, also those in charts, are rounded to multiples of ``smallest``.
 
-
-def render_page(report: Report, *, site_name: str, made_at: datetime, smallest: int) -> str:
-    """Return the HTML page. All counts, also those in charts, are rounded to multiples of ``smallest``."""
-
-    def show_count(count: int) -> str:
-        return f"< {smallest}" if count < smallest > 1 else f"{count:,}"
-
-    def show_share(count: int, of: int) -> str:
-        return percentage(count, of) if count and of else ""
-
+    ``language_tag`` is one of `LANGUAGES`. Without ``comparison`` there are no headline figures.
+    """
+    spoken = language(language_tag)
+    writer = Writer(spoken, smallest)
     rounded = suppress_small_counts(report, smallest)
-    span_names = [rounded.span.label(start) for start in rounded.span.starts]
+    within = {limit: round_count(count, smallest) for limit, count in cumulative(report.confirmation).items()}
+    axis = time_axis(rounded.span, spoken, made_at)
     return environment.get_template("report.html.j2").render(
+        _=spoken.gettext,
+        language=spoken,
+        writer=writer,
         report=rounded,
         site_name=site_name,
         made_at=made_at,
         smallest=smallest,
-        show_count=show_count,
-        show_share=show_share,
-        format_duration=format_duration,
-        grain=rounded.span.grain,
-        median=median_limit(rounded.confirmation),
-        step_names=STEP_NAMES,
-        error=STANDARD_ERROR,
-        cohort_error=COHORT_STANDARD_ERROR,
+        grains=GRAINS,
+        dimensions=DIMENSIONS,
+        steps=STEPS,
+        errors=(spoken.percent(STANDARD_ERROR, 2), spoken.percent(COHORT_STANDARD_ERROR, 1)),
+        max_charts=MAX_CHARTS,
         max_open_rows=MAX_OPEN_ROWS,
-        events_chart=chart(line_chart, "Events", span_names, _event_series(rounded.events)),
-        user_charts={
-            grain: chart(bar_chart, f"Unique users by {grain}", names, {"users": list(counts.values())})
-            for grain, counts in rounded.people.items()
-            if any(counts.values()) and (names := [start[: LABEL_LENGTH[grain]] for start in counts])
-        },
-        signup_chart=bar_chart("Signups", _step_names(rounded.signup), _funnel_series(rounded.signup)),
-        social_chart=bar_chart("Social logins", _step_names(rounded.social), _funnel_series(rounded.social)),
-        confirmation_chart=chart(
-            bar_chart,
-            "Time to confirm",
-            [format_duration(seconds) for seconds in rounded.confirmation],
-            {"users": list(rounded.confirmation.values())},
-        ),
+        label=lambda dimension, value: label(dimension, value, spoken.gettext),
+        comparison=comparison,
+        figures=list(figures(comparison, smallest)) if comparison else [],
+        axis=axis,
+        event_charts=[_event_chart(writer, axis, each) for each in rounded.events[:MAX_CHARTS]],
+        user_charts=_user_charts(writer, rounded, made_at),
+        signup=_funnels(writer, rounded.signup),
+        social=_funnels(writer, rounded.social),
+        within=within,
+        median=median_limit(within),
+        longer=LONGER,
+        retention=mean_retention(rounded.cohorts, rounded.span, day_of(made_at), smallest),
     )
 
 
-def _event_series(events: list[EventCounts]) -> dict[str, list[int]]:
-    return {
-        ", ".join(value or "-" for value in each.labels.values()): each.counts for each in events[:MAX_SERIES]
-    }
+def _event_chart(writer: Writer, axis: Axis, events: EventCounts) -> Chart:
+    title = ", ".join(
+        label(dimension, value, writer.language.gettext) for dimension, value in events.labels.items()
+    )
+    return _chart(writer, title, axis, events.counts, writer.count(events.total))
 
 
-def _funnel_series(funnels: list[Funnel]) -> dict[str, list[int]]:
-    return {each.name or "-": list(each.steps.values()) for each in funnels[:MAX_SERIES]}
+def _user_charts(writer: Writer, report: Report, now: datetime) -> list[tuple[Chart, Axis]]:
+    found = []
+    grains: tuple[Grain, ...] = ("day", "week", "month")
+    for grain in grains:
+        counts = list(report.people[grain].values())
+        if any(counts):
+            span = Span(report.span.since, report.span.until, grain)
+            axis = time_axis(span, writer.language, now, clipped=False)
+            found.append((_chart(writer, writer.language.gettext(GRAINS[grain]), axis, counts), axis))
+    return found
 
 
-def _step_names(funnels: list[Funnel]) -> list[str]:
-    return [STEP_NAMES[name] for each in funnels[:1] for name in each.steps]
+def _chart(writer: Writer, title: str, axis: Axis, counts: Sequence[int], total: str = "") -> Chart:
+    texts = [writer.count(count) for count in counts]
+    return bar_chart(title, axis, counts, total=total, smallest=writer.smallest, texts=texts)
+
+
+def _funnels(writer: Writer, funnels: list[Funnel]) -> list[FunnelView]:
+    gettext = writer.language.gettext
+    views = [funnel_view(each, writer.smallest) for each in funnels]
+    # The name is that of a method, or of a provider from the settings, which stays as it is.
+    return [each._replace(name=gettext(METHODS.get(each.name, each.name)) or "–") for each in views]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from itertools import accumulate
 from typing import Any
 
 from authhost_analytics.funnels import LONGER
@@ -67,7 +68,7 @@ class Report:
 
     ``people`` maps day, week and month to the unique users of each period, by its
     first day. ``confirmation`` maps limits in seconds to the number of signups
-    that were confirmed within that time.
+    that were confirmed within that limit, but not within the one before.
     """
 
     span: Span
@@ -98,23 +99,25 @@ def rate_order(rate: RefusalRate) -> tuple[Any, ...]:
     return -rate.refused, -(rate.succeeded or 0), rate.flow
 
 
-def median_limit(counts: dict[int, int]) -> int | None:
-    """Return the limit in seconds within which at least half of the counted signups were confirmed.
+def cumulative(counts: dict[int, int]) -> dict[int, int]:
+    """Return, for each limit in seconds, how many signups were confirmed within it."""
+    return dict(zip(counts, accumulate(counts.values()), strict=True))
 
-    Returns None if there are none, and `LONGER` if half of them took longer than a week.
+
+def median_limit(within: dict[int, int]) -> int | None:
+    """Return the limit in seconds within which at least half of the signups were confirmed.
+
+    ``within`` is the result of `cumulative`. Returns None if no signup was confirmed, and
+    `LONGER` if half of them took longer than a week.
     """
-    half, reached = sum(counts.values()) / 2, 0
-    for seconds, count in counts.items():
-        reached += count
-        if count and reached >= half:
-            return seconds
-    return None
+    total = max(within.values(), default=0)
+    return next((seconds for seconds, count in within.items() if total and 2 * count >= total), None)
 
 
 def format_duration(seconds: int) -> str:
-    """Return a limit in seconds as text, such as ``15 min``, or ``longer`` for `LONGER`."""
+    """Return a limit in seconds as text, such as ``15 min``, or ``any time`` for `LONGER`."""
     if seconds == LONGER:
-        return "longer"
+        return "any time"
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds // size} {unit}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from authhost_analytics.languages import LANGUAGES, SOURCE_LANGUAGE
+
 
 @dataclass(frozen=True, slots=True)
 class AnalyticsSettings:
@@ -15,6 +17,7 @@ class AnalyticsSettings:
     are kept forever; they contain no data about a single user.
     ``smallest_count``: counts in files, pages and metrics are rounded to
     multiples of it, and counts below it become 0. With 1 counts are exact.
+    ``language``: the language of the HTML report, one of `LANGUAGES`.
 
     Raises `ValueError` for a value out of range.
     """
@@ -23,6 +26,7 @@ class AnalyticsSettings:
     keep_days: int = 30
     keep_hours_days: int = 90
     smallest_count: int = 5
+    language: str = SOURCE_LANGUAGE
 
     def __post_init__(self) -> None:
         if not 3 <= self.keep_days <= 60:
@@ -35,3 +39,5 @@ class AnalyticsSettings:
             )
         if not 1 <= self.smallest_count <= 1000:
             raise ValueError("smallest_count must be from 1 to 1000")
+        if self.language not in LANGUAGES:
+            raise ValueError(f"language must be one of {', '.join(LANGUAGES)}, not {self.language!r}")

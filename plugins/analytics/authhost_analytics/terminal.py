@@ -1,140 +1,172 @@
-"""The report as tables for a terminal."""
+"""The report as tables for a terminal, printed by the console of the commands."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Mapping, Sequence
 
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
+from authhost_hookspecs import Console
 
-from authhost_analytics.report import Funnel, Report, format_duration, median_limit
+from authhost_analytics.report import Funnel, Report, cumulative, format_duration, median_limit
 from authhost_analytics.sketches import STANDARD_ERROR
+from authhost_analytics.suppression import round_count, suppress_small_counts
 
 BARS = "▁▂▃▄▅▆▇█"
-MAX_SPARKLINE = 40
+ASCII_BARS = "_.-=+*%#"
+"""For an output whose encoding lacks the others."""
+MAX_SPARKLINE = 28
 """Characters."""
-WEEKS = 8
-"""Columns and rows of the cohort table."""
+WEEKS = 6
+"""Rows, and weeks after the signup, of the cohort table: more do not fit 80 columns."""
 STEP_NAMES = {
     "signed_up": "signed up",
-    "sent": "confirmation sent",
+    "sent": "sent",
     "confirmed": "confirmed",
     "logged_in": "logged in",
     "begun": "begun",
     "came_back": "came back",
     "new": "new account",
 }
+Row = dict[str, str]
 
 
-def sparkline(counts: Sequence[int]) -> str:
-    """Return one bar per count, at most 40: longer series are shown by the averages of neighbours."""
+def output_bars() -> str:
+    """Return the bars that standard output can write."""
+    try:
+        BARS.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return ASCII_BARS
+    return BARS
+
+
+def sparkline(counts: Sequence[int], bars: str = BARS) -> str:
+    """Return one bar per count, at most 28: longer series are shown by the averages of neighbours."""
     size = -(-len(counts) // MAX_SPARKLINE) if counts else 1
     groups = [counts[start : start + size] for start in range(0, len(counts), size)]
     heights = [sum(group) / len(group) for group in groups]
     highest = max(heights, default=0)
-    return "".join(BARS[round(height / highest * 7)] if highest else BARS[0] for height in heights)
+    return "".join(bars[round(height / highest * 7)] if highest else bars[0] for height in heights)
 
 
-def render(report: Report, smallest: int = 1) -> RenderableType:
-    """Return the tables that have rows. ``smallest`` is the ``smallest_count`` used for rounding."""
-    return Group(*_tables(report, smallest))
-
-
-def _tables(report: Report, smallest: int) -> Iterator[RenderableType]:
-    span = report.span
-    yield Text(f"{span.since} to {span.until}, in UTC", style="bold")
+def print_report(console: Console, exact: Report, smallest: int = 1) -> None:
+    """Print the tables that have rows, with counts rounded to multiples of ``smallest``."""
+    report, bars = suppress_small_counts(exact, smallest), output_bars()
+    console.print(f"{report.span.since} to {report.span.until}, in UTC")
     if smallest > 1:
-        yield Text(f"Counts are rounded to multiples of {smallest}. Counts below {smallest} are shown as 0.")
+        console.print(
+            f"Counts are rounded to multiples of {smallest}. Counts below {smallest} are shown as 0."
+        )
     if not report.events:
-        yield Text("no events" if smallest == 1 else f"no counts of {smallest} or more")
+        console.print("no events" if smallest == 1 else f"no counts of {smallest} or more")
         return
-    yield _events(report)
-    yield _unique_users(report)
-    if report.signup:
-        yield _funnels("signup", "method", report.signup)
-    if report.social:
-        yield _funnels("social login", "provider", report.social)
-    if any(report.confirmation.values()):
-        yield _confirmation_times(report.confirmation)
-    if report.cohorts:
-        yield _cohorts(report)
-    if report.rates:
-        yield _refusal_rates(report)
+    within = {limit: round_count(count, smallest) for limit, count in cumulative(exact.confirmation).items()}
+    _print_table(
+        console, f"events by {report.span.grain}", _events(report, bars), left=report.events[0].labels
+    )
+    error = f"standard error {STANDARD_ERROR:.2%}; a few hundred are counted exactly"
+    _print_table(console, f"unique users ({error})", _unique_users(report, bars), left=["by"])
+    _print_table(console, "signup", _funnels("method", report.signup), left=["method"])
+    _print_table(console, "social login", _funnels("provider", report.social), left=["provider"])
+    _print_table(console, "time to confirm the address", _confirmation_times(within), left=["within"])
+    _print_table(console, "retention by weeks after the signup", _cohorts(report), left=["week of signup"])
+    _print_table(console, "refusals", _refusal_rates(report), left=["flow"])
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    """Return an empty table whose first ``left`` columns are aligned to the left."""
-    table = Table(title=title, title_justify="left")
-    for index, name in enumerate(columns):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    return table
+def _print_table(
+    console: Console, title: str, rows: list[Row], left: Sequence[str] | Mapping[str, str]
+) -> None:
+    """Print a table with a title. Columns of numbers are padded: the console aligns cells to the left."""
+    if not rows:
+        return
+    columns = [name for name in rows[0] if name not in left and name != ""]
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    padded = [
+        {name: cell.rjust(widths[name]) if name in widths else cell for name, cell in row.items()}
+        for row in rows
+    ]
+    headers = {name: name.rjust(widths[name]) if name in widths else name for name in rows[0]}
+    console.print()
+    console.print(title)
+    console.print_rows(padded, headers=headers)
 
 
-def _events(report: Report) -> Table:
-    names = list(report.events[0].labels)
-    grain = report.span.grain
-    table = _table("events", *names, "total", f"by {grain}", left=len(names))
-    table.columns[-1].justify = "left"
-    for each in report.events:
-        labels = (Text(value or "-") for value in each.labels.values())
-        table.add_row(*labels, f"{each.total:,}", sparkline(each.counts))
-    return table
+def _events(report: Report, bars: str) -> list[Row]:
+    return [
+        {
+            **{name: value or "-" for name, value in each.labels.items()},
+            "total": f"{each.total:,}",
+            "": sparkline(each.counts, bars),
+        }
+        for each in report.events
+    ]
 
 
-def _unique_users(report: Report) -> Table:
-    title = f"unique users (standard error {STANDARD_ERROR:.2%}; a few hundred are counted exactly)"
-    table = _table(title, "by", "last", "most", "")
-    table.columns[-1].justify = "left"
-    for grain, counts in report.people.items():
-        values = list(counts.values())
-        if any(values):
-            table.add_row(grain, f"{values[-1]:,}", f"{max(values):,}", sparkline(values))
-    return table
+def _unique_users(report: Report, bars: str) -> list[Row]:
+    return [
+        {"by": grain, "last": f"{values[-1]:,}", "most": f"{max(values):,}", "": sparkline(values, bars)}
+        for grain, counts in report.people.items()
+        if any(values := list(counts.values()))
+    ]
 
 
-def _funnels(title: str, first: str, funnels: Sequence[Funnel]) -> Table:
-    table = _table(title, first, *(STEP_NAMES[name] for name in funnels[0].steps))
-    for funnel in funnels:
-        steps = list(funnel.steps.values())
-        cells = [
-            f"{count:,} ({percentage(count, steps[0])})" if index else f"{count:,}"
-            for index, count in enumerate(steps)
-        ]
-        table.add_row(Text(funnel.name or "-"), *cells)
-    return table
+def _funnels(first: str, funnels: Sequence[Funnel]) -> list[Row]:
+    return [
+        {
+            first: funnel.name or "-",
+            **{
+                STEP_NAMES[name]: f"{count:,} ({percentage(count, all_users)})" if index else f"{count:,}"
+                for index, (name, count) in enumerate(funnel.steps.items())
+            },
+        }
+        for funnel in funnels
+        for all_users in [next(iter(funnel.steps.values()))]
+    ]
 
 
-def _confirmation_times(counts: dict[int, int]) -> Table:
-    median, total = median_limit(counts), sum(counts.values())
-    table = _table("time to confirm the address", "within", "users", "share", "")
-    table.columns[-1].justify = "left"
-    highest = max(counts.values())
-    for seconds, count in counts.items():
-        note = "  median" if seconds == median else ""
-        bar = "█" * round(20 * count / highest)
-        table.add_row(format_duration(seconds), f"{count:,}", percentage(count, total), bar + note)
-    return table
+def _confirmation_times(within: dict[int, int]) -> list[Row]:
+    median, total = median_limit(within), max(within.values(), default=0)
+    if not total:
+        return []
+    return [
+        {
+            "within": format_duration(seconds),
+            "users": f"{count:,}",
+            "share": percentage(count, total),
+            "": "median" if seconds == median else "",
+        }
+        for seconds, count in within.items()
+    ]
 
 
-def _cohorts(report: Report) -> Table:
+def _cohorts(report: Report) -> list[Row]:
     last = report.cohorts[-WEEKS:]
-    weeks = max(len(cohort.active) for cohort in last)
-    columns = ("week of signup", "signed up", *(f"+{number}" for number in range(min(weeks, WEEKS))))
-    table = _table("retention by weeks after the signup", *columns)
-    for cohort in last:
-        active = [percentage(count, cohort.signed_up) for count in cohort.active[:WEEKS]]
-        table.add_row(cohort.week.isoformat(), f"{cohort.signed_up:,}", *active)
-    return table
+    weeks = min(max((len(cohort.active) for cohort in last), default=0), WEEKS)
+    return [
+        {
+            "week of signup": cohort.week.isoformat(),
+            "signed up": f"{cohort.signed_up:,}",
+            **{
+                f"+{week}": percentage(cohort.active[week], cohort.signed_up)
+                if week < len(cohort.active)
+                else ""
+                for week in range(weeks)
+            },
+        }
+        for cohort in last
+    ]
 
 
-def _refusal_rates(report: Report) -> Table:
-    table = _table("refusals", "flow", "succeeded", "refused", "share", "by a rate limit")
-    for rate in report.rates:
-        succeeded = "-" if rate.succeeded is None else f"{rate.succeeded:,}"
-        shares = ("-" if each is None else f"{each:.1%}" for each in (rate.share, rate.limited_share))
-        table.add_row(rate.flow, succeeded, f"{rate.refused:,}", *shares)
-    return table
+def _refusal_rates(report: Report) -> list[Row]:
+    return [
+        {
+            "flow": rate.flow,
+            "succeeded": "-" if rate.succeeded is None else f"{rate.succeeded:,}",
+            "refused": f"{rate.refused:,}",
+            "share": "-" if rate.share is None else f"{rate.share:.1%}",
+            "by a rate limit": "-" if rate.limited_share is None else f"{rate.limited_share:.1%}",
+        }
+        for rate in report.rates
+    ]
 
 
 def percentage(count: int, of: int) -> str:
