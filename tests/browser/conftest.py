@@ -6,10 +6,12 @@ names a style sheet in the Internet.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from browser.servers import Site, make_certificate, open_other_site, open_site
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RULES = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.0.0.1"
 ARGUMENTS = ["--no-sandbox", f"--host-resolver-rules={RULES}"]
+AXE_RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 TIMEOUT = 20_000
 """Milliseconds for one action of the browser."""
 
@@ -57,6 +60,15 @@ def chromium() -> Iterator[Any]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    file = os.environ.get("AUTHHOST_AXE")
+    if not file:
+        pytest.skip("SKIPPED: AUTHHOST_AXE names no axe.min.js; `nox -s browser` fetches it by npm")
+    return Path(file).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -97,3 +109,10 @@ def agree(page: Any, sub: str) -> None:
     page.locator("input[name=sub]").fill(sub)
     page.locator("button").first.click()
     page.wait_for_url("**/account/**")
+
+
+def violations(page: Any, axe: str) -> list[tuple[str, str, list[str]]]:
+    """The rules of axe-core that a page breaks, with the elements."""
+    page.evaluate(axe)
+    found = page.evaluate(f"axe.run(document, {{runOnly: {AXE_RULES!r}}})")["violations"]
+    return [(path(page), each["id"], [node["html"] for node in each["nodes"]]) for each in found]

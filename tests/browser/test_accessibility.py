@@ -2,37 +2,19 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
 from authhost.testing import PASSWORD
 from authhost.web.pages import PAGES
-from browser.conftest import path
+from browser.conftest import violations
 from browser.servers import open_site
 from browser.states import USER, VISITOR, Tea, every_state
 
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PHONE = {"width": 320, "height": 640}
 VARIANTS = {
     "light, English": {"color_scheme": "light"},
     "dark, Arabic, phone": {"color_scheme": "dark", "locale": "ar", "viewport": PHONE},
 }
-
-
-@pytest.fixture(scope="module")
-def axe():
-    file = os.environ.get("AUTHHOST_AXE")
-    if not file:
-        pytest.skip("SKIPPED: AUTHHOST_AXE names no axe.min.js; `nox -s browser` fetches it by npm")
-    return Path(file).read_text(encoding="utf-8")
-
-
-def violations(page, axe):
-    page.evaluate(axe)
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES!r}}})")["violations"]
-    return [(path(page), each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 @pytest.fixture
