@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import threading
+from datetime import UTC, date, datetime
+from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+from authhost_analytics.comparison import read_comparison
+from authhost_analytics.page import render_page
+from authhost_analytics.queries import read_report
+from authhost_analytics.spans import Span
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
+from sqlalchemy import create_engine
 from waitress.server import create_server
 
 from authhost.testing import PASSWORD, Clock, Mailbox, open_host
@@ -23,6 +32,27 @@ ANN = "ann@example.org"
 WINDOW, PHONE = {"width": 620, "height": 560}, {"width": 390, "height": 720}
 GAP = 8
 ACCOUNT = ("/", "/emails", "/sessions", "/password")
+
+
+SIMULATION = Path(__file__).parents[1] / "tests" / "benchmarks" / "analytics.py"
+REPORT = Span(date(2025, 7, 1), date(2025, 12, 17), "week")
+
+
+def report_picture(browser: Browser, folder: str) -> None:
+    """Take the picture of the HTML report of authhost-analytics, of a simulated year."""
+    database = f"sqlite:///{folder}/year.sqlite3"
+    size = ["--users", "3000", "--events", "60000"]
+    command = [sys.executable, str(SIMULATION), *size, "--database", database]
+    subprocess.run(command, check=True)  # noqa: S603
+    engine = create_engine(database)
+    now = datetime(2025, 12, 17, 12, tzinfo=UTC)
+    site: Any = SimpleNamespace(engine=engine, reader=engine, now=now)
+    report, comparison = read_report(site, REPORT), read_comparison(site, REPORT)
+    engine.dispose()
+    page = browser.new_page(viewport={"width": 1000, "height": 1400})
+    page.set_content(render_page(report, site_name="Teapots", made_at=now, smallest=5, comparison=comparison))
+    with Image.open(BytesIO(page.screenshot())) as image:
+        image.convert("RGB").quantize(64).save(IMAGES.parent / "analytics-report.png", optimize=True)
 
 
 def main() -> None:
@@ -52,6 +82,7 @@ def main() -> None:
         threading.Thread(target=server.run, daemon=True).start()
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         take_all(browser, url, host)
+        report_picture(browser, folder)
         browser.close()
         server.close()
         host.close()
