@@ -89,13 +89,15 @@ def test_a_created_account_belongs_to_whoever_follows_the_invitation(make_host, 
     host = make_host(email_verification=mode, signup_open=False)
     user = host.users.create(ANN, username="ann", actor=ROOT, invite=True)
     assert (user.email, user.email_verified, user.has_usable_password) == (ANN, False, False)
+    assert "account_ready" not in names(recorder)
     message = recorder.messages[-1]
     assert (message.kind, message.recipient, message.user_id) == ("invitation", ANN, user.id)
     assert message.expires - host.clock() == timedelta(days=7)
     result = run(host, "reset_password", key=message.key, password=NEW)
     assert result is None or result.authenticated
     assert host.users.read(user.id).user.email_verified
-    assert names(recorder).count("user_signed_up") == 1
+    called = names(recorder)
+    assert (called.count("user_signed_up"), called.count("account_ready")) == (1, 1)
     assert can_log_in(run, host, NEW)
 
 

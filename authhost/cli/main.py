@@ -33,6 +33,7 @@ LAZY_COMMANDS = {
     "providers": "authhost.cli.providers",
     "serve": "authhost.cli.serve",
     "status": "authhost.cli.monitoring",
+    "users": "authhost.cli.users",
 }
 """The modules of authhost's commands by name. A module is imported when its command is used.
 

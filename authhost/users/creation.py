@@ -17,8 +17,9 @@ from authhost.store import queries
 def create_account(request: Request, email: str | None, username: str | None, *, verified: bool) -> User:
     """Store an account without a password, call the hooks of a signup, and return the account.
 
-    The rules of signups do not apply: signup may be closed, `before_signup` is not called, a taken address is
-    refused, and the account does not expire. Raises `InvalidInput`, `EmailTaken`, `UsernameTaken`.
+    The rules of signups do not apply: signup may be closed, `before_signup` is not called, a
+    taken address is refused, and the account does not expire. It is ready when its owner has
+    proved the address. Raises `InvalidInput`, `EmailTaken`, `UsernameTaken`.
     """
     settings = request.settings
     if email is None and username is None:
@@ -39,7 +40,7 @@ def create_account(request: Request, email: str | None, username: str | None, *,
     request.services.hooks.user_signed_up(request, user)
     if record is not None and verified:
         call_confirmed(request, record, None)
-    elif record is None or settings.email_verification != "mandatory":
+    elif record is None:
         mark_ready(request, user)
     return replace(user, email_verified=verified)
 

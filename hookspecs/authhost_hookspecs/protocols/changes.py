@@ -42,7 +42,7 @@ class AccountChanges(Protocol):
         method of a plugin. The rules of signups do not apply: signup may be closed,
         `before_signup` and `before_change` are not called, and the account does not expire.
         Calls `user_signed_up`, with ``verified`` also `email_confirmed`, and `account_ready`
-        unless its owner has to confirm the address. ``invite`` sends what `invite` sends; otherwise
+        unless its owner still has to prove the address. ``invite`` sends what `invite` sends; otherwise
         nothing is sent. Refusals: ``email_taken``, ``username_taken``, ``invalid_email``,
         ``invalid_input``, and those of `invite`.
         """
