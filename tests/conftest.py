@@ -36,6 +36,7 @@ class Recorder(RecordedHooks, Mailbox):
     account_ready = social_login_begun = password_reset_requested = None
     session_ended = user_deactivated = user_reauthenticated = None
     user_deleted = user_reactivated = password_reset_required = None
+    account_recovered = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)
@@ -59,6 +60,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_nested_rollback",
         "test_order",
         "test_pending_logins",
+        "test_plugin_signup",
         "test_recovery",
         "test_round_trips",
         "test_sessions",

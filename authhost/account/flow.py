@@ -43,6 +43,17 @@ def social_flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Conc
     return _run_as(f"social_{function.__name__}", function)
 
 
+def flow_named(
+    name: str,
+) -> Callable[[Callable[Concatenate[Request, P], R]], Callable[Concatenate[Request, P], R]]:
+    """Decorate a function as one more way into the flow ``name``, under which its refusals are recorded."""
+
+    def decorate(function: Callable[Concatenate[Request, P], R]) -> Callable[Concatenate[Request, P], R]:
+        return _run_as(name, function)
+
+    return decorate
+
+
 def _run_as(
     name: str, function: Callable[Concatenate[Request, P], R]
 ) -> Callable[Concatenate[Request, P], R]:

@@ -16,8 +16,9 @@ from authhost.account.flow import attach_user, flow, lock_login, require_login
 from authhost.account.open_login import OpenLogin, must_wait, plugin_steps
 from authhost.account.pending import known_pending_login, pending_login
 from authhost.account.sessions import rotate_token
+from authhost.account.signup import plugin_signup
 from authhost.errors import InvalidCredentials, LoginRequired, UserNotFound
-from authhost.records import Authentication, LoginResult, PendingLogin
+from authhost.records import Authentication, LoginResult, PendingLogin, User
 from authhost.request import Request
 from authhost.store import queries, statements
 from authhost.store.unit_of_work import BoundToUnit
@@ -60,6 +61,17 @@ class PluginLogins(BoundToUnit):
         _check_method(method)
         _check_factors(factors)
         self._request.plugin_login = plugin_login(self._request, user_id, method, tuple(factors))
+
+    def sign_up(
+        self, *, email: str, username: str | None = None, method: str, factors: Sequence[Factor]
+    ) -> User:
+        """Create an account without a password for a person who will log in by ``method``."""
+        _check_method(method)
+        _check_factors(factors)
+        request = self._request
+        user, login = plugin_signup(request, email, username, method, tuple(factors))
+        request.plugin_login = login
+        return user
 
     def reauthenticate(self, *, method: str, factors: Sequence[Factor]) -> None:
         """Record that the logged-in user has authenticated again."""

@@ -46,8 +46,8 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     The caller has proved who owns the mailbox, and has locked the account.
     An attacker may have prepared the account: its password, its sessions, its
     other addresses and its connections to providers are removed before the
-    address counts as verified. The caller calls `complete_signup`. Returns the user as
-    it is now.
+    address counts as verified; plugins remove their credentials in `account_recovered`.
+    The caller calls `complete_signup`. Returns the user as it is now.
     """
     request.send_statement(statements.WIPE_PASSWORD, {"of_user": user.id})
     user = replace(user, has_usable_password=False)
@@ -62,6 +62,7 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     store_primary(request, store_verified(request, user, address))
     found = queries.account_by_id(request, user.id)
     assert found is not None
+    request.services.hooks.account_recovered(request, found.user)
     return found.user
 
 

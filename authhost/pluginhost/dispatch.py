@@ -121,6 +121,9 @@ class Hooks:
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 
+    def account_recovered(self, request: Request, user: User) -> None:
+        self._hook.account_recovered(request=request, user=user)
+
     def password_removed(self, request: Request, user: User) -> None:
         self._hook.password_removed(request=request, user=user)
 

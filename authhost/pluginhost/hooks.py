@@ -36,6 +36,7 @@ SIGNALS = frozenset(
 """The fifteen documented signals of django-allauth."""
 NOTIFICATIONS = SIGNALS | {
     "account_ready",
+    "account_recovered",
     "flow_refused",
     "login_pending",
     "password_reset_requested",

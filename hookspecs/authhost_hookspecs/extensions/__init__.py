@@ -14,6 +14,7 @@ from authhost_hookspecs.extensions.export import export_user
 from authhost_hookspecs.extensions.lifecycle import host_started, host_stopping
 from authhost_hookspecs.extensions.notifications import (
     account_ready,
+    account_recovered,
     flow_refused,
     login_pending,
     password_removed,
@@ -43,6 +44,7 @@ from authhost_hookspecs.extensions.vetoes import before_change, before_login, be
 
 __all__ = [
     "account_ready",
+    "account_recovered",
     "before_change",
     "before_login",
     "before_signup",

@@ -147,6 +147,38 @@ def password_removed(request: Request, user: User) -> None:
 
 
 @hookspec
+def account_recovered(request: Request, user: User) -> None:
+    """The owner of the mailbox has taken over an account whose address was never verified.
+
+    Somebody else may have signed up with the address, and prepared the account: a plugin that stores
+    credentials deletes those of the account here. It is called by the first confirmation in another
+    browser, a password reset, and a login by a provider that has verified the address; it does not matter
+    whether the account had a password or sessions. `email_confirmed` follows, but not for a provider.
+    If an implementation fails, its credentials stay: the operator lists such a plugin in
+    ``required_plugins``, so that the recovery is refused.
+
+    Stored: the account has no password, no sessions, no connections to providers, and no address but
+    the one that was proved, which is verified.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+        from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
+
+
+        class Keys:
+            @hookimpl
+            def account_recovered(self, request: Request, user: User) -> None:
+                keys = events.c.user_id == user.id, events.c.what == "key"
+                request.db.execute(delete(events).where(*keys))
+    """
+
+
+@hookspec
 def user_deactivated(request: Request, user: User) -> None:
     """An account was deactivated: nobody can log in to it, and all its sessions have ended.
 

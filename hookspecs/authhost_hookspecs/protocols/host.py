@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from authhost_hookspecs.declarations import Actor, Message
@@ -26,6 +26,14 @@ class Settings(Protocol):
     @property
     def base_url(self) -> str:
         """The URL of the application, without a trailing slash."""
+
+    @property
+    def signup_open(self) -> bool:
+        """Whether people can create accounts. Since 1.1."""
+
+    @property
+    def username_at_signup(self) -> Literal["no", "optional", "required"]:
+        """Whether the form of a signup asks for a username. Since 1.1."""
 
 
 class SocialLogin(Protocol):

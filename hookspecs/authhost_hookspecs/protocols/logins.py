@@ -74,6 +74,22 @@ class Logins(Protocol):
         account or it is deactivated, and those of a login.
         """
 
+    def sign_up(
+        self, *, email: str, username: str | None = None, method: str, factors: Sequence[Factor]
+    ) -> User:
+        """Create an account without a password for a person who will log in by ``method``; return its user.
+
+        It is the signup with a password in everything else: its rules, its limits, its hooks, the
+        confirmation and the login with its steps. With mandatory verification the login waits for the
+        confirmation, and a taken address behaves like a free one: the account is stored, but its address
+        claims nothing. So store the credential for the returned user in any case. It is somebody's who
+        may not own the mailbox: delete it in `account_recovered`.
+
+        A refusal has the flow ``signup``: ``signup_closed``, ``invalid_input``, ``invalid_email``,
+        ``rate_limited``, ``vetoed``, ``username_taken``, ``email_taken`` (without mandatory verification),
+        ``delivery_failed``, ``conflict``, and those of a login.
+        """
+
     def reauthenticate(self, *, method: str, factors: Sequence[Factor]) -> None:
         """Record that the logged-in user has authenticated again. The session gets a new token.
 

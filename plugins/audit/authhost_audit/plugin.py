@@ -178,6 +178,10 @@ class AuditPlugin:
         self._record(request, AuditEvent("session_ended", session.user_id, reason=reason, data=data))
 
     @hookimpl
+    def account_recovered(self, request: Request, user: User) -> None:
+        self._record(request, AuditEvent("account_recovered", user.id))
+
+    @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("user_deactivated", user.id))
 

@@ -48,6 +48,7 @@ VOCABULARY: dict[str, Classification] = {
     "password_reset_requested": Classification("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
     "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
     "password_removed": Classification("authn_password_change", ACCOUNT_CHANGE, 99, SECURITY),
+    "account_recovered": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "user_deactivated": Classification("user_archived", ACCOUNT_CHANGE, 5, SECURITY),
     "password_reset_required": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
     "user_reactivated": Classification("user_updated", ACCOUNT_CHANGE, 2, SECURITY),

@@ -37,6 +37,7 @@ OF_ALL_KINDS = frozenset(
 """Attributes of which the flows of the suite have all values that a hook can get."""
 ADMINISTRATIVE = frozenset(
     {
+        "account_recovered",
         "password_removed",
         "user_deactivated",
         "password_reset_required",

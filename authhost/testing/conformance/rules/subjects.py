@@ -10,6 +10,7 @@ from authhost.testing.conformance.source import PluginSource, Reached, dotted, o
 
 SUBJECTS: Mapping[str, str] = {
     "account_ready": "user",
+    "account_recovered": "user",
     "email_added": "user",
     "email_changed": "user",
     "email_confirmation_sent": "confirmation",
