@@ -78,6 +78,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_encrypted_links",
         "test_erasure",
         "test_outbox",
+        "test_passkey_signup",
         "test_personal_data",
         "test_processes",
         "test_races",

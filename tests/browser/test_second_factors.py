@@ -119,6 +119,36 @@ def test_a_passkey_for_comfort(site, page):
     assert not is_logged_in(page)
 
 
+def test_a_signup_with_a_passkey(site, page, open_page):
+    authenticator = Authenticator(page)
+    page.goto("/account/signup")
+    page.get_by_role("link", name="Sign up with a passkey").click()
+    page.get_by_label("E-mail address").fill(ANN)
+    press(page, "Continue")
+    press(page, "Create a passkey")
+    assert path(page) == "/account/confirm-email"
+    (credential,) = authenticator.credentials()
+    assert credential["isResidentCredential"]
+    page.goto(site.link(ANN, "confirm-email"))
+    press(page, "Confirm my address")
+
+    # It is the only way to log in, so it stays.
+    log_out(page)
+    press(page, LOG_IN)
+    assert is_logged_in(page)
+    page.goto(KEYS)
+    page.get_by_role("button", name="Remove", exact=False).first.click()
+    page.get_by_text("You have no other way to log in.").wait_for()
+
+    without = open_page(java_script_enabled=False)
+    without.goto("/account/mfa/signup")
+    assert "need JavaScript" in without.inner_text("main")
+    without.get_by_label("E-mail address").fill("bob@example.org")
+    press(without, "Continue")
+    without.get_by_text("Passkeys and security keys need JavaScript").wait_for()
+    assert not without.get_by_role("button", name="Create a passkey").is_visible()
+
+
 def test_a_passkey_in_the_autofill(site, page):
     """The virtual authenticator chooses the passkey at once, as a person does in the autofill."""
     sign_up(site, page)

@@ -6,7 +6,7 @@ import inspect
 
 import pytest
 from authhost_hookspecs import hookimpl
-from authhost_mfa import authenticators
+from authhost_mfa import deletion
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.values import Authenticator
 
@@ -107,7 +107,7 @@ def test_a_reset_that_removes_nothing_tells_nobody(heard, listener):
     heard.sign_up("bob@example.org", browser=heard.browser())
     listener.calls.clear()
     with heard.host.request() as request:
-        assert authenticators.reset(request, request.user_by_email("bob@example.org"), "mistyped") == 0
+        assert deletion.reset(request, request.user_by_email("bob@example.org"), "mistyped") == 0
     assert listener.calls == []
 
 

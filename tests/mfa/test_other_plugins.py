@@ -6,7 +6,7 @@ import json
 from uuid import UUID
 
 import pytest
-from authhost_mfa import authenticators
+from authhost_mfa import deletion
 from sqlalchemy import delete, select
 
 from mfa.support import ANN
@@ -141,7 +141,7 @@ def test_the_reset_of_an_administrator_is_one_mail_and_is_recorded_with_its_reas
     forget_mails(site)
     with site.host.request() as request:
         user = request.account(identifier(site)).user
-        authenticators.reset(request, user, "lost phone, passport checked")
+        deletion.reset(request, user, "lost phone, passport checked")
     assert mails(site)[0] == to_both("second_factors_reset")
     (record,) = records(site, "second_factors_reset")
     assert (record.user_id, record.plugin) == (user.id, "mfa")

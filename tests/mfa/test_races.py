@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Thread
 
 import pytest
-from authhost_mfa import attempts, authenticators, management, recovery_codes
+from authhost_mfa import attempts, deletion, management, recovery_codes
 from authhost_mfa.tables import authenticator_table, recovery_code_table
 from sqlalchemy import select
 
@@ -103,13 +103,13 @@ def test_the_last_second_factor_takes_recovery_codes_along_that_are_replaced_mea
 def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stick, meanwhile):
     credential = protected.create_key(stick)
     finish = meanwhile(
-        authenticators,
+        deletion,
         "delete_factors",
         lambda: protected.ann.api(KEYS, {"credential": credential}),
         after=True,
     )
     with protected.host.request() as request:
-        authenticators.reset(request, request.user_by_email(ANN), "lost phone")
+        deletion.reset(request, request.user_by_email(ANN), "lost phone")
     finish()
     assert is_guarded(protected) == bool(protecting(protected))
 

@@ -14,6 +14,7 @@ from authhost_mfa import (
     key_enrolment,
     management,
     passkey_login,
+    passkey_signup,
     reauthentication,
     recovery_codes,
     steps,
@@ -58,6 +59,7 @@ SETUP = _object(secret=TEXT, uri=TEXT, setup=TEXT)
 OPTIONS = _object(options={"type": "object"})
 """PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON of Web Authentication."""
 FIRST_FACTOR = _object(secret=TEXT, uri=TEXT, setup=TEXT, options={"type": "object"})
+NEW_ACCOUNT = _object(options={"type": "object"}, setup=TEXT)
 CODES = _object(recovery_codes=_list(TEXT))
 BROWSERS = _object(
     trusted_browsers=_list(
@@ -122,6 +124,17 @@ def begin_reauthentication(request: Request, values: Values) -> Mapping[str, Any
 def begin_passkey_login(request: Request, values: Values) -> Mapping[str, Any]:
     """Return the options for a login by a passkey."""
     return _options(passkey_login.begin(request))
+
+
+def begin_signup(request: Request, values: Values) -> Mapping[str, Any]:
+    """Return the options for the passkey of a new account."""
+    setup = passkey_signup.begin(request, values)
+    return {**_options(setup.options), "setup": setup.sealed}
+
+
+def sign_up(request: Request, values: Values) -> Mapping[str, Any]:
+    """Create an account with a passkey; return the recovery codes, if the policy requires a second factor."""
+    return _codes(passkey_signup.sign_up(request, values, is_page=False))
 
 
 def begin_key(request: Request, values: Values) -> Mapping[str, Any]:

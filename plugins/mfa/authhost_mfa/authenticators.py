@@ -21,7 +21,6 @@ from authhost_mfa.tables import (
     NAME_LENGTH,
     account_table,
     authenticator_table,
-    mailbox_codes_table,
     secret_purpose,
 )
 from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator, shown_name
@@ -59,6 +58,11 @@ def of_user(request: Request, user_id: UUID) -> list[Authenticator]:
     return [as_value(row) for row in rows_of(request, user_id)]
 
 
+def of_user_now(request: Request, user_id: UUID) -> list[Authenticator]:
+    """Return the same within the transaction of the request."""
+    return [as_value(row) for row in request.db.execute(_of_user(user_id))]
+
+
 def as_value(row: Row[Any]) -> Authenticator:
     """Return what hooks and pages get of a row."""
     used = utc(row.last_used_at) if row.last_used_at is not None else None
@@ -86,11 +90,11 @@ def user_handle(request: Request, user_id: UUID) -> bytes:
     return bytes(found) if found is not None else _new_handle(request, user_id)
 
 
-def _create_account(request: Request, user_id: UUID) -> None:
-    """Create the row of the account if there is none yet."""
+def _create_account(request: Request, user_id: UUID, handle: bytes | None) -> None:
+    """Create the row of the account if there is none yet, with the ``handle`` of its first passkey."""
     if request.db.execute(select(account_table.c.user_id).where(account_table.c.user_id == user_id)).first():
         return
-    row = {"user_id": user_id, "user_handle": _new_handle(request, user_id), "failures": 0}
+    row = {"user_id": user_id, "user_handle": handle or _new_handle(request, user_id), "failures": 0}
     with suppress(IntegrityError), request.db.begin_nested():  # another request may be faster
         request.db.execute(insert(account_table), row)
 
@@ -120,10 +124,17 @@ def add_totp(request: Request, user: User, secret: str, step: int) -> CodeSet | 
 
 
 def add_key(
-    request: Request, user: User, key: NewCredential, name: str, *, second_factor: bool
+    request: Request,
+    user: User,
+    key: NewCredential,
+    name: str,
+    *,
+    second_factor: bool,
+    user_handle: bytes | None = None,
 ) -> CodeSet | None:
     """Add a passkey or security key; with ``second_factor`` each login asks for it, or for another factor.
 
+    ``user_handle`` is what the passkey of a signup stores: it was made before there was an account.
     Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if an account
     has it already.
     """
@@ -145,10 +156,13 @@ def add_key(
             "user_verified": key.user_verified,
             "discoverable": key.discoverable,
         },
+        user_handle,
     )
 
 
-def _add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | None:
+def _add(
+    request: Request, user: User, values: Mapping[str, Any], user_handle: bytes | None = None
+) -> CodeSet | None:
     """Add an authenticator with the columns ``values``. The first second factor guards the account's logins.
 
     Returns the recovery codes if it is a second factor and the user had none. Raises `Refused` if it is
@@ -158,7 +172,7 @@ def _add(request: Request, user: User, values: Mapping[str, Any]) -> CodeSet | N
     row["name"] = shown_name(str(row["name"]))[:NAME_LENGTH].strip()
     if row["second_factor"]:
         request.logins.guard(NAME, user.id)  # locks the account
-    _create_account(request, user.id)
+    _create_account(request, user.id, user_handle)
     try:
         with request.db.begin_nested():
             request.db.execute(insert(authenticator_table), row)
@@ -244,40 +258,6 @@ def set_second_factor(
     return _first_codes(request, user) if second_factor else None
 
 
-def reset(request: Request, user: User, reason: str) -> int:
-    """Remove all authenticators of a user, for an administrator; return how many there were.
-
-    The row of the account stays: it has the user's id for WebAuthn.
-    """
-    lock(request, user)
-    found = [as_value(row) for row in request.db.execute(_of_user(user.id))]
-    codes = recovery_codes.of_user_now(request, user.id)
-    delete_factors(request, user.id)
-    unused = {"failures": 0, "next_try_at": None, "last_kind": None}
-    request.db.execute(update(account_table).where(account_table.c.user_id == user.id).values(unused))
-    request.logins.unguard(NAME, user.id)
-    for each in (*found, *([codes] if codes is not None else [])):
-        request.call_hook("authenticator_removed", user=user, authenticator=each)
-    if found:
-        request.call_hook("second_factors_reset", user=user, reason=reason)
-    return len(found)
-
-
-def delete_all(request: Request, user_id: UUID) -> None:
-    """Delete all rows about a user."""
-    delete_factors(request, user_id)
-    request.db.execute(delete(account_table).where(account_table.c.user_id == user_id))
-
-
-def delete_factors(request: Request, user_id: UUID) -> None:
-    """Delete the authenticators, recovery codes, codes of mailboxes and trusted browsers of a user."""
-    of_mailboxes = mailbox_codes_table.c.user_id == user_id
-    request.db.execute(delete(mailbox_codes_table).where(of_mailboxes))
-    recovery_codes.delete_all(request, user_id)
-    trusted_browsers.end_trust(request, user_id)
-    request.db.execute(delete(authenticator_table).where(authenticator_table.c.user_id == user_id))
-
-
 def has_any_now(request: Request, user_id: UUID) -> bool:
     """Return whether a user has an authenticator, within the transaction of the request."""
     return request.db.execute(_of_user(user_id)).first() is not None
@@ -287,6 +267,14 @@ def has_second_factor_now(request: Request, user_id: UUID, *, besides: UUID | No
     """Return whether a user has a second factor, ``besides`` one, within the transaction of the request."""
     rows = request.db.execute(_of_user(user_id))
     return any(each.second_factor and each.id != besides for each in rows)
+
+
+def is_last_passkey_now(request: Request, user_id: UUID, identifier: UUID) -> bool:
+    """Return whether one authenticator is the only one that logs its user in without anything else."""
+    rows = request.db.execute(_of_user(user_id))
+    return {each.id for each in rows if each.kind == WEBAUTHN and each.discoverable is not False} == {
+        identifier
+    }
 
 
 def _key(user: User, identifier: UUID) -> Update:

@@ -8,7 +8,7 @@ import click
 from authhost_hookspecs import CommandContext, Host, Request, User
 from sqlalchemy import select
 
-from authhost_mfa import authenticators, key_rotation, monitoring, recovery_codes, trusted_browsers
+from authhost_mfa import authenticators, deletion, key_rotation, monitoring, recovery_codes, trusted_browsers
 from authhost_mfa.attempts import LIMIT
 from authhost_mfa.monitoring import counted
 from authhost_mfa.tables import account_table
@@ -93,7 +93,7 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
     name = found.email or found.username or str(found.id)
     context.console.confirm(f"Remove all second factors of {name}?", yes=yes)
     with host.request() as request:
-        count = authenticators.reset(request, found, reason)
+        count = deletion.reset(request, found, reason)
     if as_json:
         context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)
     else:

@@ -9,6 +9,8 @@ from authhost_hookspecs import Field
 from authhost_mfa.languages import N_, Gettext
 from authhost_mfa.tables import NAME_LENGTH
 
+EMAIL = Field("email", N_("E-mail address"), "email", max_length=254)
+USERNAME = Field("username", N_("Username"), required=False, autocomplete="username", max_length=150)
 CODE = Field(
     "code",
     N_("Code"),

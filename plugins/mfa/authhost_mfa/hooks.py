@@ -33,7 +33,7 @@ def authenticator_added(request: Request, user: User, authenticator: Authenticat
 
 @hookspec
 def authenticator_removed(request: Request, user: User, authenticator: Authenticator) -> None:
-    """An authenticator was removed: by its user, or with `second_factors_reset`.
+    """An authenticator was removed: by its user, with `second_factors_reset`, or by `account_recovered`.
 
     Stored: it is deleted.
 

@@ -19,6 +19,7 @@ def remove(request: Request, identifier: str) -> None:
     require_recent_factor(request, user)
     wanted = _identifier(request, identifier)
     _require_another(request, user, wanted)
+    _require_login_method(request, user, wanted)
     if not authenticators.remove(request, user, wanted):
         raise _not_found(request)
 
@@ -59,6 +60,21 @@ def _require_another(request: Request, user: User, identifier: UUID) -> None:
             "This site requires a second factor. Add another one before you remove this one."
         )
         raise Refused("second_factor_required_by_policy", text)
+
+
+def _require_login_method(request: Request, user: User, identifier: UUID) -> None:
+    """Raise `Refused` if only this passkey logs the user in: there is no password and no provider.
+
+    The caller has locked the account. A reset by e-mail sets a password.
+    """
+    account = request.account(user.id)
+    if account is None or account.user.has_usable_password or account.social_accounts:
+        return
+    if authenticators.is_last_passkey_now(request, user.id, identifier):
+        text = language_of(request).gettext(
+            "You have no other way to log in. Set a password or add another passkey first."
+        )
+        raise Refused("last_login_method", text)
 
 
 def replace_recovery_codes(request: Request) -> CodeSet:

@@ -21,7 +21,7 @@ from authhost_hookspecs import (
     hookimpl,
 )
 
-from authhost_mfa import authenticators, trusted_browsers
+from authhost_mfa import deletion, trusted_browsers
 from authhost_mfa.access import check_change
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.settings import MfaSettings
@@ -64,8 +64,12 @@ class MfaPlugin:
         end_trust(request, user)
 
     @hookimpl
+    def account_recovered(self, request: Request, user: User) -> None:
+        deletion.delete_prepared(request, user)
+
+    @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
-        authenticators.delete_all(request, user.id)
+        deletion.delete_all(request, user.id)
 
     @hookimpl
     def export_user(self, request: Request, user: User) -> Mapping[str, Any]:
@@ -95,9 +99,15 @@ class MfaPlugin:
     def register_panels(self) -> list[Callable[[Request], Section | None] | Panel]:
         from authhost_mfa.pages.overview import panel
         from authhost_mfa.pages.passkey import login_panel
+        from authhost_mfa.pages.signup import signup_panel
         from authhost_mfa.pages.verify import reauthenticate_panel
 
-        return [panel, Panel("login", login_panel), Panel("reauthenticate", reauthenticate_panel)]
+        return [
+            panel,
+            Panel("login", login_panel),
+            Panel("signup", signup_panel),
+            Panel("reauthenticate", reauthenticate_panel),
+        ]
 
     @hookimpl
     def register_checks(self) -> list[Callable[[Host], Iterable[Finding]]]:

@@ -12,6 +12,7 @@ from authhost_mfa.fields import (
     AUTHENTICATOR_ID,
     BROWSER_ID,
     CODE,
+    EMAIL,
     FIRST_CODE,
     KEY,
     KEY_NAME,
@@ -22,8 +23,9 @@ from authhost_mfa.fields import (
     SECOND_FACTOR as ASKED,
     SETUP,
     TRUST,
+    USERNAME,
 )
-from authhost_mfa.pages import enrol, keys, lost, overview, passkey, totp, verify
+from authhost_mfa.pages import enrol, keys, lost, overview, passkey, signup, totp, verify
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
 NEW_APP = (SETUP, NEW_CODE)
@@ -34,6 +36,8 @@ RENAMED_KEY = (AUTHENTICATOR_ID, KEY_NAME)
 ASKED_KEY = (AUTHENTICATOR_ID, ASKED)
 MAILBOX_CODES = (FIRST_CODE, SECOND_CODE)
 PASSKEY = (replace(KEY, required=True),)
+APPLICANT = (EMAIL, USERNAME)
+NEW_ACCOUNT = (*APPLICANT, SETUP, NEW_KEY)
 
 
 def routes() -> list[PageRoute | ApiRoute]:
@@ -49,6 +53,7 @@ def _pages() -> list[PageRoute]:
         PageRoute(lost.LOST_CODES_PATH, lost.show_codes, lost.confirm, MAILBOX_CODES, step=SECOND_FACTOR),
         PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
         PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
+        PageRoute(signup.SIGNUP_PATH, signup.show_signup, signup.sign_up, NEW_ACCOUNT, login=False),
         PageRoute(REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
         PageRoute(totp.OVERVIEW_PATH, overview.show_overview, overview.remove, apps, recent_login=True),
         PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
@@ -137,6 +142,24 @@ def _login_endpoints() -> list[ApiRoute]:
             "Log in by a passkey, without a username and a password.",
             PASSKEY,
             login=False,
+        ),
+        ApiRoute(
+            "POST",
+            signup.OPTIONS_PATH,
+            api.begin_signup,
+            "Return the options for the passkey of a new account, and what to return with it.",
+            APPLICANT,
+            login=False,
+            response=api.NEW_ACCOUNT,
+        ),
+        ApiRoute(
+            "POST",
+            signup.SIGNUP_PATH,
+            api.sign_up,
+            "Create an account with a passkey, without a password.",
+            (*APPLICANT, replace(SETUP, required=True), replace(NEW_KEY, required=True)),
+            login=False,
+            response=api.CODES,
         ),
         ApiRoute(
             "GET",

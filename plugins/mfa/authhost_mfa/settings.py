@@ -27,7 +27,8 @@ class MfaSettings:
     change the authenticators of an account that has some; with ``step_up`` also to change its
     password, addresses and connections, or to close it. With ``recovery_by_email`` somebody who has
     lost all authenticators logs in with two codes, which are sent to two confirmed addresses.
-    ``passkey_login`` allows logins by a passkey without a username and a password.
+    ``passkey_login`` allows logins by a passkey without a username and a password, and
+    ``passkey_signup``, if that is allowed, too, accounts that have a passkey instead of a password.
     """
 
     policy: str = "when_enrolled"
@@ -40,6 +41,7 @@ class MfaSettings:
     step_up: bool = True
     recovery_by_email: bool = False
     passkey_login: bool = True
+    passkey_signup: bool = True
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:

@@ -12,10 +12,11 @@ from authhost_mfa.webauthn.responses import encode
 from authhost_mfa.webauthn.values import KnownCredential
 
 ResidentKey = Literal["required", "preferred", "discouraged"]
+UserVerification = Literal["required", "preferred"]
 PUBLIC_KEY = "public-key"
 ALGORITHMS = (-7, -8, -257)
 """ES256, EdDSA and RS256, by their COSE numbers. Every authenticator has one of them (5.4, note)."""
-USER_VERIFICATION = "preferred"
+USER_VERIFICATION: UserVerification = "preferred"
 """An authenticator that can verify its user does. Whether it did is in the result."""
 USER_HANDLE_BYTES = 64
 
@@ -34,11 +35,14 @@ def creation_options(
     user_name: str,
     excluded: Iterable[KnownCredential] = (),
     resident_key: ResidentKey = "preferred",
+    user_verification: UserVerification = USER_VERIFICATION,
 ) -> str:
     """Return PublicKeyCredentialCreationOptionsJSON: register a credential that is none of ``excluded``.
 
     ``user_name`` is what the authenticator shows, such as the address. With the ``resident_key``
-    ``required`` the credential can log in without a username (a passkey).
+    ``required`` the credential can log in without a username (a passkey). With the ``user_verification``
+    ``required`` browsers offer only authenticators that can verify their user; the response tells whether
+    they have.
     """
     options = {
         "rp": {"id": rp_id, "name": rp_name},
@@ -50,7 +54,7 @@ def creation_options(
         "authenticatorSelection": {
             "residentKey": resident_key,
             "requireResidentKey": resident_key == "required",
-            "userVerification": USER_VERIFICATION,
+            "userVerification": user_verification,
         },
         "attestation": "none",
         "extensions": {"credProps": True},
