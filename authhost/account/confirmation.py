@@ -96,15 +96,32 @@ def needs_password(request: Request, key: str) -> bool:
 
     For a page that asks for the password only then. False for an unknown key.
     """
+    found = _address_elsewhere(request, key)
+    return found is not None and found[0].has_usable_password
+
+
+def removes_all_logins(request: Request, key: str) -> bool:
+    """Return whether `confirm_email` in this browser removes every way to log in, and no password avoids it.
+
+    For a page that says so first, such as after a signup with a passkey. False for an unknown key.
+    """
+    found = _address_elsewhere(request, key)
+    return found is not None and not found[0].has_usable_password and _is_first(request, found[1])
+
+
+def _address_elsewhere(request: Request, key: str) -> tuple[User, EmailAddress] | None:
+    """Return the account and the unverified address of a key, if this browser is not the account's."""
     given = text(key, "key", 128)
     rows = request.read(statements.CONFIRMED_ADDRESS, {"of_digest": digest(given), "now": request.now})
     account = queries.account_by_id(request, rows[0].user_id) if rows and not rows[0].verified else None
-    if account is None or not account.user.has_usable_password:
-        return False
+    if account is None:
+        return None
     pending = pending_login(request)
     if pending is not None and pending.user.id != account.user.id:
         pending = None
-    return not _is_browser_of(request, account.user, pending)
+    if _is_browser_of(request, account.user, pending):
+        return None
+    return account.user, queries.make_address(rows[0])
 
 
 def awaited_address(request: Request) -> EmailAddress | None:

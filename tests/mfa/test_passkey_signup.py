@@ -9,6 +9,7 @@ from hashlib import sha256
 from threading import Thread
 
 import pytest
+from authhost_hookspecs import hookimpl
 from authhost_mfa import authenticators, tables
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.webauthn import credential_id_of
@@ -100,6 +101,18 @@ class TestWithMandatoryVerification:
         waiting.use_key(laptop, phone, PASSKEY)
         status, body = laptop.api("/confirm-email", {"key": key})
         assert (status, body["recovered"], body["authenticated"]) == (200, False, True)
+
+    def test_a_page_in_another_browser_says_what_its_button_does(self, waiting, phone):
+        sign_up(waiting.ann, phone)
+        key, laptop = waiting.recorder.key(), waiting.browser()
+        shown = {}
+        for name, browser in (("here", waiting.ann), ("elsewhere", laptop)):
+            browser.get(f"/confirm-email/{key}")
+            shown[name] = browser.page("/confirm-email")["text"]
+        assert len(shown["here"]) == 1
+        assert "open the link there, or log in here first" in shown["elsewhere"][1]
+        waiting.use_key(laptop, phone, PASSKEY)
+        assert len(laptop.page("/confirm-email")["text"]) == 1
 
     def test_a_taken_address_behaves_like_a_free_one(self, waiting):
         owner = waiting.browser()
@@ -197,6 +210,28 @@ class TestPages:
         page = json.loads(response.body)
         assert page["id"] == "mfa_new_recovery_codes"
         assert "confirmation" in page["messages"][0]["text"]
+
+
+def test_what_the_site_is_given_reaches_the_hooks(make_site, phone):
+    """Such as an invitation in the address of the signup page."""
+    seen = []
+
+    class Invited:
+        @hookimpl
+        def before_signup(self, request, email):
+            seen.append(dict(request.given))
+
+    site = make_site(plugins={"invited": Invited()}, settings={"web_given": ("invitation",)})
+    browser = site.browser()
+    page = browser.page("/signup?invitation=k7Qw93")
+    (target,) = [link["target"] for each in page["sections"] for link in each["links"]]
+    form = browser.page(target)["forms"][0]
+    headers = {"Accept": "application/json"}
+    form = json.loads(browser.post(form["action"], headers=headers, email=ANN).body)["forms"][0]
+    values = {each["name"]: each["value"] for each in form["fields"]}
+    values["credential"] = phone.create(values["credential"], ORIGIN)
+    assert browser.post(form["action"], **values).status_code == 303
+    assert seen == [{"invitation": "k7Qw93"}]
 
 
 class TestUsername:

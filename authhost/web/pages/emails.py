@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authhost_hookspecs import Link, Page, Row, Section
 
-from authhost.account.confirmation import awaited_address, needs_password
+from authhost.account.confirmation import awaited_address, needs_password, removes_all_logins
 from authhost.errors import InvalidInput, InvalidKey
 from authhost.web.links import link_id
 from authhost.web.visit import Visit
@@ -41,14 +41,22 @@ def _button(visit: Visit, key: str) -> Page:
     _ = visit.gettext
     try:
         asks = needs_password(visit.request, key)
+        removes = not asks and removes_all_logins(visit.request, key)
     except InvalidInput:
-        asks = False
+        asks = removes = False
     link = link_id(key)
     form = visit.form("/confirm-email", _("Confirm my address"), link=link)
     if not asks and not visit.error:
         form = visit.button("/confirm-email", form.submit, {"link": link})
-    text = _("Confirm that this address is yours.")
-    return Page("confirm_email", _("Confirm your address"), (text,), forms=(form,))
+    text = [_("Confirm that this address is yours.")]
+    if removes:
+        text.append(
+            _(
+                "If you signed up in another browser, open the link there, or log in here first. "
+                "Otherwise every way to log in to this account is removed, and you set a password."
+            )
+        )
+    return Page("confirm_email", _("Confirm your address"), tuple(text), forms=(form,))
 
 
 def emails(visit: Visit) -> Page:
