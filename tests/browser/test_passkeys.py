@@ -6,9 +6,9 @@ import pytest
 
 pytest.importorskip("webauthn", reason="SKIPPED: run `pip install webauthn`")
 
+from browser.conftest import violations
 from browser.passkeys import Authenticator, Keys
 from browser.servers import open_site
-from browser.test_accessibility import axe, violations  # noqa: F401
 
 PAGE = "/account/keys/page"
 OLD_BROWSER = """
@@ -202,6 +202,6 @@ def test_old_options_are_fetched_anew(open_keys, keys, script):
     page.get_by_text("Used: 1.").wait_for()
 
 
-def test_no_violations(open_keys, axe):  # noqa: F811
+def test_no_violations(open_keys, axe):
     page, _ = open_keys(bypass_csp=True)
     assert violations(page, axe) == []

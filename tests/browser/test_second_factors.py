@@ -13,10 +13,10 @@ import pytest
 pytest.importorskip("authhost_mfa", reason="SKIPPED: run `pip install authhost-mfa`")
 
 from authhost.testing import PASSWORD, TotpApp
-from browser.conftest import heading, path
+from browser.conftest import heading, path, violations
 from browser.passkeys import Authenticator
 from browser.servers import open_site
-from browser.test_accessibility import PHONE, axe, violations  # noqa: F401
+from browser.test_accessibility import PHONE
 
 ANN = "ann@example.org"
 STICK = {"transport": "usb", "hasResidentKey": False, "hasUserVerification": False, "isUserVerified": False}
@@ -329,7 +329,7 @@ VARIANTS = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_no_violations(site, open_page, axe, variant):  # noqa: F811
+def test_no_violations(site, open_page, axe, variant):
     english = open_page()
     english.add_init_script(NO_AUTOFILL)
     sign_up(site, english)
