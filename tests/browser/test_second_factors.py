@@ -346,7 +346,12 @@ def test_no_violations(site, open_page, axe, variant):
             found.extend(violations(page, axe))
             widths[address] = page.evaluate("document.documentElement.scrollWidth")
 
-    check("/account/login", "/account/mfa/passkey")
+    check("/account/login", "/account/mfa/passkey", "/account/signup", "/account/mfa/signup")
+    page.locator("main input[type=email]").fill("bob@example.org")
+    with page.expect_navigation():
+        page.locator("main form button").click()
+    assert page.locator("main [data-credential=create]").count() == 1
+    found.extend(violations(page, axe))
     page.context.add_cookies(english.context.cookies())
     check("/account/", OVERVIEW, KEYS, "/account/mfa/totp", "/account/mfa/recovery-codes")
     site.clock.forward(minutes=20)

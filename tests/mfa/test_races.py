@@ -9,7 +9,7 @@ from authhost_mfa import attempts, deletion, management, recovery_codes
 from authhost_mfa.tables import authenticator_table, recovery_code_table
 from sqlalchemy import select
 
-from mfa.support import ANN, KEYS
+from mfa.support import ANN, KEYS, PASSKEY
 
 SHORT = 0.5
 """Seconds: the other request goes on meanwhile, unless it must wait for this one."""
@@ -143,3 +143,26 @@ def test_a_removal_waits_for_a_verification(protected, meanwhile, values):
     assert protected.verify(browser, **codes)[0] == 200
     finish()
     assert removed == [200]
+
+
+def test_one_passkey_stays_if_there_is_no_other_way_to_log_in(site, phone, badge, meanwhile):
+    site.sign_up()
+    site.add_key(phone)
+    site.add_key(badge)
+    with site.host.request() as request:
+        request.accounts.remove_password(request.user_by_email(ANN).id)
+    browsers = [site.browser(), site.browser()]
+    for each in browsers:
+        site.use_key(each, phone, PASSKEY)
+    first, second = (
+        each["id"] for each in browsers[0].api(AUTHENTICATORS, method="GET")[1]["authenticators"]
+    )
+    finish = meanwhile(
+        management,
+        "_require_login_method",
+        lambda: browsers[1].api(REMOVE, {"authenticator_id": second}),
+        after=True,
+    )
+    assert browsers[0].api(REMOVE, {"authenticator_id": first})[0] == 200
+    finish()
+    assert site.count(authenticator_table) == 1
