@@ -78,7 +78,7 @@ def test_the_content_of_a_dead_message_is_deleted_when_its_link_expires(make, fa
     clock.forward(hours=1)
     outbox(host).deliver_pending()
     kept = ("status", "sealed_link", "context", "last_error")
-    assert rows(host, *kept)[0] == ("dead", None, None, "down")
+    assert rows(host, *kept)[0] == ("dead", None, None, "fake: down")
     assert not change_status(host, rows(host, "id")[0][0], "pending", of=("dead",))
 
 

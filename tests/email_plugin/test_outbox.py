@@ -34,7 +34,7 @@ def test_a_permanent_failure_is_given_up_at_once(make, fake):
     fake.script[ANN] = [Permanent("no such mailbox")]
     assert outbox(host).deliver_pending() == 1
     assert list(rows(host, "status", "last_error")) == [
-        ("dead", "no such mailbox"),
+        ("dead", "fake: no such mailbox"),
         ("sent", None),
     ]
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 
 import pytest
-from authhost_email.outbox import error_summary
+from authhost_email.failures import describe_failure
 from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 from authhost_email.smtp import Smtp
@@ -36,7 +36,14 @@ def test_redact_keeps_other_text():
     said = b"550-5.7.1 blocked, see RFC 5321\r\n550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
     assert redact(said) == "550-5.7.1 blocked, see RFC 5321 550 5.7.1 Ann <ann@example.org>, id 4Xyz12"
     path = "cannot write to the folder /srv/01a2b3c4-1111-7222-8333-444455556666/mail: No space"
-    assert error_summary(OSError(path)) == path
+    assert describe_failure("file", OSError(path)) == f"file: {path}"
+
+
+def test_a_failure_is_one_printable_line_of_limited_length():
+    line = describe_failure("smtp", OSError("mail:25: refused\x1b[2J\r\n" + "no " * 200))
+    assert line.startswith("smtp: mail:25: refused [2J no no")
+    assert line.isprintable()
+    assert len(line) == 255
 
 
 @pytest.mark.parametrize(

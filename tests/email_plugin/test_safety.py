@@ -186,7 +186,7 @@ def test_logs_contain_no_key(make, fake, run, clock, caplog):
         deliver_repeatedly(host, clock, 1)
         found += rows(host, "last_error")
     assert rows(host, "kind", "status")[0] == ("email_confirmation", "dead")
-    assert "is given up: ValueError" in caplog.text
+    assert "is given up: fake: failed with ValueError" in caplog.text
     assert "quota for [link]" in str(found)
     for part in (link, link[-43:]):
         assert part not in caplog.text + str(found)

@@ -18,7 +18,20 @@ def test_a_template_that_fails_is_given_up(make, fake, tmp_path):
     queue(host, ANN)
     queue(host, ANN, "password_set")
     assert outbox(host).deliver_pending() == 1
-    assert rows(host, "status", "last_error")[0] == ("dead", "UndefinedError")
+    said = "welcome (en) cannot be composed: UndefinedError"
+    assert rows(host, "status", "last_error")[0] == ("dead", said)
+
+
+def test_a_wrong_template_is_named_with_its_line(make, fake, tmp_path):
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "welcome.j2").write_text("{% set subject = 1 %}\n{% set paragraphs = %}")
+    host = make(email={"transport": "fake", "templates": str(tmp_path)})
+    queue(host, ANN)
+    queue(host, ANN, "no_such_kind")
+    outbox(host).deliver_pending()
+    wrong, missing = (error for (error,) in rows(host, "last_error"))
+    assert wrong.endswith("/messages/welcome.j2, line 2")
+    assert missing.endswith("there is no template messages/no_such_kind.j2")
 
 
 @pytest.mark.parametrize(
@@ -81,7 +94,7 @@ def test_the_text_of_an_unknown_error_is_not_stored(make, fake, clock):
     queue(host, ANN)
     fake.script[ANN] = [RuntimeError("could not send https://example.org/the-key")]
     outbox(host).deliver_pending()
-    assert rows(host, "last_error") == [("RuntimeError",)]
+    assert rows(host, "last_error")[0][0].startswith("fake: failed with RuntimeError, whose text")
 
 
 def test_an_unknown_kind_is_given_up_at_once(make, fake):
@@ -111,6 +124,7 @@ def test_a_candidate_without_a_user(make, fake, clock):
     errors = deliver_repeatedly(host, clock, 2)
     assert [to for to, _ in fake.sent] == [BOB]
     assert errors == []
+    assert rows(host, "last_error")[0] == ("the stored data cannot be read: KeyError",)
 
 
 def test_broken_json(make, fake, clock):

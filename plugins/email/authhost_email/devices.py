@@ -14,6 +14,7 @@ from authhost_hookspecs import Host
 from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
+from authhost_email.failures import describe_invalid_row
 from authhost_email.leases import CLAIM_SIZE
 from authhost_email.tables import device_table, outbox_table
 
@@ -51,7 +52,8 @@ def _process_candidate(host: Host, connection: Connection, candidate: UUID) -> N
         device = hashlib.sha256((context.get("user_agent") or "").encode()).digest()
     except (LookupError, TypeError, ValueError) as error:
         log.error("new-device notice %s cannot be read and is given up: %s", candidate, type(error).__name__)
-        connection.execute(update(outbox_table).where(here).values(status="dead"))
+        dead = {"status": "dead", "last_error": describe_invalid_row(error)}
+        connection.execute(update(outbox_table).where(here).values(dead))
         return
     of_user = select(device_table.c.digest).where(device_table.c.user_id == user_id)
     known = set(connection.execute(of_user).scalars())

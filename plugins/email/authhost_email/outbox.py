@@ -22,10 +22,14 @@ from sqlalchemy import and_, delete, or_, select, update
 
 from authhost_email.addresses import comparison_key
 from authhost_email.devices import process_candidates
-from authhost_email.errors import InvalidAddress
+from authhost_email.failures import (
+    describe_compose_failure,
+    describe_decryption_failure,
+    describe_failure,
+    describe_invalid_row,
+)
 from authhost_email.hooks import email_delivery_failed
 from authhost_email.leases import WAITING_STATUSES, Lease, Leases, Row
-from authhost_email.redaction import redact
 from authhost_email.rendering import (
     UNAUTHENTICATED_KINDS,
     compose,
@@ -42,7 +46,6 @@ log = logging.getLogger("authhost.email")
 
 MAX_RETRY_DELAY = 3600.0
 OPEN_STATUSES = (*WAITING_STATUSES, "candidate")
-ERROR_LENGTH = 255
 HOOK = email_delivery_failed.__name__
 
 
@@ -99,24 +102,22 @@ class Outbox:
         try:
             row = self._leases.begin(lease)
         except ValueError as error:
-            return self._give_up(lease, error, "cannot_compose")
+            return self._give_up(lease, describe_invalid_row(error), "cannot_compose")
         if row is None:
             return None
         if row["attempts"] > self._settings.max_attempts:
-            return self._give_up(
-                lease, Permanent("all workers died while they were sending it"), "interrupted"
-            )
+            return self._give_up(lease, "all workers died while they were sending it", "interrupted")
         if isinstance(row["context"], dict) and row["context"].get("link"):  # a row of version 0.1
             row = self._encrypt_link(lease, row)
         try:
             message = self._build_message(row)
         except CannotOpen as error:
-            return self._give_up(lease, _decryption_failure(error), "cannot_decrypt")
+            return self._give_up(lease, describe_decryption_failure(error), "cannot_decrypt")
         except Exception as error:  # a template may raise any error
-            permanent = isinstance(error, TemplateError) or not isinstance(error, OSError)
-            if permanent:
-                return self._give_up(lease, error, "cannot_compose")
-            return self._retry_later(lease, row, error)
+            summary = describe_compose_failure(row["kind"], row["language"], error)
+            if isinstance(error, TemplateError) or not isinstance(error, OSError):
+                return self._give_up(lease, summary, "cannot_compose")
+            return self._retry_later(lease, row, summary)
         if message is None:
             return self._finish(lease, "expired")
         final_status = self._status_if_unwanted(row)
@@ -128,9 +129,9 @@ class Outbox:
         try:
             transport.send(row["id"], row["recipient"], message)
         except Permanent as error:
-            return self._give_up(lease, error, "rejected")
+            return self._give_up(lease, describe_failure(self._settings.transport, error), "rejected")
         except Exception as error:  # errors of libraries are not always an OSError
-            return self._retry_later(lease, row, error)
+            return self._retry_later(lease, row, describe_failure(self._settings.transport, error))
         return self._finish(lease, "sent")
 
     def _encrypt_link(self, lease: Lease, row: Row) -> Row:
@@ -208,7 +209,7 @@ class Outbox:
 
     def _defer(self, lease: Lease, row: Row, turn: datetime) -> str:
         """Let the message wait for its turn. This does not count as an attempt."""
-        reason = f"waits until {turn:%H:%M:%S} UTC, because the address has reached max_per_hour"
+        reason = f"waits until {turn:%Y-%m-%dT%H:%M:%SZ}, because the address has reached max_per_hour"
         self._leases.end(
             lease,
             status="pending",
@@ -218,24 +219,24 @@ class Outbox:
         )
         return "deferred"
 
-    def _retry_later(self, lease: Lease, row: Row, error: Exception) -> str | None:
+    def _retry_later(self, lease: Lease, row: Row, summary: str) -> str | None:
         if row["attempts"] >= self._settings.max_attempts:
-            return self._give_up(lease, error, "attempts_exhausted")
+            return self._give_up(lease, summary, "attempts_exhausted")
         self._leases.end(
             lease,
             status="pending",
             next_attempt_at=self._host.now + timedelta(seconds=retry_delay(row["attempts"])),
-            last_error=error_summary(error),
+            last_error=summary,
         )
         return "failed"
 
-    def _give_up(self, lease: Lease, error: Exception, reason: str) -> str | None:
+    def _give_up(self, lease: Lease, summary: str, reason: str) -> str | None:
         """Give up the message, and call `email_delivery_failed` in the same unit of work.
 
         Its content is stored until its link expires, for ``authhost email retry``. Returns
         None if another worker has claimed the message.
         """
-        table, summary = outbox_table.c, error_summary(error)
+        table = outbox_table.c
         dead = update(outbox_table).where(lease.is_held()).values(status="dead", last_error=summary)
         fields = select(table.kind, table.user_id).where(table.id == lease.message)
         try:
@@ -273,24 +274,6 @@ def erase_expired(host: Host) -> None:
             update(outbox_table).where(waiting).values(**ERASED_CONTENT, status="expired", last_error=None)
         )
         connection.execute(update(outbox_table).where(given_up).values(ERASED_CONTENT))
-
-
-def _decryption_failure(error: CannotOpen) -> Permanent:
-    """Return the error for a link that no key decrypts, with the remedy."""
-    return Permanent(
-        f"the link or text cannot be decrypted: {error} Put the former key back into encryption_keys "
-        "and run `authhost email retry ID`, or let the person ask again"
-    )
-
-
-def error_summary(error: Exception) -> str:
-    """Return one line about an error.
-
-    Only the words of a transport are used. Other errors may quote the message, so
-    only their type is named.
-    """
-    text = str(error) if isinstance(error, (Permanent, OSError, InvalidAddress)) else ""
-    return redact(text, longest=ERROR_LENGTH) or type(error).__name__
 
 
 def retry_delay(attempts: int) -> float:

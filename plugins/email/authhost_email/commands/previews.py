@@ -9,7 +9,7 @@ from authhost_hookspecs import CommandContext
 
 from authhost_email.commands.options import bare_address_callback, language_option, settings_of
 from authhost_email.errors import UnknownTransport
-from authhost_email.outbox import error_summary
+from authhost_email.failures import describe_failure
 from authhost_email.rendering import KINDS, compose, render
 from authhost_email.samples import RECIPIENT, samples_for_host
 from authhost_email.transports import create_transport, describe_transport
@@ -75,7 +75,5 @@ def send_test(context: CommandContext, /, to: str, kind: str, language: str) -> 
     except UnknownTransport as error:
         raise click.ClickException(str(error)) from None
     except Exception as error:  # templates and transports may raise any error
-        raise click.ClickException(
-            f"{settings.transport} did not accept the message: {error_summary(error)}"
-        ) from None
+        raise click.ClickException(describe_failure(settings.transport, error)) from None
     context.console.print(f"{settings.transport} accepted the message ({describe_transport(settings)})")
