@@ -51,14 +51,15 @@ def test_the_command_line(tmp_path):
     assert "will not be sent" in email(file, "cancel", listed[0]["id"])
     assert "cannot be tried again" in email(file, "retry", listed[0]["id"], code=1)
     assert "nothing will be sent" in email(file, "suppress", "Bounced@example.org")
-    assert "already suppressed" in email(file, "suppress", "bounced@example.org", code=1)
+    assert "already suppressed" in email(file, "suppress", "bounced@example.org")
     assert "bounced@example.org" in email(file, "suppressed", "--json")
     assert "is not suppressed any more" in email(file, "allow", "bounced@example.org")
+    assert "was not suppressed" in email(file, "allow", "bounced@example.org")
     assert "1 sent" in email(file, "deliver")  # the welcome
     assert "0 messages were deleted" in email(file, "clean")
     assert "file accepted the message" in email(file, "send-test", "me@example.org", "--language", "ja")
     assert "Réinitialise" in email(file, "preview", "password_reset", "--language", "fr")
-    assert "name a kind of message" in email(file, "preview", code=2)
+    assert "name a message" in email(file, "preview", code=2)
     assert len(list((tmp_path / "mail").glob("*.eml"))) == 2
 
 
@@ -85,12 +86,32 @@ def test_a_worker_survives_a_database_failure(make, monkeypatch):
         def wait(self, seconds):
             pass
 
-    monkeypatch.setattr(Outbox, "deliver_pending", deliver)
+    monkeypatch.setattr(Outbox, "deliver", deliver)
     monkeypatch.setattr(delivery, "TIMER", NoWait())
     done = CliRunner().invoke(commands.email, ["worker"], obj=CommandContext(host))
     assert (done.exit_code, done.stdout) == (0, "")
     assert done.stderr == "delivering by console every 1 s, until Ctrl-C\n"
     assert len(calls) == 2
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_worker_prints_what_it_delivers(make, fake, monkeypatch, as_json):
+    class OneRound:
+        def wait(self, seconds):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(delivery, "TIMER", OneRound())
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    queue(host, BOB)
+    fake.script[BOB] = [ConnectionError("mail.example.org:25: later")]
+    said = invoke(host, "worker", *["--json"] * as_json).stdout
+    if as_json:
+        time = "2026-01-01T00:00:00+00:00"
+        assert json.loads(said) == {"time": time, "sent": 1, "failed": 1, "deferred": 0, "dropped": 0}
+    else:
+        assert said == "2026-01-01T00:00:00Z: 1 sent, 1 failed\n"
+    assert invoke(host, "worker").stdout == ""  # nothing is due
 
 
 def test_ctrl_c_ends_the_preview(make, monkeypatch):
@@ -158,7 +179,10 @@ def test_the_preview_server_shows_all_messages():
         thread.start()
         address = f"http://127.0.0.1:{running.server_port}"
         index = urlopen(f"{address}/").read().decode()
-        assert index.count("/html?") == len(KINDS) * len(LANGUAGES)
+        assert index.count("/message?") == len(KINDS)
+        assert index.count("/?language=") == len(LANGUAGES)
+        assert "name=viewport" in index
+        assert "rel=icon" in index
         shown = urlopen(f"{address}/html?kind=welcome&language=ar").read().decode()
         assert 'dir="rtl"' in shown
         text = urlopen(f"{address}/text?kind=welcome&language=de").read().decode()
@@ -309,3 +333,103 @@ def test_the_preview_uses_the_name_and_urls_of_the_site(make):
         EmailSettings(), "/html?kind=password_reset&language=en", samples_for_host(host)
     )
     assert (status, "https://bell.example/new/" in body) == (200, True)
+
+
+@pytest.mark.parametrize("broken", ["missing", "unreachable"])
+def test_the_preview_needs_neither_a_database_nor_a_secret_key(tmp_path, broken):
+    file, database = tmp_path / "site.toml", tmp_path / "no.sqlite3"
+    url = f"sqlite:///{database}" if broken == "missing" else "postgresql+psycopg://x@127.0.0.1:9/x"
+    file.write_text(
+        f'site_name = "Doorbell"\nbase_url = "https://bell.example"\ndatabase_url = "{url}"\n'
+        '[plugins.email]\nfrom_address = "door@bell.example"\nfrom_name = "Bell"\n'
+    )
+    done = run_command("--config", str(file), "email", "preview", "password_reset", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["from"] == "Bell <door@bell.example>"
+    assert "https://bell.example/account/reset-password/" in found["text"]
+    assert "Doorbell" in found["text"]
+    assert not database.exists()
+
+
+def test_the_preview_prints_all_messages_as_json(make):
+    lines = invoke(make(), "preview", "--json", "--language", "de").output.splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == list(KINDS)
+
+
+def test_a_misspelt_message_gets_a_suggestion(make):
+    said = invoke(make(), "preview", "pasword_reset", code=2).output
+    assert "there is no message 'pasword_reset'; did you mean 'password_reset'?" in said
+    assert "Usage: email preview [OPTIONS] [MESSAGE]" in said
+    assert "there is no message 'x'. The messages are" in invoke(
+        make(), "send-test", ANN, "--kind", "x", code=2
+    ).output.replace("\n", "")
+
+
+def test_the_preview_shows_sender_and_subject():
+    settings = EmailSettings(from_address="door@bell.example", from_name='Bell & "Co"')
+    for path in ("/", "/message?kind=welcome"):
+        status, kind, body = preview_page(settings, f"{path}{'&' if '?' in path else '?'}language=de")
+        assert (status, kind) == (200, "text/html")
+        assert "&lt;door@bell.example&gt;" in body
+        assert "Bell &amp; " in body
+        assert "Willkommen bei Example" in body
+    assert preview_page(settings, "/?language=xx")[0] == 404
+    assert preview_page(settings, "/favicon.ico?kind=welcome")[0] == 404
+
+
+def test_the_preview_shows_which_template_is_wrong(make, tmp_path):
+    (tmp_path / "messages").mkdir()
+    (tmp_path / "messages" / "welcome.j2").write_text("{% set subject = %}")
+    settings = EmailSettings(templates=str(tmp_path))
+    assert "/messages/welcome.j2, line 1" in preview_page(settings, "/")[2]
+    status, kind, body = preview_page(settings, "/html?kind=welcome")
+    assert (status, kind) == (500, "text/plain")
+    assert "/messages/welcome.j2, line 1" in body
+    said = invoke(make(email={"templates": str(tmp_path)}), "preview", "welcome", code=1)
+    assert "/messages/welcome.j2, line 1" in said.stderr
+
+
+def test_a_message_is_found_by_its_first_digits(make, clock):
+    host = make()
+    queue(host, ANN)
+    clock.forward(hours=100)
+    queue(host, BOB, count=7)
+    first, *others = (identifier for (identifier,) in rows(host, "id"))
+    assert invoke(host, "cancel", str(first)[:9]).output == f"the message {first} will not be sent\n"
+    said = invoke(host, "retry", others[0].hex[:10], code=1).stderr
+    assert "is ambiguous" in said
+    assert str(others[4]) in said
+    assert str(others[5]) not in said
+    assert "no message whose identifier begins with 0000" in invoke(host, "retry", "0000", code=1).stderr
+    for given in ("01a", "xyz12", f"{first}0"):
+        assert "is neither the identifier" in invoke(host, "cancel", given, code=2).stderr
+
+
+def test_each_command_prints_json(make, fake):
+    host = make(email={"transport": "fake"})
+    queue(host, ANN)
+    [(identifier,)] = rows(host, "id")
+
+    def results(*arguments, code=0):
+        return json.loads(invoke(host, *arguments, "--json", code=code).stdout)
+
+    assert results("retry", str(identifier)) == {"id": str(identifier), "status": "pending"}
+    assert results("cancel", str(identifier)) == {"id": str(identifier), "status": "cancelled"}
+    assert results("clean") == {"deleted": 0}
+    for command, changed in (("suppress", True), ("suppress", False), ("allow", True), ("allow", False)):
+        expected = {"address": ANN, "suppressed": command == "suppress", "changed": changed}
+        assert results(command, ANN) == expected
+    tested = results("send-test", ANN)
+    assert tested.pop("id")
+    assert tested == {"transport": "fake", "recipient": ANN, "accepted": True, "error": None}
+    fake.script[ANN] = [ConnectionError("mail.example.org:25: refused, 451: later")]
+    tested = results("send-test", ANN, code=1)
+    assert (tested["accepted"], tested["error"]) == (False, "fake: mail.example.org:25: refused, 451: later")
+
+
+def test_each_command_has_json_and_long_names_of_options():
+    for name, command in commands.email.commands.items():
+        options = [each.opts for each in command.params if each.param_type_name == "option"]
+        assert ["--json"] in options, name
+        assert all(any(each.startswith("--") for each in names) for names in options), name

@@ -15,6 +15,10 @@ class UnknownTransport(ValueError):
     """The settings name a transport that does not exist or cannot be created."""
 
 
+class NotAccepted(Exception):
+    """A message with sample data was not accepted. The text says why, in one line without secrets."""
+
+
 # Old names, which are removed in version 0.3.
 NoAddress = InvalidAddress
 NoSuchTransport = UnknownTransport

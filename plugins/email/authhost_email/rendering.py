@@ -139,6 +139,12 @@ def unpack_content(packed: str) -> RenderedMessage:
     return RenderedMessage(subject, text.rstrip() + "\n", html or None)
 
 
+def sender(settings: EmailSettings) -> Address:
+    """Return the name and the address of the sender."""
+    local, _, domain = to_wire_format(settings.from_address).rpartition("@")
+    return Address(_literal(settings.from_name), local, domain)
+
+
 def compose(
     settings: EmailSettings, rendered: RenderedMessage, identifier: UUID, to: str, date: datetime
 ) -> EmailMessage:
@@ -147,14 +153,13 @@ def compose(
     The library refuses line breaks in headers.
     """
     message = EmailMessage()
-    local, _, domain = to_wire_format(settings.from_address).rpartition("@")
-    address = to_wire_format(to)
+    author, address = sender(settings), to_wire_format(to)
     message["Subject"] = _literal(rendered.subject)
-    message["From"] = Address(_literal(settings.from_name), local, domain)
+    message["From"] = author
     # Mail programs would decode an encoded word to another address, so only the envelope has the address.
     message["To"] = "undisclosed-recipients:;" if "=?" in address else address
     message["Date"] = format_datetime(date)
-    message["Message-ID"] = f"<{identifier}@{domain}>"
+    message["Message-ID"] = f"<{identifier}@{author.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(rendered.text, cte="quoted-printable")
     if rendered.html is not None:

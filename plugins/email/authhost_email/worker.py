@@ -8,7 +8,7 @@ import threading
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from authhost_email.errors import UnknownTransport
-from authhost_email.outbox import Outbox
+from authhost_email.outbox import DeliveryResult, Outbox
 from authhost_email.redaction import redact
 
 log = logging.getLogger("authhost.email")
@@ -17,23 +17,21 @@ POLL_INTERVAL = 5.0
 """Seconds."""
 
 
-def deliver(outbox: Outbox) -> int:
-    """Deliver all messages that are due. Returns the number of sent messages.
+def deliver(outbox: Outbox) -> DeliveryResult:
+    """Deliver all messages that are due. Returns the numbers of messages.
 
     An error is logged and not raised, because delivery is tried again later.
     """
     try:
-        return outbox.deliver_pending()
+        return outbox.deliver()
     except UnknownTransport as error:
         log.error("the outbox could not be delivered: %s", error)
-        return 0
     except (OperationalError, ProgrammingError) as error:
         detail, *_ = str(error.orig).splitlines() or [""]
         log.error("the outbox could not be delivered: %s: %s", type(error).__name__, redact(detail))
-        return 0
     except Exception as error:  # its text may quote a message
         log.error("the outbox could not be delivered: %s", type(error).__name__)
-        return 0
+    return DeliveryResult()
 
 
 class Worker:

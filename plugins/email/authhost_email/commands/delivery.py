@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
-from uuid import UUID
 
 import click
 from authhost_hookspecs import CommandContext
 from sqlalchemy import func, select
 
-from authhost_email.commands.options import json_option, settings_of, uuid_callback
+from authhost_email.commands.options import (
+    find_message,
+    json_option,
+    message_callback,
+    print_result,
+    settings_of,
+)
 from authhost_email.errors import UnknownTransport
-from authhost_email.outbox import OPEN_STATUSES, Outbox, change_status, clean as clean_outbox
+from authhost_email.outbox import OPEN_STATUSES, DeliveryResult, Outbox, change_status, clean as clean_outbox
 from authhost_email.tables import outbox_table
 from authhost_email.transports import describe_transport
 from authhost_email.worker import deliver as deliver_and_log
@@ -35,9 +41,9 @@ TIMER = threading.Event()
 
 
 @click.command()
-@click.option("--status", type=click.Choice(STATUSES))
+@click.option("--status", type=click.Choice(STATUSES), help="Only messages with this status.")
 @click.option(
-    "-n", "count", type=click.IntRange(min=1), default=50, show_default=True, help="Number of messages."
+    "-n", "--count", type=click.IntRange(min=1), default=50, show_default=True, help="Number of messages."
 )
 @json_option
 @click.pass_obj
@@ -58,35 +64,49 @@ def outbox(context: CommandContext, /, status: str | None, count: int, as_json: 
 
 
 @click.command()
-@click.argument("identifier", callback=uuid_callback)
+@click.argument("message", metavar="ID", callback=message_callback)
+@json_option
 @click.pass_obj
-def retry(context: CommandContext, /, identifier: UUID) -> None:
+def retry(context: CommandContext, /, message: str, as_json: bool) -> None:
     """Try a message again now that was given up, or that waits.
+
+    ID is the identifier in `authhost email outbox`, or as many of its first digits as
+    are unambiguous.
 
     Example: authhost email retry 01a2b3c4-…
     """
-    if not change_status(context(), identifier, "pending", of=("dead", "pending")):
+    host = context()
+    identifier = find_message(host, message)
+    if not change_status(host, identifier, "pending", of=("dead", "pending")):
         raise click.ClickException(
             f"the message {identifier} cannot be tried again: it does not exist, was already sent or "
             "cancelled, or its link has expired; see `authhost email outbox`"
         )
-    context.console.print(f"the message {identifier} is due now")
+    result = {"id": identifier, "status": "pending"}
+    print_result(context.console, result, f"the message {identifier} is due now", as_json=as_json)
 
 
 @click.command()
-@click.argument("identifier", callback=uuid_callback)
+@click.argument("message", metavar="ID", callback=message_callback)
+@json_option
 @click.pass_obj
-def cancel(context: CommandContext, /, identifier: UUID) -> None:
+def cancel(context: CommandContext, /, message: str, as_json: bool) -> None:
     """Cancel a message that waits, or that was given up.
+
+    ID is the identifier in `authhost email outbox`, or as many of its first digits as
+    are unambiguous.
 
     Example: authhost email cancel 01a2b3c4-…
     """
-    if not change_status(context(), identifier, "cancelled", of=("pending", "dead")):
+    host = context()
+    identifier = find_message(host, message)
+    if not change_status(host, identifier, "cancelled", of=("pending", "dead")):
         raise click.ClickException(
             f"the message {identifier} cannot be cancelled: it does not exist, or it is already final; "
             "see `authhost email outbox`"
         )
-    context.console.print(f"the message {identifier} will not be sent")
+    result = {"id": identifier, "status": "cancelled"}
+    print_result(context.console, result, f"the message {identifier} will not be sent", as_json=as_json)
 
 
 @click.command()
@@ -139,9 +159,12 @@ def deliver(context: CommandContext, /, as_json: bool) -> None:
     show_default=True,
     help="Seconds between two deliveries.",
 )
+@json_option
 @click.pass_obj
-def worker(context: CommandContext, /, every: float) -> None:
+def worker(context: CommandContext, /, every: float, as_json: bool) -> None:
     """Deliver messages until Ctrl-C. Several workers may run at the same time.
+
+    Prints one line for each delivery that had messages.
 
     Example: authhost email worker
     """
@@ -151,18 +174,29 @@ def worker(context: CommandContext, /, every: float) -> None:
     context.console.error(f"delivering by {describe_transport(settings)} every {every:g} s, until Ctrl-C")
     with suppress(KeyboardInterrupt):
         while True:
-            sent = deliver_and_log(messages)
-            if sent:
-                context.console.print(f"{sent} sent")
+            result = deliver_and_log(messages)
+            if result != DeliveryResult():
+                row = {"time": host.now, **asdict(result)}
+                sentence = f"{host.now:%Y-%m-%dT%H:%M:%SZ}: {', '.join(_numbers(result))}"
+                print_result(context.console, row, sentence, as_json=as_json)
             TIMER.wait(every)
 
 
+def _numbers(result: DeliveryResult) -> Iterator[str]:
+    """Yield the numbers of sent messages, and all others that are not 0."""
+    for name, number in asdict(result).items():
+        if number or name == "sent":
+            yield f"{number} {name}"
+
+
 @click.command()
+@json_option
 @click.pass_obj
-def clean(context: CommandContext, /) -> None:
+def clean(context: CommandContext, /, as_json: bool) -> None:
     """Delete messages with a final status that are older than keep_sent_days.
 
     Example: authhost email clean
     """
     host = context()
-    context.console.print(f"{clean_outbox(host, settings_of(host))} messages were deleted")
+    count = clean_outbox(host, settings_of(host))
+    print_result(context.console, {"deleted": count}, f"{count} messages were deleted", as_json=as_json)

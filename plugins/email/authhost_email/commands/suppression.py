@@ -7,7 +7,7 @@ from authhost_hookspecs import CommandContext
 from sqlalchemy import delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from authhost_email.commands.options import address_key_callback, json_option
+from authhost_email.commands.options import address_key_callback, json_option, print_result
 from authhost_email.tables import suppression_table
 
 HEADERS = {"recipient": "address", "reason": "reason", "created_at": "since"}
@@ -15,36 +15,43 @@ HEADERS = {"recipient": "address", "reason": "reason", "created_at": "since"}
 
 @click.command()
 @click.argument("address", callback=address_key_callback)
-@click.option("--reason", default="by hand", show_default=True)
+@click.option("--reason", default="by hand", show_default=True, help="Why, for `authhost email suppressed`.")
+@json_option
 @click.pass_obj
-def suppress(context: CommandContext, /, address: str, reason: str) -> None:
+def suppress(context: CommandContext, /, address: str, reason: str, as_json: bool) -> None:
     """Stop sending to an address, such as one whose messages bounce.
+
+    A second call changes nothing: the first reason stays.
 
     Example: authhost email suppress ann@example.org --reason bounced
     """
-    host = context()
+    host, changed = context(), True
     row = {"recipient": address, "reason": reason[:255], "created_at": host.now}
     try:
         with host.engine.begin() as connection:
             connection.execute(insert(suppression_table).values(row))
     except IntegrityError:
-        raise click.ClickException(f"{address} is already suppressed") from None
-    context.console.print(f"nothing will be sent to {address}")
+        changed = False
+    sentence = f"nothing will be sent to {address}" if changed else f"{address} was already suppressed"
+    result = {"address": address, "suppressed": True, "changed": changed}
+    print_result(context.console, result, sentence, as_json=as_json)
 
 
 @click.command()
 @click.argument("address", callback=address_key_callback)
+@json_option
 @click.pass_obj
-def allow(context: CommandContext, /, address: str) -> None:
+def allow(context: CommandContext, /, address: str, as_json: bool) -> None:
     """Send to a suppressed address again.
 
     Example: authhost email allow ann@example.org
     """
     here = suppression_table.c.recipient == address
     with context().engine.begin() as connection:
-        if not connection.execute(delete(suppression_table).where(here)).rowcount:
-            raise click.ClickException(f"{address} is not suppressed; see `authhost email suppressed`")
-    context.console.print(f"{address} is not suppressed any more")
+        changed = bool(connection.execute(delete(suppression_table).where(here)).rowcount)
+    sentence = f"{address} is not suppressed any more" if changed else f"{address} was not suppressed"
+    result = {"address": address, "suppressed": False, "changed": changed}
+    print_result(context.console, result, sentence, as_json=as_json)
 
 
 @click.command()
