@@ -68,7 +68,7 @@ def test_connection_errors_name_the_server(error, said):
     transport = Smtp(
         EmailSettings(transport="smtp", smtp_host="mail.example.org", smtp_port=465, smtp_tls="tls")
     )
-    line = transport._describe_error(error)
+    line = transport.describe_error(error)
     assert line.startswith("mail.example.org:465: ")
     assert said in line
     assert type(error).__name__ in line

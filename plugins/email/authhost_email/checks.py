@@ -16,6 +16,7 @@ from authhost_email.transports import BUILT_IN, TRANSPORTS, is_known
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 OVERDUE_AFTER = timedelta(minutes=10)
+START_WORKER = "start `authhost email worker` as a service, or run `authhost email deliver` each minute"
 
 
 def check_settings(host: Host) -> Iterator[Finding]:
@@ -91,18 +92,19 @@ def check_outbox(host: Host) -> Iterator[Finding]:
     """Yield problems in the outbox: messages that nobody delivers, and messages that were given up."""
     settings: EmailSettings = host.plugin_settings("email")
     table = outbox_table.c
-    start = "start `authhost email worker` as a service, or run `authhost email deliver` each minute"
     if settings.delivery == "manual":
-        yield Finding("hint", "the application does not send messages itself (delivery is manual)", start)
+        yield Finding(
+            "hint", "the application does not send messages itself (delivery is manual)", START_WORKER
+        )
     count = select(func.count()).select_from(outbox_table)
     overdue = count.where(table.status == "pending", table.next_attempt_at < host.now - OVERDUE_AFTER)
     with host.reader.connect() as connection:
         late = connection.execute(overdue).scalar_one()
         dead = connection.execute(count.where(table.status == "dead")).scalar_one()
     if late:
-        remedy = (
-            start if settings.delivery == "manual" else "check that the application is running, or " + start
-        )
+        remedy = START_WORKER
+        if settings.delivery != "manual":
+            remedy = f"check that the application is running, or {START_WORKER}"
         yield Finding("warning", f"{late} messages have been due for more than 10 minutes", remedy)
     if dead:
         yield Finding(

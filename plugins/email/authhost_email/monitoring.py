@@ -1,12 +1,13 @@
-"""The health and the metrics of the outbox."""
+"""The state, the health and the metrics of the outbox."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 
 from authhost_hookspecs import Health, Host, Metric, utc
-from sqlalchemy import func, select
+from sqlalchemy import and_, case, func, select
 
 from authhost_email.leases import WAITING_STATUSES
 from authhost_email.tables import outbox_table
@@ -16,6 +17,42 @@ DEGRADED_AFTER = timedelta(minutes=10)
 FAILED_AFTER = timedelta(hours=1)
 """How long a message may be due until the outbox is ``failed``: no worker delivers."""
 RECENTLY = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxFacts:
+    """The state of the outbox, as numbers of messages."""
+
+    due: int
+    """Messages that a worker can claim now."""
+    oldest_due_seconds: float
+    """How long the oldest of them has been due, in seconds; 0.0 if none is due."""
+    sending: int
+    """Messages that a worker has claimed."""
+    failed: int
+    """Messages that wait after a failed attempt."""
+    dead: int
+    """Stored messages that were given up."""
+
+
+def outbox_facts(host: Host) -> OutboxFacts:
+    """Return the state of the outbox, with one query for waiting messages and one for those given up."""
+    table, now = outbox_table.c, host.now
+    is_due = table.next_attempt_at <= now
+    claimed = and_(table.status == "sending", ~is_due)
+    failed = and_(table.status == "pending", table.attempts > 0)
+    waiting = select(
+        func.count(case((is_due, 1))),
+        func.min(case((is_due, table.next_attempt_at))),
+        func.count(case((claimed, 1))),
+        func.count(case((failed, 1))),
+    ).where(table.status.in_(WAITING_STATUSES))
+    given_up = select(func.count()).select_from(outbox_table).where(table.status == "dead")
+    with host.reader.connect() as connection:
+        due, oldest, sending, retried = connection.execute(waiting).one()
+        dead: int = connection.execute(given_up).scalar_one()
+    age = max(0.0, (now - utc(oldest)).total_seconds()) if oldest is not None else 0.0
+    return OutboxFacts(due, age, sending, retried, dead)
 
 
 def outbox_health(host: Host) -> Iterator[Health]:

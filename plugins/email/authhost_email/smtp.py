@@ -7,6 +7,8 @@ import smtplib
 import socket
 import ssl
 from base64 import b64encode
+from collections.abc import Iterator
+from contextlib import contextmanager
 from email.message import EmailMessage
 from time import monotonic
 from uuid import UUID
@@ -17,6 +19,8 @@ from authhost_email.redaction import redact
 from authhost_email.settings import EmailSettings
 
 MAX_REPLY_LENGTH = 65_536
+ACCEPTED = 250
+"""The reply code of a command that has succeeded (RFC 5321, section 4.2.3)."""
 
 
 class Smtp:
@@ -52,7 +56,7 @@ class Smtp:
             raise self._error_class(error.smtp_code)(self._describe(what, error.smtp_error)) from None
         except (OSError, smtplib.SMTPException) as error:
             self._close_if_unusable(421)
-            raise ConnectionError(self._describe_error(error)) from None
+            raise ConnectionError(self.describe_error(error)) from None
 
     @staticmethod
     def _error_class(code: int) -> type[Exception]:
@@ -61,16 +65,75 @@ class Smtp:
     def _open_connection(self) -> smtplib.SMTP:
         if self._server is not None:
             try:
-                if self._server.noop()[0] == 250:
+                if self._server.noop()[0] == ACCEPTED:
                     return self._server
             except (OSError, smtplib.SMTPException):
                 pass
             self.close()
+        self.connect()
+        self.start_tls()
+        self.log_in()
+        return self._connection
+
+    # The steps of a connection. Each raises `ConnectionError` with a sentence.
+
+    def connect(self) -> None:
+        """Open a connection, with TLS from the start if ``smtp_tls`` is ``tls``."""
+        settings = self._settings
+        where, timeout = (settings.smtp_host, settings.smtp_port), settings.timeout
+        with self._errors_described():
+            if settings.smtp_tls == "tls":
+                context = ssl.create_default_context()
+                self._server = _LimitedSmtpOverTls(*where, timeout=timeout, context=context)
+            else:
+                self._server = _LimitedSmtp(*where, timeout=timeout)
+
+    def start_tls(self) -> None:
+        """Begin TLS (RFC 3207) if ``smtp_tls`` is ``starttls``."""
+        if self._settings.smtp_tls == "starttls":
+            with self._errors_described():
+                self._connection.starttls(context=ssl.create_default_context())
+
+    def log_in(self) -> None:
+        """Log in (RFC 4954) if there is a ``smtp_username``."""
+        with self._errors_described():
+            if self._settings.smtp_username is not None:
+                self._connection.login(self._settings.smtp_username, self._settings.smtp_password or "")
+            self._connection.ehlo_or_helo_if_needed()
+
+    def check_sender(self) -> None:
+        """Ask the server whether it accepts the sender, without sending a message."""
+        sender = to_wire_format(self._settings.from_address)
+        options = () if sender.isascii() else ("SMTPUTF8", "BODY=8BITMIME")
+        with self._errors_described():
+            code, answer = self._connection.mail(sender, options)
+            if code != ACCEPTED:
+                raise smtplib.SMTPSenderRefused(code, answer, sender)
+            self._connection.rset()
+
+    @property
+    def encryption(self) -> ssl.SSLSocket | None:
+        """The TLS connection, or None if the connection has no TLS."""
+        connection = self._connection.sock
+        return connection if isinstance(connection, ssl.SSLSocket) else None
+
+    @property
+    def _connection(self) -> smtplib.SMTP:
+        if self._server is None:
+            raise ConnectionError(self._describe("there is no connection"))
+        return self._server
+
+    @contextmanager
+    def _errors_described(self) -> Iterator[None]:
         try:
-            return self._connect()
+            yield
         except smtplib.SMTPAuthenticationError as error:
             self._close_if_unusable(421)
             what = f"not authenticated, {error.smtp_code}"
+            raise ConnectionError(self._describe(what, error.smtp_error)) from None
+        except smtplib.SMTPSenderRefused as error:
+            self._close_if_unusable(error.smtp_code)
+            what = f"sender refused, {error.smtp_code}"
             raise ConnectionError(self._describe(what, error.smtp_error)) from None
         except UnicodeError:
             self._close_if_unusable(421)
@@ -78,7 +141,7 @@ class Smtp:
             raise ConnectionError(self._describe(what)) from None
         except (OSError, smtplib.SMTPException, ValueError) as error:
             self._close_if_unusable(421)
-            raise ConnectionError(self._describe_error(error)) from None
+            raise ConnectionError(self.describe_error(error)) from None
 
     def _describe(self, what: str, detail: str | bytes = "") -> str:
         """Return one line: the server, what happened, and the server's own words (``detail``), redacted."""
@@ -91,7 +154,7 @@ class Smtp:
         words = redact(detail, *(secrets if password else ()))
         return f"{settings.smtp_host}:{settings.smtp_port}: {what}{': ' if words else ''}{words}"
 
-    def _describe_error(self, error: Exception) -> str:
+    def describe_error(self, error: Exception) -> str:
         """Return why the connection does not work, with the type of the error, which users can search for."""
         settings, kind = self._settings, type(error).__name__
         what: str
@@ -99,6 +162,8 @@ class Smtp:
         match error:
             case socket.gaierror():
                 what, detail = "the host name cannot be resolved", error.strerror or ""
+            case UnicodeError():
+                what, detail = "the host name is not valid", ""
             case TimeoutError():
                 what, detail = f"no answer within {settings.timeout:g} seconds", ""
             case ssl.SSLCertVerificationError():
@@ -117,21 +182,6 @@ class Smtp:
             case _:
                 what, detail = "the server does not speak SMTP as expected", str(error)
         return f"{self._describe(what, detail)} ({kind})"
-
-    def _connect(self) -> smtplib.SMTP:
-        settings, tls = self._settings, ssl.create_default_context()
-        where, timeout = (settings.smtp_host, settings.smtp_port), settings.timeout
-        if settings.smtp_tls == "tls":
-            server: smtplib.SMTP = _LimitedSmtpOverTls(*where, timeout=timeout, context=tls)
-        else:
-            server = _LimitedSmtp(*where, timeout=timeout)
-        self._server = server
-        if settings.smtp_tls == "starttls":
-            server.starttls(context=tls)
-        if settings.smtp_username is not None:
-            server.login(settings.smtp_username, settings.smtp_password or "")
-        server.ehlo_or_helo_if_needed()
-        return server
 
     def _close_if_unusable(self, code: int) -> None:
         """Close the connection if it cannot be used after this reply code (421, or no reply)."""
