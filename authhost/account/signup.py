@@ -51,7 +51,10 @@ def _sign_up(
     password: str | None = None,
     factors: tuple[Factor, ...] | None = None,
 ) -> tuple[User, LoginResult]:
-    """Create an account; return its user, and the login, whose first proof is ``method``."""
+    """Create an account; return its user, and the login, whose first proof is ``method``.
+
+    Without ``factors`` the proof is the password, so that one is required.
+    """
     services, settings = request.services, request.settings
     if not settings.signup_open:
         raise SignupClosed
@@ -64,7 +67,7 @@ def _sign_up(
         if username is not None
         else None
     )
-    secret = services.passwords.accept(password, address.address, name) if password is not None else None
+    secret = services.passwords.accept(password, address.address, name) if factors is None else None
     services.limits.hit(request, "signup")
     hashed = None
     if secret is not None:
