@@ -599,7 +599,7 @@ def test_migrations_make_the_tables_of_the_models(make_host):
     assert changed == []
 
 
-@pytest.mark.parametrize("name", ["audit", "email", "analytics"])
+@pytest.mark.parametrize("name", ["audit", "email", "analytics", "mfa"])
 def test_migrations_of_the_plugins_make_their_tables(tmp_path, name):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

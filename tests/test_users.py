@@ -10,9 +10,10 @@ import pytest
 from authhost_hookspecs import Actor, FlowError, hookimpl
 from conftest import PASSWORD, Everything
 from hypothesis import HealthCheck, given, settings, strategies as st
-from sqlalchemy import select
+from sqlalchemy import event, select
 
-from authhost.errors import AmbiguousUser, InvalidInput, PasswordResetRequired, UserNotFound
+from authhost.cli.checks.passwords import check_stored_hashes
+from authhost.errors import AmbiguousUser, HostClosed, InvalidInput, PasswordResetRequired, UserNotFound
 from authhost.store.tables import users
 
 ANN, BOB, NEW = "ann@example.org", "bob@example.org", "another long passphrase of ann"
@@ -377,3 +378,42 @@ def test_export_and_delete(host, ann):
     host.users.delete(ann.id, actor=ROOT)
     assert host.users.read(ann.id) is None
     assert code_of(host.users.delete, UUID(int=1), actor=ROOT) == "user_not_found"
+
+
+def test_a_closed_host_does_nothing(host, ann):
+    host.close()
+    for call in (
+        lambda: host.users.get(ANN),
+        lambda: host.users.read(ann.id),
+        lambda: host.users.deactivate(ann.id, actor=ROOT),
+    ):
+        with pytest.raises(HostClosed):
+            call()
+
+
+def test_a_required_reset_is_no_hash_that_cannot_be_read(host, ann):
+    host.users.require_reset(ann.id, actor=ROOT)
+    assert list(check_stored_hashes(host)) == []
+
+
+def test_searches_use_indexes(host, ann):
+    """A search that reads all accounts would take seconds with millions of them."""
+    if host.engine.dialect.name != "sqlite":
+        pytest.skip("SKIPPED: the plans of SQLite are compared")
+    plans = []
+
+    def explain(connection, cursor, sql, parameters, *rest):
+        if sql.lstrip().startswith("SELECT"):
+            plans.extend(row[3] for row in cursor.connection.execute(f"EXPLAIN QUERY PLAN {sql}", parameters))
+
+    event.listen(host.reader, "before_cursor_execute", explain)
+    try:
+        for name in (ANN, "ann", str(ann.id), ann.id.hex[:20]):
+            host.users.get(name)
+            host.users.find(name)
+        host.users.list(before=UUID(int=2**128 - 1))
+        host.users.read(ann.id)
+    finally:
+        event.remove(host.reader, "before_cursor_execute", explain)
+    assert plans
+    assert [each for each in plans if each.startswith("SCAN authhost") and "INDEX" not in each] == []

@@ -30,6 +30,7 @@ class Users(Directory):
 
     def read(self, user_id: UUID) -> Account | None:
         """Return everything that is stored of an account, or None if there is no such account."""
+        self._check_open()
         with Request(self._services) as request:
             return read_account(request, user_id)
 
@@ -127,5 +128,6 @@ class Users(Directory):
     def _changes(self, actor: Actor) -> Iterator[Changes]:
         if not isinstance(actor, Actor):
             raise TypeError("actor must be an Actor, which says who makes the change")
+        self._check_open()
         with Request(self._services, actor=actor) as request:
             yield Changes(request)

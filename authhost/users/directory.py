@@ -13,7 +13,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, select
 
-from authhost.errors import AmbiguousUser, InvalidInput, UserNotFound
+from authhost.errors import AmbiguousUser, HostClosed, InvalidInput, UserNotFound
 from authhost.records import User
 from authhost.security.inputs import email_key, key_of, text
 from authhost.services import Services
@@ -145,7 +145,12 @@ class Directory:
         return UserStats(**{name: int(number) for name, number in {**numbers, **others}.items()})
 
     def _connection(self) -> Connection:
+        self._check_open()
         return self._services.database.reader.connect()
+
+    def _check_open(self) -> None:
+        if self._services.database.closed:
+            raise HostClosed
 
 
 def _rows(connection: Connection, statement: Select[Any], **values: Any) -> list[User]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from sqlalchemy import ColumnElement, case, func, select
+from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from authhost.cli.checks.problem import Problem
+from authhost.security.passwords import RESET_REQUIRED
 from authhost.store.tables import users
 
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ def _count_other_hashes(host: AuthHost) -> tuple[dict[str, int], int]:
     current = starts_with(passwords.current_prefix())
     by_prefix = ((starts_with(prefix), scheme) for prefix, scheme in prefixes)
     kind = case((current, ""), *by_prefix, else_="?").label("kind")
-    stored = users.c.password.is_not(None)
+    # A hash that is marked is readable, and is replaced by a reset.
+    stored = and_(users.c.password.is_not(None), ~starts_with(RESET_REQUIRED))
     with host.reader.connect() as connection:
         rows = connection.execute(select(kind, func.count()).where(stored).group_by("kind")).all()
         counts = {str(name): int(count) for name, count in rows if name}
