@@ -136,6 +136,8 @@ def test_registrations_take_effect(examples, host):
     counted = CliRunner().invoke(host.registry.commands()["events"], obj=CommandContext(host))
     assert counted.output == "the bell has never rung\n"
     assert [each.name for each in health(host) if each.plugin == "register_health"] == ["bell"]
+    (tidy,) = host.registry.maintenance()[0]["register_maintenance"]
+    assert tidy(host) == "0 events deleted"
     (check,) = host.registry.metrics()["register_metrics"]
     assert [each.value for each in check(host)] == [0]
     assert host.plugin_settings("register_settings").volume == 3

@@ -305,6 +305,10 @@ class PluginRegistry:
         """Return the health checks by plugin; and the class of the error of those that failed to load."""
         return self._registered("register_health", "health checks")
 
+    def maintenance(self) -> tuple[dict[str, list[Callable[[contract.Host], str]]], dict[str, str]]:
+        """Return the daily tasks by plugin; and the class of the error of those that failed to load."""
+        return self._registered("register_maintenance", "maintenance")
+
     def metrics(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Metric]]]]:
         """Return the functions that yield metrics, by plugin. A failure to load them is logged."""
         return self._registered("register_metrics", "metrics")[0]

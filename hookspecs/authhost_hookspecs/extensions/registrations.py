@@ -148,6 +148,42 @@ def register_health() -> list[Callable[[Host], Iterable[Health]]]:
 
 
 @hookspec
+def register_maintenance() -> list[Callable[[Host], str]]:
+    """``authhost maintain`` loads the plugin's daily work: return functions.
+
+    Each function gets the `Host`, does what has to be done about once a day, such as deleting
+    old rows, and returns what it did in a few words, such as ``12 rows deleted``. It can run
+    at any time, several times a day, and in two processes at once. It is outside any flow, so it
+    opens its own transactions, of a limited size. If it fails, the other tasks still run, and the
+    command exits with 1. The task is named after the plugin and the function.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from collections.abc import Callable
+        from datetime import timedelta
+
+        from authhost_hookspecs import Host, hookimpl
+        from sqlalchemy import delete
+
+        from authhost_doorbell.tables import events
+
+
+        def forget_old_events(host: Host) -> str:
+            with host.engine.begin() as connection:
+                old = events.c.at < host.now - timedelta(days=90)
+                return f"{connection.execute(delete(events).where(old)).rowcount} events deleted"
+
+
+        class Tidy:
+            @hookimpl
+            def register_maintenance(self) -> list[Callable[[Host], str]]:
+                return [forget_old_events]
+    """
+
+
+@hookspec
 def register_metrics() -> list[Callable[[Host], Iterable[Metric]]]:
     """``authhost metrics`` or a monitoring page loads the plugin's metrics: return functions.
 

@@ -203,6 +203,12 @@ class AnalyticsPlugin:
             log.warning("stored events are older than keep_days: run `authhost analytics roll-up` daily")
 
     @hookimpl
+    def register_maintenance(self) -> list[Callable[[Host], str]]:
+        from authhost_analytics.rollup import roll_up_events
+
+        return [roll_up_events]
+
+    @hookimpl
     def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
         from authhost_analytics.monitoring import roll_up_health
 

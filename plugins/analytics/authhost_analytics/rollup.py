@@ -180,3 +180,11 @@ def _renew_lease(connection: Connection, host: Host, owner: str) -> None:
 def interrupt_roll_up(connection: Connection) -> None:
     """End the lease of a running roll-up, so that it cannot write what it has read."""
     connection.execute(update(roll_table).where(roll_table.c.name == NAME).values(owner=None, until=0))
+
+
+def roll_up_events(host: Host) -> str:
+    """Run the roll-up for ``authhost maintain``, and say how many events were counted."""
+    try:
+        return f"{sum(roll_up(host, host.plugin_settings('analytics')))} events counted"
+    except Busy:
+        return "another process is running the roll-up"

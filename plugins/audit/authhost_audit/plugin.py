@@ -312,6 +312,12 @@ class AuditPlugin:
         return [check_trail]
 
     @hookimpl
+    def register_maintenance(self) -> list[Callable[[Host], str]]:
+        from authhost_audit.maintenance import prune, seal
+
+        return [seal, prune]
+
+    @hookimpl
     def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
         from authhost_audit.monitoring import seal_health
 

@@ -304,3 +304,8 @@ def change_status(host: Host, identifier: UUID, to: str, *, of: tuple[str, ...])
     here = and_(table.id == identifier, table.status.in_(of), table.context.is_not(None))
     with host.engine.begin() as connection:
         return bool(connection.execute(update(outbox_table).where(here).values(values)).rowcount)
+
+
+def clean_outbox(host: Host) -> str:
+    """Delete old messages for ``authhost maintain``, and say how many."""
+    return f"{clean(host, host.plugin_settings('email'))} messages deleted"

@@ -348,6 +348,12 @@ class EmailPlugin:
         return [check_settings, check_outbox]
 
     @hookimpl
+    def register_maintenance(self) -> list[Callable[[Host], str]]:
+        from authhost_email.outbox import clean_outbox
+
+        return [clean_outbox]
+
+    @hookimpl
     def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
         from authhost_email.monitoring import outbox_health
 

@@ -15,7 +15,20 @@ from authhost.testing.conformance.output import silenced
 from authhost.testing.conformance.report import Fault
 
 HOST_COMMANDS = frozenset(
-    {"check", "db", "hooks", "init", "metrics", "plugins", "providers", "serve", "status", "tour"}
+    {
+        "check",
+        "db",
+        "hooks",
+        "init",
+        "maintain",
+        "metrics",
+        "plugins",
+        "providers",
+        "serve",
+        "status",
+        "tour",
+        "users",
+    }
 )
 """The commands of authhost itself. A test compares them with the command line."""
 

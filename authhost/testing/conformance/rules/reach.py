@@ -10,7 +10,9 @@ from authhost.testing.conformance.source import IN_WEB_REQUESTS, PluginSource, R
 
 IN_FLOWS = NOTIFICATIONS | VETOES | STEPS | {"deliver_message"}
 """The hooks of the contract that flows call."""
-OUTSIDE_FLOWS = frozenset({"register_commands", "register_checks", "register_health", "register_metrics"})
+OUTSIDE_FLOWS = frozenset(
+    {"register_commands", "register_checks", "register_health", "register_maintenance", "register_metrics"}
+)
 """Hooks whose functions run outside of flows, such as commands: they may print, exit and wait."""
 
 

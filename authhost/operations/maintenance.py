@@ -1,0 +1,70 @@
+"""The daily work of a host and its plugins: ``authhost maintain``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from typing import NamedTuple
+
+from authhost_hookspecs import Host
+
+from authhost.errors import PLUGIN_FAILURES
+from authhost.host import AuthHost
+from authhost.pluginhost.results import function_name
+
+CORE_TASK = "authhost.delete_expired"
+
+
+class TaskResult(NamedTuple):
+    """One task, and how it ended. The detail of a failure is its class: its text may contain secrets."""
+
+    task: str
+    result: str
+    """``done`` or ``failed``."""
+    detail: str
+
+
+def task_names(host: AuthHost) -> list[str]:
+    """Return the names of all tasks, in the order in which they run."""
+    return [CORE_TASK, *(name for name, _ in _plugin_tasks(host))]
+
+
+def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]:
+    """Run all tasks, or those whose name or plugin is in ``only``, and yield each result when it is known.
+
+    A task that fails does not keep the others from running.
+    """
+    if _is_chosen(CORE_TASK, only):
+        yield _run(CORE_TASK, _delete_expired, host)
+    for name, task in _plugin_tasks(host):
+        if _is_chosen(name, only):
+            yield _run(name, task, host)
+    for plugin, kind in host.registry.maintenance()[1].items():
+        if not only or plugin in only:
+            yield TaskResult(plugin, "failed", f"its tasks cannot be loaded: {kind}")
+
+
+def _plugin_tasks(host: AuthHost) -> list[tuple[str, Callable[[Host], str]]]:
+    registered, _ = host.registry.maintenance()
+    return [
+        (f"{plugin}.{function_name(each)}", each) for plugin, tasks in registered.items() for each in tasks
+    ]
+
+
+def _is_chosen(name: str, only: Collection[str]) -> bool:
+    return not only or name in only or name.partition(".")[0] in only
+
+
+def _run(name: str, task: Callable[[Host], str], host: AuthHost) -> TaskResult:
+    try:
+        detail = task(host)
+    except PLUGIN_FAILURES as error:
+        return TaskResult(name, "failed", type(error).__name__)
+    if not isinstance(detail, str):
+        return TaskResult(name, "failed", f"it returned a {type(detail).__name__}; correct the plugin")
+    return TaskResult(name, "done", detail)
+
+
+def _delete_expired(host: Host) -> str:
+    assert isinstance(host, AuthHost)
+    deleted = {table: count for table, count in host.delete_expired().items() if count}
+    return ", ".join(f"{count} of {table}" for table, count in deleted.items()) or "nothing had expired"
