@@ -120,11 +120,11 @@ def invoke(host, *arguments, code=0):
     return result.stdout, result.stderr
 
 
-def test_search_accepts_the_part_of_an_identifier_that_tail_shows(host, run):
+def test_search_accepts_the_beginning_or_end_of_an_identifier(host, run):
     user = run(host, "signup", email=ANN, password=PASSWORD).user
     run(host, "signup", email=BOB, password=PASSWORD)
     part = str(user.id)[-12:]
-    assert part in invoke(host, "tail")[0]
+    assert str(user.id) in invoke(host, "tail")[0]
     for given in (part, part.upper(), str(user.id), user.id.hex, str(user.id)[-17:]):
         lines = invoke(host, "search", "--user", given, "--json")[0].splitlines()
         assert {json.loads(each)["user_id"] for each in lines} == {str(user.id)}
@@ -135,6 +135,80 @@ def test_an_ambiguous_part_is_refused_with_all_users(host, run):
     users = [run(host, "signup", email=email, password=PASSWORD).user for email in (ANN, BOB)]
     _, complaint = invoke(host, "search", "--user", str(users[0].id)[:8], code=2)
     assert all(str(user.id) in complaint for user in users)
+
+
+def test_the_table_shows_whole_identifiers_in_80_columns(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    result = CliRunner().invoke(command, ["tail"], obj=CommandContext(host), env={"COLUMNS": "80"})
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    words = result.stdout.split()
+    assert str(user.id) in words
+    assert all(record["id"] in words for record in records(host))
+
+
+def test_search_by_actor_and_user_agent(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    with host.request(ip_address="127.0.0.1", user_agent="Browser 100%") as request:
+        host.account.login(request, identifier=ANN, password=PASSWORD)
+    with host.request(ip_address="127.0.0.1", user_agent="Browser 1000") as request:
+        host.account.login(request, identifier=ANN, password=PASSWORD)
+    found = invoke(host, "search", "--user-agent", "er 100%", "--json")[0].splitlines()
+    assert {json.loads(each)["user_agent"] for each in found} == {"Browser 100%"}
+    found = invoke(host, "search", "--actor", str(user.id)[-12:], "--json")[0].splitlines()
+    assert [json.loads(each)["id"] for each in found] == [
+        each["id"] for each in records(host) if each["actor_id"] == str(user.id)
+    ]
+    assert found
+    assert "--actor: 'ann'" in invoke(host, "search", "--actor", "ann", code=2)[1]
+
+
+def test_show_prints_all_fields_of_a_record(host, run):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    record = records(host, event="user_signed_up")[0]
+    for given in (record["id"], record["id"].replace("-", ""), record["id"][:-1].upper()):
+        assert json.loads(invoke(host, "show", given, "--json")[0]) == record
+    text = invoke(host, "show", record["id"])[0]
+    assert all(value in text for value in (record["id"], record["user_id"], record["ip_address"]))
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("ann", "is not an identifier"),
+        ("012", "at least four"),
+        ("0" * 33, "is not an identifier"),
+        ("ffff", "no record has"),
+    ],
+)
+def test_show_refuses_what_is_no_record(host, given, sentence):
+    assert sentence in " ".join(invoke(host, "show", given, code=2)[1].split())
+
+
+def test_show_lists_the_records_that_an_ambiguous_beginning_fits(host, run):
+    run(host, "signup", email=ANN, password=PASSWORD)
+    identifiers = [each["id"] for each in records(host)]
+    _, complaint = invoke(host, "show", identifiers[0][:4], code=2)
+    assert all(each in complaint for each in identifiers[:5])
+
+
+def test_top_counts_the_selected_records(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    for identifier in (ANN, ANN, "nobody@example.org"):
+        with pytest.raises(AuthError):
+            run(host, "login", identifier=identifier, password="wrong " + PASSWORD)
+
+    def top(*arguments):
+        return [json.loads(line) for line in invoke(host, "top", "--json", *arguments)[0].splitlines()]
+
+    refused = ("--event", "flow_refused")
+    assert top("--by", "reason", *refused) == [{"reason": "invalid_credentials", "records": 3}]
+    assert top("--by", "ip", *refused) == [{"ip": "127.0.0.1", "records": 3}]
+    assert [each["records"] for each in top("--by", "identifier", *refused)] == [2, 1]
+    assert [each["records"] for each in top("--by", "identifier", "-n", "1", *refused)] == [2]
+    mine = len(records(host, user_id=user.id))
+    assert top("--by", "user", "--user", str(user.id)) == [{"user": str(user.id), "records": mine}]
+    assert top("--by", "reason", "--since", "2999-01-01") == []
+    assert "no record matches" in "".join(invoke(host, "top", "--by", "ip", "--since", "2999-01-01"))
 
 
 def test_search_prints_how_many_records_it_does_not_show(host, run):

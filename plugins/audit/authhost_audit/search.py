@@ -20,6 +20,8 @@ from authhost_audit.uuid7 import SMALLEST, lower_bound
 PAGE_SIZE = 5000
 """Records that are read at once."""
 Order = Literal["newest first", "oldest first"]
+TOP_COLUMNS = {"user": "user_id", "ip": "ip_address", "identifier": "identifier", "reason": "reason"}
+"""What `top` can count by, and its column."""
 Record = dict[str, Any]
 COLUMNS = tuple(column.name for column in event_table.columns if column.name != "salt")
 
@@ -29,6 +31,7 @@ class Query:
     """The criteria of a search. A criterion that is None matches every record."""
 
     user_id: UUID | None = None
+    actor_id: UUID | None = None
     event: str | None = None
     outcome: str | None = None
     reason: str | None = None
@@ -39,8 +42,10 @@ class Query:
     until: datetime | None = None
     identifiers: tuple[str, ...] | None = None
     """Digests of a username or address that was typed (see ``Host.identifier_digests``)."""
+    user_agent: str | None = None
+    """A part of the user agent."""
 
-    def statement(self, order: Order, limit: int, *also: ColumnElement[bool]) -> Select[Any]:
+    def statement(self, order: Order, limit: int | None, *also: ColumnElement[bool]) -> Select[Any]:
         """Return the SELECT statement, with ``also`` as additional conditions.
 
         Identifiers sort by time, so a range of time is a range of the primary key.
@@ -64,12 +69,14 @@ class Query:
 
     def _conditions(self) -> Iterator[ColumnElement[bool]]:
         table = event_table.c
-        for name in ("event", "outcome", "reason", "ip_address", "provider", "request_id"):
+        for name in ("actor_id", "event", "outcome", "reason", "ip_address", "provider", "request_id"):
             value = getattr(self, name)
             if value is not None:
                 yield table[name] == value
         if self.identifiers is not None:
             yield table.identifier.in_(self.identifiers)
+        if self.user_agent is not None:
+            yield table.user_agent.contains(self.user_agent, autoescape=True)
         if self.since is not None:
             yield table.id >= lower_bound(self.since)
         if self.until is not None:
@@ -97,6 +104,27 @@ def count(host: Host, query: Query, at_most: int) -> int:
     with host.reader.connect() as connection:
         number: int = connection.execute(select(func.count()).select_from(found)).scalar_one()
     return number
+
+
+def top(host: Host, query: Query, by: str, at_most: int) -> list[tuple[str, int]]:
+    """Return the most frequent values of ``by`` (a key of `TOP_COLUMNS`), each with its number of records.
+
+    Records without a value are not counted.
+    """
+    found = query.statement("newest first", None).subquery()
+    value, number = found.c[TOP_COLUMNS[by]], func.count()
+    statement = select(value, number).where(value.is_not(None)).group_by(value)
+    with host.reader.connect() as connection:
+        rows = connection.execute(statement.order_by(number.desc(), value).limit(at_most)).all()
+    return [(str(each), count) for each, count in rows]
+
+
+def find_records(host: Host, digits: str, at_most: int) -> list[Record]:
+    """Return the first ``at_most`` records whose identifier begins with ``digits`` (hexadecimal)."""
+    table = event_table.c
+    first, last = UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
+    rows = _rows(host, Query().statement("oldest first", at_most, table.id >= first, table.id <= last))
+    return [record_of(row) for row in rows]
 
 
 def find_users(host: Host, part: str, at_most: int) -> list[UUID]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from authhost_audit.commands.forwarding import forward
-from authhost_audit.commands.reading import export, search, tail
+from authhost_audit.commands.reading import export, search, show, tail, top
 from authhost_audit.commands.retention import forget, prune
 from authhost_audit.commands.sealing import new_key, proof, seal, verify
 
@@ -15,7 +15,7 @@ def audit() -> None:
     """Read, seal, verify and forward the audit trail."""
 
 
-for _command in (tail, search, export, new_key, seal, verify, proof, forward, prune, forget):
+for _command in (tail, search, show, top, export, new_key, seal, verify, proof, forward, prune, forget):
     audit.add_command(_command)
 
 __all__ = ["audit"]

@@ -21,8 +21,8 @@ from authhost_audit.search import Query
 from authhost_audit.settings import AuditSettings
 from authhost_audit.vocabulary import EVENTS, REASONS
 
-MAX_SUGGESTED_USERS = 5
-"""Users that a message lists if a part of an identifier fits several users."""
+MAX_SUGGESTED = 5
+"""Identifiers that a message lists if a part fits several."""
 TIMER = threading.Event()
 """Never set: waiting for it with a time-out is a sleep that Ctrl-C interrupts."""
 
@@ -70,9 +70,10 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--outcome", type=click.Choice(["success", "refused", "failed"])),
         click.option("--event", callback=_event_callback, help="Of this event, such as user_logged_in."),
         click.option("--address", help="Attempts in which this address or username was typed."),
+        click.option("--user-agent", help="From a user agent that contains this text."),
+        click.option("--actor", help="By this user: an identifier, its beginning or its end."),
         click.option(
-            "--user",
-            help="By this user or about this user: an identifier, or the part of it that `tail` shows.",
+            "--user", help="By this user or about this user: an identifier, its beginning or its end."
         ),
     ):
         command = option(command)
@@ -84,7 +85,8 @@ def query_of(host: Host, options: dict[str, Any]) -> Query:
 
     Raises `click.BadParameter` if no record can match them.
     """
-    user, address, reason = options.pop("user"), options.pop("address"), options["reason"]
+    user, actor = options.pop("user"), options.pop("actor")
+    address, reason = options.pop("address"), options["reason"]
     since, until = options["since"], options["until"]
     if since is not None and until is not None and since >= until:
         raise click.BadParameter("--since must be before --until")
@@ -92,7 +94,8 @@ def query_of(host: Host, options: dict[str, Any]) -> Query:
         raise click.BadParameter(f"no record has the reason {reason!r}{_suggestion(reason, REASONS)}")
     return Query(
         **options,
-        user_id=_find_user(host, user) if user is not None else None,
+        user_id=_find_user(host, "--user", user) if user is not None else None,
+        actor_id=_find_user(host, "--actor", actor) if actor is not None else None,
         identifiers=host.identifier_digests(address) if address is not None else None,
     )
 
@@ -126,24 +129,46 @@ def _suggestion(value: str, names: Iterable[str]) -> str:
     return f"; did you mean {similar[0]}?" if similar else f"; use one of: {', '.join(sorted(names))}"
 
 
-def _find_user(host: Host, value: str) -> UUID:
+def find_record(host: Host, value: str) -> search.Record:
+    """Return the record whose identifier is or begins with ``value``.
+
+    Raises `click.BadParameter` if there is none, or if there are several.
+    """
+    digits = value.replace("-", "").lower()
+    if not re.fullmatch("[0-9a-f]{4,32}", digits):
+        raise click.BadParameter(
+            f"{value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal digits "
+            "from its beginning"
+        )
+    found = search.find_records(host, digits, MAX_SUGGESTED)
+    if not found:
+        raise click.BadParameter(f"no record has an identifier that begins with {value}")
+    if len(found) > 1:
+        raise click.BadParameter(
+            f"the identifiers of several records begin with {value}: "
+            f"{', '.join(each['id'] for each in found)}"
+        )
+    return found[0]
+
+
+def _find_user(host: Host, option: str, value: str) -> UUID:
     """Return the user with this identifier, or whose identifier begins or ends with ``value``."""
     with suppress(ValueError):
         return UUID(value)
     part = value.replace("-", "").lower()
     if not re.fullmatch("[0-9a-f]{4,31}", part):
         raise click.BadParameter(
-            f"--user: {value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal "
+            f"{option}: {value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal "
             "digits from its beginning or end"
         )
-    found = search.find_users(host, part, MAX_SUGGESTED_USERS)
+    found = search.find_users(host, part, MAX_SUGGESTED)
     if not found:
         raise click.BadParameter(
-            f"--user: no record is by or about a user whose identifier begins or ends with {value}"
+            f"{option}: no record is by or about a user whose identifier begins or ends with {value}"
         )
     if len(found) > 1:
         raise click.BadParameter(
-            f"--user: the identifiers of several users begin or end with {value}: "
+            f"{option}: the identifiers of several users begin or end with {value}: "
             f"{', '.join(str(each) for each in found)}"
         )
     return found[0]

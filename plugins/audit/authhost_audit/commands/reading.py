@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import export as formats, search as queries
 from authhost_audit.authentications import AUTHENTICATIONS, as_text
-from authhost_audit.commands.options import TIMER, filters, json_option, query_of, until_ctrl_c
+from authhost_audit.commands.options import TIMER, filters, find_record, json_option, query_of, until_ctrl_c
 from authhost_audit.retention import record_operation
 from authhost_audit.search import Query, Record
 
@@ -24,8 +24,10 @@ JSON_ONLY = ("erased", "signature")
 
 
 @click.command()
-@click.option("-n", "count", type=click.IntRange(0), default=20, show_default=True, help="Number of records.")
-@click.option("-f", "follow", is_flag=True, help="Continue with new records until Ctrl-C.")
+@click.option(
+    "-n", "--count", type=click.IntRange(0), default=20, show_default=True, help="Number of records."
+)
+@click.option("-f", "--follow", is_flag=True, help="Continue with new records until Ctrl-C.")
 @json_option
 @click.pass_obj
 @until_ctrl_c
@@ -55,7 +57,7 @@ def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool) ->
 @filters
 @click.option(
     "-n",
-    "count",
+    "--count",
     type=click.IntRange(0),
     default=100,
     show_default=True,
@@ -84,11 +86,55 @@ def search(context: CommandContext, /, count: int, as_json: bool, **options: Any
 
 
 @click.command()
+@click.argument("event_id")
+@json_option
+@click.pass_obj
+def show(context: CommandContext, /, event_id: str, as_json: bool) -> None:
+    """Show all fields of a record: its identifier, or the beginning of it.
+
+    Example: authhost audit show 01a2b3c4-…
+    """
+    record = find_record(context(), event_id)
+    if as_json:
+        context.console.print(formats.as_json(record))
+        return
+    values = {
+        name: formats.as_json(value) if isinstance(value, dict) else value
+        for name, value in record.items()
+        if value not in (None, {})
+    }
+    context.console.print_rows({"field": name, "value": value} for name, value in values.items())
+
+
+@click.command()
+@filters
+@click.option(
+    "--by",
+    type=click.Choice(list(queries.TOP_COLUMNS)),
+    required=True,
+    help="What to count by. An identifier is the digest of the address or username that was typed.",
+)
+@click.option(
+    "-n", "--count", type=click.IntRange(1), default=10, show_default=True, help="Number of values."
+)
+@json_option
+@click.pass_obj
+def top(context: CommandContext, /, by: str, count: int, as_json: bool, **options: Any) -> None:
+    """Show the most frequent users, IP addresses, identifiers or reasons.
+
+    Example: authhost audit top --by ip --outcome refused --since 2026-01-01
+    """
+    host = context()
+    rows = [{by: value, "records": n} for value, n in queries.top(host, query_of(host, options), by, count)]
+    context.console.print_rows(rows, as_json=as_json, empty="no record matches")
+
+
+@click.command()
 @filters
 @click.option("--format", "form", type=click.Choice(["jsonl", "csv", "ocsf", "owasp"]), default="jsonl")
 @click.option(
     "-o",
-    "output",
+    "--output",
     type=click.Path(dir_okay=False, writable=True),
     help="Write to this file instead of standard output.",
 )
@@ -150,10 +196,11 @@ def _row(record: Record) -> dict[str, str]:
         fields.pop("method", None)
         fields.pop("provider", None)
     return {
-        "time": record["time"][:19],
+        "time": f"{record['time'][:19]}Z",
         "event": record["event"],
         "reason": ": ".join(filter(None, (record["flow"], record["reason"]))),
-        "user": record["user_id"][-12:] if record["user_id"] else "",
+        "user": record["user_id"] or "",
         "IP address": record["ip_address"] or "",
         "details": ", ".join(f"{name} {value}" for name, value in fields.items()),
+        "record": record["id"],
     }
