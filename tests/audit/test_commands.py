@@ -211,6 +211,17 @@ def test_top_counts_the_selected_records(host, run):
     assert "no record matches" in "".join(invoke(host, "top", "--by", "ip", "--since", "2999-01-01"))
 
 
+def test_commands_that_change_the_trail_print_json(host, run):
+    user = run(host, "signup", email=ANN, password=PASSWORD).user
+    assert json.loads(invoke(host, "prune", "--json")[0]) == {"deleted": 0}
+    erased = json.loads(invoke(host, "forget", str(user.id), "--yes", "--json")[0])
+    assert erased["user_id"] == str(user.id)
+    assert erased["erased"] > 0
+    out, complaint = invoke(host, "new-key", "--json")
+    assert set(json.loads(out)) == {"signing_key", "public_key"}
+    assert complaint == ""
+
+
 def test_search_prints_how_many_records_it_does_not_show(host, run):
     for number in range(3):
         run(host, "signup", email=f"u{number}@example.org", password=PASSWORD)

@@ -14,12 +14,15 @@ from contextlib import contextmanager
 import pytest
 from authhost_audit import forwarding
 from authhost_audit.checkpoints import seal_and_push
+from authhost_audit.commands import audit
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import cursor_table, leaf_table
+from click.testing import CliRunner
 from providers import as_json, served
 from sqlalchemy import select, update
 
 from audit.trail import SIGNING, records, run_login, seal_all, settings_of, tamper, violations
+from authhost.testing import CommandContext
 
 
 @contextmanager
@@ -66,6 +69,17 @@ def test_syslog_gets_every_record_in_order(trail):
     assert re.fullmatch(r"<109>1 \S+T\S+\+00:00 \S+ authhost", heads[0])
     got = [json.loads(each.split(" - ", 1)[1] if " - " in each else each) for each in bodies]
     assert [each["id"] for each in got] == [each["id"] for each in by_seal(trail)]
+
+
+def test_forward_prints_json(make):
+    with syslog_server([]) as (url, taken):
+        host = make(audit={"syslog": url})
+        result = CliRunner().invoke(audit, ["forward", "--json"], obj=CommandContext(host))
+    assert result.exit_code == 0, result.output
+    [line] = result.stdout.splitlines()
+    row = json.loads(line)
+    assert row["receiver"].startswith("syslog")
+    assert row["sent"] == len([each for each in taken if " - checkpoint - " not in each]) == 2
 
 
 def by_seal(host):

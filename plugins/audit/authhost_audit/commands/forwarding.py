@@ -9,15 +9,16 @@ import click
 from authhost_hookspecs import CommandContext
 
 from authhost_audit import forwarding
-from authhost_audit.commands.options import TIMER, every_option, settings_of, until_ctrl_c
+from authhost_audit.commands.options import TIMER, every_option, json_option, settings_of, until_ctrl_c
 from authhost_audit.commands.sealing import warn_about_clocks
 
 
 @click.command()
 @every_option
+@json_option
 @click.pass_obj
 @until_ctrl_c
-def forward(context: CommandContext, /, every: float | None) -> None:
+def forward(context: CommandContext, /, every: float | None, as_json: bool) -> None:
     """Seal all unsealed records, and send them to syslog and the webhook.
 
     Without --every, exits with 1 if a receiver did not accept the records.
@@ -46,7 +47,10 @@ def forward(context: CommandContext, /, every: float | None) -> None:
                     )
                 )
                 delays[sink.name] = forwarding.backoff_delays()
-                context.console.print(f"{sink.name}: {sent} records sent")
+                if as_json:
+                    context.console.print_rows([{"receiver": sink.name, "sent": sent}], as_json=True)
+                else:
+                    context.console.print(f"{sink.name}: {sent} records sent")
             except forwarding.ReceiverError as error:
                 failed = True
                 delay = max(delay, next(delays[sink.name]))

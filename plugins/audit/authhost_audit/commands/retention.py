@@ -8,12 +8,13 @@ import click
 from authhost_hookspecs import CommandContext
 
 from authhost_audit import retention
-from authhost_audit.commands.options import settings_of, uuid_callback
+from authhost_audit.commands.options import json_option, settings_of, uuid_callback
 
 
 @click.command()
+@json_option
 @click.pass_obj
-def prune(context: CommandContext, /) -> None:
+def prune(context: CommandContext, /, as_json: bool) -> None:
     """Delete sealed records that are older than keep_days or keep_security_days.
 
     Example: authhost audit prune
@@ -24,7 +25,10 @@ def prune(context: CommandContext, /) -> None:
         for deleted in retention.prune(host, settings_of(host)):
             count += deleted
             bar.advance(deleted)
-    context.console.print(f"{count:,} records were deleted; the batches they were in stay valid")
+    if as_json:
+        context.console.print_rows([{"deleted": count}], as_json=True)
+    else:
+        context.console.print(f"{count:,} records were deleted; the batches they were in stay valid")
 
 
 @click.command()
@@ -36,8 +40,11 @@ def prune(context: CommandContext, /) -> None:
     help="Also erase attempts in which this address or username was typed. Can be repeated.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+@json_option
 @click.pass_obj
-def forget(context: CommandContext, /, user_id: UUID, addresses: tuple[str, ...], yes: bool) -> None:
+def forget(
+    context: CommandContext, /, user_id: UUID, addresses: tuple[str, ...], yes: bool, as_json: bool
+) -> None:
     """Erase the personal fields of a user's records: IP address, user agent, e-mail addresses.
 
     The batches stay valid. Run it after the account is closed, because later
@@ -48,4 +55,7 @@ def forget(context: CommandContext, /, user_id: UUID, addresses: tuple[str, ...]
     host = context()
     context.console.confirm("Erase the personal fields of all records of this user?", yes=yes)
     count = retention.erase_user(host, settings_of(host), user_id, *addresses)
-    context.console.print(f"the personal fields of {count:,} records were erased")
+    if as_json:
+        context.console.print_rows([{"user_id": str(user_id), "erased": count}], as_json=True)
+    else:
+        context.console.print(f"the personal fields of {count:,} records were erased")

@@ -31,7 +31,8 @@ MAX_NOTES = 10
 
 
 @click.command("new-key")
-def new_key() -> None:
+@json_option
+def new_key(as_json: bool) -> None:
     """Create a signing key.
 
     Example: authhost audit new-key
@@ -39,6 +40,9 @@ def new_key() -> None:
     from authhost_audit.signing import new_key
 
     secret, public = new_key()
+    if as_json:
+        click.echo(json.dumps({"signing_key": secret, "public_key": public}))
+        return
     click.echo(f"AUTHHOST_PLUGINS__AUDIT__SIGNING_KEY={secret}")
     click.echo(f"public key, for people who verify proofs, and later for former_keys: {public}", err=True)
 
