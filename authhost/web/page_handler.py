@@ -73,7 +73,8 @@ class PageHandler:
         except AlreadyLoggedIn:
             return self._lead_on(visit)
         except FlowError as error:
-            if not self._page_before(error, path):
+            before = self._page_before(error, path)
+            if not before or _leads_to(visit.next, visit.url(before)):
                 raise
             return self.log_in_first(visit, error, self._wanted(visit, path, visit.here(visit.url(path))))
         return self._show(visit, page)
@@ -261,3 +262,13 @@ def _keep_next(visit: Visit, route: PageRoute, page: Page) -> Page:
     """Return the page so that its forms keep where the person wanted to go."""
     keeps = route.step or not route.login or visit.next
     return with_query(page, visit.with_next("")) if keeps else page
+
+
+def _leads_to(wanted: str, page: str) -> bool:
+    """Return whether the way back leads over ``page``: pages that send to each other would never end."""
+    while wanted:
+        path, _, query = wanted.partition("?")
+        if path == page:
+            return True
+        wanted = dict(parse_qsl(query)).get("next", "")
+    return False

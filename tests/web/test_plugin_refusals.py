@@ -15,6 +15,13 @@ ADD = {"email": "new@example.org"}
 CODE = Field("code", "Code")
 
 
+def send_to(page):
+    def show(request):
+        raise Refused("not_here", "Not here.", path=f"/round/{page}")
+
+    return show
+
+
 class Desk:
     """Refuses changes until its code was entered in the session."""
 
@@ -35,6 +42,7 @@ class Desk:
             PageRoute("/confirm", self.show, self.confirm, (CODE,)),
             PageRoute("/wares", self.refuse, self.refuse),
             PageRoute("/loop", self.loop, self.loop),
+            *(PageRoute(f"/round/{here}", send_to(there)) for here, there in ("ab", "bc", "ca")),
             PageRoute("/closed", lambda request: Page("closed", "Closed"), self.busy),
             ApiRoute("POST", "/confirm", self.confirm, "Confirm.", (CODE,)),
         ]
@@ -139,3 +147,11 @@ def test_only_a_path_of_the_plugin_can_be_named(path):
 def test_only_a_time_can_be_named(seconds):
     with pytest.raises(ValueError, match="retry_after must be above 0"):
         Refused("code", "Text.", retry_after=seconds)
+
+
+def test_pages_that_send_to_each_other_end_in_a_refusal(ann):
+    followed, response = 0, ann.get("/desk/round/a")
+    while response.status_code == 303:
+        followed, response = followed + 1, ann.get(response.headers["Location"])
+        assert followed < 5
+    assert (response.status_code, "Not here." in response.body.decode()) == (403, True)
