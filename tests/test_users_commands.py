@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+from typing import get_args
 
 import pytest
 from authhost_hookspecs import Actor
@@ -14,6 +15,8 @@ from sqlalchemy import text
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
 from authhost.cli.users import users as group
+from authhost.cli.users.reading import FILTERS
+from authhost.users.directory import UserFilter
 
 SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 ROOT = Actor("operator", name="root")
@@ -208,6 +211,10 @@ def test_an_ambiguous_identifier_lists_the_candidates(call, host, ann):
     output = call("show", ann.id.hex[:4], code=1).output
     assert str(ann.id) in output
     assert str(bob.id) in output
+
+
+def test_the_command_knows_all_filters():
+    assert set(FILTERS) == set(get_args(UserFilter))
 
 
 def test_a_wrong_actor(call, ann):

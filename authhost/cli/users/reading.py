@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from authhost.records import User
+    from authhost.users.snapshot import Account
 
 HEADERS = {
     "id": "identifier",
@@ -163,17 +164,7 @@ def show(lazy_host: LazyHost, user: str, as_json: bool) -> None:
             {"id": str(each.id), "provider": each.provider, "uid": each.uid, "last_login": each.last_login}
             for each in account.social_accounts
         ],
-        "sessions": [
-            {
-                "id": str(each.id),
-                "created_at": each.created_at,
-                "last_seen_at": each.last_seen_at,
-                "method": each.method,
-                "ip_address": each.ip_address,
-                "user_agent": each.user_agent,
-            }
-            for each in account.sessions
-        ],
+        "sessions": _session_rows(account),
     }
     console = lazy_host.console
     if as_json:
@@ -184,6 +175,20 @@ def show(lazy_host: LazyHost, user: str, as_json: bool) -> None:
     for title, rows in parts.items():
         console.print(f"\n{title.replace('_', ' ')}:")
         console.print_rows(rows, empty="  none")
+
+
+def _session_rows(account: Account) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(each.id),
+            "created_at": each.created_at,
+            "last_seen_at": each.last_seen_at,
+            "method": each.method,
+            "ip_address": each.ip_address,
+            "user_agent": each.user_agent,
+        }
+        for each in account.sessions
+    ]
 
 
 def _iso(value: Any) -> str:
@@ -201,17 +206,7 @@ def sessions(lazy_host: LazyHost, user: str, as_json: bool) -> None:
     """
     host = lazy_host()
     account = host.users.read(find_user(host, user).id)
-    rows = [
-        {
-            "id": str(each.id),
-            "created_at": each.created_at,
-            "last_seen_at": each.last_seen_at,
-            "method": each.method,
-            "ip_address": each.ip_address,
-            "user_agent": each.user_agent,
-        }
-        for each in (account.sessions if account is not None else ())
-    ]
+    rows = _session_rows(account) if account is not None else []
     lazy_host.console.print_rows(rows, as_json=as_json, empty="the account has no session")
 
 
