@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from authhost_mfa import tables
@@ -300,3 +301,13 @@ def test_it_can_be_switched_off(ann, phone, make_site):
 def test_the_policy_off_allows_it(ann, phone, make_site):
     site = make_site(policy="off", settings={"database_url": ann.host.settings.database_url})
     assert site.use_key(site.browser(), phone, PASSKEY)[0] == 200
+
+
+def test_it_works_again_when_a_deactivation_is_over(ann, phone, clock):
+    with ann.host.request() as request:
+        user = request.user_by_email(ANN)
+        request.accounts.deactivate(user.id, until=clock.now + timedelta(hours=1))
+    browser = ann.browser()
+    assert refused(ann.use_key(browser, phone, PASSKEY)) == (403, "unknown_credential")
+    clock.forward(hours=1)
+    assert ann.use_key(browser, phone, PASSKEY)[0] == 200

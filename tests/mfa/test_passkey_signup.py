@@ -431,6 +431,17 @@ class TestRecovery:
         reset_password(planted)
         self.is_gone(planted, phone)
 
+    def test_the_owner_is_asked_for_no_factor_of_the_planter(self, make_site, phone):
+        """The reset logs in: its login must not wait for what it has just deleted."""
+        settings = {"email_verification": "optional", "login_on_password_reset": True}
+        site = make_site(policy="required", settings=settings)
+        sign_up(site.ann, phone)
+        owner = site.browser()
+        assert owner.api("/forgot-password", {"email": ANN})[0] == 200
+        reset = {"key": site.recorder.key(), "password": OTHER_PASSWORD}
+        status, body = owner.api("/reset-password", reset)
+        assert (status, body["next"][0]["step"]) == (202, "mfa.enrol")
+
     def test_a_login_by_a_provider(self, make_site, phone, clock):
         clock.now = datetime.now(UTC)
         with LocalProvider() as provider:

@@ -28,6 +28,8 @@ from authhost_mfa.webauthn import NewCredential
 
 USED_KEY = "used_key"
 """The id of the key that this unit of work uses, in ``request.local``."""
+REMOVED = "removed"
+"""The user whose authenticators this unit of work has removed, there."""
 
 
 def rows_of(
@@ -36,8 +38,10 @@ def rows_of(
     """Return the rows of a user's authenticators as they are stored, the one that was used last first.
 
     With ``keys_unused_since``, passkeys and security keys that were used at that time or later are left out,
-    also the one that this unit of work uses, which the reader does not see.
+    also the one that this unit of work uses. What this unit has written is not visible to the reader.
     """
+    if request.local(NAME).get(REMOVED) == user_id:
+        return []
     with request.host.reader.connect() as connection:
         rows = connection.execute(_of_user(user_id)).all()
     if keys_unused_since is not None:

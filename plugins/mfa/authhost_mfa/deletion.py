@@ -38,6 +38,7 @@ def delete_prepared(request: Request, user: User) -> None:
     """
     found = _factors(request, user.id)
     delete_all(request, user.id)
+    request.local(NAME)[authenticators.REMOVED] = user.id  # the login that may follow asks for none of them
     if NAME in user.login_guards:
         request.logins.unguard(NAME, user.id)
     for each in found:
