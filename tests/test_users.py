@@ -12,9 +12,11 @@ from conftest import PASSWORD, Everything
 from hypothesis import HealthCheck, given, settings, strategies as st
 from sqlalchemy import event, select
 
+from authhost.account.deactivation import active_user
+from authhost.account.password import send_reset_link
 from authhost.cli.checks.passwords import check_stored_hashes
 from authhost.errors import AmbiguousUser, HostClosed, InvalidInput, PasswordResetRequired, UserNotFound
-from authhost.store.tables import users
+from authhost.store.tables import pending_logins, users
 
 ANN, BOB, NEW = "ann@example.org", "bob@example.org", "another long passphrase of ann"
 ROOT = Actor("operator", name="root")
@@ -255,7 +257,7 @@ def test_a_required_reset_cannot_be_avoided_by_another_session(host, run, ann):
         assert code_of(run, host, flow, token, **values) == "password_reset_required"
 
 
-def test_a_required_reset_is_not_repeated_and_needs_a_password(host, ann, recorder):
+def test_a_required_reset_is_told_once_and_needs_a_password(host, ann, recorder):
     host.users.require_reset(ann.id, actor=ROOT)
     recorder.calls.clear()
     host.users.require_reset(ann.id, actor=ROOT)
@@ -417,3 +419,160 @@ def test_searches_use_indexes(host, ann):
         event.remove(host.reader, "before_cursor_execute", explain)
     assert plans
     assert [each for each in plans if each.startswith("SCAN authhost") and "INDEX" not in each] == []
+
+
+# Faults that an attack found.
+
+
+def test_recovery_by_a_second_address_keeps_that_address(make_host, run, recorder):
+    """An account with a username only, whose one address was never verified and is not primary."""
+    host = make_host(email_verification="mandatory", login_on_password_reset=False)
+    bob = host.users.create(username="bob", actor=ROOT)
+    host.users.add_email(bob.id, BOB, actor=ROOT)
+    host.users.send_reset(bob.id, BOB, actor=ROOT)
+    run(host, "reset_password", key=recorder.messages[-1].key, password=NEW)
+    [address] = host.users.read(bob.id).email_addresses
+    assert (address.email, address.verified, address.primary) == (BOB, True, True)
+    assert can_log_in(run, host, NEW, BOB)
+    assert can_log_in(run, host, NEW, "bob")
+
+
+def test_a_reset_is_sent_to_no_unverified_address_beside_a_verified_one(host, run, ann, recorder):
+    host.users.verify_email(ann.id, ANN, actor=ROOT)
+    host.users.add_email(ann.id, BOB, actor=ROOT)
+    assert code_of(host.users.send_reset, ann.id, BOB, actor=ROOT) == "email_not_verified"
+    with host.request() as request:
+        address = next(each for each in request.account(ann.id).email_addresses if each.email == BOB)
+        send_reset_link(request, ann, address, timeout=60)
+    assert code_of(run, host, "reset_password", key=recorder.messages[-1].key, password=NEW) == "invalid_key"
+    assert {each.email for each in host.users.read(ann.id).email_addresses} == {ANN, BOB}
+    assert can_log_in(run, host)
+
+
+def test_a_deactivation_for_good_is_not_undone_by_a_request_that_began_before(host, ann, clock, recorder):
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    clock.forward(hours=2)
+    stale = host.users.read(ann.id).user
+    host.users.deactivate(ann.id, reason="Fraud.", actor=ROOT)
+    recorder.calls.clear()
+    with host.request() as request:
+        assert active_user(request, stale) is None
+    assert not host.users.read(ann.id).user.is_active
+    assert names(recorder) == []
+
+
+def test_two_requests_may_end_a_deactivation(host, ann, clock, recorder):
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    clock.forward(hours=2)
+    stale = host.users.read(ann.id).user
+    for _ in range(2):
+        with host.request() as request:
+            assert active_user(request, stale).is_active
+    assert names(recorder).count("user_reactivated") == 1
+
+
+def test_an_account_is_active_wherever_it_is_read_after_its_deactivation(host, ann, clock):
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    assert [each.id for each in host.users.list("deactivated")] == [ann.id]
+    clock.forward(hours=2)
+    with host.request() as request:
+        assert request.account(ann.id).user.is_active
+    assert host.users.get(ANN).is_active
+    assert (list(host.users.list("deactivated")), host.users.stats().active) == ([], 1)
+    host.users.reactivate(ann.id, actor=ROOT)
+    assert host.users.get(ANN).deactivated_until is None
+
+
+def test_a_stranger_ends_no_deactivation(host, run, ann, clock, recorder):
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    clock.forward(hours=2)
+    recorder.calls.clear()
+    run(host, "request_password_reset", email=ANN)
+    assert "user_reactivated" not in names(recorder)
+    result = run(host, "reset_password", key=recorder.messages[-1].key, password=NEW)
+    assert result is None or result.authenticated
+    assert "user_reactivated" in names(recorder)
+
+
+def test_links_are_sent_when_a_deactivation_is_over(host, ann, clock, recorder):
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    clock.forward(hours=2)
+    host.users.send_reset(ann.id, actor=ROOT)
+    host.users.deactivate(ann.id, until=clock.now + timedelta(hours=1), actor=ROOT)
+    clock.forward(hours=2)
+    host.users.invite(ann.id, actor=ROOT)
+    assert [each.kind for each in recorder.messages] == ["password_reset", "invitation"]
+
+
+def test_a_login_that_waits_does_not_outlive_a_deactivation(make_host, run, clock, recorder):
+    host = make_host(email_verification="mandatory")
+    login = run(host, "signup", email=ANN, password=PASSWORD)
+    user = host.users.get(ANN)
+    with host.engine.connect() as connection:
+        [row] = connection.execute(select(pending_logins)).mappings().all()
+    host.users.deactivate(user.id, until=clock.now + timedelta(minutes=1), actor=ROOT)
+    with host.engine.begin() as connection:  # a login that was in flight stores it only now
+        connection.execute(pending_logins.insert(), dict(row))
+    clock.forward(minutes=2)
+    host.users.reactivate(user.id, actor=ROOT)
+    with host.request(pending_token=login.pending_token) as request:
+        assert request.logins.pending is None
+
+
+@pytest.mark.parametrize("mode", ["none", "optional", "mandatory"])
+def test_nobody_takes_the_address_of_an_invited_account(make_host, run, recorder, clock, mode):
+    host = make_host(email_verification=mode)
+    user = host.users.create(ANN, invite=True, actor=ROOT)
+    clock.forward(days=8)
+    host.users.invite(user.id, actor=ROOT)
+    invitation = recorder.messages[-1].key
+    recorder.messages.clear()
+    with suppress(FlowError):
+        run(host, "signup", email=ANN, password=PASSWORD)
+    assert host.users.get(ANN).id == user.id
+    assert [each.kind for each in recorder.messages if each.key] == []
+    run(host, "reset_password", key=invitation, password=NEW)
+    assert can_log_in(run, host, NEW)
+    assert host.users.get(ANN).id == user.id
+
+
+def test_a_signup_with_an_invited_address_is_like_any_taken_one(make_host, run, recorder):
+    host = make_host(email_verification="mandatory")
+    host.users.create(ANN, actor=ROOT)
+    host.users.create(BOB, verified=True, actor=ROOT)
+    recorder.messages.clear()
+    results = [run(host, "signup", email=each, password=PASSWORD) for each in (ANN, BOB)]
+    assert [each.waits_for for each in results] == ["email_verification"] * 2
+    assert [each.kind for each in recorder.messages] == ["signup_existing_account"] * 2
+
+
+def test_a_second_required_reset_ends_sessions_of_other_methods(host, ann):
+    host.users.require_reset(ann.id, actor=ROOT)
+    with host.request() as request:
+        request.logins.log_in(ann.id, method="sign", factors=("possession",))
+    assert len(host.users.read(ann.id).sessions) == 1
+    host.users.require_reset(ann.id, actor=ROOT)
+    assert host.users.read(ann.id).sessions == ()
+
+
+def test_a_required_reset_ends_the_sessions_of_an_account_without_a_password(host, ann, recorder):
+    host.users.remove_password(ann.id, actor=ROOT)
+    with host.request() as request:
+        request.logins.log_in(ann.id, method="sign", factors=("possession",))
+    recorder.calls.clear()
+    host.users.require_reset(ann.id, actor=ROOT)
+    assert names(recorder) == ["session_ended"]
+
+
+def test_a_password_that_needs_a_reset_proves_nothing_at_a_confirmation(make_host, run, recorder):
+    host = make_host(email_verification="optional")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    key, user = recorder.key(), host.users.get(ANN)
+    stored = host.services.passwords
+    with host.engine.begin() as connection:
+        hashed = connection.execute(select(users.c.password)).scalar_one()
+        connection.execute(users.update().values(password=stored.require_reset(hashed)))
+    with host.request() as request:
+        code = code_of(host.account.confirm_email, request, key=key, password=PASSWORD)
+    assert code == "password_reset_required"
+    assert not host.users.read(user.id).user.email_verified

@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
 from authhost.account.flow import check_change, flow, lock_login
+from authhost.account.new_password import check_usable
 from authhost.account.open_login import OpenLogin, authentication_by
 from authhost.account.pending import pending_login, pending_login_result
 from authhost.account.recovery import recover_account
@@ -18,6 +19,7 @@ from authhost.account.verification import (
     MAX_ATTEMPTS,
     becomes_primary,
     call_confirmed,
+    is_first_proof,
     may_claim,
     resume_signup,
     send_confirmation_mail,
@@ -69,7 +71,7 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     if pending is not None and pending.user.id != account.user.id:
         pending = None
     proves = _is_browser_of(request, account.user, pending) or proved == (account.password or "")
-    first = _is_first(request, found)
+    first = is_first_proof(request, found)
     if not (first or proves):
         raise LoginRequired(ADDED_ELSEWHERE)
     recovered = first and not proves
@@ -106,7 +108,7 @@ def removes_all_logins(request: Request, key: str) -> bool:
     For a page that says so first, such as after a signup with a passkey. False for an unknown key.
     """
     found = _address_elsewhere(request, key)
-    return found is not None and not found[0].has_usable_password and _is_first(request, found[1])
+    return found is not None and not found[0].has_usable_password and is_first_proof(request, found[1])
 
 
 def _address_elsewhere(request: Request, key: str) -> tuple[User, EmailAddress] | None:
@@ -138,15 +140,6 @@ def _is_browser_of(request: Request, user: User, pending: OpenLogin | None) -> b
     if pending is not None or request.known_device(user) is not None:
         return True
     return request.user is not None and request.user.id == user.id
-
-
-def _is_first(request: Request, address: EmailAddress) -> bool:
-    """Return whether this is the first proof of who owns the account.
-
-    A verified second address proves nothing about the primary one.
-    """
-    found = queries.addresses(request, address.user_id)
-    return address.primary or not any(each.verified for each in found)
 
 
 def _check_changes(request: Request, user: User, address: EmailAddress) -> None:
@@ -254,6 +247,7 @@ def _prove_password(request: Request, key: str, password: str) -> str | None:
         right, _ = services.passwords.verify(secret, account.password)
         if not right:
             raise InvalidCredentials("The password is not right.", field="password")
+        check_usable(request, account.password, account.user)
     return account.password
 
 

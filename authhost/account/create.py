@@ -55,6 +55,7 @@ def store_account(
                     claims=claims,
                     ready=ready,
                     expires=mandatory and not verified,
+                    awaits_owner=not (by_signup or verified or address is None),
                 )
             return user, record, claims
         except IntegrityError as error:
@@ -76,6 +77,7 @@ def _insert_account(
     claims: bool,
     ready: bool,
     expires: bool,
+    awaits_owner: bool,
 ) -> tuple[User, EmailAddress | None]:
     now = request.now
     end = now + timedelta(seconds=request.settings.unverified_account_timeout) if expires else None
@@ -90,6 +92,7 @@ def _insert_account(
         "date_joined": now,
         "ready_at": now if ready else None,
         "signup_expires": end,
+        "awaits_owner": awaits_owner or None,
     }
     if request.given and expires:
         row["signup_given"] = request.services.encryption.seal(dict(request.given))

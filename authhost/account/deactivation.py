@@ -52,25 +52,32 @@ def deactivate_account(
     return user
 
 
-def reactivate_account(request: Request, user: User) -> User:
-    """Make an account active again; return it. Its former sessions stay ended."""
-    changed = request.write(statements.REACTIVATE, {"of_user": user.id})
-    user = replace(user, is_active=True, deactivated_until=None, deactivation_reason=None)
-    if changed:
-        request.services.hooks.user_reactivated(request, user)
-    return user
+def reactivate_account(request: Request, user: User) -> None:
+    """Make a locked account active again. Former sessions and logins stay ended."""
+    if request.write(statements.REACTIVATE, {"of_user": user.id}):
+        _call_reactivated(request, user)
 
 
 def active_user(request: Request, user: User) -> User | None:
-    """Return the user if the account is active; it becomes so again if the time of its deactivation is over.
+    """Return the user if the account is active. A deactivation that is over is ended in its row, too.
 
-    Every flow that lets somebody in asks here.
+    Every flow that lets somebody in asks here, after the person has proved who they are. ``user`` may
+    have been read long ago and without a lock: the database decides.
     """
-    if user.is_active:
-        return user
-    if user.deactivated_until is None or user.deactivated_until > request.now:
-        return None
-    return reactivate_account(request, user)
+    if user.deactivated_until is None or not user.is_active:
+        return user if user.is_active else None
+    if request.write(statements.END_DEACTIVATION, {"of_user": user.id, "now": request.now}):
+        return _call_reactivated(request, user)
+    account = queries.account_by_id(request, user.id)
+    return account.user if account is not None and account.user.is_active else None
+
+
+def _call_reactivated(request: Request, user: User) -> User:
+    """Delete the logins that wait: one that was in flight may have stored itself since the deactivation."""
+    request.send_statement(statements.DELETE_PENDING_LOGINS, {"of_user": user.id})
+    user = replace(user, is_active=True, deactivated_until=None, deactivation_reason=None)
+    request.services.hooks.user_reactivated(request, user)
+    return user
 
 
 def end_deactivations(services: Services) -> int:
@@ -89,7 +96,7 @@ def _end_deactivation(services: Services, user_id: UUID) -> bool:
         with Request(services) as request:
             queries.lock_account(request, user_id)
             account = queries.account_by_id(request, user_id)
-            if account is None or account.user.is_active:
+            if account is None or account.user.deactivated_until is None:
                 return False
             return active_user(request, account.user) is not None
     except (AuthError, RequiredPluginFailed) as error:

@@ -15,7 +15,7 @@ from authhost.account.new_password import check_new_password, check_usable
 from authhost.account.open_login import OpenLogin, authentication_by
 from authhost.account.recovery import delete_links, recover_account, remove_unconfirmed
 from authhost.account.sessions import end_sessions, log_out_former_user, rotate_token
-from authhost.account.verification import mark_ready, resume_signup
+from authhost.account.verification import is_first_proof, mark_ready, resume_signup
 from authhost.errors import Conflict, EmailTaken, InvalidCredentials, InvalidKey, PasswordAlreadySet
 from authhost.records import EmailAddress, LoginResult, TokenResult, User
 from authhost.request import Request
@@ -94,7 +94,7 @@ def request_password_reset(request: Request, *, email: str) -> None:
     request.set_identifier(given.key)
     address = queries.claimed_address(request, given.key)
     account = queries.account_by_id(request, address.user_id if address else request.new_id())
-    user = active_user(request, account.user) if account else None
+    user = account.user if account and account.user.is_active else None
     services.limits.hit_for(request, user, "reset_password", given.key)
     if services.limits.allows(request, ("reset_password_mail", given.key)):
         # The address may belong to another account now, or to none: read it again, with the account locked.
@@ -189,6 +189,8 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
         raise InvalidKey
     old = account.password
     if not proved.verified:
+        if not is_first_proof(request, proved):
+            raise InvalidKey
         user, old = _recover(request, user, proved), None
     _store(request, user, old=old, new=hashed)
     end_sessions(request, user, "password_reset")

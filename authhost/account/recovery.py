@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from authhost.account.sessions import end_sessions
 from authhost.account.verification import store_primary, store_verified
+from authhost.errors import Conflict
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.store import queries, statements
@@ -55,14 +56,19 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     for other in queries.addresses(request, user.id):
         if other.id != address.id:
             _remove_address(request, user, other)
-    cancel_pending_changes(request, user)
+    delete_links(request, user)
     for account in queries.social_accounts(request, user.id):
         request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
         request.services.hooks.social_account_removed(request, account)
     store_primary(request, store_verified(request, user, address))
+    request.services.hooks.account_recovered(request, _current(request, user))
+    return _current(request, user)  # a plugin may have removed its guard
+
+
+def _current(request: Request, user: User) -> User:
     found = queries.account_by_id(request, user.id)
-    assert found is not None
-    request.services.hooks.account_recovered(request, found.user)
+    if found is None:
+        raise Conflict
     return found.user
 
 

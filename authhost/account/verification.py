@@ -31,7 +31,7 @@ def send_confirmation_mail(
     Returns False within the cool-down. ``claims``: the account is known to claim
     the address, so that no other account has verified it.
 
-    If another account has verified the address, its owner gets a message that
+    If another account has verified the address, or was created for its owner, the owner gets a message that
     somebody tried to sign up with it. The result for the caller is the same.
     """
     if not may_send_confirmation(request, user, address, signup=signup):
@@ -50,11 +50,11 @@ def send_confirmation_mail(
         },
     )
     may_be_taken = address.primary and not claims
-    claim = queries.claimed_address(request, email_key(address.email)) if may_be_taken else None
-    if claim is not None and claim.verified and claim.user_id != user.id:
+    claim = queries.claim(request, email_key(address.email)) if may_be_taken else None
+    if claim is not None and claim.is_kept_from(user):
         if not may_send_notice(request, email_key(address.email)):
             return True
-        owner = queries.account_by_id(request, claim.user_id)
+        owner = queries.account_by_id(request, claim.address.user_id)
         name, link = owner.user.username if owner else None, request.build_url("login")
         message = Message("signup_existing_account", address.email, name, link=link)
         request.services.hooks.deliver_message(request, message)
@@ -127,7 +127,8 @@ def may_claim(request: Request, key: str, *, verified: bool) -> bool:
     a verified address. For an unverified address it is released with mandatory
     verification (the latest signup is the pending one), and with optional
     verification if the account has not been used for
-    ``unverified_account_timeout``. Without verification it is never released.
+    ``unverified_account_timeout``. Without verification it is never released, and neither
+    is that of an account that an administrator has created: it is kept for the invited person.
     """
     mode = request.settings.email_verification
     unused_since = request.now - timedelta(seconds=request.settings.unverified_account_timeout)
@@ -135,7 +136,7 @@ def may_claim(request: Request, key: str, *, verified: bool) -> bool:
     if claim is None:
         return True
     in_use = claim.active and (mode == "none" or claim.last_seen > unused_since)
-    if not verified and mode != "mandatory" and in_use:
+    if not verified and (claim.awaits_owner or (mode != "mandatory" and in_use)):
         return False
     return _release_claim(request, claim, verified=verified)
 
@@ -175,13 +176,16 @@ def store_verified(request: Request, user: User, address: EmailAddress) -> Email
             _release_claim(request, claim, verified=True)
         try:
             with request.savepoint():
-                request.send_statement(statements.VERIFY_ADDRESS, {"of_id": address.id, "new_claim_key": key})
+                values = {"of_id": address.id, "new_claim_key": key}
+                verified = request.send_statement(statements.VERIFY_ADDRESS, values)
             break
         except IntegrityError:
             continue  # A signup has claimed the address in the meantime: try again.
     else:
         raise Conflict
     request.send_statement(statements.DELETE_CONFIRMATIONS, {"of_id": address.id})
+    if not verified.rowcount:  # the address was removed meanwhile
+        raise Conflict
     return EmailAddress(address.id, address.user_id, address.email, True, address.primary)
 
 
@@ -195,6 +199,15 @@ def store_primary(request: Request, address: EmailAddress) -> None:
             request.send_statement(statements.SET_PRIMARY, values)
     except IntegrityError as error:
         raise EmailNotVerified(field="email") from error
+
+
+def is_first_proof(request: Request, address: EmailAddress) -> bool:
+    """Return whether a proof of an unverified ``address`` is the first one of who owns the account.
+
+    A verified second address proves nothing about the primary one.
+    """
+    found = queries.addresses(request, address.user_id)
+    return address.primary or not any(each.verified for each in found)
 
 
 def becomes_primary(request: Request, user: User, *, primary: bool) -> bool:

@@ -41,6 +41,7 @@ class User(Base):
         deactivated_at: Mapped[datetime | None]
         deactivated_until: Mapped[datetime | None]
         deactivation_reason: Mapped[str | None]
+        awaits_owner: Mapped[bool | None]
 
 
 class EmailAddress(Base):

@@ -26,19 +26,20 @@ class Account(NamedTuple):
     password: str | None
 
 
-def make_user(row: Row) -> records.User:
-    """Return the record of a row of `statements.USER`."""
+def make_user(row: Row, now: datetime) -> records.User:
+    """Return the record of a row of `statements.USER`, active if its deactivation is over at ``now``."""
     user = row[:USER_COLUMNS]
-    identifier, username, email, is_active, password, joined, last_login, verified, *others = user
-    usable = password is not None
+    identifier, username, email, active, password, joined, last_login, verified, guards, until, reason = user
+    active = active or (until is not None and until <= now)
+    usable, verified = password is not None, bool(verified)
     return records.User(
-        identifier, username, email, is_active, usable, joined, last_login, bool(verified), *others
+        identifier, username, email, active, usable, joined, last_login, verified, guards, until, reason
     )
 
 
 def _account(unit: UnitOfWork, statement: Select[Any], **values: Any) -> Account | None:
     rows = unit.read(statement, values)
-    return Account(make_user(rows[0]), rows[0].password) if rows else None
+    return Account(make_user(rows[0], unit.now), rows[0].password) if rows else None
 
 
 def account_by_id(unit: UnitOfWork, user_id: UUID) -> Account | None:
@@ -61,7 +62,7 @@ def signup(unit: UnitOfWork, user_id: UUID) -> Signup | None:
     if not rows:
         return None
     row = rows[0]
-    return Signup(Account(make_user(row), row.password), row.ready_at is not None, row.signup_given)
+    return Signup(Account(make_user(row, unit.now), row.password), row.ready_at is not None, row.signup_given)
 
 
 def is_unconfirmed_signup(unit: UnitOfWork, user_id: UUID) -> bool:
@@ -83,7 +84,7 @@ def accounts_by_email(unit: UnitOfWork, key: str) -> tuple[Account | None, Accou
     """Return the account that has verified the address, and the latest unverified signup with it."""
     verified = unverified = None
     for row in unit.read(statements.USERS_BY_ADDRESS, {"of_key": key}):
-        account = Account(make_user(row), row.password)
+        account = Account(make_user(row, unit.now), row.password)
         if row.address_verified:
             verified = account
         elif unverified is None:
@@ -128,6 +129,12 @@ class Claim(NamedTuple):
     active: bool
     last_seen: datetime
     """The last use of a session, or else the last login, or the signup."""
+    awaits_owner: bool
+    """Whether an administrator has created the account, and its owner has not proved the address yet."""
+
+    def is_kept_from(self, user: records.User) -> bool:
+        """Return whether ``user`` cannot get the address by an unverified signup."""
+        return self.address.user_id != user.id and (self.address.verified or self.awaits_owner)
 
 
 def claim(unit: UnitOfWork, key: str) -> Claim | None:
@@ -137,7 +144,7 @@ def claim(unit: UnitOfWork, key: str) -> Claim | None:
         return None
     row = rows[0]
     seen = max(filter(None, (row.session_seen, row.last_login, row.date_joined)))
-    return Claim(make_address(row), row.ready_at is not None, row.is_active, seen)
+    return Claim(make_address(row), row.ready_at is not None, row.is_active, seen, bool(row.awaits_owner))
 
 
 def address_of(unit: UnitOfWork, user_id: UUID, key: str) -> records.EmailAddress | None:
@@ -156,14 +163,14 @@ def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Se
     if not rows:
         return None
     row = rows[0]
-    return records.Session(*row[USER_COLUMNS:]), Account(make_user(row), row[PASSWORD_COLUMN])
+    return records.Session(*row[USER_COLUMNS:]), Account(make_user(row, unit.now), row[PASSWORD_COLUMN])
 
 
 def user_of_session(unit: UnitOfWork, session_id: UUID, token_digest: bytes) -> records.User | None:
     """Return the current state of the user of a session, or None if the session or token was replaced."""
     values = {"of_id": session_id, "of_digest": token_digest}
     rows = unit.read(statements.USER_OF_SESSION, values)
-    return make_user(rows[0]) if rows else None
+    return make_user(rows[0], unit.now) if rows else None
 
 
 def sessions(unit: UnitOfWork, user_id: UUID) -> list[records.Session]:

@@ -101,6 +101,7 @@ REACTIVATE = update(users).where(users.c.id == of_user, users.c.is_active.is_(Fa
 REACTIVATE = REACTIVATE.values(
     is_active=True, deactivated_at=None, deactivated_until=None, deactivation_reason=None
 )
+END_DEACTIVATION = REACTIVATE.where(users.c.deactivated_until <= now)
 DEACTIVATIONS_THAT_END = (
     select(users.c.id).where(users.c.deactivated_at.is_not(None), users.c.deactivated_until <= now)
 ).order_by(users.c.id)
@@ -124,7 +125,7 @@ EXPIRED_SIGNUPS_AFTER = EXPIRED_SIGNUPS.where(users.c.id > of_id)
 MARK_READY = (
     update(users)
     .where(users.c.id == of_user, users.c.ready_at.is_(None))
-    .values(ready_at=now, signup_expires=None, signup_given=None)
+    .values(ready_at=now, signup_expires=None, signup_given=None, awaits_owner=None)
 )
 
 # Addresses.
@@ -143,6 +144,7 @@ CLAIM = (
         addresses,
         users.c.ready_at,
         users.c.is_active,
+        users.c.awaits_owner,
         users.c.date_joined,
         users.c.last_login,
         select(func.max(sessions.c.last_seen_at))

@@ -158,6 +158,8 @@ users = Table(
     Column("deactivated_at", UtcDateTime(), index=True),
     _time("deactivated_until", nullable=True),
     Column("deactivation_reason", String(REASON_LENGTH)),
+    # True if an administrator has created the account, and its owner has not proved the address yet.
+    Column("awaits_owner", Boolean()),
     **TABLE_OPTIONS,
 )
 

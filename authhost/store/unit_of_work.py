@@ -6,6 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from uuid import UUID
@@ -112,6 +113,11 @@ class UnitOfWork(BoundToUnit, ABC):
     @abstractmethod
     def id(self) -> UUID:
         """Identifies this unit in logs and records."""
+
+    @property
+    @abstractmethod
+    def now(self) -> datetime:
+        """The current time, in UTC."""
 
     # A subclass has state that is restored with a rollback.
 

@@ -19,6 +19,7 @@ from authhost.account.recovery import delete_links
 from authhost.errors import (
     AccountInactive,
     EmailNotFound,
+    EmailNotVerified,
     InvalidInput,
     SessionNotFound,
     SocialAccountNotFound,
@@ -120,6 +121,8 @@ class Changes(AtomicChanges):
         request = self._request
         with self._changing("send_reset", user_id) as user:
             address = _address(queries.addresses(request, _active(user).id), email)
+            if not (address.verified or verification.is_first_proof(request, address)):
+                raise EmailNotVerified(field="email")
             send_reset_link(request, user, address, timeout=request.settings.password_reset_timeout)
             request.services.hooks.password_reset_requested(request, user)
 
@@ -129,14 +132,14 @@ class Changes(AtomicChanges):
         with self._changing("require_reset", user_id) as user:
             account = queries.account_by_id(request, user.id)
             stored = account.password if account is not None else None
+            self._check(user, "require_reset")
+            delete_links(request, user)
+            sessions.end_all_sessions(request, user, "reset_required")
             if stored is None or request.services.passwords.needs_reset(stored):
                 return
-            self._check(user, "require_reset")
             marked = request.services.passwords.require_reset(stored)
             values = {"of_user": user.id, "old_password": stored, "new_password": marked}
             request.send_statement(statements.CHANGE_PASSWORD, values)
-            delete_links(request, user)
-            sessions.end_all_sessions(request, user, "reset_required")
             request.services.hooks.password_reset_required(request, user)
 
     def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:
@@ -185,7 +188,7 @@ class Changes(AtomicChanges):
     def reactivate(self, user_id: UUID) -> None:
         """Make the account active again."""
         with self._changing("reactivate", user_id) as user:
-            if not user.is_active:
+            if not user.is_active or user.deactivated_until is not None:
                 self._check(user, "reactivate")
                 reactivate_account(self._request, user)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, false, func, or_, select
 
 from authhost.errors import AmbiguousUser, HostClosed, InvalidInput, UserNotFound
 from authhost.records import User
@@ -27,15 +27,6 @@ MAX_TEXT, MAX_LIMIT, MAX_CANDIDATES = 254, 1000, 10
 HEX = re.compile(r"[0-9a-f]{4,32}")
 LAST = "\U0010ffff"
 """No text sorts after it. Not a character that a name or an address can have."""
-_verified = func.coalesce(statements.PRIMARY_ADDRESS.c.verified, false())
-FILTERS: dict[str, ColumnElement[bool]] = {
-    "active": users.c.is_active,
-    "deactivated": users.c.is_active.is_(False),
-    "verified": _verified,
-    "unverified": ~_verified,
-    "guarded": users.c.login_guards.is_not(None),
-    "passwordless": users.c.password.is_(None),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +58,9 @@ class Directory:
         """
         given = text(name, "name", MAX_TEXT)
         with self._connection() as connection:
-            found = _rows(connection, statements.USER_BY_NAME, of_key=key_of(given))
-            found = found or _rows(connection, statements.USER_BY_ADDRESS, of_key=_key_of_address(given))
-            found = found or _rows(connection, _newest(_by_identifier(given), MAX_CANDIDATES))
+            found = self._rows(connection, statements.USER_BY_NAME, of_key=key_of(given))
+            found = found or self._rows(connection, statements.USER_BY_ADDRESS, of_key=_key_of_address(given))
+            found = found or self._rows(connection, _newest(_by_identifier(given), MAX_CANDIDATES))
         if not found:
             raise UserNotFound(f"There is no account {given!r}.", name=given)
         if len(found) > 1:
@@ -87,8 +78,8 @@ class Directory:
         by_username = select(users.c.id).where(_begins(users.c.username_key, key_of(given))).limit(limit)
         with self._connection() as connection:
             ids = {*connection.execute(by_address).scalars(), *connection.execute(by_username).scalars()}
-            identified = _rows(connection, _newest(_by_identifier(given), limit))
-            named = _rows(connection, _newest(users.c.id.in_(ids), limit)) if ids else []
+            identified = self._rows(connection, _newest(_by_identifier(given), limit))
+            named = self._rows(connection, _newest(users.c.id.in_(ids), limit)) if ids else []
         found = {each.id: each for each in (*identified, *named)}
         return sorted(found.values(), key=lambda each: each.id, reverse=True)[:limit]
 
@@ -101,13 +92,14 @@ class Directory:
         the signup. The time grows with the accounts that do not apply, not with those on earlier pages.
         Raises `InvalidInput`.
         """
-        conditions = [FILTERS[each] if each in FILTERS else _unknown(each) for each in filters]
+        known = _filters(self._services.clock())
+        conditions = [known[each] if each in known else _unknown(each) for each in filters]
         if before is not None:
             conditions.append(users.c.id < before)
         if since is not None:
             conditions.append(users.c.date_joined >= since)
         with self._connection() as connection:
-            return _rows(connection, _newest(and_(True, *conditions), _limit(limit)))
+            return self._rows(connection, _newest(and_(True, *conditions), _limit(limit)))
 
     def all(self, *filters: UserFilter, page: int = 500) -> Iterator[User]:
         """Yield all accounts to which ``filters`` apply, the newest first, a page at a time."""
@@ -119,17 +111,17 @@ class Directory:
     def stats(self) -> UserStats:
         """Count the accounts. It reads all of them: seconds for millions."""
         now = self._services.clock()
-        month = now - timedelta(days=30)
+        month, filters = now - timedelta(days=30), _filters(now)
 
         def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
             return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
 
         of_users = select(
             func.count().label("total"),
-            count(users.c.is_active).label("active"),
-            count(users.c.is_active.is_(False)).label("deactivated"),
+            count(filters["active"]).label("active"),
+            count(filters["deactivated"]).label("deactivated"),
             count(users.c.password.is_not(None)).label("with_password"),
-            count(users.c.login_guards.is_not(None)).label("guarded"),
+            count(filters["guarded"]).label("guarded"),
             count(users.c.last_login >= month).label("recent"),
         ).select_from(users)
         verified = select(func.count()).where(addresses.c.primary_of.is_not(None), addresses.c.verified)
@@ -148,13 +140,27 @@ class Directory:
         self._check_open()
         return self._services.database.reader.connect()
 
+    def _rows(self, connection: Connection, statement: Select[Any], **values: Any) -> Sequence[User]:
+        now = self._services.clock()
+        return [queries.make_user(cast("Row", row), now) for row in connection.execute(statement, values)]
+
     def _check_open(self) -> None:
         if self._services.database.closed:
             raise HostClosed
 
 
-def _rows(connection: Connection, statement: Select[Any], **values: Any) -> list[User]:
-    return [queries.make_user(cast("Row", row)) for row in connection.execute(statement, values)]
+def _filters(now: datetime) -> dict[str, ColumnElement[bool]]:
+    """Return the conditions of `UserFilter` at the time ``now``."""
+    active = or_(users.c.is_active, func.coalesce(users.c.deactivated_until <= now, false()))
+    verified = func.coalesce(statements.PRIMARY_ADDRESS.c.verified, false())
+    return {
+        "active": active,
+        "deactivated": ~active,
+        "verified": verified,
+        "unverified": ~verified,
+        "guarded": users.c.login_guards.is_not(None),
+        "passwordless": users.c.password.is_(None),
+    }
 
 
 def _newest(condition: ColumnElement[bool], limit: int) -> Select[Any]:
@@ -189,4 +195,4 @@ def _limit(limit: int) -> int:
 
 
 def _unknown(name: object) -> ColumnElement[bool]:
-    raise InvalidInput(f"{name!r} is none of {', '.join(FILTERS)}.", field="filters")
+    raise InvalidInput(f"{name!r} is none of {', '.join(get_args(UserFilter))}.", field="filters")

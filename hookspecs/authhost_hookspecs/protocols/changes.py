@@ -98,16 +98,17 @@ class AccountChanges(Protocol):
         """Send the link of a password reset to the primary address, or to ``email``, another of the account.
 
         Nobody but the user learns the new password (ASVS 5.0, 6.4.6). Calls
-        `password_reset_requested`. Refusals: ``email_not_found``, ``account_inactive``,
-        ``delivery_failed``.
+        `password_reset_requested`. Refusals: ``email_not_found``, ``email_not_verified`` if another
+        address of the account is verified, ``account_inactive``, ``delivery_failed``.
         """
 
     def require_reset(self, user_id: UUID) -> None:
         """Accept the password no more: it is refused with ``password_reset_required``.
 
         Links that were sent and pending logins become invalid, and all sessions end with
-        the reason ``reset_required``. Other methods still log in. Calls `session_ended` and
-        `password_reset_required`. Nothing changes if the account has no password.
+        the reason ``reset_required``, also those of other methods, which can log in again. Calls
+        `session_ended`, and `password_reset_required` if the account has a password that was
+        still accepted.
         """
 
     def disconnect(self, user_id: UUID, account_id: UUID) -> SocialAccount:

@@ -1,4 +1,4 @@
-"""When, until when and why an account was deactivated; texts that can be searched."""
+"""When, until when and why an account was deactivated, accounts of administrators; texts to search."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -15,6 +15,7 @@ def upgrade() -> None:
     op.add_column(USER, sa.Column("deactivated_at", UtcDateTime()))
     op.add_column(USER, sa.Column("deactivated_until", UtcDateTime()))
     op.add_column(USER, sa.Column("deactivation_reason", sa.String(500)))
+    op.add_column(USER, sa.Column("awaits_owner", sa.Boolean()))
     op.create_index("ix_authhost_user_deactivated_at", USER, ["deactivated_at"])
     # Nobody knows when the accounts of earlier versions were deactivated.
     op.execute("UPDATE authhost_user SET deactivated_at = CURRENT_TIMESTAMP WHERE is_active = false")
