@@ -11,8 +11,18 @@ from authhost.account.verification import MAX_ATTEMPTS, may_claim
 from authhost.errors import Conflict, UsernameTaken
 from authhost.records import EmailAddress, User
 from authhost.request import Request
-from authhost.security.inputs import Email, key_of
+from authhost.security.inputs import Email, key_of, username as parse_username
 from authhost.store import queries, statements
+
+
+def new_username(request: Request, username: str | None) -> str | None:
+    """Return the username of a new account as it is stored, or None without one; raises `InvalidInput`."""
+    if username is None:
+        return None
+    settings = request.settings
+    return parse_username(
+        username, settings.username_min_length, settings.username_max_length, settings.username_scripts
+    )
 
 
 def store_account(

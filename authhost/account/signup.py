@@ -5,7 +5,7 @@ from __future__ import annotations
 from authhost_hookspecs import Factor
 
 from authhost.account.complete_login import continue_login
-from authhost.account.create import store_account
+from authhost.account.create import new_username, store_account
 from authhost.account.flow import flow, flow_named
 from authhost.account.new_password import check_new_password
 from authhost.account.open_login import OpenLogin
@@ -14,7 +14,7 @@ from authhost.account.verification import send_confirmation_mail
 from authhost.errors import EmailTaken, SignupClosed, UsernameTaken
 from authhost.records import LoginResult, User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email, key_of, username as parse_username
+from authhost.security.inputs import email as parse_email, key_of
 from authhost.store import queries
 
 
@@ -60,13 +60,7 @@ def _sign_up(
         raise SignupClosed
     address = parse_email(email)
     request.set_identifier(address.key)
-    name = (
-        parse_username(
-            username, settings.username_min_length, settings.username_max_length, settings.username_scripts
-        )
-        if username is not None
-        else None
-    )
+    name = new_username(request, username)
     secret = services.passwords.accept(password, address.address, name) if factors is None else None
     services.limits.hit(request, "signup")
     hashed = None

@@ -159,8 +159,11 @@ def _cell(value: Any) -> str:
         return f"{_utc(value):%Y-%m-%dT%H:%M:%SZ}"
     if isinstance(value, list | tuple):
         value = ", ".join(map(str, value))
-    text = "" if value is None else str(value)
-    # A control character could move the cursor, and so hide or fake other rows.
+    return printable("" if value is None else str(value))
+
+
+def printable(text: str) -> str:
+    """Return the text with spaces for control characters, which could move the cursor and fake other rows."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 

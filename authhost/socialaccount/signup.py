@@ -7,7 +7,7 @@ from dataclasses import replace
 from sqlalchemy.exc import IntegrityError
 
 from authhost.account.complete_login import continue_login
-from authhost.account.create import insert_address, store_account
+from authhost.account.create import insert_address, new_username, store_account
 from authhost.account.flow import social_flow
 from authhost.account.open_login import OpenLogin
 from authhost.account.pending import store_pending_login
@@ -21,7 +21,6 @@ from authhost.security.inputs import (
     email as parse_email,
     email_key,
     key_of,
-    username as parse_username,
 )
 from authhost.security.keys import digest
 from authhost.settings import Settings
@@ -47,11 +46,7 @@ def signup(
     if not settings.signup_open:
         raise SignupClosed
     typed = parse_email(email) if email is not None else None
-    name = None
-    if username is not None:
-        name = parse_username(
-            username, settings.username_min_length, settings.username_max_length, settings.username_scripts
-        )
+    name = new_username(request, username)
     request.services.limits.hit(request, "signup")
     values = pending.load(request, "signup", signup_token)
     request.restore_given(pending.given_of(values))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from authhost.account.create import store_account
+from authhost.account.create import new_username, store_account
 from authhost.account.password import send_reset_link
 from authhost.account.verification import call_confirmed, mark_ready
 from authhost.errors import EmailNotFound, EmailTaken, InvalidInput, UsernameTaken
 from authhost.records import User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email, key_of, username as parse_username
+from authhost.security.inputs import email as parse_email, key_of
 from authhost.store import queries
 
 
@@ -21,18 +21,14 @@ def create_account(request: Request, email: str | None, username: str | None, *,
     taken address is refused, and the account does not expire. It is ready when its owner has
     proved the address. Raises `InvalidInput`, `EmailTaken`, `UsernameTaken`.
     """
-    settings = request.settings
     if email is None and username is None:
         raise InvalidInput("An account needs an address or a username.", field="email")
     if email is None and verified:
         raise InvalidInput("Only an address can be verified.", field="email")
     address = parse_email(email) if email is not None else None
-    name = None
-    if username is not None:
-        limits = settings.username_min_length, settings.username_max_length, settings.username_scripts
-        name = parse_username(username, *limits)
-        if queries.account_by_username(request, key_of(name)) is not None:
-            raise UsernameTaken(field="username")
+    name = new_username(request, username)
+    if name is not None and queries.account_by_username(request, key_of(name)) is not None:
+        raise UsernameTaken(field="username")
     created = store_account(request, address, name=name, password=None, verified=verified, by_signup=False)
     if created is None:
         raise EmailTaken(field="email")

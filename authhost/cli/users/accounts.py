@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
+from authhost.operations.console import printable
 
 if TYPE_CHECKING:
     from authhost_hookspecs import Actor
@@ -74,7 +75,7 @@ def find_user(host: AuthHost, name: str) -> User:
         except UserNotFound:
             hint = f" Did you mean {near}?" if (near := _near(host, name)) else ""
             raise click.ClickException(
-                f"there is no account {shown(name)}.{hint} `authhost users find` searches by beginnings."
+                f"there is no account {printable(name)}.{hint} `authhost users find` searches by beginnings."
             ) from None
 
 
@@ -92,14 +93,9 @@ def _near(host: AuthHost, name: str) -> str | None:
     return next(iter(get_close_matches(name, names, 1, cutoff=0.7)), None)
 
 
-def shown(name: str) -> str:
-    """Return the text without characters that could move the cursor of a terminal."""
-    return "".join(each if each.isprintable() else " " for each in name)
-
-
 def name_of(user: User) -> str:
     """Return how messages name an account."""
-    return f"{shown(user.email or user.username or 'the account')} ({user.id})"
+    return f"{printable(user.email or user.username or 'the account')} ({user.id})"
 
 
 def report(lazy_host: LazyHost, text: str, result: dict[str, Any], *, as_json: bool) -> None:

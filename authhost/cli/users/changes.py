@@ -16,13 +16,12 @@ from authhost.cli.users.accounts import (
     operator,
     refusals,
     report,
-    shown,
     user_argument,
     yes_option,
 )
 from authhost.cli.users.reading import row_of
 from authhost.cli.users.times import FUTURE_TIME
-from authhost.operations.console import json_option
+from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -64,7 +63,7 @@ def create(
         user = lazy_host().users.create(
             address, username=username, verified=verified, invite=sends, actor=operator(actor)
         )
-    invited = f"; an invitation goes to {shown(user.email or '')}" if sends else ""
+    invited = f"; an invitation goes to {printable(user.email or '')}" if sends else ""
     text = f"created {name_of(user)}{invited}"
     report(lazy_host, text, {**row_of(user), "invited": sends}, as_json=as_json)
 
@@ -88,7 +87,7 @@ def invite(lazy_host: LazyHost, user: str, actor: str | None, as_json: bool) -> 
     if is_new:
         with refusals():
             created = host.users.create(user, invite=True, actor=operator(actor))
-        text = f"created {name_of(created)}; an invitation goes to {shown(user)}"
+        text = f"created {name_of(created)}; an invitation goes to {printable(user)}"
         report(lazy_host, text, {**row_of(created), "invited": True}, as_json=as_json)
         return
     found = find_user(host, user)
@@ -96,7 +95,7 @@ def invite(lazy_host: LazyHost, user: str, actor: str | None, as_json: bool) -> 
         raise click.ClickException(f"{name_of(found)} has a password; use `authhost users send-reset`")
     with refusals():
         host.users.invite(found.id, actor=operator(actor))
-    text = f"an invitation goes to {shown(found.email or '')}"
+    text = f"an invitation goes to {printable(found.email or '')}"
     report(lazy_host, text, {**row_of(found), "invited": True}, as_json=as_json)
 
 
@@ -123,7 +122,7 @@ def verify(lazy_host: LazyHost, user: str, address: str | None, actor: str | Non
         verified = host.users.verify_email(found.id, email, actor=operator(actor))
     report(
         lazy_host,
-        f"{shown(verified.email)} of {name_of(found)} is verified",
+        f"{printable(verified.email)} of {name_of(found)} is verified",
         {"id": str(found.id), "email": verified.email, "primary": verified.primary},
         as_json=as_json,
     )
@@ -234,7 +233,7 @@ def require_reset(
         host.users.require_reset(found.id, actor=operator(actor))
         if sends:
             host.users.send_reset(found.id, actor=operator(actor))
-    sent = f"; a link goes to {shown(found.email or '')}" if sends else "; no link was sent"
+    sent = f"; a link goes to {printable(found.email or '')}" if sends else "; no link was sent"
     text = f"{name_of(found)} needs a new password{sent}"
     report(lazy_host, text, {"id": str(found.id), "sent": sends}, as_json=as_json)
 
@@ -255,7 +254,7 @@ def send_reset(lazy_host: LazyHost, user: str, email: str | None, actor: str | N
     with refusals():
         host.users.send_reset(found.id, email, actor=operator(actor))
     to = email or found.email or ""
-    report(lazy_host, f"a link goes to {shown(to)}", {"id": str(found.id), "email": to}, as_json=as_json)
+    report(lazy_host, f"a link goes to {printable(to)}", {"id": str(found.id), "email": to}, as_json=as_json)
 
 
 @click.command("disconnect")
@@ -282,7 +281,7 @@ def disconnect(
     if len(matches) != 1:
         names = ", ".join(f"{each.provider} ({each.id})" for each in connections) or "none"
         why = "several connections" if matches else "no connection"
-        raise click.ClickException(f"{name_of(found)} has {why} {shown(connection)}; it has: {names}")
+        raise click.ClickException(f"{name_of(found)} has {why} {printable(connection)}; it has: {names}")
     [chosen] = matches
     assert chosen.id is not None
     lazy_host.console.confirm(f"Disconnect {chosen.provider} from {name_of(found)}?", yes=yes)
