@@ -46,6 +46,7 @@ from authhost.store.tables import sessions, users
 from authhost.telemetry.spans import find_spans
 from authhost.telemetry.telemetry import Telemetry
 from authhost.users import Changes, Users, read_account
+from authhost.users.administrators import administrator_keys
 from authhost.users.deletion import delete_expired_signups
 
 MOVED_TO_SERVICES = frozenset(
@@ -119,6 +120,7 @@ class AuthHost(Unpicklable):
             login_guards=frozenset(
                 record.name for record in self.registry.loaded() if "login_steps" in record.hooks
             ),
+            administrators=administrator_keys(settings.administrators),
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),

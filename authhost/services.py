@@ -96,6 +96,8 @@ class Services(Unpicklable):
     """Returns the logins by plugins within a request; see `authhost.account.plugin_logins`."""
     login_guards: frozenset[str]
     """The loaded plugins that have login steps."""
+    administrators: frozenset[str]
+    """The keys of the addresses of the setting ``administrators``."""
     background: Background
     telemetry: Telemetry
 

@@ -106,9 +106,9 @@ def _explain_order(implementation: Any) -> str:
 
 
 def _explain_failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.hooks import EXPORTS, STEPS, VETOES, is_notification
+    from authhost.pluginhost.hooks import ANSWERS, EXPORTS, STEPS, VETOES, is_notification
 
-    if hook in VETOES | STEPS:
+    if hook in VETOES | STEPS | ANSWERS:
         return "refuses the flow"
     if hook in EXPORTS:
         return "ends the export"

@@ -163,6 +163,10 @@ class Hooks:
         found = self._hook.login_steps(request=request, user=user)
         return [step for steps in found for step in steps]
 
+    def is_administrator(self, request: Request, user: User) -> bool:
+        """Return whether a plugin says so; raises `Vetoed` if one fails."""
+        return any(self._hook.is_administrator(request=request, user=user))
+
     def before_change(self, request: Request, user: User, change: Change) -> None:
         self._hook.before_change(request=request, user=user, change=change)
 

@@ -13,6 +13,7 @@ used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work
 | veto | `guard_veto` | refuses the flow (`Vetoed`) |
 | ``deliver_message`` | `guard_delivery`, `wrappers.guard_delivery_wrapper` | ends the flow |
 | ``login_steps`` | `guard_steps` | refuses the flow (`Vetoed`) |
+| ``is_administrator`` | `guard_answer` | refuses the flow (`Vetoed`) |
 | ``export_user`` | `guard_export` | ends the export (`ExportFailed`) |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |
 | ``register_…`` | `timed` | is handled by the caller |
@@ -31,6 +32,7 @@ from authhost_hookspecs import LoginStep, Refused
 from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
 from authhost.pluginhost.hooks import (
+    ANSWERS,
     EXPORTS,
     LIFECYCLE,
     SECRET_ARGUMENTS,
@@ -89,6 +91,8 @@ def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
         return guard_veto
     if hook in STEPS:
         return guard_steps
+    if hook in ANSWERS:
+        return guard_answer
     if hook in EXPORTS:
         return guard_export
     if hook in LIFECYCLE:
@@ -139,11 +143,28 @@ def guard_steps(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) 
             raise ValueError("login_steps returned two steps with one key")
         return [(plugin.name, each) for each in steps]
 
-    ask = as_caller(plugin, hook, function, convert=named, keeps_writes=False)
+    return _guard_question(plugin, hook, function, named)
 
-    def call(request: UnitOfWork, *args: Any) -> list[tuple[str, LoginStep]]:
+
+def guard_answer(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard a question: the result is a bool, and a failure is a `Vetoed`."""
+
+    def decided(result: Any) -> bool:
+        check_ran(result)
+        return bool(result is not None and next(usable(hook, [result], bool)))
+
+    return _guard_question(plugin, hook, function, decided)
+
+
+def _guard_question(
+    plugin: GuardedPlugin, hook: str, function: Callable[..., Any], convert: Callable[[Any], Any]
+) -> Callable[..., Any]:
+    """Guard a hook that only asks: what it writes is undone, and a failure is a `Vetoed`."""
+    ask = as_caller(plugin, hook, function, convert=convert, keeps_writes=False)
+
+    def call(request: UnitOfWork, *args: Any) -> Any:
         try:
-            return ask(request, *args)  # type: ignore[no-any-return]
+            return ask(request, *args)
         except PLUGIN_FAILURES as error:
             request.check_sent()
             plugin.pass_required_failure(error)

@@ -15,6 +15,7 @@ SPEC_MODULES = (
     _EXTENSIONS.delivery,
     _EXTENSIONS.vetoes,
     _EXTENSIONS.steps,
+    _EXTENSIONS.rights,
     _EXTENSIONS.notifications,
     _EXTENSIONS.export,
     _EXTENSIONS.registrations,
@@ -54,6 +55,8 @@ VETOES = frozenset({"before_signup", "before_login", "before_change", "check_pas
 """An implementation can refuse the flow."""
 STEPS = frozenset({"login_steps"})
 """Each implementation returns what a login still needs. A failing one refuses the flow."""
+ANSWERS = frozenset({"is_administrator"})
+"""Each implementation returns a bool. A failing one refuses what depends on it."""
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})

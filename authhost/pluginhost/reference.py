@@ -17,7 +17,16 @@ from importlib.resources import files
 from textwrap import dedent
 from typing import Any, NamedTuple
 
-from authhost.pluginhost.hooks import EXPORTS, LIFECYCLE, SPEC_ARGUMENTS, SPEC_MODULES, STEPS, STOPS, VETOES
+from authhost.pluginhost.hooks import (
+    ANSWERS,
+    EXPORTS,
+    LIFECYCLE,
+    SPEC_ARGUMENTS,
+    SPEC_MODULES,
+    STEPS,
+    STOPS,
+    VETOES,
+)
 
 IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export"})
 """The kinds of hooks that flows call."""
@@ -119,6 +128,8 @@ def kind_of(name: str) -> tuple[str, str]:
         return "delivery", "it ends the flow, since the message would never be delivered."
     if name in STEPS:
         return "step", "it refuses the flow: nobody is logged in."
+    if name in ANSWERS:
+        return "answer", "it refuses what depends on the answer."
     if name in EXPORTS:
         return "export", "it ends the export, with an error that names the plugin."
     if name in LIFECYCLE:

@@ -124,6 +124,12 @@ class Settings:
     plugin_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
     """The settings of plugins, by plugin; ``[plugins.NAME]`` in the TOML file."""
 
+    administrators: tuple[str, ...] = ()
+    """The addresses of those who may manage the accounts of others, such as ``ann@example.org``.
+
+    An address counts only as the verified primary address of an active account. Plugins
+    can add others (`is_administrator`).
+    """
     signup_open: bool = True
     """Whether anybody may sign up."""
     email_verification: Literal["none", "optional", "mandatory"] = "optional"

@@ -6,6 +6,7 @@ from authhost_hookspecs.extensions import (
     lifecycle,
     notifications,
     registrations,
+    rights,
     steps,
     vetoes,
 )
@@ -40,6 +41,7 @@ from authhost_hookspecs.extensions.registrations import (
     register_settings,
     register_tables,
 )
+from authhost_hookspecs.extensions.rights import is_administrator
 from authhost_hookspecs.extensions.steps import login_steps
 from authhost_hookspecs.extensions.vetoes import before_change, before_login, before_signup, check_password
 
@@ -57,6 +59,7 @@ __all__ = [
     "flow_refused",
     "host_started",
     "host_stopping",
+    "is_administrator",
     "lifecycle",
     "login_pending",
     "login_steps",
@@ -76,6 +79,7 @@ __all__ = [
     "register_settings",
     "register_tables",
     "registrations",
+    "rights",
     "session_ended",
     "social_login_begun",
     "steps",

@@ -11,7 +11,7 @@ from uuid import UUID
 from authhost_hookspecs import Change, Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
-from authhost.pluginhost.hooks import EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, STEPS, VETOES
+from authhost.pluginhost.hooks import ANSWERS, EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, STEPS, VETOES
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -64,7 +64,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
         assert signed_up is not None
         user = User(signed_up.id, None, None, True, False, now, None)
         for hook in context.checked.implementations:
-            if hook not in NOTIFICATIONS | VETOES | STEPS | EXPORTS | {"deliver_message"}:
+            if hook not in NOTIFICATIONS | VETOES | STEPS | ANSWERS | EXPORTS | {"deliver_message"}:
                 continue
             recorder.calls.clear()
             token = browser.token if hook in WITH_SESSION else None

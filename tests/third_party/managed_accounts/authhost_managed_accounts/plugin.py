@@ -1,4 +1,4 @@
-"""Refuses changes of managed accounts by their users."""
+"""Refuses changes of managed accounts by their users, and lets the company manage all accounts."""
 
 from __future__ import annotations
 
@@ -26,16 +26,26 @@ REFUSED = frozenset(
 
 @dataclass(frozen=True)
 class ManagedSettings:
-    """``domains`` are separated by commas."""
+    """``domains`` and ``staff`` are domains, separated by commas."""
 
     domains: str = ""
+    staff: str = ""
 
     def manages(self, user: User) -> bool:
         """Whether the primary address is verified and has one of the domains."""
-        if user.email is None or not user.email_verified:
-            return False
-        domains = {each.strip().lower() for each in self.domains.split(",")} - {""}
-        return user.email.rpartition("@")[2] in domains
+        return _domain_of(user) in _listed(self.domains)
+
+    def is_staff(self, user: User) -> bool:
+        """Whether the primary address is verified and has one of the domains of the staff."""
+        return _domain_of(user) in _listed(self.staff)
+
+
+def _domain_of(user: User) -> str | None:
+    return user.email.rpartition("@")[2] if user.email is not None and user.email_verified else None
+
+
+def _listed(domains: str) -> set[str]:
+    return {each.strip().lower() for each in domains.split(",")} - {""}
 
 
 class ManagedAccounts:
@@ -55,6 +65,11 @@ class ManagedAccounts:
         through_provider = request.authentication[0].method == "socialaccount"
         if through_provider and user.has_usable_password and settings.manages(user):
             request.accounts.remove_password(user.id)
+
+    @hookimpl
+    def is_administrator(self, request: Request, user: User) -> bool:
+        settings: ManagedSettings = request.plugin_settings(NAME)
+        return settings.is_staff(user)
 
     @hookimpl
     def register_settings(self) -> type[ManagedSettings]:

@@ -22,7 +22,7 @@ def authhost_plugins():
 @pytest.fixture
 def authhost_settings():
     return {
-        "plugin_settings": {"managed": {"domains": "example.org, example.com"}},
+        "plugin_settings": {"managed": {"domains": "example.org, example.com", "staff": "example.com"}},
         "email_verification": "mandatory",
         "login_on_email_confirmation": True,
     }
@@ -120,3 +120,12 @@ def test_commands_work_for_managed_accounts_only(command, sign_up, auth_host):
         assert result.exit_code == 1
         assert "is not the primary address of a managed account" in result.output
     assert auth_host.account(eve.id) is not None
+
+
+@pytest.mark.parametrize(
+    ("email", "expected"), [("zoe@example.com", True), (ANN, False), ("zoe@sub.example.com", False)]
+)
+def test_the_staff_are_administrators(auth_host, sign_up, email, expected):
+    zoe = sign_up(email)
+    with auth_host.request() as request:
+        assert plugin.is_administrator(request, zoe) is expected
