@@ -592,9 +592,14 @@ def test_migrations_make_the_tables_of_the_models(make_host):
 
     from authhost.store.models import metadata
 
+    def has_it(each, name, kind, *others):
+        partial = kind == "index" and each.dialect_options["postgresql"].get("where") is not None
+        return not partial or host.engine.dialect.name in ("postgresql", "sqlite")
+
     host = make_host()
     with host.engine.connect() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        context = MigrationContext.configure(connection, opts={"include_object": has_it})
+        differences = compare_metadata(context, metadata)
     changed = [each for each in differences if not (isinstance(each, tuple) and each[0] == "remove_table")]
     assert changed == []
 

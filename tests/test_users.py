@@ -414,11 +414,15 @@ def test_searches_use_indexes(host, ann):
             host.users.get(name)
             host.users.find(name)
         host.users.list(before=UUID(int=2**128 - 1))
+        for each in ("deactivated", "unverified", "guarded", "passwordless"):
+            host.users.list(each)
         host.users.read(ann.id)
     finally:
         event.remove(host.reader, "before_cursor_execute", explain)
     assert plans
     assert [each for each in plans if each.startswith("SCAN authhost") and "INDEX" not in each] == []
+    for few in ("user_deactivated", "email_address_unverified", "user_guarded", "user_passwordless"):
+        assert any(f"ix_authhost_{few}" in each for each in plans), few
 
 
 # Faults that an attack found.

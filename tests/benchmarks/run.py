@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import accounts
 import flows
 import guard
 import imports
@@ -38,6 +39,7 @@ GROUPS: dict[str, tuple[Callable[[Options], Report], str]] = {
     "imports": (imports.measure, "import authhost, and authhost --help against python -c 'import click'"),
     "guard": (guard.measure, "the dispatch guard against a bare pluggy call"),
     "scale": (scale.measure, "a login with a thousand and with a million users"),
+    "accounts": (accounts.measure, "host.users with ten million accounts (--quick: a hundred thousand)"),
     "threads": (threads.measure, "logins in a second by threads"),
 }
 LOCAL = "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
