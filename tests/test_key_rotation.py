@@ -5,14 +5,24 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from authhost_hookspecs import Actor, hookimpl
 from conftest import PASSWORD
 from sqlalchemy import LargeBinary, delete, select
 
 from authhost.operations.key_rotation import count, rotate, sealed_columns
 from authhost.security.encryption import Undecipherable
-from authhost.store.tables import KEY_DIGEST, metadata, social_tokens
+from authhost.store.tables import KEY_DIGEST, metadata, plugin_deletions, social_tokens
 
+ROOT = Actor("operator", name="root")
 OLD, NEW = "old-encryption-key-" * 2, "new-encryption-key-" * 2
+
+
+class Keeper:
+    """Fails to delete its data, so that the host keeps the user of the deletion."""
+
+    @hookimpl
+    def user_deleted(self):
+        raise RuntimeError
 
 
 @pytest.fixture
@@ -22,6 +32,7 @@ def make(make_host, scripted, clock):
 
     def make(*keys):
         return make_host(
+            plugins={"keeper": Keeper()},
             providers={"corp": {"client_secret": "of-the-site", **app}},
             store_social_tokens=True,
             encryption_keys=keys,
@@ -40,6 +51,8 @@ def stored(make, arrive, run, scripted):
         host.account.signup(request, email="waits@example.org", password=PASSWORD)
     with host.request() as request:
         host.socialaccount.begin(request, provider="corp")
+    gone = host.users.create("gone@example.org", actor=ROOT)
+    host.users.delete(gone.id, actor=ROOT)
     return host
 
 
@@ -80,6 +93,7 @@ def test_a_missing_key_is_reported(make, stored):
 def test_expired_values_with_a_lost_key_stop_nothing(make, stored, clock):
     with stored.engine.begin() as connection:
         connection.execute(delete(social_tokens))
+        connection.execute(delete(plugin_deletions))
     before = values(stored)
     clock.now += timedelta(days=400)
     lost = make(NEW)

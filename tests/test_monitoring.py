@@ -64,6 +64,7 @@ def test_health_of_the_database_and_of_plugins(make_host):
         ("passwords", "ok"),
         ("background", "ok"),
         ("plugins", "ok"),
+        ("deletions", "ok"),
     ]
     assert re.fullmatch(r"it answers in \d+\.\d ms", found[0].detail)
     assert of_plugin(found, "good") == [("bell", "degraded", "rings twice")]
@@ -346,7 +347,7 @@ def test_commands(tmp_path):
     assert result.exit_code == 0
     rows = {row["name"]: row for row in map(json.loads, result.output.splitlines())}
     assert {(row["plugin"], row["status"]) for row in rows.values()} == {(None, "ok"), ("email", "ok")}
-    core = {"database", "migrations", "rate_limits", "passwords", "background", "plugins"}
+    core = {"database", "migrations", "rate_limits", "passwords", "background", "plugins", "deletions"}
     assert core | {"outbox", "delivery"} == set(rows)
     assert "no message is overdue" in authhost(tmp_path, "status").output
     result = authhost(tmp_path, "metrics", "--json")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from authhost.errors import ConfigurationError
 from authhost.host import AuthHost
 from authhost.store import migrate
+from authhost.users.plugin_deletions import waiting_deletions
 
 SLOW_SECONDS = 1.0
 """The time of the simplest statement after which the database is ``degraded``."""
@@ -100,7 +101,20 @@ def plugins(host: AuthHost) -> Iterator[Health]:
         yield Health("plugins", "ok", f"{len(list(host.registry.loaded()))} are loaded")
 
 
-ALL = (database_and_migrations, rate_limits, passwords, background, plugins)
+def deletions(host: AuthHost) -> Iterator[Health]:
+    """Yield whether plugins still have data of deleted accounts."""
+    try:
+        waiting = waiting_deletions(host.services)
+    except (ConfigurationError, DBAPIError):  # the check of the database says so
+        return
+    if waiting:
+        plugins = ", ".join(f"{number} of {plugin}" for plugin, number in sorted(waiting.items()))
+        yield Health("deletions", "degraded", f"not done: {plugins}; `authhost maintain` repeats them")
+    else:
+        yield Health("deletions", "ok")
+
+
+ALL = (database_and_migrations, rate_limits, passwords, background, plugins, deletions)
 REQUIRED = (database, rate_limits, passwords)
 """What a process needs to answer requests. The host does not start with another state of the migrations;
 later, a new version may upgrade the database while processes of the former version go on.

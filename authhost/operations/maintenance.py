@@ -10,8 +10,13 @@ from authhost_hookspecs import Host
 from authhost.errors import PLUGIN_FAILURES
 from authhost.host import AuthHost
 from authhost.pluginhost.results import function_name
+from authhost.users.plugin_deletions import repeat_deletions
 
-CORE_TASK = "authhost.delete_expired"
+DELETE_EXPIRED, REPEAT_DELETIONS = "authhost.delete_expired", "authhost.repeat_deletions"
+
+
+class TaskFailed(Exception):
+    """A task of the host has failed; the text is its detail."""
 
 
 class TaskResult(NamedTuple):
@@ -25,7 +30,7 @@ class TaskResult(NamedTuple):
 
 def task_names(host: AuthHost) -> list[str]:
     """Return the names of all tasks, in the order in which they run."""
-    return [CORE_TASK, *(name for name, _ in _plugin_tasks(host))]
+    return [DELETE_EXPIRED, REPEAT_DELETIONS, *(name for name, _ in _plugin_tasks(host))]
 
 
 def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]:
@@ -33,9 +38,9 @@ def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]
 
     A task that fails does not keep the others from running.
     """
-    if _is_chosen(CORE_TASK, only):
-        yield _run(CORE_TASK, _delete_expired, host)
-    for name, task in _plugin_tasks(host):
+    core: dict[str, Callable[[Host], str]]
+    core = {DELETE_EXPIRED: _delete_expired, REPEAT_DELETIONS: _repeat_deletions}
+    for name, task in (*core.items(), *_plugin_tasks(host)):
         if _is_chosen(name, only):
             yield _run(name, task, host)
     for plugin, kind in host.registry.maintenance()[1].items():
@@ -57,6 +62,8 @@ def _is_chosen(name: str, only: Collection[str]) -> bool:
 def _run(name: str, task: Callable[[Host], str], host: AuthHost) -> TaskResult:
     try:
         detail = task(host)
+    except TaskFailed as error:
+        return TaskResult(name, "failed", str(error))
     except PLUGIN_FAILURES as error:
         return TaskResult(name, "failed", type(error).__name__)
     if not isinstance(detail, str):
@@ -68,3 +75,12 @@ def _delete_expired(host: Host) -> str:
     assert isinstance(host, AuthHost)
     deleted = {table: count for table, count in host.delete_expired().items() if count}
     return ", ".join(f"{count} of {table}" for table, count in deleted.items()) or "nothing had expired"
+
+
+def _repeat_deletions(host: Host) -> str:
+    assert isinstance(host, AuthHost)
+    repeated = list(repeat_deletions(host.services))
+    if failed := sorted({each.plugin for each in repeated if not each.done}):
+        number, plugins = sum(not each.done for each in repeated), ", ".join(failed)
+        raise TaskFailed(f"{number} of {len(repeated)} deletions failed again: {plugins}; see the log")
+    return f"{len(repeated)} deletions of plugins were repeated" if repeated else "no deletion has failed"

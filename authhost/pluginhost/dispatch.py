@@ -34,7 +34,7 @@ class Hooks:
     def __init__(
         self, manager: pluggy.PluginManager, published: Mapping[str, PublishedHook] | None = None
     ) -> None:
-        self._hook = manager.hook
+        self._manager, self._hook = manager, manager.hook
         self.published: Mapping[str, PublishedHook] = published or {}
         """The hooks that plugins publish, by name."""
 
@@ -135,6 +135,14 @@ class Hooks:
 
     def user_deleted(self, request: Request, user: User) -> None:
         self._hook.user_deleted(request=request, user=user)
+
+    def user_deleted_of(self, plugin: str, request: Request, user: User) -> bool:
+        """Call `user_deleted` of one plugin; return False if it is not loaded."""
+        if not self._manager.has_plugin(plugin):
+            return False
+        others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
+        self._manager.subset_hook_caller("user_deleted", others)(request=request, user=user)
+        return True
 
     def export_user(self, request: Request, user: User) -> dict[str, Any]:
         """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`."""

@@ -59,12 +59,14 @@ class GuardedPlugin:
         return self.stats[name]
 
     def log_failure(self, request: UnitOfWork | None, hook: str, error: BaseException) -> None:
-        """Log a failure with the class of the error, and the file and line.
+        """Log a failure with the class of the error, and the file and line; note it in the unit of work.
 
         The log does not contain the error's text, which may contain a secret.
         """
         at, kind = self.location(hook, error), type(error).__name__
         request_id = request.id if request is not None else "-"
+        if request is not None:
+            request.failed_calls += ((self.name, hook),)
         log.error(
             "plugin %s failed in %s: %s%s at %s (request %s)",
             self.name,

@@ -29,6 +29,7 @@ from authhost.store.tables import (
     addresses,
     confirmations,
     pending_logins,
+    plugin_deletions,
     resets,
     sessions,
     social_accounts,
@@ -287,3 +288,19 @@ DELETE_STEP = delete(social_steps).where(social_steps.c.key_digest == of_digest)
 
 # For an account that is given to the owner of its mailbox: what somebody else has set does not stay.
 WIPE_PASSWORD = update(users).where(users.c.id == of_user).values(password=None)
+
+INSERT_PLUGIN_DELETION = insert(plugin_deletions)
+PLUGIN_DELETION = select(
+    plugin_deletions.c.plugin, plugin_deletions.c.user_id, plugin_deletions.c.sealed
+).where(plugin_deletions.c.id == of_id)
+LOCK_PLUGIN_DELETION = PLUGIN_DELETION.with_for_update()
+PLUGIN_DELETIONS = (
+    select(plugin_deletions.c.id)
+    .where(plugin_deletions.c.id > of_id)
+    .order_by(plugin_deletions.c.id)
+    .limit(bindparam("page_size"))
+)
+PLUGIN_DELETION_COUNTS = select(plugin_deletions.c.plugin, func.count()).group_by(plugin_deletions.c.plugin)
+COUNT_PLUGIN_DELETION = update(plugin_deletions).where(plugin_deletions.c.id == of_id)
+COUNT_PLUGIN_DELETION = COUNT_PLUGIN_DELETION.values(attempts=plugin_deletions.c.attempts + 1)
+DELETE_PLUGIN_DELETION = delete(plugin_deletions).where(plugin_deletions.c.id == of_id)

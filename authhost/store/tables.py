@@ -22,6 +22,7 @@ from sqlalchemy import (
     Dialect,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     String,
@@ -151,7 +152,7 @@ def _index_of_few(name: str, column: Column[Any], condition: ColumnElement[bool]
     index.ddl_if(callable_=_has_partial_indexes)
 
 
-def _has_partial_indexes(ddl: Any, target: Any, bind: Any, *, dialect: Dialect, **others: Any) -> bool:
+def _has_partial_indexes(*arguments: Any, dialect: Dialect, **others: Any) -> bool:
     return dialect.name in ("postgresql", "sqlite")
 
 
@@ -302,5 +303,18 @@ social_steps = Table(
     Column("sealed", SEALED, nullable=False),
     _time("sent"),
     _time("expires"),
+    **TABLE_OPTIONS,
+)
+
+# Plugins that have not deleted their data of a deleted account yet. The account as it was is encrypted.
+plugin_deletions = Table(
+    "authhost_plugin_deletion",
+    metadata,
+    _id(),
+    Column("user_id", Uuid(), nullable=False),
+    Column("plugin", String(150), nullable=False),
+    Column("sealed", SEALED, nullable=False),
+    _time("since"),
+    Column("attempts", Integer(), nullable=False),
     **TABLE_OPTIONS,
 )

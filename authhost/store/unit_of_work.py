@@ -90,6 +90,8 @@ class UnitOfWork(BoundToUnit, ABC):
     """Whether the unit fails if rows that are queued now cannot be stored."""
     depth = 0
     """The number of nested calls of hooks that are running."""
+    failed_calls: tuple[tuple[str, str], ...] = ()
+    """The calls of hooks that have failed so far: plugin and hook."""
     runs_callbacks = False
     """Whether callbacks of `on_commit` are running."""
     may_begin = True

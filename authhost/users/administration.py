@@ -114,10 +114,13 @@ class Users(Directory):
         with self._changes(actor) as accounts:
             accounts.reactivate(user_id)
 
-    def delete(self, user_id: UUID, *, actor: Actor) -> None:
-        """Delete the account with everything that the host and the plugins store of it."""
+    def delete(self, user_id: UUID, *, actor: Actor) -> tuple[str, ...]:
+        """Delete the account with everything that the host and the plugins store of it.
+
+        Returns the plugins that failed to delete their data: `authhost maintain` calls them again.
+        """
         with self._changes(actor) as accounts:
-            accounts.delete(user_id)
+            return accounts.delete(user_id)
 
     def export(self, user_id: UUID, *, actor: Actor) -> Mapping[str, Any]:
         """Return what the host and the plugins store of the account, as values for JSON, without secrets."""

@@ -192,12 +192,12 @@ class Changes(AtomicChanges):
                 self._check(user, "reactivate")
                 reactivate_account(self._request, user)
 
-    def delete(self, user_id: UUID) -> None:
-        """Delete the account with everything that the host stores of it."""
+    def delete(self, user_id: UUID) -> tuple[str, ...]:
+        """Delete the account with everything that is stored of it; return the plugins that failed to."""
         request = self._request
         with self._changing("delete", user_id) as user:
             self._check(user, "delete")
-            delete_account(request, user)
+            return delete_account(request, user)
 
     def export(self, user_id: UUID) -> Mapping[str, Any]:
         """Return what is stored of the account, as values for JSON, without secrets."""

@@ -16,6 +16,7 @@ from authhost.services import Services
 from authhost.store import queries, statements
 from authhost.store.engine import is_deadlock
 from authhost.store.expired import expired_signups
+from authhost.users.plugin_deletions import delete_data_of_plugins
 
 log = logging.getLogger("authhost")
 
@@ -23,11 +24,12 @@ IN_USE = "A table of the application or of a plugin refers to this account. Dele
 PAGE = 500
 
 
-def delete_account(request: Request, user: User) -> None:
+def delete_account(request: Request, user: User) -> tuple[str, ...]:
     """Delete an account that the caller has locked, and call the hooks of its deletion.
 
     Rows that this unit has queued are stored before `user_deleted`, which deletes
-    those of the account. Raises `Conflict` if another table refers to the account.
+    those of the account. Returns the plugins that failed to: `repeat_deletions` tries again.
+    Raises `Conflict` if another table refers to the account.
     """
     sessions.end_all_sessions(request, user, "deleted")
     for account in queries.social_accounts(request, user.id):
@@ -40,7 +42,7 @@ def delete_account(request: Request, user: User) -> None:
             request.send_statement(statements.DELETE_USER, {"of_user": user.id})
     except IntegrityError as error:
         raise Conflict(IN_USE) from error
-    request.services.hooks.user_deleted(request, user)
+    return delete_data_of_plugins(request, user)
 
 
 def delete_expired_signups(services: Services) -> int:

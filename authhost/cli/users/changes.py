@@ -309,8 +309,12 @@ def delete(lazy_host: LazyHost, user: str, actor: str | None, yes: bool, as_json
     found = find_user(host, user)
     lazy_host.console.confirm(f"Delete {name_of(found)} and all its data? It cannot be undone.", yes=yes)
     with refusals():
-        host.users.delete(found.id, actor=operator(actor))
-    report(lazy_host, f"deleted {name_of(found)}", {"id": str(found.id), "deleted": True}, as_json=as_json)
+        failed = host.users.delete(found.id, actor=operator(actor))
+    done = f"deleted {name_of(found)}"
+    if failed:
+        done += f", but not the data of {', '.join(failed)}: `authhost maintain` tries again"
+    answer = {"id": str(found.id), "deleted": True, "failed_plugins": list(failed)}
+    report(lazy_host, done, answer, as_json=as_json)
 
 
 COMMANDS = (

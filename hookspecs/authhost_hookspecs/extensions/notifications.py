@@ -261,6 +261,10 @@ def user_deleted(request: Request, user: User) -> None:
     to ``authhost_user.id`` must be deleted by the database (``ON DELETE CASCADE``):
     otherwise the account cannot be deleted.
 
+    If an implementation fails, or a callback that it has passed to ``request.on_commit``, the account
+    stays deleted, and ``authhost maintain`` calls the hook of this plugin again, with the same
+    ``user``, until it succeeds. So deleting twice must do no harm.
+
     Stored: the user is deleted, with addresses, sessions and connections.
 
     .. versionadded:: 1.1

@@ -138,11 +138,12 @@ class AccountChanges(Protocol):
     def reactivate(self, user_id: UUID) -> None:
         """Make the account active again. Former sessions stay ended. Calls `user_reactivated`."""
 
-    def delete(self, user_id: UUID) -> None:
+    def delete(self, user_id: UUID) -> tuple[str, ...]:
         """Delete the account with everything that the host stores of it.
 
         Calls `session_ended` with the reason ``deleted``, `social_account_removed`, and
-        `user_deleted`, for which plugins delete what they store. Refusals: ``conflict``
+        `user_deleted`, for which plugins delete what they store. Returns the names of the plugins that
+        have failed to: their hook is called again by ``authhost maintain``. Refusals: ``conflict``
         if a table of the application or of a plugin refers to the account.
         """
 

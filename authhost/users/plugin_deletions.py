@@ -1,0 +1,168 @@
+"""What plugins delete of a deleted account. A deletion that failed, or was not finished, is repeated.
+
+A row of `authhost.store.tables.plugin_deletions` stands for each plugin that failed in
+`user_deleted`, and for each that deletes after the commit (``request.on_commit``): it is stored with
+the deletion, and removed when the plugin is done. So neither an error nor the end of the process
+leaves data of a deleted person behind.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy.exc import DBAPIError
+
+from authhost.errors import AuthError, RequiredPluginFailed
+from authhost.records import User
+from authhost.request import Request
+from authhost.security.encryption import Undecipherable
+from authhost.services import Services
+from authhost.store import statements
+from authhost.store.unit_of_work import Callback
+
+log = logging.getLogger("authhost")
+
+HOOK = "user_deleted"
+TIMES = ("date_joined", "last_login", "deactivated_until")
+PAGE = 500
+
+
+class Repeated(NamedTuple):
+    """One repeated deletion."""
+
+    plugin: str
+    user_id: UUID
+    done: bool
+
+
+def delete_data_of_plugins(request: Request, user: User) -> tuple[str, ...]:
+    """Call `user_deleted`; return the plugins that failed, whose deletion `repeat_deletions` repeats."""
+    before, callbacks = len(request.failed_calls), len(request.callbacks)
+    request.services.hooks.user_deleted(request, user)
+    failed = tuple(dict.fromkeys(_failed_plugins(request, before)))
+    for plugin in failed:
+        _store(request, user, plugin)
+    for plugin in _plugins_after_commit(request, callbacks):
+        deletion_id = _store(request, user, plugin)
+        _finish_after_commit(request, plugin, callbacks, deletion_id)
+    return failed
+
+
+def repeat_deletions(services: Services) -> Iterator[Repeated]:
+    """Call `user_deleted` of each plugin that has data of a deleted account, each in its own transaction."""
+    last: UUID | None = None
+    while page := _page(services, last):
+        for last in page:
+            if (repeated := _repeat(services, last)) is not None:
+                yield repeated
+
+
+def waiting_deletions(services: Services) -> Counter[str]:
+    """Return how many deletions wait, by plugin."""
+    with services.database.reader.connect() as connection:
+        rows = connection.execute(statements.PLUGIN_DELETION_COUNTS).all()
+    return Counter({row.plugin: int(row[1]) for row in rows})
+
+
+def _page(services: Services, after: UUID | None) -> list[UUID]:
+    with services.database.reader.connect() as connection:
+        values = {"of_id": after or UUID(int=0), "page_size": PAGE}
+        return list(connection.execute(statements.PLUGIN_DELETIONS, values).scalars())
+
+
+def _repeat(services: Services, deletion_id: UUID) -> Repeated | None:
+    """Repeat one deletion; return None if another process has done so."""
+    with Request(services) as request:
+        rows = request.read(statements.LOCK_PLUGIN_DELETION, {"of_id": deletion_id})
+        if not rows:
+            return None
+        plugin, user_id, sealed = rows[0]
+        try:
+            with request.atomic():
+                done = _call(request, plugin, _open(services, sealed), deletion_id)
+        except (AuthError, RequiredPluginFailed, DBAPIError, Undecipherable) as error:
+            log.error("plugin %s: data of %s not deleted: %s", plugin, user_id, type(error).__name__)
+            done = False
+        if not done:
+            request.send_statement(statements.COUNT_PLUGIN_DELETION, {"of_id": deletion_id})
+        return Repeated(plugin, user_id, done)
+
+
+def _call(request: Request, plugin: str, user: User, deletion_id: UUID) -> bool:
+    before, callbacks = len(request.failed_calls), len(request.callbacks)
+    if not request.services.hooks.user_deleted_of(plugin, request, user):
+        return False
+    if plugin in _failed_plugins(request, before):
+        return False
+    if plugin in _plugins_after_commit(request, callbacks):
+        _finish_after_commit(request, plugin, callbacks, deletion_id)
+    else:
+        request.send_statement(statements.DELETE_PLUGIN_DELETION, {"of_id": deletion_id})
+    return True
+
+
+def _failed_plugins(request: Request, before: int) -> Iterator[str]:
+    return (plugin for plugin, hook in request.failed_calls[before:] if hook == HOOK)
+
+
+def _plugins_after_commit(request: Request, before: int) -> list[str]:
+    names = (each.writer.name for each in request.callbacks[before:] if each.writer is not None)
+    return list(dict.fromkeys(names))
+
+
+def _store(request: Request, user: User, plugin: str) -> UUID:
+    deletion_id = request.new_id()
+    values = {
+        "id": deletion_id,
+        "user_id": user.id,
+        "plugin": plugin,
+        "sealed": request.services.encryption.seal(_as_json(user)),
+        "since": request.now,
+        "attempts": 1,
+    }
+    request.send_statement(statements.INSERT_PLUGIN_DELETION, values)
+    return deletion_id
+
+
+def _finish_after_commit(request: Request, plugin: str, before: int, deletion_id: UUID) -> None:
+    """Remove the row when all callbacks that the plugin has registered since ``before`` are done."""
+    mine = [
+        number
+        for number, each in enumerate(request.callbacks[before:], before)
+        if each.writer is not None and each.writer.name == plugin
+    ]
+    left, services = len(mine), request.services
+
+    def wrapped(run: Callable[[], object]) -> Callable[[], None]:
+        def run_and_count() -> None:
+            nonlocal left
+            run()
+            left -= 1
+            if not left:
+                with services.database.engine.begin() as connection:
+                    connection.execute(statements.DELETE_PLUGIN_DELETION, {"of_id": deletion_id})
+
+        return run_and_count
+
+    for number in mine:
+        callback = request.callbacks[number]
+        request.callbacks[number] = Callback(callback.writer, wrapped(callback.run))
+
+
+def _as_json(user: User) -> dict[str, Any]:
+    values = asdict(user)
+    times = {name: values[name].isoformat() if values[name] is not None else None for name in TIMES}
+    return {**values, **times, "id": str(user.id)}
+
+
+def _open(services: Services, sealed: bytes) -> User:
+    values = services.encryption.open(sealed)
+    times = {name: datetime.fromisoformat(values[name]) if values[name] else None for name in TIMES}
+    guards = tuple(values["login_guards"])
+    return User(**{**values, **times, "id": UUID(values["id"]), "login_guards": guards})
