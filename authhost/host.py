@@ -39,6 +39,7 @@ from authhost.settings import Settings, validated
 from authhost.socialaccount import SocialAccounts
 from authhost.socialaccount.restored import from_signup as sociallogin_of_signup
 from authhost.store import migrate
+from authhost.store.applied_migrations import Migration
 from authhost.store.database import Database
 from authhost.store.engine import shown_database
 from authhost.store.expired import delete_expired
@@ -244,7 +245,7 @@ class AuthHost(Unpicklable):
             if record.tables is not None
         )
 
-    def upgrade_database(self) -> list[migrate.Applied]:
+    def upgrade_database(self) -> list[Migration]:
         """Apply all migrations, authhost's own and the plugins', and return them; see `migrate.upgrade`."""
         self._check_not_closed()
         return migrate.upgrade(self.engine, self.migrations)

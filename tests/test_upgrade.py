@@ -130,7 +130,7 @@ def test_a_migration_that_fails_can_be_repeated(database_url, tmp_path, monkeypa
             assert tables == set()
         repaired = tmp_path / "whistle_migrations" / "r2.py"
         repaired.write_text(repaired.read_text().replace(FAILS, "pass"))
-        assert host.upgrade_database()[-1] == ("whistle", "2", "Step 2.")
+        assert host.upgrade_database()[-1] == ("whistle", "2", "Step 2.", None)
         assert host.upgrade_database() == []
 
 
@@ -186,7 +186,7 @@ def test_what_is_not_current_is_told_as_ever(database_url, tmp_path, monkeypatch
     plugins = {"bell": history(tmp_path, monkeypatch, "bell", TABLE.format("bell"), "pass")}
     settings = Settings(secret_key=SECRET, database_url=database_url, email_verification="none")
     with AuthHost(settings, plugins=plugins, discover=False, upgrade_database=True) as host:
-        assert migrate.current(host.reader, host.migrations)["bell"] == ("2", "2")
+        assert migrate.current(host.reader, host.migrations)["bell"] == ("2", "2", False)
         with host.engine.begin() as connection:
             connection.exec_driver_sql(change.format("authhost_bell_version"))
         if change.startswith("INSERT"):
@@ -194,7 +194,7 @@ def test_what_is_not_current_is_told_as_ever(database_url, tmp_path, monkeypatch
                 migrate.current(host.reader, host.migrations)
             return
         expected = "1" if change.startswith("UPDATE") else None
-        assert migrate.current(host.reader, host.migrations)["bell"] == (expected, "2")
+        assert migrate.current(host.reader, host.migrations)["bell"] == (expected, "2", False)
         assert migrate.current(host.engine, host.migrations)["core"].current
 
 
@@ -243,7 +243,7 @@ def test_the_newest_revision_is_read_from_the_source(tmp_path, monkeypatch, sour
     package = write_package(tmp_path, monkeypatch, "bell_history", *sources)
     assert newest_revision(package) == newest
     if newest is not None:
-        with migrate._history("bell", package) as (_, script):
+        with migrate.open_history("bell", package) as (_, script):
             assert script.get_current_head() == newest
 
 
@@ -252,7 +252,7 @@ def test_the_histories_that_ship_are_read_from_the_source(database_url):
     with AuthHost(settings, check_database=False) as host:
         assert set(host.migrations) >= {"core"}
         for name, package in host.migrations.items():
-            with migrate._history(name, package) as (_, script):
+            with migrate.open_history(name, package) as (_, script):
                 assert newest_revision(package) == script.get_current_head()
 
 

@@ -11,14 +11,22 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, column, literal_column, select, table, union_all
+from sqlalchemy import Connection, Engine, Executable, column, literal_column, select, table, union_all
 from sqlalchemy.exc import DBAPIError
 
 from authhost.errors import ConfigurationError
+from authhost.store.applied_migrations import (
+    Migration,
+    Recorder,
+    table_exists,
+    works_with,
+)
 from authhost.store.engine import reading
 from authhost.store.locking import locked
 from authhost.store.revisions import newest_revision
@@ -42,14 +50,17 @@ class State(NamedTuple):
 
     revision: str | None
     newest: str | None
+    newer: bool = False
+    """Whether a later version has upgraded the database, with which this one works."""
 
     @property
     def current(self) -> bool:
-        """Whether the database has the newest revision."""
-        return self.revision == self.newest
+        """Whether this version works with the database as it is."""
+        return self.newer or self.revision == self.newest
 
 
-def _version_table(name: str) -> str:
+def version_table(name: str) -> str:
+    """Return the table that has the revision of a history."""
     return f"authhost_{name}_version"
 
 
@@ -63,7 +74,7 @@ def current(engine: Engine, packages: Mapping[str, str]) -> dict[str, State]:
 
     Takes one statement and does not use Alembic if all histories are at their newest
     revision. Raises `ConfigurationError` if the database has a revision that the
-    installed version does not know, or if a history is not linear.
+    installed version does not know and does not work with, or if a history is not linear.
     """
     newest = {name: newest_revision(package) for name, package in packages.items()}
     with engine.connect() as connection:
@@ -80,7 +91,7 @@ def _stored_revisions(connection: Connection, names: Iterable[str]) -> dict[str,
     if a table has several revisions.
     """
     ordered = list(names)
-    tables = [table(_version_table(name), column("version_num")) for name in ordered]
+    tables = [table(version_table(name), column("version_num")) for name in ordered]
     rows = union_all(
         *(select(literal_column(str(number)), each.c.version_num) for number, each in enumerate(tables))
     )
@@ -94,31 +105,24 @@ def _stored_revisions(connection: Connection, names: Iterable[str]) -> dict[str,
 
 def _states(connection: Connection, packages: Mapping[str, str]) -> dict[str, State]:
     found = {}
-    with _quiet():
+    with quiet():
         from alembic.migration import MigrationContext
 
         for name, package in packages.items():
-            context = MigrationContext.configure(connection, opts={"version_table": _version_table(name)})
-            with _history(name, package) as (_, script):
+            context = MigrationContext.configure(connection, opts={"version_table": version_table(name)})
+            with open_history(name, package) as (_, script):
                 state = State(context.get_current_revision(), script.get_current_head())
                 known = {each.revision for each in script.walk_revisions()}
             if state.revision is not None and state.revision not in known:
+                if works_with(connection, name, state.revision, known):
+                    found[name] = state._replace(newer=True)
+                    continue
                 raise ConfigurationError(
                     f"the database is newer than what is installed: {name} is at revision {state.revision}, "
                     f"and {state.newest} is the newest one here; install the version that upgraded it"
                 )
             found[name] = state
     return found
-
-
-class Applied(NamedTuple):
-    """One migration that was applied."""
-
-    name: str
-    """The history: ``core``, or a plugin's name."""
-    revision: str
-    what: str
-    """The first line of the migration's docstring."""
 
 
 def _log_waiting() -> None:
@@ -130,8 +134,8 @@ def upgrade(
     packages: Mapping[str, str],
     *,
     waiting: Callable[[], None] = _log_waiting,
-    on_applied: Callable[[Applied], None] = lambda migration: None,
-) -> list[Applied]:
+    on_applied: Callable[[Migration], None] = lambda migration: None,
+) -> list[Migration]:
     """Upgrade every history to its newest revision; return the migrations that were applied, in order.
 
     If several processes do so, one applies the migrations, and the others wait
@@ -144,34 +148,37 @@ def upgrade(
     create_sqlite_file(engine.url)
     if all(state.current for state in current(reading(engine), packages).values()):
         return []
-    applied: list[Applied] = []
+    applied: list[Migration] = []
 
-    def add(name: str, step: MigrationInfo) -> None:
-        applied.append(_applied(name, step))
+    def add(recorder: Recorder, name: str, step: MigrationInfo) -> list[Executable]:
+        applied.append(describe(name, step.up_revision))
         on_applied(applied[-1])
+        recorder.add(applied[-1])
+        return list(recorder.statements(datetime.now(UTC)))
 
     with locked(engine, waiting) as connection:
+        recorder = Recorder(exists=table_exists(connection))
         late = [name for name, state in _states(connection, packages).items() if not state.current]
         for name in late:
-            with _quiet(), _history(name, packages[name]) as (config, _):
+            with quiet(), open_history(name, packages[name]) as (config, _):
                 from alembic import command
 
                 config.attributes.update(
                     connection=connection,
-                    version_table=_version_table(name),
-                    applied=lambda step, name=name: add(name, step),
+                    version_table=version_table(name),
+                    applied=partial(add, recorder, name),
                 )
                 command.upgrade(config, "head")
     return applied
 
 
-def _applied(name: str, step: MigrationInfo) -> Applied:
-    script: Any = step.up_revision  # None for a downgrade
-    return Applied(name, script.revision, script.doc)
+def describe(name: str, found: Any) -> Migration:
+    """Return what a migration says about itself; ``found`` is Alembic's ``Script``."""
+    return Migration(name, found.revision, found.doc, getattr(found.module, "compatible_from", None))
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Alembic's INFO messages out of the application's log: `upgrade` returns what was applied."""
     token = _running_alembic.set(True)
     for name in ALEMBIC_LOGGERS:
@@ -187,7 +194,8 @@ def _drop_info(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def _history(name: str, package: str) -> Iterator[tuple[Config, ScriptDirectory]]:
+def open_history(name: str, package: str) -> Iterator[tuple[Config, ScriptDirectory]]:
+    """Yield Alembic's configuration and migrations of a history; raises `ConfigurationError`."""
     from alembic.config import Config
     from alembic.script import ScriptDirectory
     from alembic.util import CommandError

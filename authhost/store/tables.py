@@ -318,3 +318,15 @@ plugin_deletions = Table(
     Column("attempts", Integer(), nullable=False),
     **TABLE_OPTIONS,
 )
+
+# Written by `authhost.store.migrate`.
+migrations = Table(
+    "authhost_migration",
+    metadata,
+    Column("name", String(150), primary_key=True),
+    Column("revision", String(32), primary_key=True),
+    Column("what", String(255), nullable=False),
+    Column("compatible_from", String(32)),
+    _time("applied_at"),
+    **TABLE_OPTIONS,
+)

@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from authhost.host import AuthHost
 from authhost.settings import Settings
-from authhost.store.migrate import Applied
+from authhost.store.applied_migrations import Migration
 from authhost.testing.database import drop_all_tables
 from authhost.testing.kept_tables import delete_rows, remember_tables
 
@@ -77,7 +77,7 @@ class TemplateDatabaseHost(AuthHost):
         self._empty = empty
         super().__init__(settings, **options)
 
-    def upgrade_database(self) -> list[Applied]:
+    def upgrade_database(self) -> list[Migration]:
         """Apply all migrations. Returns an empty list if their tables are copied or kept."""
         if self._empty:
             self._empty = False
@@ -94,7 +94,7 @@ class TemplateDatabaseHost(AuthHost):
             file.write_bytes(self._templates[migrations])
         return []
 
-    def _upgrade_empty(self) -> list[Applied]:
+    def _upgrade_empty(self) -> list[Migration]:
         url, migrations = self.settings.database_url, self._migration_files()
         if delete_rows(url, migrations):
             return []

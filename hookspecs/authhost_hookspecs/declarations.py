@@ -266,7 +266,9 @@ class PluginTables:
 
     ``migrations`` is the dotted name of a package whose folder contains the Alembic
     revision files of the plugin, a linear history. Every table name
-    starts with ``authhost_`` and the plugin's name.
+    starts with ``authhost_`` and the plugin's name. A revision file states in ``compatible_from`` the
+    oldest revision whose programs keep working while it is applied and afterwards: such programs can
+    still be started. Without it, none can.
 
     ``retained`` has the reason for each table whose rows about a user stay after the
     account was deleted, by the name of the table. ``authhost plugins show`` displays it.

@@ -8,6 +8,7 @@ from authhost.store.tables import TABLE_OPTIONS, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
+compatible_from = "0001"
 
 OPTIONS = TABLE_OPTIONS
 digest = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb")

@@ -8,6 +8,7 @@ from authhost.store.tables import TABLE_OPTIONS, UtcDateTime
 
 revision = "0003"
 down_revision = "0002"
+compatible_from = "0003"  # earlier programs keep pending logins elsewhere, and their signups do not expire
 
 digest = sa.LargeBinary(32).with_variant(mysql.VARBINARY(32), "mysql", "mariadb")
 

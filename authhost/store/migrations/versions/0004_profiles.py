@@ -6,6 +6,7 @@ from sqlalchemy.dialects import mysql
 
 revision = "0004"
 down_revision = "0003"
+compatible_from = "0003"
 
 
 def upgrade() -> None:

@@ -7,6 +7,7 @@ from authhost.store.tables import UtcDateTime
 
 revision = "0005"
 down_revision = "0004"
+compatible_from = "0005"  # earlier programs log in without the second factors of guarded accounts
 
 
 def upgrade() -> None:

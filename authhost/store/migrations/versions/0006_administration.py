@@ -7,6 +7,7 @@ from authhost.store.tables import UtcDateTime
 
 revision = "0006"
 down_revision = "0005"
+compatible_from = "0005"
 
 USER, ADDRESS = "authhost_user", "authhost_email_address"
 
@@ -20,6 +21,6 @@ def upgrade() -> None:
     # Nobody knows when the accounts of earlier versions were deactivated.
     op.execute("UPDATE authhost_user SET deactivated_at = CURRENT_TIMESTAMP WHERE is_active = false")
     # An index by bytes finds the beginning of a text; PostgreSQL sorts by the rules of a language otherwise.
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         for table, column, length in ((USER, "username_key", 600), (ADDRESS, "email_key", 508)):
             op.alter_column(table, column, type_=sa.String(length, collation="C"))

@@ -5,6 +5,7 @@ from sqlalchemy import and_, column, false
 
 revision = "0007"
 down_revision = "0006"
+compatible_from = "0005"
 
 USER, ADDRESS = "authhost_user", "authhost_email_address"
 UNVERIFIED = and_(column("primary_of").is_not(None), column("verified") == false())
@@ -18,6 +19,6 @@ INDEXES = (
 
 def upgrade() -> None:
     # MariaDB cannot index some of the rows only.
-    if op.get_bind().dialect.name in ("postgresql", "sqlite"):
+    if op.get_context().dialect.name in ("postgresql", "sqlite"):
         for name, table, of, where in INDEXES:
             op.create_index(name, table, [of], postgresql_where=where, sqlite_where=where)

@@ -7,6 +7,7 @@ from authhost.store.tables import SEALED, TABLE_OPTIONS, UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
+compatible_from = "0005"
 
 
 def upgrade() -> None:

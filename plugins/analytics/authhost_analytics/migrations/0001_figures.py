@@ -8,6 +8,7 @@ from sqlalchemy.dialects import mysql
 
 revision = "0001"
 down_revision = None
+compatible_from = "0001"
 
 OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value

@@ -10,6 +10,7 @@ from authhost_audit.types import Identifier, UtcDateTime
 
 revision = "0001"
 down_revision = None
+compatible_from = "0001"
 
 OPTIONS: dict[str, Any] = {
     f"{dialect}_{option}": value
@@ -96,7 +97,7 @@ def upgrade() -> None:
         sa.Column("updated_at", UtcDateTime(), nullable=False),
         **OPTIONS,
     )
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute(FUNCTION)
         for table in APPEND_ONLY:
             for when, each in (("UPDATE OR DELETE", "ROW"), ("TRUNCATE", "STATEMENT")):
@@ -110,5 +111,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for table in (*APPEND_ONLY, "authhost_audit_cursor"):
         op.drop_table(table)
-    if op.get_bind().dialect.name == "postgresql":
+    if op.get_context().dialect.name == "postgresql":
         op.execute("DROP FUNCTION authhost_audit_keep()")

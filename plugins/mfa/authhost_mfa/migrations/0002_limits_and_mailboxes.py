@@ -8,6 +8,7 @@ from sqlalchemy.dialects import mysql
 
 revision = "0002"
 down_revision = "0001"
+compatible_from = "0001"
 
 TIME = sa.DateTime(timezone=True).with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 OPTIONS: dict[str, Any] = {
