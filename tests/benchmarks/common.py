@@ -162,8 +162,8 @@ def address(number: int) -> str:
     return f"user{number}@example.org"
 
 
-def insert_users(host: AuthHost, count: int, *, usernames: bool = False) -> None:
-    """Store ``count`` accounts that share a password, past the flows; ``usernames`` gives them names."""
+def insert_users(host: AuthHost, count: int) -> None:
+    """Store ``count`` accounts that share a password, past the flows."""
     password, now = hasher(host).hash(PASSWORD), host.now
     for start in range(0, count, CHUNK):
         users = [
@@ -173,10 +173,8 @@ def insert_users(host: AuthHost, count: int, *, usernames: bool = False) -> None
                 "is_active": True,
                 "ready_at": now,
                 "date_joined": now,
-                "username": f"name{number}" if usernames else None,
-                "username_key": f"name{number}" if usernames else None,
             }
-            for number in range(start, min(start + CHUNK, count))
+            for _ in range(start, min(start + CHUNK, count))
         ]
         emails = [
             {
