@@ -14,14 +14,15 @@ from authhost_mfa.webauthn import (
     ChallengeUsed,
     InvalidCredential,
     add_used_challenge_table,
-    consume_challenge,
     delete_expired_challenges,
     new_challenge,
+    open_challenge,
     purpose_of_login,
     purpose_of_pending_login,
     purpose_of_reauthentication,
     purpose_of_registration,
     purpose_of_signup,
+    use_challenge,
     verify_authentication,
 )
 from authhost_mfa.webauthn.responses import encode
@@ -79,7 +80,9 @@ def challenge_for(host, purpose):
 
 def use(host, response, purpose):
     with host.request() as request:
-        return consume_challenge(request, USED, response, purpose)
+        challenge = open_challenge(request, USED, response, purpose)
+        use_challenge(request, USED, challenge)
+        return challenge
 
 
 def used(host):
@@ -125,7 +128,7 @@ def test_of_requests_at_the_same_time_one_is_accepted(host, authenticator):
 def test_a_flow_that_is_refused_uses_nothing(host, authenticator):
     response = get(authenticator, challenge=challenge_for(host, purpose_of_login()))
     with suppress(RuntimeError), host.request() as request:
-        consume_challenge(request, USED, response, purpose_of_login())
+        use_challenge(request, USED, open_challenge(request, USED, response, purpose_of_login()))
         raise RuntimeError
     assert used(host) == 0
     assert use(host, response, purpose_of_login())

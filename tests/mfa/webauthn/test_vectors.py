@@ -86,7 +86,7 @@ def test_registration():
 def test_authentication():
     found = verify_authentication(authentication(), GET_CHALLENGE, RP_ID, ORIGINS, registered())
     assert (found.sign_count, found.user_handle) == (0, None)
-    assert (found.user_verified, found.backup_eligible, found.backed_up) == (False, True, True)
+    assert (found.user_verified, found.backed_up) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ used challenges. One use is::
 from authhost_mfa.webauthn.authentication import verify_authentication
 from authhost_mfa.webauthn.challenges import (
     CHALLENGE_SECONDS,
-    consume_challenge,
     delete_expired_challenges,
     new_challenge,
     open_challenge,
@@ -57,7 +56,6 @@ __all__ = [
     "UnknownCredential",
     "WebAuthnRefused",
     "add_used_challenge_table",
-    "consume_challenge",
     "creation_options",
     "credential_id_of",
     "delete_expired_challenges",

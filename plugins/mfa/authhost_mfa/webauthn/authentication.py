@@ -20,7 +20,7 @@ def verify_authentication(
 ) -> Assertion:
     """Return what AuthenticationResponseJSON proves of the ``stored`` credential.
 
-    ``challenge`` is from `consume_challenge`. User verification is not required, but is in the result.
+    ``challenge`` is from `open_challenge`. User verification is not required, but is in the result.
 
     Raises `UnknownCredential` if the response is of another credential, `InvalidCredential`, also if the
     flag BE is another one than at the registration (7.2), and `ClonedCredential`: a counter that has
@@ -54,7 +54,6 @@ def verify_authentication(
     return Assertion(
         sign_count=found.new_sign_count,
         user_verified=found.user_verified,
-        backup_eligible=flags.be,
         backed_up=found.credential_backed_up,
         user_handle=user_handle or None,
     )

@@ -98,16 +98,6 @@ def use_challenge(request: Request, table: Table, challenge: bytes) -> None:
         raise ChallengeUsed from None
 
 
-def consume_challenge(request: Request, table: Table, response: str, purpose: str) -> bytes:
-    """Return the challenge of a response, after recording that it is used.
-
-    Raises what `open_challenge` and `use_challenge` raise.
-    """
-    challenge = open_challenge(request, table, response, purpose)
-    use_challenge(request, table, challenge)
-    return challenge
-
-
 def delete_expired_challenges(database: Any, table: Table, now: datetime) -> int:
     """Delete the records of challenges that are refused by their age; return how many.
 

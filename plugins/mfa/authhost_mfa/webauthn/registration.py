@@ -25,7 +25,7 @@ MAX_TRANSPORTS = 6
 def verify_registration(response: str, challenge: bytes, rp_id: str, origins: Iterable[str]) -> NewCredential:
     """Return the credential of RegistrationResponseJSON; raises `InvalidCredential`.
 
-    ``challenge`` is from `consume_challenge`. The attestation is not asked for, and proves nothing.
+    ``challenge`` is from `open_challenge`. The attestation is not asked for, and proves nothing.
     """
     parsed = parse_response(response)
     if parsed.is_cross_origin:

@@ -66,7 +66,6 @@ class Assertion:
     sign_count: int
     user_verified: bool
     """Whether it proves two factors: the authenticator, and its user."""
-    backup_eligible: bool
     backed_up: bool
     user_handle: bytes | None
     """The handle of the account, from a discoverable credential. Compare it with that of the account."""
