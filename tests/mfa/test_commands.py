@@ -43,8 +43,10 @@ def test_users_are_found_by_address_or_identifier(protected):
     assert "name a user" in run(protected, "list", code=2)
 
 
-def test_reset(protected, recorder):
+def test_reset(protected):
     browser = protected.half()
+    protected.verify(protected.half(), trust=True)
+    assert protected.count(tables.trusted_browser_table) == 1
     shown = run(protected, "reset", ANN, "--reason", "lost phone", "--yes")
     assert shown == f"removed 1 authenticator of {ANN}\n"
     for table in (tables.authenticator_table, tables.recovery_code_table, tables.trusted_browser_table):

@@ -14,7 +14,6 @@ from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, TotpApp
-from authhost.testing.web_client import codes
 from mfa.support import ANN, TOTP, VERIFY, is_logged_in
 
 OVERVIEW = "/mfa/authenticators"
@@ -99,7 +98,7 @@ def test_it_requires_a_verified_address(site):
     """Otherwise somebody could sign up with the address of another person, and lock that person out."""
     site.sign_up(verify=False)
     assert refused(site.ann.api(TOTP, method="GET")) == (403, "email_not_verified")
-    assert codes(site.ann.get(TOTP)) or site.ann.get(TOTP).status_code == 403
+    assert site.ann.get(TOTP).status_code == 403
 
 
 def test_a_verified_second_address_is_not_enough(site):
@@ -130,7 +129,7 @@ def test_an_account_has_one_app(protected):
     assert protected.count(tables.authenticator_table) == 1
 
 
-def test_removal_needs_the_second_factor(protected, clock):
+def test_removal_needs_the_second_factor(protected):
     """A session of which only the password is known must not remove the factors."""
     browser = protected.half()
     protected.verify(browser, trust=True)
@@ -142,7 +141,7 @@ def test_removal_needs_the_second_factor(protected, clock):
     assert refused(browser.api("/mfa/recovery-codes", {})) == (403, "second_factor_required")
     page = browser.page(OVERVIEW)
     assert page["links"][0]["target"] == "/mfa/reauthenticate"
-    assert "forms" not in page["sections"][0]["rows"][0] or not page["sections"][0]["rows"][0]["forms"]
+    assert page["sections"][0]["rows"][0]["forms"] == []
     code = protected.app.next_code()
     assert browser.api("/mfa/reauthenticate", {"code": code})[0] == 200
     assert browser.api(f"{OVERVIEW}/remove", values)[0] == 200

@@ -10,7 +10,7 @@ from authhost_mfa import deletion
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.values import Authenticator
 
-from mfa.support import ANN, TRUST_COOKIE
+from mfa.support import ANN, SESSION
 
 SIGNALS = {
     "authenticator_added": ["request", "user", "authenticator"],
@@ -207,4 +207,4 @@ def test_a_required_plugin_that_fails_refuses_the_login(make_site):
     site = make_site(plugins={"broken": Broken()}, policy="selected", settings=settings)
     status, body = site.ann.api("/signup", {"email": ANN, "password": "green teapots sing at dawn"})
     assert (status >= 500, body.get("authenticated")) == (True, None)
-    assert TRUST_COOKIE not in site.ann.cookies
+    assert SESSION not in site.ann.cookies

@@ -6,8 +6,9 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from authhost_hookspecs import hookimpl
-from authhost_mfa import tables
+from authhost_hookspecs import Refused, hookimpl
+from authhost_mfa import deletion, tables
+from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, Mailbox
@@ -20,8 +21,16 @@ WRONG = {"first_code": "AAAA-BBBB", "second_code": "CCCC-DDDD"}
 
 
 class Watch:
+    """Records the calls, and refuses every login while the site is closed."""
+
     def __init__(self):
         self.calls = []
+        self.is_closed = False
+
+    @hookimpl
+    def before_login(self, request, user):
+        if self.is_closed:
+            raise Refused("closed", "The site is closed.")
 
     @hookimpl(optionalhook=True)
     def second_factors_recovered(self, request, user):
@@ -285,9 +294,10 @@ def test_no_code_is_stored_or_logged(site, caplog):
 
 
 def test_it_is_off_by_default(open_site):
+    assert MfaSettings().recovery_by_email is False
     site = open_site(WORK, recovery_by_email=False)
-    browser = site.half()
-    assert "mailboxes" not in browser.api(VERIFY, {})[1].get("methods", ())
+    browser = site.browser()
+    assert site.log_in(browser)[1]["next"][0]["methods"] == ["totp", "recovery_code"]
     assert browser.page(VERIFY)["links"] == []
     for path, values in ((LOST, {}), (CODES, WRONG)):
         assert refused(browser.api(path, values)) == (403, "recovery_off")
@@ -338,6 +348,7 @@ def test_a_deliverer_that_fails_changes_no_answer(make_site, caplog):
 def test_the_trust_in_browsers_ends(site):
     trusted = site.half()
     assert site.verify(trusted, trust=True)[0] == 200
+    assert site.count(tables.trusted_browser_table) == 1
     browser = site.half()
     browser.api(CODES, codes(site, browser))
     assert site.count(tables.trusted_browser_table) == 0
@@ -351,20 +362,29 @@ def test_blocked_codes_of_the_app_are_possible_again(site):
     assert site.verify(site.half())[0] == 200
 
 
-def test_a_login_that_is_refused_uses_nothing_up(site, make_site):
+def test_a_login_that_is_refused_uses_nothing_up(site):
     browser = site.half()
     found = codes(site, browser)
-    with site.host.request() as request:
-        request.accounts.deactivate(request.user_by_email(ANN).id)
-    assert browser.api(CODES, found)[0] == 401
-    assert site.watch.calls == []
+    site.watch.is_closed = True
+    assert refused(browser.api(CODES, found)) == (403, "closed")
+    site.watch.is_closed = False
+    assert browser.api(CODES, found)[0] == 200
 
 
-def test_the_rows_are_deleted_with_the_account_and_by_a_reset(site):
+def deletes_the_account(request, user):
+    request.accounts.delete(user.id)
+
+
+def resets_the_factors(request, user):
+    deletion.reset(request, user, "lost phone")
+
+
+@pytest.mark.parametrize("change", [deletes_the_account, resets_the_factors])
+def test_the_rows_are_deleted_with_the_account_and_by_a_reset(site, change):
     site.half().api(LOST, {})
     assert site.count(tables.mailbox_codes_table) == 1
     with site.host.request() as request:
-        request.accounts.delete(request.user_by_email(ANN).id)
+        change(request, request.user_by_email(ANN))
     assert site.count(tables.mailbox_codes_table) == 0
 
 

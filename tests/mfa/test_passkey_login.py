@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from authhost_mfa import tables
 from authhost_mfa.settings import MfaSettings
+from authhost_mfa.webauthn.responses import encode
 from sqlalchemy import select, update
 
 from authhost.testing import Clock
@@ -224,17 +225,15 @@ def test_a_response_without_a_handle_is_refused(site, stick):
     site.add_key(stick)
     browser = site.browser()
     options = browser.api(PASSKEY, method="GET")[1]["options"]
-    options["allowCredentials"] = [{"type": "public-key", "id": json.loads(_id(site))}]
+    options["allowCredentials"] = [{"type": "public-key", "id": credential_id(site)}]
     answer = browser.api(PASSKEY, {"credential": stick.get(options, ORIGIN)})
     assert refused(answer) == (403, "invalid_credential")
 
 
-def _id(site):
-    from authhost_mfa.webauthn.responses import encode
-
+def credential_id(site):
     with site.host.reader.connect() as connection:
         found = connection.execute(select(tables.authenticator_table.c.credential_id)).scalar_one()
-    return json.dumps(encode(found))
+    return encode(found)
 
 
 def test_a_wrong_signature_and_a_clone_are_refused(ann, phone, badge):

@@ -45,10 +45,6 @@ def sign_up(browser, phone, email=ANN, **values):
     return browser.api(SIGNUP, begin(browser, phone, email, **values))
 
 
-def count(site, table):
-    return site.count(table)
-
-
 @pytest.fixture
 def waiting(make_site):
     """A site where the address must be confirmed first."""
@@ -77,7 +73,7 @@ class TestWithoutMandatoryVerification:
         browser = site.browser()
         assert refused(sign_up(browser, phone)) == (409, "email_taken")
         assert not is_logged_in(browser)
-        assert count(site, tables.authenticator_table) == count(site, tables.used_challenge_table) == 0
+        assert site.count(tables.authenticator_table) == site.count(tables.used_challenge_table) == 0
 
 
 class TestWithMandatoryVerification:
@@ -146,11 +142,11 @@ class TestWithMandatoryVerification:
 
     def test_an_account_that_is_never_confirmed_is_deleted_with_its_passkey(self, waiting, phone, clock):
         sign_up(waiting.ann, phone)
-        assert count(waiting, tables.authenticator_table) == 1
+        assert waiting.count(tables.authenticator_table) == 1
         clock.forward(seconds=timedelta(days=30).total_seconds())
         waiting.host.delete_expired()
-        assert count(waiting, users) == 0
-        assert count(waiting, tables.authenticator_table) == count(waiting, tables.account_table) == 0
+        assert waiting.count(users) == 0
+        assert waiting.count(tables.authenticator_table) == waiting.count(tables.account_table) == 0
 
 
 class TestPages:
@@ -183,7 +179,7 @@ class TestPages:
         assert browser.post(SIGNUP, **values).headers["Location"] == "/account/confirm-email"
         assert not is_logged_in(browser)
 
-    def test_a_refusal_is_shown_with_what_was_typed(self, site, phone, make_site):
+    def test_a_refusal_is_shown_with_what_was_typed(self, site, phone):
         site.sign_up()
         browser = site.browser()
         form = self.second(browser, SIGNUP, email=ANN)
@@ -368,20 +364,20 @@ class TestRefusals:
         begun = begin(victim, phone)
         headers = {"Origin": "https://evil.example", "Sec-Fetch-Site": "cross-site"}
         assert victim.post(SIGNUP, headers=headers, **begun).status_code == 403
-        assert count(site, users) == 0
+        assert site.count(users) == 0
 
     def test_a_passkey_of_another_account_stores_nothing(self, site, phone):
         """An authenticator that answers with a credential that it has made before."""
         assert sign_up(site.ann, phone)[0] == 200
         stored = (users, sessions, addresses, tables.authenticator_table, tables.used_challenge_table)
-        before, browser = [count(site, each) for each in stored], site.browser()
+        before, browser = [site.count(each) for each in stored], site.browser()
         begun = begin(browser, phone, BOB)
         digest = sha256(credential_id_of(begun["credential"])).digest()
         with site.host.engine.begin() as connection:
             connection.execute(update(tables.authenticator_table).values(credential_digest=digest))
         assert refused(browser.api(SIGNUP, begun)) == (403, "already_added")
         assert not is_logged_in(browser)
-        assert [count(site, each) for each in stored] == before
+        assert [site.count(each) for each in stored] == before
 
 
 class TestSwitchedOff:
@@ -408,13 +404,13 @@ class TestRecovery:
         """A planter's account whose passkey guards it, with recovery codes."""
         site = make_site(policy="required", settings={**MANDATORY, "email_verification": request.param})
         sign_up(site.ann, phone)
-        assert count(site, tables.recovery_code_table) == 10
+        assert site.count(tables.recovery_code_table) == 10
         return site
 
     def is_gone(self, site, phone):
         for table in (tables.authenticator_table, tables.recovery_code_table, tables.trusted_browser_table):
-            assert count(site, table) == 0
-        assert count(site, tables.account_table) == 0
+            assert site.count(table) == 0
+        assert site.count(tables.account_table) == 0
         with site.host.request() as request:
             user = request.user_by_email(ANN)
             assert user.login_guards == ()
@@ -464,7 +460,7 @@ class TestRecovery:
         phone.user_verification = False
         assert site.use_key(planter, phone, PASSKEY)[0] == 202
         assert planter.api("/mfa/verify", {"recovery_code": codes[0], "trust": True})[0] == 200
-        assert count(site, tables.trusted_browser_table) == 1
+        assert site.count(tables.trusted_browser_table) == 1
         reset_password(site)
         self.is_gone(site, phone)
 
@@ -542,7 +538,7 @@ def test_two_signups_with_one_challenge(site, phone, monkeypatch):
     answers.append(site.ann.api(SIGNUP, begun))
     threads[0].join(30)
     assert sorted(status for status, _ in answers) != [200, 200]
-    assert count(site, users) == count(site, tables.authenticator_table) == 1
+    assert site.count(users) == site.count(tables.authenticator_table) == 1
     with site.host.engine.connect() as connection:
         (user_id,) = connection.execute(select(users.c.id)).scalars()
         assert connection.execute(select(tables.authenticator_table.c.user_id)).scalars().all() == [user_id]

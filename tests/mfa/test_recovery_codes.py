@@ -79,7 +79,7 @@ def test_the_code_of_another_user_is_wrong(protected):
     assert protected.verify(protected.half(), recovery_code=codes[0])[0] == 200
 
 
-def test_new_codes_replace_the_old_ones(protected, recorder):
+def test_new_codes_replace_the_old_ones(protected):
     status, body = protected.ann.api("/mfa/recovery-codes", {})
     assert (status, len(body["recovery_codes"])) == (200, 10)
     assert protected.verify(protected.half(), recovery_code=protected.codes[0])[0] == 403
