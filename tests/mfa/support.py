@@ -118,3 +118,9 @@ class Site:
 
 def is_logged_in(browser: WebClient) -> bool:
     return browser.api("/session", method="GET")[0] == 200
+
+
+def refused(answer: tuple[int, Any]) -> tuple[int, str | None]:
+    """Return the status of an answer, and the code of its refusal."""
+    status, body = answer
+    return status, body.get("plugin_code") or body.get("code")

@@ -14,7 +14,7 @@ from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, TotpApp
-from mfa.support import ANN, TOTP, VERIFY, is_logged_in
+from mfa.support import ANN, TOTP, VERIFY, is_logged_in, refused
 
 OVERVIEW = "/mfa/authenticators"
 
@@ -27,11 +27,6 @@ def begin(site, browser=None):
 
 def authenticator(browser):
     return browser.api(OVERVIEW, method="GET")[1]["authenticators"][0]
-
-
-def refused(answer):
-    status, body = answer
-    return status, body.get("plugin_code", body["code"])
 
 
 def test_showing_the_page_writes_nothing(site):

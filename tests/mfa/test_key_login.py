@@ -10,12 +10,7 @@ from authhost_mfa import tables
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD
-from mfa.support import ANN, KEYS, ORIGIN, PASSKEY, REAUTHENTICATE, SESSION, VERIFY, is_logged_in
-
-
-def refused(answer):
-    status, body = answer
-    return status, body.get("plugin_code", body["code"])
+from mfa.support import ANN, KEYS, ORIGIN, PASSKEY, REAUTHENTICATE, SESSION, VERIFY, is_logged_in, refused
 
 
 def row(site):

@@ -10,14 +10,9 @@ from authhost_mfa import tables
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, Browser, VirtualAuthenticator
-from mfa.support import ANN, ENROL, KEYS, ORIGIN, REAUTHENTICATE, SESSION, VERIFY, is_logged_in
+from mfa.support import ANN, ENROL, KEYS, ORIGIN, REAUTHENTICATE, SESSION, VERIFY, is_logged_in, refused
 
 OVERVIEW = "/mfa/authenticators"
-
-
-def refused(answer):
-    status, body = answer
-    return status, body.get("plugin_code", body["code"])
 
 
 def rows(site):

@@ -12,7 +12,7 @@ from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
 from authhost.testing import PASSWORD, Mailbox
-from mfa.support import ANN, VERIFY, is_logged_in
+from mfa.support import ANN, VERIFY, is_logged_in, refused
 
 WORK, HOME = "ann@work.example.org", "ann@home.example.org"
 LOST, CODES = "/mfa/lost", "/mfa/lost/codes"
@@ -82,11 +82,6 @@ def codes(site, browser):
     assert (status, body["next"][0]["step"]) == (202, "mfa.second_factor"), body
     (first,), (second,) = sent(site).values()
     return {"first_code": first, "second_code": second}
-
-
-def refused(response):
-    status, body = response
-    return status, body.get("plugin_code")
 
 
 def test_both_codes_log_in(site):

@@ -12,12 +12,7 @@ from authhost_mfa.webauthn.responses import encode
 from sqlalchemy import select, update
 
 from authhost.testing import Clock
-from mfa.support import ANN, KEYS, ORIGIN, PASSKEY, SESSION, VERIFY, is_logged_in
-
-
-def refused(answer):
-    status, body = answer
-    return status, body.get("plugin_code", body["code"])
+from mfa.support import ANN, KEYS, ORIGIN, PASSKEY, SESSION, VERIFY, is_logged_in, refused
 
 
 def logged_in_as(browser):

@@ -19,18 +19,13 @@ from authhost.store.tables import addresses, sessions, users
 from authhost.testing import OTHER_PASSWORD, PASSWORD, VirtualAuthenticator
 from authhost.testing.browser import Browser
 from authhost.testing.openid import LocalProvider
-from mfa.support import ANN, ENROL, KEYS, ORIGIN, PASSKEY, REAUTHENTICATE, is_logged_in
+from mfa.support import ANN, ENROL, KEYS, ORIGIN, PASSKEY, REAUTHENTICATE, is_logged_in, refused
 
 SIGNUP, OPTIONS = "/mfa/signup", "/mfa/signup/options"
 AUTHENTICATORS, REMOVE = "/mfa/authenticators", "/mfa/authenticators/remove"
 COOKIE = "__Host-mfa-signup"
 MANDATORY = {"email_verification": "mandatory", "login_on_email_confirmation": True}
 BOB = "bob@example.org"
-
-
-def refused(answer):
-    status, body = answer
-    return status, body.get("plugin_code", body["code"])
 
 
 def begin(browser, phone, email=ANN, **values):

@@ -7,7 +7,7 @@ from authhost_hookspecs import Change, hookimpl
 from authhost_mfa.access import check_change
 
 from authhost.testing import PASSWORD
-from mfa.support import ANN, REAUTHENTICATE, SESSION, is_logged_in
+from mfa.support import ANN, REAUTHENTICATE, SESSION, is_logged_in, refused
 
 NEW_PASSWORD = "seven quiet lanterns drift by"
 OTHER = "other@example.org"
@@ -19,11 +19,6 @@ CHANGES = {
     "change_password": ("/password/change", PASSWORDS),
     "deactivate": ("/close", {}),
 }
-
-
-def refused(response):
-    status, body = response
-    return status, body.get("plugin_code")
 
 
 def add_address(site, browser, email=OTHER):
