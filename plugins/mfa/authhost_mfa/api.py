@@ -58,7 +58,7 @@ LIST = _object(
 SETUP = _object(secret=TEXT, uri=TEXT, setup=TEXT)
 OPTIONS = _object(options={"type": "object"})
 """PublicKeyCredentialCreationOptionsJSON or PublicKeyCredentialRequestOptionsJSON of Web Authentication."""
-FIRST_FACTOR = _object(secret=TEXT, uri=TEXT, setup=TEXT, options={"type": "object"})
+ENROLMENT = _object(secret=TEXT, uri=TEXT, setup=TEXT, options={"type": "object"})
 NEW_ACCOUNT = _object(options={"type": "object"}, setup=TEXT)
 CODES = _object(recovery_codes=_list(TEXT))
 BROWSERS = _object(

@@ -1,4 +1,4 @@
-"""The stored authenticators of an account: list, add, remove, reset."""
+"""The stored authenticators of an account: finds, adds, changes and removes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from authhost_mfa.tables import (
     authenticator_table,
     secret_purpose,
 )
-from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator, shown_name
+from authhost_mfa.values import NAME, TOTP, WEBAUTHN, Authenticator, single_line
 from authhost_mfa.webauthn import NewCredential
 
 USED_KEY = "used_key"
@@ -173,7 +173,7 @@ def _add(
     not the first of its kind, but must be.
     """
     row = {"id": request.new_id(), "name": "", "user_id": user.id, "created_at": request.now, **values}
-    row["name"] = shown_name(str(row["name"]))[:NAME_LENGTH].strip()
+    row["name"] = single_line(str(row["name"]))[:NAME_LENGTH].strip()
     if row["second_factor"]:
         request.logins.guard(NAME, user.id)  # locks the account
     _create_account(request, user.id, user_handle)
@@ -237,7 +237,7 @@ def _end_protection(request: Request, user: User) -> None:
 
 def rename(request: Request, user: User, identifier: UUID, name: str) -> bool:
     """Rename a passkey or security key; return whether it exists."""
-    values = {"name": shown_name(name)[:NAME_LENGTH].strip()}
+    values = {"name": single_line(name)[:NAME_LENGTH].strip()}
     return bool(request.db.execute(_key(user, identifier).values(values)).rowcount)
 
 

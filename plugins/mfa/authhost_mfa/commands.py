@@ -51,14 +51,7 @@ def list_authenticators(context: CommandContext, /, user: str | None, blocked: b
         codes = recovery_codes.of_user(request, found.id)
         browsers = len(trusted_browsers.of_user(request, found.id))
     rows = [
-        {
-            "kind": each.kind,
-            "name": each.name,
-            "second_factor": each.second_factor,
-            "created_at": each.created_at,
-            "last_used_at": each.last_used_at,
-            "remaining": each.remaining,
-        }
+        {name: getattr(each, name) for name in HEADERS}
         for each in (*listed, *([codes] if codes is not None else []))
     ]
     context.console.print_rows(rows, headers=HEADERS, as_json=as_json, empty="the user has no authenticator")

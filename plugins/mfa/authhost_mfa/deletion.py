@@ -31,7 +31,7 @@ def reset(request: Request, user: User, reason: str) -> int:
     return len(removed)
 
 
-def delete_prepared(request: Request, user: User) -> None:
+def delete_after_recovery(request: Request, user: User) -> None:
     """Delete all factors of an account that the owner of the mailbox has taken over, and its guard.
 
     They are of whoever has signed up with the address before. The host has locked the account.

@@ -6,7 +6,7 @@ writes nothing.
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
@@ -21,9 +21,10 @@ from authhost_mfa.access import (
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import settings_of
 from authhost_mfa.recovery_codes import CodeSet
-from authhost_mfa.values import FACTORS, NAME, TOTP
+from authhost_mfa.values import CODE_FACTORS, NAME, TOTP
 
 SETUP_TIMEOUT = timedelta(minutes=10)
+EXPIRED = datetime.min.replace(tzinfo=UTC)
 
 
 class Setup(NamedTuple):
@@ -54,14 +55,10 @@ def check(request: Request, user: User, binding: str, values: Values) -> tuple[s
     """Return the secret of a form and the period of its code; raises `Refused`."""
     gettext = language_of(request).gettext
     require_verified_address(request, user)
-    try:
-        secret, _, seconds = request.open(str(values["setup"]), _purpose(user, binding)).partition(" ")
-    except CannotOpen:
-        seconds = "0"
-    if request.now.timestamp() > int(seconds):
+    secret, expires = _open(request, str(values["setup"]), _purpose(user, binding))
+    if request.now > expires:
         text = gettext("This page is too old. Scan the new QR code.")
         raise Refused("setup_expired", text, field="code")
-    expires = request.now.fromtimestamp(int(seconds), request.now.tzinfo)
     request.local(NAME)["setup"] = secret, expires
     step = totp.matching_step(secret, str(values["code"]), request.now)
     if step is None:
@@ -82,13 +79,22 @@ def add_in_session(request: Request, values: Values) -> CodeSet | None:
     require_recent_factor(request, user)
     secret, step = check(request, user, _session(request), values)
     codes = authenticators.add_totp(request, user, secret, step)
-    request.logins.reauthenticate(method=TOTP, factors=FACTORS)
+    request.logins.reauthenticate(method=TOTP, factors=CODE_FACTORS)
     return codes
 
 
 def has_app(request: Request, user: User) -> bool:
     """Return whether a user has an authenticator app."""
     return any(each.kind == TOTP for each in authenticators.rows_of(request, user.id))
+
+
+def _open(request: Request, sealed: str, purpose: str) -> tuple[str, datetime]:
+    """Return the secret of a form, and when it expires: long ago if it is of another user or session."""
+    try:
+        secret, _, seconds = request.open(sealed, purpose).partition(" ")
+    except CannotOpen:
+        return "", EXPIRED
+    return secret, datetime.fromtimestamp(int(seconds), UTC)
 
 
 def _session(request: Request) -> str:

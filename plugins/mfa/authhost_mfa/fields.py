@@ -43,7 +43,7 @@ AUTHENTICATOR_ID = Field("authenticator_id", type="hidden", max_length=36)
 BROWSER_ID = Field("browser_id", type="hidden", required=False, max_length=36)
 
 
-def shown(field: Field, gettext: Gettext, **changes: object) -> Field:
+def for_form(field: Field, gettext: Gettext, **changes: object) -> Field:
     """Return a field for a form, translated and required."""
     label = gettext(field.label) if field.label else ""
     hint = gettext(field.hint) if field.hint else ""

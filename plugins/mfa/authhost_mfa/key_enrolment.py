@@ -64,14 +64,14 @@ def begin_in_session(request: Request) -> str:
 def add_in_session(request: Request, values: Values) -> CodeSet | None:
     """Add a passkey or security key for the logged-in user; return the recovery codes if there were none.
 
-    Each login asks for it if the user wants so, or if it cannot log in by itself: then it is of no other use.
+    It is a second factor if the user wants so, or if it cannot log in by itself: then it is of no other use.
     """
     user = current_user(request)
     require_recent_factor(request, user)
     purpose = purpose_of_registration(user.id, session_id(request))
     found = check(request, user, purpose, values)
-    asked = bool(values["second_factor"]) or found.discoverable is False
-    codes = authenticators.add_key(request, user, found, str(values["name"]), second_factor=asked)
+    second_factor = bool(values["second_factor"]) or found.discoverable is False
+    codes = authenticators.add_key(request, user, found, str(values["name"]), second_factor=second_factor)
     factors = factors_of_key(user_verified=found.user_verified)
     request.logins.reauthenticate(method=WEBAUTHN, factors=factors)
     return codes

@@ -27,7 +27,7 @@ from authhost_mfa.policy import settings_of
 from authhost_mfa.recovery_codes import new_code, normalised
 from authhost_mfa.refused_tries import TooManyTries
 from authhost_mfa.tables import mailbox_codes_table
-from authhost_mfa.values import FACTORS, MAILBOXES, Authenticator, Proof
+from authhost_mfa.values import CODE_FACTORS, MAILBOXES, Authenticator, Proof
 from authhost_mfa.webauthn import purpose_of_pending_login
 
 log = logging.getLogger("authhost.mfa")
@@ -62,11 +62,11 @@ def send(request: Request, pending: PendingLogin) -> None:
         sent = connection.execute(_sendings(user, request.now)).scalars().all()
     if len(sent) >= SENDINGS:
         with verification.reported_limit(request, user, MAILBOXES):
-            raise _sent_often(sent[0], request.now, refused_tries.count(request, user.id), gettext)
+            raise _sent_too_often(sent[0], request.now, refused_tries.count(request, user.id), gettext)
     request.logins.lock(user.id)
     sent = request.db.execute(_sendings(user, request.now)).scalars().all()
     if len(sent) >= SENDINGS:  # other requests were faster
-        raise _sent_often(sent[0], request.now, 0, gettext)
+        raise _sent_too_often(sent[0], request.now, 0, gettext)
     identifier, codes = request.new_id(), (new_code(CODE_LENGTH), new_code(CODE_LENGTH))
     addresses = _addresses(request, user)
     digest = _digest(request, identifier, codes, addresses)
@@ -101,7 +101,7 @@ def check(request: Request, pending: PendingLogin, values: Values) -> Proof:
     attempts.reset(request, user.id, None)
     trusted_browsers.end_trust(request, user.id)
     request.call_hook("second_factors_recovered", user=user)
-    return Proof(MAILBOXES, FACTORS)
+    return Proof(MAILBOXES, CODE_FACTORS)
 
 
 def _sendings(user: User, now: datetime) -> Select[Any]:
@@ -111,7 +111,7 @@ def _sendings(user: User, now: datetime) -> Select[Any]:
     return select(table.created_at).where(*recent).order_by(table.created_at)
 
 
-def _sent_often(first: datetime, now: datetime, repeated: int, gettext: Gettext) -> TooManyTries:
+def _sent_too_often(first: datetime, now: datetime, repeated: int, gettext: Gettext) -> TooManyTries:
     seconds = ceil((utc(first) + SENDING_WINDOW - now).total_seconds())
     text = gettext(
         "Codes were sent several times. Minutes until the next time: %(count)s", count=ceil(seconds / 60)

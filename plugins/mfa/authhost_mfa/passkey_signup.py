@@ -94,8 +94,8 @@ def sign_up(request: Request, values: Values, *, is_page: bool) -> CodeSet | Non
     user = request.logins.sign_up(email=email, username=username, method=WEBAUTHN, factors=factors)
     with translated(request):
         security_keys.use_up(request, challenge)
-    asked = is_selected(request, user)
-    codes = authenticators.add_key(request, user, found, "", second_factor=asked, user_handle=handle)
+    required = is_selected(request, user)
+    codes = authenticators.add_key(request, user, found, "", second_factor=required, user_handle=handle)
     request.answer.delete_cookie(_cookie(request))
     return codes
 
@@ -119,9 +119,9 @@ def _verify(request: Request, response: str, challenge: bytes) -> NewCredential:
 
 def _username(request: Request, values: Values) -> str | None:
     """Return the username, if the site asks for one; raises `Refused` if it must be given."""
-    asked = request.settings.username_at_signup
-    username = str(values.get("username") or "") if asked != "no" else ""
-    if asked == "required" and not username:
+    setting = request.settings.username_at_signup
+    username = str(values.get("username") or "") if setting != "no" else ""
+    if setting == "required" and not username:
         text = language_of(request).gettext("Choose a username.")
         raise Refused("username_required", text, field="username")
     return username or None

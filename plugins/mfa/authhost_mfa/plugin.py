@@ -31,7 +31,10 @@ from authhost_mfa.values import NAME
 
 
 def end_trust(request: Request, user: User) -> None:
-    """Forget the trusted browsers of a guarded account; no query for the others, which need none."""
+    """Delete the trusted browsers of a guarded account.
+
+    The others cost no query: the fingerprint ends their trust, since it changes with the password.
+    """
     if NAME in user.login_guards:
         trusted_browsers.end_trust(request, user.id)
 
@@ -65,7 +68,7 @@ class MfaPlugin:
 
     @hookimpl
     def account_recovered(self, request: Request, user: User) -> None:
-        deletion.delete_prepared(request, user)
+        deletion.delete_after_recovery(request, user)
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:

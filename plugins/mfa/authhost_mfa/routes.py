@@ -6,38 +6,24 @@ from dataclasses import replace
 
 from authhost_hookspecs import ApiRoute, PageRoute
 
-from authhost_mfa import api, passkey_login, reauthentication, steps
+from authhost_mfa import api, fields, passkey_login, reauthentication, steps
 from authhost_mfa.access import REAUTHENTICATE_PATH
-from authhost_mfa.fields import (
-    AUTHENTICATOR_ID,
-    BROWSER_ID,
-    CODE,
-    EMAIL,
-    FIRST_CODE,
-    KEY,
-    KEY_NAME,
-    NEW_CODE,
-    NEW_KEY,
-    RECOVERY_CODE,
-    SECOND_CODE,
-    SECOND_FACTOR as ASKED,
-    SETUP,
-    TRUST,
-    USERNAME,
-)
 from authhost_mfa.pages import enrol, keys, lost, overview, passkey, signup, totp, verify
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
-NEW_APP = (SETUP, NEW_CODE)
-ANSWER = (CODE, RECOVERY_CODE, KEY)
-FIRST_FACTOR = (SETUP, CODE, KEY_NAME, NEW_KEY)
-ADDED_KEY = (KEY_NAME, ASKED, replace(NEW_KEY, required=True))
-RENAMED_KEY = (AUTHENTICATOR_ID, KEY_NAME)
-ASKED_KEY = (AUTHENTICATOR_ID, ASKED)
-MAILBOX_CODES = (FIRST_CODE, SECOND_CODE)
-PASSKEY = (replace(KEY, required=True),)
-APPLICANT = (EMAIL, USERNAME)
-NEW_ACCOUNT = (*APPLICANT, SETUP, NEW_KEY)
+NEW_APP = (fields.SETUP, fields.NEW_CODE)
+ANSWER = (fields.CODE, fields.RECOVERY_CODE, fields.KEY)
+VERIFICATION = (*ANSWER, fields.TRUST)
+ENROLMENT = (fields.SETUP, fields.CODE, fields.KEY_NAME, fields.NEW_KEY)
+NEW_KEY = (fields.KEY_NAME, fields.SECOND_FACTOR, replace(fields.NEW_KEY, required=True))
+KEY_AND_NAME = (fields.AUTHENTICATOR_ID, fields.KEY_NAME)
+KEY_AND_CHOICE = (fields.AUTHENTICATOR_ID, fields.SECOND_FACTOR)
+AUTHENTICATOR = (fields.AUTHENTICATOR_ID,)
+BROWSER = (fields.BROWSER_ID,)
+MAILBOX_CODES = (fields.FIRST_CODE, fields.SECOND_CODE)
+PASSKEY = (replace(fields.KEY, required=True),)
+APPLICANT = (fields.EMAIL, fields.USERNAME)
+NEW_ACCOUNT = (*APPLICANT, fields.SETUP, fields.NEW_KEY)
 
 
 def routes() -> list[PageRoute | ApiRoute]:
@@ -46,28 +32,29 @@ def routes() -> list[PageRoute | ApiRoute]:
 
 
 def _pages() -> list[PageRoute]:
-    verified, apps = (*ANSWER, TRUST), (AUTHENTICATOR_ID,)
     return [
-        PageRoute(VERIFY_PATH, verify.show_verify, steps.verify, verified, step=SECOND_FACTOR),
+        PageRoute(VERIFY_PATH, verify.show_verify, steps.verify, VERIFICATION, step=SECOND_FACTOR),
         PageRoute(lost.LOST_PATH, lost.show_lost, lost.send, step=SECOND_FACTOR),
         PageRoute(lost.LOST_CODES_PATH, lost.show_codes, lost.confirm, MAILBOX_CODES, step=SECOND_FACTOR),
-        PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, FIRST_FACTOR, step=ENROL),
+        PageRoute(ENROL_PATH, enrol.show_enrol, enrol.enrol, ENROLMENT, step=ENROL),
         PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
         PageRoute(signup.SIGNUP_PATH, signup.show_signup, signup.sign_up, NEW_ACCOUNT, login=False),
         PageRoute(REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
-        PageRoute(totp.OVERVIEW_PATH, overview.show_overview, overview.remove, apps, recent_login=True),
-        PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
-        PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, ADDED_KEY, recent_login=True),
-        PageRoute(keys.RENAME_PATH, keys.show_keys, keys.rename, RENAMED_KEY, recent_login=True),
         PageRoute(
-            keys.SECOND_FACTOR_PATH, keys.show_keys, keys.set_second_factor, ASKED_KEY, recent_login=True
+            totp.OVERVIEW_PATH, overview.show_overview, overview.remove, AUTHENTICATOR, recent_login=True
+        ),
+        PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
+        PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, NEW_KEY, recent_login=True),
+        PageRoute(keys.RENAME_PATH, keys.show_keys, keys.rename, KEY_AND_NAME, recent_login=True),
+        PageRoute(
+            keys.SECOND_FACTOR_PATH, keys.show_keys, keys.set_second_factor, KEY_AND_CHOICE, recent_login=True
         ),
         PageRoute(overview.CODES_PATH, overview.show_codes, overview.replace_codes, recent_login=True),
         PageRoute(
             overview.BROWSERS_PATH,
             overview.show_browsers,
             overview.revoke_browser,
-            (BROWSER_ID,),
+            BROWSER,
             recent_login=True,
         ),
     ]
@@ -92,7 +79,7 @@ def _login_endpoints() -> list[ApiRoute]:
             VERIFY_PATH,
             steps.verify,
             "Complete a login with a code of an app, a recovery code, or a passkey or security key.",
-            (*ANSWER, TRUST),
+            VERIFICATION,
             step=SECOND_FACTOR,
         ),
         ApiRoute(
@@ -116,14 +103,14 @@ def _login_endpoints() -> list[ApiRoute]:
             api.begin_enrolment,
             "Return a new secret for an app, and options for a key, for a login that must enrol one.",
             step=ENROL,
-            response=api.FIRST_FACTOR,
+            response=api.ENROLMENT,
         ),
         ApiRoute(
             "POST",
             ENROL_PATH,
             api.enrol,
             "Complete a login by adding an app or a key. The recovery codes are shown once.",
-            FIRST_FACTOR,
+            ENROLMENT,
             step=ENROL,
             response=api.CODES,
         ),
@@ -157,7 +144,7 @@ def _login_endpoints() -> list[ApiRoute]:
             signup.SIGNUP_PATH,
             api.sign_up,
             "Create an account with a passkey, without a password.",
-            (*APPLICANT, replace(SETUP, required=True), replace(NEW_KEY, required=True)),
+            (*APPLICANT, replace(fields.SETUP, required=True), replace(fields.NEW_KEY, required=True)),
             login=False,
             response=api.CODES,
         ),
@@ -215,7 +202,7 @@ def _key_endpoints() -> list[ApiRoute]:
             keys.KEYS_PATH,
             api.add_key,
             "Add a passkey or security key. The first second factor brings recovery codes.",
-            ADDED_KEY,
+            NEW_KEY,
             recent_login=True,
             response=api.CODES,
         ),
@@ -224,7 +211,7 @@ def _key_endpoints() -> list[ApiRoute]:
             keys.RENAME_PATH,
             api.rename_key,
             "Rename a passkey or security key.",
-            RENAMED_KEY,
+            KEY_AND_NAME,
             recent_login=True,
         ),
         ApiRoute(
@@ -232,7 +219,7 @@ def _key_endpoints() -> list[ApiRoute]:
             keys.SECOND_FACTOR_PATH,
             api.set_second_factor,
             "Let each login ask for a passkey or security key, or not.",
-            ASKED_KEY,
+            KEY_AND_CHOICE,
             recent_login=True,
             response=api.CODES,
         ),
@@ -249,7 +236,7 @@ def _other_endpoints() -> list[ApiRoute]:
             f"{totp.OVERVIEW_PATH}/remove",
             api.remove,
             "Remove an authenticator.",
-            (AUTHENTICATOR_ID,),
+            AUTHENTICATOR,
             recent_login=True,
         ),
         ApiRoute(
@@ -272,7 +259,7 @@ def _other_endpoints() -> list[ApiRoute]:
             f"{overview.BROWSERS_PATH}/revoke",
             api.revoke_browsers,
             "End the trust in one browser, or in all of them.",
-            (BROWSER_ID,),
+            BROWSER,
             recent_login=True,
         ),
     ]

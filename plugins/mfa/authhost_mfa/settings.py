@@ -12,7 +12,7 @@ MAX_TRUST_DAYS = 400
 
 @dataclass(frozen=True, slots=True)
 class MfaSettings:
-    """Settings of the policy, of recovery codes and of trusted browsers.
+    """Settings of the policy, of authenticators, of recovery and of trusted browsers.
 
     ``policy`` is ``when_enrolled`` (a login requires a second factor if the user has one),
     ``required`` (everybody needs one), ``selected`` (those whom `second_factor_policy` selects
@@ -27,8 +27,8 @@ class MfaSettings:
     change the authenticators of an account that has some; with ``step_up`` also to change its
     password, addresses and connections, or to close it. With ``recovery_by_email`` somebody who has
     lost all authenticators logs in with two codes, which are sent to two confirmed addresses.
-    ``passkey_login`` allows logins by a passkey without a username and a password, and
-    ``passkey_signup``, if that is allowed, too, accounts that have a passkey instead of a password.
+    ``passkey_login`` allows logins by a passkey without a username and a password. ``passkey_signup``
+    allows accounts that have a passkey instead of a password; it requires ``passkey_login``.
     """
 
     policy: str = "when_enrolled"

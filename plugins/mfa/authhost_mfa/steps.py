@@ -22,7 +22,7 @@ from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol, proves_two_factors, settings_of
 from authhost_mfa.recovery_codes import CodeSet
 from authhost_mfa.security_keys import keys_of, translated
-from authhost_mfa.values import FACTORS, MAILBOXES, NAME, RECOVERY_CODE, TOTP, WEBAUTHN, factors_of_key
+from authhost_mfa.values import CODE_FACTORS, MAILBOXES, NAME, RECOVERY_CODE, TOTP, WEBAUTHN, factors_of_key
 from authhost_mfa.webauthn import (
     MissingCredential,
     new_challenge,
@@ -47,7 +47,8 @@ def steps_of(request: Request, user: User) -> list[LoginStep]:
     ids = [each.id for each in authenticators.rows_of(request, user.id)]
     if not is_guarded and not ids:
         return [LoginStep(ENROL, ENROL_PATH, (TOTP, WEBAUTHN), last=True)]
-    # Without the guard it is a passkey that the user has not made a second factor.
+    # An account with authenticators and without the guard has passkeys that its user has not made a second
+    # factor. The policy requires one of them.
     return [] if trusted_browsers.is_trusted(request, pending, ids) else [_verify(request, pending)]
 
 
@@ -147,7 +148,7 @@ def enrol(request: Request, values: Values) -> CodeSet | None:
         with translated(request):
             raise MissingCredential
     secret, step = enrolment.check(request, user, _binding(pending), values)
-    _complete_enrolment(request, user, TOTP, FACTORS)
+    _complete_enrolment(request, user, TOTP, CODE_FACTORS)
     return authenticators.add_totp(request, user, secret, step)
 
 

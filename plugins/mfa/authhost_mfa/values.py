@@ -15,7 +15,7 @@ TOTP, WEBAUTHN, RECOVERY_CODES = "totp", "webauthn", "recovery_codes"
 """The kinds of authenticators."""
 RECOVERY_CODE = "recovery_code"
 """The method of a login with a recovery code. The other methods have the names of their kinds."""
-FACTORS: tuple[Factor, ...] = ("possession",)
+CODE_FACTORS: tuple[Factor, ...] = ("possession",)
 """What a code proves: to have the app, or the paper. Both are "something you have" (NIST SP 800-63B-4)."""
 KEY_FACTORS: tuple[Factor, ...] = ("possession",)
 VERIFIED_KEY_FACTORS: tuple[Factor, ...] = ("possession", "inherence")
@@ -58,7 +58,7 @@ def factors_of_key(*, user_verified: bool) -> tuple[Factor, ...]:
     return VERIFIED_KEY_FACTORS if user_verified else KEY_FACTORS
 
 
-def shown_name(name: str) -> str:
+def single_line(name: str) -> str:
     """Return a name in one line; what cannot be shown, such as a control character, becomes a space."""
-    shown = "".join(each if each.isprintable() else " " for each in name)
-    return " ".join(shown.split())
+    printable = "".join(each if each.isprintable() else " " for each in name)
+    return " ".join(printable.split())

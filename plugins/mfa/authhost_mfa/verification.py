@@ -17,7 +17,7 @@ from authhost_mfa.refused_tries import TooManyTries
 from authhost_mfa.security_keys import keys_of, translated
 from authhost_mfa.tables import authenticator_table, secret_purpose
 from authhost_mfa.values import (
-    FACTORS,
+    CODE_FACTORS,
     RECOVERY_CODE,
     RECOVERY_CODES,
     TOTP,
@@ -49,13 +49,13 @@ def check(
     response = str(values.get("credential", ""))
     if not response:
         if not any(str(values.get(each, "")).strip() for each in ("code", "recovery_code")):
-            _ask(request, user, keys_unused_since)
-        return Proof(_check_codes(request, user, values, reauthentication=reauthentication), FACTORS)
+            _refuse_empty_form(request, user, keys_unused_since)
+        return Proof(_check_code(request, user, values, reauthentication), CODE_FACTORS)
     with translated(request):
         return _check_key(request, user, response, purpose, keys_unused_since, reauthentication)
 
 
-def _ask(request: Request, user: User, keys_unused_since: datetime | None) -> NoReturn:
+def _refuse_empty_form(request: Request, user: User, keys_unused_since: datetime | None) -> NoReturn:
     """Say what to enter to somebody who has sent an empty form, such as that of a key without JavaScript."""
     if keys_of(request, user.id, unused_since=keys_unused_since):
         with translated(request):
@@ -85,11 +85,8 @@ def _check_key(
     return Proof(WEBAUTHN, factors_of_key(user_verified=found.user_verified))
 
 
-def _check_codes(request: Request, user: User, values: Values, *, reauthentication: bool = False) -> str:
-    """Check the field ``code`` or ``recovery_code``; return the method. Raises `Refused`.
-
-    The unit of work must not have written anything; see `attempts`.
-    """
+def _check_code(request: Request, user: User, values: Values, reauthentication: bool) -> str:
+    """Check the field ``code`` or ``recovery_code``; return the method."""
     typed = str(values.get("recovery_code", "")).strip()
     if typed:
         _check_recovery_code(request, user, typed, reauthentication)

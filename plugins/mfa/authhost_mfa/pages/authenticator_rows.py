@@ -21,5 +21,5 @@ def details(language: Language, authenticator: Authenticator) -> tuple[str, ...]
 
 def remove_form(language: Language, authenticator: Authenticator) -> Form:
     """Return the button that removes an authenticator."""
-    identifier = fields.shown(fields.AUTHENTICATOR_ID, language.gettext, value=str(authenticator.id))
+    identifier = fields.for_form(fields.AUTHENTICATOR_ID, language.gettext, value=str(authenticator.id))
     return Form(OVERVIEW_PATH, language.gettext("Remove"), (identifier,), danger=True)

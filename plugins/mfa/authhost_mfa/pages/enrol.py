@@ -17,7 +17,7 @@ def show_enrol(request: Request) -> Page:
     gettext = language_of(request).gettext
     page = setup_page("mfa_enrol", steps.begin_enrolment(request), steps.ENROL_PATH, gettext)
     (app,) = page.forms
-    key = add_form(steps.begin_key_enrolment(request), steps.ENROL_PATH, gettext, asked=None)
+    key = add_form(steps.begin_key_enrolment(request), steps.ENROL_PATH, gettext, second_factor=None)
     forms = replace(app, title=gettext("Authenticator app")), key
     return replace(page, title=gettext("Set up a second factor"), forms=forms)
 

@@ -28,7 +28,7 @@ def show_keys(request: Request) -> Page:
         sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=True)),)
         return Page("mfa_keys", title, text, sections=sections if found else (), links=(confirm, *links))
     selected = is_selected(request, user)
-    form = add_form(key_enrolment.begin_in_session(request), KEYS_PATH, gettext, asked=selected)
+    form = add_form(key_enrolment.begin_in_session(request), KEYS_PATH, gettext, second_factor=selected)
     sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=False)),)
     return Page("mfa_keys", title, (describe_keys(gettext),), (form,), sections if found else (), links)
 
@@ -58,15 +58,17 @@ def describe_keys(gettext: Gettext) -> str:
     return gettext("Log in with the screen lock of your phone or computer, or with a key that you plug in.")
 
 
-def add_form(options: str, path: str, gettext: Gettext, *, asked: bool | None) -> Form:
-    """Return the form that adds a key. ``asked`` is the default of the checkbox; None shows none."""
-    name = fields.shown(fields.KEY_NAME, gettext, required=False)
-    checkbox = fields.shown(fields.SECOND_FACTOR, gettext, required=False, value="on" if asked else "")
-    credential = fields.shown(fields.NEW_KEY, gettext, value=options)
+def add_form(options: str, path: str, gettext: Gettext, *, second_factor: bool | None) -> Form:
+    """Return the form that adds a key. ``second_factor`` is the default of the checkbox; None shows none."""
+    name = fields.for_form(fields.KEY_NAME, gettext, required=False)
+    checkbox = fields.for_form(
+        fields.SECOND_FACTOR, gettext, required=False, value="on" if second_factor else ""
+    )
+    credential = fields.for_form(fields.NEW_KEY, gettext, value=options)
     return Form(
         path,
         gettext("Add a passkey or security key"),
-        (name, *([checkbox] if asked is not None else []), credential),
+        (name, *([checkbox] if second_factor is not None else []), credential),
         title=gettext("Passkey or security key"),
     )
 
@@ -87,12 +89,15 @@ def key_rows(language: Language, keys: list[Authenticator], *, locked: bool) -> 
 
 def _forms(language: Language, key: Authenticator) -> tuple[Form, ...]:
     gettext = language.gettext
-    identifier = fields.shown(fields.AUTHENTICATOR_ID, gettext, value=str(key.id))
-    name = fields.shown(fields.KEY_NAME, gettext, value=key.name, hint="", required=False)
+    identifier = fields.for_form(fields.AUTHENTICATOR_ID, gettext, value=str(key.id))
+    name = fields.for_form(fields.KEY_NAME, gettext, value=key.name, hint="", required=False)
     wanted = fields.hidden(fields.SECOND_FACTOR.name, "" if key.second_factor else "on")
-    no_more, asked = gettext("Do not ask for it at every login"), gettext("Ask for it at every login")
+    if key.second_factor:
+        change = gettext("Do not ask for it at every login")
+    else:
+        change = gettext("Ask for it at every login")
     return (
         Form(RENAME_PATH, gettext("Rename"), (identifier, name)),
-        Form(SECOND_FACTOR_PATH, no_more if key.second_factor else asked, (identifier, wanted)),
+        Form(SECOND_FACTOR_PATH, change, (identifier, wanted)),
         remove_form(language, key),
     )

@@ -43,8 +43,8 @@ def show_codes(request: Request) -> Page:
         "Enter both within %(count)s minutes.",
         count=minutes,
     )
-    shown = fields.shown(fields.FIRST_CODE, gettext), fields.shown(fields.SECOND_CODE, gettext)
-    forms = (Form(LOST_CODES_PATH, gettext("Confirm"), shown),)
+    codes = fields.for_form(fields.FIRST_CODE, gettext), fields.for_form(fields.SECOND_CODE, gettext)
+    forms = (Form(LOST_CODES_PATH, gettext("Confirm"), codes),)
     links = (
         Link(gettext("Ask for new codes"), LOST_PATH),
         Link(gettext("Use another method"), steps.VERIFY_PATH),

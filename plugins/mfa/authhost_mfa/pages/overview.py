@@ -92,7 +92,7 @@ def show_browsers(request: Request) -> Page:
                 Form(
                     BROWSERS_PATH,
                     gettext("Remove"),
-                    (fields.shown(fields.BROWSER_ID, gettext, value=str(each.id)),),
+                    (fields.for_form(fields.BROWSER_ID, gettext, value=str(each.id)),),
                     danger=True,
                 ),
             ),

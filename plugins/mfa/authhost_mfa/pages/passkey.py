@@ -28,5 +28,5 @@ def show_passkey(request: Request) -> Page:
 def _form(request: Request) -> Form:
     gettext = language_of(request).gettext
     options = passkey_login.begin(request)
-    credential = fields.shown(fields.KEY, gettext, value=options, autocomplete="webauthn")
+    credential = fields.for_form(fields.KEY, gettext, value=options, autocomplete="webauthn")
     return Form(PASSKEY_PATH, gettext("Log in with a passkey"), (credential,))

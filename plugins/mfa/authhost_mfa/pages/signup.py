@@ -28,7 +28,7 @@ def show_signup(request: Request) -> Page:
     """Ask for the address, which the passkey shows, and for the username."""
     passkey_signup.require_offered(request)
     gettext = language_of(request).gettext
-    form = Form(SIGNUP_PATH, gettext("Continue"), _asked(request, gettext))
+    form = Form(SIGNUP_PATH, gettext("Continue"), _applicant_fields(request, gettext))
     text = (
         describe_keys(gettext),
         gettext("Passkeys and security keys need JavaScript and a browser that can use them on this site."),
@@ -53,15 +53,15 @@ def _show_passkey(request: Request, values: Values) -> Page:
     setup = passkey_signup.begin(request, values)
     typed = tuple(fields.hidden(name, str(values[name])) for name in ("email", "username") if values[name])
     sealed = fields.hidden(fields.SETUP.name, setup.sealed)
-    credential = fields.shown(fields.NEW_KEY, gettext, value=setup.options)
+    credential = fields.for_form(fields.NEW_KEY, gettext, value=setup.options)
     form = Form(SIGNUP_PATH, gettext("Create a passkey"), (*typed, sealed, credential))
     text = gettext("The passkey will belong to %(email)s.", email=str(values["email"]))
     return Page("mfa_signup_passkey", gettext("Sign up without a password"), (text,), (form,))
 
 
-def _asked(request: Request, gettext: Gettext) -> tuple[Field, ...]:
-    email = fields.shown(fields.EMAIL, gettext)
-    asked = request.settings.username_at_signup
-    if asked == "no":
+def _applicant_fields(request: Request, gettext: Gettext) -> tuple[Field, ...]:
+    email = fields.for_form(fields.EMAIL, gettext)
+    setting = request.settings.username_at_signup
+    if setting == "no":
         return (email,)
-    return email, replace(fields.shown(fields.USERNAME, gettext), required=asked == "required")
+    return email, replace(fields.for_form(fields.USERNAME, gettext), required=setting == "required")

@@ -51,8 +51,8 @@ def to_overview(gettext: Gettext) -> Link:
 def setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> Page:
     """Return the page with the QR code of a new secret."""
     groups = " ".join(setup.secret[start : start + 4] for start in range(0, len(setup.secret), 4))
-    code = fields.shown(fields.NEW_CODE, gettext)
-    sealed = fields.shown(fields.SETUP, gettext, value=setup.sealed)
+    code = fields.for_form(fields.NEW_CODE, gettext)
+    sealed = fields.for_form(fields.SETUP, gettext, value=setup.sealed)
     text = (
         gettext("Scan this code with an authenticator app, then enter the 6 digits that it shows."),
         gettext("If you cannot scan it, type this key into the app: %(key)s", key=groups),

@@ -18,7 +18,7 @@ def show_verify(request: Request) -> Page:
     methods = steps.methods_of_login(request, pending)
     days = settings_of(request).trust_days
     label = gettext(fields.TRUST.label, count=format(days, "g"))
-    trust = (fields.shown(fields.TRUST, gettext, label=label, required=False),) if days else ()
+    trust = (fields.for_form(fields.TRUST, gettext, label=label, required=False),) if days else ()
     options = steps.begin_verification(request) if WEBAUTHN in methods else ""
     forms = _forms(methods, steps.VERIFY_PATH, options, gettext, trust)
     text = [gettext("Your account is protected by a second factor.")]
@@ -59,7 +59,7 @@ def _forms(
     methods: list[str], path: str, options: str, gettext: Gettext, more: tuple[Field, ...] = ()
 ) -> tuple[Form, ...]:
     """Return a form for each of the methods."""
-    key = fields.shown(fields.KEY, gettext, value=options)
+    key = fields.for_form(fields.KEY, gettext, value=options)
     submit = gettext("Confirm")
     forms = {
         WEBAUTHN: Form(
@@ -71,13 +71,13 @@ def _forms(
         TOTP: Form(
             path,
             submit,
-            (fields.shown(fields.CODE, gettext), *more),
+            (fields.for_form(fields.CODE, gettext), *more),
             title=gettext("Authenticator app"),
         ),
         RECOVERY_CODE: Form(
             path,
             submit,
-            (fields.shown(fields.RECOVERY_CODE, gettext), *more),
+            (fields.for_form(fields.RECOVERY_CODE, gettext), *more),
             title=gettext("Recovery code"),
             text=gettext("Each of your recovery codes can be used once."),
         ),
