@@ -8,7 +8,19 @@ from authhost_hookspecs import ApiRoute, PageRoute
 
 from authhost_mfa import api, fields, passkey_login, reauthentication, steps
 from authhost_mfa.access import REAUTHENTICATE_PATH
-from authhost_mfa.pages import enrol, keys, lost, overview, passkey, signup, totp, verify
+from authhost_mfa.pages import (
+    enrol,
+    keys,
+    lost,
+    overview,
+    passkey,
+    recovery_codes,
+    signup,
+    totp,
+    trusted_browsers,
+    verify,
+)
+from authhost_mfa.pages.links import OVERVIEW_PATH
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
 NEW_APP = (fields.SETUP, fields.NEW_CODE)
@@ -40,20 +52,23 @@ def _pages() -> list[PageRoute]:
         PageRoute(passkey.PASSKEY_PATH, passkey.show_passkey, passkey_login.log_in, PASSKEY, login=False),
         PageRoute(signup.SIGNUP_PATH, signup.show_signup, signup.sign_up, NEW_ACCOUNT, login=False),
         PageRoute(REAUTHENTICATE_PATH, verify.show_reauthenticate, reauthentication.confirm, ANSWER),
-        PageRoute(
-            totp.OVERVIEW_PATH, overview.show_overview, overview.remove, AUTHENTICATOR, recent_login=True
-        ),
+        PageRoute(OVERVIEW_PATH, overview.show_overview, overview.remove, AUTHENTICATOR, recent_login=True),
         PageRoute(totp.TOTP_PATH, totp.show_totp, totp.add, NEW_APP, recent_login=True),
         PageRoute(keys.KEYS_PATH, keys.show_keys, keys.add, NEW_KEY, recent_login=True),
         PageRoute(keys.RENAME_PATH, keys.show_keys, keys.rename, KEY_AND_NAME, recent_login=True),
         PageRoute(
             keys.SECOND_FACTOR_PATH, keys.show_keys, keys.set_second_factor, KEY_AND_CHOICE, recent_login=True
         ),
-        PageRoute(overview.CODES_PATH, overview.show_codes, overview.replace_codes, recent_login=True),
         PageRoute(
-            overview.BROWSERS_PATH,
-            overview.show_browsers,
-            overview.revoke_browser,
+            recovery_codes.CODES_PATH,
+            recovery_codes.show_codes,
+            recovery_codes.replace_codes,
+            recent_login=True,
+        ),
+        PageRoute(
+            trusted_browsers.BROWSERS_PATH,
+            trusted_browsers.show_browsers,
+            trusted_browsers.revoke_browser,
             BROWSER,
             recent_login=True,
         ),
@@ -229,11 +244,11 @@ def _key_endpoints() -> list[ApiRoute]:
 def _other_endpoints() -> list[ApiRoute]:
     return [
         ApiRoute(
-            "GET", totp.OVERVIEW_PATH, api.list_authenticators, "List the authenticators.", response=api.LIST
+            "GET", OVERVIEW_PATH, api.list_authenticators, "List the authenticators.", response=api.LIST
         ),
         ApiRoute(
             "POST",
-            f"{totp.OVERVIEW_PATH}/remove",
+            f"{OVERVIEW_PATH}/remove",
             api.remove,
             "Remove an authenticator.",
             AUTHENTICATOR,
@@ -241,7 +256,7 @@ def _other_endpoints() -> list[ApiRoute]:
         ),
         ApiRoute(
             "POST",
-            overview.CODES_PATH,
+            recovery_codes.CODES_PATH,
             api.replace_codes,
             "Replace the recovery codes. The new ones are shown once.",
             recent_login=True,
@@ -249,14 +264,14 @@ def _other_endpoints() -> list[ApiRoute]:
         ),
         ApiRoute(
             "GET",
-            overview.BROWSERS_PATH,
+            trusted_browsers.BROWSERS_PATH,
             api.list_browsers,
             "List the trusted browsers.",
             response=api.BROWSERS,
         ),
         ApiRoute(
             "POST",
-            f"{overview.BROWSERS_PATH}/revoke",
+            f"{trusted_browsers.BROWSERS_PATH}/revoke",
             api.revoke_browsers,
             "End the trust in one browser, or in all of them.",
             BROWSER,

@@ -6,7 +6,7 @@ from authhost_hookspecs import Form
 
 from authhost_mfa import fields
 from authhost_mfa.languages import Language
-from authhost_mfa.pages.totp import OVERVIEW_PATH
+from authhost_mfa.pages.links import OVERVIEW_PATH
 from authhost_mfa.values import Authenticator
 
 

@@ -9,7 +9,8 @@ from authhost_hookspecs import Page, Request, Values
 from authhost_mfa import steps
 from authhost_mfa.languages import language_of
 from authhost_mfa.pages.keys import add_form
-from authhost_mfa.pages.totp import codes_page, setup_page
+from authhost_mfa.pages.recovery_codes import new_codes_page
+from authhost_mfa.pages.totp import setup_page
 
 
 def show_enrol(request: Request) -> Page:
@@ -24,4 +25,4 @@ def show_enrol(request: Request) -> Page:
 
 def enrol(request: Request, values: Values) -> Page | None:
     """Complete the login; show the recovery codes."""
-    return codes_page(steps.enrol(request, values), language_of(request).gettext)
+    return new_codes_page(steps.enrol(request, values), language_of(request).gettext)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from authhost_hookspecs import Form, Link, Page, Request, Row, Section, Values
+from authhost_hookspecs import Form, Page, Request, Row, Section, Values
 
 from authhost_mfa import authenticators, fields, key_enrolment, management
-from authhost_mfa.access import REAUTHENTICATE_PATH, current_user, needs_recent_factor
+from authhost_mfa.access import current_user, needs_recent_factor
 from authhost_mfa.languages import Gettext, Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
-from authhost_mfa.pages.totp import codes_page, to_overview
+from authhost_mfa.pages.links import to_overview, to_reauthentication
+from authhost_mfa.pages.recovery_codes import new_codes_page
 from authhost_mfa.policy import is_selected
 from authhost_mfa.values import WEBAUTHN, Authenticator
 
@@ -24,9 +25,14 @@ def show_keys(request: Request) -> Page:
     found = [each for each in authenticators.of_user(request, user.id) if each.kind == WEBAUTHN]
     if needs_recent_factor(request, user):
         text = (gettext("Confirm with your second factor before you change anything here."),)
-        confirm = Link(gettext("Confirm that it is you"), REAUTHENTICATE_PATH)
         sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=True)),)
-        return Page("mfa_keys", title, text, sections=sections if found else (), links=(confirm, *links))
+        return Page(
+            "mfa_keys",
+            title,
+            text,
+            sections=sections if found else (),
+            links=(to_reauthentication(gettext), *links),
+        )
     selected = is_selected(request, user)
     form = add_form(key_enrolment.begin_in_session(request), KEYS_PATH, gettext, second_factor=selected)
     sections = (Section(gettext("Your keys"), rows=key_rows(language, found, locked=False)),)
@@ -38,7 +44,7 @@ def add(request: Request, values: Values) -> Page | None:
     codes = key_enrolment.add_in_session(request, values)
     gettext = language_of(request).gettext
     request.answer.message("success", gettext("The passkey or security key was added."))
-    return codes_page(codes, gettext)
+    return new_codes_page(codes, gettext)
 
 
 def rename(request: Request, values: Values) -> None:
@@ -50,7 +56,7 @@ def set_second_factor(request: Request, values: Values) -> Page | None:
     """Make a key a second factor, or no longer one; show the recovery codes if there were none."""
     identifier, wanted = str(values["authenticator_id"]), bool(values["second_factor"])
     codes = management.set_second_factor(request, identifier, second_factor=wanted)
-    return codes_page(codes, language_of(request).gettext)
+    return new_codes_page(codes, language_of(request).gettext)
 
 
 def describe_keys(gettext: Gettext) -> str:

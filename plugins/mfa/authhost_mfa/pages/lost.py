@@ -6,7 +6,7 @@ from authhost_hookspecs import Form, Link, Page, Request, Values
 
 from authhost_mfa import fields, mailbox_codes, steps
 from authhost_mfa.languages import language_of
-from authhost_mfa.pages.totp import to_overview
+from authhost_mfa.pages.links import to_overview
 
 LOST_PATH, LOST_CODES_PATH = "/lost", "/lost/codes"
 

@@ -9,7 +9,7 @@ from authhost_hookspecs import Field, Form, Link, Page, Request, Section, Values
 from authhost_mfa import fields, passkey_signup
 from authhost_mfa.languages import Gettext, language_of
 from authhost_mfa.pages.keys import describe_keys
-from authhost_mfa.pages.totp import codes_page
+from authhost_mfa.pages.recovery_codes import new_codes_page
 
 SIGNUP_PATH = "/signup"
 OPTIONS_PATH = f"{SIGNUP_PATH}/options"
@@ -45,7 +45,7 @@ def sign_up(request: Request, values: Values) -> Page | None:
     if codes is not None and request.user is None:
         text = gettext("Your account waits for a confirmation. Open the link in the e-mail.")
         request.answer.message("info", text)
-    return codes_page(codes, gettext)
+    return new_codes_page(codes, gettext)
 
 
 def _show_passkey(request: Request, values: Values) -> Page:

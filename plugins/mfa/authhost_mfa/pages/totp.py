@@ -1,16 +1,17 @@
-"""The page that adds an authenticator app, and the one that shows new recovery codes."""
+"""The page that adds an authenticator app."""
 
 from __future__ import annotations
 
-from authhost_hookspecs import Form, Image, Link, Page, Request, Values
+from authhost_hookspecs import Form, Image, Page, Request, Values
 
 from authhost_mfa import enrolment, fields, totp
 from authhost_mfa.access import current_user
 from authhost_mfa.enrolment import Setup
 from authhost_mfa.languages import Gettext, language_of
-from authhost_mfa.recovery_codes import CodeSet
+from authhost_mfa.pages.links import to_overview
+from authhost_mfa.pages.recovery_codes import new_codes_page
 
-TOTP_PATH, OVERVIEW_PATH = "/totp", "/authenticators"
+TOTP_PATH = "/totp"
 
 
 def show_totp(request: Request) -> Page:
@@ -28,24 +29,7 @@ def add(request: Request, values: Values) -> Page | None:
     codes = enrolment.add_in_session(request, values)
     gettext = language_of(request).gettext
     request.answer.message("success", gettext("The authenticator app was added."))
-    return codes_page(codes, gettext)
-
-
-def codes_page(codes: CodeSet | None, gettext: Gettext) -> Page | None:
-    """Show new recovery codes, once. None if there are none."""
-    if codes is None:
-        return None
-    text = (
-        gettext("With each of these codes you can log in once without your other authenticators."),
-        gettext("Write them down or print them now. They are not shown again."),
-        *codes.codes,
-    )
-    return Page("mfa_new_recovery_codes", gettext("Recovery codes"), text, links=(to_overview(gettext),))
-
-
-def to_overview(gettext: Gettext) -> Link:
-    """Return the link to the list of authenticators."""
-    return Link(gettext("Two-step verification"), OVERVIEW_PATH)
+    return new_codes_page(codes, gettext)
 
 
 def setup_page(identifier: str, setup: Setup, path: str, gettext: Gettext) -> Page:
