@@ -106,6 +106,24 @@ def test_also_with_a_passkey_that_the_user_has_not_made_a_second_factor(site, ma
     assert site.log_in(browser, password=OTHER_PASSWORD)[0] == 202
 
 
+def test_they_are_offered_too_if_the_policy_asks_for_a_passkey(make_site, phone, clock):
+    """Its user has not made it a second factor, but the policy requires one."""
+    site = make_site(policy="required", grace_days=1)
+    site.sign_up()
+    site.add_key(phone)
+    assert "Trusted browsers" not in titles(site.ann)
+    assert site.ann.page("/")["sections"][-1]["text"][0].startswith("This site requires a second factor from")
+    clock.forward(days=2)
+    browser = site.half()
+    assert site.use_key(browser, phone, trust=True)[0] == 200
+    assert "Trusted browsers" in titles(browser)
+    assert browser.page("/")["sections"][-1]["text"] == ["Each login asks for a second factor."]
+
+
+def titles(browser):
+    return [each["title"] for each in browser.page("/mfa/authenticators")["sections"]]
+
+
 def test_it_can_be_switched_off(make_site):
     site = make_site(trust_days=0)
     site.sign_up()

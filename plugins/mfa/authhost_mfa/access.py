@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from authhost_hookspecs import Change, ChangeKind, Refused, Request, User
@@ -9,7 +10,7 @@ from authhost_hookspecs import Change, ChangeKind, Refused, Request, User
 from authhost_mfa import authenticators
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import has_recent_factor, must_enrol, settings_of
-from authhost_mfa.values import NAME
+from authhost_mfa.values import NAME, Authenticator
 
 REAUTHENTICATE_PATH = "/reauthenticate"
 """Where the logged-in user confirms with a second factor."""
@@ -33,15 +34,19 @@ CONFIRMED = "confirmed"
 """The address that this unit of work confirms, in ``request.local``."""
 
 
-def needs_recent_factor(request: Request, user: User) -> bool:
-    """Return whether a change needs a second factor first: a login asks for it, but it was not used lately.
+def logins_ask(request: Request, user: User, found: Sequence[Authenticator]) -> bool:
+    """Return whether each login of a user with the authenticators ``found`` asks for one of them.
 
     If the policy requires a second factor, a login asks for any authenticator.
     """
+    return any(each.second_factor for each in found) or (bool(found) and must_enrol(request, user))
+
+
+def needs_recent_factor(request: Request, user: User) -> bool:
+    """Return whether a change needs a second factor first: logins ask for it, but it was not used lately."""
     if has_recent_factor(request):
         return False
-    rows = authenticators.rows_of(request, user.id)
-    return any(each.second_factor for each in rows) or (bool(rows) and must_enrol(request, user))
+    return logins_ask(request, user, authenticators.of_user(request, user.id))
 
 
 def require_recent_factor(request: Request, user: User) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from authhost_hookspecs import Link, Page, Request, Row, Section, User, Values
 
 from authhost_mfa import authenticators, management, trusted_browsers
-from authhost_mfa.access import current_user, needs_recent_factor
+from authhost_mfa.access import current_user, logins_ask, needs_recent_factor
 from authhost_mfa.languages import Language, language_of
 from authhost_mfa.pages.authenticator_rows import details, remove_form
 from authhost_mfa.pages.keys import KEYS_PATH, describe_keys, key_rows
@@ -22,7 +22,7 @@ def panel(request: Request) -> Section | None:
     language, user = language_of(request), current_user(request)
     gettext = language.gettext
     found = authenticators.of_user(request, user.id)
-    if any(each.second_factor for each in found):
+    if logins_ask(request, user, found):
         text = gettext("Each login asks for a second factor.")
     elif is_selected(request, user):
         day = language.format_day(grace_ends(request, user))
@@ -42,7 +42,9 @@ def show_overview(request: Request) -> Page:
     apps, keys = ([each for each in found if each.kind == kind] for kind in (TOTP, WEBAUTHN))
     sections = [_apps(language, apps, locked), _keys(language, keys)]
     if any(each.second_factor for each in found):
-        sections += [_codes(request, user, language), _browsers(request, user, language)]
+        sections.append(_codes(request, user, language))
+    if logins_ask(request, user, found):
+        sections.append(_browsers(request, user, language))
     text = (gettext("Confirm with your second factor before you change anything here."),) if locked else ()
     links = (to_reauthentication(gettext),) if locked else ()
     return Page(
