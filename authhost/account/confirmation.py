@@ -47,9 +47,9 @@ def confirm_email(request: Request, *, key: str, password: str | None = None) ->
     The first confirmation of an account proves who owns its mailbox. The
     credentials stay if they are the owner's: the browser is that of the signup
     (``pending_token``, ``session_token``, ``device_token``), or ``password`` is the
-    account's. Otherwise password, connections and sessions are removed, and
-    ``recovered`` is true: anybody can sign up with the address of somebody else
-    and wait for the click.
+    account's. Otherwise password, connections, sessions and credentials of plugins
+    are removed, and ``recovered`` is true: anybody can sign up with the address of
+    somebody else and wait for the click.
 
     Logs in if ``login_on_email_confirmation`` is on and the pending login of this
     browser needs the address. Raises `InvalidInput`, `InvalidKey` (unknown,

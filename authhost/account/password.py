@@ -155,10 +155,10 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
     """Set a new password with the key of an e-mail. All sessions end, and all other links stop working.
 
     If the address of the e-mail was never verified, the reset is the first proof
-    of who owns the mailbox: other addresses and connections to providers are
-    removed from the account, and the address counts as verified.
+    of who owns the mailbox: other addresses, connections to providers and credentials
+    of plugins are removed from the account, and the address counts as verified.
 
-    Logs in like a login if ``login_on_password_reset`` is on. Raises
+    Begins a login if ``login_on_password_reset`` is on; it may need further steps. Raises
     `InvalidInput`, `RateLimited`, `InvalidKey`, `WeakPassword`, `Vetoed`, `Busy`,
     `Unavailable`, `Conflict`.
     """
@@ -209,6 +209,7 @@ def reset_password(request: Request, *, key: str, password: str) -> LoginResult 
 
 
 def _recover(request: Request, user: User, address: EmailAddress) -> User:
+    """Give the account to the owner of ``address``, and call the hooks of its first confirmation."""
     check_change(request, user, "verify_email", email=address.email)
     try:
         user = recover_account(request, user, address)

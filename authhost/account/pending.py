@@ -88,15 +88,6 @@ def pending_login(request: Request) -> OpenLogin | None:
     return None
 
 
-def pending_steps(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]:
-    """Return what a pending login waits for; nothing if it can only be begun again."""
-    if login.address_id is not None:
-        found = queries.addresses(request, login.user.id)
-        waits = any(each.id == login.address_id and not each.verified for each in found)
-        return (EMAIL_STEP,) if waits else ()
-    return plugin_steps(request, login)
-
-
 def known_pending_login(request: Request) -> tuple[PendingLogin, tuple[PendingStep, ...]] | None:
     """Return the pending login of this browser as plugins see it, and its steps; None if there is none.
 
@@ -108,7 +99,7 @@ def known_pending_login(request: Request) -> tuple[PendingLogin, tuple[PendingSt
     login = pending_login(request)
     if login is None:
         return None
-    steps = pending_steps(request, login)
+    steps = _steps_of(request, login)
     if login.address_id is not None and not steps:  # its address was confirmed in another browser
         return None
     found = login.for_plugins(request, steps), steps
@@ -119,7 +110,7 @@ def known_pending_login(request: Request) -> tuple[PendingLogin, tuple[PendingSt
 def waiting_steps(request: Request) -> tuple[PendingStep, ...]:
     """Return what the pending login of this browser waits for; nothing if there is none."""
     login = pending_login(request)
-    return pending_steps(request, login) if login is not None else ()
+    return _steps_of(request, login) if login is not None else ()
 
 
 def end_pending_login(request: Request) -> None:
@@ -128,3 +119,12 @@ def end_pending_login(request: Request) -> None:
     if pending is not None:
         request.send_statement(statements.DELETE_PENDING_LOGIN, {"of_id": pending.row_id})
     request.pending_token = None
+
+
+def _steps_of(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]:
+    """Return what a pending login waits for; nothing if it can only be begun again."""
+    if login.address_id is not None:
+        found = queries.addresses(request, login.user.id)
+        waits = any(each.id == login.address_id and not each.verified for each in found)
+        return (EMAIL_STEP,) if waits else ()
+    return plugin_steps(request, login)
