@@ -558,6 +558,45 @@ def test_a_plugin_that_fails_to_load_is_as_one_that_is_not_installed(host, ann, 
         by_password(refused, recorder)
 
 
+class GuardsNewUsers(Gate):
+    """Asks every new user for a step once, and fails after the guard if it must."""
+
+    closed = guarded_only = True
+    error = None
+
+    @hookimpl
+    def user_signed_up(self, request, user):
+        request.logins.guard("gate", user.id)
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.mark.parametrize("verification", ["none", "optional", "mandatory"])
+def test_a_guard_that_is_set_at_the_signup_counts(make_host, recorder, verification):
+    host = make_host(
+        {"gate": GuardsNewUsers()}, email_verification=verification, login_on_email_confirmation=True
+    )
+    browser = Browser(host)
+    result = browser("signup", email=ANN, password=PASSWORD)
+    if verification == "mandatory":
+        result = browser("confirm_email", key=recorder.key()).login
+    assert result.waits_for == KEY
+    browser("logins_complete_step", key=KEY)
+    assert count(host, sessions) == 1
+
+
+def test_a_guard_that_is_set_at_a_signup_with_a_provider_counts(make_host, provider, clock):
+    clock.now = datetime.now(UTC)  # the tokens of the provider have its time
+    browser = Browser(make_host({"gate": GuardsNewUsers()}, providers=provider.settings), provider)
+    assert browser.social(email=BOB, email_verified=True).login.waits_for == KEY
+
+
+def test_a_guard_of_a_hook_that_fails_is_undone(make_host):
+    gate = GuardsNewUsers()
+    gate.error = RuntimeError("after the guard")
+    assert Browser(make_host({"gate": gate}))("signup", email=ANN, password=PASSWORD).authenticated
+
+
 def test_a_guard_that_is_set_during_a_login_counts(host, ann, gate, recorder, monkeypatch):
     gate.closed = gate.guarded_only = True
 

@@ -30,8 +30,10 @@ def continue_login(
 
     A login by an address requires that this address is verified if verification is mandatory, any
     other login that any address is; ``verified`` says that one is. Then come the steps of plugins.
-    While the login is pending, a previously logged-in user of this browser stays logged in.
+    While the login is pending, a previously logged-in user of this browser stays logged in. A hook of
+    this unit, such as `user_signed_up`, may have guarded the account after the login began.
     """
+    login = replace(login, user=request.with_guards(login.user))
     if request.settings.email_verification == "mandatory" and not verified:
         addresses = queries.addresses(request, login.user.id)
         if not any(each.verified and by_address in (None, email_key(each.email)) for each in addresses):

@@ -104,7 +104,7 @@ class PluginLogins(BoundToUnit):
         user = replace(account.user, login_guards=tuple(sorted(guards)))
         values = {"of_user": user_id, "new_guards": user.login_guards}
         request.send_statement(statements.SET_GUARDS, values)
-        request.refresh(user)
+        request.set_guards(user)
 
     def _check_owner(self, plugin: str) -> None:
         caller = self._request.caller

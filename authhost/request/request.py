@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from authhost_hookspecs import Actor
 
@@ -90,6 +92,8 @@ class Request(PluginFacilities):
         self.device_token = device_token
         """The token that the browser sent, or the new one of a flow in this unit, for its cookie."""
         self._token = session_token
+        self._guards: Mapping[UUID, tuple[str, ...]] = {}
+        """The guards of accounts, as this unit has changed them."""
         self.counted: list[Callable[[], None]] = []
         """Functions that undo what rate limits have counted. Called when the flow is rolled back."""
         self.tries: list[Callable[[], None]] = []
@@ -235,6 +239,15 @@ class Request(PluginFacilities):
         if self.user is not None and self.user.id == user.id:
             self._user = user
 
+    def set_guards(self, user: User) -> None:
+        """Remember the guards of an account that this unit has changed, for a login that it has begun."""
+        self._guards = {**self._guards, user.id: user.login_guards}
+        self.refresh(user)
+
+    def with_guards(self, user: User) -> User:
+        """Return ``user`` with the guards that a hook has set since the record was read."""
+        return replace(user, login_guards=self._guards.get(user.id, user.login_guards))
+
     @property
     def stored_password(self) -> str | None:
         """The hash of the user's password when the session was loaded, or None.
@@ -259,12 +272,13 @@ class Request(PluginFacilities):
             self._token,
             self.pending_token,
             self.device_token,
+            self._guards,
         )
 
     def restore_browser(self, state: BrowserState) -> None:
         """Undo what `log_in`, `log_out` and `remember_device` did since `browser_state` was called."""
         self._loaded, self._session, self._user, self._password = state[:4]
-        self._token, self.pending_token, self.device_token = state[4:]
+        self._token, self.pending_token, self.device_token, self._guards = state[4:]
 
     def refused(self, flow: str, error: AuthError, user: User | None, repeated: int = 1) -> None:
         """Call `flow_refused` for ``repeated`` refusals. The plugins' records are stored, the flow is not."""
@@ -337,6 +351,7 @@ class Request(PluginFacilities):
     def on_stored(self) -> None:
         self._refusals.clear()
         self.counted.clear()
+        self._guards = {}
         self._stored_browser = self.browser_state()
 
     @property

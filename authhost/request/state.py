@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
+from uuid import UUID
 
 from authhost.errors import AuthError
 from authhost.records import Given, Session, User
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class BrowserState(NamedTuple):
-    """The logged-in user of a unit of work, and the tokens of the pending login and the device."""
+    """The logged-in user of a unit of work, the tokens of the pending login and the device, new guards."""
 
     loaded: bool
     session: Session | None
@@ -22,6 +23,7 @@ class BrowserState(NamedTuple):
     session_token: str | None
     pending_token: str | None
     device_token: str | None
+    guards: Mapping[UUID, tuple[str, ...]]
 
 
 class FlowState(NamedTuple):
