@@ -124,6 +124,42 @@ def test_an_account_has_one_app(protected):
     assert protected.count(tables.authenticator_table) == 1
 
 
+def test_an_app_can_be_replaced(protected):
+    former = authenticator(protected.ann)["id"]
+    values, app = begin(protected)
+    replaced = {"setup": values["setup"], "code": app.code(), "replaces": former}
+    assert protected.ann.api(TOTP, {**replaced, "code": "000000"})[1]["plugin_code"] == "wrong_code"
+    status, body = protected.ann.api(TOTP, replaced)
+    assert (status, body["recovery_codes"]) == (200, []), "the former codes stay"
+    assert protected.count(tables.recovery_code_table) == 10
+    assert refused(protected.ann.api(TOTP, replaced)) == (403, "not_found")
+    assert authenticator(protected.ann)["id"] != former
+    browser = protected.half()
+    assert protected.verify(browser)[1]["plugin_code"] == "wrong_code"
+    protected.app = app
+    assert protected.verify(browser)[0] == 200
+
+
+def test_the_form_replaces_an_app(protected):
+    former = authenticator(protected.ann)["id"]
+    page = protected.ann.page(TOTP)
+    hidden = {each["name"]: each["value"] for each in page["forms"][0]["fields"] if each["type"] == "hidden"}
+    assert hidden["replaces"] == former
+    app = TotpApp(page["text"][2].partition(": ")[2], protected.host.clock)
+    assert protected.ann.post(TOTP, **hidden, code=app.code()).status_code == 303
+    assert authenticator(protected.ann)["id"] != former
+
+
+def test_an_app_does_not_replace_a_key(protected, virtual_authenticator):
+    protected.add_key(virtual_authenticator)
+    found = protected.ann.api(OVERVIEW, method="GET")[1]["authenticators"]
+    (key,) = (each["id"] for each in found if each["kind"] == "webauthn")
+    values, app = begin(protected)
+    replaced = {"setup": values["setup"], "code": app.code(), "replaces": key}
+    assert refused(protected.ann.api(TOTP, replaced)) == (403, "not_found")
+    assert protected.count(tables.authenticator_table) == 2
+
+
 def test_removal_needs_the_second_factor(protected):
     """A session of which only the password is known must not remove the factors."""
     browser = protected.half()
@@ -281,6 +317,14 @@ class TestRequired:
         values = {"authenticator_id": authenticator(browser)["id"]}
         answer = browser.api(f"{OVERVIEW}/remove", values)
         assert refused(answer) == (403, "second_factor_required_by_policy")
+
+    def test_the_last_factor_can_be_replaced(self, protected, make_site):
+        site = required(protected, make_site)
+        browser = site.half()
+        site.verify(browser)
+        values, app = begin(site, browser)
+        replaced = {"setup": values["setup"], "code": app.code(), "replaces": authenticator(browser)["id"]}
+        assert browser.api(TOTP, replaced)[0] == 200
 
 
 def test_the_policy_off_asks_nobody_and_keeps_the_guard(make_site):

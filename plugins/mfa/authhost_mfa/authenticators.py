@@ -198,10 +198,11 @@ def _first_codes(request: Request, user: User) -> CodeSet | None:
     return codes
 
 
-def remove(request: Request, user: User, identifier: UUID) -> bool:
+def remove(request: Request, user: User, identifier: UUID, *, is_replaced: bool = False) -> bool:
     """Remove an authenticator; return whether it was this call that removed it.
 
-    With the last second factor the recovery codes and the guard of the account are deleted.
+    With the last second factor the recovery codes and the guard of the account are deleted, unless the
+    caller adds another one in its place.
     """
     table = authenticator_table.c
     here = table.id == identifier, table.user_id == user.id
@@ -212,7 +213,8 @@ def remove(request: Request, user: User, identifier: UUID) -> bool:
         return False
     trusted_browsers.end_trust(request, user.id)
     request.call_hook("authenticator_removed", user=user, authenticator=as_value(row))
-    _end_protection(request, user)
+    if not is_replaced:
+        _end_protection(request, user)
     return True
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from uuid import UUID
 
 from authhost_hookspecs import CannotOpen, Refused, Request, User, Values
 
-from authhost_mfa import authenticators, totp
+from authhost_mfa import authenticators, management, totp
 from authhost_mfa.access import (
     current_user,
     require_recent_factor,
@@ -74,18 +75,23 @@ def begin_in_session(request: Request) -> Setup:
 
 
 def add_in_session(request: Request, values: Values) -> CodeSet | None:
-    """Add an authenticator app for the logged-in user; return the recovery codes if there were none."""
+    """Add an authenticator app for the logged-in user; return the recovery codes if there were none.
+
+    With ``replaces``, the id of the former app, it takes the place of that one.
+    """
     user = current_user(request)
     require_recent_factor(request, user)
     secret, step = check(request, user, _session(request), values)
+    if values["replaces"]:
+        management.remove_replaced_app(request, user, str(values["replaces"]))
     codes = authenticators.add_totp(request, user, secret, step)
     request.logins.reauthenticate(method=TOTP, factors=CODE_FACTORS)
     return codes
 
 
-def has_app(request: Request, user: User) -> bool:
-    """Return whether a user has an authenticator app."""
-    return any(each.kind == TOTP for each in authenticators.rows_of(request, user.id))
+def app_of(request: Request, user: User) -> UUID | None:
+    """Return the id of a user's authenticator app, or None."""
+    return next((each.id for each in authenticators.rows_of(request, user.id) if each.kind == TOTP), None)
 
 
 def _open(request: Request, sealed: str, purpose: str) -> tuple[str, datetime]:

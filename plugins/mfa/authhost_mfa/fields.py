@@ -38,6 +38,7 @@ SECOND_FACTOR = Field(
     hint=N_("Otherwise it is one more way to log in, and your password stays enough."),
 )
 SETUP = Field("setup", type="hidden", required=False)
+REPLACES = Field("replaces", type="hidden", required=False, max_length=36)
 NEW_CODE = replace(CODE, required=True)
 AUTHENTICATOR_ID = Field("authenticator_id", type="hidden", max_length=36)
 BROWSER_ID = Field("browser_id", type="hidden", required=False, max_length=36)

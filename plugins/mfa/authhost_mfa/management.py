@@ -11,6 +11,7 @@ from authhost_mfa.access import current_user, require_recent_factor
 from authhost_mfa.languages import language_of
 from authhost_mfa.policy import must_enrol
 from authhost_mfa.recovery_codes import CodeSet
+from authhost_mfa.values import TOTP
 
 
 def remove(request: Request, identifier: str) -> None:
@@ -21,6 +22,17 @@ def remove(request: Request, identifier: str) -> None:
     _require_another(request, user, wanted)
     _require_login_method(request, user, wanted)
     if not authenticators.remove(request, user, wanted):
+        raise _not_found(request)
+
+
+def remove_replaced_app(request: Request, user: User, identifier: str) -> None:
+    """Remove an authenticator app in whose place this unit of work adds another one, whatever the policy.
+
+    Raises `Refused` if the user has no such app.
+    """
+    wanted = _identifier(request, identifier)
+    is_app = any(each.id == wanted and each.kind == TOTP for each in authenticators.rows_of(request, user.id))
+    if not is_app or not authenticators.remove(request, user, wanted, is_replaced=True):
         raise _not_found(request)
 
 

@@ -23,7 +23,7 @@ from authhost_mfa.pages import (
 from authhost_mfa.pages.links import OVERVIEW_PATH
 from authhost_mfa.steps import ENROL, ENROL_PATH, SECOND_FACTOR, VERIFY_PATH
 
-NEW_APP = (fields.SETUP, fields.NEW_CODE)
+NEW_APP = (fields.SETUP, fields.NEW_CODE, fields.REPLACES)
 ANSWER = (fields.CODE, fields.RECOVERY_CODE, fields.KEY)
 VERIFICATION = (*ANSWER, fields.TRUST)
 ENROLMENT = (fields.SETUP, fields.CODE, fields.KEY_NAME, fields.NEW_KEY)
@@ -194,7 +194,7 @@ def _app_endpoints() -> list[ApiRoute]:
             "POST",
             totp.TOTP_PATH,
             api.add_app,
-            "Add an authenticator app. The first one brings recovery codes, which are shown once.",
+            "Add or replace an authenticator app. The first one brings recovery codes, which are shown once.",
             NEW_APP,
             recent_login=True,
             response=api.CODES,

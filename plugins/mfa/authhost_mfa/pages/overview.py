@@ -73,7 +73,8 @@ def _apps(language: Language, apps: list[Authenticator], locked: bool) -> Sectio
         for each in apps
     )
     text = gettext("An app on your phone shows a code for each login.")
-    links = () if apps or locked else (Link(gettext("Set up an authenticator app"), TOTP_PATH),)
+    label = gettext("Replace the authenticator app") if apps else gettext("Set up an authenticator app")
+    links = () if locked else (Link(label, TOTP_PATH),)
     return Section(gettext("Authenticator app"), (text,), rows, links=links)
 
 
