@@ -94,6 +94,7 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
     if user is not None:
         if user.has_usable_password:
             steps.append({"step": "reauthenticate", "path": f"{api}/reauthenticate"})
+        steps += _reauthentications_of_plugins(visit)
         connected = {each.provider for each in visit.web.host.socialaccount.list_accounts(visit.request)}
         providers = [each for each in providers if each in connected]
     else:
@@ -105,6 +106,15 @@ def next_steps(visit: Visit) -> list[dict[str, Any]]:
     if providers:
         steps.append({"step": "social", "path": f"{api}/social/begin", "providers": providers})
     return steps
+
+
+def _reauthentications_of_plugins(visit: Visit) -> list[dict[str, Any]]:
+    """Return the endpoints of what plugins offer on the page that asks for a proof (`Panel`)."""
+    paths: dict[str, None] = {}
+    for section in visit.web.plugins.sections(visit.request, "reauthenticate"):
+        found = [*(form.action for form in section.forms), *(link.target for link in section.links)]
+        paths |= dict.fromkeys(path for path in found if ("POST", path) in visit.web.plugins.apis)
+    return [{"step": path[1:].replace("/", "."), "path": visit.url(f"/api{path}")} for path in paths]
 
 
 def steps_of_refusal(visit: Visit, error: FlowError) -> list[dict[str, Any]]:

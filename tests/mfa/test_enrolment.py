@@ -89,6 +89,17 @@ def test_it_requires_a_recent_login(site, clock):
     assert site.ann.get(OVERVIEW).headers["Location"].startswith("/account/reauthenticate")
 
 
+def test_the_refusal_lists_each_way_to_reauthenticate(protected, clock):
+    clock.forward(minutes=6)
+    steps = protected.ann.api(TOTP, method="GET")[1]["next"]
+    assert [each["step"] for each in steps] == ["reauthenticate", "mfa.reauthenticate"]
+    assert (
+        protected.ann.api(steps[1]["path"].removeprefix("/account/api"), {"code": protected.app.code()})[0]
+        == 200
+    )
+    assert protected.ann.api(TOTP, method="GET")[0] == 200
+
+
 def test_it_requires_a_verified_address(site):
     """Otherwise somebody could sign up with the address of another person, and lock that person out."""
     site.sign_up(verify=False)

@@ -503,7 +503,9 @@ class TestAccountWithoutAPassword:
 
     def test_a_reauthentication(self, ann, phone, clock):
         clock.forward(seconds=3600)
-        assert ann.ann.api("/password/set", {"password": PASSWORD})[1]["code"] == "reauthentication_required"
+        status, body = ann.ann.api("/password/set", {"password": PASSWORD})
+        assert (status, body["code"]) == (401, "reauthentication_required")
+        assert body["next"] == [{"step": "mfa.reauthenticate", "path": "/account/api/mfa/reauthenticate"}]
         titles = [each["title"] for each in ann.ann.page("/reauthenticate")["sections"]]
         assert "Two-step verification" in titles
         assert ann.use_key(ann.ann, phone, REAUTHENTICATE)[0] == 200
