@@ -97,7 +97,9 @@ def test_metrics(protected):
     ("settings", "levels"),
     [
         ({}, []),
-        ({"policy": "required"}, []),
+        ({"policy": "required"}, ["warning"]),
+        ({"policy": "selected"}, ["warning"]),
+        ({"policy": "required", "settings": {"email_verification": "mandatory"}}, []),
         ({"policy": "off"}, ["warning"]),
         ({"required_since": "2026-01-01"}, ["hint"]),
     ],

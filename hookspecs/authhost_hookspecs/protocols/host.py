@@ -35,6 +35,10 @@ class Settings(Protocol):
     def username_at_signup(self) -> Literal["no", "optional", "required"]:
         """Whether the form of a signup asks for a username. Since 1.1."""
 
+    @property
+    def email_verification(self) -> Literal["none", "optional", "mandatory"]:
+        """Whether a confirmation is sent at a signup, and whether a login requires it. Since 1.1."""
+
 
 class SocialLogin(Protocol):
     """The social login that is being processed, after the provider has authenticated the person."""

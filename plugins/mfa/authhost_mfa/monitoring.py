@@ -32,6 +32,13 @@ def check_settings(host: Host) -> Iterator[Finding]:
             "no login asks for the second factors that users have enrolled (policy is off)",
             "set policy under [plugins.mfa] to when_enrolled or required",
         )
+    if settings.policy in ("required", "selected") and host.settings.email_verification != "mandatory":
+        yield Finding(
+            "warning",
+            f"with policy {settings.policy} nobody can enrol at a login before the address is confirmed, "
+            f"and no login asks for that (email_verification is {host.settings.email_verification})",
+            "set email_verification to mandatory",
+        )
     if settings.required_since and settings.policy in ("off", "when_enrolled"):
         yield Finding(
             "hint",
