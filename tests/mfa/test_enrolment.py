@@ -300,6 +300,13 @@ class TestRequired:
         assert site.log_in(browser)[0] == 202
         assert refused(browser.api("/mfa/enrol", method="GET")) == (403, "email_not_verified")
 
+    def test_a_code_without_the_setup_is_told_so(self, make_site):
+        site = make_site(policy="required")
+        site.sign_up()
+        browser = site.browser()
+        assert site.log_in(browser)[0] == 202
+        assert refused(browser.api("/mfa/enrol", {"code": "123456"})) == (403, "setup_expired")
+
     def test_the_grace_period(self, make_site, clock):
         site = make_site(policy="required", grace_days=7)
         site.sign_up()

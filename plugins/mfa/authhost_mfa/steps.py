@@ -144,7 +144,7 @@ def enrol(request: Request, values: Values) -> CodeSet | None:
         key = key_enrolment.check(request, user, purpose_of_enrolment(pending), values)
         _complete_enrolment(request, user, WEBAUTHN, factors_of_key(user_verified=key.user_verified))
         return authenticators.add_key(request, user, key, str(values["name"]), second_factor=True)
-    if not values.get("setup"):
+    if not (values.get("setup") or values.get("code")):
         with translated(request):
             raise MissingCredential
     secret, step = enrolment.check(request, user, _binding(pending), values)
