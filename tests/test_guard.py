@@ -13,7 +13,9 @@ from conftest import PASSWORD
 from sqlalchemy import Column, Integer, MetaData, String, Table, select
 
 from authhost.cli.checks import problems
+from authhost.cli.checks.host import REFUSED
 from authhost.errors import DeliveryFailed, EmailTaken, RequiredPluginFailed, Vetoed
+from authhost.pluginhost.hooks import VETOES
 from authhost.store.tables import addresses
 
 SECRET = "s3cret-of-the-plugin"
@@ -493,9 +495,14 @@ def test_check_lists_who_can_refuse(make_host, run):
 
     def asks(request): ...
 
+    class Words:
+        @hookimpl
+        def check_password(self, request, password): ...
+
     plugins = {
         "both": Both(),
         "login": Hooked("before_login", breaks),
+        "words": Words(),
         "none": Hooked("user_logged_in", asks),
     }
     host = make_host(plugins)
@@ -510,7 +517,13 @@ def test_check_lists_who_can_refuse(make_host, run):
             "plugin login can refuse logins (before_login)",
             "if this is not intended, add login to blocked_plugins",
         ),
+        (
+            "hint",
+            "plugin words can refuse new passwords (check_password)",
+            "if this is not intended, add words to blocked_plugins",
+        ),
     ]
+    assert set(REFUSED) == VETOES
     with pytest.raises(Vetoed):
         run(host, "signup", email="ann@example.org", password=PASSWORD)
     assert any("failed 1 times so far" in each.problem for each in problems(host))

@@ -13,6 +13,14 @@ from authhost.settings import Settings
 if TYPE_CHECKING:
     from authhost.host import AuthHost
 
+REFUSED = {
+    "before_signup": "signups",
+    "before_login": "logins",
+    "before_change": "changes",
+    "check_password": "new passwords",
+}
+"""What a plugin can refuse by each of the hooks of `VETOES`."""
+
 
 def check_plugin_names(host: AuthHost) -> Iterator[Problem]:
     """Find names in the settings that no plugin of the host has."""
@@ -69,7 +77,7 @@ def check_vetoes(host: AuthHost) -> Iterator[Problem]:
     for record in host.registry.loaded():
         vetoes = [hook for hook in record.hooks if hook in VETOES]
         if vetoes:
-            flows = " and ".join(hook.removeprefix("before_").replace("_", " ") + "s" for hook in vetoes)
+            flows = " and ".join(REFUSED[hook] for hook in vetoes)
             failures = sum(record.stats[hook].failures for hook in vetoes)
             failed = f", and failed {failures} times so far" if failures else ""
             yield Problem(
