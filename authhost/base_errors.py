@@ -25,6 +25,10 @@ class RequiredPluginMissing(ConfigurationError):
         self.plugin = plugin
 
 
+class PluginNotBlockable(AuthHostError):
+    """A plugin cannot be blocked at run time: it is required or unknown; the message says what to do."""
+
+
 class UnitOfWorkClosed(AuthHostError, RuntimeError):
     """A request was used outside its ``with`` block; the message says what to do."""
 

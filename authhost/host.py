@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib import import_module
@@ -21,9 +22,13 @@ from authhost.account.plugin_logins import PluginLogins
 from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed, SocialAccountNotFound
 from authhost.pluginhost.background import Background
+from authhost.pluginhost.blocking import Blocking
+from authhost.pluginhost.blocks import Block
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
+from authhost.pluginhost.lifecycle import Lifecycle
 from authhost.pluginhost.plugin import HookStats
+from authhost.pluginhost.plugins import Plugins
 from authhost.providers.registry import Providers
 from authhost.records import PasswordPolicy, Unpicklable
 from authhost.request import Request
@@ -95,6 +100,7 @@ class AuthHost(Unpicklable):
     ) -> None:
         spans = find_spans()
         self.registry = PluginRegistry(settings, plugins or {}, discover=discover, spans=spans)
+        self._providers = Providers(settings, self.registry.providers, clock)
         if any(_runs_in_flows(record.hooks) for record in self.registry.loaded()):
             # For `Request.db`: imported there, it would count as time of the first plugin that uses it.
             import_module("sqlalchemy.orm")
@@ -103,7 +109,7 @@ class AuthHost(Unpicklable):
             settings=settings,
             clock=clock,
             database=Database(settings.database_url),
-            hooks=Hooks(self.registry.manager, self.registry.specs.published),
+            hooks=self._hooks({}),
             plugin_settings=self._plugin_settings(settings),
             passwords=Passwords(settings),
             limits=RateLimits(settings),
@@ -113,14 +119,13 @@ class AuthHost(Unpicklable):
             digests=Digests(settings),
             identifiers=Identifiers(clock),
             urls=Urls(settings.base_url, settings.page_urls),
-            providers=Providers(settings, self.registry.providers, clock),
+            providers=self._providers,
             sociallogin_of_signup=sociallogin_of_signup,
             account=read_account,
             accounts=Changes,
             logins=PluginLogins,
-            login_guards=frozenset(
-                record.name for record in self.registry.loaded() if "login_steps" in record.hooks
-            ),
+            login_guards=self._login_guards({}),
+            blocked={},
             administrators=administrator_keys(settings.administrators),
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
@@ -128,8 +133,18 @@ class AuthHost(Unpicklable):
             telemetry=Telemetry(spans),
         )
         self.account = Account(self._read_account)
-        self.users = Users(self.services)
-        self._open = False
+        self.users = Users(lambda: self.services)
+        self._lifecycle = Lifecycle(self, self.registry)
+        self._blocking = Blocking(
+            self.registry, settings, self.services.database, self._apply_blocked, self._lifecycle.after_fork
+        )
+        self.plugins = Plugins(
+            self.registry,
+            settings,
+            self.services.database,
+            self._blocking,
+            lambda actor, blocked: Request(self._services_with(blocked), actor=actor),
+        )
         try:
             if upgrade_database:
                 self.upgrade_database()
@@ -137,9 +152,10 @@ class AuthHost(Unpicklable):
                 self._check_database()
             if check_database:
                 self._check_deliverer()
+                self._blocking.load()
             if check_database and background:
-                self._open = True
-                self.services.hooks.host_started(self)
+                self._lifecycle.start(self.services.hooks)
+                self._blocking.watcher.start()
         except BaseException:
             self.close()
             raise
@@ -171,6 +187,7 @@ class AuthHost(Unpicklable):
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
+        self._blocking.watcher.ensure()
         return Request(
             self.services,
             ip_address=ip_address,
@@ -350,10 +367,10 @@ class AuthHost(Unpicklable):
             record_all(self.services)
         deadline = monotonic() + self.settings.background_drain
         background = self.services.background
+        self._blocking.watcher.close()
         background.wait(deadline - monotonic())  # before plugins stop what their jobs use
-        if self._open:
-            self._open = False
-            self.services.hooks.host_stopping(self)
+        self._lifecycle.wait(deadline - monotonic())
+        self._lifecycle.stop(self.services.hooks)
         background.wait(deadline - monotonic())
         background.close()
         self.services.database.close()
@@ -392,6 +409,38 @@ class AuthHost(Unpicklable):
             for record in self.registry.loaded()
             if record.settings_class is not None
         }
+
+    def _hooks(self, blocked: Mapping[str, Block]) -> Hooks:
+        views = {record.name: record.view for record in self.registry.loaded() if record.name in blocked}
+        return Hooks(self.registry.manager, self.registry.specs.published, without=views)
+
+    def _login_guards(self, blocked: Mapping[str, Block]) -> frozenset[str]:
+        return frozenset(
+            record.name
+            for record in self.registry.loaded()
+            if "login_steps" in record.hooks and record.name not in blocked
+        )
+
+    def _services_with(self, blocked: Mapping[str, Block]) -> Services:
+        """Return the services for units of work in which some plugins are blocked."""
+        declared = [record.providers for record in self.registry.loaded() if record.name in blocked]
+        return replace(
+            self.services,
+            hooks=self._hooks(blocked),
+            providers=self._providers.without(frozenset().union(*declared)),
+            login_guards=self._login_guards(blocked),
+            blocked=blocked,
+        )
+
+    def _apply_blocked(self, blocked: Mapping[str, Block]) -> None:
+        """Block these plugins, and no others, in the units of work that begin from now on."""
+        changed = blocked.keys() ^ self.registry.blocked.keys()
+        self.registry.blocked = blocked
+        self.services = self._services_with(blocked)
+        for record in self.registry.loaded():
+            if record.guarded is not None:
+                record.guarded.blocked = record.name in blocked
+        self._lifecycle.follow(changed)
 
     def _check_not_closed(self) -> None:
         if self.closed:

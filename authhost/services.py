@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from authhost_hookspecs import Account, AccountChanges, Host, Logins, SocialLogin
 
     from authhost.pluginhost.background import Background
+    from authhost.pluginhost.blocks import Block
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
     from authhost.records import User
@@ -95,9 +96,11 @@ class Services(Unpicklable):
     logins: Callable[[Any], Logins]
     """Returns the logins by plugins within a request; see `authhost.account.plugin_logins`."""
     login_guards: frozenset[str]
-    """The loaded plugins that have login steps."""
+    """The loaded plugins that have login steps, and are not blocked."""
     administrators: frozenset[str]
     """The keys of the addresses of the setting ``administrators``."""
+    blocked: Mapping[str, Block]
+    """The loaded plugins that are blocked at run time, by name: no unit of work calls them."""
     background: Background
     telemetry: Telemetry
 

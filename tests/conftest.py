@@ -60,6 +60,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_nested_rollback",
         "test_order",
         "test_pending_logins",
+        "test_plugin_blocks",
         "test_plugin_signup",
         "test_recovery",
         "test_round_trips",

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from authhost_hookspecs import Actor
 from click.testing import CliRunner
 from sqlalchemy import select
 
@@ -101,6 +102,10 @@ def test_all_examples_run_in_every_flow(examples, host, caplog):
 
     scenario = Scenario(host, mailbox, provider, after=collect)
     scenario.run()
+    operator = Actor("operator", name="root")
+    host.plugins.block("another", reason="it hangs", actor=operator, installed=False)
+    host.plugins.unblock("another", actor=operator)
+    collect(None)
     host.close()
     assert scenario.stopped_after is None
     assert not any(step.ended_by_plugin for step in scenario.steps)

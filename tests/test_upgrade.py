@@ -172,8 +172,9 @@ def test_a_current_database_is_known_by_one_statement_and_without_alembic(databa
         text=True,
         check=True,
     )
-    (statement,), alembic = json.loads(done.stdout)
+    (statement, blocked), alembic = json.loads(done.stdout)
     assert statement.count("_version") >= histories
+    assert "authhost_blocked_plugin" in blocked
     assert alembic == []
 
 

@@ -34,6 +34,7 @@ log = logging.getLogger("authhost.plugins")
 
 IN_BACKGROUND = "in_background"
 """The name under which jobs are counted, like a hook."""
+DROPPED_BLOCKED = "was dropped, because the plugin is blocked"
 JOIN_SECONDS = 5.0
 """How long `Background.close` waits for a thread that has no job any more."""
 MAX_REPLACEMENTS = 1
@@ -57,6 +58,11 @@ class Job:
     """Whether it was reported as hanging."""
     failed: bool = False
     """Whether it was counted as a failure."""
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the plugin that it belongs to is blocked at run time."""
+        return self.plugin is not None and self.plugin.blocked
 
     def __str__(self) -> str:
         owner = f"of plugin {self.plugin.name}" if self.plugin else "of the application"
@@ -131,6 +137,9 @@ class Background:
 
     def submit(self, job: Job) -> None:
         """Queue a job. If the queue is full or the host is closed, the job is dropped and reported."""
+        if job.is_blocked:
+            self._report(job, DROPPED_BLOCKED)
+            return
         pool = self._pool()
         with pool.changed:
             closed = pool.closed
@@ -246,6 +255,9 @@ class Background:
 
     def _run(self, job: Job) -> None:
         """Run a job. The thread must go on, whatever the job raises, and whatever its error does."""
+        if job.is_blocked:
+            self._report(job, DROPPED_BLOCKED)
+            return
         try:
             # Each job has a context of its own, so that no variable passes from one job to another.
             check_ran(Context().run(job.function, *job.args))

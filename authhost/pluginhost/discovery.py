@@ -18,6 +18,7 @@ import pluggy
 from authhost.base_errors import RequiredPluginMissing
 from authhost.errors import PLUGIN_FAILURES, ConfigurationError
 from authhost.pluginhost.attributes import Implementation
+from authhost.pluginhost.blocks import Block
 from authhost.pluginhost.declarations import PluginRefused, check_contract, declared_settings, declared_tables
 from authhost.pluginhost.guard import guard_for
 from authhost.pluginhost.hooks import SPEC_MODULES
@@ -68,6 +69,8 @@ class PluginRecord:
     """Hooks of ``optionalhook=True`` implementations that neither the contract nor a plugin has."""
     published: tuple[str, ...] = ()
     """The hooks that it publishes with `register_hookspecs`."""
+    providers: frozenset[str] = frozenset()
+    """The ids of the providers of social login that it declares, once they were asked for."""
 
     @property
     def stats(self) -> Mapping[str, HookStats]:
@@ -102,6 +105,8 @@ class PluginRegistry:
         if self.trace is not None:
             self.manager.add_hookcall_monitoring(self.trace.before, self.trace.after)
         self.specs = HookSpecs()
+        self.blocked: Mapping[str, Block] = {}
+        """The accepted plugins that are blocked at run time."""
         found = [*sorted(extra.items()), *(installed() if discover else ())]
         sources = [
             (PluginRecord(name, FOUND), source) for name, source in sorted(found, key=lambda pair: pair[0])
@@ -292,6 +297,7 @@ class PluginRegistry:
             except PLUGIN_FAILURES as error:
                 _failed_to_load("providers", record, "register_providers", error)
                 continue
+            record.providers = frozenset(own.keys() - found.keys())
             found |= {name: each for name, each in own.items() if name not in found}
         return found
 
@@ -314,14 +320,14 @@ class PluginRegistry:
         return self._registered("register_metrics", "metrics")[0]
 
     def routes(self) -> dict[str, list[contract.PageRoute | contract.ApiRoute]]:
-        """Return the pages and JSON endpoints by plugin. A failure to load them is logged."""
-        return self._registered("register_routes", "routes")[0]
+        """Return the pages and JSON endpoints by plugin, also of blocked ones. A failure is logged."""
+        return self._registered("register_routes", "routes", self.loaded())[0]
 
     def panels(
         self,
     ) -> dict[str, list[Callable[[contract.Request], contract.Section | None] | contract.Panel]]:
-        """Return the sections of pages of the core by plugin. A failure to load them is logged."""
-        return self._registered("register_panels", "panels")[0]
+        """Return the sections of pages of the core by plugin, also of blocked ones. A failure is logged."""
+        return self._registered("register_panels", "panels", self.loaded())[0]
 
     def guarded(self, name: str) -> GuardedPlugin:
         """Return the guard of a loaded plugin; raises ``KeyError``."""
@@ -330,11 +336,16 @@ class PluginRegistry:
             raise KeyError(name)
         return found
 
-    def _registered(self, hook: str, what: str) -> tuple[dict[str, list[Any]], dict[str, str]]:
-        """Call a ``register_…`` hook; return the lists by plugin, and the classes of errors by plugin."""
+    def _registered(
+        self, hook: str, what: str, records: Iterable[PluginRecord] | None = None
+    ) -> tuple[dict[str, list[Any]], dict[str, str]]:
+        """Call a ``register_…`` hook; return the lists by plugin, and the classes of errors by plugin.
+
+        ``records`` are by default those of the plugins that are not blocked.
+        """
         found: dict[str, list[Any]] = {}
         failed: dict[str, str] = {}
-        for record in self.loaded():
+        for record in records if records is not None else self.active():
             if hook not in record.hooks:
                 continue
             try:
@@ -347,6 +358,14 @@ class PluginRegistry:
     def loaded(self) -> Iterator[PluginRecord]:
         """Yield the accepted plugins, in the order in which they are called."""
         return (record for record in self.records if record.status == "loaded")
+
+    def active(self) -> Iterator[PluginRecord]:
+        """Yield the accepted plugins that are not blocked at run time."""
+        return (record for record in self.loaded() if record.name not in self.blocked)
+
+    def views(self, *, but: str) -> dict[str, object]:
+        """Return the registered objects of all plugins but one, by name."""
+        return {record.name: record.view for record in self.loaded() if record.name != but}
 
 
 def _failed_to_load(what: str, record: PluginRecord, hook: str, error: BaseException) -> None:

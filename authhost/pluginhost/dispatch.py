@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
 
-from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, RequiredPluginFailed
+from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, ExportFailed, RequiredPluginFailed
 
 if TYPE_CHECKING:
     import pluggy
@@ -28,15 +28,40 @@ if TYPE_CHECKING:
     from authhost.store.unit_of_work import UnitOfWork
 
 
+class _SomePlugins:
+    """The callers of pluggy without some plugins: those of all hooks of which one was called."""
+
+    def __init__(self, manager: pluggy.PluginManager, without: Iterable[object]) -> None:
+        self._manager, self._without = manager, tuple(without)
+
+    def __getattr__(self, hook: str) -> Any:
+        caller = self._manager.subset_hook_caller(hook, self._without)
+        setattr(self, hook, caller)
+        return caller
+
+
 class Hooks:
-    """The hooks, as the flows call them."""
+    """The hooks, as the flows call them.
+
+    ``without`` are the registered objects of plugins that are not called, by name: they are blocked.
+    """
 
     def __init__(
-        self, manager: pluggy.PluginManager, published: Mapping[str, PublishedHook] | None = None
+        self,
+        manager: pluggy.PluginManager,
+        published: Mapping[str, PublishedHook] | None = None,
+        *,
+        without: Mapping[str, object] | None = None,
     ) -> None:
-        self._manager, self._hook = manager, manager.hook
+        self._manager = manager
+        self._hook: Any = _SomePlugins(manager, without.values()) if without else manager.hook
         self.published: Mapping[str, PublishedHook] = published or {}
         """The hooks that plugins publish, by name."""
+        self._blocked = without or {}
+
+    def blocked_plugins(self, hook: str) -> list[str]:
+        """Return the names of the blocked plugins that implement ``hook``."""
+        return sorted(name for name, view in self._blocked.items() if hook in vars(view))
 
     def call_published(self, request: UnitOfWork, name: str, arguments: Mapping[str, Any]) -> None:
         """Call a hook that a plugin publishes. The caller has checked the name and the arguments."""
@@ -137,16 +162,27 @@ class Hooks:
         self._hook.user_deleted(request=request, user=user)
 
     def user_deleted_of(self, plugin: str, request: Request, user: User) -> bool:
-        """Call `user_deleted` of one plugin; return False if it is not loaded."""
-        if not self._manager.has_plugin(plugin):
+        """Call `user_deleted` of one plugin; return False if it is not loaded or blocked."""
+        if not self._manager.has_plugin(plugin) or plugin in self._blocked:
             return False
         others = [each for name, each in self._manager.list_name_plugin() if name != plugin]
         self._manager.subset_hook_caller("user_deleted", others)(request=request, user=user)
         return True
 
     def export_user(self, request: Request, user: User) -> dict[str, Any]:
-        """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`."""
+        """Return what each plugin stores about the user, by the plugin's name; raises `ExportFailed`.
+
+        It would be incomplete without a blocked plugin.
+        """
+        if blocked := self.blocked_plugins("export_user"):
+            raise ExportFailed(plugin=blocked[0])
         return dict(sorted(self._hook.export_user(request=request, user=user)))
+
+    def plugin_blocked(self, request: Request, plugin: str, reason: str) -> None:
+        self._hook.plugin_blocked(request=request, plugin=plugin, reason=reason)
+
+    def plugin_unblocked(self, request: Request, plugin: str) -> None:
+        self._hook.plugin_unblocked(request=request, plugin=plugin)
 
     def user_reauthenticated(self, request: Request, user: User) -> None:
         self._hook.user_reauthenticated(request=request, user=user)

@@ -41,6 +41,8 @@ NOTIFICATIONS = SIGNALS | {
     "flow_refused",
     "login_pending",
     "password_reset_requested",
+    "plugin_blocked",
+    "plugin_unblocked",
     "session_ended",
     "social_login_begun",
     "user_deactivated",

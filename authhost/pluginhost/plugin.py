@@ -46,6 +46,8 @@ class GuardedPlugin:
     """Gets the hook and the error of each failure. Only the testing kit sets it: the text may be secret."""
     functions: dict[str, Callable[..., Any]] = field(default_factory=dict)
     """The implementations by hook."""
+    blocked: bool = False
+    """Whether it is blocked at run time: its jobs in the background are dropped."""
 
     def add_implementation(self, hook: str, function: Callable[..., Any]) -> HookStats:
         """Register an implementation; return the object that counts its calls."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from copy import copy
 from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qsl
 
 from authhost_hookspecs import OAuth1Provider, OAuth2Provider, Provider
@@ -45,6 +46,14 @@ class Providers:
 
     def __contains__(self, name: object) -> bool:
         return name in self._apps
+
+    def without(self, declarations: Collection[str]) -> Self:
+        """Return the same providers, without those of some declarations."""
+        others = copy(self)
+        others._apps = {
+            name: app for name, app in self._apps.items() if app.declaration.id not in declarations
+        }
+        return others
 
     def app(self, name: object) -> App:
         """Return the provider with the id ``name``; raises `ProviderNotFound`."""

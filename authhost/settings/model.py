@@ -97,6 +97,11 @@ class Settings:
     """Names of the plugins to load; None loads all installed plugins."""
     blocked_plugins: tuple[str, ...] = ()
     """Names of the plugins that are not loaded."""
+    blocked_plugins_refresh: float = 5
+    """How often a process reads which plugins are blocked at run time (``authhost plugins block``).
+
+    With 0 it reads that only when it starts.
+    """
     required_plugins: tuple[str, ...] = ()
     """Names of the plugins that must be loaded for the host to start. Their failure ends a flow."""
     login_without_plugins: tuple[str, ...] = ()
@@ -270,6 +275,8 @@ class Settings:
             raise ConfigurationError("background_timeout must be more than 0 seconds")
         if not 0 <= self.background_drain <= 600:
             raise ConfigurationError("background_drain must be 0 to 600 seconds")
+        if not 0 <= self.blocked_plugins_refresh <= 60:
+            raise ConfigurationError("blocked_plugins_refresh must be 0 to 60 seconds")
         if self.max_concurrent_hashes < 1:
             raise ConfigurationError("max_concurrent_hashes must be at least 1")
         if not 0 <= self.password_hash_wait <= 60:

@@ -27,6 +27,7 @@ from sqlalchemy import (
 from authhost import records
 from authhost.store.tables import (
     addresses,
+    blocked_plugins,
     confirmations,
     pending_logins,
     plugin_deletions,
@@ -304,3 +305,9 @@ PLUGIN_DELETION_COUNTS = select(plugin_deletions.c.plugin, func.count()).group_b
 COUNT_PLUGIN_DELETION = update(plugin_deletions).where(plugin_deletions.c.id == of_id)
 COUNT_PLUGIN_DELETION = COUNT_PLUGIN_DELETION.values(attempts=plugin_deletions.c.attempts + 1)
 DELETE_PLUGIN_DELETION = delete(plugin_deletions).where(plugin_deletions.c.id == of_id)
+
+# Plugins that are blocked at run time.
+
+BLOCKED_PLUGINS = select(blocked_plugins).order_by(blocked_plugins.c.plugin)
+BLOCK_PLUGIN = insert(blocked_plugins)
+UNBLOCK_PLUGIN = delete(blocked_plugins).where(_is_key(blocked_plugins.c.plugin))

@@ -330,3 +330,14 @@ migrations = Table(
     _time("applied_at"),
     **TABLE_OPTIONS,
 )
+
+# The plugins that an operator has blocked at run time. Every host reads them again and again.
+blocked_plugins = Table(
+    "authhost_blocked_plugin",
+    metadata,
+    Column("plugin", String(128), primary_key=True),
+    _time("since"),
+    Column("blocked_by", String(150), nullable=False),
+    Column("reason", String(REASON_LENGTH), nullable=False),
+    **TABLE_OPTIONS,
+)

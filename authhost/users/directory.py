@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,8 +47,13 @@ class UserStats:
 class Directory:
     """Reads accounts for administrators; part of `Users`."""
 
-    def __init__(self, services: Services) -> None:
-        self._services = services
+    def __init__(self, current: Callable[[], Services]) -> None:
+        self._current = current
+
+    @property
+    def _services(self) -> Services:
+        """The services of now: plugins may be blocked while the host is open."""
+        return self._current()
 
     def get(self, name: str) -> User:
         """Return the account with this identifier, address or username, or whose identifier begins so.

@@ -1,8 +1,8 @@
 """What plugins delete of a deleted account. A deletion that failed, or was not finished, is repeated.
 
 A row of `authhost.store.tables.plugin_deletions` stands for each plugin that failed in
-`user_deleted`, and for each that deletes after the commit (``request.on_commit``): it is stored with
-the deletion, and removed when the plugin is done. So neither an error nor the end of the process
+`user_deleted` or is blocked, and for each that deletes after the commit (``request.on_commit``): it is
+stored with the deletion, and removed when the plugin is done. So neither an error nor the end of the process
 leaves data of a deleted person behind.
 """
 
@@ -42,10 +42,11 @@ class Repeated(NamedTuple):
 
 
 def delete_data_of_plugins(request: Request, user: User) -> tuple[str, ...]:
-    """Call `user_deleted`; return the plugins that failed, whose deletion `repeat_deletions` repeats."""
+    """Call `user_deleted`; return the plugins that failed or are blocked, for `repeat_deletions`."""
     before, callbacks = len(request.failed_calls), len(request.callbacks)
     request.services.hooks.user_deleted(request, user)
-    failed = tuple(dict.fromkeys(_failed_plugins(request, before)))
+    blocked = request.services.hooks.blocked_plugins(HOOK)
+    failed = tuple(dict.fromkeys((*_failed_plugins(request, before), *blocked)))
     for plugin in failed:
         _store(request, user, plugin)
     for plugin in _plugins_after_commit(request, callbacks):
@@ -77,12 +78,14 @@ def _page(services: Services, after: UUID | None) -> list[UUID]:
 
 
 def _repeat(services: Services, deletion_id: UUID) -> Repeated | None:
-    """Repeat one deletion; return None if another process has done so."""
+    """Repeat one deletion; return None if another process has done so, or the plugin is blocked."""
     with Request(services) as request:
         rows = request.read(statements.LOCK_PLUGIN_DELETION, {"of_id": deletion_id})
         if not rows:
             return None
         plugin, user_id, sealed = rows[0]
+        if plugin in request.services.blocked:
+            return None
         try:
             with request.atomic():
                 done = _call(request, plugin, _open(services, sealed), deletion_id)

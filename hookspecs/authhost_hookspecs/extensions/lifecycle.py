@@ -17,6 +17,9 @@ def host_started(host: Host) -> None:
     ``background=False``, like in the commands of ``authhost``, calls neither this
     hook nor `host_stopping`.
 
+    The hook is called again for a plugin that was blocked at run time, when the block
+    ends.
+
     .. versionadded:: 1.0
 
     Example::
@@ -44,7 +47,8 @@ def host_started(host: Host) -> None:
 def host_stopping(host: Host) -> None:
     """A host closes: stop threads, and deliver what is still in memory.
 
-    The database is still available.
+    The database is still available. The hook is also called when an operator blocks the
+    plugin at run time: the host stays open, and may call `host_started` again.
 
     .. versionadded:: 1.0
 

@@ -336,6 +336,57 @@ def user_reauthenticated(request: Request, user: User) -> None:
 
 
 @hookspec
+def plugin_blocked(request: Request, plugin: str, reason: str) -> None:
+    """An operator has blocked a plugin at run time: ``authhost plugins block``.
+
+    ``plugin`` is its name, and ``request.actor`` the operator. The blocked plugin itself is called, too:
+    no process has blocked it yet.
+
+    Stored: that the plugin is blocked.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Outages:
+            @hookimpl
+            def plugin_blocked(self, request: Request, plugin: str, reason: str) -> None:
+                what = f"{plugin} is blocked: {reason}"
+                request.insert(events, {"id": request.new_id(), "what": what, "at": request.now})
+    """
+
+
+@hookspec
+def plugin_unblocked(request: Request, plugin: str) -> None:
+    """An operator has ended the block of a plugin: ``authhost plugins unblock``.
+
+    ``plugin`` is its name, and ``request.actor`` the operator. The plugin itself is called, too.
+
+    Stored: that the plugin is not blocked any more.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Outages:
+            @hookimpl
+            def plugin_unblocked(self, request: Request, plugin: str) -> None:
+                row = {"id": request.new_id(), "what": f"{plugin} is back", "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
 def flow_refused(request: Request, flow: str, error: Exception, user: User | None) -> None:
     """A flow was refused, for example because of a wrong password or a rate limit.
 

@@ -107,10 +107,10 @@ class Logins(Protocol):
     def guard(self, plugin: str, user_id: UUID) -> None:
         """Require ``plugin`` for each login to the account, such as after a second factor was added.
 
-        While the plugin is not installed, or has failed to load, nobody can log in to the account
-        (``login_unavailable``), unless the operator allows it by the setting ``login_without_plugins``.
-        So its steps cannot be avoided by removing it. `User.login_guards` says so in `login_steps`,
-        without a query. Refusal: ``user_not_found``.
+        While the plugin is not installed, is blocked, or has failed to load, nobody can log in to the
+        account (``login_unavailable``), unless the operator allows it by the setting
+        ``login_without_plugins``. So its steps cannot be avoided by removing it. `User.login_guards`
+        says so in `login_steps`, without a query. Refusal: ``user_not_found``.
         """
 
     def unguard(self, plugin: str, user_id: UUID) -> None:

@@ -211,6 +211,15 @@ class AuditPlugin:
         self._record(request, AuditEvent("user_reauthenticated", user.id))
 
     @hookimpl
+    def plugin_blocked(self, request: Request, plugin: str, reason: str) -> None:
+        data = {"reason": reason[:REASON_LENGTH]}
+        self._record(request, AuditEvent("plugin_blocked", plugin=plugin, data=data))
+
+    @hookimpl
+    def plugin_unblocked(self, request: Request, plugin: str) -> None:
+        self._record(request, AuditEvent("plugin_unblocked", plugin=plugin))
+
+    @hookimpl
     def flow_refused(self, request: Request, flow: str, error: Exception, user: User | None) -> None:
         fields = getattr(error, "fields", {})
         data = {name: fields[name] for name in ("reason", "plugin_code", "field") if fields.get(name)}

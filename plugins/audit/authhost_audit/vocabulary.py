@@ -54,6 +54,8 @@ VOCABULARY: dict[str, Classification] = {
     "user_reactivated": Classification("user_updated", ACCOUNT_CHANGE, 2, SECURITY),
     "user_deleted": Classification("user_deleted", ACCOUNT_CHANGE, 6, SECURITY),
     "user_reauthenticated": Classification("authn_login_success", AUTHENTICATION, 99, ACTIVITY),
+    "plugin_blocked": Classification("sys_monitor_disabled", API_ACTIVITY, 3, SECURITY),
+    "plugin_unblocked": Classification("sys_monitor_enabled", API_ACTIVITY, 3, SECURITY),
     "email_delivery_failed": Classification("sys_mail_failed", API_ACTIVITY, 99, SECURITY),
     "authenticator_added": Classification("user_updated", ACCOUNT_CHANGE, MFA_ENABLE, SECURITY),
     "authenticator_removed": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
