@@ -107,7 +107,7 @@ class PluginRoutes:
         Raises `RequiredPluginFailed`.
         """
         for name, panel in self._panels:
-            if panel.page != page:
+            if panel.page != page or name in request.services.blocked:
                 continue
             try:
                 section = panel.show(request)

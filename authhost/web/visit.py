@@ -27,7 +27,7 @@ from authhost.web.inputs import read_given
 from authhost.web.languages import Gettext, Language, choose_language
 from authhost.web.messages import pack, unpack
 from authhost.web.page_values import plain
-from authhost.web.problems import AlreadyLoggedIn, problem, text_of
+from authhost.web.problems import AlreadyLoggedIn, WebError, problem, text_of
 
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
@@ -164,8 +164,10 @@ class Visit:
         """Raise what `check_login` raises, or, if no login waits for the route's step, one of two refusals.
 
         `AlreadyLoggedIn` if somebody is logged in, such as after a form that was sent twice; otherwise
-        `LoginRequired`.
+        `LoginRequired`. A blocked plugin has no routes (``not_found``).
         """
+        if plugin in self.request.services.blocked:
+            raise WebError("not_found")
         if not route.step:
             self.check_login(login=route.login, recent=route.recent_login)
             return

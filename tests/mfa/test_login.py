@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from authhost_hookspecs import LoginStep, hookimpl
+from authhost_hookspecs import Actor, LoginStep, hookimpl
 from authhost_mfa import tables
 from authhost_mfa.policy import proves_two_factors
 from sqlalchemy import update
@@ -286,6 +286,19 @@ def test_without_the_plugin_nobody_logs_in_to_a_protected_account(protected, mak
     allowed = make_host(database_url=url, base_url="https://example.org", login_without_plugins=("mfa",))
     site = Site(allowed, protected.recorder)
     assert site.log_in(site.browser())[0] == 200
+
+
+def test_while_the_plugin_is_blocked_nobody_logs_in_to_a_protected_account(protected):
+    plugins, root = protected.host.plugins, Actor("operator", name="root")
+    half = protected.half()
+    plugins.block("mfa", reason="it fails", actor=root)
+    status, body = protected.log_in(protected.browser())
+    assert (status, body["code"]) == (503, "login_unavailable")
+    assert protected.verify(half)[0] == 404
+    assert not is_logged_in(half)
+    plugins.unblock("mfa", actor=root)
+    assert protected.verify(half)[0] == 200
+    assert is_logged_in(half)
 
 
 class Terms:

@@ -25,7 +25,7 @@ def site(visit: Visit) -> Mapping[str, Any]:
         "username_at_signup": host.settings.username_at_signup,
         "password_policy": {"min_length": policy.min_length, "max_length": policy.max_length},
         "providers": [{"id": each.id, "name": each.name} for each in host.services.providers],
-        "plugins": sorted(visit.web.plugins.names),
+        "plugins": sorted(visit.web.plugins.names - visit.request.services.blocked.keys()),
     }
 
 
