@@ -7,7 +7,7 @@ import re
 import threading
 
 import pytest
-from authhost_hookspecs import Health, Metric, hookimpl
+from authhost_hookspecs import Actor, Health, Metric, hookimpl
 from click.testing import CliRunner
 
 from authhost import AuthHost, Settings
@@ -322,6 +322,7 @@ def test_every_metric_of_the_core_is_reserved(make_host, run):
 
     host = make_host({"hooked": Hooked()})
     run(host, "signup", email="ann@example.org", password="green teapots sing at dawn")
+    host.plugins.block("hooked", reason="it hangs", actor=Actor("operator", name="root"))
     assert {each.name for each in metrics(host)} == set(CORE_METRICS)
 
 

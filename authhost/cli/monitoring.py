@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 
 import click
 
+from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import LazyHost
 from authhost.operations.console import json_option
 
@@ -27,9 +29,14 @@ def status(lazy_host: LazyHost, strict: bool, as_json: bool) -> None:
 
       authhost status --strict --json
     """
+    from sqlalchemy.exc import SQLAlchemyError
+
     from authhost.operations.monitoring import health
 
-    found = health(lazy_host.host(check=False))
+    host = lazy_host.host(check=False)
+    with suppress(ConfigurationError, SQLAlchemyError):  # the state of the database is part of the output
+        host.plugins.load()
+    found = health(host)
     lazy_host.console.print_rows([each._asdict() for each in found], as_json=as_json)
     wrong = ("failed", "degraded") if strict else ("failed",)
     if any(each.status in wrong for each in found):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
+from authhost.cli.plugin_blocks import block, known_blocks, unblock
 from authhost.operations.console import Terminal, json_option
 
 if TYPE_CHECKING:
+    from authhost.pluginhost.blocks import Block
     from authhost.pluginhost.discovery import PluginRecord
     from authhost.testing.conformance import Report, Verdict
 
@@ -23,7 +25,11 @@ FIRST_RESULT_HOOKS = frozenset({"deliver_message"})
 
 @click.group("plugins")
 def plugins() -> None:
-    """List, explain, measure and check plugins, and create a new one."""
+    """List, block, explain, measure and check plugins, and create a new one."""
+
+
+plugins.add_command(block)
+plugins.add_command(unblock)
 
 
 @plugins.command("list")
@@ -32,11 +38,13 @@ def plugins() -> None:
 def plugins_list(lazy_host: LazyHost, as_json: bool) -> None:
     """List the plugins in the order in which they are called.
 
+    The reason says whether the settings or `authhost plugins block` have blocked a plugin.
+
     Example: authhost plugins list --json
     """
-    lazy_host.console.print_rows(
-        [_row(record) for record in lazy_host.registry().records], as_json=as_json, empty="no plugins found"
-    )
+    blocks = known_blocks(lazy_host)
+    rows = [_row(record, blocks) for record in lazy_host.registry().records]
+    lazy_host.console.print_rows(rows, as_json=as_json, empty="no plugins found")
 
 
 @plugins.command("show")
@@ -51,8 +59,9 @@ def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
         raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
+    blocks = known_blocks(lazy_host)
     rows = [
-        _row(each)
+        _row(each, blocks)
         | {"hooks": list(each.hooks), "publishes": list(each.published)}
         | {"retained": dict(each.tables.retained) if each.tables is not None else {}}
         for each in records
@@ -60,14 +69,15 @@ def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     lazy_host.console.print_rows(rows, as_json=as_json)
 
 
-def _row(record: PluginRecord) -> dict[str, Any]:
+def _row(record: PluginRecord, blocks: Mapping[str, Block]) -> dict[str, Any]:
+    block = blocks.get(record.name) if record.status == "loaded" else None
     return {
         "name": record.name,
-        "status": record.status,
+        "status": "blocked" if block is not None else record.status,
         "distribution": record.distribution,
         "version": record.version,
         "hooks": len(record.hooks),
-        "reason": record.reason,
+        "reason": str(block) if block is not None else record.reason,
     }
 
 

@@ -98,7 +98,7 @@ def plugins(host: AuthHost) -> Iterator[Health]:
         detail = f"refused: {', '.join(refused)}; `authhost plugins list` says why"
         yield Health("plugins", "degraded", detail)
     else:
-        yield Health("plugins", "ok", f"{len(list(host.registry.loaded()))} are loaded")
+        yield Health("plugins", "ok", f"{len(list(host.registry.active()))} are loaded")
 
 
 def deletions(host: AuthHost) -> Iterator[Health]:

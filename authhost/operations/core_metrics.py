@@ -21,6 +21,7 @@ CORE_METRICS = (
     "authhost_hook_failures_total",
     "authhost_hook_seconds_total",
     "authhost_password_hashes_waiting",
+    "authhost_plugin_blocked_seconds",
     "authhost_plugin_info",
 )
 """A plugin cannot use these names, also if it is named ``hook`` or ``plugin``."""
@@ -36,8 +37,13 @@ def core_metrics(host: AuthHost) -> Iterator[Metric]:
     yield from _hooks(host)
     yield from _queues(host)
     yield from _connections(host)
+    for plugin, block in host.services.blocked.items():
+        seconds = max(0.0, round((host.now - block.since).total_seconds(), SECONDS_DIGITS))
+        text = "Since when a plugin is blocked at run time."
+        yield Metric("authhost_plugin_blocked_seconds", seconds, "gauge", text, {"plugin": plugin})
     for record in host.registry.records:
-        labels = {"plugin": record.name, "status": record.status}
+        status = "blocked" if record.name in host.services.blocked else record.status
+        labels = {"plugin": record.name, "status": status}
         yield Metric("authhost_plugin_info", 1, "gauge", "The plugins that were found.", labels)
 
 

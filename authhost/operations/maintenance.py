@@ -24,7 +24,7 @@ class TaskResult(NamedTuple):
 
     task: str
     result: str
-    """``done`` or ``failed``."""
+    """``done``, ``failed``, or ``skipped`` for a plugin that is blocked at run time."""
     detail: str
 
 
@@ -46,6 +46,19 @@ def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]
     for plugin, kind in host.registry.maintenance()[1].items():
         if not only or plugin in only:
             yield TaskResult(plugin, "failed", f"its tasks cannot be loaded: {kind}")
+    for plugin in blocked_names(host):
+        if not only or plugin in only:
+            yield TaskResult(plugin, "skipped", str(host.services.blocked[plugin]))
+
+
+def blocked_names(host: AuthHost) -> list[str]:
+    """Return the names of the plugins whose tasks do not run, because they are blocked at run time."""
+    blocked = host.services.blocked
+    return [
+        each.name
+        for each in host.registry.loaded()
+        if each.name in blocked and "register_maintenance" in each.hooks
+    ]
 
 
 def _plugin_tasks(host: AuthHost) -> list[tuple[str, Callable[[Host], str]]]:

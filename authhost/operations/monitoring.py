@@ -36,7 +36,11 @@ def health(host: AuthHost, *, timeout: float = CHECK_SECONDS) -> list[PartHealth
         PartHealth(plugin, "health_checks", "failed", f"failed to load: {kind}")
         for plugin, kind in broken.items()
     ]
-    return [*run_checks(host, checks, timeout), *not_loaded]
+    blocked = [
+        PartHealth(plugin, "blocked", "degraded", str(block))
+        for plugin, block in host.services.blocked.items()
+    ]
+    return [*run_checks(host, checks, timeout), *not_loaded, *blocked]
 
 
 def metrics(host: AuthHost) -> list[Metric]:

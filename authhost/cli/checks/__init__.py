@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from authhost_hookspecs import Finding
 from sqlalchemy.exc import DBAPIError
 
+from authhost.cli.checks.blocks import check_blocks
 from authhost.cli.checks.guards import check_login_guards
 from authhost.cli.checks.host import (
     check_delivery,
@@ -46,6 +47,7 @@ HOST_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
 )
 DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
     check_stored_hashes,
+    check_blocks,
     check_login_guards,
 )
 
@@ -53,6 +55,8 @@ DATABASE_CHECKS: tuple[Callable[[AuthHost], Iterable[Problem]], ...] = (
 def problems(host: AuthHost) -> list[Problem]:
     """Return all findings about a host. Its database may be missing or out of date."""
     database = list(_check_database(host))
+    if not database:
+        host.plugins.load()
     return [
         *environment_problems(),
         *settings_problems(host.settings),

@@ -34,6 +34,12 @@ def check_login_guards(host: AuthHost) -> Iterator[Problem]:
                 "login_without_plugins names it",
                 f"install {name}, or reset what it guards before you remove it",
             )
+        elif name in host.services.blocked:
+            yield Problem(
+                "error",
+                f"nobody can log in to {accounts[name]} accounts: they need {name}, which is blocked",
+                f"repair {name}, then run `authhost plugins unblock {name}`",
+            )
         else:
             yield Problem(
                 "error",
