@@ -298,6 +298,10 @@ class AuthHost(Unpicklable):
         """Return the HMAC-SHA256 of ``value`` as hex. Its key is derived from ``secret_key``."""
         return self.services.digests.of_plugin(value)
 
+    def keyed_hashes(self, value: str) -> tuple[str, ...]:
+        """Return the `keyed_hash` under each key of ``secret_key``, from the newest key to the oldest."""
+        return self.services.digests.of_plugin_by_age(value)
+
     def identifier_digest(self, identifier: str) -> str:
         """Return the value of ``request.identifier_digest`` for an address or a username.
 

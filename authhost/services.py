@@ -12,6 +12,7 @@ from uuid import UUID
 
 from authhost.records import Unpicklable
 from authhost.security.inputs import identifier_key
+from authhost.security.key_age import KeyList
 from authhost.security.keys import derive
 
 if TYPE_CHECKING:
@@ -38,11 +39,17 @@ class Digests(Unpicklable):
 
     def __init__(self, settings: Settings) -> None:
         self._plugins = derive(settings.secret_keys[0], "plugins")
+        ordered = KeyList.of(settings.secret_keys).newest_first
+        self._plugins_by_age = [derive(key, "plugins") for key in ordered]
         self._identifiers = [derive(key, "identifier") for key in settings.secret_keys]
 
     def of_plugin(self, value: str) -> str:
         """Return the hash of a value of a plugin, with the active key, as hex."""
         return _hashed(self._plugins, value)
+
+    def of_plugin_by_age(self, value: str) -> tuple[str, ...]:
+        """Return the hashes of a value of a plugin with each key, that of the oldest key last."""
+        return tuple(_hashed(key, value) for key in self._plugins_by_age)
 
     def of_key(self, key: str) -> str:
         """Return the digest of a result of `inputs.identifier_key`, with the active key, as hex."""

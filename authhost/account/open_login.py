@@ -82,7 +82,8 @@ class OpenLogin:
 
     def for_plugins(self, request: Request, steps: tuple[PendingStep, ...] = ()) -> PendingLogin:
         """Return what plugins may see of it, which waits for ``steps``."""
-        tag = request.services.digests.of_plugin(f"password of {self.user.id}: {self.password}")
+        # Under the oldest key: it must not change while the operator changes the key.
+        tag = request.services.digests.of_plugin_by_age(f"password of {self.user.id}: {self.password}")[-1]
         keys = tuple(each.key for each in steps)
         return PendingLogin(self.user, self.authentications, self.started, tag, keys)
 

@@ -67,6 +67,10 @@ class PluginFacilities(UnitOfWork):
         """Return the HMAC-SHA256 of ``value`` as hex. Its key is derived from ``secret_key``."""
         return self.services.digests.of_plugin(value)
 
+    def keyed_hashes(self, value: str) -> tuple[str, ...]:
+        """Return the `keyed_hash` under each key of ``secret_key``, from the newest key to the oldest."""
+        return self.services.digests.of_plugin_by_age(value)
+
     def build_url(self, name: str, **values: str) -> str:
         """Return the absolute URL of a page, by its name in ``urls``; raises `KeyError` for others."""
         return self.services.urls.build(name, **values)

@@ -32,7 +32,7 @@ def user(number):
 
 def row(host, time, event, who=None, joined=None, **labels):
     return event_row(
-        host.keyed_hash,
+        host.keyed_hashes,
         at(time),
         event,
         None if who is None else user(who),

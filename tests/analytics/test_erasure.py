@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 from authhost_analytics.erasure import erase_user
-from authhost_analytics.pseudonyms import pseudonym
+from authhost_analytics.pseudonyms import all_pseudonyms
 from authhost_analytics.rollup import Busy, roll_up
 from authhost_analytics.tables import journey_table
 from conftest import PASSWORD
@@ -27,10 +27,14 @@ from analytics.support import (
     user,
 )
 
+OLD, NEW = "the former key of 32 characters!", "the new key of at least 32 chars"
+
 
 def rows_of(host, who):
     """Return the rows that contain one of the user's pseudonyms."""
-    theirs = {pseudonym(host.keyed_hash, month, who) for month in range(18_000, 22_000)}
+    theirs = {
+        each for month in range(18_000, 22_000) for each in all_pseudonyms(host.keyed_hashes, month, who)
+    }
     events = [each for each in stored(host) if {each.person, each.person_before} & theirs]
     return events + [each for each in stored(host, journey_table) if each.person in theirs]
 
@@ -165,11 +169,23 @@ def test_erasure_with_a_former_secret_key(host, clock, make_host):
 
     class Former:
         engine, reader, now = host.engine, host.reader, host.now
-        keyed_hash = staticmethod(lambda value: host.keyed_hash("former" + value))
+        keyed_hashes = staticmethod(lambda value: host.keyed_hashes("former" + value))
 
     store(host, signup(Former, "2026-01-01", 1))
     assert erase_user(host, user(1)).events == 1
     assert erase_user(Former, user(1)).events == 1
+
+
+def test_erasure_and_export_find_the_events_of_all_listed_keys(make, run):
+    token = run(make(secret_key=OLD), "signup", email=ANN, password=PASSWORD).session_token
+    changed = make(secret_key=(NEW, OLD))
+    run(make(secret_key=NEW), "login", identifier=ANN, password=PASSWORD)
+    with changed.request(session_token=token) as request:
+        who = request.user.id
+        events = request.accounts.export(who)["plugins"]["analytics"]["events"]
+    assert len(events) == len(stored(changed))
+    erase_user(changed, who)
+    assert rows_of(changed, who) == []
 
 
 def test_a_user_is_exported_and_erased_with_the_account(make, run):

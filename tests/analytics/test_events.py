@@ -17,6 +17,7 @@ from sqlalchemy import event, insert
 
 from analytics.support import ANN, BOB, row, run_roll_up, stored
 from authhost.errors import AuthError
+from authhost.security.key_age import new_timed_key
 
 
 def names(host):
@@ -83,9 +84,21 @@ def test_pseudonyms_change_with_the_month(host, run, clock):
     assert len({january.person_before, january.person, february.person}) == 3
 
 
+def test_a_change_of_the_key_counts_nobody_twice_while_the_former_key_is_listed(make, run, clock):
+    former = new_timed_key(clock.now, ())
+    new = new_timed_key(clock.now, [former])
+    run(make(secret_key=former), "signup", email=ANN, password=PASSWORD)
+    for keys in ((former, new), (new, former)):
+        run(make(secret_key=keys), "login", identifier=ANN, password=PASSWORD)
+    host = make(secret_key=new)
+    assert len({each.person for each in stored(host) if each.person is not None}) == 1
+    run(host, "login", identifier=ANN, password=PASSWORD)
+    assert len({each.person for each in stored(host) if each.person is not None}) == 2
+
+
 def test_another_key_makes_other_pseudonyms(host):
     class Other:
-        keyed_hash = staticmethod(lambda value: host.keyed_hash("other" + value))
+        keyed_hashes = staticmethod(lambda value: host.keyed_hashes("other" + value))
 
     first, second = (row(each, "2026-01-01", "password_set", 1) for each in (host, Other))
     assert first["person"] != second["person"]
@@ -142,7 +155,7 @@ def test_an_unknown_process_is_stored_as_other():
     plugin, rows = AnalyticsPlugin(), []
     request = SimpleNamespace(
         plugin_settings=lambda name: SimpleNamespace(recording=True),
-        keyed_hash=lambda value: "0" * 64,
+        keyed_hashes=lambda value: ("0" * 64,),
         now=SimpleNamespace(timestamp=lambda: 0),
         insert=lambda table, row: rows.append(row),
     )

@@ -66,7 +66,7 @@ def events_of(histories):
 def as_row(host, time, event, who, joined):
     cohort = joined if event in ("user_signed_up", "user_logged_in") else None
     flow = "signup" if event == "email_confirmation_sent" else ""
-    return event_row(host.keyed_hash, time, event, user(who), joined=cohort, flow=flow)
+    return event_row(host.keyed_hashes, time, event, user(who), joined=cohort, flow=flow)
 
 
 def monday(time):

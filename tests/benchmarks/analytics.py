@@ -231,7 +231,7 @@ def load(host: Any, settings: AnalyticsSettings, year: Year, seconds: Counter[st
             person = before = cohort = None
             if user is not None:
                 if user not in known:
-                    known[user] = pseudonym_pair(host.keyed_hash, month, UUID(int=user))
+                    known[user] = pseudonym_pair(host.keyed_hashes, month, UUID(int=user))
                 person, before = known[user]
                 if event in ("user_logged_in", "user_signed_up"):
                     cohort = monday[_week(year.joined[user])]
@@ -347,7 +347,7 @@ def main() -> None:
         engine=engine,
         reader=engine,
         now=datetime(FIRST.year, 1, 1, tzinfo=UTC),
-        keyed_hash=lambda value: hmac.digest(key, value.encode(), hashlib.sha256).hex(),
+        keyed_hashes=lambda value: (hmac.digest(key, value.encode(), hashlib.sha256).hex(),),
     )
     host.new_id = Identifiers(lambda: host.now).new
     settings = AnalyticsSettings()

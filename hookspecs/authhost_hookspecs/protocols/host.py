@@ -258,6 +258,14 @@ class Request(Protocol):
     def keyed_hash(self, value: str) -> str:
         """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
 
+    def keyed_hashes(self, value: str) -> tuple[str, ...]:
+        """Return the `keyed_hash` under each key of ``secret_key``, from the newest key to the oldest.
+
+        A stored hash of ``value`` is one of them as long as its key is in the list: compare
+        with all of them, so that it is still found when the operator changes the key. Where a
+        value must stay the same while the key is changed, use the last one. Since 1.1.
+        """
+
     def seal(self, text: str, purpose: str = "") -> str:
         """Encrypt ``text`` with the host's keys (setting ``encryption_keys``), for a plugin's table.
 
@@ -376,6 +384,14 @@ class Host(Protocol):
 
     def keyed_hash(self, value: str) -> str:
         """Return a keyed hash of ``value`` as hex. Without the secret key nobody can compute it."""
+
+    def keyed_hashes(self, value: str) -> tuple[str, ...]:
+        """Return the `keyed_hash` under each key of ``secret_key``, from the newest key to the oldest.
+
+        A stored hash of ``value`` is one of them as long as its key is in the list: compare
+        with all of them, so that it is still found when the operator changes the key. Where a
+        value must stay the same while the key is changed, use the last one. Since 1.1.
+        """
 
     def identifier_digest(self, identifier: str) -> str:
         """Return the value of ``request.identifier_digest`` for ``identifier``, an address or a username.

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, bindparam, case, func, null, or_, select, tup
 
 from authhost_analytics.funnels import duration_limit
 from authhost_analytics.periods import HOURS_A_DAY, day_of, month_before, month_of
-from authhost_analytics.pseudonyms import pseudonym
+from authhost_analytics.pseudonyms import all_pseudonyms
 from authhost_analytics.rollup import interrupt_roll_up
 from authhost_analytics.tables import DIMENSIONS, event_table, journey_table
 
@@ -33,10 +33,11 @@ def erase_user(host: Host, user_id: UUID) -> Erased:
     """
     with host.reader.connect() as connection:
         months = list(_months(host.now, connection))
-    theirs = {month: pseudonym(host.keyed_hash, month, user_id) for month in months}
+    theirs = {month: all_pseudonyms(host.keyed_hashes, month, user_id) for month in months}
+    persons = [person for each in theirs.values() for person in each]
     table, journey = event_table.c, journey_table.c
     lasted = duration_limit(journey.confirmed - journey.began)
-    of_user = or_(table.person.in_(theirs.values()), table.person_before.in_(theirs.values()))
+    of_user = or_(table.person.in_(persons), table.person_before.in_(persons))
     # Ids increase with time, so an erased event gets a random id below all others.
     no_user = dict.fromkeys(("person", "person_before", "cohort"))
     erased = (
@@ -55,7 +56,7 @@ def erase_user(host: Host, user_id: UUID) -> Erased:
         if found:
             connection.execute(erased, found)
         signups = 0
-        for month, person in theirs.items():
+        for month, person in ((month, person) for month, each in theirs.items() for person in each):
             of_signup = update(journey_table).where(journey.month == month, journey.person == person)
             # The order matters: on MariaDB an expression sees the values that were set before it.
             changed = connection.execute(
@@ -75,7 +76,9 @@ def data_of_user(request: Request, user_id: UUID) -> dict[str, Any]:
     """Return the events and signups that are stored with one of a user's pseudonyms, as values for JSON."""
     connection = request.db.connection()
     theirs = [
-        (month, pseudonym(request.keyed_hash, month, user_id)) for month in _months(request.now, connection)
+        (month, person)
+        for month in _months(request.now, connection)
+        for person in all_pseudonyms(request.keyed_hashes, month, user_id)
     ]
     table, journey = event_table.c, journey_table.c
     events = select(event_table).where(table.person.in_([person for _, person in theirs])).order_by(table.id)

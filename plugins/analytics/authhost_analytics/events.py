@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from authhost_analytics.periods import HOUR, HOURS_A_DAY, day_of, month_of, week_of
-from authhost_analytics.pseudonyms import KeyedHash, pseudonym_pair
+from authhost_analytics.pseudonyms import KeyedHashes, pseudonym_pair
 from authhost_analytics.tables import NAME_LENGTH
 
 EXACT_SECOND_EVENTS = frozenset({"user_signed_up", "email_confirmed"})
@@ -33,7 +33,7 @@ def code_or_other(value: object) -> str:
 
 
 def event_row(
-    keyed_hash: KeyedHash,
+    keyed_hashes: KeyedHashes,
     now: datetime,
     event: str,
     user_id: UUID | None = None,
@@ -53,7 +53,7 @@ def event_row(
     hour, second = divmod(int(now.timestamp()), HOUR)
     person = before = None
     if user_id is not None:
-        person, before = pseudonym_pair(keyed_hash, month_of(hour // HOURS_A_DAY), user_id)
+        person, before = pseudonym_pair(keyed_hashes, month_of(hour // HOURS_A_DAY), user_id)
     return {
         "hour": hour,
         "second": second if event in EXACT_SECOND_EVENTS else 0,

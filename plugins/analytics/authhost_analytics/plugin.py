@@ -39,7 +39,9 @@ class AnalyticsPlugin:
     def _store(self, request: Request, event: str, user_id: UUID | None = None, **labels: Any) -> None:
         settings: AnalyticsSettings = request.plugin_settings(NAME)
         if settings.recording:
-            request.insert(event_table, event_row(request.keyed_hash, request.now, event, user_id, **labels))
+            request.insert(
+                event_table, event_row(request.keyed_hashes, request.now, event, user_id, **labels)
+            )
 
     @hookimpl
     def user_logged_in(self, request: Request, user: User) -> None:

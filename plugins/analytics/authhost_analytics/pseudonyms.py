@@ -1,4 +1,8 @@
-"""Pseudonyms of users. A user has another pseudonym in each month."""
+"""Pseudonyms of users. A user has another pseudonym in each month.
+
+Each key of ``secret_key`` gives other pseudonyms. New events get those of the oldest key, so that nobody
+is counted twice while the key is changed.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +12,35 @@ from uuid import UUID
 
 from authhost_analytics.periods import month_before
 
-KeyedHash = Callable[[str], str]
+KeyedHashes = Callable[[str], tuple[str, ...]]
+"""Returns a keyed hash under each key, that of the oldest key last; see `Host.keyed_hashes`."""
 
 
-def pseudonym(keyed_hash: KeyedHash, month: int, user_id: UUID) -> int:
-    """Return a signed 64-bit number derived from the secret key, the user and the month.
+def all_pseudonyms(keyed_hashes: KeyedHashes, month: int, user_id: UUID) -> list[int]:
+    """Return the user's pseudonyms of a month under each key of the host, that of new events last."""
+    return [_of_month(key, month) for key in _keys(keyed_hashes, user_id)]
+
+
+def pseudonym(keyed_hashes: KeyedHashes, month: int, user_id: UUID) -> int:
+    """Return the user's pseudonym in new events of a month: a signed 64-bit number.
 
     Among a million users, two share a number with a probability of 3e-8.
     """
-    return _of_month(_key(keyed_hash, user_id), month)
+    return all_pseudonyms(keyed_hashes, month, user_id)[-1]
 
 
-def pseudonym_pair(keyed_hash: KeyedHash, month: int, user_id: UUID) -> tuple[int, int]:
+def pseudonym_pair(keyed_hashes: KeyedHashes, month: int, user_id: UUID) -> tuple[int, int]:
     """Return the pseudonyms of ``month`` and of the month before.
 
     The second one connects an event with a week or a signup that began in the month before.
     """
-    key = _key(keyed_hash, user_id)
+    key = _keys(keyed_hashes, user_id)[-1]
     return _of_month(key, month), _of_month(key, month_before(month))
 
 
-def _key(keyed_hash: KeyedHash, user_id: UUID) -> bytes:
-    """Return the user's key. It is not stored, and cannot be computed without the secret key."""
-    return bytes.fromhex(keyed_hash(f"analytics {user_id}"))
+def _keys(keyed_hashes: KeyedHashes, user_id: UUID) -> list[bytes]:
+    """Return the user's keys. They are not stored, and cannot be computed without the secret key."""
+    return [bytes.fromhex(each) for each in keyed_hashes(f"analytics {user_id}")]
 
 
 def _of_month(key: bytes, month: int) -> int:

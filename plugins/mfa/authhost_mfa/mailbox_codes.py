@@ -69,7 +69,7 @@ def send(request: Request, pending: PendingLogin) -> None:
         raise _sent_too_often(sent[0], request.now, 0, gettext)
     identifier, codes = request.new_id(), (new_code(CODE_LENGTH), new_code(CODE_LENGTH))
     addresses = _addresses(request, user)
-    digest = _digest(request, identifier, codes, addresses)
+    digest = request.keyed_hash(_state(identifier, codes, addresses))
     _store(request, pending, identifier, digest if len(addresses) > 1 else None)
     for address, code in zip(addresses, codes, strict=False):
         _deliver(request, user, address, code if len(addresses) > 1 else None)
@@ -88,14 +88,14 @@ def check(request: Request, pending: PendingLogin, values: Values) -> Proof:
     if row is None:
         raise wrong
     codes = str(values["first_code"]), str(values["second_code"])
-    digest = _digest(request, row.id, codes, _addresses(request, user))
+    digests = request.keyed_hashes(_state(row.id, codes, _addresses(request, user)))
     tried = Authenticator(None, MAILBOXES, "", utc(row.created_at))
     with verification.reported(request, user, tried):
-        if not compare_digest(digest, row.codes_digest or ""):
+        if not any(compare_digest(each, row.codes_digest or "") for each in digests):
             raise wrong
     request.logins.lock(user.id)
     table = mailbox_codes_table.c
-    unused = table.id == row.id, table.codes_digest == digest
+    unused = table.id == row.id, table.codes_digest == row.codes_digest
     if not request.db.execute(update(mailbox_codes_table).where(*unused).values(codes_digest=None)).rowcount:
         raise wrong  # another request has used them meanwhile
     attempts.reset(request, user.id, None)
@@ -128,17 +128,19 @@ def _addresses(request: Request, user: User) -> list[str]:
 
 def _store(request: Request, pending: PendingLogin, identifier: UUID, digest: str | None) -> None:
     """Store the codes, which replace those that were sent in this login before."""
-    table, login = mailbox_codes_table.c, _login(request, pending)
+    table, login = mailbox_codes_table.c, _login(pending)
     of_user = table.user_id == pending.user.id
     old = delete(mailbox_codes_table).where(of_user, table.created_at <= request.now - SENDING_WINDOW)
     request.db.execute(old)
     request.db.execute(
-        update(mailbox_codes_table).where(of_user, table.login == login).values(codes_digest=None)
+        update(mailbox_codes_table)
+        .where(of_user, table.login.in_(request.keyed_hashes(login)))
+        .values(codes_digest=None)
     )
     row = {
         "id": identifier,
         "user_id": pending.user.id,
-        "login": login,
+        "login": request.keyed_hash(login),
         "codes_digest": digest,
         "tries": 0,
         "created_at": request.now,
@@ -152,7 +154,8 @@ def _count_try(request: Request, pending: PendingLogin, gettext: Gettext) -> Row
     Raises `TooManyTries`.
     """
     table, now = mailbox_codes_table.c, request.now
-    of_login = table.user_id == pending.user.id, table.login == _login(request, pending)
+    login = request.keyed_hashes(_login(pending))
+    of_login = table.user_id == pending.user.id, table.login.in_(login)
     latest = select(mailbox_codes_table).where(*of_login, table.created_at > now - LIFETIME)
     latest = latest.order_by(table.created_at.desc(), table.id.desc()).limit(1)
     one_more = update(mailbox_codes_table).values(tries=table.tries + 1)
@@ -167,17 +170,19 @@ def _count_try(request: Request, pending: PendingLogin, gettext: Gettext) -> Row
     raise TooManyTries(text, refused_tries.count(request, pending.user.id), field="first_code")
 
 
-def _login(request: Request, pending: PendingLogin) -> str:
-    return request.keyed_hash(f"mfa mailbox codes: {purpose_of_pending_login(pending)}")
+def _login(pending: PendingLogin) -> str:
+    """Return a text that names the login. A keyed hash of it is stored."""
+    return f"mfa mailbox codes: {purpose_of_pending_login(pending)}"
 
 
-def _digest(request: Request, identifier: UUID, codes: Sequence[str], addresses: Sequence[str]) -> str:
-    """Return what is stored of two codes. Their order does not matter: nobody is told which is the first.
+def _state(identifier: UUID, codes: Sequence[str], addresses: Sequence[str]) -> str:
+    """Return a text of which a keyed hash is stored. The order of both codes does not matter.
 
-    A change of the addresses makes them useless: somebody may have lost one of the mailboxes.
+    Nobody is told which is the first. A change of the addresses makes them useless: somebody may
+    have lost one of the mailboxes.
     """
     both, sent = " ".join(sorted(map(normalised, codes))), " ".join(addresses)
-    return request.keyed_hash(f"mfa mailbox codes {identifier} for {sent}: {both}")
+    return f"mfa mailbox codes {identifier} for {sent}: {both}"
 
 
 def _deliver(request: Request, user: User, address: str, code: str | None) -> None:

@@ -33,10 +33,10 @@ class TrustedBrowser(NamedTuple):
     is_this: bool
 
 
-def fingerprint(request: Request, pending: PendingLogin, authenticators: Iterable[UUID]) -> str:
-    """Return a keyed hash that changes with the password and the authenticators."""
+def _state(pending: PendingLogin, authenticators: Iterable[UUID]) -> str:
+    """Return a text that changes with the password and the authenticators. A keyed hash of it is stored."""
     ids = " ".join(sorted(each.hex for each in authenticators))
-    return request.keyed_hash(f"mfa trust {pending.user.id} {pending.password_tag} {ids}")
+    return f"mfa trust {pending.user.id} {pending.password_tag} {ids}"
 
 
 def trust(request: Request, pending: PendingLogin, authenticators: Iterable[UUID]) -> None:
@@ -53,7 +53,7 @@ def trust(request: Request, pending: PendingLogin, authenticators: Iterable[UUID
             "id": request.new_id(),
             "user_id": pending.user.id,
             "token_digest": _digest(token),
-            "fingerprint": fingerprint(request, pending, authenticators),
+            "fingerprint": request.keyed_hash(_state(pending, authenticators)),
             "user_agent": request.user_agent,
             "created_at": now,
             "expires_at": now + timedelta(days=days),
@@ -74,8 +74,8 @@ def is_trusted(request: Request, pending: PendingLogin, authenticators: Iterable
         row = connection.execute(wanted).first()
     if row is None or utc(row.expires_at) <= request.now:
         return False
-    expected = fingerprint(request, pending, authenticators)
-    return secrets.compare_digest(str(row.fingerprint), expected)
+    expected = request.keyed_hashes(_state(pending, authenticators))
+    return any(secrets.compare_digest(str(row.fingerprint), each) for each in expected)
 
 
 def of_user(request: Request, user_id: UUID) -> list[TrustedBrowser]:

@@ -69,8 +69,8 @@ def forget(context: CommandContext, /, user_id: UUID, as_json: bool) -> None:
     """Erase a user from the stored events.
 
     Removes the user's pseudonyms and exact times. The events are still counted, but refer to
-    no user. Run it after the account is closed. After a change of secret_key, run it with the
-    former key too.
+    no user. Run it after the account is closed. Events from the time of a former secret_key are
+    found as long as it is in the list.
 
     Example: authhost analytics forget 01a2b3c4-89ab-7def-8123-456789abcdef
     """
