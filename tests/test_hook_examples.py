@@ -145,6 +145,8 @@ def test_registrations_take_effect(examples, host):
     assert tidy(host) == "0 events deleted"
     (check,) = host.registry.metrics()["register_metrics"]
     assert [each.value for each in check(host)] == [0]
+    (key,) = host.registry.keys()["register_keys"]
+    assert (key.setting, key.change(host, None).phase) == ("chime_key", "activate")
     assert host.plugin_settings("register_settings").volume == 3
     with host.request() as request:
         assert request.plugin_settings("register_settings") is host.plugin_settings("register_settings")

@@ -28,6 +28,7 @@ LAZY_COMMANDS = {
     "db": "authhost.cli.database",
     "hooks": "authhost.cli.hooks",
     "init": "authhost.cli.init",
+    "keys": "authhost.cli.keys",
     "maintain": "authhost.cli.maintain",
     "metrics": "authhost.cli.monitoring",
     "plugins": "authhost.cli.plugins",

@@ -13,7 +13,7 @@ from authhost.operations.console import json_option
 
 @click.group("providers")
 def providers() -> None:
-    """List and check the providers of social login, and rotate their tokens."""
+    """List and check the providers of social login."""
 
 
 @providers.command("list")
@@ -87,29 +87,11 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
         sys.exit(1)
 
 
-@providers.command("rotate")
-@click.pass_obj
-def providers_rotate(lazy_host: LazyHost) -> None:
-    """Encrypt all encrypted values of the host again, with the first key of encryption_keys.
+@providers.command("rotate", hidden=True)
+@click.pass_context
+def providers_rotate(ctx: click.Context) -> None:
+    """Encrypt all encrypted values again: the former name of `authhost keys rotate --phase re-encrypt`."""
+    from authhost.cli.keys import keys_rotate
 
-    This includes the tokens of providers, social logins that wait for the person, and
-    what unconfirmed signups were given. It does not include values of plugins, such as
-    the links of waiting mails.
-
-    Add the new key in front, run this command, then remove the old key.
-
-    Example: authhost --config authhost.toml providers rotate
-    """
-    from authhost.operations.key_rotation import count, rotate
-    from authhost.security.encryption import Undecipherable
-
-    services = lazy_host().services
-    done, total = 0, count(services)
-    try:
-        with click.progressbar(length=total, label="values", file=sys.stderr) as bar:
-            for batch in rotate(services):
-                done += batch
-                bar.update(batch)
-    except Undecipherable as error:
-        raise click.ClickException(f"{error} ({done} of {total} values were rotated)") from None
-    click.echo(f"{done} values are encrypted with the first key")
+    options = {"phase": "re-encrypt", "print_only": False, "yes": True, "as_json": False}
+    ctx.invoke(keys_rotate, name="encryption_keys", **options)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from importlib.metadata import Distribution
 from importlib.util import find_spec
+from string import Formatter
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -63,20 +64,43 @@ def declared_settings(implementations: Implementations) -> type[Any] | None:
 
 
 def declared_tables(implementations: Implementations) -> contract.PluginTables | None:
-    """Return a plugin's tables, or None. Their migrations and the retained tables must exist."""
+    """Return a plugin's tables, or None. Their migrations and what they name must exist."""
     tables = _declared(implementations, "register_tables", contract.PluginTables)
     if tables is not None and not _is_package(tables.migrations):
         raise PluginRefused(
             f"register_tables names the migrations {tables.migrations!r}, which is not an importable package"
         )
-    known = getattr(tables.metadata, "tables", ()) if tables is not None else ()
+    known = getattr(tables.metadata, "tables", {}) if tables is not None else {}
     for table in tables.retained if tables is not None else ():
         if table not in known:
             raise PluginRefused(
                 f"register_tables names the retained table {table!r}, which is not in its metadata; "
                 "correct the name"
             )
+    for column, purpose in tables.sealed.items() if tables is not None else ():
+        _check_sealed(known, column, purpose)
     return tables
+
+
+def _check_sealed(tables: Any, column: str, purpose: str) -> None:
+    name, _, of_table = column.partition(".")
+    table = tables.get(name)
+    if table is None or of_table not in table.columns:
+        raise PluginRefused(
+            f"register_tables names the sealed column {column!r}, which is not in its metadata; "
+            "write it as table.column"
+        )
+    unknown = [each for _, each, *_ in Formatter().parse(purpose) if each and each not in table.columns]
+    if unknown:
+        raise PluginRefused(
+            f"register_tables names the column {unknown[0]!r} in the purpose of {column}, which {name} "
+            "does not have; correct the name"
+        )
+    if len(table.primary_key) != 1:
+        raise PluginRefused(
+            f"register_tables names the sealed column {column!r}, but the primary key of its table is not "
+            "one column; add an identifier"
+        )
 
 
 def _is_package(name: str) -> bool:

@@ -315,6 +315,10 @@ class PluginRegistry:
         """Return the daily tasks by plugin; and the class of the error of those that failed to load."""
         return self._registered("register_maintenance", "maintenance")
 
+    def keys(self) -> dict[str, list[contract.ManagedKey]]:
+        """Return the keys for ``authhost keys`` by plugin. A failure to load them is logged."""
+        return self._registered("register_keys", "keys")[0]
+
     def metrics(self) -> dict[str, list[Callable[[contract.Host], Iterable[contract.Metric]]]]:
         """Return the functions that yield metrics, by plugin. A failure to load them is logged."""
         return self._registered("register_metrics", "metrics")[0]

@@ -31,20 +31,23 @@ class Encryption(Unpicklable):
     """Encrypts with the first of ``encryption_keys`` (or ``secret_key``), and decrypts with any of them."""
 
     def __init__(self, settings: Settings) -> None:
-        self._keys = settings.encryption_keys or settings.secret_keys
+        self.keys = encryption_keys(settings)
 
     @cached_property
     def _fernet(self) -> MultiFernet:
-        return self._keys_for(CORE)
+        return _multi_fernet(self._core_keys)
 
     @cached_property
     def _plugins(self) -> MultiFernet:
-        return self._keys_for(PLUGINS)
+        return _multi_fernet(self._plugin_keys)
 
-    def _keys_for(self, use: bytes) -> MultiFernet:
-        from cryptography.fernet import MultiFernet
+    @cached_property
+    def _core_keys(self) -> list[Fernet]:
+        return [_fernet(key, CORE) for key in self.keys]
 
-        return MultiFernet([_fernet(key, use) for key in self._keys])
+    @cached_property
+    def _plugin_keys(self) -> list[Fernet]:
+        return [_fernet(key, PLUGINS) for key in self.keys]
 
     def seal(self, value: Mapping[str, Any]) -> bytes:
         """Encrypt ``value``, which must be JSON-serialisable."""
@@ -63,6 +66,21 @@ class Encryption(Unpicklable):
     def rotate(self, sealed: bytes) -> bytes:
         """Encrypt a sealed value again, with the first key; raises `Undecipherable`."""
         return self.seal(self.open(sealed))
+
+    def key_of(self, sealed: bytes | str) -> int | None:
+        """Return the position in `keys` of the key that decrypts a value; None if there is none.
+
+        A str is a value of `seal_text`, and bytes are one of `seal`.
+        """
+        from cryptography.fernet import InvalidToken
+
+        for number, key in enumerate(self._plugin_keys if isinstance(sealed, str) else self._core_keys):
+            try:
+                key.decrypt(sealed)
+            except InvalidToken:
+                continue
+            return number
+        return None
 
     def seal_text(self, text: str, purpose: str) -> str:
         """Encrypt a plugin's text together with its purpose. The result is ASCII."""
@@ -85,6 +103,17 @@ class Encryption(Unpicklable):
                 "this value was sealed for another purpose; was it moved to another row or table?"
             )
         return str(text)
+
+
+def encryption_keys(settings: Settings) -> tuple[str, ...]:
+    """Return the keys that encrypt, the active one first."""
+    return tuple(dict.fromkeys(settings.encryption_keys or settings.secret_keys))
+
+
+def _multi_fernet(keys: list[Fernet]) -> MultiFernet:
+    from cryptography.fernet import MultiFernet
+
+    return MultiFernet(keys)
 
 
 def _fernet(key: str, use: bytes) -> Fernet:

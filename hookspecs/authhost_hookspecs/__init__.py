@@ -12,6 +12,7 @@ from authhost_hookspecs.declarations import (
     FindingLevel,
     Health,
     HealthStatus,
+    KeyStatus,
     LoginStep,
     Message,
     MessageKind,
@@ -20,6 +21,7 @@ from authhost_hookspecs.declarations import (
     PluginTables,
 )
 from authhost_hookspecs.errors import CannotOpen, FlowError, Refused, StopFlow
+from authhost_hookspecs.managed_keys import KeyChange, KeyState, ManagedKey
 from authhost_hookspecs.pages import (
     ApiRoute,
     Choice,
@@ -106,9 +108,13 @@ __all__ = [
     "HttpMethod",
     "Image",
     "InputValue",
+    "KeyChange",
+    "KeyState",
+    "KeyStatus",
     "Link",
     "LoginStep",
     "Logins",
+    "ManagedKey",
     "Message",
     "MessageKind",
     "MessageLevel",

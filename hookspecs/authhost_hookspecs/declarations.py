@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
+from string import Formatter
 from types import MappingProxyType
 from typing import Literal, get_args
 from uuid import UUID
@@ -54,6 +55,7 @@ ActorKind = Literal["user", "operator", "application"]
 FindingLevel = Literal["error", "warning", "hint"]
 HealthStatus = Literal["ok", "degraded", "failed"]
 MetricKind = Literal["gauge", "counter"]
+KeyStatus = Literal["active", "upcoming", "former", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +276,27 @@ class PluginTables:
     account was deleted, by the name of the table. ``authhost plugins show`` displays it.
     For all other tables, implement `user_deleted` and delete these rows.
 
-    .. versionchanged:: 1.1 ``retained``.
+    ``sealed`` names each column with values of `Request.seal`, as ``table.column``, and the
+    purpose they were sealed for. In the purpose, ``{column}`` stands for a value of the same
+    row, as ``str.format`` writes it. ``authhost keys rotate`` encrypts these columns again
+    when the operator changes the key. The primary key of such a table is one column.
+    Raises ``ValueError`` for a purpose with anything else in braces.
+
+    .. versionchanged:: 1.1 ``retained`` and ``sealed``.
     """
 
     metadata: object
     migrations: str
     retained: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    sealed: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     def __post_init__(self) -> None:
         for table, reason in self.retained.items():
             if not isinstance(reason, str) or not reason.strip():
                 raise ValueError(f"retained[{table!r}] must be the reason, in words")
         object.__setattr__(self, "retained", MappingProxyType(dict(self.retained)))
+        for column, purpose in self.sealed.items():
+            for _, name, spec, conversion in Formatter().parse(purpose):
+                if name is not None and (spec or conversion or not name.isidentifier()):
+                    raise ValueError(f"sealed[{column!r}] may have only names of columns in braces")
+        object.__setattr__(self, "sealed", MappingProxyType(dict(self.sealed)))

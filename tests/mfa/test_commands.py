@@ -10,6 +10,7 @@ from authhost_mfa.commands import mfa
 from click.testing import CliRunner
 from sqlalchemy import update
 
+from authhost.operations.sealed_columns import encrypt_again
 from authhost.testing import CommandContext
 from mfa.support import ANN, VERIFY
 
@@ -137,8 +138,7 @@ def test_secrets_are_encrypted_again_with_a_new_key(make_site):
     both.app = site.app
     (finding,) = monitoring.check_accounts(only_new.host)
     assert finding.level == "error"
-    assert "1 secret cannot be decrypted" in run(only_new, "encrypt-again", code=1)
-    assert "encrypted 1 secret\n" in run(both, "encrypt-again")
+    assert sum(each.encrypted for each in encrypt_again(both.host)) == 1
     assert list(monitoring.check_accounts(only_new.host)) == []
     only_new.app = site.app
     assert only_new.verify(only_new.half())[0] == 200

@@ -31,6 +31,7 @@ DECLARING = frozenset(
         "register_checks",
         "register_commands",
         "register_health",
+        "register_keys",
         "register_maintenance",
         "register_metrics",
         "register_panels",

@@ -10,6 +10,7 @@ from typing import Any
 
 from authhost_hookspecs._markers import hookspec
 from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
+from authhost_hookspecs.managed_keys import ManagedKey
 from authhost_hookspecs.pages import ApiRoute, PageRoute, Panel, Section
 from authhost_hookspecs.protocols import Host, Request
 from authhost_hookspecs.providers import Provider
@@ -144,6 +145,45 @@ def register_health() -> list[Callable[[Host], Iterable[Health]]]:
             @hookimpl
             def register_health(self) -> list[Callable[[Host], Iterable[Health]]]:
                 return [bell_health]
+    """
+
+
+@hookspec
+def register_keys() -> list[ManagedKey]:
+    """``authhost keys`` loads the plugin's keys: return a `ManagedKey` for each setting with a key.
+
+    Change a key in phases, because the processes of a site are restarted one after the other:
+    first all of them accept the new key, then it becomes active, and the former one is
+    removed when nothing needs it. Keys of the host need no declaration: name columns that were
+    encrypted with `Request.seal` in ``PluginTables(sealed=…)``.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        import secrets
+        from collections.abc import Iterator
+        from hashlib import sha256
+
+        from authhost_hookspecs import Host, KeyChange, KeyState, ManagedKey, hookimpl
+
+
+        def states(host: Host) -> Iterator[KeyState]:
+            key = host.plugin_settings("doorbell").chime_key
+            yield KeyState(sha256(key.encode()).hexdigest()[:8], "active")
+
+
+        def change(host: Host, phase: str | None) -> KeyChange:
+            if phase not in (None, "activate"):
+                raise ValueError("chime_key is changed in one phase: activate")
+            later = "enter the new key at the bell, and restart all processes"
+            return KeyChange("activate", {"chime_key": secrets.token_urlsafe(32)}, later)
+
+
+        class ChimeKey:
+            @hookimpl
+            def register_keys(self) -> list[ManagedKey]:
+                return [ManagedKey("chime_key", "signs what the bell is told", states, change)]
     """
 
 
@@ -309,6 +349,7 @@ def register_tables() -> PluginTables:
 
     A plugin with rows about users also implements `user_deleted`, which deletes them, and
     `export_user`. ``retained`` names tables whose rows stay on purpose, with the reason.
+    ``sealed`` names the columns that are encrypted with `Request.seal`, with their purposes.
 
     Times that are read from the database are naive on SQLite and MariaDB: `utc` makes
     them aware.

@@ -30,7 +30,7 @@ from authhost_email.outbox import Outbox
 from authhost_email.personal_data import data_of, delete_data_of
 from authhost_email.rendering import PLUGIN_KIND, pack_content
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import KIND_LENGTH, SEALED_LENGTH, link_purpose, metadata, outbox_table
+from authhost_email.tables import KIND_LENGTH, SEALED, SEALED_LENGTH, link_purpose, metadata, outbox_table
 from authhost_email.worker import Worker, deliver
 
 NAME = "email"
@@ -331,7 +331,7 @@ class EmailPlugin:
 
     @hookimpl
     def register_tables(self) -> PluginTables:
-        return PluginTables(metadata, "authhost_email.migrations")
+        return PluginTables(metadata, "authhost_email.migrations", sealed=SEALED)
 
     @hookimpl
     def register_settings(self) -> type[EmailSettings]:

@@ -71,9 +71,13 @@ ERASED_CONTENT: dict[str, Any] = {"context": None, "sealed_link": None, "expires
 """The values that delete the content of a message."""
 
 
+SEALED = {"authhost_email_outbox.sealed_link": "email.outbox {id} {recipient}"}
+"""The purpose for which a link is encrypted: it decrypts only in its row, for its recipient."""
+
+
 def link_purpose(identifier: UUID, recipient: str) -> str:
-    """Return the purpose for which a link is encrypted: it decrypts only in this row, for this recipient."""
-    return f"email.outbox {identifier} {recipient}"
+    """Return the purpose for which the link of a row is encrypted."""
+    return SEALED["authhost_email_outbox.sealed_link"].format(id=identifier, recipient=recipient)
 
 
 suppression_table = Table(

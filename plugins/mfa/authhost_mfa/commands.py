@@ -8,7 +8,7 @@ import click
 from authhost_hookspecs import CommandContext, Host, Request, User
 from sqlalchemy import select
 
-from authhost_mfa import authenticators, deletion, key_rotation, monitoring, recovery_codes, trusted_browsers
+from authhost_mfa import authenticators, deletion, monitoring, recovery_codes, trusted_browsers
 from authhost_mfa.attempts import LIMIT
 from authhost_mfa.monitoring import counted
 from authhost_mfa.tables import account_table
@@ -91,24 +91,6 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
         context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)
     else:
         context.console.print(f"removed {counted(count, 'authenticator')} of {name}")
-
-
-@mfa.command("encrypt-again")
-@click.pass_obj
-def encrypt_again(context: CommandContext, /) -> None:
-    """Encrypt the secrets of all authenticator apps with the first of the keys in encryption_keys.
-
-    Run it after a new key was added, and before the former key is removed. It can be repeated.
-
-    Example: authhost mfa encrypt-again
-    """
-    results = list(context.console.progress(key_rotation.encrypt_again(context()), "secrets"))
-    context.console.print(f"encrypted {counted(results.count(True), 'secret')}")
-    if not all(results):
-        raise click.ClickException(
-            f"{counted(results.count(False), 'secret')} cannot be decrypted: add the former key to "
-            "encryption_keys, or reset these users"
-        )
 
 
 @mfa.command()

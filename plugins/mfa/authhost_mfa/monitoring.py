@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from authhost_hookspecs import Finding, Host, Metric
+from authhost_hookspecs import CannotOpen, Finding, Host, Metric
 from sqlalchemy import func, select
 
-from authhost_mfa import key_rotation
 from authhost_mfa.attempts import LIMIT
 from authhost_mfa.settings import MfaSettings
-from authhost_mfa.tables import account_table, authenticator_table
+from authhost_mfa.tables import account_table, authenticator_table, secret_purpose
 from authhost_mfa.values import NAME, TOTP, WEBAUTHN
 
 BLOCKED = select(func.count()).select_from(account_table).where(account_table.c.failures >= LIMIT)
 """Counts the accounts with too many wrong codes."""
+SAMPLE = 100
+"""How many secrets `authhost check` decrypts, the oldest ones."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -63,12 +64,12 @@ def check_accounts(host: Host) -> Iterator[Finding]:
     """Yield accounts that can use no codes any more, and secrets that no key decrypts."""
     with host.reader.connect() as connection:
         count: int = connection.execute(BLOCKED).scalar_one()
-    unreadable = key_rotation.unreadable(host)
+    unreadable = _unreadable(host)
     if unreadable:
         yield Finding(
             "error",
             f"{counted(unreadable, 'secret')} of authenticator apps cannot be decrypted: no code is accepted",
-            "add the former key to encryption_keys, then run `authhost mfa encrypt-again`",
+            "add the former key to encryption_keys, then run `authhost keys rotate encryption_keys`",
         )
     if count:
         yield Finding(
@@ -76,6 +77,20 @@ def check_accounts(host: Host) -> Iterator[Finding]:
             f"{counted(count, 'account')} can use no codes any more, after {LIMIT} wrong ones",
             "another method still works; `authhost mfa list --blocked` lists the users",
         )
+
+
+def _unreadable(host: Host) -> int:
+    """Return how many of the oldest `SAMPLE` secrets no key of the host decrypts."""
+    table = authenticator_table.c
+    oldest = select(table.id, table.secret).where(table.secret.is_not(None)).order_by(table.id).limit(SAMPLE)
+    count = 0
+    with host.reader.connect() as connection:
+        for row in connection.execute(oldest):
+            try:
+                host.open(row.secret, secret_purpose(row.id))
+            except CannotOpen:
+                count += 1
+    return count
 
 
 def counts(host: Host) -> dict[str, int]:

@@ -26,7 +26,7 @@ from authhost_mfa.access import check_change
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.steps import steps_of
-from authhost_mfa.tables import metadata
+from authhost_mfa.tables import SEALED, metadata
 from authhost_mfa.values import NAME
 
 
@@ -82,7 +82,7 @@ class MfaPlugin:
 
     @hookimpl
     def register_tables(self) -> PluginTables:
-        return PluginTables(metadata, "authhost_mfa.migrations")
+        return PluginTables(metadata, "authhost_mfa.migrations", sealed=SEALED)
 
     @hookimpl
     def register_settings(self) -> type[MfaSettings]:

@@ -74,9 +74,13 @@ authenticator_table = Table(
 )
 
 
+SEALED = {"authhost_mfa_authenticator.secret": "mfa totp {id}"}
+"""The purpose for which a secret is encrypted: it decrypts only in its row."""
+
+
 def secret_purpose(identifier: UUID) -> str:
-    """Return the purpose for which a secret is encrypted: it decrypts only in this row."""
-    return f"mfa totp {identifier}"
+    """Return the purpose for which the secret of a row is encrypted."""
+    return SEALED["authhost_mfa_authenticator.secret"].format(id=identifier)
 
 
 recovery_code_table = Table(

@@ -20,6 +20,7 @@ HOST_COMMANDS = frozenset(
         "db",
         "hooks",
         "init",
+        "keys",
         "maintain",
         "metrics",
         "plugins",

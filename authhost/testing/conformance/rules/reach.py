@@ -11,7 +11,14 @@ from authhost.testing.conformance.source import IN_WEB_REQUESTS, PluginSource, R
 IN_FLOWS = NOTIFICATIONS | VETOES | STEPS | ANSWERS | {"deliver_message"}
 """The hooks of the contract that flows call."""
 OUTSIDE_FLOWS = frozenset(
-    {"register_commands", "register_checks", "register_health", "register_maintenance", "register_metrics"}
+    {
+        "register_commands",
+        "register_checks",
+        "register_health",
+        "register_keys",
+        "register_maintenance",
+        "register_metrics",
+    }
 )
 """Hooks whose functions run outside of flows, such as commands: they may print, exit and wait."""
 
