@@ -12,6 +12,7 @@ from authhost_hookspecs import (
     Finding,
     Health,
     Host,
+    ManagedKey,
     PluginTables,
     Request,
     Session,
@@ -319,6 +320,12 @@ class AuditPlugin:
         from authhost_audit.checks import check_trail
 
         return [check_trail]
+
+    @hookimpl
+    def register_keys(self) -> list[ManagedKey]:
+        from authhost_audit.key_changes import change_key, key_states
+
+        return [ManagedKey("signing_key", "signs the seals of the trail", key_states, change_key)]
 
     @hookimpl
     def register_maintenance(self) -> list[Callable[[Host], str]]:

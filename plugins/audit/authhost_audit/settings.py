@@ -17,7 +17,8 @@ class AuditSettings:
     ``truncated`` (to /24 for IPv4, /48 for IPv6) or ``off``.
 
     ``signing_key`` signs the batches of sealed records. ``authhost audit new-key``
-    creates one. ``former_keys`` are the public keys of earlier signing keys,
+    creates one. ``next_signing_key`` is trusted and does not sign yet, for a change of the key by
+    ``authhost keys rotate audit.signing_key``. ``former_keys`` are the public keys of earlier signing keys,
     separated by commas. Each one is followed by the number of the last batch that
     it signed (``KEY@1042``). Without this number, a person who stole an earlier key
     could still seal records with it.
@@ -36,6 +37,7 @@ class AuditSettings:
     addresses: str = "masked"
     ip_addresses: str = "full"
     signing_key: str = field(default="", repr=False)
+    next_signing_key: str = field(default="", repr=False)
     former_keys: str = ""
     batch_size: int = 1000
     checkpoint_file: str = ""

@@ -6,9 +6,11 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import click
+from authhost_hookspecs import KeyStatus
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
@@ -31,7 +33,7 @@ def decode_signature(text: str) -> bytes:
 def new_key() -> tuple[str, str]:
     """Create a key pair. Returns the signing key and the public key, both in base64."""
     key = Ed25519PrivateKey.generate()
-    return _encode_key(key.private_bytes_raw()), _encode_key(key.public_key().public_bytes_raw())
+    return encode_key(key.private_bytes_raw()), encode_key(key.public_key().public_bytes_raw())
 
 
 class Signer:
@@ -56,13 +58,17 @@ class TrustedKey(NamedTuple):
 
     key: bytes
     last: int | None
+    status: KeyStatus
 
 
 class Keyring:
-    """The trusted public keys: that of ``signing_key``, and each of ``former_keys`` up to its last batch."""
+    """The trusted public keys: those of ``signing_key`` and ``next_signing_key``, and ``former_keys``.
+
+    Each of ``former_keys`` is trusted up to its last batch.
+    """
 
     def __init__(self, settings: AuditSettings) -> None:
-        self.keys = {key_id(each.key): each for each in _trusted_keys(settings)}
+        self.keys = {key_id(each.key): each for each in reversed(list(trusted_keys(settings)))}
 
     def retired_before(self, name: str, number: int) -> bool:
         """Return whether the key ``name`` signed its last batch before batch ``number``."""
@@ -81,7 +87,13 @@ class Keyring:
         return True
 
 
-def _trusted_keys(settings: AuditSettings) -> Iterator[TrustedKey]:
+def trusted_keys(settings: AuditSettings) -> Iterator[TrustedKey]:
+    """Yield the trusted keys, the active one first. Raises `click.ClickException` for one that is invalid."""
+    if settings.signing_key:
+        yield TrustedKey(Signer(settings).public_key, None, "active")
+    if settings.next_signing_key:
+        upcoming = replace(settings, signing_key=settings.next_signing_key)
+        yield TrustedKey(Signer(upcoming).public_key, None, "upcoming")
     for each in settings.former_keys.split(","):
         if each.strip():
             key, _, last = each.strip().partition("@")
@@ -89,9 +101,7 @@ def _trusted_keys(settings: AuditSettings) -> Iterator[TrustedKey]:
                 raise click.ClickException(
                     f"former_keys under [plugins.audit]: @{last} must be the number of a batch, such as @1042"
                 )
-            yield TrustedKey(_decode_key(key, "former_keys"), int(last) if last else None)
-    if settings.signing_key:
-        yield TrustedKey(Signer(settings).public_key, None)
+            yield TrustedKey(_decode_key(key, "former_keys"), int(last) if last else None, "former")
 
 
 def _decode_key(text: str, setting: str) -> bytes:
@@ -106,5 +116,6 @@ def _decode_key(text: str, setting: str) -> bytes:
     return found
 
 
-def _encode_key(key: bytes) -> str:
+def encode_key(key: bytes) -> str:
+    """Return a key as the settings have it, in base64."""
     return base64.b64encode(key).decode()
