@@ -55,6 +55,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_host",
         "test_kept_tables",
         "test_key_rotation",
+        "test_keys_under_load",
         "test_login_steps",
         "test_misuse",
         "test_nested_rollback",
