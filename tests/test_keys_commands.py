@@ -146,6 +146,9 @@ def test_a_phase_that_is_not_possible_is_refused_with_a_remedy(site):
     site.seal()
     assert "--phase distribute" in site.run("rotate", "secret_key", "--phase", "activate", code=1).output
     assert "no former key" in site.run("rotate", "secret_key", "--phase", "remove", code=1).output
+    assert (
+        "the phases of secret_key are" in site.run("rotate", "secret_key", "--phase", "close", code=1).output
+    )
     site.rotate("secret_key")
     assert "not active yet" in site.run("rotate", "secret_key", "--phase", "distribute", code=1).output
     site.rotate("secret_key")

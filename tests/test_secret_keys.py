@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from datetime import UTC, datetime
 
 import pytest
 from conftest import PASSWORD
@@ -12,6 +13,7 @@ from hypothesis import given, settings, strategies as st
 from authhost.cli.checks import problems
 from authhost.errors import ConfigurationError
 from authhost.security.encryption import Encryption, Undecipherable
+from authhost.security.key_age import new_timed_key
 from authhost.settings import Settings
 
 OLD, NEW = "the former key of 32 characters!", "the new key of at least 32 chars"
@@ -44,6 +46,34 @@ def test_a_login_that_waits_outlives_a_change_of_the_key(make_host, run, recorde
     waiting = run(make_host(secret_key=OLD, **options), "signup", email=ANN, password=PASSWORD).session_token
     after = make_host(secret_key=(NEW, OLD), **options)
     assert run(after, "confirm_email", waiting, key=recorder.key()).login.authenticated
+
+
+def test_a_social_login_goes_on_in_a_process_of_the_phase_before_or_after(make_host, scripted, clock):
+    clock.now = datetime.now(UTC)
+    app = {"provider": "openid_connect", "server": scripted.url, "client_id": "site", "client_secret": "x"}
+    new = new_timed_key(clock.now, ())
+    before, distributed, active = (
+        make_host(
+            secret_key=keys, providers={"corp": {**app, "trust_emails": True}}, email_verification="none"
+        )
+        for keys in (OLD, (OLD, new), (new, OLD))
+    )
+    for first, second in (
+        (before, distributed),
+        (distributed, before),
+        (active, distributed),
+        (before, active),
+    ):
+        with first.request() as request:
+            redirect = first.socialaccount.begin(request, "corp")
+        params = scripted.agree(redirect.url)
+        with second.request() as request:
+            done = second.socialaccount.complete(
+                request, "corp", params=params, state_token=redirect.state_token
+            )
+        assert done.login.session_token
+        with first.request(session_token=done.login.session_token) as request:
+            assert request.user.email == ANN
 
 
 def test_a_former_key_opens_what_it_has_encrypted_and_the_first_one_seals():

@@ -122,6 +122,8 @@ def _change(host: AuthHost, name: str, keys: tuple[str, ...], phase: str | None)
         question = "Were all processes restarted since the first key became active?" if ordered.former else ""
         later = f"{command} removes the former keys" if ordered.former else ""
         return KeyChange(phase, {}, later, question)
+    if phase != REMOVE:
+        raise ValueError(f"the phases of {name} are {', '.join(PHASES)}, not {phase}")
     if not ordered.former:
         raise ValueError(f"{name} has no former key; `authhost keys list` shows the keys")
     _check_unused(host, name)
