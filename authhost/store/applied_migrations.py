@@ -85,9 +85,13 @@ def applied(connection: Connection, names: Iterable[str]) -> list[Any]:
 
 
 def works_with(connection: Connection, name: str, revision: str, known: Collection[str]) -> bool:
-    """Return whether a program that knows the revisions ``known`` works with a newer one."""
+    """Return whether a program that knows the revisions ``known`` works with a newer one.
+
+    Every migration that it does not know must allow it: a later one cannot undo what an earlier one did.
+    """
     if not table_exists(connection):
         return False
-    one = (migrations.c.name == name) & (migrations.c.revision == revision)
-    oldest = connection.execute(select(migrations.c.compatible_from).where(one)).scalar()
-    return oldest is not None and oldest in known
+    columns = select(migrations.c.revision, migrations.c.compatible_from)
+    unknown = columns.where(migrations.c.name == name, migrations.c.revision.not_in(known))
+    found = connection.execute(unknown).all()
+    return revision in {row.revision for row in found} and all(row.compatible_from in known for row in found)
