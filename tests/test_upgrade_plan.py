@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -20,6 +21,7 @@ from authhost.cli.main import cli
 from authhost.errors import ConfigurationError
 from authhost.store import migrate, upgrade_plan
 from authhost.store.applied_migrations import applied
+from authhost.testing.database import drop_all_tables
 
 SECRET = "9rZkQ2vX7mLwT4pYc8sBnH1jUeGdFa6oViKx0tRqW3yEzNhP"
 PLUGINS = ("audit", "email", "analytics", "mfa")
@@ -34,9 +36,9 @@ HERE = Path(__file__).parents[1]
 def open_host(database_url):
     hosts = []
 
-    def open_host(plugins=None, **options):
-        settings = Settings(secret_key=SECRET, database_url=database_url, email_verification="none")
-        hosts.append(AuthHost(settings, plugins=plugins, discover=False, **options))
+    def open_host(plugins=None, *, url=database_url, discover=False, **options):
+        settings = Settings(secret_key=SECRET, database_url=url, email_verification="none")
+        hosts.append(AuthHost(settings, plugins=plugins, discover=discover, **options))
         return hosts[-1]
 
     yield open_host
@@ -61,6 +63,20 @@ def test_every_migration_states_which_programs_work_with_it(name):
     for each in migrations(name):
         known.append(each.revision)
         assert each.compatible_from in known, f"{name} {each.revision} has no or a wrong compatible_from"
+
+
+def test_no_folder_of_migrations_is_forgotten():
+    """Also not those of a plugin that is new or not installed."""
+    folders = [HERE / "authhost/store/migrations/versions", *(HERE / "plugins").glob("*/*/migrations")]
+    assert len(folders) >= len(PACKAGES)
+    for folder in folders:
+        for file in folder.glob("[0-9]*.py"):
+            source = file.read_text()
+            said = re.search(r'^compatible_from = "(\w+)"(  # .+)?$', source, re.MULTILINE)
+            assert said, f"{file} has no compatible_from"
+            first = re.search(r"^down_revision = None$", source, re.MULTILINE)
+            excludes_all = f'\nrevision = "{said[1]}"\n' in source and not first
+            assert not excludes_all or said[2], f"{file}: say why no earlier program works with it"
 
 
 def step(engine, name, revision):
@@ -173,6 +189,42 @@ def test_a_script_does_what_an_upgrade_does(open_host):
     assert describe_schema(host.engine) == by_script
 
 
+def test_a_script_upgrades_every_plugin_too(open_host):
+    """From the first revisions, those of the oldest databases."""
+    host = open_host(discover=True, check_database=False)
+    migrate.upgrade(host.engine, {})
+    step(host.engine, "core", "0003")  # a script cannot copy a table on SQLite
+    for name in PACKAGES.keys() & host.migrations.keys() - {"core"}:
+        step(host.engine, name, "0001")
+    execute_script(host.engine, upgrade_plan.script(host.reader, host.migrations))
+    assert all(state.current for state in migrate.current(host.reader, host.migrations).values())
+    by_script = describe_schema(host.engine)
+    drop_everything(host.engine)
+    host.upgrade_database()
+    assert describe_schema(host.engine) == by_script
+
+
+def test_a_script_stores_the_same_text_as_an_upgrade(open_host, tmp_path, monkeypatch):
+    host = open_host(history(tmp_path, monkeypatch, "bell", "1"), check_database=False)
+    migration = tmp_path / "bell_migrations" / "r1.py"
+    statement = "DELETE FROM authhost_bell_version WHERE version_num = '50%'"
+    body = f'from alembic import op\n    op.execute("{statement}")'
+    source = migration.read_text().replace("Step 1.", "It's 100% \\\\ :done.")
+    migration.write_text(source.replace("pass", body))
+    migrate.upgrade(host.engine, {"core": migrate.CORE_MIGRATIONS})
+    script = upgrade_plan.script(host.reader, host.migrations)
+    assert "= '50%'" in script
+    execute_script(host.engine, script)
+    with host.reader.connect() as connection:
+        assert [row.what for row in applied(connection, ["bell"])] == ["It's 100% \\ :done."]
+
+
+def test_a_uri_names_a_file_that_exists(open_host, tmp_path):
+    host = open_host(url=f"sqlite:///file:{tmp_path / 'site.sqlite3'}?uri=true", upgrade_database=True)
+    assert upgrade_plan.pending(host.reader, host.migrations) == []
+    assert upgrade_plan.script(host.reader, host.migrations) == ""
+
+
 def execute_script(engine, script):
     url = engine.url
     if engine.dialect.name == "sqlite":
@@ -224,9 +276,9 @@ def drop_everything(engine):
         engine.dispose()
         Path(engine.url.database).unlink()
         return
-    metadata = MetaData()
-    metadata.reflect(engine)
-    metadata.drop_all(engine)
+    url = engine.url.render_as_string(hide_password=False)
+    engine.dispose()
+    drop_all_tables(url)
 
 
 # Programs that are older than the database.

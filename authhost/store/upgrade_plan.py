@@ -6,7 +6,6 @@ import io
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from sqlalchemy import Engine, Executable, StaticPool, create_engine
@@ -14,6 +13,7 @@ from sqlalchemy import Engine, Executable, StaticPool, create_engine
 from authhost.errors import ConfigurationError
 from authhost.store.applied_migrations import Migration, Recorder, applied, table_exists, time_of_script
 from authhost.store.migrate import State, current, describe, open_history, quiet, version_table
+from authhost.store.sqlite import sqlite_file
 
 if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationInfo
@@ -92,9 +92,9 @@ def script(engine: Engine, packages: Mapping[str, str]) -> str:
 
 def _readable(engine: Engine) -> Engine:
     """Return the engine, or an empty database if it is an SQLite file that does not exist yet."""
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    missing = bool(file) and file != ":memory:" and not Path(str(file)).exists()
-    return create_engine("sqlite://", poolclass=StaticPool) if missing else engine
+    if engine.dialect.name != "sqlite" or sqlite_file(engine.url.database or "").exists():
+        return engine
+    return create_engine("sqlite://", poolclass=StaticPool)
 
 
 def _all(name: str, package: str) -> list[Migration]:

@@ -25,6 +25,7 @@ def on_version_apply(
 if context.is_offline_mode():
     context.configure(
         dialect_name=attributes["dialect"],
+        dialect_opts={"paramstyle": "named"},  # otherwise a percent sign is doubled, as for the driver
         version_table=attributes["version_table"],
         literal_binds=True,
         output_buffer=attributes["output"],
