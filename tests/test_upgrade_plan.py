@@ -225,6 +225,13 @@ def test_a_uri_names_a_file_that_exists(open_host, tmp_path):
     assert upgrade_plan.script(host.reader, host.migrations) == ""
 
 
+def test_the_list_of_an_upgrade_has_the_time_that_each_took(open_host):
+    host = open_host(check_database=False)
+    rows = [json.loads(line) for line in run(host, "db", "upgrade", "--json").stdout.splitlines()]
+    assert rows
+    assert all(row["seconds"] >= 0 for row in rows)
+
+
 def execute_script(engine, script):
     url = engine.url
     if engine.dialect.name == "sqlite":

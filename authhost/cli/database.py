@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from authhost.cli.lazy_host import LazyHost
 from authhost.operations.console import json_option
+
+if TYPE_CHECKING:
+    from authhost.store.applied_migrations import Migration
 
 
 @click.group("db")
@@ -54,15 +58,21 @@ def db_upgrade(lazy_host: LazyHost, dry_run: bool, as_sql: bool, as_json: bool) 
     def waiting() -> None:
         console.error("another process is upgrading this database or writing to it; waiting")
 
+    took: list[float] = []
+
+    def on_applied(migration: Migration, seconds: float) -> None:
+        took.append(seconds)
+        bar.advance()
+
     with console.progress(None, "migrations") as bar:
-        applied = migrate.upgrade(
-            host.engine, host.migrations, waiting=waiting, on_applied=lambda each: bar.advance()
-        )
+        applied = migrate.upgrade(host.engine, host.migrations, waiting=waiting, on_applied=on_applied)
+    timed = list(zip(applied, took, strict=True))
     if as_json:
-        console.print_rows([each._asdict() for each in applied], as_json=as_json)
+        rows = [{**each._asdict(), "seconds": round(seconds, 3)} for each, seconds in timed]
+        console.print_rows(rows, as_json=as_json)
         return
-    for each in applied:
-        console.print(f"{each.name} {each.revision}: {each.what}")
+    for each, seconds in timed:
+        console.print(f"{each.name} {each.revision}: {each.what} ({seconds:.1f} s)")
     database = shown_database(host.settings.database_url)
     console.print(f"{database} is up to date" + ("" if applied else "; there is nothing to apply"))
 

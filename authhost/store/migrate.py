@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Executable, column, literal_column, select, table, union_all
@@ -134,13 +135,13 @@ def upgrade(
     packages: Mapping[str, str],
     *,
     waiting: Callable[[], None] = _log_waiting,
-    on_applied: Callable[[Migration], None] = lambda migration: None,
+    on_applied: Callable[[Migration, float], None] = lambda migration, seconds: None,
 ) -> list[Migration]:
     """Upgrade every history to its newest revision; return the migrations that were applied, in order.
 
     If several processes do so, one applies the migrations, and the others wait
     (``waiting`` is called once) and then have nothing to do. ``on_applied`` is called
-    after each migration, before the commit. SQLite and PostgreSQL
+    after each migration, before the commit, with the seconds that it took. SQLite and PostgreSQL
     apply all migrations or none. MariaDB cannot roll back DDL, so there each
     migration counts. An SQLite file is created. Raises the errors of `current`,
     before anything is changed.
@@ -149,16 +150,21 @@ def upgrade(
     if all(state.current for state in current(reading(engine), packages).values()):
         return []
     applied: list[Migration] = []
+    started = 0.0
 
     def add(recorder: Recorder, name: str, step: MigrationInfo) -> list[Executable]:
+        nonlocal started
+        now = perf_counter()
         applied.append(describe(name, step.up_revision))
-        on_applied(applied[-1])
+        on_applied(applied[-1], now - started)
+        started = now
         recorder.add(applied[-1])
         return list(recorder.statements(datetime.now(UTC)))
 
     with locked(engine, waiting) as connection:
         recorder = Recorder(exists=table_exists(connection))
         late = [name for name, state in _states(connection, packages).items() if not state.current]
+        started = perf_counter()
         for name in late:
             with quiet(), open_history(name, packages[name]) as (config, _):
                 from alembic import command
