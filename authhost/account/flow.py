@@ -174,13 +174,14 @@ def require_login(request: Request) -> tuple[User, Session]:
     return request.user, request.session
 
 
-def require_recent_login(request: Request) -> tuple[User, Session]:
+def require_recent_login(request: Request, longest: float | None = None) -> tuple[User, Session]:
     """Return the logged-in user and the session, if the login is recent enough for a sensitive change.
 
-    Raises `LoginRequired`, `ReauthenticationRequired`.
+    ``longest`` is how many seconds ago it may have been, by default ``reauthentication_timeout``. Raises
+    `LoginRequired`, `ReauthenticationRequired`.
     """
     user, session = require_login(request)
-    longest = request.settings.reauthentication_timeout
+    longest = request.settings.reauthentication_timeout if longest is None else longest
     age = (request.now - session.authenticated_at).total_seconds()
     if age > longest:
         raise ReauthenticationRequired(max_age=longest, age=round(age))

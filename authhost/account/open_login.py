@@ -104,13 +104,10 @@ def plugin_steps(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]:
     Raises `Vetoed` if a plugin fails, and `LoginUnavailable` if a plugin that guards the account is
     not loaded.
     """
-    services = request.services
-    for name in login.user.login_guards:
-        if name not in services.login_guards and name not in services.settings.login_without_plugins:
-            raise attach_user(LoginUnavailable(plugin=name), login.user)
+    require_guards(request, login.user)
     try:
         with running(request, login):
-            found = services.hooks.login_steps(request, login.user)
+            found = request.services.hooks.login_steps(request, login.user)
     except Vetoed as refusal:
         attach_user(refusal, login.user)
         raise
@@ -119,6 +116,14 @@ def plugin_steps(request: Request, login: OpenLogin) -> tuple[PendingStep, ...]:
         for plugin, step in found
     ]
     return tuple(sorted((each for each in steps if each.key not in login.done), key=lambda each: each.last))
+
+
+def require_guards(request: Request, user: User) -> None:
+    """Raise `LoginUnavailable` if a plugin that guards the account is not loaded."""
+    services = request.services
+    for name in user.login_guards:
+        if name not in services.login_guards and name not in services.settings.login_without_plugins:
+            raise attach_user(LoginUnavailable(plugin=name), user)
 
 
 def must_wait(step: PendingStep, steps: tuple[PendingStep, ...]) -> bool:

@@ -329,7 +329,10 @@ class PluginRegistry:
 
     def panels(
         self,
-    ) -> dict[str, list[Callable[[contract.Request], contract.Section | None] | contract.Panel]]:
+    ) -> dict[
+        str,
+        list[Callable[[contract.Request], contract.Section | None] | contract.Panel | contract.AdminPanel],
+    ]:
         """Return the sections of pages of the core by plugin, also of blocked ones. A failure is logged."""
         return self._registered("register_panels", "panels", self.loaded())[0]
 

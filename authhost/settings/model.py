@@ -188,6 +188,8 @@ class Settings:
     """The minimum time between two updates of a session's last use."""
     reauthentication_timeout: float = 300
     """Sensitive changes require a login or a confirmed password that is not older."""
+    administration_timeout: float = 900
+    """The pages of administrators require a login or a confirmed password that is not older."""
     pending_login_timeout: float = 900
     """How long a login can wait for a step of a plugin, or for a confirmation in the same browser."""
     unverified_account_timeout: float = 7 * 86400

@@ -41,7 +41,7 @@ def delete_account(request: Request, user: User) -> tuple[str, ...]:
         with request.savepoint():
             request.send_statement(statements.DELETE_USER, {"of_user": user.id})
     except IntegrityError as error:
-        raise Conflict(IN_USE) from error
+        raise Conflict(IN_USE, reason="in_use") from error
     return delete_data_of_plugins(request, user)
 
 

@@ -44,6 +44,17 @@ class UserStats:
     sessions: int
 
 
+@dataclass(frozen=True, slots=True)
+class UserPage:
+    """Some accounts, the newest first, and where the pages beside this one begin."""
+
+    users: Sequence[User]
+    newer: UUID | None
+    """``after`` of the page with newer accounts, or None if there are none."""
+    older: UUID | None
+    """``before`` of the page with older accounts, or None if there are none."""
+
+
 class Directory:
     """Reads accounts for administrators; part of `Users`."""
 
@@ -72,21 +83,23 @@ class Directory:
             raise AmbiguousUser(name=given, candidates=tuple(str(each.id) for each in found))
         return found[0]
 
-    def find(self, beginning: str, *, limit: int = 20) -> Sequence[User]:
+    def find(self, beginning: str, *filters: UserFilter, limit: int = 20) -> Sequence[User]:
         """Return accounts whose identifier, username or one of whose addresses begins so; the newest first.
 
-        Unverified addresses count, too. ``limit`` is at most 1000. Raises `InvalidInput`.
+        Unverified addresses count, too. ``limit`` is at most 1000. ``filters`` select some of the first
+        1000 accounts that begin so, not of all. Raises `InvalidInput`.
         """
         given = text(beginning.strip() if isinstance(beginning, str) else beginning, "beginning", MAX_TEXT)
+        wanted, candidates = self._conditions(filters), MAX_LIMIT if filters else _limit(limit)
         begins = _begins(addresses.c.email_key, _key_of_address(given))
-        by_address = select(addresses.c.user_id).where(begins).limit(_limit(limit))
-        by_username = select(users.c.id).where(_begins(users.c.username_key, key_of(given))).limit(limit)
+        by_address = select(addresses.c.user_id).where(begins).limit(candidates)
+        by_username = select(users.c.id).where(_begins(users.c.username_key, key_of(given))).limit(candidates)
+        by_identifier = select(users.c.id).where(_by_identifier(given)).order_by(users.c.id.desc())
         with self._connection() as connection:
             ids = {*connection.execute(by_address).scalars(), *connection.execute(by_username).scalars()}
-            identified = self._rows(connection, _newest(_by_identifier(given), limit))
-            named = self._rows(connection, _newest(users.c.id.in_(ids), limit)) if ids else []
-        found = {each.id: each for each in (*identified, *named)}
-        return sorted(found.values(), key=lambda each: each.id, reverse=True)[:limit]
+            ids |= {*connection.execute(by_identifier.limit(candidates)).scalars()}
+            found = _newest(and_(users.c.id.in_(ids), *wanted), _limit(limit))
+            return self._rows(connection, found) if ids else ()
 
     def list(
         self, *filters: UserFilter, before: UUID | None = None, since: datetime | None = None, limit: int = 20
@@ -98,14 +111,33 @@ class Directory:
         accounts have indexes, except on MariaDB; other time goes into accounts that do not apply.
         Raises `InvalidInput`.
         """
-        known = _filters(self._services.clock())
-        conditions = [known[each] if each in known else _unknown(each) for each in filters]
+        conditions = [*self._conditions(filters)]
         if before is not None:
             conditions.append(users.c.id < before)
         if since is not None:
             conditions.append(users.c.date_joined >= since)
         with self._connection() as connection:
             return self._rows(connection, _newest(and_(True, *conditions), _limit(limit)))
+
+    def page(
+        self, *filters: UserFilter, before: UUID | None = None, after: UUID | None = None, limit: int = 20
+    ) -> UserPage:
+        """Return the newest accounts to which all ``filters`` apply, as in `list`: one page of a list.
+
+        ``after`` asks for the accounts that are next to this one, and newer. Raises `InvalidInput`.
+        """
+        if after is None:
+            found = self.list(*filters, before=before, limit=_limit(limit) + 1)
+            newer = found[0].id if found and before is not None else before
+            return UserPage(found[:limit], newer, found[limit - 1].id if len(found) > limit else None)
+        conditions = and_(users.c.id > after, *self._conditions(filters))
+        with self._connection() as connection:
+            wanted = statements.USER.where(conditions).order_by(users.c.id).limit(_limit(limit) + 1)
+            found = self._rows(connection, wanted)
+        if not found:
+            return self.page(*filters, limit=limit)
+        shown = found[:limit][::-1]
+        return UserPage(shown, shown[0].id if len(found) > limit else None, shown[-1].id)
 
     def all(self, *filters: UserFilter, page: int = 500) -> Iterator[User]:
         """Yield all accounts to which ``filters`` apply, the newest first, a page at a time."""
@@ -141,6 +173,10 @@ class Directory:
                 "sessions": connection.execute(open_sessions).scalar_one(),
             }
         return UserStats(**{name: int(number) for name, number in {**numbers, **others}.items()})
+
+    def _conditions(self, filters: Sequence[UserFilter]) -> Sequence[ColumnElement[bool]]:
+        known = _filters(self._services.clock())
+        return [known[each] if each in known else _unknown(each) for each in filters]
 
     def _connection(self) -> Connection:
         self._check_open()

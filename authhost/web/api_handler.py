@@ -10,6 +10,7 @@ from typing import Any
 from authhost_hookspecs import FlowError
 
 from authhost.web import openapi
+from authhost.web.admin.access import require_administrator
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome, Reader
 from authhost.web.endpoints.after_login import after_action
@@ -127,8 +128,14 @@ class ApiHandler:
                 return Outcome(result)
             return replace(outcome, body={**result, **outcome.body})
         if method == "GET":
-            return Outcome(self._readers[path].run(visit))
+            reader = self._readers[path]
+            if reader.administrator:
+                require_administrator(visit)
+            visit.values = read_query(visit.http, reader.fields)
+            return Outcome(reader.run(visit))
         endpoint = self._endpoints[path]
+        if endpoint.administrator:
+            require_administrator(visit)
         visit.check_login(login=endpoint.login, recent=False)
         visit.values = read_json(visit.http, endpoint.fields)
         return endpoint.run(visit, visit.values)

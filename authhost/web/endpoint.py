@@ -17,7 +17,8 @@ class Outcome:
     """The result of a flow: for programs ``body`` and ``status``, for people the rest.
 
     ``to`` is the next page, below the prefix; ``location`` replaces it with a path of this
-    site, ``provider_url`` with the URL of a provider.
+    site, ``provider_url`` with the URL of a provider. With ``download``, the name of a file, people get
+    ``body`` as that file.
     """
 
     body: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -26,6 +27,7 @@ class Outcome:
     location: str = ""
     provider_url: str = ""
     message: PageMessage | None = None
+    download: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +48,8 @@ class Endpoint:
     refusals: tuple[str, ...] = ()
     login: bool = False
     """Whether a visitor who is not logged in is refused."""
+    administrator: bool = False
+    """Whether everybody but administrators is refused, as if there were no such endpoint."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,4 +60,8 @@ class Reader:
     summary: str
     run: Callable[[Visit], Mapping[str, Any]]
     result: str
+    fields: tuple[Field, ...] = ()
+    """What the query can have."""
+    refusals: tuple[str, ...] = ()
     login: bool = False
+    administrator: bool = False

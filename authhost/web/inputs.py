@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from typing import Any
 from urllib.parse import parse_qsl
 from uuid import UUID
@@ -64,12 +65,12 @@ def read_given(http: WebRequest, names: Iterable[str]) -> dict[str, str]:
     return {name: given[name] for name in names if isinstance(given.get(name), str) and given[name]}
 
 
-def uuid_of(values: Values) -> UUID:
-    """Return the value ``id`` of a form or a JSON object; raises `InvalidInput`."""
+def uuid_of(values: Values, name: str = "id") -> UUID:
+    """Return the UUID ``name`` of a form or a JSON object; raises `InvalidInput`."""
     try:
-        return UUID(str(values["id"]))
+        return UUID(str(values[name]))
     except ValueError:
-        raise InvalidInput("id must be a UUID.", field="id") from None
+        raise InvalidInput(f"{name} must be a UUID.", field=name) from None
 
 
 def _json_object(body: bytes) -> dict[str, Any]:
@@ -126,6 +127,15 @@ def _value(field: Field, value: Any, *, strict: bool) -> InputValue:
         raise InvalidInput(f"{field.name} is required.", field=field.name, reason="missing")
     if len(value) > field.max_length:
         raise InvalidInput(f"{field.name} may have at most {field.max_length} characters.", field=field.name)
+    if value and field.type == "date" and not _is_day(value):
+        raise InvalidInput(f"{field.name} must be a day such as 2026-12-31.", field=field.name)
     if value and field.choices and value not in {each.value for each in field.choices}:
         raise InvalidInput(f"{field.name} must be one of its choices.", field=field.name)
     return value
+
+
+def _is_day(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False

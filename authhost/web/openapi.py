@@ -28,10 +28,18 @@ GENERAL_REFUSALS = (
 """The codes that every endpoint for POST can return."""
 READING_REFUSALS = ("invalid_input", "two_credentials", "internal_error")
 """The codes that every endpoint for GET can return; ``invalid_input`` is about the setting ``web_given``."""
+ADMINISTRATOR_REFUSALS = (
+    "login_required",
+    "not_found",
+    "reauthentication_required",
+    "login_unavailable",
+    "vetoed",
+)
+"""The codes with which the endpoints of administrators refuse others, or ask for a recent login."""
 OWN_NAME, OWN_KEY = "Authhost", "authhost_"
 """The prefixes of authhost's names in the document of an application."""
 ACCEPTED = "Accepted: `next` lists what is still needed."
-FORMATS = {"email": "email", "password": "password", "new_password": "password"}
+FORMATS = {"email": "email", "password": "password", "new_password": "password", "date": "date"}
 CREDENTIALS = {
     "public_key_create": "RegistrationResponseJSON of Web Authentication, as text.",
     "public_key_get": "AuthenticationResponseJSON of Web Authentication, as text.",
@@ -140,31 +148,52 @@ def _paths(
 
 
 def _post(endpoint: Endpoint) -> dict[str, Any]:
-    refusals = (*GENERAL_REFUSALS, *endpoint.refusals, *(("login_required",) if endpoint.login else ()))
+    refusals = (*GENERAL_REFUSALS, *endpoint.refusals, *_access_refusals(endpoint))
+    needs_login = endpoint.login or endpoint.administrator
     return {
         "operationId": _operation_id("post", endpoint.path),
-        "tags": ["accounts"],
+        "tags": [_tag(endpoint)],
         "summary": endpoint.summary,
         "parameters": CLIENT_HEADERS,
         "requestBody": _body(endpoint.fields),
         "responses": {
             "200": _response("Done.", reference(endpoint.result)),
-            **(_accepted(endpoint) if not endpoint.login else {}),
+            **(_accepted(endpoint) if not needs_login else {}),
             **_refusals(refusals),
         },
-        "security": _security(required=endpoint.login),
+        "security": _security(required=needs_login),
     }
 
 
 def _get(reader: Reader) -> dict[str, Any]:
-    refusals = (*READING_REFUSALS, *(("login_required",) if reader.login else ()))
-    return {
+    operation = {
         "operationId": _operation_id("get", reader.path),
-        "tags": ["accounts"],
+        "tags": [_tag(reader)],
         "summary": reader.summary,
-        "responses": {"200": _response("Found.", reference(reader.result)), **_refusals(refusals)},
-        "security": _security(required=reader.login),
+        "responses": {
+            "200": _response("Found.", reference(reader.result)),
+            **_refusals((*READING_REFUSALS, *reader.refusals, *_access_refusals(reader))),
+        },
+        "security": _security(required=reader.login or reader.administrator),
     }
+    return {**operation, "parameters": _query(reader.fields)} if reader.fields else operation
+
+
+def _tag(declared: Endpoint | Reader) -> str:
+    return "administration" if declared.administrator else "accounts"
+
+
+def _access_refusals(declared: Endpoint | Reader) -> tuple[str, ...]:
+    if declared.administrator:
+        return ADMINISTRATOR_REFUSALS
+    return ("login_required",) if declared.login else ()
+
+
+def _query(fields: tuple[Field, ...]) -> list[dict[str, Any]]:
+    return [
+        {"name": each.name, "in": "query", "required": each.required, "schema": _schema(each)}
+        for each in fields
+    ]
 
 
 def _accepted(endpoint: Endpoint) -> dict[str, Any]:
@@ -201,10 +230,7 @@ def _of_plugin(name: str, route: ApiRoute) -> dict[str, Any]:
         operation["parameters"] = CLIENT_HEADERS
         operation["requestBody"] = _body(route.fields)
     else:
-        operation["parameters"] = [
-            {"name": each.name, "in": "query", "required": each.required, "schema": _schema(each)}
-            for each in route.fields
-        ]
+        operation["parameters"] = _query(route.fields)
     return operation
 
 

@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage, PageRoute
 
 from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired, Vetoed
+from authhost.web.admin.access import require_administrator
+from authhost.web.admin.plugin_pages import admin_pages
 from authhost.web.context import WebContext
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.after_login import after_action
@@ -37,6 +39,7 @@ class PageHandler:
     def __init__(self, context: WebContext, endpoints: Mapping[str, Endpoint], renderer: Renderer) -> None:
         self._context, self._endpoints, self._renderer = context, endpoints, renderer
         self._plugins, self._cookies = context.plugins, context.cookies
+        self._own = {**PAGES, **admin_pages(context.plugins)}
         self._host = context.host
 
     def handle(self, http: WebRequest, path: str) -> WebResponse:
@@ -63,7 +66,7 @@ class PageHandler:
         return self._get(visit, path)
 
     def _get(self, visit: Visit, path: str) -> WebResponse:
-        if path not in PAGES and path not in self._plugins.pages:
+        if path not in self._own and path not in self._plugins.pages:
             return self.refusal(visit, WebError("not_found"))
         try:
             with visit.unit_of_work() as request:
@@ -86,8 +89,8 @@ class PageHandler:
 
     def _page(self, visit: Visit, path: str) -> Page:
         """Return the page at a path, of the core or of a plugin."""
-        if path in PAGES:
-            return PAGES[path](visit)
+        if path in self._own:
+            return self._own[path](visit)
         name, route = self._plugins.pages[path]
         visit.check_access(name, route)
         return _keep_next(visit, route, route.show(visit.request))
@@ -100,7 +103,7 @@ class PageHandler:
     def _post(self, visit: Visit, path: str) -> WebResponse:
         endpoint = self._endpoints.get(path)
         if endpoint is None and not self._has_action(path):
-            known = path in PAGES or path in self._plugins.pages
+            known = path in self._own or path in self._plugins.pages
             return self.refusal(visit, WebError("method_not_allowed" if known else "not_found"))
         page_path = endpoint.page if endpoint is not None else path
         outcome, shown, error = Outcome(), None, None
@@ -122,7 +125,9 @@ class PageHandler:
                 raise
             if error is not None:  # the page with the refused form needs a login, such as after a recovery
                 return self.refusal(visit, error)
-            return self.log_in_first(visit, first, self._wanted(visit, page_path, visit.url(page_path)))
+            here = visit.url(page_path)
+            target = visit.here(here) if endpoint is not None and endpoint.administrator else here
+            return self.log_in_first(visit, first, self._wanted(visit, page_path, target))
         if error is not None and shown is not None:
             text, field = visit.describe(error), error.fields.get("field")
             shown = with_refusal(shown, path, visit.values, field, text, error.code)
@@ -136,6 +141,8 @@ class PageHandler:
         """Run an endpoint, or the action of a plugin's page, with the values of the form."""
         endpoint = self._endpoints.get(path)
         if endpoint is not None:
+            if endpoint.administrator:
+                require_administrator(visit)
             visit.values = read_form(visit.http, endpoint.fields)
             return endpoint.run(visit, visit.values), None
         name, route = self._plugins.pages[path]
@@ -152,6 +159,10 @@ class PageHandler:
             visit.messages.append(outcome.message)
         if outcome.provider_url:
             return visit.apply(self._to_provider(visit, outcome.provider_url))
+        if outcome.download:
+            response = WebResponse.json(outcome.body)
+            response.headers["Content-Disposition"] = f'attachment; filename="{outcome.download}"'
+            return visit.apply(response)
         target = visit.location or outcome.location or visit.url(outcome.to)
         response = visit.apply(WebResponse.redirect(target))
         visit.keep_messages(response)

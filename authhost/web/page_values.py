@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar, cast
+from uuid import UUID
 
-from authhost_hookspecs import Form, Link, Page, PageMessage, Section, Values
+from authhost_hookspecs import Field, Form, Link, Page, PageMessage, Section, Values
 from authhost_hookspecs.pages import CREDENTIAL_TYPES, PATH
 
 from authhost.pluginhost.results import UnusableResult
@@ -59,7 +60,10 @@ def with_query(page: Page, query: str) -> Page:
 
 def section_with_query(section: Section, query: str) -> Section:
     """Return the section with ``query`` after the paths of its forms and links that have none."""
-    rows = tuple(replace(each, forms=_forms_with(query, each.forms)) for each in section.rows)
+    rows = tuple(
+        replace(each, forms=_forms_with(query, each.forms), target=_target_with(query, each.target))
+        for each in section.rows
+    )
     forms, links = _forms_with(query, section.forms), _links_with(query, section.links)
     return replace(section, rows=rows, forms=forms, links=links)
 
@@ -69,10 +73,53 @@ def _forms_with(query: str, forms: tuple[Form, ...]) -> tuple[Form, ...]:
 
 
 def _links_with(query: str, links: tuple[Link, ...]) -> tuple[Link, ...]:
-    return tuple(
-        replace(each, target=each.target + query) if re.fullmatch("/[^?#]*", each.target) else each
-        for each in links
+    return tuple(replace(each, target=_target_with(query, each.target)) for each in links)
+
+
+def _target_with(query: str, target: str) -> str:
+    return target + query if re.fullmatch("/[^?#]*", target) else target
+
+
+def page_about(page: Page, user_id: UUID) -> Page:
+    """Return a page whose forms and links say which user they are about; see `section_about`."""
+    return replace(
+        page,
+        forms=_forms_about(page.forms, user_id),
+        sections=tuple(section_about(each, user_id) for each in page.sections),
+        links=_links_about(page.links, user_id),
     )
+
+
+def section_about(section: Section, user_id: UUID) -> Section:
+    """Return a section whose forms and links say which user they are about: in the query, as ``id``.
+
+    The forms also have it as a hidden field: browsers drop the query of a form that is sent by GET.
+    """
+    rows = tuple(
+        replace(each, forms=_forms_about(each.forms, user_id), target=_target_about(each.target, user_id))
+        for each in section.rows
+    )
+    forms, links = _forms_about(section.forms, user_id), _links_about(section.links, user_id)
+    return replace(section, rows=rows, forms=forms, links=links)
+
+
+def _forms_about(forms: tuple[Form, ...], user_id: UUID) -> tuple[Form, ...]:
+    field = Field("id", type="hidden", value=str(user_id))
+    return tuple(
+        replace(each, action=_target_about(each.action, user_id), fields=(field, *each.fields))
+        for each in forms
+    )
+
+
+def _links_about(links: tuple[Link, ...], user_id: UUID) -> tuple[Link, ...]:
+    return tuple(replace(each, target=_target_about(each.target, user_id)) for each in links)
+
+
+def _target_about(target: str, user_id: UUID) -> str:
+    if not target.startswith("/"):
+        return target
+    path, _, query = target.partition("?")
+    return f"{path}?id={user_id}" + (f"&{query}" if query else "")
 
 
 def with_passkeys(page: Page) -> Page:
@@ -94,7 +141,12 @@ def _with_passkeys(form: Form) -> Form:
 def moved_section(section: Section, base: str) -> Section:
     """Return the section of a plugin with paths below the prefix."""
     rows = tuple(
-        replace(row, forms=tuple(_moved_form(each, base) for each in row.forms)) for row in section.rows
+        replace(
+            row,
+            forms=tuple(_moved_form(each, base) for each in row.forms),
+            target=_moved_target(row.target, base) if row.target else "",
+        )
+        for row in section.rows
     )
     return replace(
         section,
@@ -109,8 +161,11 @@ def _moved_form(form: Form, base: str) -> Form:
 
 
 def _moved_link(link: Link, base: str) -> Link:
-    absolute = link.target.startswith(("https://", "http://"))
-    return link if absolute else replace(link, target=_own_path(link.target, base))
+    return replace(link, target=_moved_target(link.target, base))
+
+
+def _moved_target(target: str, base: str) -> str:
+    return target if target.startswith(("https://", "http://")) else _own_path(target, base)
 
 
 def _own_path(path: str, base: str) -> str:

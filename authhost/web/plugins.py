@@ -9,6 +9,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from authhost_hookspecs import (
+    AdminAction,
+    AdminPage,
+    AdminPanel,
     ApiRoute,
     Field,
     FlowError,
@@ -23,10 +26,11 @@ from authhost_hookspecs import (
 from authhost.errors import PLUGIN_FAILURES, RequiredPluginFailed
 from authhost.pluginhost.guard import as_caller, veto_of
 from authhost.pluginhost.results import UnusableResult, as_json, check_ran, function_name
-from authhost.web.page_values import moved_page, moved_section, plain
+from authhost.web.page_values import moved_page, moved_section, plain, section_about
 
 if TYPE_CHECKING:
     from authhost.pluginhost.discovery import PluginRegistry
+    from authhost.records import User
     from authhost.request import Request
 
 log = logging.getLogger("authhost.plugins")
@@ -48,8 +52,13 @@ class PluginRoutes:
         """The same, by the method and the path below ``/api``."""
         self.faults: dict[str, str] = {}
         """Why the routes of a plugin are not served, by its name."""
-        self._registry = registry
+        self._registry, self._reserved = registry, reserved
+        self.admin_pages: dict[str, tuple[str, AdminPage]] = {}
+        """The plugin and its page about a user for administrators, by the path below the prefix."""
+        self.admin_actions: dict[str, tuple[str, AdminAction]] = {}
+        """The same of what administrators do with a user."""
         self._panels: list[tuple[str, Panel]] = []
+        self._admin_panels: list[tuple[str, AdminPanel]] = []
         for name, routes in registry.routes().items():
             fault = _fault(name, routes, reserved)
             if fault:
@@ -60,6 +69,9 @@ class PluginRoutes:
                 self._add(name, route)
         for name, panels in registry.panels().items():
             for each in panels:
+                if isinstance(each, AdminPanel):
+                    self._add_admin_panel(name, each)
+                    continue
                 panel = each if isinstance(each, Panel) else Panel("account", each)
                 if not callable(panel.show):
                     kind = type(panel.show).__name__
@@ -85,6 +97,27 @@ class PluginRoutes:
             action = self._guarded(name, hook, action, _page_below(name, action, optional=True))
         self.pages[path] = name, replace(route, show=show, action=action)
 
+    def _add_admin_panel(self, name: str, panel: AdminPanel) -> None:
+        """Add a section of an administrator's page of a user, with its pages and actions.
+
+        They cannot replace what the plugin has at the same path.
+        """
+        hook, taken = "register_panels", {*self.pages, *(path for _, path in self.apis)}
+        own = [each.path for each in panel.pages] + [each.path for each in panel.actions]
+        paths = [f"/{name}{path}" for path in own]
+        taken |= {*self.admin_pages, *self.admin_actions}
+        if name in self._reserved or not taken.isdisjoint(paths):
+            log.error("an AdminPanel of plugin %s is not served: its paths are taken; rename them", name)
+            return
+        show = self._guarded(name, hook, panel.show, _section_below(name))
+        self._admin_panels.append((name, replace(panel, show=show)))
+        for page in panel.pages:
+            run = self._guarded(name, hook, page.show, _page_below(name, page.show))
+            self.admin_pages[f"/{name}{page.path}"] = name, replace(page, show=run)
+        for action in panel.actions:
+            run = self._guarded(name, hook, action.run, check_ran)
+            self.admin_actions[f"/{name}{action.path}"] = name, replace(action, run=run)
+
     def _guarded(
         self, name: str, hook: str, function: Callable[..., Any], convert: Callable[[Any], Any]
     ) -> Callable[..., Any]:
@@ -106,11 +139,26 @@ class PluginRoutes:
 
         Raises `RequiredPluginFailed`.
         """
-        for name, panel in self._panels:
-            if panel.page != page or name in request.services.blocked:
+        shown = ((name, panel.show) for name, panel in self._panels if panel.page == page)
+        return self._sections(shown, request)
+
+    def admin_sections(self, request: Request, user: User) -> Iterator[Section]:
+        """Yield the sections of an administrator's page of a user, like `sections`."""
+        shown = ((name, panel.show) for name, panel in self._admin_panels)
+        for section in self._sections(shown, request, user):
+            yield section_about(section, user.id)
+
+    def _sections(
+        self,
+        panels: Iterator[tuple[str, Callable[..., Section | None]]],
+        request: Request,
+        *arguments: Any,
+    ) -> Iterator[Section]:
+        for name, show in panels:
+            if name in request.services.blocked:
                 continue
             try:
-                section = panel.show(request)
+                section = show(request, *arguments)
             except RequiredPluginFailed:
                 raise
             except PLUGIN_FAILURES as error:

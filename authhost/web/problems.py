@@ -24,6 +24,7 @@ STATUS = {
     "email_not_found": 404,
     "email_not_verified": 409,
     "email_taken": 409,
+    "export_failed": 500,
     "internal_error": 500,
     "invalid_credentials": 401,
     "last_login_method": 409,
@@ -31,6 +32,7 @@ STATUS = {
     "login_unavailable": 503,
     "method_not_allowed": 405,
     "not_found": 404,
+    "own_account": 409,
     "password_already_set": 409,
     "password_reset_required": 403,
     "primary_email_required": 409,
@@ -65,6 +67,7 @@ TEXTS = {
     "email_not_found": N_("Your account has no such address."),
     "email_not_verified": N_("Please confirm this address first."),
     "email_taken": N_("This address is in use by another account."),
+    "export_failed": N_("The data of this account could not be collected."),
     "internal_error": N_("Something went wrong here. Please try again later."),
     "invalid_credentials": N_("The name or the password is not right."),
     "invalid_email": N_("This is not a valid e-mail address."),
@@ -79,6 +82,7 @@ TEXTS = {
     ),
     "method_not_allowed": N_("This address does not accept this kind of request."),
     "not_found": N_("There is no such page."),
+    "own_account": N_("An administrator cannot do this to the own account."),
     "password_already_set": N_("Your account has a password. Change it instead."),
     "password_reset_required": N_("Please choose a new password: ask for a link to reset it."),
     "primary_email_required": N_("The primary address cannot be removed. Make another one primary first."),
@@ -104,6 +108,9 @@ TEXTS = {
 VETOED_WITHOUT_TEXT = N_("This was refused.")
 """The text of a plugin that has failed instead of giving a reason. It is that of `authhost.errors.Vetoed`."""
 REASONS = {
+    ("conflict", "in_use"): N_(
+        "A table of the application or of a plugin refers to this account. Delete those rows first."
+    ),
     ("weak_password", "too_common"): N_("This password is too common, or too easy to guess."),
     ("weak_password", "too_short"): N_("The password must have at least %(count)s characters."),
     ("weak_password", "too_long"): N_("The password is too long."),
@@ -111,6 +118,8 @@ REASONS = {
 FIELD_TEXTS = {
     ("invalid_credentials", "password"): N_("The password is not right."),
     ("invalid_credentials", "current_password"): N_("The current password is not right."),
+    ("invalid_input", "confirm"): N_("Type the address, the username or the identifier of the account."),
+    ("invalid_input", "until"): N_("This must be a day in the future."),
     ("invalid_input", "username"): N_("A username may have letters, digits, and the characters . _ - only."),
 }
 

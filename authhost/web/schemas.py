@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from authhost_hookspecs import FlowError
+from authhost_hookspecs import EmailAddress, FlowError, User
 
 from authhost.account.pending import waiting_steps
 from authhost.errors import Vetoed
-from authhost.records import EmailAddress, PendingStep, Session, SocialAccount, User
+from authhost.records import PendingStep, Session, SocialAccount
 
 if TYPE_CHECKING:
     from authhost.web.visit import Visit
@@ -32,6 +32,18 @@ def user_json(user: User) -> dict[str, Any]:
         "has_usable_password": user.has_usable_password,
         "date_joined": user.date_joined.isoformat(),
         "last_login": user.last_login.isoformat() if user.last_login else None,
+    }
+
+
+def account_json(user: User) -> dict[str, Any]:
+    """Return a user for an administrator."""
+    until = user.deactivated_until
+    return {
+        **user_json(user),
+        "is_active": user.is_active,
+        "deactivated_until": until.isoformat() if until else None,
+        "deactivation_reason": user.deactivation_reason,
+        "login_guards": list(user.login_guards),
     }
 
 
@@ -159,19 +171,40 @@ LOGIN: Schema = {
 }
 TOKENS: Schema = {"session_token": STRING, "pending_token": STRING, "device_token": STRING}
 """Of each result: the tokens that are new for a client without cookies."""
+USER: Schema = {
+    "id": UUID,
+    "email": _nullable(STRING),
+    "email_verified": BOOLEAN,
+    "username": _nullable(STRING),
+    "has_usable_password": BOOLEAN,
+    "date_joined": TIME,
+    "last_login": _nullable(TIME),
+}
+ACCOUNT: Schema = {
+    **USER,
+    "is_active": BOOLEAN,
+    "deactivated_until": _nullable(TIME),
+    "deactivation_reason": _nullable(STRING),
+    "login_guards": _array(STRING),
+}
+"""A user as administrators see it."""
 SCHEMAS: dict[str, Schema] = {
     "Empty": _result(),
-    "User": _object(
+    "User": _object(USER),
+    "Account": _result(**ACCOUNT),
+    "Accounts": _object(
+        {"users": _array(_object(ACCOUNT)), "newer": _nullable(UUID), "older": _nullable(UUID)}
+    ),
+    "AccountDetails": _object(
         {
-            "id": UUID,
-            "email": _nullable(STRING),
-            "email_verified": BOOLEAN,
-            "username": _nullable(STRING),
-            "has_usable_password": BOOLEAN,
-            "date_joined": TIME,
-            "last_login": _nullable(TIME),
+            "user": _object(ACCOUNT),
+            "emails": _array(reference("EmailAddress")),
+            "connections": _array(reference("Connection")),
+            "sessions": _array(reference("Session")),
         }
     ),
+    "Deleted": _result(failed=_array(STRING)),
+    "Export": _result(account={"type": "object"}, plugins={"type": "object"}),
     "Step": _object(
         {"step": STRING, "path": STRING, "providers": _array(STRING), "methods": _array(STRING)},
         "providers",

@@ -13,6 +13,8 @@ from authhost_hookspecs import FlowError
 from authhost.host import AuthHost
 from authhost.settings import Settings
 from authhost.web import probes
+from authhost.web.admin import actions
+from authhost.web.admin.plugin_pages import admin_endpoints
 from authhost.web.api_handler import ApiHandler
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookies
@@ -42,9 +44,11 @@ class Web:
 
     def __init__(self, host: AuthHost) -> None:
         settings = host.settings
-        endpoints, readers = _endpoints(settings), _readers()
+        endpoints, readers = dict(_endpoints(settings)), _readers()
         own = (*endpoints, *readers, *PAGES, "/api", "/static", probes.LIVE, probes.READY, METRICS)
         reserved = {each.split("/")[1] for each in own}
+        plugins = PluginRoutes(host.registry, frozenset(reserved))
+        endpoints |= {each.path: each for each in admin_endpoints(plugins)}
         root = urlsplit(settings.base_url).path
         self.host = host
         self.context = WebContext(
@@ -54,7 +58,7 @@ class Web:
             cookies=Cookies(settings),
             origins=OriginCheck(settings),
             fields={path: each.fields for path, each in endpoints.items()},
-            plugins=PluginRoutes(host.registry, frozenset(reserved)),
+            plugins=plugins,
         )
         self._local_prefix = settings.web_prefix
         self._static = StaticFiles(self.context.prefix, settings.brand_color)
@@ -139,10 +143,11 @@ def _endpoints(settings: Settings) -> Mapping[str, Endpoint]:
         *password.ENDPOINTS,
         *sessions.ENDPOINTS,
         *social.endpoints(settings),
+        *actions.ENDPOINTS,
     )
     return {each.path: each for each in found}
 
 
 def _readers() -> Mapping[str, Reader]:
-    found = (*state.READERS, *emails.READERS, *sessions.READERS, *social.READERS)
+    found = (*state.READERS, *emails.READERS, *sessions.READERS, *social.READERS, *actions.READERS)
     return {each.path: each for each in found}

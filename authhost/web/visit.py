@@ -166,8 +166,7 @@ class Visit:
         `AlreadyLoggedIn` if somebody is logged in, such as after a form that was sent twice; otherwise
         `LoginRequired`. A blocked plugin has no routes (``not_found``).
         """
-        if plugin in self.request.services.blocked:
-            raise WebError("not_found")
+        self.require_unblocked(plugin)
         if not route.step:
             self.check_login(login=route.login, recent=route.recent_login)
             return
@@ -175,6 +174,11 @@ class Visit:
         step = next((each for each in steps if each.key == f"{plugin}.{route.step}"), None)
         if step is None or must_wait(step, steps):
             raise LoginRequired if self.request.user is None else AlreadyLoggedIn
+
+    def require_unblocked(self, plugin: str) -> None:
+        """Raise `WebError` if a plugin is blocked, as if it had no pages."""
+        if plugin in self.request.services.blocked:
+            raise WebError("not_found")
 
     def check_login(self, *, login: bool, recent: bool) -> None:
         """Raise `LoginRequired` or `ReauthenticationRequired` if the route requires a (recent) login."""

@@ -2,6 +2,7 @@
 
 from authhost_hookspecs import account, extensions, socialaccount
 from authhost_hookspecs._markers import CONTRACT_VERSION, PROJECT_NAME, hookimpl, hookspec
+from authhost_hookspecs.admin_pages import AdminAction, AdminPage, AdminPanel
 from authhost_hookspecs.declarations import (
     Actor,
     ActorKind,
@@ -84,6 +85,9 @@ __all__ = [
     "AccountChanges",
     "Actor",
     "ActorKind",
+    "AdminAction",
+    "AdminPage",
+    "AdminPanel",
     "Answer",
     "ApiRoute",
     "Authentication",

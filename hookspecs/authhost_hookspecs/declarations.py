@@ -47,8 +47,12 @@ ChangeKind = Literal[
     "deactivate",
     "reactivate",
     "delete",
+    "administer",
 ]
-"""The kinds of changes that `before_change` can refuse. Minor versions may add kinds."""
+"""The kinds of changes that `before_change` can refuse. Minor versions may add kinds.
+
+With ``administer`` nothing of the account changes: its user is about to see or change the accounts of others.
+"""
 Factor = Literal["knowledge", "possession", "inherence"]
 """What an authentication proves: something the person knows, has, or is (NIST SP 800-63-4). Since 1.1."""
 ActorKind = Literal["user", "operator", "application"]

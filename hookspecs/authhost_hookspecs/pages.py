@@ -22,10 +22,12 @@ FieldType = Literal[
     "select",
     "textarea",
     "hidden",
+    "date",
     "public_key_create",
     "public_key_get",
 ]
-"""The types of fields. ``password`` is the current password; ``code`` is a one-time code.
+"""The types of fields. ``password`` is the current password; ``code`` is a one-time code; the value of
+``date`` is a day such as ``2026-12-31``.
 
 ``public_key_create`` registers a passkey or security key, ``public_key_get`` uses one: see `Field`.
 """
@@ -110,7 +112,8 @@ class Form:
     """A form, or a single button if it has no visible fields. It is sent to ``action`` by POST.
 
     ``action`` is a path of the same plugin, such as ``/preferences``: that of a
-    `PageRoute` with an action. ``danger`` marks what cannot be undone. A form has at most one field
+    `PageRoute` with an action. ``danger`` marks what cannot be undone. A form with ``search`` changes
+    nothing: it is sent by GET, and its values are in the address. A form has at most one field
     of the types ``public_key_create`` and ``public_key_get``. Raises ``ValueError``.
     """
 
@@ -120,6 +123,7 @@ class Form:
     title: str = ""
     text: str = ""
     danger: bool = False
+    search: bool = False
 
     def __post_init__(self) -> None:
         if sum(each.type in CREDENTIAL_TYPES for each in self.fields if isinstance(each, Field)) > 1:
@@ -143,6 +147,8 @@ class Row:
     labels: tuple[str, ...] = ()
     """Short states, such as ``Primary``."""
     forms: tuple[Form, ...] = ()
+    target: str = ""
+    """Where the title leads: a path or URL as in `Link`. Empty: nowhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +254,7 @@ class PageRoute:
     step: str = ""
 
     def __post_init__(self) -> None:
-        _check_path(self.path)
+        check_path(self.path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,13 +282,14 @@ class ApiRoute:
     response: Mapping[str, Any] = field(default_factory=dict[str, Any], hash=False)
 
     def __post_init__(self) -> None:
-        _check_path(self.path)
+        check_path(self.path)
         if self.method not in get_args(HttpMethod):
             raise ValueError(f"method must be one of {', '.join(get_args(HttpMethod))}")
         object.__setattr__(self, "response", MappingProxyType(dict(self.response)))
 
 
-def _check_path(path: str) -> None:
+def check_path(path: str) -> None:
+    """Raise ``ValueError`` unless a path has the form of those of routes."""
     if not PATH.fullmatch(path):
         raise ValueError("path must begin with / and consist of lower-case words, such as /preferences")
 

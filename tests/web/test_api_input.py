@@ -7,7 +7,7 @@ import json
 from io import BytesIO
 
 import pytest
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Actor, Refused, hookimpl
 
 from authhost.testing import PASSWORD
 from authhost.web.asgi import ASGIApp
@@ -34,13 +34,17 @@ WITHOUT_LOGIN = {
 
 
 @pytest.fixture
-def client(web):
-    return Checked(web)
+def client(open_site):
+    return Checked(open_site(administrators=[ANN]))
 
 
 @pytest.fixture
 def ann(client):
-    assert client.api("/signup", SIGNUP)[0] == 200
+    """A user who may use all endpoints: also those of administrators."""
+    status, body = client.api("/signup", SIGNUP)
+    assert status == 200
+    users = client.web.host.users
+    users.verify_email(users.get(body["user"]["id"]).id, SIGNUP["email"], actor=Actor("operator", name="x"))
     return client
 
 
@@ -48,6 +52,12 @@ def send(client, path, body, **headers):
     """Send a body as it is; return the status and the problem document or result."""
     response = client.send("POST", f"/account/api{path}", body=body, headers={**JSON, **headers})
     return response.status_code, json.loads(response.body)
+
+
+def usual(fields):
+    """Return a value of the right type for each field."""
+    values = {"checkbox": True, "date": "2030-01-31"}
+    return {each.name: values.get(each.type, "x") for each in fields}
 
 
 class TestFields:
@@ -67,7 +77,9 @@ class TestFields:
     def refused(self, client, wrong):
         for path, fields in client.web.context.fields.items():
             for field in fields:
-                body = {each.name: "x" for each in fields} | {field.name: wrong(field)}
+                if field.type == "checkbox" and wrong(field) in (True, False):
+                    continue
+                body = usual(fields) | {field.name: wrong(field)}
                 status, problem = client.api(path, body)
                 assert (status, problem["code"]) == (400, "invalid_input"), (path, field.name)
                 assert problem["field"] == field.name
@@ -77,7 +89,7 @@ class TestFields:
         for path, fields in ann.web.context.fields.items():
             for field in fields:
                 if field.required:
-                    body = {each.name: "x" for each in fields} | {field.name: empty}
+                    body = usual(fields) | {field.name: empty}
                     if empty == "left out":
                         del body[field.name]
                     status, problem = ann.api(path, body)

@@ -49,11 +49,11 @@ console.log("done");
 """
 
 
-def test_every_endpoint_has_a_method(web):
+def test_every_endpoint_of_users_has_a_method(web):
     text = MODULE.read_text(encoding="utf-8")
     called = set(re.findall(r'this\.(?:get|post)\("([^"]+)"', text))
     documented = {path.removeprefix("/account/api") for path in web.openapi["paths"]}
-    assert called == documented
+    assert called == {path for path in documented if not path.startswith("/admin")}
     assert len(text.splitlines()) < 150
     assert "import " not in re.sub(r"^//.*$", "", text, flags=re.MULTILINE)
 

@@ -29,8 +29,8 @@ SAME_IN_ENGLISH = {("de", "(optional)"), ("fr", "Sessions")}
 PLACEHOLDER = re.compile(r"%\(\w+\)s")
 ISOLATED = re.compile("[\u2066\u2068]%\\((address|email|name|provider)\\)s\u2069")
 """A placeholder between isolating characters: its text does not change the order of the text around it."""
-SHOWS_ITS_OWN_TEXT = {"refused", "vetoed", "export_failed", "ambiguous_user"}
-"""A base class, the refusal of a plugin, and administrative changes, which no page makes."""
+SHOWS_ITS_OWN_TEXT = {"refused", "vetoed", "ambiguous_user"}
+"""A base class, the refusal of a plugin, and what only a command meets."""
 
 
 def catalogue(path):

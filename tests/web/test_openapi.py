@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from authhost_hookspecs import ApiRoute, hookimpl
+from authhost_hookspecs import AccountChanges, ApiRoute, hookimpl
 from pydantic import BaseModel
 
 from authhost import errors
@@ -44,6 +44,20 @@ FLOWS = {
 }
 """The flow of each endpoint. Its docstring names the errors that it raises."""
 WITHOUT_FLOW = {"/site", "/session"}
+CHANGES = {
+    "/admin/create": "create",
+    "/admin/delete": "delete",
+    **{
+        f"/admin/user/{name.replace('_', '-')}": name
+        for name in (
+            *("invite", "add_email", "verify_email", "make_primary", "remove_email", "send_reset"),
+            *("require_reset", "disconnect", "end_session", "end_sessions", "deactivate", "reactivate"),
+            "export",
+        )
+    },
+}
+"""The change of each endpoint of administrators. Its docstring names the refusals."""
+LISTS = {"/admin", "/admin/user"}
 
 
 def raised(flow):
@@ -69,7 +83,12 @@ def operations(document):
 
 
 def test_each_endpoint_is_compared_with_its_flow(web):
-    assert {path.removeprefix("/account/api") for path in web.openapi["paths"]} == {*FLOWS, *WITHOUT_FLOW}
+    assert {path.removeprefix("/account/api") for path in web.openapi["paths"]} == {
+        *FLOWS,
+        *WITHOUT_FLOW,
+        *CHANGES,
+        *LISTS,
+    }
 
 
 @pytest.mark.parametrize("path", FLOWS)
@@ -79,6 +98,15 @@ def test_every_code_that_a_flow_raises_is_listed(web, path):
     (operation,) = web.openapi["paths"][f"/account/api{path}"].values()
     missing = raised(flow) - set(listed(operation))
     assert not missing, f"{path}: {flow.__name__} raises {sorted(missing)}"
+
+
+@pytest.mark.parametrize("path", CHANGES)
+def test_every_refusal_of_an_administrative_change_is_listed(web, path):
+    documented = getattr(AccountChanges, CHANGES[path]).__doc__.partition("Refusal")[2]
+    codes = {each for each in re.findall(r"``(\w+)``", documented) if each in STATUS or each in TEXTS}
+    (operation,) = web.openapi["paths"][f"/account/api{path}"].values()
+    assert codes <= set(listed(operation)), f"{path}: {codes - set(listed(operation))}"
+    assert {"login_required", "not_found", "reauthentication_required"} <= set(listed(operation))
 
 
 def test_the_docstrings_are_read(web):

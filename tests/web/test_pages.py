@@ -308,6 +308,10 @@ def test_every_page_without_a_login_is_a_page_or_leads_to_the_login(client, snap
         "/sessions": "to /account/login",
         "/connections": "to /account/login",
         "/social/signup": "social_signup_nothing",
+        "/admin": "to /account/login",
+        "/admin/create": "to /account/login",
+        "/admin/user": "to /account/login",
+        "/admin/delete": "to /account/login",
     }
 
 

@@ -20,7 +20,7 @@ from authhost.testing.web_client import WebClient
 from authhost.web.pages import PAGES
 
 FILE = Path(__file__).parent / "snapshots.json"
-ANN, BOB = "ann@example.org", "bob@example.org"
+ANN, BOB, ADMIN = "ann@example.org", "bob@example.org", "admin@example.org"
 VOLATILE = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "UUID"),
     (re.compile(r"(?<=\")[0-9a-f]{16}(?=\")"), "LINK"),
@@ -63,10 +63,10 @@ def go_to_provider(client, sub, process="login"):
 def collect(web, mailbox, clock):
     """Visit every page in every state."""
     found = {}
-    visitor, ann, bob, nameless = (WebClient(web) for _ in range(4))
+    visitor, ann, bob, nameless, admin = (WebClient(web) for _ in range(5))
 
-    def keep(client, path, state):
-        found[f"{path} ({state})"] = stable(client.page(path))
+    def keep(client, path, state, query=""):
+        found[f"{path} ({state})"] = stable(client.page(path + query))
 
     for path in ("/login", "/signup", "/logout", "/confirm-email", "/forgot-password", "/reset-password"):
         keep(visitor, path, "visitor")
@@ -93,6 +93,22 @@ def collect(web, mailbox, clock):
         keep(bob, path, "user of a provider")
     go_to_provider(nameless, "nameless")
     keep(nameless, "/social/signup", "without an address")
+    admin.post("/signup", email=ADMIN, password=PASSWORD)
+    admin.get(f"/confirm-email/{mailbox.key()}")
+    admin.post("/confirm-email")
+    ids = {each.email: each.id for each in web.host.users.list()}
+    keep(admin, "/", "administrator")
+    keep(admin, "/admin", "administrator")
+    keep(admin, "/admin", "administrator, search", "?query=bob&show=active")
+    for path in ("/admin/create", "/admin/user", "/admin/delete"):
+        keep(admin, path, "administrator", f"?id={ids[ANN]}")
+    keep(admin, "/admin/user", "administrator, user of a provider", f"?id={ids[BOB]}")
+    form = {"id": str(ids[BOB]), "until": "2100-01-01", "reason": "Sends spam."}
+    admin.post("/admin/user/deactivate", **form)
+    keep(admin, "/admin/user", "administrator, deactivated", f"?id={ids[BOB]}")
+    admin.post("/admin/user/reactivate", id=str(ids[BOB]))
+    bob.cookies.clear()
+    go_to_provider(bob, "bob")
     clock.forward(seconds=600)
     keep(ann, "/reauthenticate", "user")
     keep(bob, "/reauthenticate", "user of a provider")
@@ -101,7 +117,8 @@ def collect(web, mailbox, clock):
 
 def test_every_page_is_as_it_was(open_site, mailbox, clock, provider):
     providers = {name: {**values, "name": "Example Corp"} for name, values in provider.settings.items()}
-    web = open_site(email_verification="mandatory", login_on_email_confirmation=True, providers=providers)
+    settings = {"email_verification": "mandatory", "login_on_email_confirmation": True}
+    web = open_site(providers=providers, administrators=[ADMIN], **settings)
     found = collect(web, mailbox, clock)
     if os.environ.get("AUTHHOST_UPDATE_SNAPSHOTS"):
         FILE.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -111,7 +128,7 @@ def test_every_page_is_as_it_was(open_site, mailbox, clock, provider):
 
 def test_what_must_not_be_shown_is_not(open_site, mailbox, clock, provider):
     settings = {"email_verification": "mandatory", "login_on_email_confirmation": True}
-    web = open_site(providers=provider.settings, **settings)
+    web = open_site(providers=provider.settings, administrators=[ADMIN], **settings)
     text = json.dumps(collect(web, mailbox, clock))
     assert PASSWORD not in text
     assert OTHER_PASSWORD not in text

@@ -22,7 +22,7 @@ def inputs(fields: tuple[Field, ...]) -> Iterator[tuple[dict[str, Any], str]]:
 
 
 def _is_free(field: Field) -> bool:
-    return not field.choices and field.type != "checkbox" and field.max_length >= len(HOSTILE)
+    return not field.choices and field.type not in ("checkbox", "date") and field.max_length >= len(HOSTILE)
 
 
 def _valid(field: Field) -> str | bool:
@@ -30,7 +30,9 @@ def _valid(field: Field) -> str | bool:
         return True
     if field.choices:
         return field.choices[0].value
-    return {"email": EMAIL, "code": "123456"}.get(field.type, "text")[: field.max_length]
+    return {"email": EMAIL, "code": "123456", "date": "2030-01-31"}.get(field.type, "text")[
+        : field.max_length
+    ]
 
 
 def _longest(field: Field) -> str | bool:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from authhost_hookspecs import Page
 
+from authhost.web.admin import user_list, user_page
 from authhost.web.pages import account, emails, overview, password, sessions, social
 from authhost.web.visit import Visit
 
@@ -24,6 +25,10 @@ PAGES: Mapping[str, Callable[[Visit], Page]] = {
     "/sessions": sessions.sessions,
     "/connections": social.connections,
     "/social/signup": social.signup,
+    user_list.LIST: user_list.users,
+    user_list.CREATE: user_list.create,
+    user_list.USER: user_page.user,
+    user_page.DELETE: user_page.delete,
 }
 
 __all__ = ["PAGES"]

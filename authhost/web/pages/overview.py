@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from authhost_hookspecs import Link, Page, Section
 
+from authhost.web.admin.access import may_administer
+from authhost.web.admin.user_list import LIST
 from authhost.web.pages.waiting_login import with_waiting_login
 from authhost.web.visit import Visit
 
@@ -23,6 +25,8 @@ def overview(visit: Visit) -> Page:
     if any(visit.web.host.services.providers):
         links.append(Link(_("Connections"), "/connections"))
     links.append(Link(_("Close the account"), "/close"))
+    if may_administer(visit):
+        links.append(Link(_("Administration"), LIST))
     sections: list[Section] = [*visit.web.plugins.sections(visit.request, "account")]
     page = Page("account", _("Your account"), tuple(lines), sections=tuple(sections), links=tuple(links))
     return with_waiting_login(visit, page)

@@ -2,28 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from authhost_hookspecs import Form, Link, Page, Row, Section
 
+from authhost.web.user_agents import describe
 from authhost.web.visit import Visit
-
-BROWSERS = (
-    ("Edg", "Edge"),
-    ("OPR", "Opera"),
-    ("Firefox", "Firefox"),
-    ("Chrome", "Chrome"),
-    ("Safari", "Safari"),
-)
-SYSTEMS = (
-    ("Android", "Android"),
-    ("iPhone", "iPhone"),
-    ("iPad", "iPad"),
-    ("Windows", "Windows"),
-    ("Mac OS X", "macOS"),
-    ("Linux", "Linux"),
-)
-"""Parts of user agents, the most specific first."""
 
 
 def sessions(visit: Visit) -> Page:
@@ -55,10 +37,3 @@ def sessions(visit: Visit) -> Page:
         forms=forms,
         links=(Link(_("Back to the account"), "/"),),
     )
-
-
-def describe(user_agent: str) -> str:
-    """Return the names of a known browser and system, such as ``Firefox, Linux``, or an empty text."""
-    browser = next((name for part, name in BROWSERS if re.search(rf"{part}[A-Za-z]*/", user_agent)), "")
-    system = next((name for part, name in SYSTEMS if part in user_agent), "")
-    return ", ".join(filter(None, (browser, system)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from authhost_hookspecs._markers import hookspec
+from authhost_hookspecs.admin_pages import AdminPanel
 from authhost_hookspecs.declarations import Finding, Health, Metric, PluginTables
 from authhost_hookspecs.managed_keys import ManagedKey
 from authhost_hookspecs.pages import ApiRoute, PageRoute, Panel, Section
@@ -306,13 +307,14 @@ def register_routes() -> list[PageRoute | ApiRoute]:
 
 
 @hookspec
-def register_panels() -> list[Callable[[Request], Section | None] | Panel]:
+def register_panels() -> list[Callable[[Request], Section | None] | Panel | AdminPanel]:
     """The web layer loads the plugin's sections of pages: return functions or `Panel` values.
 
     A function is for the account page: it gets the request of a logged-in user and returns a
     `Section`, or None to show nothing. A `Panel` names the page: ``account``, ``login``,
     ``signup`` or ``reauthenticate``. The actions of forms are paths of the plugin's own `PageRoute`
-    values. A panel that fails is logged and left out, and its changes are rolled back.
+    values. An `AdminPanel` is for an administrator's page of a user, and has pages and actions of its
+    own. A panel that fails is logged and left out, and its changes are rolled back.
 
     .. versionadded:: 1.1
 

@@ -105,6 +105,10 @@ def before_change(request: Request, user: User, change: Change) -> None:
     connections. The hook is not called for a signup (`before_signup`), a login
     (`before_login`) or a logout.
 
+    It is also called with ``administer`` whenever an administrator opens a page about the accounts of
+    others, or uses a form or endpoint there. Then ``user`` is the administrator, nothing is locked, and
+    nothing of the account changes.
+
     Stored: nothing of the change; the earlier writes of its flow.
 
     .. versionadded:: 1.1
