@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import (
+    AdminPanel,
     EmailAddress,
     EmailConfirmation,
     Finding,
@@ -346,6 +347,12 @@ class AuditPlugin:
     @hookimpl
     def register_tables(self) -> PluginTables:
         return PluginTables(metadata, "authhost_audit.migrations", retained={event_table.name: RETAINED})
+
+    @hookimpl
+    def register_panels(self) -> list[AdminPanel]:
+        from authhost_audit.administration import PANEL
+
+        return [PANEL]
 
     @hookimpl
     def register_commands(self) -> list[Any]:
