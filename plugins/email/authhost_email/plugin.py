@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 from authhost_hookspecs import (
+    AdminPanel,
     EmailAddress,
     Finding,
     Health,
@@ -372,6 +373,12 @@ class EmailPlugin:
         from authhost_email.monitoring import outbox_metrics
 
         return [outbox_metrics]
+
+    @hookimpl
+    def register_panels(self) -> list[AdminPanel]:
+        from authhost_email.administration import PANEL
+
+        return [PANEL]
 
     @hookimpl
     def register_commands(self) -> list[Any]:
