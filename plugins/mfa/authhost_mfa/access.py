@@ -58,13 +58,15 @@ def require_recent_factor(request: Request, user: User) -> None:
 def check_change(request: Request, user: User, change: Change) -> None:
     """Raise `Refused` if the user makes a sensitive change in a session without a recent second factor.
 
+    An administrator needs one for the accounts of others, too, even without the setting ``step_up``.
     Changes by plugins and administrators are not concerned, and none by somebody who is not logged in,
     such as a reset of the password: the login after it asks for the factor.
     """
     if change.kind == "verify_email":
         request.local(NAME)[CONFIRMED] = user.id, change.email
     settings, current = settings_of(request), request.user
-    if not settings.step_up or settings.policy == "off" or change.kind not in SENSITIVE_CHANGES:
+    sensitive = change.kind == "administer" or (settings.step_up and change.kind in SENSITIVE_CHANGES)
+    if settings.policy == "off" or not sensitive:
         return
     if change.administrative or change.plugin is not None or current is None or current.id != user.id:
         return

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from authhost_hookspecs import (
+    AdminPanel,
     ApiRoute,
     Change,
     Finding,
@@ -99,7 +100,8 @@ class MfaPlugin:
         return routes()
 
     @hookimpl
-    def register_panels(self) -> list[Callable[[Request], Section | None] | Panel]:
+    def register_panels(self) -> list[Callable[[Request], Section | None] | Panel | AdminPanel]:
+        from authhost_mfa.pages.administration import PANEL
         from authhost_mfa.pages.overview import panel
         from authhost_mfa.pages.passkey import login_panel
         from authhost_mfa.pages.signup import signup_panel
@@ -110,6 +112,7 @@ class MfaPlugin:
             Panel("login", login_panel),
             Panel("signup", signup_panel),
             Panel("reauthenticate", reauthenticate_panel),
+            PANEL,
         ]
 
     @hookimpl
