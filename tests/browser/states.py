@@ -35,6 +35,8 @@ VISITOR = (
     "/nonsense",
 )
 USER = ("/", "/emails", "/sessions", "/password", "/connections", "/logout", "/close")
+ADMINISTRATOR = ("/admin", "/admin/create", "/admin/user", "/admin/delete")
+"""The pages of `test_administration`."""
 CHOICES = (Choice("black", "Black"), Choice("green", "Green"))
 FIELDS = (
     Field("tea", "Tea", "select", choices=CHOICES, hint="What you drink most."),

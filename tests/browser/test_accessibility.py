@@ -8,7 +8,7 @@ from authhost.testing import PASSWORD
 from authhost.web.pages import PAGES
 from browser.conftest import violations
 from browser.servers import open_site
-from browser.states import USER, VISITOR, Tea, every_state
+from browser.states import ADMINISTRATOR, USER, VISITOR, Tea, every_state
 
 PHONE = {"width": 320, "height": 640}
 VARIANTS = {
@@ -33,7 +33,7 @@ def test_no_violations(site, open_page, axe, variant):
 
 
 def test_the_states_include_every_page():
-    assert {*VISITOR, *USER, "/reauthenticate"} == {*PAGES, "/nonsense"}
+    assert {*VISITOR, *USER, "/reauthenticate", *ADMINISTRATOR} == {*PAGES, "/nonsense"}
 
 
 def test_a_planted_fault_is_found(open_page, axe):
