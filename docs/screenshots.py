@@ -18,6 +18,10 @@ from authhost_analytics.comparison import read_comparison
 from authhost_analytics.page import render_page
 from authhost_analytics.queries import read_report
 from authhost_analytics.spans import Span
+from authhost_audit.plugin import AuditPlugin
+from authhost_email.plugin import EmailPlugin
+from authhost_hookspecs import Actor
+from authhost_mfa.plugin import MfaPlugin
 from PIL import Image
 from playwright.sync_api import Browser, sync_playwright
 from sqlalchemy import create_engine
@@ -28,8 +32,9 @@ from authhost.testing.openid import LocalProvider
 from authhost.web.wsgi import WSGIApp
 
 IMAGES = Path(__file__).parent / "images" / "web"
-ANN = "ann@example.org"
+ANN, ADMIN = "ann@example.org", "admin@example.org"
 WINDOW, PHONE = {"width": 620, "height": 560}, {"width": 390, "height": 720}
+WIDE = {"width": 900, "height": 680}
 GAP = 8
 ACCOUNT = ("/", "/emails", "/sessions", "/password")
 
@@ -53,6 +58,49 @@ def report_picture(browser: Browser, folder: str) -> None:
     page.set_content(render_page(report, site_name="Teapots", made_at=now, smallest=5, comparison=comparison))
     with Image.open(BytesIO(page.screenshot())) as image:
         image.convert("RGB").quantize(64).save(IMAGES.parent / "analytics-report.png", optimize=True)
+
+
+def administration(browser: Browser, folder: str) -> None:
+    """Take the pictures of the pages of administrators, with the sections of three plugins."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        host = open_host(
+            f"sqlite:///{folder}/administration.sqlite3",
+            {"mailbox": Mailbox(), "audit": AuditPlugin(), "email": EmailPlugin(), "mfa": MfaPlugin()},
+            clock=Clock(),
+            base_url=url,
+            site_name="Teapots",
+            administrators=[ADMIN],
+            email_verification="optional",
+            plugin_settings={"email": {"transport": "console", "delivery": "manual"}},
+        )
+        server = create_server(WSGIApp(host), sockets=[listener], threads=4)
+        threading.Thread(target=server.run, daemon=True).start()
+        operator = Actor("operator", name="ops")
+        for number, name in enumerate(("dora", "carl", "bob", "ann")):
+            user = host.users.create(f"{name}@example.org", verified=number > 0, actor=operator)
+        host.users.deactivate(host.users.get("carl@example.org").id, reason="Sends spam.", actor=operator)
+        host.users.add_email(user.id, "ann@work.example.org", actor=operator)
+        host.users.send_reset(user.id, actor=operator)
+        context = browser.new_context(viewport=WIDE)
+        page = context.new_page()
+        page.goto(f"{url}/account/signup")
+        page.fill("[name=email]", ADMIN)
+        page.fill("[name=password]", PASSWORD)
+        page.click("main form button:not(.reveal)")
+        page.wait_for_url("**/account/**")
+        host.users.verify_email(host.users.get(ADMIN).id, ADMIN, actor=operator)
+        paths = ("/admin", f"/admin/user?id={user.id}")
+        pictures = [shot(page, url, path) for path in paths]
+        for options in ({"color_scheme": "dark"}, {"locale": "ar"}):
+            other = browser.new_context(viewport=WIDE, **options)
+            other.add_cookies(context.cookies())
+            pictures.append(shot(other.new_page(), url, paths[1 if options.get("locale") else 0]))
+            other.close()
+        sheet("administration.png", pictures)
+        context.close()
+        server.close()
+        host.close()
 
 
 def main() -> None:
@@ -83,6 +131,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         take_all(browser, url, host)
         report_picture(browser, folder)
+        administration(browser, folder)
         browser.close()
         server.close()
         host.close()
