@@ -47,6 +47,8 @@ DEPENDS_ON_DATABASE = frozenset(
     {
         # The core: statements, locks, transactions, migrations, collations.
         "test_account_changes",
+        "test_admin_list",
+        "test_administration",
         "test_command_line",
         "test_concurrency",
         "test_crash",

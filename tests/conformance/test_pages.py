@@ -7,13 +7,28 @@ import sys
 from pathlib import Path
 
 import pytest
-from authhost_hookspecs import ApiRoute, Field, Form, Link, Page, PageRoute, Panel, Refused, Section, hookimpl
+from authhost_hookspecs import (
+    AdminAction,
+    AdminPage,
+    AdminPanel,
+    ApiRoute,
+    Field,
+    Form,
+    Link,
+    Page,
+    PageRoute,
+    Panel,
+    Refused,
+    Section,
+    hookimpl,
+)
 from sqlalchemy import select
 
 from authhost.testing.conformance.runner import run_check
 from conformance.plugins import WithTable, ids_of, notes
 
 TEXT = Field("text", "Text", max_length=150)
+DAY = Field("day", "Day", "date", required=False)
 
 
 def show(request):
@@ -43,6 +58,13 @@ class Correct(WithTable):
             Panel(page, lambda request: Section("Notes", links=(link,)))
             for page in ("login", "signup", "reauthenticate")
         ]
+        panels.append(
+            AdminPanel(
+                lambda request, user: Section("Notes", (user.email,), forms=(Form("/admin", "Do", (TEXT,)),)),
+                (AdminPage("/all", lambda request, user, values: Page("all", user.email), (DAY,)),),
+                (AdminAction("/admin", lambda request, user, values: None, "Do.", (TEXT,)),),
+            )
+        )
         return [lambda request: Section("Notes", (request.user.email,), links=(link,)), *panels]
 
     def change(self, request, values):
@@ -128,6 +150,32 @@ class PanelFails(WithTable):
     @hookimpl
     def register_panels(self):
         return [lambda request: Section("Notes", (request.user.phone,))]
+
+
+class AdminPanelFails(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [AdminPanel(lambda request, user: Section("Notes", (user.phone,)))]
+
+
+class AdminActionFails(WithTable):
+    @hookimpl
+    def register_panels(self):
+        action = AdminAction("/do", lambda request, user, values: int(values["text"]), "Do.", (TEXT,))
+        return [AdminPanel(lambda request, user: None, actions=(action,))]
+
+
+class AdminPageFails(WithTable):
+    @hookimpl
+    def register_panels(self):
+        page = AdminPage("/all", lambda request, user, values: Page("all", values["other"]), (TEXT,))
+        return [AdminPanel(lambda request, user: None, (page,))]
+
+
+class AdminPanelWrites(WithTable):
+    @hookimpl
+    def register_panels(self):
+        return [AdminPanel(lambda request, user: store(request))]
 
 
 class PanelWrites(WithTable):
@@ -233,6 +281,10 @@ FAULTS = [
     (TwiceTheSamePath, "pages", "two routes with the path /note"),
     (NoJson, "pages", "GET /api/faulty/note fails for a user"),
     (PanelFails, "pages", "left out: plugin faulty failed in register_panels: AttributeError"),
+    (AdminPanelFails, "pages", "a section of an administrator's page of a user is left out: plugin faulty"),
+    (AdminActionFails, "pages", "the action /faulty/do fails for usual values"),
+    (AdminPageFails, "pages", "the page /faulty/all fails for usual values"),
+    (AdminPanelWrites, "pages", "an administrator's page of a user writes rows"),
     (PanelWrites, "pages", "a section of the account page writes rows"),
     (LoginPanelFails, "pages", "a section of the login page is left out: plugin faulty failed"),
     (SignupPanelWrites, "pages", "a section of the signup page writes rows"),

@@ -18,7 +18,7 @@ from types import FunctionType, MethodType
 from typing import Any
 
 import click
-from authhost_hookspecs import ApiRoute, PageRoute, Panel
+from authhost_hookspecs import AdminPanel, ApiRoute, PageRoute, Panel
 
 from authhost.testing.conformance.checked_plugin import CheckedPlugin
 
@@ -334,6 +334,9 @@ def _functions_of(declared: Any) -> tuple[Any, ...]:
         return declared.show, declared.action
     if isinstance(declared, Panel):
         return (declared.show,)
+    if isinstance(declared, AdminPanel):
+        pages, actions = declared.pages, declared.actions
+        return declared.show, *(each.show for each in pages), *(each.run for each in actions)
     return (declared.run,) if isinstance(declared, ApiRoute) else (declared,)
 
 

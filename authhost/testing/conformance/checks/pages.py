@@ -25,6 +25,7 @@ from authhost.testing.host import PASSWORD
 
 if TYPE_CHECKING:
     from authhost.testing.web_client import WebClient
+    from authhost.web.http import WebResponse
 
 HOOKS = ("register_routes", "register_panels", "login_steps")
 PAGES_WITH_PANELS = {
@@ -54,7 +55,15 @@ def pages(context: CheckContext) -> Iterator[Fault]:
     name, source = context.checked.name, PluginSource(context.checked)
     yield from changes_while_asked(source)
     yield from never_completed(source)
-    with captured_logs() as logged, captured_print(), context.recorded_host() as (host, mailbox, _):
+    with (
+        captured_logs() as logged,
+        captured_print(),
+        context.recorded_host(administrators=[EMAIL]) as (
+            host,
+            mailbox,
+            _,
+        ),
+    ):
         web = Web(host)
         for text in _errors_of(name, logged):
             yield Fault(text, "register_panels" if "panels" in text else "register_routes")
@@ -74,6 +83,7 @@ def pages(context: CheckContext) -> Iterator[Fault]:
             yield from _try_forms(visitor if path in FOR_VISITORS else user, name, path, routes)
         for endpoint in endpoints:
             yield from _try_endpoint(host, (visitor, waiting if endpoint.step else user), name, endpoint)
+        yield from _try_administration(host, user, name, logged)
         # Again, with what the actions have stored.
         yield from _try_panels(host, (WebClient(web), user), name, logged)
         used = getattr(host.engine.pool, "checkedout", lambda: 0)()
@@ -140,6 +150,37 @@ def _try_panels(
             yield Fault(f"a section of {page} shows HTML that a user has typed", hook)
         if plugin_rows(host) != before:
             yield Fault(f"a section of {page} writes rows when it is shown; write them in an action", hook)
+
+
+def _try_administration(
+    host: AuthHost, admin: WebClient, name: str, logged: list[logging.LogRecord]
+) -> Iterator[Fault]:
+    """Open an administrator's page of a user, with the pages and actions of the plugin there."""
+    hook, page, plugins = "register_panels", "an administrator's page of a user", admin.web.context.plugins
+    found = host.users.find(EMAIL)
+    about = {"id": str(found[0].id) if found else ""}
+    before, start = plugin_rows(host), len(logged)
+    shown = admin.get(f"/admin/user{query(about)}")
+    for text in _errors_of(name, logged[start:]):
+        yield Fault(f"a section of {page} is left out: {text}", hook)
+    for path, (owner, declared) in plugins.admin_pages.items():
+        for values, what in inputs(declared.fields):
+            if owner == name and _fails(admin.get(path + query({**about, **values}))):
+                yield Fault(f"the page {path} fails for {what}", hook)
+    if plugin_rows(host) != before:
+        yield Fault(f"{page} writes rows when it is shown; write them in an action", hook)
+    for path, (owner, action) in plugins.admin_actions.items():
+        for values, what in inputs(action.fields):
+            given = {key: as_form(value) for key, value in {**about, **values}.items()}
+            if owner == name and _fails(admin.post(path, None, **given)):
+                yield Fault(f"the action {path} fails for {what}", hook)
+    for response in (shown, admin.get(f"/admin/user{query(about)}")):
+        if HOSTILE in response.body.decode():
+            yield Fault(f"a section of {page} shows HTML that a user has typed", hook)
+
+
+def _fails(response: WebResponse) -> bool:
+    return response.status_code >= SERVER_ERROR
 
 
 def _try_page(
