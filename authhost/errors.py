@@ -137,6 +137,24 @@ class ReauthenticationRequired(AuthError):
     message = "Please confirm your password, or log in again, first."
 
 
+class Impersonated(AuthError):
+    """An administrator works in the account of somebody else, which allows no change of the account."""
+
+    code = "impersonated"
+    message = "This is not possible while you work in the account of somebody else."
+
+
+class ImpersonationRefused(AuthError):
+    """Nobody may work in this account for this actor; ``fields["reason"]`` says why.
+
+    It is ``no_person`` (the actor is a program, or nobody is logged in), ``not_administrator`` (the actor
+    may not manage accounts), ``own_account``, or ``administrator`` (the account is that of one).
+    """
+
+    code = "impersonation_refused"
+    message = "You cannot work in this account."
+
+
 class PasswordResetRequired(AuthError):
     """The password is right, but an administrator requires a new one, which needs the link of an e-mail."""
 

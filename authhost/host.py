@@ -54,6 +54,7 @@ from authhost.telemetry.telemetry import Telemetry
 from authhost.users import Changes, Users, read_account
 from authhost.users.administrators import administrator_keys
 from authhost.users.deletion import delete_expired_signups
+from authhost.users.impersonation import is_over
 
 MOVED_TO_SERVICES = frozenset(
     {"devices", "encryption", "hooks", "limits", "passwords", "providers", "refusals"}
@@ -127,6 +128,7 @@ class AuthHost(Unpicklable):
             login_guards=self._login_guards({}),
             blocked={},
             administrators=administrator_keys(settings.administrators),
+            is_impersonation_over=is_over,
             background=Background(
                 settings, [each.guarded for each in self.registry.loaded() if each.guarded is not None]
             ),

@@ -9,15 +9,15 @@ from types import MappingProxyType
 from typing import Any, NoReturn, Self
 from uuid import UUID
 
-from authhost_hookspecs import Factor
+from authhost_hookspecs import Actor, Factor
 
 EMAIL_LENGTH = 254
 """The maximum number of characters of an e-mail address (RFC 5321, 4.5.3.1, without angle brackets)."""
 PROFILE_NAME_LENGTH, PICTURE_LENGTH = 255, 2048
 """The maximum number of characters of a name, or of the URL of a picture, from a provider."""
 
-REASON_LENGTH = 500
-"""The maximum number of characters of the reason of an administrator."""
+REASON_LENGTH, ACTOR_NAME_LENGTH = 500, 150
+"""The maximum number of characters of the reason of an administrator, and of the name of an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,23 @@ class Session:
     ip_address: str | None
     user_agent: str
     authentications: tuple[Authentication, ...] = ()
-    """The login first. Empty for a session that began before version 0.2."""
+    """The login first. Empty for a session that began before version 0.2, and in an impersonation."""
+    actor_id: UUID | None = None
+    """The administrator who works in the account in this session, or None."""
+    actor_name: str | None = None
+    """The same for an operator, who may have no account."""
+    actor_session_id: UUID | None = None
+    """The administrator's own session, with which this one ends."""
+    impersonation_reason: str | None = None
+    impersonation_id: UUID | None = None
+    """In a session of an administrator: the latest session in the account of somebody else that it began."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who works in the account of somebody else in this session, or None if it is the user's own."""
+        if self.actor_id is not None:
+            return Actor("user", self.actor_id)
+        return Actor("operator", name=self.actor_name) if self.actor_name is not None else None
 
     def has_expired(self, now: datetime, idle: float) -> bool:
         """Return whether its time is over, or it was not used for more than ``idle`` seconds."""
@@ -152,6 +168,18 @@ class TokenResult:
     """The new token of the session, after a change that requires one."""
 
     session_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Impersonation:
+    """A session in which an administrator works in the account of ``user``.
+
+    ``session_token`` is shown once: only a digest of it is stored.
+    """
+
+    session_token: str = field(repr=False)
+    user: User
+    session: Session
 
 
 @dataclass(frozen=True, slots=True)

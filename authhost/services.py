@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from authhost.pluginhost.blocks import Block
     from authhost.pluginhost.dispatch import Hooks
     from authhost.providers.registry import Providers
-    from authhost.records import User
+    from authhost.records import Session, User
     from authhost.security.devices import Devices
     from authhost.security.encryption import Encryption
     from authhost.security.ids import Identifiers
@@ -108,6 +108,8 @@ class Services(Unpicklable):
     """The keys of the addresses of the setting ``administrators``."""
     blocked: Mapping[str, Block]
     """The loaded plugins that are blocked at run time, by name: no unit of work calls them."""
+    is_impersonation_over: Callable[[Any, Session, User], bool]
+    """Returns whether an impersonation must not go on; see `authhost.users.impersonation`."""
     background: Background
     telemetry: Telemetry
 

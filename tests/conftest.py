@@ -36,7 +36,7 @@ class Recorder(RecordedHooks, Mailbox):
     account_ready = social_login_begun = password_reset_requested = None
     session_ended = user_deactivated = user_reauthenticated = None
     user_deleted = user_reactivated = password_reset_required = None
-    account_recovered = None
+    account_recovered = impersonation_started = impersonation_ended = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)
@@ -55,6 +55,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_enumeration",
         "test_guard",
         "test_host",
+        "test_impersonation",
         "test_kept_tables",
         "test_key_rotation",
         "test_keys_under_load",

@@ -8,6 +8,7 @@ import authhost_hookspecs as contract
 from authhost.account.confirmation import change_pending_email, confirm_email, send_confirmation
 from authhost.account.deactivation import deactivate
 from authhost.account.emails import add_email, list_emails, make_primary, remove_email
+from authhost.account.impersonation import stop_impersonation
 from authhost.account.login import login, reauthenticate
 from authhost.account.password import change_password, request_password_reset, reset_password, set_password
 from authhost.account.sessions import (
@@ -38,6 +39,7 @@ class Account:
     cancel_login = staticmethod(cancel_login)
     logout = staticmethod(logout)
     reauthenticate = staticmethod(reauthenticate)
+    stop_impersonation = staticmethod(stop_impersonation)
     list_sessions = staticmethod(list_sessions)
     end_session = staticmethod(end_session)
     end_other_sessions = staticmethod(end_other_sessions)

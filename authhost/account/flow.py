@@ -14,6 +14,7 @@ from authhost.errors import (
     AuthError,
     Busy,
     Conflict,
+    Impersonated,
     InvalidInput,
     LoginRequired,
     RateLimited,
@@ -43,6 +44,13 @@ def social_flow(function: Callable[Concatenate[Request, P], R]) -> Callable[Conc
     return _run_as(f"social_{function.__name__}", function)
 
 
+def flow_while_impersonating(
+    function: Callable[Concatenate[Request, P], R],
+) -> Callable[Concatenate[Request, P], R]:
+    """Decorate ``function`` as a flow that also runs while an administrator works in the account."""
+    return _run_as(function.__name__, function, refused_to_impersonators=False)
+
+
 def flow_named(
     name: str,
 ) -> Callable[[Callable[Concatenate[Request, P], R]], Callable[Concatenate[Request, P], R]]:
@@ -55,14 +63,17 @@ def flow_named(
 
 
 def _run_as(
-    name: str, function: Callable[Concatenate[Request, P], R]
+    name: str, function: Callable[Concatenate[Request, P], R], *, refused_to_impersonators: bool = True
 ) -> Callable[Concatenate[Request, P], R]:
     def attempt(request: Request, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        impersonated = refused_to_impersonators and is_impersonated(request)
         unwritten, mark, state = request.clean, request.mark(), request.browser_state()
         clean = unwritten and not request.depth  # whether this flow is the whole unit
         savepoint = None if unwritten else request.begin_savepoint()
         counted = len(request.counted)
         try:
+            if impersonated:
+                raise Impersonated
             result = function(request, *args, **kwargs)
         except BaseException as error:
             if clean:
@@ -167,6 +178,22 @@ def check_change(
         raise
 
 
+def is_impersonated(request: Request) -> bool:
+    """Return whether an administrator works in the account of the logged-in user."""
+    session = request.session
+    return session is not None and session.actor is not None
+
+
+def refuse_while_impersonating(request: Request) -> None:
+    """Raise `Impersonated` if an administrator works in the account of the logged-in user.
+
+    Every flow is refused then, unless it is a `flow_while_impersonating`, and so is every page and route
+    that requires a recent login, every action of a plugin's page, and every change of an account.
+    """
+    if is_impersonated(request):
+        raise Impersonated
+
+
 def require_login(request: Request) -> tuple[User, Session]:
     """Return the logged-in user and the session; raises `LoginRequired`."""
     if request.user is None or request.session is None:
@@ -178,9 +205,10 @@ def require_recent_login(request: Request, longest: float | None = None) -> tupl
     """Return the logged-in user and the session, if the login is recent enough for a sensitive change.
 
     ``longest`` is how many seconds ago it may have been, by default ``reauthentication_timeout``. Raises
-    `LoginRequired`, `ReauthenticationRequired`.
+    `LoginRequired`, `ReauthenticationRequired`, `Impersonated`.
     """
     user, session = require_login(request)
+    refuse_while_impersonating(request)
     longest = request.settings.reauthentication_timeout if longest is None else longest
     age = (request.now - session.authenticated_at).total_seconds()
     if age > longest:

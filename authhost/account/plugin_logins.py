@@ -12,7 +12,7 @@ from authhost_hookspecs import Factor
 
 from authhost.account.complete_login import continue_login
 from authhost.account.deactivation import active_user
-from authhost.account.flow import attach_user, flow, lock_login, require_login
+from authhost.account.flow import attach_user, flow, lock_login, refuse_while_impersonating, require_login
 from authhost.account.open_login import OpenLogin, must_wait, plugin_steps
 from authhost.account.pending import known_pending_login, pending_login
 from authhost.account.sessions import rotate_token
@@ -94,6 +94,7 @@ class PluginLogins(BoundToUnit):
     def _set_guard(self, plugin: str, user_id: UUID, *, required: bool) -> None:
         self._check_owner(plugin)
         request = self._request
+        refuse_while_impersonating(request)
         if required and plugin not in request.services.login_guards:
             raise ValueError(f"the plugin {plugin} has no login_steps, so nobody could log in")
         queries.lock_account(request, user_id)

@@ -8,7 +8,13 @@ from uuid import UUID
 
 from sqlalchemy import Executable
 
-from authhost.account.flow import check_change, flow, lock_login, require_login
+from authhost.account.flow import (
+    check_change,
+    flow,
+    flow_while_impersonating,
+    lock_login,
+    require_login,
+)
 from authhost.account.pending import end_pending_login
 from authhost.errors import InvalidInput, LoginRequired, SessionNotFound
 from authhost.records import Authentication, Session, TokenResult, User
@@ -18,17 +24,17 @@ from authhost.store import queries, statements
 from authhost.store.transaction import Sent
 
 
-@flow
+@flow_while_impersonating
 def logout(request: Request) -> None:
     """Call `user_logged_out`, then end the session, and the pending login of this browser, if any.
 
-    Does nothing if nobody is logged in.
+    Does nothing if nobody is logged in. An impersonation is stopped, and `user_logged_out` is not called.
     """
     end_pending_login(request)
     log_out_current_user(request)
 
 
-@flow
+@flow_while_impersonating
 def cancel_login(request: Request) -> None:
     """End the pending login of this browser, if any. Somebody who is logged in stays so."""
     end_pending_login(request)
@@ -82,11 +88,14 @@ def end_other_sessions(request: Request) -> int:
 
 def log_out_current_user(request: Request) -> None:
     """Log out the logged-in user, if any."""
-    user = request.user
-    if user is None:
+    user, session = request.user, request.session
+    if user is None or session is None:
         return
-    request.services.hooks.user_logged_out(request, user)
-    call_session_ended(request, delete_own_session(request, user), "logout")
+    if session.actor is not None:
+        call_session_ended(request, delete_own_session(request, user), "stopped")
+    else:
+        request.services.hooks.user_logged_out(request, user)
+        call_session_ended(request, delete_own_session(request, user), "logout")
     request.log_out()
 
 
@@ -145,11 +154,19 @@ def delete_own_session(request: Request, user: User) -> list[Session]:
 
 
 def call_session_ended(request: Request, sessions: list[Session], reason: str) -> None:
-    """Call `session_ended` for sessions that were deleted. The reason is ``expired`` for those that had."""
-    now, idle = request.now, request.settings.session_idle
+    """Call `session_ended` for sessions that were deleted. The reason is ``expired`` for those that had.
+
+    With the session of an administrator ends the impersonation that it has begun.
+    """
+    now, idle, hooks = request.now, request.settings.session_idle, request.services.hooks
     for session in sessions:
-        expired = session.has_expired(now, idle)
-        request.services.hooks.session_ended(request, session, "expired" if expired else reason)
+        why = "expired" if session.has_expired(now, idle) else reason
+        hooks.session_ended(request, session, why)
+        if session.actor is not None:
+            hooks.impersonation_ended(request, session, why)
+        if session.impersonation_id is not None:
+            begun = queries.delete_impersonation(request, session.impersonation_id)
+            call_session_ended(request, begun, "administrator")
 
 
 def _end(request: Request, user: User, reason: str, statement: Executable, **values: object) -> int:

@@ -143,6 +143,12 @@ class Hooks:
     def session_ended(self, request: Request, session: Session, reason: str) -> None:
         self._hook.session_ended(request=request, session=session, reason=reason)
 
+    def impersonation_started(self, request: Request, user: User, session: Session) -> None:
+        self._hook.impersonation_started(request=request, user=user, session=session)
+
+    def impersonation_ended(self, request: Request, session: Session, reason: str) -> None:
+        self._hook.impersonation_ended(request=request, session=session, reason=reason)
+
     def user_deactivated(self, request: Request, user: User) -> None:
         self._hook.user_deactivated(request=request, user=user)
 

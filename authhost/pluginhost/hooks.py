@@ -39,6 +39,8 @@ NOTIFICATIONS = SIGNALS | {
     "account_ready",
     "account_recovered",
     "flow_refused",
+    "impersonation_ended",
+    "impersonation_started",
     "login_pending",
     "password_reset_requested",
     "plugin_blocked",

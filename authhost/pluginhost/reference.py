@@ -28,7 +28,7 @@ from authhost.pluginhost.hooks import (
     VETOES,
 )
 
-IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export"})
+IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export", "answer"})
 """The kinds of hooks that flows call."""
 ISOLATED = (
     "it is logged and counted, the writes of that call are rolled back, and the flow continues. "
@@ -63,7 +63,9 @@ class HookReference:
     name: str
     signature: str
     kind: str
-    """``notification``, ``veto``, ``step``, ``delivery``, ``export``, ``lifecycle`` or ``registration``."""
+    """``notification``, ``veto``, ``step``, ``answer``, ``delivery``, ``export``, ``lifecycle`` or
+    ``registration``.
+    """
     when: str
     about: str
     """May be empty."""

@@ -123,7 +123,13 @@ class Request(PluginFacilities):
 
     @property
     def actor(self) -> Actor | None:
-        """Who acts: whom the application has named, or else the logged-in user, or None."""
+        """Who acts: whom the application has named, or else the logged-in user, or None.
+
+        In an impersonation it is the administrator, whomever the application names.
+        """
+        session = self.session
+        if session is not None and session.actor is not None:
+            return session.actor
         if self._actor is not None:
             return self._actor
         user = self.user
@@ -234,6 +240,10 @@ class Request(PluginFacilities):
         self._loaded, self._session, self._user, self._token = True, None, None, None
         self._password = None
 
+    def replace_session(self, session: Session) -> None:
+        """Replace the record of the session of this unit by its current state."""
+        self._session = session
+
     def refresh(self, user: User) -> None:
         """Replace the logged-in user with the current record ``user``, if it is the same account."""
         if self.user is not None and self.user.id == user.id:
@@ -319,7 +329,10 @@ class Request(PluginFacilities):
             return
         session, account = found
         now, settings = self.now, self.settings
-        if session.has_expired(now, settings.session_idle) or not account.user.is_active:
+        if session.actor is not None:
+            if self.services.is_impersonation_over(self, session, account.user):
+                return
+        elif session.has_expired(now, settings.session_idle) or not account.user.is_active:
             return
         self._session, self._user, self._password = session, account.user, account.password
         if now - session.last_seen_at > timedelta(seconds=settings.session_touch):
@@ -327,11 +340,12 @@ class Request(PluginFacilities):
 
     def _touch(self, session: Session, now: datetime) -> None:
         """Store the time of the last use of the session, outside a transaction if this unit has none yet."""
-        values = {"of_id": session.id, "now": now}
-        if not self.clean:
-            self.send_statement(statements.TOUCH_SESSION, values)
-            return
-        self.database.write(statements.TOUCH_SESSION, values)
+        for used in filter(None, (session.id, session.actor_session_id)):
+            values = {"of_id": used, "now": now}
+            if not self.clean:
+                self.send_statement(statements.TOUCH_SESSION, values)
+            else:
+                self.database.write(statements.TOUCH_SESSION, values)
 
     # State that is restored and stored with the transaction.
 

@@ -99,6 +99,11 @@ class Session(Base):
         ip_address: Mapped[str | None]
         user_agent: Mapped[str]
         authentications: Mapped[tuple[Authentication, ...]]
+        actor_id: Mapped[UUID | None]
+        actor_name: Mapped[str | None]
+        actor_session_id: Mapped[UUID | None]
+        impersonation_reason: Mapped[str | None]
+        impersonation_id: Mapped[UUID | None]
 
 
 class SocialAccount(Base):

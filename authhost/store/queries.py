@@ -159,7 +159,18 @@ def addresses(unit: UnitOfWork, user_id: UUID) -> list[records.EmailAddress]:
 
 def session_by_digest(unit: UnitOfWork, token_digest: bytes) -> tuple[records.Session, Account] | None:
     """Return the session and its account, or None."""
-    rows = unit.read(statements.SESSION_AND_USER, {"of_digest": token_digest})
+    return _session(unit, statements.SESSION_AND_USER, of_digest=token_digest)
+
+
+def session_by_id(unit: UnitOfWork, session_id: UUID) -> tuple[records.Session, Account] | None:
+    """Return the session and its account, or None."""
+    return _session(unit, statements.SESSION_BY_ID, of_id=session_id)
+
+
+def _session(
+    unit: UnitOfWork, statement: Select[Any], **values: Any
+) -> tuple[records.Session, Account] | None:
+    rows = unit.read(statement, values)
     if not rows:
         return None
     row = rows[0]
@@ -183,6 +194,12 @@ def delete_sessions(
 ) -> list[records.Session]:
     """Delete sessions of a user with ``statement``; return the deleted sessions."""
     rows = unit.write_returning(statement, {"of_user": user_id, **values})
+    return [records.Session(*row) for row in rows]
+
+
+def delete_impersonation(unit: UnitOfWork, session_id: UUID) -> list[records.Session]:
+    """Delete the session of an impersonation, in whichever account it is; return it if it had not ended."""
+    rows = unit.write_returning(statements.DELETE_IMPERSONATION, {"of_id": session_id})
     return [records.Session(*row) for row in rows]
 
 

@@ -217,11 +217,9 @@ DELETE_LOGINS_AT_STEPS = DELETE_PENDING_LOGINS.where(pending_logins.c.email_addr
 # Sessions.
 
 SESSION_COLUMNS = tuple(sessions.c[name] for name in records.Session.__slots__)
-SESSION_AND_USER = (
-    USER.add_columns(*SESSION_COLUMNS)
-    .join(sessions, sessions.c.user_id == users.c.id)
-    .where(sessions.c.token_digest == of_digest)
-)
+_SESSION_AND_USER = USER.add_columns(*SESSION_COLUMNS).join(sessions, sessions.c.user_id == users.c.id)
+SESSION_AND_USER = _SESSION_AND_USER.where(sessions.c.token_digest == of_digest)
+SESSION_BY_ID = _SESSION_AND_USER.where(sessions.c.id == of_id)
 # A flow acts for the token that opened its unit of work: whoever has a token that was replaced is logged out.
 USER_OF_SESSION = USER.join(sessions, sessions.c.user_id == users.c.id).where(
     sessions.c.id == of_id, sessions.c.token_digest == of_digest, users.c.is_active
@@ -235,6 +233,10 @@ CHANGE_TOKEN = CHANGE_TOKEN.values(
     authenticated_at=bindparam("new_authenticated_at"),
     authentications=bindparam("new_authentications"),
 )
+# Whoever replaces the token or ends the session meanwhile ends the impersonation, too.
+SET_IMPERSONATION = update(sessions).where(sessions.c.id == of_id, sessions.c.token_digest == of_digest)
+SET_IMPERSONATION = SET_IMPERSONATION.values(impersonation_id=bindparam("new_impersonation"))
+DELETE_IMPERSONATION = delete(sessions).where(sessions.c.id == of_id).returning(*SESSION_COLUMNS)
 DELETE_SESSIONS = delete(sessions).where(sessions.c.user_id == of_user).returning(*SESSION_COLUMNS)
 DELETE_SESSION = DELETE_SESSIONS.where(sessions.c.id == of_id)
 DELETE_OWN_SESSION = DELETE_SESSION.where(sessions.c.token_digest == of_digest)

@@ -37,7 +37,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.types import TypeEngine
 
-from authhost.records import EMAIL_LENGTH, PICTURE_LENGTH, PROFILE_NAME_LENGTH, REASON_LENGTH, Authentication
+from authhost.records import (
+    ACTOR_NAME_LENGTH,
+    EMAIL_LENGTH,
+    PICTURE_LENGTH,
+    PROFILE_NAME_LENGTH,
+    REASON_LENGTH,
+    Authentication,
+)
 
 # SQLAlchemy knows MariaDB by both names. Names and uids are compared byte by byte, as elsewhere.
 TABLE_OPTIONS: dict[str, Any] = {
@@ -241,6 +248,13 @@ sessions = Table(
     Column("ip_address", String(45)),
     Column("user_agent", String(512), nullable=False),
     Column("authentications", Authentications()),
+    # An impersonation: who works in the account and why, and the session with which it ends. That session
+    # refers to the impersonation, so that its end needs no search.
+    Column("actor_id", Uuid()),
+    Column("actor_name", String(ACTOR_NAME_LENGTH)),
+    Column("actor_session_id", Uuid()),
+    Column("impersonation_reason", String(REASON_LENGTH)),
+    Column("impersonation_id", Uuid()),
     **TABLE_OPTIONS,
 )
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from authhost_hookspecs import Actor
+
 from authhost.host import AuthHost
 from authhost.records import SocialRedirect, SocialResult, TokenResult
 from authhost.request import Request
@@ -47,6 +49,8 @@ class Browser:
         self.ip_address: str | None = "127.0.0.1"
         self.user_agent = "authhost.testing"
         self.language: str | None = None
+        self.actor: Actor | None = None
+        """Who acts, if that is not the logged-in user."""
 
     @contextmanager
     def request(self, *, given: Mapping[str, str] | None = None) -> Iterator[Request]:
@@ -62,6 +66,7 @@ class Browser:
             given=given,
             native=self.native,
             cookies=self.plugin_cookies,
+            actor=self.actor,
         ) as request:
             yield request
             found = request.session_token, request.pending_token, request.device_token

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from authhost_hookspecs import Actor
+
 from authhost.errors import AuthError, Vetoed
 from authhost.host import AuthHost
 from authhost.records import LoginResult, SocialResult, User
@@ -218,6 +220,11 @@ class Scenario:
         flow("Remove a password", "accounts_remove_password", browser, user_id=user.id)
         title = "Create an account and invite its owner"
         flow(title, "accounts_create", browser, email=self._name(FRED), invite=True)
+        operator = self._new_browser()
+        operator.actor = Actor("operator", name="support")
+        visit = {"user_id": user.id, "reason": "a question about an invoice"}
+        flow("Work in the account of a user", "accounts_impersonate", operator, **visit)
+        flow("Stop working in it", "stop_impersonation", operator)
         flow("Delete an account", "accounts_delete", browser, user_id=user.id)
 
     def social_login(

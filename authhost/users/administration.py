@@ -10,7 +10,7 @@ from uuid import UUID
 
 from authhost_hookspecs import Actor
 
-from authhost.records import EmailAddress, SocialAccount, User
+from authhost.records import EmailAddress, Impersonation, SocialAccount, User
 from authhost.request import Request
 from authhost.users.changes import Changes
 from authhost.users.directory import Directory
@@ -126,6 +126,11 @@ class Users(Directory):
         """Return what the host and the plugins store of the account, as values for JSON, without secrets."""
         with self._changes(actor) as accounts:
             return accounts.export(user_id)
+
+    def impersonate(self, user_id: UUID, *, actor: Actor, reason: str) -> Impersonation:
+        """Begin a session in which the actor works in the account, for at most an hour."""
+        with self._changes(actor) as accounts:
+            return accounts.impersonate(user_id, reason=reason)
 
     @contextmanager
     def _changes(self, actor: Actor) -> Iterator[Changes]:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.exc import DBAPIError
 
+from authhost.account.flow import refuse_while_impersonating
 from authhost.errors import AuthError, Conflict, InvalidInput, UserNotFound
 from authhost.records import User
 from authhost.request import Request
@@ -45,6 +46,7 @@ class AtomicChanges(BoundToUnit):
         flow, whole, users = request.flow_state(), request.clean and not request.depth, list[User]()
         try:
             with request.atomic():
+                refuse_while_impersonating(request)
                 yield users
         except AuthError as refusal:
             self._record(name, refusal, next(iter(users), None))

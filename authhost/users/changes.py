@@ -24,7 +24,7 @@ from authhost.errors import (
     SessionNotFound,
     SocialAccountNotFound,
 )
-from authhost.records import REASON_LENGTH, EmailAddress, SocialAccount, User
+from authhost.records import REASON_LENGTH, EmailAddress, Impersonation, SocialAccount, User
 from authhost.request import Request
 from authhost.security.inputs import email as parse_email, email_key, text
 from authhost.socialaccount.connections import delete_connection
@@ -33,6 +33,7 @@ from authhost.users.atomic_changes import AtomicChanges
 from authhost.users.creation import create_account, send_invitation
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
+from authhost.users.impersonation import start_impersonation
 
 
 class Changes(AtomicChanges):
@@ -203,6 +204,11 @@ class Changes(AtomicChanges):
         """Return what is stored of the account, as values for JSON, without secrets."""
         with self._changing("export", user_id):
             return export_account(self._request, user_id)
+
+    def impersonate(self, user_id: UUID, *, reason: str) -> Impersonation:
+        """Begin a session in which an administrator works in the account."""
+        with self._changing("impersonate", user_id) as user:
+            return start_impersonation(self._request, user, reason)
 
     @contextmanager
     def _changing_address(self, name: str, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:

@@ -25,6 +25,8 @@ STATUS = {
     "email_not_verified": 409,
     "email_taken": 409,
     "export_failed": 500,
+    "impersonated": 403,
+    "impersonation_refused": 403,
     "internal_error": 500,
     "invalid_credentials": 401,
     "last_login_method": 409,
@@ -68,6 +70,8 @@ TEXTS = {
     "email_not_verified": N_("Please confirm this address first."),
     "email_taken": N_("This address is in use by another account."),
     "export_failed": N_("The data of this account could not be collected."),
+    "impersonated": N_("This is not possible while you work in the account of somebody else."),
+    "impersonation_refused": N_("You cannot work in this account."),
     "internal_error": N_("Something went wrong here. Please try again later."),
     "invalid_credentials": N_("The name or the password is not right."),
     "invalid_email": N_("This is not a valid e-mail address."),
@@ -111,6 +115,8 @@ REASONS = {
     ("conflict", "in_use"): N_(
         "A table of the application or of a plugin refers to this account. Delete those rows first."
     ),
+    ("impersonation_refused", "administrator"): N_("Nobody can work in the account of an administrator."),
+    ("impersonation_refused", "own_account"): N_("This is your own account."),
     ("weak_password", "too_common"): N_("This password is too common, or too easy to guess."),
     ("weak_password", "too_short"): N_("The password must have at least %(count)s characters."),
     ("weak_password", "too_long"): N_("The password is too long."),

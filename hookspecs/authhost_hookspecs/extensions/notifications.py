@@ -100,6 +100,10 @@ def session_ended(request: Request, session: Session, reason: str) -> None:
     ``deleted``. The reason is ``expired`` if the session had expired when it was deleted: by one of
     these flows, or later by `AuthHost.delete_expired` (``authhost db clean``).
 
+    A session with ``session.actor`` is that of an administrator in the account of somebody else. It
+    also ends with ``stopped`` by the administrator, and with ``administrator`` together with the
+    administrator's own session or the right to be in this account. `impersonation_ended` follows.
+
     Stored: the session is deleted.
 
     .. versionadded:: 1.1
@@ -383,6 +387,62 @@ def plugin_unblocked(request: Request, plugin: str) -> None:
             def plugin_unblocked(self, request: Request, plugin: str) -> None:
                 row = {"id": request.new_id(), "what": f"{plugin} is back", "at": request.now}
                 request.insert(events, row)
+    """
+
+
+@hookspec
+def impersonation_started(request: Request, user: User, session: Session) -> None:
+    """An administrator begins to work in the account of ``user``; see `AccountChanges.impersonate`.
+
+    ``session.actor`` is the administrator or operator, ``session.impersonation_reason`` the reason.
+    It is no login: `login_steps`, `before_login` and `user_logged_in` are not called. Until
+    `impersonation_ended`, ``request.actor`` is the administrator in everything that is done in this
+    session.
+
+    Stored: the session, which lasts at most an hour.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, Session, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Visitors:
+            @hookimpl
+            def impersonation_started(self, request: Request, user: User, session: Session) -> None:
+                what = f"visited because of {session.impersonation_reason}"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
+def impersonation_ended(request: Request, session: Session, reason: str) -> None:
+    """An administrator no longer works in the account of somebody else; `session_ended` was called before.
+
+    ``session.user_id`` is the account, ``session.actor`` the administrator or operator; ``reason`` is that
+    of `session_ended`. Other reasons than ``stopped`` are possible: the user can end the session, too.
+    ``request.actor`` is who ended it, or None for one that had expired.
+
+    Stored: the session is deleted.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, Session, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Departures:
+            @hookimpl
+            def impersonation_ended(self, request: Request, session: Session, reason: str) -> None:
+                row = {"id": request.new_id(), "user_id": session.user_id, "at": request.now}
+                request.insert(events, row | {"what": f"the visitor has left: {reason}"})
     """
 
 

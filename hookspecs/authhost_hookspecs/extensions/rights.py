@@ -13,8 +13,10 @@ def is_administrator(request: Request, user: User) -> bool:  # type: ignore[empt
     A user is an administrator if one implementation returns True, or if the setting
     ``administrators`` has the primary address and it is verified. None counts as False. An
     address that is not verified proves nothing: look at ``user.email_verified``. The host asks
-    only about active accounts, and only when it needs to know: never in a login. What an
-    implementation writes is undone.
+    only about active accounts, and only when it needs to know: never in a login, but at each request
+    of an impersonation. What an implementation writes is undone.
+
+    Stored: nothing of it; in an impersonation, its session.
 
     .. versionadded:: 1.1
 

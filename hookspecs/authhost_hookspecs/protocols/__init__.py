@@ -9,6 +9,7 @@ from authhost_hookspecs.protocols.accounts import (
     Authentication,
     EmailAddress,
     EmailConfirmation,
+    Impersonation,
     Session,
     User,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "EmailAddress",
     "EmailConfirmation",
     "Host",
+    "Impersonation",
     "Logins",
     "MessageLevel",
     "PendingLogin",

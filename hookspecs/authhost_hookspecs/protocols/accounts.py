@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from authhost_hookspecs.declarations import Factor
+from authhost_hookspecs.declarations import Actor, Factor
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount, SocialToken
 
 
@@ -122,8 +122,40 @@ class Session(Protocol):
         """When the person last authenticated."""
 
     @property
+    def expires_at(self) -> datetime:
+        """When it ends at the latest. Since 1.1."""
+
+    @property
     def method(self) -> str:
         """The method of the first authentication; see `Authentication`."""
+
+    @property
+    def actor(self) -> Actor | None:
+        """Who works in the account in this session instead of the user, or None. Since 1.1.
+
+        It is an administrator or an operator; see `AccountChanges.impersonate`. Refuse what only
+        the user may do if this is set.
+        """
+
+    @property
+    def impersonation_reason(self) -> str | None:
+        """Why they do so, or None. Users are not told. Since 1.1."""
+
+
+class Impersonation(Protocol):
+    """A session in which an administrator works in the account of a user. Since 1.1."""
+
+    @property
+    def session_token(self) -> str:
+        """The token of the session, for its cookie or for ``Authorization: Bearer``. It is a secret."""
+
+    @property
+    def user(self) -> User:
+        """The user whose account it is."""
+
+    @property
+    def session(self) -> Session:
+        """The session."""
 
 
 class Authentication(Protocol):
@@ -131,7 +163,10 @@ class Authentication(Protocol):
 
     @property
     def method(self) -> str:
-        """``password``, ``email_confirmation``, ``password_reset``, ``socialaccount``, or a plugin's word."""
+        """``password``, ``email_confirmation``, ``password_reset``, ``socialaccount``, or a plugin's word.
+
+        It is ``impersonation`` for an administrator in the account of somebody else.
+        """
 
     @property
     def time(self) -> datetime:

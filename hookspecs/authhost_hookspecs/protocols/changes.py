@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
-from authhost_hookspecs.protocols.accounts import EmailAddress, User
+from authhost_hookspecs.protocols.accounts import EmailAddress, Impersonation, User
 from authhost_hookspecs.protocols.socialaccounts import SocialAccount
 
 
@@ -15,7 +15,7 @@ class AccountChanges(Protocol):
     """Administrative changes of any account, as ``request.accounts``. Since 1.1.
 
     They need no login: the plugin decides who may make them. Each method except
-    `export` locks the account, calls `before_change`, changes the rows, and calls the
+    `export` and `impersonate` locks the account, calls `before_change`, changes the rows, and calls the
     hooks that a flow calls for the same change. It is atomic: if it raises an error,
     everything is rolled back, including the rows of the hooks that it called. It is
     also rolled back if the plugin calls it in a hook and that call of the hook fails
@@ -145,6 +145,24 @@ class AccountChanges(Protocol):
         `user_deleted`, for which plugins delete what they store. Returns the names of the plugins that
         have failed to: their hook is called again by ``authhost maintain``. Refusals: ``conflict``
         if a table of the application or of a plugin refers to the account.
+        """
+
+    def impersonate(self, user_id: UUID, *, reason: str) -> Impersonation:
+        """Begin a session in which ``request.actor`` works in the account, to see what its user sees.
+
+        ``reason`` has 1 to 500 characters. The actor is an operator, or a user who is an administrator:
+        by the setting ``administrators`` or by `is_administrator`. If it is the logged-in user of this
+        request, the new session ends with that user's own one. It lasts at most 60 minutes, and nothing
+        extends it. The request stays that of the administrator; use the token in another one.
+
+        It is no login: no proof or step is asked for, and ``last_login`` stays. It does not call
+        `before_change`. Calls `impersonation_started`. In the session the host refuses changes of
+        the account with ``impersonated``: passwords, addresses, factors, connections, sessions,
+        reauthentications, and everything through ``request.accounts``.
+
+        Refusals: ``impersonation_refused`` with the field ``reason``, ``account_inactive``,
+        ``impersonated``, ``invalid_input``, and ``login_required`` if the administrator's session
+        has ended meanwhile.
         """
 
     def export(self, user_id: UUID) -> Mapping[str, Any]:

@@ -46,6 +46,8 @@ VOCABULARY: dict[str, Classification] = {
     "account_ready": Classification("user_updated", ACCOUNT_CHANGE, 2, ACTIVITY),
     "social_login_begun": Classification("authn_login_provider", AUTHENTICATION, 99, ACTIVITY),
     "password_reset_requested": Classification("authn_token_created", ACCOUNT_CHANGE, 99, SECURITY),
+    "impersonation_started": Classification("authz_admin", AUTHENTICATION, 99, SECURITY),
+    "impersonation_ended": Classification("authz_admin", AUTHENTICATION, 2, SECURITY),
     "session_ended": Classification("session_expired", AUTHENTICATION, 2, SECURITY),
     "password_removed": Classification("authn_password_change", ACCOUNT_CHANGE, 99, SECURITY),
     "account_recovered": Classification("user_updated", ACCOUNT_CHANGE, 99, SECURITY),
@@ -101,6 +103,8 @@ REASONS = frozenset(
         "email_not_verified",
         "email_taken",
         "export_failed",
+        "impersonated",
+        "impersonation_refused",
         "last_login_method",
         "login_required",
         "login_unavailable",
@@ -126,6 +130,7 @@ REASONS = frozenset(
         "interrupted",
         "rejected",
         # The reasons why a session ended.
+        "administrator",
         "deactivated",
         "deleted",
         "ended",
@@ -136,6 +141,8 @@ REASONS = frozenset(
         "recovered",
         "replaced",
         "revoked",
+        "reset_required",
+        "stopped",
     }
 )
 """The error codes of authhost's refusals, and the reasons of other events. Plugins may add others."""

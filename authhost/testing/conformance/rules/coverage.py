@@ -38,6 +38,8 @@ OF_ALL_KINDS = frozenset(
 ADMINISTRATIVE = frozenset(
     {
         "account_recovered",
+        "impersonation_ended",
+        "impersonation_started",
         "password_removed",
         "user_deactivated",
         "password_reset_required",

@@ -17,6 +17,8 @@ SUBJECTS: Mapping[str, str] = {
     "email_confirmed": "email_address",
     "email_removed": "user",
     "export_user": "user",
+    "impersonation_ended": "session",
+    "impersonation_started": "user",
     "password_removed": "user",
     "password_reset": "user",
     "password_reset_requested": "user",
