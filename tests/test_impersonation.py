@@ -6,6 +6,10 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from authhost_audit.plugin import AuditPlugin
+from authhost_audit.tables import event_table
+from authhost_email.plugin import EmailPlugin
+from authhost_email.tables import outbox_table
 from authhost_hookspecs import Actor, FlowError, LoginStep, hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD, Everything
 from sqlalchemy import select
@@ -109,6 +113,17 @@ def refused(function, *args, **values):
 class TestRules:
     """The rules of the design, one test for each."""
 
+    def test_each_record_of_the_trail_has_both(self, open_site, run):
+        host, admin, ann = open_site({"audit": AuditPlugin()})
+        begun = begin(host, admin, ann)
+        refused(run, host, "reauthenticate", begun.session_token, password=PASSWORD)
+        run(host, "stop_impersonation", begun.session_token)
+        events = event_table.c
+        of_both = events.actor_id == admin.user.id, events.user_id == ann.user.id
+        with host.engine.connect() as connection:
+            found = connection.execute(select(events.event).where(*of_both).order_by(events.id)).scalars()
+            assert list(found) == ["impersonation_started", "flow_refused", "impersonation_ended"]
+
     def test_start_and_end_are_events(self, site, run, reports):
         host, admin, ann = site
         begun = begin(host, admin, ann)
@@ -203,6 +218,20 @@ class TestRules:
             assert (request.user.email, request.session_token) == (ADMIN, admin.session_token)
         assert user_of(host, admin.session_token) == ADMIN
         assert user_of(host, begun.session_token) is None
+
+    @pytest.mark.parametrize("notice", [True, False])
+    def test_the_user_is_told_by_mail(self, open_site, notice):
+        email = {"delivery": "manual", "impersonation_notice": notice}
+        host, admin, ann = open_site({"email": EmailPlugin()}, plugin_settings={"email": email})
+        begin(host, admin, ann)
+        messages = outbox_table.c
+        of_kind = messages.kind == "impersonation"
+        with host.engine.connect() as connection:
+            found = connection.execute(select(messages.recipient, messages.context).where(of_kind)).all()
+        assert [each.recipient for each in found] == ([ANN] if notice else [])
+        for each in found:
+            assert each.context["ip_address"] is each.context["user_agent"] is None
+            assert REASON not in str(each.context)
 
     def test_no_second_factor_of_the_user_is_asked(self, open_site, recorder):
         host, _, _ = open_site({"code": Code()})

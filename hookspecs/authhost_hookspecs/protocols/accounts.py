@@ -139,7 +139,7 @@ class Session(Protocol):
 
     @property
     def impersonation_reason(self) -> str | None:
-        """Why they do so, or None. Users are not told. Since 1.1."""
+        """Why they do so, or None. Only an export of the account shows it to the user. Since 1.1."""
 
 
 class Impersonation(Protocol):

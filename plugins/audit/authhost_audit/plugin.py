@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from authhost_hookspecs import (
+    Actor,
     AdminPanel,
     EmailAddress,
     EmailConfirmation,
@@ -36,13 +37,17 @@ REASON_LENGTH = 200
 RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
 
+def _ref(session: Session) -> dict[str, str]:
+    return {"session": session_ref(session.id)}
+
+
 class AuditPlugin:
     """Records who did what to which account, when, how and from where. Never records a secret."""
 
-    def _record(self, request: Request, audit_event: AuditEvent) -> None:
+    def _record(self, request: Request, audit_event: AuditEvent, actor: Actor | None = None) -> None:
         settings: AuditSettings = request.plugin_settings(NAME)
         if settings.recording:
-            request.insert(event_table, request_row(request, settings, audit_event))
+            request.insert(event_table, request_row(request, settings, audit_event, actor))
 
     def _email(self, request: Request, email: str | None) -> str | None:
         settings: AuditSettings = request.plugin_settings(NAME)
@@ -174,10 +179,25 @@ class AuditPlugin:
 
     @hookimpl
     def session_ended(self, request: Request, session: Session, reason: str) -> None:
-        if reason in ("logout", "expired"):  # user_logged_out records it; nobody has ended it
+        if reason in ("logout", "expired", "stopped"):  # another event records it, or nobody has ended it
             return
-        data = {"session": session_ref(session.id)}
-        self._record(request, AuditEvent("session_ended", session.user_id, reason=reason, data=data))
+        audit_event = AuditEvent("session_ended", session.user_id, reason=reason, data=_ref(session))
+        self._record(request, audit_event, request.actor or session.actor)
+
+    @hookimpl
+    def impersonation_started(self, request: Request, user: User, session: Session) -> None:
+        """Record who works in the account, and which plugins were not asked for a step of a login."""
+        data = {"reason": session.impersonation_reason, "not_asked": list(user.login_guards)}
+        audit_event = AuditEvent(
+            "impersonation_started", user.id, method=session.method, data={**data, **_ref(session)}
+        )
+        self._record(request, audit_event, session.actor)
+
+    @hookimpl
+    def impersonation_ended(self, request: Request, session: Session, reason: str) -> None:
+        """Record the end with the administrator, whoever has ended it: `session_ended` says who did."""
+        audit_event = AuditEvent("impersonation_ended", session.user_id, reason=reason, data=_ref(session))
+        self._record(request, audit_event, session.actor)
 
     @hookimpl
     def account_recovered(self, request: Request, user: User) -> None:

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from authhost_hookspecs import Request
+from authhost_hookspecs import Actor, Request
 
 from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import SCHEMA
@@ -41,9 +41,11 @@ class AuditEvent(NamedTuple):
     data: Mapping[str, Any] | None = None
 
 
-def request_row(request: Request, settings: AuditSettings, audit_event: AuditEvent) -> dict[str, Any]:
-    """Return the row of an event that happened in a flow."""
-    actor, session = request.actor, request.session
+def request_row(
+    request: Request, settings: AuditSettings, audit_event: AuditEvent, actor: Actor | None = None
+) -> dict[str, Any]:
+    """Return the row of an event that happened in a flow. ``actor`` is by default who acts in the request."""
+    actor, session = actor or request.actor, request.session
     if actor is not None and actor.id is None:
         named = {"kind": actor.kind, "name": actor.name}
         audit_event = audit_event._replace(data={**(audit_event.data or {}), "actor": named})

@@ -18,6 +18,7 @@ from authhost_hookspecs import (
     Metric,
     PluginTables,
     Request,
+    Session,
     SocialAccount,
     SocialLogin,
     User,
@@ -62,9 +63,11 @@ class EmailPlugin:
         address: str | None = None,
         provider: str | None = None,
         count: int | None = None,
+        by_user: bool = True,
     ) -> None:
         """Queue one message, due now. ``verified`` concerns the recipient, see `rendering.render`.
 
+        The network and browser of an administrator (``by_user=False``) are not the user's business.
         The link is stored encrypted, and so is ``content``, of a message of another plugin.
         """
         if recipient is None:
@@ -78,13 +81,13 @@ class EmailPlugin:
         context = {
             "site_name": request.settings.site_name,
             "time": now.isoformat(),
-            "ip_address": request.ip_address,
+            "ip_address": request.ip_address if by_user else None,
             "verified": verified,
             "name": name,
             "address": address,
             "provider": provider,
             "count": count,
-            "user_agent": request.user_agent or None,
+            "user_agent": (request.user_agent or None) if by_user else None,
             "expires": expires.isoformat() if expires else None,
         }
         row = {
@@ -243,6 +246,20 @@ class EmailPlugin:
                     user_id=user.id,
                     address=to_email_address.email,
                 )
+
+    @hookimpl
+    def impersonation_started(self, request: Request, user: User, session: Session) -> None:
+        settings: EmailSettings = request.plugin_settings(NAME)
+        if settings.impersonation_notice:
+            self._queue(
+                request,
+                "impersonation",
+                user.email,
+                verified=user.email_verified,
+                name=user.username,
+                user_id=user.id,
+                by_user=False,
+            )
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:

@@ -50,6 +50,7 @@ KINDS = (
     "email_removed",
     "email_changed",
     "account_closed",
+    "impersonation",
     "new_device_login",
     "social_account_added",
     "social_account_removed",

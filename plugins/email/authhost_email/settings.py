@@ -54,6 +54,7 @@ class EmailSettings:
     templates: str = ""
     link_hosts: str = ""
     new_device_notices: bool = True
+    impersonation_notice: bool = True
     keep_sent_days: int = 30
 
     def __post_init__(self) -> None:
