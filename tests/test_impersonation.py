@@ -209,6 +209,18 @@ class TestRules:
         assert [name for name, _ in recorder.calls] == ["flow_refused"]
         assert user_of(host, begun.session_token) == ANN
 
+    def test_each_page_has_a_banner_with_a_button(self, site):
+        web = pytest.importorskip("authhost.web")
+        from authhost.testing.web_client import WebClient
+
+        host, admin, ann = site
+        browser = WebClient(web.Web(host))
+        browser.cookies["authhost-session"] = begin(host, admin, ann).session_token
+        for path in ("/", "/emails", "/sessions", "/password", "/close"):
+            text = browser.get(path).body.decode()
+            assert f"You work in the account of {ANN}." in text
+            assert 'action="/account/impersonation/stop"' in text
+
     def test_ending_returns_to_the_administrators_own_session(self, site):
         host, admin, ann = site
         begun = begin(host, admin, ann)

@@ -35,6 +35,8 @@ class Cookies:
         self._settings = settings
         self.secure = settings.base_url.startswith("https://")
         self.session = self.name("authhost-session")
+        self.administrator = self.name("authhost-administrator")
+        """The token of the administrator's own session, while they work in the account of somebody else."""
         self.pending = self.name("authhost-pending")
         self.device = self.name("authhost-device")
         self.messages = self.name("authhost-messages")
@@ -76,6 +78,8 @@ class Cookies:
             yield Cookie(self.session, token, max(1, ceil(lasts)))
         elif session is None and sent(self.session):
             yield Cookie(self.session, "", 0)
+        if session is not None and session.actor is None and sent(self.administrator):
+            yield Cookie(self.administrator, "", 0)
         pending = request.pending_token or ""
         if pending != sent(self.pending):
             settings = self._settings

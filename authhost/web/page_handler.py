@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from authhost_hookspecs import CannotOpen, FlowError, Link, Page, PageMessage, PageRoute
 
-from authhost.errors import InvalidInput, LoginRequired, ReauthenticationRequired, Vetoed
+from authhost.errors import Impersonated, InvalidInput, LoginRequired, ReauthenticationRequired, Vetoed
 from authhost.web.admin.access import require_administrator
 from authhost.web.admin.plugin_pages import admin_pages
 from authhost.web.context import WebContext
@@ -75,6 +75,8 @@ class PageHandler:
                 page = self._page(visit, path)
         except AlreadyLoggedIn:
             return self._lead_on(visit)
+        except Impersonated as error:
+            return self.refusal(visit, error)
         except FlowError as error:
             before = self._page_before(error, path)
             if not before or _leads_to(visit.next, visit.url(before)):
@@ -120,6 +122,8 @@ class PageHandler:
                     shown = self._page(visit, page_path)
         except AlreadyLoggedIn:
             return self._lead_on(visit)
+        except Impersonated as refused:
+            return self.refusal(visit, refused)
         except FlowError as first:
             if not self._page_before(first, page_path):
                 raise
@@ -185,6 +189,8 @@ class PageHandler:
         visit.messages = []
         if visit.http.wants_json:
             value = {**asdict(page), "messages": [asdict(each) for each in (*messages, *page.messages)]}
+            if visit.is_impersonated:
+                value["impersonation"] = {"name": visit.account_name, "stop": "/impersonation/stop"}
             response = WebResponse.json(value, status)
         else:
             response = WebResponse(self._renderer.render(visit, page, messages), status)
@@ -192,7 +198,11 @@ class PageHandler:
         return visit.apply(visit.in_language(response))
 
     def refusal(self, visit: Visit, error: FlowError, *, allow: str = "") -> WebResponse:
-        """Return the error page of a refusal that no form shows."""
+        """Return the error page of a refusal that no form shows. In an impersonation it says so, too."""
+        impersonates = bool(visit.cookie(self._cookies.administrator))
+        if impersonates and not visit.has_ended and error.code != "internal_error":
+            with visit.unit_of_work():
+                pass
         links = (Link(visit.gettext("To the account"), "/"),)
         page = Page("error", visit.describe(error), links=links)
         response = add_error_headers(self._show(visit, page, _page_status(error)), error)

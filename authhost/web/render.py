@@ -70,6 +70,7 @@ class Renderer:
             "logo": self._settings.brand_logo,
             "home": self._settings.after_login or f"{self._prefix}/",
             "logged_in": visit.logged_in,
+            "impersonated": visit.is_impersonated,
             "account_name": visit.account_name,
         }
         return template.render(values)

@@ -88,8 +88,17 @@ def login_state(visit: Visit, steps: tuple[PendingStep, ...] = ()) -> dict[str, 
     return {
         "authenticated": user is not None,
         "user": user_json(user) if user is not None else None,
+        "impersonation": _impersonation_json(visit),
         "next": next_steps(visit) if user is None else _steps_json(visit, steps),
     }
+
+
+def _impersonation_json(visit: Visit) -> dict[str, Any] | None:
+    """Return how long an administrator can work in the account, and where it is stopped; else None."""
+    session = visit.request.session
+    if session is None or session.actor is None:
+        return None
+    return {"expires_at": session.expires_at.isoformat(), "stop": visit.url("/api/impersonation/stop")}
 
 
 def _steps_json(visit: Visit, steps: tuple[PendingStep, ...]) -> list[dict[str, Any]]:
@@ -167,6 +176,7 @@ def _result(*optional: str, **properties: Schema) -> Schema:
 LOGIN: Schema = {
     "authenticated": BOOLEAN,
     "user": _nullable(reference("User")),
+    "impersonation": _nullable(reference("Impersonation")),
     "next": _array(reference("Step")),
 }
 TOKENS: Schema = {"session_token": STRING, "pending_token": STRING, "device_token": STRING}
@@ -210,6 +220,7 @@ SCHEMAS: dict[str, Schema] = {
         "providers",
         "methods",
     ),
+    "Impersonation": _object({"expires_at": TIME, "stop": STRING}),
     "Login": _result(**LOGIN),
     "EmailAddress": _result(email=STRING, verified=BOOLEAN, primary=BOOLEAN),
     "EmailAddresses": _object({"emails": _array(reference("EmailAddress"))}),

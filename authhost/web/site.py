@@ -19,7 +19,7 @@ from authhost.web.api_handler import ApiHandler
 from authhost.web.context import WebContext
 from authhost.web.cookies import Cookies
 from authhost.web.endpoint import Endpoint, Reader
-from authhost.web.endpoints import account, emails, password, sessions, social, state
+from authhost.web.endpoints import account, emails, impersonation, password, sessions, social, state
 from authhost.web.headers import SecurityHeaders
 from authhost.web.http import WebRequest, WebResponse
 from authhost.web.metrics import PATH as METRICS, MetricsEndpoint
@@ -140,6 +140,7 @@ def _endpoints(settings: Settings) -> Mapping[str, Endpoint]:
     found = (
         *account.endpoints(settings),
         *emails.ENDPOINTS,
+        *impersonation.ENDPOINTS,
         *password.ENDPOINTS,
         *sessions.ENDPOINTS,
         *social.endpoints(settings),

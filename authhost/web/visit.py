@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 from authhost_hookspecs import ApiRoute, Field, FlowError, Form, PageMessage, PageRoute, Values
 
-from authhost.account.flow import require_recent_login
+from authhost.account.flow import is_impersonated, refuse_while_impersonating, require_recent_login
+from authhost.account.impersonation import return_to_administrator
 from authhost.account.open_login import must_wait
 from authhost.account.pending import known_pending_login
 from authhost.errors import InvalidInput, LoginRequired
@@ -29,6 +30,7 @@ from authhost.web.messages import pack, unpack
 from authhost.web.page_values import plain
 from authhost.web.problems import AlreadyLoggedIn, WebError, problem, text_of
 
+SAFE_METHODS = ("GET", "HEAD")
 DEVICE_HEADER = "Authhost-Device"
 """The header with the device token of a client without cookies."""
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
@@ -59,6 +61,8 @@ class Visit:
         """New tokens, for a client without cookies."""
         self.known_user: User | None = None
         """Who is logged in at the end of the unit of work; None also before it."""
+        self.is_impersonated = False
+        """Whether an administrator works in the account of `known_user`."""
         self.has_ended = False
         """Whether a unit of work of this visit has ended, so that `known_user` is known."""
         self.is_open = False
@@ -88,9 +92,11 @@ class Visit:
         with self.request as request:
             self.is_open = True
             try:
+                self._return_to_administrator(request)
                 yield request
             finally:
                 self.known_user = request.user
+                self.is_impersonated = is_impersonated(request)
                 self.is_open = False
                 self.has_ended = True
             changed = list(names.changes(self.cookie, request)) if self.credential == "cookie" else []
@@ -99,6 +105,18 @@ class Visit:
         self.cookies += changed
         self.messages += [PageMessage(each.level, plain(each.text)) for each in request.answer.messages]
         self.location = request.answer.location
+
+    def _return_to_administrator(self, request: Request) -> None:
+        """After an impersonation that has ended by itself, go on with the administrator's own session.
+
+        But not where something is sent: it was meant for the other account.
+        """
+        token = self.cookie(self.web.cookies.administrator)
+        if not token or self.http.method not in SAFE_METHODS or request.user is not None:
+            return
+        return_to_administrator(request, token)
+        if request.user is None:
+            self.set_cookie(self.web.cookies.administrator, "", 0)
 
     def _bearer_token(self) -> str | None:
         authorization = self.http.authorization
@@ -164,9 +182,12 @@ class Visit:
         """Raise what `check_login` raises, or, if no login waits for the route's step, one of two refusals.
 
         `AlreadyLoggedIn` if somebody is logged in, such as after a form that was sent twice; otherwise
-        `LoginRequired`. A blocked plugin has no routes (``not_found``).
+        `LoginRequired`. A blocked plugin has no routes (``not_found``). Raises `Impersonated` where something
+        is sent while an administrator works in the account.
         """
         self.require_unblocked(plugin)
+        if self.http.method not in SAFE_METHODS:
+            refuse_while_impersonating(self.request)
         if not route.step:
             self.check_login(login=route.login, recent=route.recent_login)
             return

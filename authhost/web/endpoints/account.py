@@ -10,6 +10,7 @@ from authhost.settings import Settings
 from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.endpoints.after_login import after_login
+from authhost.web.endpoints.impersonation import leave
 from authhost.web.languages import N_
 from authhost.web.schemas import login_state
 from authhost.web.visit import Visit
@@ -110,6 +111,7 @@ def cancel_login(visit: Visit, values: Values) -> Outcome:
 
 
 def log_out(visit: Visit, values: Values) -> Outcome:
+    leave(visit)
     visit.web.host.account.logout(visit.request)
     message = PageMessage("success", visit.gettext("You are logged out."), "logged_out")
     return Outcome(to="/login", location=visit.web.host.settings.after_logout, message=message)

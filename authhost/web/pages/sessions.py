@@ -25,7 +25,10 @@ def sessions(visit: Visit) -> Page:
             "/sessions/end", _("Log out") if is_current else _("End session"), {"id": str(each.id)}
         )
         labels = (_("This browser"),) if is_current else ()
-        rows.append(Row(describe(each.user_agent) or _("Unknown browser"), tuple(details), labels, (end,)))
+        title = describe(each.user_agent) or _("Unknown browser")
+        if each.actor is not None:
+            title = _("An administrator of this site")
+        rows.append(Row(title, tuple(details), labels, (end,)))
     forms: tuple[Form, ...] = ()
     if len(found) > 1:
         forms = (visit.form("/sessions/end-others", _("End all other sessions"), danger=True),)

@@ -31,7 +31,7 @@ export class AuthProblem extends Error {
 }
 
 /** The endpoints after which an app has no token any more. */
-const ENDING = new Set(["/logout", "/close"]);
+const ENDING = new Set(["/logout", "/impersonation/stop", "/close"]);
 
 export class AuthClient {
   #base;
@@ -64,6 +64,7 @@ export class AuthClient {
   cancelLogin = () => this.post("/login/cancel");
   logout = () => this.post("/logout");
   reauthenticate = (fields) => this.post("/reauthenticate", fields);
+  stopImpersonation = () => this.post("/impersonation/stop");
   close = () => this.post("/close");
 
   // Addresses.

@@ -1,0 +1,280 @@
+"""An administrator goes to the account of a user and back, in a browser and as a program."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from authhost_hookspecs import ApiRoute, Field, Page, PageRoute, hookimpl
+
+from authhost.testing import PASSWORD
+from authhost.testing.web_client import WebClient as Client
+from authhost.web import fields, site as site_module
+from authhost.web.endpoint import Endpoint
+from authhost.web.endpoints.impersonation import begin
+from authhost.web.inputs import uuid_of
+
+ADMIN, ANN = "admin@example.org", "ann@example.org"
+SESSION, OWN = "__Host-authhost-session", "__Host-authhost-administrator"
+BANNER = "You work in the account of ann@example.org."
+REFUSED = "This is not possible while you work in the account of somebody else."
+REASON = "Ticket 4711"
+APP = {"Authhost-Client": "app"}
+
+
+class Notes:
+    """A plugin with pages that show and change something."""
+
+    def __init__(self):
+        self.changes = 0
+
+    def show(self, request):
+        return Page("notes", "Notes")
+
+    def change(self, request, values):
+        self.changes += 1
+
+    def run(self, request, values):
+        self.changes += 1
+        return {}
+
+    @hookimpl
+    def register_routes(self):
+        return [
+            PageRoute("/list", self.show, self.change),
+            PageRoute("/secret", self.show, recent_login=True),
+            ApiRoute("POST", "/list", self.run, "Change the notes."),
+            ApiRoute("POST", "/open", self.run, "Change the notes.", login=False),
+        ]
+
+
+@pytest.fixture
+def notes():
+    return Notes()
+
+
+@pytest.fixture(autouse=True)
+def administration(monkeypatch):
+    """The endpoint of the administration, which calls the function that is tested here."""
+    endpoint = Endpoint(
+        path="/administration",
+        summary="Work in an account.",
+        run=lambda visit, values: begin(visit, uuid_of(values), str(values["reason"])),
+        page="/",
+        fields=(fields.ID, Field("reason", "Reason")),
+        result="Login",
+        login=True,
+    )
+    own = site_module._endpoints
+    monkeypatch.setattr(
+        site_module, "_endpoints", lambda settings: {**own(settings), endpoint.path: endpoint}
+    )
+
+
+@pytest.fixture
+def web(open_site, notes):
+    return open_site({"notes": notes}, administrators=[ADMIN])
+
+
+@pytest.fixture
+def ann(web):
+    client = Client(web)
+    client.post("/signup", email=ANN, password=PASSWORD)
+    return client
+
+
+@pytest.fixture
+def admin(web):
+    client = Client(web)
+    client.post("/signup", email=ADMIN, password=PASSWORD)
+    with web.host.request() as request:
+        request.accounts.verify_email(web.host.users.get(ADMIN).id, ADMIN)
+    return client
+
+
+def go(client, email=ANN):
+    user = client.web.host.users.get(email)
+    response = client.post("/administration", id=str(user.id), reason=REASON)
+    assert response.status_code == 303, response.body.decode()
+    return response
+
+
+def who(client):
+    _, body = client.api("/session", method="GET")
+    return body["user"]["email"] if body.get("user") else None
+
+
+def leads_to(response):
+    assert response.status_code == 303, response.body.decode()
+    return urlsplit(response.headers["Location"]).path
+
+
+@pytest.fixture
+def visitor(admin, ann):
+    """The browser of the administrator, in the account of ann."""
+    go(admin)
+    return admin
+
+
+def test_there_and_back(admin, ann):
+    own = admin.cookies[SESSION]
+    response = go(admin)
+    assert admin.cookies[OWN] == own != admin.cookies[SESSION]
+    for line in response.headers.getlist("Set-Cookie"):
+        assert "HttpOnly" in line
+        assert "SameSite=Lax" in line
+    assert who(admin) == ANN
+    assert leads_to(admin.post("/impersonation/stop")) == "/account/"
+    assert admin.messages() == ["impersonation_stopped"]
+    assert (who(admin), admin.cookies[SESSION]) == (ADMIN, own)
+    assert OWN not in admin.cookies
+    assert who(ann) == ANN
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/emails", "/sessions", "/password", "/close", "/notes/list", "/nowhere"]
+)
+def test_a_banner_with_a_button_is_on_every_page(visitor, path):
+    text = visitor.get(path).body.decode()
+    assert BANNER in text
+    assert 'action="/account/impersonation/stop"' in text
+    assert visitor.page(path)["impersonation"] == {"name": ANN, "stop": "/impersonation/stop"}
+
+
+def test_the_banner_is_in_the_language_of_the_administrator(visitor):
+    text = visitor.get("/", **{"Accept-Language": "de"}).body.decode()
+    assert "Sie arbeiten im Konto von ann@example.org." in text
+    assert "Zurück zum eigenen Konto" in text
+
+
+def test_nobody_else_has_a_banner(admin, ann):
+    for client in (admin, ann):
+        assert "impersonation" not in client.get("/").body.decode()
+        assert "impersonation" not in client.page("/")
+        assert client.api("/session", method="GET")[1]["impersonation"] is None
+
+
+def test_the_state_for_programs_says_until_when(visitor, clock):
+    _, body = visitor.api("/session", method="GET")
+    assert body["impersonation"]["stop"] == "/account/api/impersonation/stop"
+    assert body["impersonation"]["expires_at"] > clock.now.isoformat()
+
+
+@pytest.mark.parametrize(
+    ("path", "values"),
+    [
+        ("/password/change", {"current_password": PASSWORD, "new_password": PASSWORD[::-1]}),
+        ("/emails/add", {"email": "x@example.org"}),
+        ("/sessions/end-others", {}),
+        ("/reauthenticate", {"password": PASSWORD}),
+        ("/close", {}),
+        ("/login", {"identifier": ADMIN, "password": PASSWORD}),
+        ("/notes/list", {}),
+        ("/notes/open", {}),
+    ],
+)
+def test_changes_are_refused_with_a_code(visitor, notes, path, values):
+    status, body = visitor.api(path, values)
+    assert (status, body["code"]) == (403, "impersonated")
+    assert not notes.changes
+    assert who(visitor) == ANN
+
+
+def test_a_form_is_refused_with_a_text(visitor, notes):
+    for path in ("/close", "/notes/secret"):
+        response = visitor.get(path)
+        assert response.status_code == 403
+        assert (
+            "This is not possible while you work in the account of somebody else." in response.body.decode()
+        )
+    response = visitor.post("/notes/list")
+    assert (response.status_code, notes.changes) == (403, 0)
+    assert BANNER in response.body.decode()
+
+
+def test_after_an_hour_the_browser_is_back(visitor, clock):
+    clock.forward(minutes=61)
+    assert (
+        visitor.post("/emails/add", email="x@example.org").status_code == 303
+    )  # it was for the other account
+    assert who(visitor) == ADMIN
+    assert visitor.api("/emails", method="GET")[1]["emails"][0]["email"] == ADMIN
+    assert OWN not in visitor.cookies
+
+
+def test_stop_after_it_has_ended_returns(visitor, clock):
+    clock.forward(minutes=61)
+    assert leads_to(visitor.post("/impersonation/stop")) == "/account/"
+    assert who(visitor) == ADMIN
+
+
+def test_stop_without_an_impersonation_changes_nothing(ann):
+    assert leads_to(ann.post("/impersonation/stop")) == "/account/"
+    assert who(ann) == ANN
+    stranger = Client(ann.web)
+    assert leads_to(stranger.post("/impersonation/stop")) == "/account/login"
+
+
+def test_the_token_of_the_impersonation_does_not_lead_to_the_administrator(visitor, web):
+    thief = Client(web)
+    thief.cookies[SESSION] = visitor.cookies[SESSION]
+    assert who(thief) == ANN
+    assert leads_to(thief.post("/impersonation/stop")) == "/account/login"
+    assert who(thief) is None
+
+
+@pytest.mark.parametrize("expired", [False, True])
+def test_a_logout_ends_both_sessions(visitor, clock, web, expired):
+    own = Client(web)
+    own.cookies[SESSION] = visitor.cookies[OWN]
+    clock.forward(minutes=61 if expired else 1)
+    visitor.post("/logout")
+    assert not {SESSION, OWN} & set(visitor.cookies)
+    assert who(visitor) is who(own) is None
+
+
+def test_the_end_of_the_administrators_session_ends_it(visitor, web):
+    own = Client(web)
+    own.cookies[SESSION] = visitor.cookies[OWN]
+    own.post("/logout")
+    assert who(visitor) is None
+    assert not {SESSION, OWN} & set(visitor.cookies)
+
+
+def test_it_requires_a_recent_login(admin, ann, clock):
+    clock.forward(days=1)
+    user = admin.web.host.users.get(ANN)
+    status, body = admin.api("/administration", {"id": str(user.id), "reason": REASON})
+    assert (status, body["code"]) == (401, "reauthentication_required")
+    assert who(admin) == ADMIN
+
+
+def test_a_user_is_refused(admin, ann):
+    user = admin.web.host.users.get(ADMIN)
+    status, body = ann.api("/administration", {"id": str(user.id), "reason": REASON})
+    assert (status, body["code"], body["reason"]) == (403, "impersonation_refused", "not_administrator")
+    assert OWN not in ann.cookies
+
+
+def test_the_user_sees_it_in_the_list_and_ends_it(visitor, ann):
+    rows = ann.page("/sessions")["sections"][0]["rows"]
+    assert rows[0]["title"] == "An administrator of this site"
+    assert not any("IP" in detail for detail in rows[0]["details"])
+    ann.post("/sessions/end-others")
+    assert who(visitor) == ADMIN
+
+
+def test_a_program_gets_a_token_and_keeps_its_own(web, admin, ann):
+    program = Client(web)
+    _, body = program.api("/login", {"identifier": ADMIN, "password": PASSWORD}, headers=APP)
+    own = {"Authorization": f"Bearer {body['session_token']}"}
+    user = web.host.users.get(ANN)
+    _, body = program.api("/administration", {"id": str(user.id), "reason": REASON}, headers=own)
+    assert body["user"]["email"] == ANN
+    visit = {"Authorization": f"Bearer {body['session_token']}"}
+    assert program.api("/session", method="GET", headers=visit)[1]["user"]["email"] == ANN
+    _, body = program.api("/impersonation/stop", headers=visit)
+    assert body["authenticated"] is False
+    assert program.api("/session", method="GET", headers=visit)[0] == 401
+    assert program.api("/session", method="GET", headers=own)[1]["user"]["email"] == ADMIN
+    assert not program.cookies
