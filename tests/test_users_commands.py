@@ -154,6 +154,22 @@ def test_resets(call, host, ann):
     assert [kind for kind, _ in sent(host)] == ["password_reset", "password_reset"]
 
 
+def test_impersonate_prints_a_link_that_works_once(call, host, ann):
+    link = call("impersonate", "ann", "--reason", "Ticket 4711").stdout.strip()
+    assert link.startswith(host.build_url("impersonate", key=""))
+    with host.request() as request:
+        begun = host.users.begin_impersonation(request, key=link.rpartition("/")[2])
+        assert (request.user.id, request.actor) == (ann.id, begun.session.actor)
+    assert begun.session.impersonation_reason == "Ticket 4711"
+    assert sent(host) == [("impersonation", ANN)]
+    [made] = rows(call("impersonate", "ann", "--reason", "x", "--actor", "Root", "--json"))
+    assert set(made) == {"id", "url"}
+    call("impersonate", "ann", code=2)
+    assert "(invalid_input, field reason)" in call("impersonate", "ann", "--reason", " ", code=1).output
+    call("deactivate", "ann", "--yes")
+    assert "account_inactive" in call("impersonate", "ann", "--reason", "x", code=1).output
+
+
 def test_sessions(call, ann):
     assert rows(call("sessions", "ann", "--json")) == []
     assert rows(call("end-sessions", "ann", "--yes", "--json")) == [{"id": str(ann.id), "ended": 0}]
@@ -196,7 +212,7 @@ def test_what_destroys_is_confirmed(call, host, ann, name):
 
 @pytest.mark.parametrize("name", WITH_USER)
 def test_an_unknown_user_is_told_with_a_name_that_is_like_it(call, ann, name):
-    extra = ("github",) if name == "disconnect" else ()
+    extra = {"disconnect": ("github",), "impersonate": ("--reason", "x")}.get(name, ())
     yes = ("--yes",) if name in CONFIRMED else ()
     output = call(name, "anne", *extra, *yes, code=1).output
     assert "no account anne" in output

@@ -18,8 +18,9 @@ DEFAULT_URLS: Mapping[str, str] = {
     "reset_password": "/reset-password/{key}",
     "login": "/login",
     "social_callback": "/social/{provider}/callback",
+    "impersonate": "/impersonation/begin/{key}",
 }
-"""The pages that e-mails and providers link to, below ``web_prefix``."""
+"""The pages that e-mails, providers and commands link to, below ``web_prefix``."""
 FORM_FIELDS = ("email", "identifier", "password", "username", "next", "provider", "process", "signup_token")
 """The fields of the forms of signup and login."""
 TOKEN = re.compile(r"[\x21-\x7e]{32,}")
@@ -85,8 +86,8 @@ class Settings:
     base_url: str = "http://localhost:8000"
     """The address of the application; links in e-mails start with it."""
     urls: Mapping[str, str] = field(default_factory=dict)
-    """Paths of pages: ``confirm_email``, ``reset_password`` (with ``{key}``), ``login``, and
-    ``social_callback`` (with ``{provider}``), which is registered at the provider.
+    """Paths of pages: ``confirm_email``, ``reset_password`` and ``impersonate`` (with ``{key}``), ``login``,
+    and ``social_callback`` (with ``{provider}``), which is registered at the provider.
 
     By default they are the pages of the web layer. Set those that your application has itself.
     """

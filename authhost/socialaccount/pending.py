@@ -38,8 +38,8 @@ def cookie_name_for_state(state: str) -> str:
     return COOKIE_PREFIX + digest(state).hex()[:16]
 
 
-def save(request: Request, kind: str, values: Mapping[str, Any]) -> str:
-    """Store ``values`` for ``social_step_timeout`` seconds; return the token for `load`."""
+def save(request: Request, kind: str, values: Mapping[str, Any], *, seconds: float | None = None) -> str:
+    """Store ``values`` for ``seconds``, by default ``social_step_timeout``; return the token for `load`."""
     token, now = new_key(), request.now
     request.send_statement(
         statements.INSERT_STEP,
@@ -48,7 +48,7 @@ def save(request: Request, kind: str, values: Mapping[str, Any]) -> str:
             "key_digest": digest(token),
             "sealed": request.services.encryption.seal({**values, "kind": kind}),
             "sent": now,
-            "expires": now + timedelta(seconds=request.settings.social_step_timeout),
+            "expires": now + timedelta(seconds=seconds or request.settings.social_step_timeout),
         },
     )
     return token

@@ -308,7 +308,8 @@ social_tokens = Table(
     **TABLE_OPTIONS,
 )
 
-# What a person has begun and comes back to: a redirect to a provider, or a signup that asks for more.
+# What a person has begun and comes back to: a redirect to a provider, a signup that asks for more, or the
+# link by which an operator goes to the account of a user.
 social_steps = Table(
     "authhost_social_step",
     metadata,

@@ -14,6 +14,7 @@ from authhost.records import EmailAddress, Impersonation, SocialAccount, User
 from authhost.request import Request
 from authhost.users.changes import Changes
 from authhost.users.directory import Directory
+from authhost.users.impersonation_links import begin_impersonation
 from authhost.users.snapshot import Account, read_account
 
 
@@ -131,6 +132,13 @@ class Users(Directory):
         """Begin a session in which the actor works in the account, for at most an hour."""
         with self._changes(actor) as accounts:
             return accounts.impersonate(user_id, reason=reason)
+
+    def impersonation_link(self, user_id: UUID, *, actor: Actor, reason: str) -> str:
+        """Return the URL of a link by which an operator works in the account: once, within five minutes."""
+        with self._changes(actor) as accounts:
+            return accounts.impersonation_link(user_id, reason=reason)
+
+    begin_impersonation = staticmethod(begin_impersonation)
 
     @contextmanager
     def _changes(self, actor: Actor) -> Iterator[Changes]:

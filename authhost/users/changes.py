@@ -34,6 +34,7 @@ from authhost.users.creation import create_account, send_invitation
 from authhost.users.deletion import delete_account
 from authhost.users.export import export_account
 from authhost.users.impersonation import start_impersonation
+from authhost.users.impersonation_links import create_link
 
 
 class Changes(AtomicChanges):
@@ -209,6 +210,11 @@ class Changes(AtomicChanges):
         """Begin a session in which an administrator works in the account."""
         with self._changing("impersonate", user_id) as user:
             return start_impersonation(self._request, user, reason)
+
+    def impersonation_link(self, user_id: UUID, *, reason: str) -> str:
+        """Return the URL of a link by which an operator begins to work in the account, in a browser."""
+        with self._changing("impersonate", user_id) as user:
+            return create_link(self._request, user, reason)
 
     @contextmanager
     def _changing_address(self, name: str, user_id: UUID, email: str) -> Iterator[tuple[User, EmailAddress]]:

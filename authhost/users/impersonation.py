@@ -37,21 +37,16 @@ LONGEST = timedelta(minutes=60)
 """How long an impersonation lasts at most. Nothing extends it."""
 
 
-def start_impersonation(request: Request, user: User, reason: str) -> Impersonation:
+def start_impersonation(
+    request: Request, user: User, reason: str, actor: Actor | None = None
+) -> Impersonation:
     """Begin a session in the account of ``user``, which is locked; call `impersonation_started`.
 
     It is no login: the account and the session of this request stay as they are, apart from a reference
-    to the new session. Raises `InvalidInput`, `ImpersonationRefused`, `AccountInactive`, `LoginRequired`.
+    to the new session. ``actor`` is by default who acts in the request. Raises `InvalidInput`,
+    `ImpersonationRefused`, `AccountInactive`, `LoginRequired`.
     """
-    reason = _reason(reason)
-    actor = _administrator(request)
-    if user.id == actor.id:
-        raise ImpersonationRefused("This is your own account.", reason="own_account")
-    if not user.is_active:
-        raise AccountInactive
-    if is_administrator(request, user):
-        message = "Nobody can work in the account of an administrator."
-        raise ImpersonationRefused(message, reason="administrator")
+    actor, reason = check_impersonation(request, user, actor or request.actor, reason)
     own = request.session if actor.id is not None and actor.id == _user_id(request) else None
     session, token = _session(request, user, actor, reason, own), new_key()
     row = {name: getattr(session, name) for name in Session.__slots__} | {"token_digest": digest(token)}
@@ -60,6 +55,20 @@ def start_impersonation(request: Request, user: User, reason: str) -> Impersonat
         _refer(request, own, session)
     request.services.hooks.impersonation_started(request, user, session)
     return Impersonation(token, user, session)
+
+
+def check_impersonation(request: Request, user: User, actor: Actor | None, reason: str) -> tuple[Actor, str]:
+    """Return the actor and the reason if the actor may work in the account of ``user``."""
+    reason = _reason(reason)
+    actor = _administrator(request, actor)
+    if user.id == actor.id:
+        raise ImpersonationRefused("This is your own account.", reason="own_account")
+    if not user.is_active:
+        raise AccountInactive
+    if is_administrator(request, user):
+        message = "Nobody can work in the account of an administrator."
+        raise ImpersonationRefused(message, reason="administrator")
+    return actor, reason
 
 
 def is_over(request: Request, session: Session, user: User) -> bool:
@@ -84,9 +93,8 @@ def _reason(reason: str) -> str:
     return reason.strip()
 
 
-def _administrator(request: Request) -> Actor:
-    """Return who acts, if they may work in the accounts of others: an operator, or an administrator."""
-    actor = request.actor
+def _administrator(request: Request, actor: Actor | None) -> Actor:
+    """Return the actor if they may work in the accounts of others: an operator, or an administrator."""
     if actor is None or actor.kind == "application":
         raise ImpersonationRefused("Only a person can work in an account.", reason="no_person")
     if actor.id is not None:

@@ -42,6 +42,7 @@ class Cookies:
         self.messages = self.name("authhost-messages")
         self.confirm_key = self.name("authhost-confirm")
         self.reset_key = self.name("authhost-reset")
+        self.impersonation_key = self.name("authhost-impersonate")
         self.social_signup = self.name("authhost-social-signup")
 
     def name(self, name: str) -> str:

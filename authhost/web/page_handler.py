@@ -27,7 +27,12 @@ from authhost.web.visit import Visit
 
 KEY_SECONDS = 3600
 """How long a key of an e-mail stays in its cookie, until the person has pressed the button."""
-KEY_PAGES = ("/confirm-email", "/reset-password")
+KEY_PAGES = {
+    "/confirm-email": "confirm_key",
+    "/reset-password": "reset_key",
+    "/impersonation/begin": "impersonation_key",
+}
+"""The attribute of `Cookies` with the cookie of the key, by the page of a link."""
 KEY = re.compile(rf"[A-Za-z0-9_-]{{1,{KEY_LENGTH}}}")
 CALLBACK = re.compile(r"/social/([^/]+)/callback")
 CALLBACK_PURPOSE = "authhost.web callback"
@@ -234,7 +239,7 @@ class PageHandler:
 
     def _key_to_cookie(self, visit: Visit, page: str, key: str) -> WebResponse:
         """Move the key of a link into a cookie, so that it leaves the address bar, history and logs."""
-        name = self._cookies.confirm_key if page == "/confirm-email" else self._cookies.reset_key
+        name: str = getattr(self._cookies, KEY_PAGES[page])
         response = WebResponse.redirect(visit.url(page))
         if KEY.fullmatch(key):
             visit.set_cookie(name, key, KEY_SECONDS)

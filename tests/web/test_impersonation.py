@@ -5,8 +5,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from authhost_hookspecs import ApiRoute, Field, Page, PageRoute, hookimpl
+from authhost_hookspecs import Actor, ApiRoute, Field, Page, PageRoute, hookimpl
 
+from authhost.errors import ImpersonationRefused, InvalidInput
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient as Client
 from authhost.web import fields, site as site_module
@@ -15,6 +16,7 @@ from authhost.web.endpoints.impersonation import begin
 from authhost.web.inputs import uuid_of
 
 ADMIN, ANN = "admin@example.org", "ann@example.org"
+ROOT = Actor("operator", name="root")
 SESSION, OWN = "__Host-authhost-session", "__Host-authhost-administrator"
 BANNER = "You work in the account of ann@example.org."
 REFUSED = "This is not possible while you work in the account of somebody else."
@@ -262,6 +264,67 @@ def test_the_user_sees_it_in_the_list_and_ends_it(visitor, ann):
     assert not any("IP" in detail for detail in rows[0]["details"])
     ann.post("/sessions/end-others")
     assert who(visitor) == ADMIN
+
+
+def link(web, email=ANN, reason=REASON):
+    user = web.host.users.get(email)
+    url = web.host.users.impersonation_link(user.id, actor=ROOT, reason=reason)
+    assert url.startswith("https://example.org/account/impersonation/begin/")
+    return urlsplit(url).path
+
+
+@pytest.fixture
+def operator(web):
+    return Client(web)
+
+
+def test_an_operator_goes_there_by_a_link(web, ann, operator):
+    path = link(web)
+    assert leads_to(operator.get(path)) == "/account/impersonation/begin"
+    assert who(operator) is None
+    assert operator.page("/impersonation/begin")["id"] == "impersonation"
+    assert leads_to(operator.post("/impersonation/begin")) == "/account/"
+    assert BANNER in operator.get("/").body.decode()
+    assert leads_to(operator.post("/impersonation/stop")) == "/account/login"
+    assert operator.messages("/login") == ["impersonation_stopped"]
+
+
+def test_a_link_works_once_and_for_five_minutes(web, ann, operator, clock):
+    key = link(web).rpartition("/")[2]
+    assert operator.api("/impersonation/begin", {"key": key})[0] == 200
+    other = Client(web)
+    for used in (key, "x" * 43, ""):
+        assert other.api("/impersonation/begin", {"key": used})[1]["code"] == "invalid_key"
+    key = link(web).rpartition("/")[2]
+    clock.forward(minutes=6)
+    assert other.api("/impersonation/begin", {"key": key})[1]["code"] == "invalid_key"
+    other.get("/impersonation/begin/" + key)
+    assert other.post("/impersonation/begin").status_code == 400
+    assert other.page("/impersonation/begin")["id"] == "impersonation_nothing"
+
+
+def test_a_link_logs_out_who_is_logged_in(web, ann, admin):
+    own = Client(web)
+    own.cookies[SESSION] = admin.cookies[SESSION]
+    admin.get(link(web))
+    admin.post("/impersonation/begin")
+    assert who(admin) == ANN
+    assert who(own) is None
+
+
+def test_a_link_follows_the_rules_when_it_is_made_and_when_it_is_opened(web, ann, admin, operator):
+    with pytest.raises(ImpersonationRefused):
+        link(web, ADMIN)
+    with pytest.raises(InvalidInput):
+        link(web, reason="")
+    user = web.host.users.get(ANN)
+    with pytest.raises(InvalidInput):
+        actor = Actor("user", web.host.users.get(ADMIN).id)
+        web.host.users.impersonation_link(user.id, actor=actor, reason=REASON)
+    key = link(web).rpartition("/")[2]
+    web.host.users.deactivate(user.id, actor=ROOT)
+    assert operator.api("/impersonation/begin", {"key": key})[1]["code"] == "account_inactive"
+    assert who(operator) is None
 
 
 def test_a_program_gets_a_token_and_keeps_its_own(web, admin, ann):

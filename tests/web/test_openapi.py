@@ -22,6 +22,7 @@ FLOWS = {
     "/logout": "account.logout",
     "/reauthenticate": "account.reauthenticate",
     "/close": "account.deactivate",
+    "/impersonation/begin": "users.begin_impersonation",
     "/impersonation/stop": "account.stop_impersonation",
     "/confirm-email": "account.confirm_email",
     "/confirm-email/send": "account.send_confirmation",

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 import requests
+from authhost_hookspecs import Actor
 
 from authhost.testing import OTHER_PASSWORD, PASSWORD
 from authhost.testing.openid import PROVIDER_ID, TIMEOUT, LocalProvider
@@ -109,6 +110,15 @@ def collect(web, mailbox, clock):
     admin.post("/admin/user/reactivate", id=str(ids[BOB]))
     bob.cookies.clear()
     go_to_provider(bob, "bob")
+    keep(visitor, "/impersonation/begin", "visitor")
+    users = web.host.users
+    operator = Actor("operator", name="root")
+    link = users.impersonation_link(users.get(ANN).id, actor=operator, reason="Ticket 4711")
+    visitor.get(urlsplit(link).path)
+    keep(visitor, "/impersonation/begin", "link")
+    visitor.post("/impersonation/begin")
+    keep(visitor, "/", "impersonating")
+    keep(ann, "/sessions", "impersonated")
     clock.forward(seconds=600)
     keep(ann, "/reauthenticate", "user")
     keep(bob, "/reauthenticate", "user of a provider")

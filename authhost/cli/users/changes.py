@@ -291,6 +291,27 @@ def disconnect(
     report(lazy_host, f"disconnected {chosen.provider} from {name_of(found)}", result, as_json=as_json)
 
 
+@click.command("impersonate")
+@user_argument
+@click.option("--reason", required=True, help="Why, for the records. The user is told that, but not why.")
+@actor_option
+@json_option
+@click.pass_obj
+def impersonate(lazy_host: LazyHost, user: str, reason: str, actor: str | None, as_json: bool) -> None:
+    """Work in an account, to see what its user sees.
+
+    Prints a link that works once, within five minutes. Open it in a private window: who is logged in
+    in that browser is logged out. It lasts an hour at most, and the user gets an e-mail.
+
+    Example: authhost users impersonate ann@example.org --reason "Ticket 4711"
+    """
+    host = lazy_host()
+    found = find_user(host, user)
+    with refusals():
+        url = host.users.impersonation_link(found.id, reason=reason, actor=operator(actor))
+    report(lazy_host, url, {"id": str(found.id), "url": url}, as_json=as_json)
+
+
 @click.command("delete")
 @user_argument
 @actor_option
@@ -327,5 +348,6 @@ COMMANDS = (
     require_reset,
     send_reset,
     disconnect,
+    impersonate,
     delete,
 )

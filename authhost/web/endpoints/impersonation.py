@@ -8,7 +8,9 @@ from authhost_hookspecs import PageMessage, Values
 
 from authhost.account.flow import is_impersonated
 from authhost.users import Changes
+from authhost.web import fields
 from authhost.web.endpoint import Endpoint, Outcome
+from authhost.web.links import key_of_link
 from authhost.web.schemas import login_state
 from authhost.web.visit import Visit
 
@@ -32,6 +34,12 @@ def begin(visit: Visit, user_id: UUID, reason: str) -> Outcome:
     return Outcome(login_state(visit), location=visit.web.host.settings.after_login)
 
 
+def begin_by_link(visit: Visit, values: Values) -> Outcome:
+    with key_of_link(visit, visit.web.cookies.impersonation_key, values) as key:
+        visit.web.host.users.begin_impersonation(visit.request, key=key)
+    return Outcome(login_state(visit), location=visit.web.host.settings.after_login)
+
+
 def stop(visit: Visit, values: Values) -> Outcome:
     leave(visit)
     returned = visit.request.user is not None
@@ -52,6 +60,15 @@ def leave(visit: Visit) -> None:
 
 
 ENDPOINTS = [
+    Endpoint(
+        path="/impersonation/begin",
+        summary="Begin to work in the account of a user, with the key of a link.",
+        run=begin_by_link,
+        page="/impersonation/begin",
+        fields=(fields.KEY, fields.LINK),
+        result="Login",
+        refusals=("invalid_key", "impersonation_refused", "account_inactive"),
+    ),
     Endpoint(
         path="/impersonation/stop",
         summary="Stop working in the account of somebody else, and return to one's own session.",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from authhost_hookspecs import Page
 
 from authhost.web.admin import user_list, user_page
-from authhost.web.pages import account, emails, overview, password, sessions, social
+from authhost.web.pages import account, emails, impersonation, overview, password, sessions, social
 from authhost.web.visit import Visit
 
 PAGES: Mapping[str, Callable[[Visit], Page]] = {
@@ -22,6 +22,7 @@ PAGES: Mapping[str, Callable[[Visit], Page]] = {
     "/forgot-password": password.forgot,
     "/reset-password": password.reset,
     "/password": password.password,
+    "/impersonation/begin": impersonation.begin,
     "/sessions": sessions.sessions,
     "/connections": social.connections,
     "/social/signup": social.signup,

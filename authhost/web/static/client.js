@@ -64,6 +64,7 @@ export class AuthClient {
   cancelLogin = () => this.post("/login/cancel");
   logout = () => this.post("/logout");
   reauthenticate = (fields) => this.post("/reauthenticate", fields);
+  beginImpersonation = (fields) => this.post("/impersonation/begin", fields);
   stopImpersonation = () => this.post("/impersonation/stop");
   close = () => this.post("/close");
 
