@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -14,6 +17,7 @@ from authhost_hookspecs import Actor, FlowError, LoginStep, hookimpl
 from conftest import OTHER_PASSWORD, PASSWORD, Everything
 from sqlalchemy import select
 
+from authhost.account.flow import flow, flow_while_impersonating
 from authhost.errors import Impersonated, ImpersonationRefused, InvalidInput, LoginRequired
 from authhost.store.tables import sessions
 
@@ -110,149 +114,204 @@ def refused(function, *args, **values):
     return raised.value.code, raised.value.fields.get("reason")
 
 
-class TestRules:
-    """The rules of the design, one test for each."""
+# The rules.
 
-    def test_each_record_of_the_trail_has_both(self, open_site, run):
-        host, admin, ann = open_site({"audit": AuditPlugin()})
-        begun = begin(host, admin, ann)
+
+def test_each_record_of_the_trail_has_both(open_site, run):
+    host, admin, ann = open_site({"audit": AuditPlugin()})
+    begun = begin(host, admin, ann)
+    refused(run, host, "reauthenticate", begun.session_token, password=PASSWORD)
+    run(host, "stop_impersonation", begun.session_token)
+    events = event_table.c
+    of_both = events.actor_id == admin.user.id, events.user_id == ann.user.id
+    with host.engine.connect() as connection:
+        found = connection.execute(select(events.event).where(*of_both).order_by(events.id)).scalars()
+        assert list(found) == ["impersonation_started", "flow_refused", "impersonation_ended"]
+
+
+def test_repeated_refusals_that_are_recorded_later_have_both(open_site, run):
+    host, admin, ann = open_site({"audit": AuditPlugin()})
+    begun = begin(host, admin, ann)
+    for _ in range(8):
         refused(run, host, "reauthenticate", begun.session_token, password=PASSWORD)
-        run(host, "stop_impersonation", begun.session_token)
-        events = event_table.c
-        of_both = events.actor_id == admin.user.id, events.user_id == ann.user.id
-        with host.engine.connect() as connection:
-            found = connection.execute(select(events.event).where(*of_both).order_by(events.id)).scalars()
-            assert list(found) == ["impersonation_started", "flow_refused", "impersonation_ended"]
-
-    def test_start_and_end_are_events(self, site, run, reports):
-        host, admin, ann = site
-        begun = begin(host, admin, ann)
-        run(host, "stop_impersonation", begun.session_token)
-        actor = Actor("user", admin.user.id)
-        assert reports.calls == [
-            ("started", ann.user.id, actor, REASON),
-            ("ended", ann.user.id, actor, "stopped"),
-        ]
-
-    @pytest.mark.parametrize("reason", ["", "   ", "x" * 501, None, "two\nlines"])
-    def test_a_reason_is_required(self, site, reports, reason):
-        host, admin, ann = site
-        with pytest.raises(InvalidInput) as raised:
-            begin(host, admin, ann, reason)
-        assert raised.value.fields == {"field": "reason"}
-        assert not reports.calls
-
-    def test_it_lasts_an_hour_at_most_and_cannot_be_renewed(self, site, run, clock, reports):
-        host, admin, ann = site
-        begun = begin(host, admin, ann)
-        assert begun.session.expires_at == host.now + timedelta(hours=1)
-        for _ in range(5):
-            clock.forward(minutes=11)
-            assert user_of(host, begun.session_token) == ANN
-            assert refused(run, host, "reauthenticate", begun.session_token, password=PASSWORD) == (
-                "impersonated",
-                None,
-            )
-        clock.forward(minutes=6)
-        assert user_of(host, begun.session_token) is None
-        assert reports.calls[-1] == ("ended", ann.user.id, Actor("user", admin.user.id), "expired")
-
-    def test_there_are_no_chains(self, site, run):
-        host, admin, ann = site
-        bob = run(host, "signup", email=BOB, password=PASSWORD)
-        begun = begin(host, admin, ann)
-        with (
-            host.request(session_token=begun.session_token) as request,
-            pytest.raises(Impersonated),
-        ):
-            request.accounts.impersonate(bob.user.id, reason=REASON)
-        for actor in (Actor("user", ann.user.id), Actor("application", name="job")):
-            with pytest.raises(ImpersonationRefused):
-                host.users.impersonate(bob.user.id, actor=actor, reason=REASON)
-
-    def test_no_administrator_and_not_oneself(self, site, run, staff):
-        host, admin, _ = site
-        bob = run(host, "signup", email=BOB, password=PASSWORD)
-        staff.addresses = {BOB}
-        assert refused(begin, host, admin, bob) == ("impersonation_refused", "administrator")
-        assert refused(begin, host, admin, admin) == ("impersonation_refused", "own_account")
-        assert refused(host.users.impersonate, bob.user.id, actor=ROOT, reason=REASON) == (
-            "impersonation_refused",
-            "administrator",
-        )
-
-    @pytest.mark.parametrize(
-        ("flow", "values"),
-        [
-            ("change_password", {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}),
-            ("set_password", {"password": OTHER_PASSWORD}),
-            ("reauthenticate", {"password": PASSWORD}),
-            ("add_email", {"email": BOB}),
-            ("make_primary", {"email": ANN}),
-            ("remove_email", {"email": ANN}),
-            ("send_confirmation", {"email": ANN}),
-            ("confirm_email", {"key": "x" * 43}),
-            ("request_password_reset", {"email": ANN}),
-            ("reset_password", {"key": "x" * 43, "password": OTHER_PASSWORD}),
-            ("deactivate", {}),
-            ("end_session", {"session_id": uuid4()}),
-            ("end_other_sessions", {}),
-            ("login", {"identifier": ANN, "password": PASSWORD}),
-            ("signup", {"email": BOB, "password": PASSWORD}),
-        ],
-    )
-    def test_the_server_refuses_sensitive_changes_with_a_code(self, site, run, recorder, flow, values):
-        host, admin, ann = site
-        begun = begin(host, admin, ann)
-        recorder.calls.clear()
-        assert refused(run, host, flow, begun.session_token, **values)[0] == "impersonated"
-        assert [name for name, _ in recorder.calls] == ["flow_refused"]
-        assert user_of(host, begun.session_token) == ANN
-
-    def test_each_page_has_a_banner_with_a_button(self, site):
-        web = pytest.importorskip("authhost.web")
-        from authhost.testing.web_client import WebClient
-
-        host, admin, ann = site
-        browser = WebClient(web.Web(host))
-        browser.cookies["authhost-session"] = begin(host, admin, ann).session_token
-        for path in ("/", "/emails", "/sessions", "/password", "/close"):
-            text = browser.get(path).body.decode()
-            assert f"You work in the account of {ANN}." in text
-            assert 'action="/account/impersonation/stop"' in text
-
-    def test_ending_returns_to_the_administrators_own_session(self, site):
-        host, admin, ann = site
-        begun = begin(host, admin, ann)
-        assert user_of(host, admin.session_token) == ADMIN
         with host.request(session_token=begun.session_token) as request:
-            host.account.stop_impersonation(request, administrator_token=admin.session_token)
-            assert (request.user.email, request.session_token) == (ADMIN, admin.session_token)
-        assert user_of(host, admin.session_token) == ADMIN
-        assert user_of(host, begun.session_token) is None
+            refused(request.accounts.end_sessions, ann.user.id)
+    host.close()
+    events = event_table.c
+    with host.engine.connect() as connection:
+        found = select(events.actor_id, events.data).where(events.event == "flow_refused")
+        rows = connection.execute(found).all()
+    assert {each.actor_id for each in rows} == {admin.user.id}
+    assert sum(json.loads(each.data).get("repeated", 1) for each in rows) == 16
 
-    @pytest.mark.parametrize("notice", [True, False])
-    def test_the_user_is_told_by_mail(self, open_site, notice):
-        email = {"delivery": "manual", "impersonation_notice": notice}
-        host, admin, ann = open_site({"email": EmailPlugin()}, plugin_settings={"email": email})
-        begin(host, admin, ann)
-        messages = outbox_table.c
-        of_kind = messages.kind == "impersonation"
-        with host.engine.connect() as connection:
-            found = connection.execute(select(messages.recipient, messages.context).where(of_kind)).all()
-        assert [each.recipient for each in found] == ([ANN] if notice else [])
-        for each in found:
-            assert each.context["ip_address"] is each.context["user_agent"] is None
-            assert REASON not in str(each.context)
 
-    def test_no_second_factor_of_the_user_is_asked(self, open_site, recorder):
-        host, _, _ = open_site({"code": Code()})
-        ann = host.users.get(ANN)
-        recorder.calls.clear()
-        begun = host.users.impersonate(ann.id, actor=ROOT, reason=REASON)
+def test_start_and_end_are_events(site, run, reports):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    run(host, "stop_impersonation", begun.session_token)
+    actor = Actor("user", admin.user.id)
+    assert reports.calls == [
+        ("started", ann.user.id, actor, REASON),
+        ("ended", ann.user.id, actor, "stopped"),
+    ]
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 501, None, "two\nlines"])
+def test_a_reason_is_required(site, reports, reason):
+    host, admin, ann = site
+    with pytest.raises(InvalidInput) as raised:
+        begin(host, admin, ann, reason)
+    assert raised.value.fields == {"field": "reason"}
+    assert not reports.calls
+
+
+def test_it_lasts_an_hour_at_most_and_cannot_be_renewed(site, run, clock, reports):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    assert begun.session.expires_at == host.now + timedelta(hours=1)
+    for _ in range(5):
+        clock.forward(minutes=11)
         assert user_of(host, begun.session_token) == ANN
-        assert [name for name, _ in recorder.calls] == ["impersonation_started"]
-        assert host.users.read(ann.id).user.last_login is None
+        assert refused(run, host, "reauthenticate", begun.session_token, password=PASSWORD) == (
+            "impersonated",
+            None,
+        )
+    clock.forward(minutes=6)
+    assert user_of(host, begun.session_token) is None
+    assert reports.calls[-1] == ("ended", ann.user.id, Actor("user", admin.user.id), "expired")
+
+
+def test_there_are_no_chains(site, run):
+    host, admin, ann = site
+    bob = run(host, "signup", email=BOB, password=PASSWORD)
+    begun = begin(host, admin, ann)
+    with (
+        host.request(session_token=begun.session_token) as request,
+        pytest.raises(Impersonated),
+    ):
+        request.accounts.impersonate(bob.user.id, reason=REASON)
+    for actor in (Actor("user", ann.user.id), Actor("application", name="job")):
+        with pytest.raises(ImpersonationRefused):
+            host.users.impersonate(bob.user.id, actor=actor, reason=REASON)
+
+
+def test_no_administrator_and_not_oneself(site, run, staff):
+    host, admin, _ = site
+    bob = run(host, "signup", email=BOB, password=PASSWORD)
+    staff.addresses = {BOB}
+    assert refused(begin, host, admin, bob) == ("impersonation_refused", "administrator")
+    assert refused(begin, host, admin, admin) == ("impersonation_refused", "own_account")
+    assert refused(host.users.impersonate, bob.user.id, actor=ROOT, reason=REASON) == (
+        "impersonation_refused",
+        "administrator",
+    )
+
+
+@pytest.mark.parametrize(
+    ("flow", "values"),
+    [
+        ("change_password", {"current_password": PASSWORD, "new_password": OTHER_PASSWORD}),
+        ("set_password", {"password": OTHER_PASSWORD}),
+        ("reauthenticate", {"password": PASSWORD}),
+        ("add_email", {"email": BOB}),
+        ("make_primary", {"email": ANN}),
+        ("remove_email", {"email": ANN}),
+        ("send_confirmation", {"email": ANN}),
+        ("confirm_email", {"key": "x" * 43}),
+        ("request_password_reset", {"email": ANN}),
+        ("reset_password", {"key": "x" * 43, "password": OTHER_PASSWORD}),
+        ("deactivate", {}),
+        ("end_session", {"session_id": uuid4()}),
+        ("end_other_sessions", {}),
+        ("login", {"identifier": ANN, "password": PASSWORD}),
+        ("signup", {"email": BOB, "password": PASSWORD}),
+    ],
+)
+def test_the_server_refuses_sensitive_changes_with_a_code(site, run, recorder, flow, values):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    recorder.calls.clear()
+    assert refused(run, host, flow, begun.session_token, **values)[0] == "impersonated"
+    assert [name for name, _ in recorder.calls] == ["flow_refused"]
+    assert user_of(host, begun.session_token) == ANN
+
+
+def test_each_page_has_a_banner_with_a_button(site):
+    web = pytest.importorskip("authhost.web")
+    from authhost.testing.web_client import WebClient
+
+    host, admin, ann = site
+    browser = WebClient(web.Web(host))
+    browser.cookies["authhost-session"] = begin(host, admin, ann).session_token
+    for path in ("/", "/emails", "/sessions", "/password", "/close"):
+        text = browser.get(path).body.decode()
+        assert f"You work in the account of {ANN}." in text
+        assert 'action="/account/impersonation/stop"' in text
+
+
+def test_ending_returns_to_the_administrators_own_session(site):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    assert user_of(host, admin.session_token) == ADMIN
+    with host.request(session_token=begun.session_token) as request:
+        host.account.stop_impersonation(request, administrator_token=admin.session_token)
+        assert (request.user.email, request.session_token) == (ADMIN, admin.session_token)
+    assert user_of(host, admin.session_token) == ADMIN
+    assert user_of(host, begun.session_token) is None
+
+
+@pytest.mark.parametrize("notice", [True, False])
+def test_the_user_is_told_by_mail(open_site, notice):
+    email = {"delivery": "manual", "impersonation_notice": notice}
+    host, admin, ann = open_site({"email": EmailPlugin()}, plugin_settings={"email": email})
+    begin(host, admin, ann)
+    messages = outbox_table.c
+    of_kind = messages.kind == "impersonation"
+    with host.engine.connect() as connection:
+        found = connection.execute(select(messages.recipient, messages.context).where(of_kind)).all()
+    assert [each.recipient for each in found] == ([ANN] if notice else [])
+    for each in found:
+        assert each.context["ip_address"] is each.context["user_agent"] is None
+        assert REASON not in str(each.context)
+
+
+def test_no_second_factor_of_the_user_is_asked(open_site, recorder):
+    host, _, _ = open_site({"code": Code()})
+    ann = host.users.get(ANN)
+    recorder.calls.clear()
+    begun = host.users.impersonate(ann.id, actor=ROOT, reason=REASON)
+    assert user_of(host, begun.session_token) == ANN
+    assert [name for name, _ in recorder.calls] == ["impersonation_started"]
+    assert host.users.read(ann.id).user.last_login is None
+
+
+# The edges.
+
+
+def test_a_new_flow_is_refused_unless_it_is_declared_as_harmless(site):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    with host.request(session_token=begun.session_token) as request:
+        assert refused(flow(lambda request: None), request)[0] == "impersonated"
+        assert flow_while_impersonating(lambda request: "done")(request) == "done"
+    with host.request(session_token=ann.session_token) as request:
+        assert flow(lambda request: "done")(request) == "done"
+
+
+def test_a_logout_at_the_same_time_leaves_no_impersonation(site, run):
+    host, _, ann = site
+
+    def attempt(admin):
+        with suppress(FlowError):
+            begin(host, admin, ann)
+
+    for _ in range(6):
+        admin = run(host, "login", identifier=ADMIN, password=PASSWORD)
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(attempt, admin)
+            pool.submit(run, host, "logout", admin.session_token).result()
+        with host.engine.connect() as connection:
+            assert not connection.execute(select(sessions).where(sessions.c.actor_id.is_not(None))).all()
 
 
 def end_of(reports):

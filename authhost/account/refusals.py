@@ -31,6 +31,7 @@ def _record(services: Services, counted: Iterable[tuple[Refusal, int]]) -> None:
                 ip_address=refusal.ip_address,
                 user_agent=refusal.user_agent,
                 language=refusal.language,
+                actor=refusal.actor,
             ) as request:
                 request.identifier_digest, request.provider = refusal.identifier_digest, refusal.provider
                 request.refused(refusal.flow, refusal.error, refusal.user, count)

@@ -136,6 +136,12 @@ class Request(PluginFacilities):
         return Actor("user", user.id) if user is not None else None
 
     @property
+    def other_actor(self) -> Actor | None:
+        """Who acts instead of the logged-in user, as far as it is known without a query, or None."""
+        session = self._session
+        return session.actor if session is not None and session.actor is not None else self._actor
+
+    @property
     def authentication(self) -> tuple[Authentication, ...]:
         """How the user logged in and reauthenticated; empty if nobody is logged in."""
         session = self.session

@@ -16,6 +16,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
+from authhost_hookspecs import Actor
+
 from authhost.errors import AuthError
 from authhost.security.inputs import network
 
@@ -32,7 +34,7 @@ MAX_PER_REFUSAL = 5
 NEVER_AGGREGATED = frozenset({"invalid_credentials"})
 """Codes that are always recorded individually: each is a guess at a password (ASVS 5.0, 16.3.1)."""
 
-Key = tuple[str | None, str, str, UUID | None]
+Key = tuple[str | None, str, str, UUID | None, Actor | None]
 
 
 class Client(Protocol):
@@ -53,6 +55,9 @@ class Client(Protocol):
     @property
     def now(self) -> datetime: ...
 
+    @property
+    def other_actor(self) -> Actor | None: ...
+
 
 @dataclass(slots=True)
 class Refusal:
@@ -66,11 +71,12 @@ class Refusal:
     language: str | None
     identifier_digest: str | None
     provider: str | None
+    actor: Actor | None
 
 
 @dataclass(slots=True)
 class Window:
-    """Refusals with the same network, flow, code and user."""
+    """Refusals with the same network, flow, code, user and actor."""
 
     since: datetime
     latest: Refusal | None = None
@@ -97,7 +103,7 @@ class Refusals:
         if error.code in NEVER_AGGREGATED:
             return 1
         place = network(client.ip_address) if client.ip_address is not None else None
-        key = (place, flow, error.code, user.id if user else None)
+        key = (place, flow, error.code, user.id if user else None, client.other_actor)
         with self._lock:
             self._expire(client.now)
             window = self._windows.setdefault(key, Window(client.now))
@@ -152,4 +158,5 @@ def _refusal(client: Client, flow: str, error: AuthError, user: User | None) -> 
         client.language,
         client.identifier_digest,
         client.provider,
+        client.other_actor,
     )

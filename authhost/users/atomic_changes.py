@@ -45,8 +45,8 @@ class AtomicChanges(BoundToUnit):
         request.check_open(writing=True)
         flow, whole, users = request.flow_state(), request.clean and not request.depth, list[User]()
         try:
+            refuse_while_impersonating(request)
             with request.atomic():
-                refuse_while_impersonating(request)
                 yield users
         except AuthError as refusal:
             self._record(name, refusal, next(iter(users), None))

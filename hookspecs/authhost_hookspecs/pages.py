@@ -242,7 +242,9 @@ class PageRoute:
     ``reauthentication_timeout``. ``step``: the page is only for a pending login that waits for
     this `LoginStep` of the plugin, and ``login`` does not count; if ``action`` returns None, the
     person goes on to the next step, or is logged in. So they do if ``action`` of any route has called
-    ``request.logins.log_in`` or ``request.logins.reauthenticate``. Raises ``ValueError``.
+    ``request.logins.log_in`` or ``request.logins.reauthenticate``. While an administrator works in the
+    account of somebody else (``request.session.actor``), ``action`` is refused with ``impersonated``, and
+    so is a page with ``recent_login``. Raises ``ValueError``.
     """
 
     path: str
