@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from authhost_hookspecs import (
+    Actor,
     Choice,
     Field,
     Form,
@@ -32,6 +33,7 @@ VISITOR = (
     "/confirm-email",
     "/reset-password",
     "/social/signup",
+    "/impersonation/begin",
     "/nonsense",
 )
 USER = ("/", "/emails", "/sessions", "/password", "/connections", "/logout", "/close")
@@ -99,6 +101,7 @@ def every_state(site: Site, page: Any) -> Iterator[str]:
     yield from _reauthentication(site, page)
     yield from _reset(site, page)
     yield from _provider(site, page)
+    yield from _impersonation(site, page)
 
 
 def _visitor(site: Site, page: Any) -> Iterator[str]:
@@ -186,3 +189,17 @@ def _provider(site: Site, page: Any) -> Iterator[str]:
     send(page, "/confirm-email")
     page.goto("/account/password")
     yield "/password first"
+
+
+def _impersonation(site: Site, page: Any) -> Iterator[str]:
+    users, operator = site.host.users, Actor("operator", name="root")
+    user = users.get("nameless@example.org")
+    page.goto(users.impersonation_link(user.id, actor=operator, reason="Ticket 4711"))
+    yield "/impersonation/begin link"
+    send(page, "/impersonation/begin")
+    yield "/ impersonated"
+    page.goto("/account/close")
+    yield "/close refused"
+    with page.expect_navigation():
+        page.locator("aside form button").click()
+    yield "/login after an impersonation"
