@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from authhost_hookspecs import Refused, hookimpl
+from authhost_hookspecs import Actor, Refused, hookimpl
 from conftest import PASSWORD
-from sqlalchemy import Column, Integer, MetaData, String, Table, create_engine, func, make_url, select, text
+from sqlalchemy import (
+    Column,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import OperationalError
 
 from authhost.errors import Conflict, RequiredPluginFailed
@@ -338,3 +350,20 @@ def test_a_deadlock_of_a_change_is_a_conflict_if_it_is_the_whole_unit(host, run)
         request.accounts.add_email(user.id, "ann@example.com")
         request.accounts.deactivate(user.id)
     assert len(host.account(user.id).email_addresses) == 1
+
+
+def test_ctrl_c_during_a_statement_undoes_everything_and_is_raised(host):
+    actor = Actor("operator", name="root")
+    user = host.users.create("ann@example.org", invite=False, actor=actor)
+
+    @event.listens_for(host.engine, "before_cursor_execute")
+    def interrupt(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        host.users.deactivate(user.id, actor=actor)
+    event.remove(host.engine, "before_cursor_execute", interrupt)
+    assert host.users.get(str(user.id)).is_active
+    host.users.deactivate(user.id, actor=actor)
+    assert not host.users.get(str(user.id)).is_active

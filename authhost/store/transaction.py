@@ -139,9 +139,10 @@ class Transaction:
     def roll_back_to(self, name: str) -> bool:
         """Undo the writes since a savepoint, and release it. Return False if it does not exist any more.
 
-        That is so after a deadlock, and after a plugin has ended the transaction.
+        That is so after a deadlock, after a plugin has ended the transaction, and after Ctrl-C during
+        a statement, for which SQLAlchemy closes the connection.
         """
-        if self.ended or name not in self._savepoints:
+        if self.connection.invalidated or self.ended or name not in self._savepoints:
             return False
         del self._savepoints[self._savepoints.index(name) :]
         try:

@@ -7,7 +7,7 @@ import ipaddress
 import re
 import threading
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
@@ -33,11 +33,12 @@ every_option = click.option(
 
 
 def until_ctrl_c(command: Callable[..., None]) -> Callable[..., None]:
-    """Make Ctrl-C end a command normally, with exit code 0."""
+    """Make Ctrl-C end a command that repeats or follows normally, with exit code 0."""
 
     @wraps(command)
     def run(*arguments: Any, **options: Any) -> None:
-        with suppress(KeyboardInterrupt):
+        repeats = options.get("every") is not None or options.get("follow")
+        with suppress(KeyboardInterrupt) if repeats else nullcontext():
             command(*arguments, **options)
 
     return run
