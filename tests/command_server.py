@@ -6,13 +6,17 @@ and output. Only what happens while modules are imported cannot be seen this way
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
 import select
+import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -38,12 +42,28 @@ class CommandServer:
         )
 
     def run(
-        self, arguments: Sequence[str], folder: str | os.PathLike[str], environment: Mapping[str, str]
+        self,
+        arguments: Sequence[str],
+        folder: str | os.PathLike[str],
+        environment: Mapping[str, str],
+        *,
+        columns: int | None = None,
+        interrupt: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
-        """Run one command in ``folder`` with exactly this environment."""
+        """Run one command in ``folder`` with exactly this environment.
+
+        ``columns``: on a terminal of this width, which gets both outputs.
+        ``interrupt``: with Ctrl-C at one of `INTERRUPTS`.
+        """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        request = {"arguments": list(arguments), "folder": str(folder), "environment": dict(environment)}
+        request = {
+            "arguments": list(arguments),
+            "folder": str(folder),
+            "environment": dict(environment),
+            "columns": columns,
+            "interrupt": interrupt,
+        }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         if not select.select([self._process.stdout], [], [], SECONDS)[0]:
@@ -68,10 +88,20 @@ def inherited() -> dict[str, str]:
 
 
 def run_command(
-    *arguments: str, folder: str | os.PathLike[str] = ".", **environment: str
+    *arguments: str,
+    folder: str | os.PathLike[str] = ".",
+    columns: int | None = None,
+    interrupt: str | None = None,
+    **environment: str,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``authhost`` with ``arguments``; ``environment`` are the only settings of authhost in it."""
-    return _shared().run(arguments, Path(folder).absolute(), {**inherited(), **environment})
+    return _shared().run(
+        arguments,
+        Path(folder).absolute(),
+        {**inherited(), **environment},
+        columns=columns,
+        interrupt=interrupt,
+    )
 
 
 # The process itself.
@@ -104,6 +134,8 @@ def _imported_by_commands() -> list[str]:
 
 
 def _run_child(request: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    if request.get("columns"):
+        return _run_on_terminal(request, path)
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
@@ -113,6 +145,59 @@ def _run_child(request: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any
     return {"returncode": code, "stdout": texts[0], "stderr": texts[1]}
 
 
+def _run_on_terminal(request: Mapping[str, Any], path: Sequence[str]) -> dict[str, Any]:
+    terminal, end = os.openpty()
+    fcntl.ioctl(end, termios.TIOCSWINSZ, struct.pack("HHHH", 24, request["columns"], 0, 0))
+    child = os.fork()
+    if not child:
+        _become_command(request, path, end, end)
+    os.close(end)
+    output = b""
+    with suppress(OSError):  # Linux raises EIO once the command has ended
+        while read := os.read(terminal, 65536):
+            output += read
+    os.close(terminal)
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    text = output.decode(errors="replace").replace("\r\n", "\n")
+    return {"returncode": code, "stdout": text, "stderr": ""}
+
+
+INTERRUPTS = ("start", "statement", "write", "commit")
+"""When Ctrl-C arrives: as the command starts, or before its first such use of the database."""
+
+
+def _interrupt_at(moment: str) -> None:
+    """Send SIGINT to this process once, at one of `INTERRUPTS`."""
+    import click
+    from sqlalchemy import Engine, event
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    sent = False
+
+    def send(*_: Any) -> None:
+        nonlocal sent
+        if not sent:
+            sent = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def on_statement(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if moment == "statement" or statement.split()[0] in ("INSERT", "UPDATE", "DELETE"):
+            send()
+
+    if moment == "commit":
+        event.listen(Engine, "commit", send)
+    elif moment != "start":
+        event.listen(Engine, "before_cursor_execute", on_statement)
+    else:
+        invoke = click.Context.invoke
+
+        def patched(*arguments: Any, **options: Any) -> Any:
+            send()
+            return invoke(*arguments, **options)
+
+        click.Context.invoke = patched  # type: ignore[assignment]
+
+
 def _become_command(request: Mapping[str, Any], path: Sequence[str], out: int, err: int) -> NoReturn:
     gc.enable()
     with open(os.devnull) as nothing:
@@ -120,6 +205,8 @@ def _become_command(request: Mapping[str, Any], path: Sequence[str], out: int, e
     os.dup2(out, 1)
     os.dup2(err, 2)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    if request.get("columns"):  # the streams of this process are of files, in which one can seek
+        sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -127,6 +214,8 @@ def _become_command(request: Mapping[str, Any], path: Sequence[str], out: int, e
     sys.path[:] = [request["folder"], *own, *path]
     from authhost.cli import main
 
+    if request.get("interrupt"):
+        _interrupt_at(request["interrupt"])
     if isinstance(request["arguments"][0], str):
         sys.argv = ["authhost", *request["arguments"]]
         main()

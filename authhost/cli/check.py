@@ -38,7 +38,8 @@ def check(lazy_host: LazyHost, as_json: bool) -> None:
     if not any(row["plugin"] for row in rows) and not as_json:
         for row in rows:
             del row["plugin"]
-    click.echo(lazy_host.describe(), err=as_json)
+    show = lazy_host.console.error if as_json else lazy_host.console.print
+    show(lazy_host.describe())
     lazy_host.console.print_rows(rows, as_json=as_json, empty="no problems found")
     if any(each.level == "error" for each in found):
         sys.exit(1)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
-from authhost.operations.console import json_option
+from authhost.cli.suggestions import suggestion
+from authhost.operations.console import json_option, rich_console
 
 if TYPE_CHECKING:
     from authhost.pluginhost.reference import HookReference
@@ -39,7 +40,8 @@ def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
     }
     publishers = {hook: each.plugin for hook, each in published.items()}
     if name is not None and name not in found:
-        raise click.ClickException(f"there is no hook {name!r}; `authhost hooks` lists all hooks")
+        hint = suggestion(name, found)
+        raise click.ClickException(f"there is no hook {name!r}.{hint} `authhost hooks` lists all hooks.")
     loaded = list(registry.loaded())
     plugins = {hook: [each.name for each in loaded if hook in each.hooks] for hook in found}
     if name is None:
@@ -75,11 +77,10 @@ def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:
 
 
 def _print_list(rows: list[dict[str, Any]]) -> None:
-    from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console()
+    console = rich_console()
     for row in rows:
         publisher = row["published_by"] and f"published by {row['published_by']}"
         console.print(Text.assemble((row["hook"], "bold"), f"({row['arguments']})"))
@@ -90,7 +91,7 @@ def _print_list(rows: list[dict[str, Any]]) -> None:
 
 def _print_hook(each: HookReference, publisher: str | None, plugins: list[str]) -> None:
     from rich import box
-    from rich.console import Console, Group, RenderableType
+    from rich.console import Group, RenderableType
     from rich.markdown import Markdown
     from rich.padding import Padding
     from rich.syntax import Syntax
@@ -122,4 +123,4 @@ def _print_hook(each: HookReference, publisher: str | None, plugins: list[str]) 
             table.add_row(title, flow, f"{number} of {len(called)}", order)
         parts.append(table)
     parts.append(code(each.example))
-    Console().print(Group(*(Padding(part, (0, 0, 1, 0)) for part in parts)))
+    rich_console().print(Group(*(Padding(part, (0, 0, 1, 0)) for part in parts)))

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from authhost.cli.lazy_host import CONFIG, LazyHost
+from authhost.operations.console import json_option
 
 TEMPLATE = """\
 # The settings of authhost. The page "Settings" of the documentation explains all of them.
@@ -88,8 +89,9 @@ PRIVATE = 0o600
     "--base-url", default="http://localhost:8000", show_default=True, help="The address of the site."
 )
 @click.option("--force", is_flag=True, help="Replace the file, and its secret, if it exists.")
+@json_option
 @click.pass_context
-def init(ctx: click.Context, path: Path, site_name: str, base_url: str, force: bool) -> None:
+def init(ctx: click.Context, path: Path, site_name: str, base_url: str, force: bool, as_json: bool) -> None:
     """Write a commented authhost.toml with a fresh secret.
 
     Only its owner can read the file. A new secret makes the former one's links and encrypted
@@ -121,6 +123,9 @@ def init(ctx: click.Context, path: Path, site_name: str, base_url: str, force: b
         os.chmod(path, PRIVATE)
         file.write(text)
     console = LazyHost.of(ctx).console
+    if as_json:
+        console.print_rows([{"file": str(path)}], as_json=True)
+        return
     option = "" if path == Path(CONFIG) else f" --config {path}"
     console.print(f"wrote {path}")
     console.print("next:")

@@ -17,7 +17,8 @@ import click
 
 from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
-from authhost.operations.console import json_option
+from authhost.cli.suggestions import suggestion
+from authhost.operations.console import fitted, json_option, shortened
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -66,11 +67,36 @@ class CommandGroup(click.Group):
     invoked that is not one of authhost.
     """
 
+    def main(self, *arguments: Any, standalone_mode: bool = True, **extra: Any) -> Any:
+        """Run the command line like `click.Command.main`. Errors are safe to show, and fit the terminal."""
+        run: Any = super().main
+        if not standalone_mode:
+            return run(*arguments, standalone_mode=False, **extra)
+        if os.environ.get("NO_COLOR"):
+            extra["color"] = False
+        try:
+            with _exit_on_interrupt():
+                code = run(*arguments, standalone_mode=False, **extra)
+        except click.ClickException as error:
+            message = fitted(shortened(error.format_message()), sys.stderr, indent=len("Error: "))
+            if isinstance(error, click.UsageError):
+                click.UsageError(message, error.ctx).show()
+            else:
+                click.ClickException(message).show()
+            sys.exit(error.exit_code)
+        except click.Abort:
+            click.echo("Aborted!", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
     def make_context(self, *args: Any, **extra: Any) -> click.Context:
         with _exit_on_interrupt():
             return super().make_context(*args, **extra)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        for number, each in enumerate(args, 1):
+            if not each.isascii() and any("\ud800" <= character <= "\udfff" for character in each):
+                raise click.UsageError(f"argument {number} is not valid UTF-8", ctx)
         with suppress(click.UsageError):  # raised below
             # click shows the help before it processes the options that select the plugins.
             ctx.meta[RAW_OPTIONS] = self.make_parser(ctx).parse_args(list(args))[0]
@@ -114,6 +140,8 @@ class CommandGroup(click.Group):
                 hint = f" The plugins' commands are: {found}." if found else ""
             elif name not in records and name in BUNDLED_PLUGINS:
                 hint = f" `pip install authhost-{name}` brings it."
+            else:
+                hint = suggestion(name, self.list_commands(ctx))
             raise click.UsageError(error.message + hint, ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -260,7 +288,7 @@ def main() -> None:
     codecs.register_error("authhost", _replace_unencodable)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="authhost")
+            stream.reconfigure(encoding="ascii" if _wants_ascii() else None, errors="authhost")
     status: object = None
     try:
         try:
@@ -278,6 +306,13 @@ def main() -> None:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         status = 1
     sys.exit(status)  # type: ignore[arg-type]
+
+
+def _wants_ascii() -> bool:
+    """Return whether the locale is C. Python writes UTF-8 then, see PEP 540."""
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_CTYPE") or os.environ.get("LANG")
+    is_chosen = os.environ.get("PYTHONIOENCODING") or os.environ.get("PYTHONUTF8") == "1"
+    return locale in ("C", "POSIX") and not is_chosen
 
 
 def _describe_file_error(error: OSError) -> str:

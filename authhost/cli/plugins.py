@@ -13,6 +13,7 @@ import click
 
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.plugin_blocks import block, known_blocks, unblock
+from authhost.cli.suggestions import suggestion
 from authhost.operations.console import Terminal, json_option
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     """
     records = [each for each in lazy_host.registry().records if each.name == name]
     if not records:
-        raise click.ClickException(f"there is no plugin {name!r}; see `authhost plugins list`")
+        hint = suggestion(name, [each.name for each in lazy_host.registry().records])
+        raise click.ClickException(f"there is no plugin {name!r}.{hint} See `authhost plugins list`.")
     blocks = known_blocks(lazy_host)
     rows = [
         _row(each, blocks)
@@ -92,7 +94,8 @@ def plugins_why(lazy_host: LazyHost, hook: str, as_json: bool) -> None:
     """
     registry = lazy_host.registry()
     if hook not in registry.specs.arguments:
-        raise click.ClickException(f"there is no hook {hook!r}; see `authhost hooks`")
+        hint = suggestion(hook, registry.specs.arguments)
+        raise click.ClickException(f"there is no hook {hook!r}.{hint} See `authhost hooks`.")
     caller, required = getattr(registry.manager.hook, hook), registry.settings.required_plugins
     rows = [
         {
@@ -251,9 +254,10 @@ def _print_verdict(verdict: Verdict) -> None:
     if verdict.outcome == "skipped":
         return  # the first fault has the reason
     mark = click.style(f"{verdict.outcome:<8}", fg=COLORS[verdict.outcome], bold=True)
-    click.echo(f"{mark}{verdict.check:<13} {verdict.asks}")
+    console = Terminal()
+    console.print(f"{mark}{verdict.check:<13} {verdict.asks}")
     for fault in verdict.faults:
-        click.echo(f"        {click.style('note', fg='yellow') if fault.note else '->'} {fault}")
+        console.print(f"        {click.style('note', fg='yellow') if fault.note else '->'} {fault}")
 
 
 def _print_summary(report: Report) -> None:
@@ -281,7 +285,9 @@ def _print_summary(report: Report) -> None:
     default=Path(),
     help="The folder in which the project's folder is created. Default: the current folder.",
 )
-def plugins_new(name: str, directory: Path) -> None:
+@json_option
+@click.pass_obj
+def plugins_new(lazy_host: LazyHost, name: str, directory: Path, as_json: bool) -> None:
     """Create the project of a new plugin, with tests that pass.
 
     Example: authhost plugins new doorbell
@@ -295,5 +301,10 @@ def plugins_new(name: str, directory: Path) -> None:
     except OSError as error:
         where = error.filename or directory.absolute()
         raise click.ClickException(f"{where} cannot be written: {error.strerror}") from None
-    click.echo(f"created {project}; continue with:\n")
-    click.echo(f"  cd {project}\n  pip install -e '.[test]'\n  pytest\n  authhost plugins check {name}")
+    if as_json:
+        lazy_host.console.print_rows([{"plugin": name, "folder": str(project)}], as_json=True)
+        return
+    lazy_host.console.print(f"created {project}; continue with:\n")
+    lazy_host.console.print(
+        f"  cd {project}\n  pip install -e '.[test]'\n  pytest\n  authhost plugins check {name}"
+    )

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
+from authhost.cli.suggestions import suggestion
 from authhost.operations.console import json_option
 
 
@@ -69,7 +70,7 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
 
     Sends an invalid code to its token endpoint, to learn whether it knows the client.
 
-    Example: authhost --config authhost.toml providers check google
+    Example: authhost providers check google
     """
     from authhost.cli.provider_check import findings
     from authhost.errors import ProviderNotFound
@@ -78,8 +79,9 @@ def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
     try:
         app = host.services.providers.app(name)
     except ProviderNotFound:
+        hint = suggestion(name, [each.id for each in host.services.providers])
         raise click.ClickException(
-            f"the provider {name!r} is not configured; see `authhost providers list`"
+            f"the provider {name!r} is not configured.{hint} See `authhost providers list`."
         ) from None
     rows = [finding._asdict() for finding in findings(host, app)]
     lazy_host.console.print_rows(rows, as_json=as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
@@ -12,15 +13,19 @@ from datetime import UTC, datetime
 from textwrap import wrap
 from time import monotonic
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Self, TextIO, TypeVar, overload
 
 import click
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
 T = TypeVar("T")
 MAX_WIDTH = 10_000
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
+"""All but tabs, ends of lines and the codes of colours, which click removes in a pipe."""
+MAX_MESSAGE = 1_000
+"""Characters of a line in an error message."""
 DRAW_INTERVAL = 0.1
 """Seconds between two drawings of the progress."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
@@ -35,14 +40,14 @@ class Terminal:
         """The progress that is shown now."""
 
     def print(self, text: str = "") -> None:
-        """Print one line to standard output."""
+        """Print text to standard output. On a terminal, sentences are wrapped at its width."""
         self._erase_progress()
-        click.echo(text)
+        click.echo(fitted(_without_controls(text), sys.stdout))
 
     def error(self, text: str) -> None:
-        """Print one line to standard error."""
+        """Print text to standard error. On a terminal, sentences are wrapped at its width."""
         self._erase_progress()
-        click.echo(text, err=True)
+        click.echo(fitted(_without_controls(text), sys.stderr), err=True)
 
     def print_rows(
         self,
@@ -53,7 +58,10 @@ class Terminal:
         empty: str = "",
         header: bool = True,
     ) -> None:
-        """Print rows as a table, as records if the table does not fit, or as JSON lines."""
+        """Print rows as a table, as records if the table does not fit the terminal, or as JSON lines.
+
+        In a pipe a row is one line: cells have the width that they need, and no line is drawn.
+        """
         self._erase_progress()
         if as_json:
             for row in rows:
@@ -167,22 +175,85 @@ def printable(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else " " for c in text)
 
 
+def _without_controls(text: str) -> str:
+    return CONTROL_CHARACTERS.sub(" ", text)
+
+
+def rich_console() -> Console:
+    """Return a console of rich for standard output. A pipe gets no colours, whatever FORCE_COLOR says."""
+    from rich.console import Console
+
+    return Console(force_terminal=sys.stdout.isatty())
+
+
+def shortened(text: str) -> str:
+    """Return an error message without control characters, and without the middle of very long lines."""
+    lines = map(printable, text.split("\n"))
+    half = MAX_MESSAGE // 2
+    return "\n".join(f"{each[:half]} … {each[-half:]}" if len(each) > MAX_MESSAGE else each for each in lines)
+
+
+def fitted(text: str, stream: TextIO, *, indent: int = 0) -> str:
+    """Return text whose sentences are wrapped at the width of ``stream``, if that is a terminal.
+
+    No word is cut, so that an identifier or an address can be copied. ``indent`` is the
+    number of characters before the first line.
+    """
+    if not stream.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    lines: list[str] = []
+    for line in text.split("\n"):
+        room = indent if not lines else 0
+        fits = room + cells_of(line) <= width
+        lines += [line] if fits else _wrapped(line, width, room)
+    return "\n".join(lines)
+
+
+def _wrapped(line: str, width: int, room: int) -> list[str]:
+    start = line[: len(line) - len(line.lstrip())]
+    wrapped = wrap(
+        line,
+        width,
+        initial_indent=" " * room,
+        subsequent_indent=start,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [wrapped[0][room:], *wrapped[1:]] if wrapped else [line]
+
+
+def cells_of(text: str) -> int:
+    """Return how many cells of a terminal a text takes, without the codes of its colours."""
+    from rich.cells import cell_len
+
+    return cell_len(click.unstyle(text))
+
+
 def _utc(time: datetime) -> datetime:
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _print_table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, header: bool) -> None:
-    from rich.console import Console
+    if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
+        _print_plain([titles, *cells] if header else cells)
+        return
     from rich.measure import Measurement
 
-    table, console = _table(titles, cells, header=header), Console()
+    table, console = _table(titles, cells, header=header), rich_console()
     needs = Measurement.get(console, console.options.update(max_width=MAX_WIDTH), table)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
-        console = Console(width=needs.maximum)  # output to a pipe needs no limit of its width
     if needs.minimum > console.width:
         _print_as_records(console.width, titles, cells)
     else:
         console.print(table)
+
+
+def _print_plain(rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as one line, with two spaces between the columns."""
+    widths = [max(map(cells_of, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        padded = (cell + " " * (width - cells_of(cell)) for cell, width in zip(row, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
 
 
 def _table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, header: bool) -> RenderableType:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 
 from authhost.base_errors import ConfigurationError
@@ -12,8 +14,25 @@ SERVERS = ("waitress", "gunicorn", "uvicorn")
 """The servers in the order in which an installed one is chosen."""
 
 
+ADDRESS = re.compile(r"[0-9A-Za-z._:%-]{1,255}")
+"""Names and IP addresses; what else is wrong with them, the server finds."""
+
+
+def _address_callback(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not ADDRESS.fullmatch(value):
+        raise click.BadParameter("name an IP address or a host name, such as 0.0.0.0")
+    return value
+
+
 @click.command("serve")
-@click.option("--host", "address", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option(
+    "--host",
+    "address",
+    default="127.0.0.1",
+    show_default=True,
+    callback=_address_callback,
+    help="The address to listen on.",
+)
 @click.option(
     "--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0: any free port."
 )

@@ -41,7 +41,12 @@ TIMER = threading.Event()
 
 
 @click.command()
-@click.option("--status", type=click.Choice(STATUSES), help="Only messages with this status.")
+@click.option(
+    "--status",
+    type=click.Choice(STATUSES),
+    metavar="STATUS",
+    help=f"Only messages with this status: {', '.join(STATUSES)}.",
+)
 @click.option(
     "-n", "--count", type=click.IntRange(min=1), default=50, show_default=True, help="Number of messages."
 )
