@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,13 @@ def _print_hook(each: HookReference, publisher: str | None, plugins: list[str]) 
         Markdown("\n\n".join(filter(None, text)).replace("``", "`")),
     ]
     if each.kind in IN_FLOWS and not publisher:
-        table = Table("what happens", "flow", "place", "hooks in order", box=box.SIMPLE_HEAD)
+        table = Table(
+            "what happens",
+            "flow",
+            "place",
+            "hooks in order",
+            box=box.SIMPLE_HEAD if sys.stdout.isatty() else None,
+        )
         for title, flow, number, called in places(each.name):
             order = Text(" ").join(Text(hook, "bold" if hook == each.name else "dim") for hook in called)
             table.add_row(title, flow, f"{number} of {len(called)}", order)
