@@ -5,15 +5,11 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 import pytest
-from authhost_hookspecs import Actor, ApiRoute, Field, Page, PageRoute, hookimpl
+from authhost_hookspecs import Actor, ApiRoute, Page, PageRoute, hookimpl
 
 from authhost.errors import ImpersonationRefused, InvalidInput
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient as Client
-from authhost.web import fields, site as site_module
-from authhost.web.endpoint import Endpoint
-from authhost.web.endpoints.impersonation import begin
-from authhost.web.inputs import uuid_of
 
 ADMIN, ANN = "admin@example.org", "ann@example.org"
 ROOT = Actor("operator", name="root")
@@ -55,24 +51,6 @@ def notes():
     return Notes()
 
 
-@pytest.fixture(autouse=True)
-def administration(monkeypatch):
-    """The endpoint of the administration, which calls the function that is tested here."""
-    endpoint = Endpoint(
-        path="/administration",
-        summary="Work in an account.",
-        run=lambda visit, values: begin(visit, uuid_of(values), str(values["reason"])),
-        page="/",
-        fields=(fields.ID, Field("reason", "Reason")),
-        result="Login",
-        login=True,
-    )
-    own = site_module._endpoints
-    monkeypatch.setattr(
-        site_module, "_endpoints", lambda settings: {**own(settings), endpoint.path: endpoint}
-    )
-
-
 @pytest.fixture
 def web(open_site, notes):
     return open_site({"notes": notes}, administrators=[ADMIN])
@@ -96,7 +74,7 @@ def admin(web):
 
 def go(client, email=ANN):
     user = client.web.host.users.get(email)
-    response = client.post("/administration", id=str(user.id), reason=REASON)
+    response = client.post("/admin/user/impersonate", id=str(user.id), reason=REASON)
     assert response.status_code == 303, response.body.decode()
     return response
 
@@ -246,15 +224,15 @@ def test_the_end_of_the_administrators_session_ends_it(visitor, web):
 def test_it_requires_a_recent_login(admin, ann, clock):
     clock.forward(days=1)
     user = admin.web.host.users.get(ANN)
-    status, body = admin.api("/administration", {"id": str(user.id), "reason": REASON})
+    status, body = admin.api("/admin/user/impersonate", {"id": str(user.id), "reason": REASON})
     assert (status, body["code"]) == (401, "reauthentication_required")
     assert who(admin) == ADMIN
 
 
 def test_a_user_is_refused(admin, ann):
     user = admin.web.host.users.get(ADMIN)
-    status, body = ann.api("/administration", {"id": str(user.id), "reason": REASON})
-    assert (status, body["code"], body["reason"]) == (403, "impersonation_refused", "not_administrator")
+    status, body = ann.api("/admin/user/impersonate", {"id": str(user.id), "reason": REASON})
+    assert (status, body["code"]) == (404, "not_found")
     assert OWN not in ann.cookies
 
 
@@ -332,7 +310,7 @@ def test_a_program_gets_a_token_and_keeps_its_own(web, admin, ann):
     _, body = program.api("/login", {"identifier": ADMIN, "password": PASSWORD}, headers=APP)
     own = {"Authorization": f"Bearer {body['session_token']}"}
     user = web.host.users.get(ANN)
-    _, body = program.api("/administration", {"id": str(user.id), "reason": REASON}, headers=own)
+    _, body = program.api("/admin/user/impersonate", {"id": str(user.id), "reason": REASON}, headers=own)
     assert body["user"]["email"] == ANN
     visit = {"Authorization": f"Bearer {body['session_token']}"}
     assert program.api("/session", method="GET", headers=visit)[1]["user"]["email"] == ANN

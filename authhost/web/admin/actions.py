@@ -16,6 +16,7 @@ from authhost.web.admin.access import account_of, name_of, user_id_of
 from authhost.web.admin.user_list import CREATE, LIST, USER, read_users, user_path
 from authhost.web.admin.user_page import DELETE, read_user
 from authhost.web.endpoint import Endpoint, Outcome, Reader
+from authhost.web.endpoints.impersonation import begin
 from authhost.web.inputs import uuid_of
 from authhost.web.problems import WebError
 from authhost.web.schemas import account_json, email_json
@@ -105,6 +106,10 @@ def reactivate(visit: Visit, values: Values) -> Outcome:
 def export(visit: Visit, values: Values) -> Outcome:
     user_id = user_id_of(visit)
     return Outcome(visit.request.accounts.export(user_id), download=f"{user_id}.json")
+
+
+def impersonate(visit: Visit, values: Values) -> Outcome:
+    return begin(visit, user_id_of(visit), str(values["reason"]))
 
 
 def delete(visit: Visit, values: Values) -> Outcome:
@@ -238,6 +243,14 @@ ENDPOINTS = [
         refusals=("own_account",),
     ),
     _of_user("reactivate", reactivate, "Make the account active again."),
+    _of_user(
+        "impersonate",
+        impersonate,
+        "Work in the account, for an hour at most.",
+        fields.IMPERSONATION_REASON,
+        refusals=("impersonated", "impersonation_refused", "account_inactive"),
+        result="Login",
+    ),
     _of_user(
         "export", export, "Return everything that is stored.", refusals=("export_failed",), result="Export"
     ),

@@ -56,6 +56,12 @@ REASON = Field(
     hint=N_("Only administrators see it, and the export of the account."),
     max_length=REASON_LENGTH,
 )
+IMPERSONATION_REASON = Field(
+    "reason",
+    N_("Reason"),
+    hint=N_("The audit trail has it. The user is told that an administrator works in the account."),
+    max_length=REASON_LENGTH,
+)
 CONFIRM = Field(
     "confirm",
     N_("Address, username or identifier of the account"),

@@ -32,7 +32,7 @@ def user(visit: Visit) -> Page:
         *([_connections(visit, account)] if account.social_accounts else []),
         _sessions(visit, account),
         *visit.web.plugins.admin_sections(visit.request, account.user),
-        *([] if account.user.id == visit.user.id else [_deactivation(visit, account.user)]),
+        *([] if account.user.id == visit.user.id else _of_another(visit, account.user)),
         _data(visit, account.user),
     )
     links = (Link(_("Back to the list"), LIST),)
@@ -165,6 +165,18 @@ def _sessions(visit: Visit, account: Account) -> Section:
         )
     end_all = _button(visit, user, f"{USER}/end-sessions", _("End all sessions"), danger=True)
     return Section(_("Sessions"), text, tuple(rows), (end_all,) if rows else ())
+
+
+def _of_another(visit: Visit, user: User) -> list[Section]:
+    """Return what administrators do to accounts of others only."""
+    return [*([_impersonation(visit, user)] if user.is_active else []), _deactivation(visit, user)]
+
+
+def _impersonation(visit: Visit, user: User) -> Section:
+    _ = visit.gettext
+    text = _("You see what the user sees, for an hour at most. Sensitive changes are not possible.")
+    form = form_of(visit, user, f"{USER}/impersonate", _("Work in this account"))
+    return Section(_("Work in the account of a user"), (text,), forms=(form,))
 
 
 def _deactivation(visit: Visit, user: User) -> Section:
