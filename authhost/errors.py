@@ -124,7 +124,7 @@ class LoginRequired(AuthError):
 
 
 class LoginUnavailable(AuthError):
-    """A plugin that guards the account is not loaded or blocked; ``fields["plugin"]`` is its name."""
+    """A plugin that guards the account is blocked or not loaded; ``fields["plugin"]`` is its name."""
 
     code = "login_unavailable"
     message = "Nobody can log in to this account at the moment. Please write to the operator of this site."

@@ -22,7 +22,7 @@ from authhost.account.plugin_logins import PluginLogins
 from authhost.account.refusals import record_all
 from authhost.errors import ConfigurationError, HostClosed, SocialAccountNotFound
 from authhost.pluginhost.background import Background
-from authhost.pluginhost.blocking import Blocking
+from authhost.pluginhost.blocked_plugins import BlockedPlugins
 from authhost.pluginhost.blocks import Block
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
@@ -137,14 +137,14 @@ class AuthHost(Unpicklable):
         self.account = Account(self._read_account)
         self.users = Users(lambda: self.services)
         self._lifecycle = Lifecycle(self, self.registry)
-        self._blocking = Blocking(
+        self._blocked_plugins = BlockedPlugins(
             self.registry, settings, self.services.database, self._apply_blocked, self._lifecycle.after_fork
         )
         self.plugins = Plugins(
             self.registry,
             settings,
             self.services.database,
-            self._blocking,
+            self._blocked_plugins,
             lambda actor, blocked: Request(self._services_with(blocked), actor=actor),
         )
         try:
@@ -154,10 +154,10 @@ class AuthHost(Unpicklable):
                 self._check_database()
             if check_database:
                 self._check_deliverer()
-                self._blocking.load()
+                self._blocked_plugins.load()
             if check_database and background:
                 self._lifecycle.start(self.services.hooks)
-                self._blocking.watcher.start()
+                self._blocked_plugins.watcher.start()
         except BaseException:
             self.close()
             raise
@@ -189,7 +189,7 @@ class AuthHost(Unpicklable):
         used outside its block raises `UnitOfWorkClosed`; a closed host raises `HostClosed`.
         """
         self._check_not_closed()
-        self._blocking.watcher.ensure()
+        self._blocked_plugins.watcher.ensure()
         return Request(
             self.services,
             ip_address=ip_address,
@@ -373,7 +373,7 @@ class AuthHost(Unpicklable):
             record_all(self.services)
         deadline = monotonic() + self.settings.background_drain
         background = self.services.background
-        self._blocking.watcher.close()
+        self._blocked_plugins.watcher.close()
         background.wait(deadline - monotonic())  # before plugins stop what their jobs use
         self._lifecycle.wait(deadline - monotonic())
         self._lifecycle.stop(self.services.hooks)

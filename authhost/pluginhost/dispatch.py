@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class _SomePlugins:
-    """The callers of pluggy without some plugins: those of all hooks of which one was called."""
+    """The hook callers of pluggy without some plugins. Each one is made when it is first called."""
 
     def __init__(self, manager: pluggy.PluginManager, without: Iterable[object]) -> None:
         self._manager, self._without = manager, tuple(without)
@@ -168,7 +168,7 @@ class Hooks:
         self._hook.user_deleted(request=request, user=user)
 
     def user_deleted_of(self, plugin: str, request: Request, user: User) -> bool:
-        """Call `user_deleted` of one plugin; return False if it is not loaded or blocked."""
+        """Call `user_deleted` of one plugin; return False if it is blocked or not loaded."""
         if not self._manager.has_plugin(plugin) or plugin in self._blocked:
             return False
         others = [each for name, each in self._manager.list_name_plugin() if name != plugin]

@@ -10,12 +10,11 @@ from authhost_hookspecs import Host
 
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.pluginhost.dispatch import Hooks
-
-HOOKS = frozenset({"host_started", "host_stopping"})
+from authhost.pluginhost.hooks import LIFECYCLE
 
 
 class Lifecycle:
-    """Which plugins of one host have been started."""
+    """Starts and stops the plugins of one host."""
 
     def __init__(self, host: Host, registry: PluginRegistry) -> None:
         self._host, self._registry = host, registry
@@ -24,7 +23,7 @@ class Lifecycle:
         self.after_fork()
 
     def after_fork(self) -> None:
-        """Have no threads, and new locks, which others of the parent may have held."""
+        """Forget the threads, which do not exist here, and replace the locks that they may hold."""
         self._threads: list[threading.Thread] = []
         self._locks = {record.name: threading.Lock() for record in self._registry.loaded()}
 
@@ -40,7 +39,7 @@ class Lifecycle:
             return
         self._threads = [each for each in self._threads if each.is_alive()]
         for record in self._registry.loaded():
-            if record.name in changed and not HOOKS.isdisjoint(record.hooks):
+            if record.name in changed and not LIFECYCLE.isdisjoint(record.hooks):
                 thread = threading.Thread(
                     target=self._settle, args=(record.name,), name="authhost-lifecycle", daemon=True
                 )
@@ -60,13 +59,13 @@ class Lifecycle:
             hooks.host_stopping(self._host)
 
     def _settle(self, name: str) -> None:
-        """Start or stop a plugin if it is not as it should be now: it may have changed several times."""
+        """Start or stop a plugin as its block requires now: the block may have changed several times."""
         with self._locks[name]:
-            blocked = name in self._registry.blocked
-            if blocked is not (name in self._running):
+            is_blocked, is_running = name in self._registry.blocked, name in self._running
+            if is_blocked is not is_running:
                 return
             hooks = Hooks(self._registry.manager, without=self._registry.views(but=name))
-            if blocked:
+            if is_blocked:
                 self._running.discard(name)
                 hooks.host_stopping(self._host)
             else:

@@ -1,4 +1,4 @@
-"""``host.plugins``: what operators do with the plugins of all processes at run time."""
+"""``host.plugins``: what operators do with plugins at run time, in all processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from authhost_hookspecs import Actor
 from sqlalchemy.exc import IntegrityError
 
 from authhost.errors import Conflict, PluginNotBlockable
-from authhost.pluginhost.blocking import Blocking
+from authhost.pluginhost.blocked_plugins import BlockedPlugins
 from authhost.pluginhost.blocks import Block, read_blocks
 from authhost.pluginhost.discovery import PluginRegistry
 from authhost.records import REASON_LENGTH
@@ -35,26 +35,26 @@ class Plugins:
         registry: PluginRegistry,
         settings: Settings,
         database: Database,
-        blocking: Blocking,
+        blocked: BlockedPlugins,
         begin: Callable[[Actor, Mapping[str, Block]], AbstractContextManager[Any]],
     ) -> None:
         self._registry, self._settings, self._database = registry, settings, database
-        self._blocking, self._begin = blocking, begin
+        self._blocked, self._begin = blocked, begin
 
     def blocked(self) -> dict[str, Block]:
         """Read which plugins are blocked at run time, by name, also those that this host does not have."""
         return read_blocks(self._database)
 
     def load(self) -> None:
-        """Read which plugins are blocked now, instead of waiting for the next time.
+        """Read which plugins are blocked now, instead of after ``blocked_plugins_refresh``.
 
         Raises ``SQLAlchemyError`` and `ConfigurationError` if the database cannot be read.
         """
-        self._blocking.load()
+        self._blocked.load()
 
     def refresh(self) -> None:
         """Like `load`, but if the database cannot be read, the state stays, and that is logged once."""
-        self._blocking.refresh()
+        self._blocked.refresh()
 
     def block(self, name: str, *, reason: str, actor: Actor, installed: bool = True) -> Block:
         """Block a plugin, and return the block. If it is blocked already, that block stays.
@@ -68,7 +68,7 @@ class Plugins:
         self._check(name, installed=installed)
         by = str(actor.id) if actor.id is not None else actor.name or ""
         try:
-            with self._begin(actor, self._blocking.blocked) as request:
+            with self._begin(actor, self._blocked.current) as request:
                 block = Block(name, request.now, by, reason)
                 with request.savepoint():
                     request.write(statements.BLOCK_PLUGIN, _values(block))
@@ -84,7 +84,7 @@ class Plugins:
     def unblock(self, name: str, *, actor: Actor) -> bool:
         """End the block of a plugin; return whether it was blocked. Calls `plugin_unblocked`."""
         text(name, "name", NAME_LENGTH)
-        others = {other: block for other, block in self._blocking.blocked.items() if other != name}
+        others = {other: block for other, block in self._blocked.current.items() if other != name}
         with self._begin(actor, others) as request:
             found: bool = request.write(statements.UNBLOCK_PLUGIN, {"of_key": name}) > 0
             if found:

@@ -1,4 +1,4 @@
-"""Calls a method again and again, on a daemon thread of each process that uses a host."""
+"""Calls a method every few seconds, on a daemon thread of each process that uses a host."""
 
 from __future__ import annotations
 
@@ -14,18 +14,15 @@ JOIN_SECONDS = 5.0
 class Watcher:
     """Calls ``method`` every ``seconds``. In a forked process, `ensure` starts a thread of its own.
 
-    ``reset`` is called there first, for the locks of ``method``. The thread does not keep the object of
-    the method alive.
+    ``after_fork`` is called there first, to replace the locks of ``method``. The thread does not keep the
+    object of the method alive.
     """
 
-    _lock: threading.Lock
-    _ended: threading.Event
-    _thread: threading.Thread | None
-
-    def __init__(self, method: Callable[[], None], seconds: float, reset: Callable[[], None]) -> None:
-        self._method, self._seconds, self._reset = WeakMethod(method), seconds, reset
+    def __init__(self, method: Callable[[], None], seconds: float, after_fork: Callable[[], None]) -> None:
+        self._method, self._seconds, self._replace_locks = WeakMethod(method), seconds, after_fork
         self._is_on = False
-        self.after_fork()
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
         _watchers.add(self)
 
     def start(self) -> None:
@@ -54,9 +51,9 @@ class Watcher:
             self._thread.join(JOIN_SECONDS)
 
     def after_fork(self) -> None:
-        """Begin without a thread: the parent's does not exist here, and may have had the locks."""
+        """Forget the thread, which does not exist here, and replace the locks that it may hold."""
         self._lock, self._ended, self._thread = threading.Lock(), threading.Event(), None
-        self._reset()
+        self._replace_locks()
 
 
 def _run(method: WeakMethod[Callable[[], None]], seconds: float, ended: threading.Event) -> None:

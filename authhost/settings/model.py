@@ -99,7 +99,7 @@ class Settings:
     blocked_plugins: tuple[str, ...] = ()
     """Names of the plugins that are not loaded."""
     blocked_plugins_refresh: float = 5
-    """How often a process reads which plugins are blocked at run time (``authhost plugins block``).
+    """Seconds until a process reads again which plugins are blocked at run time (``authhost plugins block``).
 
     With 0 it reads that only when it starts.
     """

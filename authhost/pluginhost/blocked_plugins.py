@@ -1,7 +1,7 @@
-"""Which plugins of one host are blocked at run time: read from the database again and again.
+"""The plugins of one host that are blocked at run time, read from the database every few seconds.
 
-A host keeps the blocked plugins in memory, so no flow reads them. When they change, `apply` gives the
-host other hooks. A unit of work keeps the hooks with which it has begun.
+A host keeps them in memory, so no flow reads them. When they change, ``apply`` gives the host other
+hooks. A unit of work keeps the hooks with which it has begun.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from authhost.store.database import Database
 log = logging.getLogger("authhost.plugins")
 
 
-class Blocking:
-    """The blocked plugins of one host. ``apply`` gets them whenever they change.
+class BlockedPlugins:
+    """Reads the blocked plugins of one host. ``apply`` is called with them whenever they change.
 
-    ``after_fork`` is called in a forked process, for other locks.
+    ``after_fork`` is called in a forked process, to replace locks that a thread of the parent may hold.
     """
 
     def __init__(
@@ -35,12 +35,13 @@ class Blocking:
     ) -> None:
         self._registry, self._required = registry, settings.required_plugins
         self._database, self._apply = database, apply
+        self._after_fork = after_fork
+        self._lock = Lock()
         self._is_failing = False
         self._ignored: frozenset[str] = frozenset()
-        self.blocked: Mapping[str, Block] = {}
-        """Those of the plugins that this host has loaded, by name."""
-        self._reset_others = after_fork
-        self.watcher = Watcher(self.refresh, settings.blocked_plugins_refresh, reset=self._after_fork)
+        self.current: Mapping[str, Block] = {}
+        """The blocked ones among the plugins that this host has loaded, by name."""
+        self.watcher = Watcher(self.refresh, settings.blocked_plugins_refresh, after_fork=self._replace_locks)
 
     def load(self) -> None:
         """Read the blocked plugins, and apply them.
@@ -74,7 +75,7 @@ class Blocking:
             log.error("plugin %s is blocked, but runs, since it is required", name, extra={"plugin": name})
         self._ignored = ignored
         found = {name: block for name, block in found.items() if name not in ignored}
-        before, self.blocked = self.blocked, found
+        before, self.current = self.current, found
         if found == before:
             return
         self._apply(found)
@@ -83,7 +84,7 @@ class Blocking:
         for name in sorted(before.keys() - found.keys()):
             log.warning("plugin %s is not blocked any more", name, extra={"plugin": name})
 
-    def _after_fork(self) -> None:
-        """Have a new lock: another thread of the parent may have held the former one."""
+    def _replace_locks(self) -> None:
+        """Replace the locks in a forked process: another thread of the parent may hold them."""
         self._lock = Lock()
-        self._reset_others()
+        self._after_fork()
