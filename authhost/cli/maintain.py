@@ -34,7 +34,7 @@ def maintain(lazy_host: LazyHost, only: tuple[str, ...], list_only: bool, as_jso
 
     host, console = lazy_host(), lazy_host.console
     names = maintenance.task_names(host)
-    known = {*names, *(name.partition(".")[0] for name in names), *maintenance.blocked_names(host)}
+    known = {*names, *(name.partition(".")[0] for name in names), *maintenance.skipped_plugins(host)}
     for each in only:
         if each not in known:
             near = get_close_matches(each, known, 1)

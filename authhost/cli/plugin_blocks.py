@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -105,18 +104,16 @@ def _not_blocked(host: AuthHost, name: str) -> str:
 
 def _effects(host: AuthHost, name: str) -> Iterator[str]:
     """Yield what an operator has to know of the effects of a block."""
+    from authhost.cli.checks.guards import guarded_accounts
     from authhost.pluginhost.hooks import VETOES
-    from authhost.store import statements
 
     record = next((each for each in host.registry.loaded() if each.name == name), None)
     hooks = frozenset(record.hooks) if record is not None else frozenset()
-    accounts: Counter[str] = Counter()
-    for guards, number in host.services.database.read(statements.GUARDED_USERS, {}):
-        accounts.update(dict.fromkeys(guards, number))
-    if accounts[name] and name in host.settings.login_without_plugins:
-        yield f"{accounts[name]} accounts are open without it: login_without_plugins names it"
-    elif accounts[name]:
-        yield f"nobody can log in to {accounts[name]} accounts that need it, until it is unblocked"
+    accounts = guarded_accounts(host)[name]
+    if accounts and name in host.settings.login_without_plugins:
+        yield f"{accounts} accounts are open without it: login_without_plugins names it"
+    elif accounts:
+        yield f"nobody can log in to {accounts} accounts that need it, until it is unblocked"
     if vetoes := sorted(hooks & VETOES):
         yield f"it refuses nothing any more ({', '.join(vetoes)})"
     if "deliver_message" in hooks and not any(

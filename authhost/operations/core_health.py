@@ -108,8 +108,8 @@ def deletions(host: AuthHost) -> Iterator[Health]:
     except (ConfigurationError, DBAPIError):  # the check of the database says so
         return
     if waiting:
-        plugins = ", ".join(f"{number} of {plugin}" for plugin, number in sorted(waiting.items()))
-        yield Health("deletions", "degraded", f"not done: {plugins}; `authhost maintain` repeats them")
+        counts = ", ".join(f"{number} of {plugin}" for plugin, number in sorted(waiting.items()))
+        yield Health("deletions", "degraded", f"not done: {counts}; `authhost maintain` repeats them")
     else:
         yield Health("deletions", "ok")
 

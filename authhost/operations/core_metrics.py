@@ -39,7 +39,7 @@ def core_metrics(host: AuthHost) -> Iterator[Metric]:
     yield from _connections(host)
     for plugin, block in host.services.blocked.items():
         seconds = max(0.0, round((host.now - block.since).total_seconds(), SECONDS_DIGITS))
-        text = "Since when a plugin is blocked at run time."
+        text = "How long a plugin has been blocked at run time."
         yield Metric("authhost_plugin_blocked_seconds", seconds, "gauge", text, {"plugin": plugin})
     for record in host.registry.records:
         status = "blocked" if record.name in host.services.blocked else record.status

@@ -30,7 +30,7 @@ class TaskResult(NamedTuple):
 
 def task_names(host: AuthHost) -> list[str]:
     """Return the names of all tasks, in the order in which they run."""
-    return [DELETE_EXPIRED, REPEAT_DELETIONS, *(name for name, _ in _plugin_tasks(host))]
+    return [*CORE_TASKS, *(name for name, _ in _plugin_tasks(host))]
 
 
 def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]:
@@ -38,27 +38,20 @@ def maintain(host: AuthHost, only: Collection[str] = ()) -> Iterator[TaskResult]
 
     A task that fails does not keep the others from running.
     """
-    core: dict[str, Callable[[Host], str]]
-    core = {DELETE_EXPIRED: _delete_expired, REPEAT_DELETIONS: _repeat_deletions}
-    for name, task in (*core.items(), *_plugin_tasks(host)):
+    for name, task in (*CORE_TASKS.items(), *_plugin_tasks(host)):
         if _is_chosen(name, only):
             yield _run(name, task, host)
     for plugin, kind in host.registry.maintenance()[1].items():
         if not only or plugin in only:
             yield TaskResult(plugin, "failed", f"its tasks cannot be loaded: {kind}")
-    for plugin in blocked_names(host):
+    for plugin in skipped_plugins(host):
         if not only or plugin in only:
             yield TaskResult(plugin, "skipped", str(host.services.blocked[plugin]))
 
 
-def blocked_names(host: AuthHost) -> list[str]:
+def skipped_plugins(host: AuthHost) -> list[str]:
     """Return the names of the plugins whose tasks do not run, because they are blocked at run time."""
-    blocked = host.services.blocked
-    return [
-        each.name
-        for each in host.registry.loaded()
-        if each.name in blocked and "register_maintenance" in each.hooks
-    ]
+    return host.services.hooks.blocked_plugins("register_maintenance")
 
 
 def _plugin_tasks(host: AuthHost) -> list[tuple[str, Callable[[Host], str]]]:
@@ -97,3 +90,10 @@ def _repeat_deletions(host: Host) -> str:
         number, plugins = sum(not each.done for each in repeated), ", ".join(failed)
         raise TaskFailed(f"{number} of {len(repeated)} deletions failed again: {plugins}; see the log")
     return f"{len(repeated)} deletions of plugins were repeated" if repeated else "no deletion has failed"
+
+
+CORE_TASKS: dict[str, Callable[[Host], str]] = {
+    DELETE_EXPIRED: _delete_expired,
+    REPEAT_DELETIONS: _repeat_deletions,
+}
+"""The tasks of the host by name, in the order in which they run."""

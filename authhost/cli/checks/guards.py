@@ -15,10 +15,7 @@ if TYPE_CHECKING:
 
 def check_login_guards(host: AuthHost) -> Iterator[Problem]:
     """Find accounts that nobody can log in to, or whose steps are or would be skipped without a plugin."""
-    accounts: Counter[str] = Counter()
-    with host.reader.connect() as connection:
-        for guards, number in connection.execute(statements.GUARDED_USERS):
-            accounts.update(dict.fromkeys(guards, number))
+    accounts = guarded_accounts(host)
     for name in sorted(accounts.keys() & host.services.login_guards & {*host.settings.login_without_plugins}):
         yield Problem(
             "warning",
@@ -47,3 +44,11 @@ def check_login_guards(host: AuthHost) -> Iterator[Problem]:
                 "which is not loaded",
                 f"install or repair {name}; if it is gone for good, add it to login_without_plugins",
             )
+
+
+def guarded_accounts(host: AuthHost) -> Counter[str]:
+    """Return how many accounts each plugin guards."""
+    accounts: Counter[str] = Counter()
+    for guards, number in host.services.database.read(statements.GUARDED_USERS, {}):
+        accounts.update(dict.fromkeys(guards, number))
+    return accounts
