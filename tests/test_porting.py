@@ -9,7 +9,7 @@ import pytest
 from authhost_hookspecs import hookimpl
 
 from authhost.pluginhost.allauth_arguments import EQUIVALENTS
-from authhost.pluginhost.discovery import PluginRefused
+from authhost.pluginhost.declarations import PluginRefused
 from authhost.pluginhost.implementations import implementations_of
 
 GUIDE = Path(__file__).parents[1] / "docs" / "how-to" / "porting-from-allauth.md"

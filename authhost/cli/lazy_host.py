@@ -15,7 +15,8 @@ from authhost.operations.console import Terminal
 
 if TYPE_CHECKING:
     from authhost.host import AuthHost
-    from authhost.pluginhost.discovery import PluginRecord, PluginRegistry
+    from authhost.pluginhost.discovery import PluginRegistry
+    from authhost.pluginhost.plugin_records import PluginRecord
     from authhost.settings import Settings
 
 CONFIG = "authhost.toml"

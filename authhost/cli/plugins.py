@@ -18,7 +18,7 @@ from authhost.operations.console import Terminal, json_option
 
 if TYPE_CHECKING:
     from authhost.pluginhost.blocks import Block
-    from authhost.pluginhost.discovery import PluginRecord
+    from authhost.pluginhost.plugin_records import PluginRecord
     from authhost.testing.conformance import Report, Verdict
 
 FIRST_RESULT_HOOKS = frozenset({"deliver_message"})
