@@ -292,11 +292,14 @@ DELETE_STEP = delete(social_steps).where(social_steps.c.key_digest == of_digest)
 # For an account that is given to the owner of its mailbox: what somebody else has set does not stay.
 WIPE_PASSWORD = update(users).where(users.c.id == of_user).values(password=None)
 
+# What plugins still have to delete of deleted accounts.
+
 INSERT_PLUGIN_DELETION = insert(plugin_deletions)
-PLUGIN_DELETION = select(
-    plugin_deletions.c.plugin, plugin_deletions.c.user_id, plugin_deletions.c.sealed
-).where(plugin_deletions.c.id == of_id)
-LOCK_PLUGIN_DELETION = PLUGIN_DELETION.with_for_update()
+LOCK_PLUGIN_DELETION = (
+    select(plugin_deletions.c.plugin, plugin_deletions.c.user_id, plugin_deletions.c.sealed)
+    .where(plugin_deletions.c.id == of_id)
+    .with_for_update()
+)
 PLUGIN_DELETIONS = (
     select(plugin_deletions.c.id)
     .where(plugin_deletions.c.id > of_id)
@@ -304,8 +307,11 @@ PLUGIN_DELETIONS = (
     .limit(bindparam("page_size"))
 )
 PLUGIN_DELETION_COUNTS = select(plugin_deletions.c.plugin, func.count()).group_by(plugin_deletions.c.plugin)
-COUNT_PLUGIN_DELETION = update(plugin_deletions).where(plugin_deletions.c.id == of_id)
-COUNT_PLUGIN_DELETION = COUNT_PLUGIN_DELETION.values(attempts=plugin_deletions.c.attempts + 1)
+COUNT_PLUGIN_DELETION = (
+    update(plugin_deletions)
+    .where(plugin_deletions.c.id == of_id)
+    .values(attempts=plugin_deletions.c.attempts + 1)
+)
 DELETE_PLUGIN_DELETION = delete(plugin_deletions).where(plugin_deletions.c.id == of_id)
 
 # Plugins that are blocked at run time.

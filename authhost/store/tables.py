@@ -346,7 +346,7 @@ migrations = Table(
     **TABLE_OPTIONS,
 )
 
-# The plugins that an operator has blocked at run time. Every host reads them again and again.
+# The plugins that an operator has blocked at run time. Every host reads them every few seconds.
 blocked_plugins = Table(
     "authhost_blocked_plugin",
     metadata,

@@ -118,7 +118,8 @@ class Users(Directory):
     def delete(self, user_id: UUID, *, actor: Actor) -> tuple[str, ...]:
         """Delete the account with everything that the host and the plugins store of it.
 
-        Returns the plugins that failed to delete their data: `authhost maintain` calls them again.
+        Returns the plugins that failed to delete their data or are blocked: `authhost maintain` calls
+        them again.
         """
         with self._changes(actor) as accounts:
             return accounts.delete(user_id)

@@ -13,8 +13,7 @@ from authhost.security.inputs import email as parse_email, email_key
 def is_administrator(request: Request, user: User) -> bool:
     """Return whether a user may manage the accounts of others: by the setting, or by a plugin.
 
-    Raises `Vetoed` if a plugin fails: that answers neither whether somebody may manage others, nor
-    whether somebody is a mere user.
+    Raises `Vetoed` if a plugin fails: its failure means neither yes nor no.
     """
     if not user.is_active:
         return False

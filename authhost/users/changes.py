@@ -195,7 +195,7 @@ class Changes(AtomicChanges):
                 reactivate_account(self._request, user)
 
     def delete(self, user_id: UUID) -> tuple[str, ...]:
-        """Delete the account with everything that is stored of it; return the plugins that failed to."""
+        """Delete the account with everything that is stored of it; see `Users.delete`."""
         request = self._request
         with self._changing("delete", user_id) as user:
             self._check(user, "delete")

@@ -28,8 +28,8 @@ def delete_account(request: Request, user: User) -> tuple[str, ...]:
     """Delete an account that the caller has locked, and call the hooks of its deletion.
 
     Rows that this unit has queued are stored before `user_deleted`, which deletes
-    those of the account. Returns the plugins that failed to, or are blocked: `repeat_deletions` tries
-    again. Raises `Conflict` if another table refers to the account.
+    those of the account. Returns the plugins that failed to delete their data or are blocked:
+    `repeat_deletions` calls them again. Raises `Conflict` if another table refers to the account.
     """
     sessions.end_all_sessions(request, user, "deleted")
     for account in queries.social_accounts(request, user.id):

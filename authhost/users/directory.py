@@ -63,7 +63,7 @@ class Directory:
 
     @property
     def _services(self) -> Services:
-        """The services of now: plugins may be blocked while the host is open."""
+        """The current services: plugins may be blocked while the host is open."""
         return self._current()
 
     def get(self, name: str) -> User:
@@ -107,9 +107,9 @@ class Directory:
         """Return the newest accounts to which all ``filters`` apply.
 
         ``before`` is the identifier of the last account of the page before, ``since`` the earliest time of
-        the signup. ``unverified`` are those with a primary address that nobody has confirmed. Filters of few
-        accounts have indexes, except on MariaDB; other time goes into accounts that do not apply.
-        Raises `InvalidInput`.
+        the signup. ``unverified`` are those with a primary address that nobody has confirmed. The filters
+        ``deactivated``, ``unverified``, ``guarded`` and ``passwordless`` use indexes, except on MariaDB.
+        Without an index, accounts are read until enough are found. Raises `InvalidInput`.
         """
         conditions = [*self._conditions(filters)]
         if before is not None:

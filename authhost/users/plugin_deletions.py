@@ -1,9 +1,9 @@
-"""What plugins delete of a deleted account. A deletion that failed, or was not finished, is repeated.
+"""Deletes what plugins store of a deleted account, and repeats deletions that have failed.
 
-A row of `authhost.store.tables.plugin_deletions` stands for each plugin that failed in
-`user_deleted` or is blocked, and for each that deletes after the commit (``request.on_commit``): it is
-stored with the deletion, and removed when the plugin is done. So neither an error nor the end of the process
-leaves data of a deleted person behind.
+A plugin gets a row in `authhost.store.tables.plugin_deletions` if it fails in `user_deleted`, is
+blocked, or deletes after the commit (``request.on_commit``). The row is stored with the deletion, and removed
+when the plugin is done. So neither an error nor the end of the process leaves data of a deleted
+person behind.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an account may do on the site. It is not a signal of django-allauth."""
+"""What a user may do on the site. It is not a signal of django-allauth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from authhost_hookspecs.protocols import Request, User
 
 @hookspec
 def is_administrator(request: Request, user: User) -> bool:  # type: ignore[empty-body]
-    """Whether a user may manage the accounts of others; also called about those who are managed.
+    """Return whether a user may manage the accounts of others.
 
     A user is an administrator if one implementation returns True, or if the setting
     ``administrators`` has the primary address and it is verified. None counts as False. An
-    address that is not verified proves nothing: look at ``user.email_verified``. The host asks
-    only about active accounts, and only when it needs to know: never in a login, but at each request
-    of an impersonation. What an implementation writes is undone.
+    address that is not verified proves nothing: check ``user.email_verified``.
+
+    The host asks about the user who manages and about the account that is managed, if they are
+    active; never in a login, but at each request of an impersonation. What an implementation
+    writes is undone.
 
     Stored: nothing of it; in an impersonation, its session.
 

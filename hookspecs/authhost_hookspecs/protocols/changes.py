@@ -143,8 +143,8 @@ class AccountChanges(Protocol):
 
         Calls `session_ended` with the reason ``deleted``, `social_account_removed`, and
         `user_deleted`, for which plugins delete what they store. Returns the names of the plugins that
-        have failed to: their hook is called again by ``authhost maintain``. Refusals: ``conflict``
-        if a table of the application or of a plugin refers to the account.
+        failed to delete their data or are blocked: ``authhost maintain`` calls their hook again.
+        Refusals: ``conflict`` if a table of the application or of a plugin refers to the account.
         """
 
     def impersonate(self, user_id: UUID, *, reason: str) -> Impersonation:
