@@ -170,18 +170,22 @@ def _variable(name: str, setting: str) -> str:
     return f"AUTHHOST_PLUGINS__{plugin.upper()}__{setting.upper()}" if dot else f"AUTHHOST_{setting.upper()}"
 
 
-def _check_writable(lazy_host: LazyHost, name: str, settings: Values) -> None:
-    """Raise `click.ClickException` if a key would be written to the file that comes from elsewhere."""
+def _used_variables(name: str, settings: Values) -> list[str]:
+    """Return the variables of the environment that set the key now, or one of ``settings``."""
     from authhost.operations.key_changes import ENCRYPTION_KEYS, SECRET_KEY
 
     used = {*settings, *((SECRET_KEY,) if name == ENCRYPTION_KEYS else ())}
-    for setting in sorted(used):
-        variable = _variable(name, setting)
-        if variable in os.environ:
-            raise click.ClickException(
-                f"{variable} is set in the environment, which authhost does not write: "
-                "run the command with --print, and set what it prints"
-            )
+    variables = (_variable(name, setting) for setting in sorted(used))
+    return [variable for variable in variables if variable in os.environ]
+
+
+def _check_writable(lazy_host: LazyHost, name: str, settings: Values) -> None:
+    """Raise `click.ClickException` if there is no file, or the key comes from the environment."""
+    if used := _used_variables(name, settings):
+        raise click.ClickException(
+            f"{used[0]} is set in the environment, which authhost does not write: "
+            "run the command with --print, and set what it prints"
+        )
     if lazy_host.config is None:
         raise click.ClickException(
             "there is no configuration file to change: name it with --config, or run the command with --print"
@@ -202,10 +206,7 @@ def _write(lazy_host: LazyHost, name: str, settings: Values) -> None:
 
 def _lines(lazy_host: LazyHost, name: str, settings: Values) -> list[str]:
     """Return the settings as lines of the environment if one of them is there, else as lines of the file."""
-    from authhost.operations.key_changes import ENCRYPTION_KEYS, SECRET_KEY
-
-    used = {*settings, *((SECRET_KEY,) if name == ENCRYPTION_KEYS else ())}
-    if lazy_host.config is not None and not any(_variable(name, each) in os.environ for each in used):
+    if lazy_host.config is not None and not _used_variables(name, settings):
         lines = [
             f"{setting} = {json.dumps(value, ensure_ascii=False)}" for setting, value in settings.items()
         ]

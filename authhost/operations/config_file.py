@@ -1,4 +1,4 @@
-"""Changes settings in the TOML file; comments, order, mode and owner stay."""
+"""Changes settings in the TOML file, and keeps its comments, order, mode and owner."""
 
 from __future__ import annotations
 

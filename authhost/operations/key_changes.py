@@ -1,12 +1,12 @@
-"""The change of a key in phases, so that no process ever meets a value that it cannot read.
+"""Changes keys of the host in phases, so that no process meets a value that it cannot read.
 
 Processes are restarted one after the other, so for some time some have the former settings. Each
-phase adds only what processes with the settings of the phase before can read:
+phase writes only what processes with the settings of the phase before can read:
 
-1. ``distribute``: a new key is accepted, and not used yet.
-2. ``activate``: it comes first, so it encrypts and signs. All processes accept it already.
-3. ``re-encrypt``: what is stored is encrypted with it, when no process uses the former one.
-4. ``remove``: the former keys go, when nothing needs them.
+1. ``distribute`` adds a new key, which is accepted and not used yet.
+2. ``activate`` puts it first, so it encrypts and signs. All processes accept it already.
+3. ``re-encrypt`` encrypts stored values with it, when no process uses the former one.
+4. ``remove`` removes the former keys, when no stored value needs them.
 """
 
 from __future__ import annotations
@@ -24,6 +24,12 @@ from authhost.store.tables import metadata
 
 DISTRIBUTE, ACTIVATE, ENCRYPT, REMOVE = PHASES = ("distribute", "activate", "re-encrypt", "remove")
 SECRET_KEY, ENCRYPTION_KEYS = "secret_key", "encryption_keys"
+LOST = {
+    SECRET_KEY: "Browsers that are trusted since its time are asked for the second factor again, and "
+    "`authhost audit forget --address` finds no refusals of its time any more.",
+    ENCRYPTION_KEYS: "Nothing that is stored needs them.",
+}
+"""What is lost with a former key."""
 
 
 def all_keys(host: AuthHost) -> dict[str, ManagedKey]:
@@ -42,7 +48,7 @@ def all_keys(host: AuthHost) -> dict[str, ManagedKey]:
 
 
 def plugins_not_counted(host: AuthHost) -> list[str]:
-    """Return the plugins that are not loaded but have tables, whose encrypted values nobody can find."""
+    """Return the plugins that have tables but are not loaded: their encrypted values are not found."""
     names = set(inspect(host.reader).get_table_names()) - set(metadata.tables)
     return [
         each.name
@@ -130,14 +136,6 @@ def _change(host: AuthHost, name: str, keys: tuple[str, ...], phase: str | None)
     question = f"Remove {len(ordered.former)} of {len(keys)} keys of {name}? {LOST[name]}"
     kept = tuple(each for each in keys if each not in ordered.former)
     return KeyChange(phase, {name: kept}, "restart all processes", question)
-
-
-LOST = {
-    SECRET_KEY: "Browsers that are trusted since its time are asked for the second factor again, and "
-    "`authhost audit forget --address` finds no refusals of its time any more.",
-    ENCRYPTION_KEYS: "Nothing that is stored needs them.",
-}
-"""What is lost with a former key."""
 
 
 def _next_phase(host: AuthHost, name: str, keys: KeyList) -> str:

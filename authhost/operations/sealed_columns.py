@@ -1,4 +1,4 @@
-"""The encrypted columns of the host and its plugins: the key that each value needs, and a new encryption."""
+"""Finds the encrypted columns of the host and its plugins, counts values by key, and encrypts them again."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from authhost.security.encryption import Encryption, Undecipherable
 from authhost.store.tables import SEALED, metadata
 
 BATCH_SIZE = 500
-PART = "purpose_"
-"""Begins the names of the columns of a result that are part of the purpose."""
-EXPIRY = ("expires", "signup_expires")
+PURPOSE_PREFIX = "purpose_"
+"""The prefix of the columns of a result that are part of the purpose."""
+EXPIRY_COLUMNS = ("expires", "signup_expires")
 """The columns with the time at which a row of the host expires."""
 
 
@@ -46,25 +46,29 @@ class SealedColumn:
 
 
 class Batch(NamedTuple):
-    """Rows of one column: how many were up to date, were encrypted again, and need a key that is missing."""
+    """The numbers of a batch of rows of one column."""
 
     column: str
     current: int
+    """Rows that were encrypted with the first key already."""
     encrypted: int
+    """Rows that were encrypted again."""
     unreadable: int
+    """Rows whose key is missing. Expired rows do not count."""
 
     @property
     def rows(self) -> int:
-        """All of them."""
+        """The sum of all."""
         return self.current + self.encrypted + self.unreadable
 
 
 class KeyUse(NamedTuple):
-    """How many values need each key, by its position in the setting, and how many a key that is missing."""
+    """How many values need each key."""
 
     by_key: Counter[int]
+    """By the position of the key in the setting."""
     unreadable: Counter[str]
-    """By column."""
+    """The values whose key is missing, by column."""
 
 
 def sealed_columns(host: AuthHost) -> list[SealedColumn]:
@@ -113,10 +117,10 @@ def key_use(host: AuthHost) -> KeyUse:
 
 
 def encrypt_again(host: AuthHost) -> Iterator[Batch]:
-    """Encrypt all values with the first key that are not yet; yield each batch when it is stored.
+    """Encrypt all values with the first key; yield each batch when it is stored.
 
-    Can be interrupted and repeated, in several processes at once. A value that somebody replaces
-    meanwhile stays as it is. Values whose key is missing are counted, and change nothing.
+    It can be interrupted and repeated, and run in several processes at once. A value that is replaced
+    meanwhile is not overwritten. Values whose key is missing are counted and not changed.
     """
     for each in sealed_columns(host):
         for rows in _pages(host, each):
@@ -160,7 +164,7 @@ def _pages(host: AuthHost, sealed: SealedColumn) -> Iterator[list[Row[Any]]]:
             key.label("row_key"),
             column.label("sealed"),
             _expired(host, column).label("expired"),
-            *(table.columns[name].label(PART + name) for name in sorted(named)),
+            *(table.columns[name].label(PURPOSE_PREFIX + name) for name in sorted(named)),
         )
         .where(column.is_not(None))
         .order_by(key)
@@ -179,7 +183,11 @@ def _pages(host: AuthHost, sealed: SealedColumn) -> Iterator[list[Row[Any]]]:
 def _encrypted(encryption: Encryption, sealed: SealedColumn, row: Row[Any]) -> bytes | str:
     if sealed.purpose is None:
         return encryption.rotate(row.sealed)
-    values = {name.removeprefix(PART): value for name, value in row._mapping.items() if name.startswith(PART)}
+    values = {
+        name.removeprefix(PURPOSE_PREFIX): value
+        for name, value in row._mapping.items()
+        if name.startswith(PURPOSE_PREFIX)
+    }
     purpose = sealed.purpose.format(**values)
     return encryption.seal_text(encryption.open_text(row.sealed, purpose), purpose)
 
@@ -188,4 +196,4 @@ def _expired(host: AuthHost, column: Column[Any]) -> ColumnElement[bool]:
     """Return the condition for expired rows of the host, which may need a key that was removed long ago."""
     if column.table.metadata is not metadata:
         return false()
-    return or_(false(), *(each <= host.now for each in column.table.columns if each.name in EXPIRY))
+    return or_(false(), *(each <= host.now for each in column.table.columns if each.name in EXPIRY_COLUMNS))

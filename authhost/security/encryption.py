@@ -31,7 +31,7 @@ class Encryption(Unpicklable):
     """Encrypts with the first of ``encryption_keys`` (or ``secret_key``), and decrypts with any of them."""
 
     def __init__(self, settings: Settings) -> None:
-        self.keys = encryption_keys(settings)
+        self._keys = encryption_keys(settings)
 
     @cached_property
     def _fernet(self) -> MultiFernet:
@@ -43,11 +43,11 @@ class Encryption(Unpicklable):
 
     @cached_property
     def _core_keys(self) -> list[Fernet]:
-        return [_fernet(key, CORE) for key in self.keys]
+        return [_fernet(key, CORE) for key in self._keys]
 
     @cached_property
     def _plugin_keys(self) -> list[Fernet]:
-        return [_fernet(key, PLUGINS) for key in self.keys]
+        return [_fernet(key, PLUGINS) for key in self._keys]
 
     def seal(self, value: Mapping[str, Any]) -> bytes:
         """Encrypt ``value``, which must be JSON-serialisable."""
@@ -68,7 +68,7 @@ class Encryption(Unpicklable):
         return self.seal(self.open(sealed))
 
     def key_of(self, sealed: bytes | str) -> int | None:
-        """Return the position in `keys` of the key that decrypts a value; None if there is none.
+        """Return the position in `encryption_keys` of the key that decrypts a value; None if there is none.
 
         A str is a value of `seal_text`, and bytes are one of `seal`.
         """

@@ -1,7 +1,7 @@
-"""The order in which keys were made, and the short names by which commands show them.
+"""Orders keys by the time at which they were made, and gives them short names for commands.
 
-A key that authhost makes begins with its time, so that a list of keys says by itself which
-ones are former keys, and which one is waiting to become active. It is random after that.
+A key that authhost makes begins with its time, and is random after that. So a list of keys shows
+which ones are former keys, and which one is waiting to become active.
 """
 
 from __future__ import annotations

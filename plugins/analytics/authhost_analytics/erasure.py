@@ -32,12 +32,11 @@ def erase_user(host: Host, user_id: UUID) -> Erased:
     steps that were taken, and the upper limit of the time to confirm.
     """
     with host.reader.connect() as connection:
-        months = list(_months(host.now, connection))
-    theirs = {month: all_pseudonyms(host.keyed_hashes, month, user_id) for month in months}
-    persons = [person for each in theirs.values() for person in each]
+        theirs = _pseudonyms(host, connection, user_id)
+    pseudonyms = [pseudonym for _, pseudonym in theirs]
     table, journey = event_table.c, journey_table.c
     lasted = duration_limit(journey.confirmed - journey.began)
-    of_user = or_(table.person.in_(persons), table.person_before.in_(persons))
+    of_user = or_(table.person.in_(pseudonyms), table.person_before.in_(pseudonyms))
     # Ids increase with time, so an erased event gets a random id below all others.
     no_user = dict.fromkeys(("person", "person_before", "cohort"))
     erased = (
@@ -56,8 +55,8 @@ def erase_user(host: Host, user_id: UUID) -> Erased:
         if found:
             connection.execute(erased, found)
         signups = 0
-        for month, person in ((month, person) for month, each in theirs.items() for person in each):
-            of_signup = update(journey_table).where(journey.month == month, journey.person == person)
+        for month, pseudonym in theirs:
+            of_signup = update(journey_table).where(journey.month == month, journey.person == pseudonym)
             # The order matters: on MariaDB an expression sees the values that were set before it.
             changed = connection.execute(
                 of_signup.ordered_values(
@@ -75,13 +74,10 @@ def erase_user(host: Host, user_id: UUID) -> Erased:
 def data_of_user(request: Request, user_id: UUID) -> dict[str, Any]:
     """Return the events and signups that are stored with one of a user's pseudonyms, as values for JSON."""
     connection = request.db.connection()
-    theirs = [
-        (month, person)
-        for month in _months(request.now, connection)
-        for person in all_pseudonyms(request.keyed_hashes, month, user_id)
-    ]
+    theirs = _pseudonyms(request, connection, user_id)
     table, journey = event_table.c, journey_table.c
-    events = select(event_table).where(table.person.in_([person for _, person in theirs])).order_by(table.id)
+    of_user = table.person.in_([pseudonym for _, pseudonym in theirs])
+    events = select(event_table).where(of_user).order_by(table.id)
     signups = select(journey_table).where(tuple_(journey.month, journey.person).in_(theirs))
     return {
         "events": [
@@ -103,6 +99,15 @@ def data_of_user(request: Request, user_id: UUID) -> dict[str, Any]:
 
 def _time(seconds: int | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat() if seconds is not None else None
+
+
+def _pseudonyms(source: Host | Request, connection: Connection, user_id: UUID) -> list[tuple[int, int]]:
+    """Return the months and the user's pseudonyms that can occur in stored rows."""
+    return [
+        (month, pseudonym)
+        for month in _months(source.now, connection)
+        for pseudonym in all_pseudonyms(source.keyed_hashes, month, user_id)
+    ]
 
 
 def _months(now: datetime, connection: Connection) -> Iterator[int]:

@@ -1,8 +1,8 @@
 """The change of ``signing_key``, for ``authhost keys``.
 
-1. ``distribute``: the new key is in ``next_signing_key``. Everybody trusts it, and nobody signs with it.
-2. ``activate``: it becomes ``signing_key``. The public part of the former one goes to ``former_keys``.
-3. ``close``: ``former_keys`` names the newest batch, so that the former key can sign no later one.
+1. ``distribute`` sets ``next_signing_key``, which all processes trust and none signs with.
+2. ``activate`` makes it ``signing_key``. The public part of the former one goes to ``former_keys``.
+3. ``close`` adds the newest batch to ``former_keys``, so that the former key can sign no later one.
 
 The public part of a former key stays as long as the trail has a batch that it signed.
 """
@@ -20,23 +20,23 @@ from authhost_audit.signing import Signer, encode_key, key_id, new_key, trusted_
 from authhost_audit.tables import batch_table
 
 NAME = "audit.signing_key"
+COMMAND = f"`authhost keys rotate {NAME}`"
 DISTRIBUTE, ACTIVATE, CLOSE = "distribute", "activate", "close"
 
 
 def key_states(host: Host) -> Iterator[KeyState]:
     """Yield the signing key, the next one and the former ones, with the number of batches of each."""
     settings: AuditSettings = host.plugin_settings("audit")
-    command = f"`authhost keys rotate {NAME}`"
     with host.reader.connect() as connection:
-        counted = select(batch_table.c.key_id, func.count()).group_by(batch_table.c.key_id)
-        batches: dict[str, int] = dict(connection.execute(counted).tuples().all())
+        counted = select(batch_table.c.key_id, func.count().label("batches")).group_by(batch_table.c.key_id)
+        batches: dict[str, int] = {row.key_id: row.batches for row in connection.execute(counted)}
     for each in trusted_keys(settings):
         name = key_id(each.key)
         count = batches.pop(name, 0)
         if each.status == "upcoming":
-            to_do = f"restart all processes; then {command} activates it"
+            to_do = f"restart all processes; then {COMMAND} activates it"
         elif each.status == "former" and each.last is None:
-            to_do = f"{command} lets it sign no more batches"
+            to_do = f"{COMMAND} lets it sign no more batches"
         else:
             to_do = ""
         yield KeyState(name, each.status, count, None, to_do)
@@ -48,22 +48,21 @@ def key_states(host: Host) -> Iterator[KeyState]:
 def change_key(host: Host, phase: str | None) -> KeyChange:
     """Return a phase of the change, by default the next one. Raises ``ValueError`` if it is not possible."""
     settings: AuditSettings = host.plugin_settings("audit")
-    command = f"`authhost keys rotate {NAME}`"
     open_keys = [each for each in _former(settings) if "@" not in each]
     if phase is None:
         phase = ACTIVATE if settings.next_signing_key else CLOSE if open_keys else DISTRIBUTE
     if phase == DISTRIBUTE:
         if settings.next_signing_key:
-            raise ValueError(f"there is a next_signing_key that is not active yet: {command} activates it")
+            raise ValueError(f"there is a next_signing_key that is not active yet: {COMMAND} activates it")
         new, _ = new_key()
         if not settings.signing_key:
             later = "restart all processes; then `authhost audit seal --every 10` seals the trail"
             return KeyChange(ACTIVATE, {"signing_key": new}, later)
-        later = f"restart all processes; then {command} activates the new key"
+        later = f"restart all processes; then {COMMAND} activates the new key"
         return KeyChange(DISTRIBUTE, {"next_signing_key": new}, later)
     if phase == ACTIVATE:
         if not settings.next_signing_key:
-            raise ValueError(f"there is no next_signing_key: {command} --phase distribute adds one")
+            raise ValueError(f"there is no next_signing_key: {COMMAND} --phase distribute adds one")
         former = encode_key(_signer(settings).public_key)
         changed = {
             "signing_key": settings.next_signing_key,
@@ -71,7 +70,7 @@ def change_key(host: Host, phase: str | None) -> KeyChange:
             "former_keys": ",".join([*_former(settings), former]),
         }
         question = "Were all processes restarted since next_signing_key was added?"
-        later = f"restart all processes; then {command} lets the former key sign no more batches"
+        later = f"restart all processes; then {COMMAND} lets the former key sign no more batches"
         return KeyChange(ACTIVATE, changed, later, question)
     if phase == CLOSE:
         if not open_keys:
@@ -87,9 +86,9 @@ def _former(settings: AuditSettings) -> list[str]:
 
 
 def _closed(host: Host, settings: AuditSettings) -> Iterator[str]:
-    """Yield the former keys, each with the last batch that it may have signed: the newest one of now.
+    """Yield the former keys, each with the last batch that it may have signed: the newest batch.
 
-    Not the last one that it did sign, because until all processes were restarted it may have signed
+    Not the last batch that it did sign: until all processes were restarted, it may have signed
     records of removals after that.
     """
     with host.reader.connect() as connection:
