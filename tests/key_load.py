@@ -2,7 +2,7 @@
 
 Run as a script: ``python key_load.py CONFIG NAME``. It reads the settings, goes through rounds of
 flows until a line arrives on standard input, prints how many rounds it has completed since, and ends
-with the line ``stop``. Any other line restarts the site with the settings of now.
+with the line ``stop``. Any other line restarts the site with the current settings.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Process:
         self.prepare()
 
     def start(self) -> None:
-        """Open the site with the settings of now."""
+        """Open the site with the current settings."""
         self.host = AuthHost(Settings.load(self.config), plugins={"keys": self.keys})
         self.web = Web(self.host)
         for browser in vars(self).values():

@@ -60,7 +60,7 @@ class Site:
         return row["phase"]
 
     def seal(self):
-        """Store a secret with the keys of now."""
+        """Store a secret that is encrypted with the current keys."""
         with self.host() as host:
             identifier = host.new_id()
             row = {"id": identifier, "user_id": identifier, "kind": "totp", "name": ""}
@@ -84,7 +84,7 @@ def site(tmp_path, monkeypatch):
     return Site(tmp_path)
 
 
-def test_list(site):
+def test_the_list_shows_fingerprints_and_no_keys(site):
     site.seal()
     (row,) = site.rows("list")
     expected = {"name": "secret_key", "fingerprint": fingerprint(FORMER), "status": "active", "values": 1}

@@ -85,6 +85,7 @@ def test_a_failed_deletion_is_reported_and_repeated_with_the_same_user(host, ann
 def test_what_waits_tells_nothing_of_the_person(host, ann, caplog):
     host.users.delete(ann.id, actor=ROOT)
     stored = repr([tuple(each) for each in rows(host)])
+    assert str(ann.id) in stored
     assert ANN not in stored + caplog.text
     assert "secret of ann" not in stored + caplog.text
 

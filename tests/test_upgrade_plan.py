@@ -205,7 +205,7 @@ def test_a_script_upgrades_every_plugin_too(open_host):
 
 
 def test_a_script_stores_the_same_text_as_an_upgrade(open_host, tmp_path, monkeypatch):
-    host = open_host(history(tmp_path, monkeypatch, "bell", "1"), check_database=False)
+    host = open_host(bell_with_history(tmp_path, monkeypatch, "1"), check_database=False)
     migration = tmp_path / "bell_migrations" / "r1.py"
     statement = "DELETE FROM authhost_bell_version WHERE version_num = '50%'"
     body = f'from alembic import op\n    op.execute("{statement}")'
@@ -291,9 +291,9 @@ def drop_everything(engine):
 # Programs that are older than the database.
 
 
-def history(tmp_path, monkeypatch, name, *compatible):
-    """A plugin with one migration for each statement of `compatible_from`."""
-    package = tmp_path / f"{name}_migrations"
+def bell_with_history(tmp_path, monkeypatch, *compatible):
+    """Return a plugin with one migration for each statement of `compatible_from`."""
+    package = tmp_path / "bell_migrations"
     package.mkdir()
     (package / "__init__.py").touch()
     down = None
@@ -306,11 +306,14 @@ def history(tmp_path, monkeypatch, name, *compatible):
         down = str(number)
     monkeypatch.delitem(sys.modules, package.name, raising=False)
     monkeypatch.syspath_prepend(tmp_path)
+    return bell()
 
+
+def bell():
     class Bell:
         @hookimpl
         def register_tables(self):
-            return PluginTables(MetaData(), package.name)
+            return PluginTables(MetaData(), "bell_migrations")
 
     return {"bell": Bell()}
 
@@ -331,11 +334,11 @@ def history(tmp_path, monkeypatch, name, *compatible):
 def test_an_older_program_starts_if_every_newer_migration_allows_it(
     open_host, tmp_path, monkeypatch, compatible, works
 ):
-    open_host(history(tmp_path, monkeypatch, "bell", *compatible), upgrade_database=True).close()
+    open_host(bell_with_history(tmp_path, monkeypatch, *compatible), upgrade_database=True).close()
     newest = str(len(compatible))
     for number in range(3, len(compatible) + 1):
         (tmp_path / "bell_migrations" / f"r{number}.py").unlink()
-    older = history_of(tmp_path)
+    older = bell()
     if works:
         host = open_host(older)
         assert migrate.current(host.reader, host.migrations)["bell"] == (newest, "2", True)
@@ -344,15 +347,6 @@ def test_an_older_program_starts_if_every_newer_migration_allows_it(
     else:
         with pytest.raises(ConfigurationError, match=f"newer than what .*: bell is at revision {newest}"):
             open_host(older)
-
-
-def history_of(tmp_path):
-    class Bell:
-        @hookimpl
-        def register_tables(self):
-            return PluginTables(MetaData(), "bell_migrations")
-
-    return {"bell": Bell()}
 
 
 FLOWS = """
