@@ -7,66 +7,30 @@ function, file and line. The arguments may be secret, so they are never logged.
 
 from __future__ import annotations
 
-import dataclasses
-import functools
-import inspect
 import logging
 import os
-import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter_ns
-from traceback import walk_stack
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from authhost.errors import PLUGIN_FAILURES
-from authhost.pluginhost.plugin import GuardedPlugin, definition, last_line, package_of, without_partials
+from authhost.pluginhost.jobs import IN_BACKGROUND, Job, check_job, class_name, owner_of
+from authhost.pluginhost.plugin import GuardedPlugin, definition
 from authhost.pluginhost.results import UnusableResult, check_ran
 from authhost.settings import Settings
-from authhost.store.unit_of_work import BoundToUnit
 
 log = logging.getLogger("authhost.plugins")
 
-IN_BACKGROUND = "in_background"
-"""The name under which jobs are counted, like a hook."""
 DROPPED_BLOCKED = "was dropped, because the plugin is blocked"
 JOIN_SECONDS = 5.0
 """How long `Background.close` waits for a thread that has no job any more."""
 MAX_REPLACEMENTS = 1
 """How many threads may replace hanging ones, for each thread of the setting ``background_threads``."""
-
-
-@dataclass(slots=True, eq=False)
-class Job:
-    """One call of a function, for `Background.submit`."""
-
-    plugin: GuardedPlugin | None
-    """The plugin that it belongs to, or None for the application."""
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    request_id: UUID | None = None
-    thread: threading.Thread | None = None
-    """The thread that runs it."""
-    deadline: float = 0.0
-    """When it counts as hanging, in seconds of the monotonic clock."""
-    hangs: bool = False
-    """Whether it was reported as hanging."""
-    failed: bool = False
-    """Whether it was counted as a failure."""
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether the plugin that it belongs to is blocked at run time."""
-        return self.plugin is not None and self.plugin.blocked
-
-    def __str__(self) -> str:
-        owner = f"of plugin {self.plugin.name}" if self.plugin else "of the application"
-        return f"the background job {_name(self.function)} {owner}"
 
 
 @dataclass(slots=True, eq=False)
@@ -118,22 +82,11 @@ class Background:
     ) -> Job:
         """Return a job of the plugin ``caller``, or of the one whose package defines ``function``.
 
-        Raises ``TypeError`` for something that cannot be called, for an ``async``
-        function, and for a request among the arguments, or one level deeper in them.
+        Raises the ``TypeError`` of `check_job`.
         """
-        if not callable(function):
-            raise TypeError(f"in_background needs a function, not a {type(function).__name__}")
-        if _is_async(function):
-            raise TypeError(f"in_background needs a function without async, and {_name(function)} has it")
-        values = (*args, *_bound_values(function))
-        if any(_belongs_to_request(each) for value in values for each in (value, *_parts(value))):
-            raise TypeError(
-                "in_background cannot pass a request or a part of it, which has ended before the job "
-                "starts; pass the values that the job needs, such as user.id, and use "
-                "host.request() in the job if it writes"
-            )
+        check_job(function, args)
         plugin = next((each for each in self._plugins if each is caller), None)
-        return Job(plugin or self._owner(function), function, args, request_id)
+        return Job(plugin or owner_of(function, self._plugins), function, args, request_id)
 
     def submit(self, job: Job) -> None:
         """Queue a job. If the queue is full or the host is closed, the job is dropped and reported."""
@@ -186,7 +139,7 @@ class Background:
         busy = {job.thread for job in running} | {threading.current_thread()}
         for job in running:
             if job.thread is not threading.current_thread():
-                self._report(job, "still runs, although the host is closed", at=_position(job))
+                self._report(job, "still runs, although the host is closed", at=job.position())
         for thread in (*pool.threads, pool.watcher):
             if thread is not None and thread not in busy:
                 thread.join(JOIN_SECONDS)
@@ -207,21 +160,6 @@ class Background:
                 if self._current.pid != os.getpid():
                     self._current = Pool(closed=self._current.closed)
         return self._current
-
-    def _owner(self, function: Callable[..., Any]) -> GuardedPlugin | None:
-        """Return the plugin that a function belongs to: by its object, else its module, else its package."""
-        target = without_partials(function)
-        owner, module = _attribute(target, "__self__"), _module(target)
-        found: dict[str, GuardedPlugin] = {}
-        for plugin in self._plugins:
-            for each in plugin.functions.values():
-                if owner is not None and getattr(each, "__self__", None) is owner:
-                    return plugin
-                if _module(each) == module:
-                    found.setdefault("module", plugin)
-                if package_of(_module(each)) == package_of(module):
-                    found.setdefault("package", plugin)
-        return found.get("module") or found.get("package")
 
     def _work(self, pool: Pool) -> None:
         """Run jobs, one after the other, until the pool is closed."""
@@ -289,22 +227,22 @@ class Background:
             for job in late:
                 seconds = self._settings.background_timeout
                 self._report(
-                    job, f"still runs after {seconds:g} s (setting background_timeout)", _position(job)
+                    job, f"still runs after {seconds:g} s (setting background_timeout)", job.position()
                 )
 
     def _report(self, job: Job, what: str, at: str | None = None) -> None:
         """Log what has happened to a job, and count it as a failure."""
         at = at or definition(job.function)
-        log.error("%s %s: %s (request %s)", job, what, at, job.request_id or "-", extra=_fields(job, at))
+        log.error("%s %s: %s (request %s)", job, what, at, job.request_id or "-", extra=job.fields(at))
         self._count(job, failed=True)
 
     def _report_error(self, job: Job, error: BaseException) -> None:
         """Log the error of a job, without its text, which may contain a secret."""
-        kind = _class_name(type(error))
+        kind = class_name(type(error))
         if type(error) is UnusableResult:
             kind += f" ({error})"
-        at = _line_of(job, error)
-        fields = {**_fields(job, at), "error": _class_name(type(error))}
+        at = job.line_of(error)
+        fields = {**job.fields(at), "error": class_name(type(error))}
         log.error("%s failed: %s at %s (request %s)", job, kind, at, job.request_id or "-", extra=fields)
         self._count(job, failed=True)
         if job.plugin is not None and job.plugin.on_failure is not None:
@@ -322,89 +260,7 @@ class Background:
             job.failed |= failed
 
 
-def _fields(job: Job, at: str) -> dict[str, object]:
-    """Return what a log record says of a job in fields of its own; see `authhost.telemetry.logs`."""
-    plugin = {"plugin": job.plugin.name, "hook": IN_BACKGROUND} if job.plugin is not None else {}
-    return {**plugin, "at": at, "request_id": job.request_id or "-"}
-
-
 def _start(work: Callable[[Pool], None], pool: Pool) -> threading.Thread:
     thread = threading.Thread(target=work, args=(pool,), name="authhost-background", daemon=True)
     thread.start()
     return thread
-
-
-def _bound_values(function: Callable[..., Any]) -> Sequence[Any]:
-    """Return the values bound to a function: arguments of ``functools.partial``, the object of a method."""
-    values: list[Any] = []
-    while isinstance(function, functools.partial):
-        values += [*function.args, *function.keywords.values()]
-        function = function.func
-    return [*values, _attribute(function, "__self__")]
-
-
-def _parts(value: Any) -> Iterable[Any]:
-    """Return what a container, a dataclass, a method or a ``functools.partial`` consists of."""
-    kind = type(value)
-    if issubclass(kind, list | tuple | set | frozenset):
-        return list(value)
-    if issubclass(kind, Mapping):
-        return [*value.keys(), *value.values()]
-    if dataclasses.is_dataclass(kind):
-        return [_attribute(value, each.name) for each in dataclasses.fields(kind)]
-    return _bound_values(value) if callable(value) else ()
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    try:
-        return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
-    except PLUGIN_FAILURES:  # of its attributes
-        return False
-
-
-def _belongs_to_request(value: Any) -> bool:
-    # By the type: isinstance would ask a proxy, such as one of werkzeug, for its object.
-    return issubclass(type(value), BoundToUnit)
-
-
-def _attribute(value: Any, name: str) -> Any:
-    """Return an attribute of an object of a plugin, or None if it has none, or fails to return it."""
-    try:
-        return getattr(value, name, None)
-    except PLUGIN_FAILURES:
-        return None
-
-
-def _module(function: Any) -> str:
-    module = _attribute(function, "__module__")
-    return module if isinstance(module, str) else str(_attribute(type(function), "__module__"))
-
-
-def _name(function: Callable[..., Any]) -> str:
-    target = without_partials(function)
-    name = _attribute(target, "__qualname__")
-    return name if isinstance(name, str) else _class_name(type(target))
-
-
-def _class_name(kind: type) -> str:
-    """Return the name of a class, also if its metaclass has another ``__name__``."""
-    return str(type.__dict__["__name__"].__get__(kind))
-
-
-def _line_of(job: Job, error: BaseException) -> str:
-    """Return file and line of the innermost frame of the job's own package, else of the function."""
-    package = package_of(_module(without_partials(job.function)))
-    return last_line(package, error) or (
-        job.plugin.location(IN_BACKGROUND, error) if job.plugin else definition(job.function)
-    )
-
-
-def _position(job: Job) -> str | None:
-    """Return file and line where a job is now: in its own package, if it is there at all."""
-    frame = sys._current_frames().get(job.thread.ident or 0) if job.thread else None
-    package = package_of(_module(without_partials(job.function)))
-    for each, line in walk_stack(frame) if frame is not None else ():
-        module = str(each.f_globals.get("__name__", ""))
-        if module == package or module.startswith(f"{package}."):
-            return f"{each.f_code.co_filename}:{line}"
-    return None
