@@ -21,7 +21,7 @@ def db() -> None:
 
 @db.command("upgrade")
 @click.option("--dry-run", is_flag=True, help="Only list what would be applied.")
-@click.option("--sql", "as_sql", is_flag=True, help="Only print it, for the database's own client.")
+@click.option("--sql", "as_sql", is_flag=True, help="Only print a script for the database's client.")
 @json_option
 @click.pass_obj
 def db_upgrade(lazy_host: LazyHost, dry_run: bool, as_sql: bool, as_json: bool) -> None:

@@ -52,7 +52,7 @@ class State(NamedTuple):
     revision: str | None
     newest: str | None
     newer: bool = False
-    """Whether a later version has upgraded the database, with which this one works."""
+    """Whether a later version has upgraded the database, and this one works with it."""
 
     @property
     def current(self) -> bool:
