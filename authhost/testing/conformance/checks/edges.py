@@ -135,6 +135,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "steps": ("email_verification",),
         "sociallogin": _social_login(request, account),
         "socialaccount": account,
+        "plugin": "analytics",
         "provider": "corp",
         "process": "redirect",
         "flow": "login",
