@@ -8,12 +8,14 @@ import stat
 import tomllib
 
 import pytest
+from authhost_audit.signing import new_key
 from authhost_mfa.tables import authenticator_table, secret_purpose
 from click.testing import CliRunner
 from sqlalchemy import insert, select
 
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
+from authhost.operations.console import Terminal
 from authhost.security.key_age import fingerprint
 
 FORMER = "the former key of 32 characters!"
@@ -193,6 +195,16 @@ def test_a_key_in_the_environment_is_printed_and_never_written(site, monkeypatch
     assert result.stdout.strip().endswith(f",{OTHER}")
 
 
+def test_a_variable_of_a_plugin_with_small_letters_is_found(site, monkeypatch):
+    monkeypatch.setenv("AUTHHOST_PLUGINS", "audit")
+    monkeypatch.setenv("AUTHHOST_PLUGINS__audit__signing_key", new_key()[0])
+    with AuthHost(Settings.load(site.file), upgrade_database=True):
+        pass
+    site.rotate("audit.signing_key")
+    refused = site.run("rotate", "audit.signing_key", "--yes", code=1).output
+    assert "AUTHHOST_PLUGINS__audit__signing_key is set in the environment" in refused
+
+
 def test_print_shows_lines_of_the_file_and_changes_nothing(site):
     before = site.file.read_text()
     printed = tomllib.loads(site.run("rotate", "secret_key", "--print").stdout)
@@ -239,6 +251,34 @@ def test_a_file_that_somebody_is_changing_or_that_cannot_be_replaced_stays(site,
     lock.write_text("")
     assert "another command is changing" in site.run("rotate", "secret_key", code=2).output
     assert site.file.read_text() == before
+
+
+def test_a_change_that_was_computed_from_a_former_file_is_refused(site, monkeypatch):
+    """Otherwise the end of a change would remove the key that another change has made active meanwhile."""
+    site.rotate("secret_key")
+    site.rotate("secret_key")
+
+    def confirm(terminal, question, *, yes):
+        if not yes:
+            site.rotate("secret_key", "--phase", "distribute")
+            site.rotate("secret_key", "--phase", "activate")
+
+    monkeypatch.setattr(Terminal, "confirm", confirm)
+    refused = site.run("rotate", "secret_key", "--phase", "remove", code=2).output
+    assert "was changed while this command ran" in refused
+    assert len(tomllib.loads(site.file.read_text())["secret_key"]) == 3
+
+
+def test_the_end_of_a_command_does_not_end_the_lock_of_the_next(site, monkeypatch, tmp_path):
+    lock, replace = tmp_path / ".authhost.toml.new", os.replace
+
+    def replace_and_go_on(source, target):
+        replace(source, target)
+        lock.write_text("of the next command")
+
+    monkeypatch.setattr(os, "replace", replace_and_go_on)
+    site.rotate("secret_key")
+    assert lock.read_text() == "of the next command"
 
 
 def test_the_former_command_encrypts_again(site):

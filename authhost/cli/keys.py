@@ -14,6 +14,8 @@ from authhost.cli.lazy_host import LazyHost
 from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from authhost_hookspecs import ManagedKey
 
     from authhost.host import AuthHost
@@ -92,6 +94,7 @@ def keys_rotate(
     """
     from authhost.operations import key_changes
 
+    file = _read(lazy_host.config)  # before the settings are, so that it is not newer than they are
     host, console = lazy_host(), lazy_host.console
     key = _key(host, name)
     try:
@@ -115,7 +118,7 @@ def keys_rotate(
     else:
         row |= {"written": str(lazy_host.config)}
         done = f"{change.phase}: {', '.join(change.settings)} changed in {lazy_host.config}"
-        _write(lazy_host, name, change.settings)
+        _write(lazy_host, name, change.settings, file)
     if as_json:
         console.print_rows([{**row, "next": change.later}], as_json=True)
     else:
@@ -170,13 +173,25 @@ def _variable(name: str, setting: str) -> str:
     return f"AUTHHOST_PLUGINS__{plugin.upper()}__{setting.upper()}" if dot else f"AUTHHOST_{setting.upper()}"
 
 
+def _variable_in_use(name: str, setting: str) -> str | None:
+    """Return the variable of the environment that sets it. Those of plugins may have small letters."""
+    from authhost.settings.sources import setting_of_table
+
+    plugin, dot, _ = name.rpartition(".")
+    if not dot:
+        variable = _variable(name, setting)
+        return variable if variable in os.environ else None
+    wanted = plugin.lower(), setting
+    return next((each for each in os.environ if setting_of_table("PLUGINS", each) == wanted), None)
+
+
 def _used_variables(name: str, settings: Values) -> list[str]:
     """Return the variables of the environment that set the key now, or one of ``settings``."""
     from authhost.operations.key_changes import ENCRYPTION_KEYS, SECRET_KEY
 
     used = {*settings, *((SECRET_KEY,) if name == ENCRYPTION_KEYS else ())}
-    variables = (_variable(name, setting) for setting in sorted(used))
-    return [variable for variable in variables if variable in os.environ]
+    found = (_variable_in_use(name, setting) for setting in sorted(used))
+    return [variable for variable in found if variable is not None]
 
 
 def _check_writable(lazy_host: LazyHost, name: str, settings: Values) -> None:
@@ -197,11 +212,19 @@ def _table(name: str) -> tuple[str, ...]:
     return ("plugins", plugin) if dot else ()
 
 
-def _write(lazy_host: LazyHost, name: str, settings: Values) -> None:
+def _read(file: Path | None) -> bytes:
+    """Return the configuration file; empty if it cannot be read, which opening the host reports."""
+    try:
+        return file.read_bytes() if file is not None else b""
+    except OSError:
+        return b""
+
+
+def _write(lazy_host: LazyHost, name: str, settings: Values, former: bytes) -> None:
     from authhost.operations.config_file import write_settings
 
     assert lazy_host.config is not None
-    write_settings(lazy_host.config, _table(name), settings)
+    write_settings(lazy_host.config, _table(name), settings, former=former)
 
 
 def _lines(lazy_host: LazyHost, name: str, settings: Values) -> list[str]:

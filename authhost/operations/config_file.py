@@ -11,12 +11,15 @@ from authhost.errors import ConfigurationError
 REMEDY = "; run the command with --print, and change the settings by hand"
 
 
-def write_settings(path: Path, table: Sequence[str], values: Mapping[str, str | tuple[str, ...]]) -> None:
+def write_settings(
+    path: Path, table: Sequence[str], values: Mapping[str, str | tuple[str, ...]], *, former: bytes
+) -> None:
     """Set ``values`` in a table of the file, such as ``("plugins", "audit")``.
 
     An empty value removes a setting. The file is replaced in one step, so a process that reads it
-    sees the former or the new one. Raises `ConfigurationError`, and changes nothing, if it cannot
-    be written or another command is changing it.
+    sees the former or the new one. ``former`` is the file from which the values were computed. Raises
+    `ConfigurationError`, and changes nothing, if the file is another one now, if it cannot be written, or
+    if another command is changing it.
     """
     path = path.resolve()  # the file itself, not a link to it
     temporary = path.with_name(f".{path.name}.new")
@@ -31,28 +34,32 @@ def write_settings(path: Path, table: Sequence[str], values: Mapping[str, str | 
         raise ConfigurationError(f"{path} cannot be replaced: {error.strerror}{REMEDY}") from error
     try:
         with open(descriptor, "w", encoding="utf-8", newline="") as file:
-            former = path.stat()
-            file.write(_changed(path, table, values))
-            os.fchmod(file.fileno(), former.st_mode & 0o7777)
-            if (former.st_uid, former.st_gid) != (os.geteuid(), os.getegid()):
-                os.fchown(file.fileno(), former.st_uid, former.st_gid)
+            status = path.stat()
+            if path.read_bytes() != former:
+                raise ConfigurationError(f"{path} was changed while this command ran; run it again")
+            file.write(_changed(path, former, table, values))
+            os.fchmod(file.fileno(), status.st_mode & 0o7777)
+            if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
+                os.fchown(file.fileno(), status.st_uid, status.st_gid)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be replaced: {error.strerror}{REMEDY}") from error
-    finally:
+        os.replace(temporary, path)  # from here on, a file of that name is of another command
+    except BaseException as error:
         temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise ConfigurationError(f"{path} cannot be replaced: {error.strerror}{REMEDY}") from error
+        raise
 
 
-def _changed(path: Path, table: Sequence[str], values: Mapping[str, str | tuple[str, ...]]) -> str:
-    """Return the text of the file with the new values."""
+def _changed(
+    path: Path, former: bytes, table: Sequence[str], values: Mapping[str, str | tuple[str, ...]]
+) -> str:
+    """Return the text of the file with the new values; the ends of the lines stay as they are."""
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
 
     try:
-        with path.open(encoding="utf-8", newline="") as file:  # the ends of the lines stay as they are
-            document = tomlkit.parse(file.read())
+        document = tomlkit.parse(former.decode())
         target = document
         for name in table:
             if name not in target:

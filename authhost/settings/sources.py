@@ -81,6 +81,11 @@ def read_environment(cls: type) -> dict[str, Any]:
 def table_environment(kind: str) -> Iterator[tuple[str, str, str]]:
     """Yield ``AUTHHOST_PLUGINS__EMAIL__SMTP_HOST=…`` as ("email", "smtp_host", "…")."""
     for variable, text in os.environ.items():
-        parts = variable.split("__")
-        if parts[0] == ENV_PREFIX + kind and len(parts) == 3:
-            yield parts[1].lower(), parts[2].lower(), text
+        if (found := setting_of_table(kind, variable)) is not None:
+            yield *found, text
+
+
+def setting_of_table(kind: str, variable: str) -> tuple[str, str] | None:
+    """Return the table and the setting that a variable names, or None: their letters may be capitals."""
+    parts = variable.split("__")
+    return (parts[1].lower(), parts[2].lower()) if parts[0] == ENV_PREFIX + kind and len(parts) == 3 else None
