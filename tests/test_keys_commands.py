@@ -16,6 +16,7 @@ from sqlalchemy import insert, select
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
 from authhost.operations.console import Terminal
+from authhost.pluginhost import discovery
 from authhost.security.key_age import fingerprint
 
 FORMER = "the former key of 32 characters!"
@@ -169,6 +170,19 @@ def test_a_key_is_not_removed_while_a_plugin_with_tables_is_not_loaded(site, mon
     result = site.run("rotate", "secret_key", "--yes", code=1)
     assert "the plugin mfa is not loaded" in result.output
     assert "not counted" in site.run("list").stderr
+
+
+def test_a_plugin_that_was_uninstalled_still_needs_the_key_of_its_tables(site, monkeypatch):
+    site.seal()
+    site.rotate("secret_key")
+    site.rotate("secret_key")
+    before = site.file.read_text()
+    monkeypatch.setattr(discovery, "installed", dict)
+    monkeypatch.setenv("AUTHHOST_PLUGINS", "")
+    refused = site.run("rotate", "secret_key", "--yes", code=1).output
+    assert "the plugin mfa is not loaded" in refused
+    assert "authhost_mfa_version" in refused
+    assert site.file.read_text() == before
 
 
 def test_each_phase_after_the_first_asks(site):

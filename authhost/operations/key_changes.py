@@ -20,7 +20,7 @@ from authhost.host import AuthHost
 from authhost.operations.sealed_columns import KeyUse, key_use
 from authhost.security.encryption import encryption_keys
 from authhost.security.key_age import KeyList, created, fingerprint, new_timed_key
-from authhost.store.tables import metadata
+from authhost.store.migrate import CORE, name_of_history, version_table
 
 DISTRIBUTE, ACTIVATE, ENCRYPT, REMOVE = PHASES = ("distribute", "activate", "re-encrypt", "remove")
 SECRET_KEY, ENCRYPTION_KEYS = "secret_key", "encryption_keys"
@@ -48,14 +48,18 @@ def all_keys(host: AuthHost) -> dict[str, ManagedKey]:
 
 
 def plugins_not_counted(host: AuthHost) -> list[str]:
-    """Return the plugins that have tables but are not loaded: their encrypted values are not found."""
-    names = set(inspect(host.reader).get_table_names()) - set(metadata.tables)
-    return [
-        each.name
-        for each in host.registry.records
-        if each.status != "loaded"
-        and any(name.startswith(f"authhost_{each.name.replace('-', '_')}_") for name in names)
-    ]
+    """Return the plugins that are not loaded but have tables, whose encrypted values nobody can find.
+
+    They need not be installed: each has left the table with the revision of its others.
+    """
+    inspector = inspect(host.reader)
+    known = {CORE, *(each.name for each in host.registry.loaded())}
+    found = {name: version_table(name) for name in map(name_of_history, inspector.get_table_names()) if name}
+    return sorted(
+        name
+        for name, table in found.items()
+        if name not in known and [each["name"] for each in inspector.get_columns(table)] == ["version_num"]
+    )
 
 
 def encrypts(host: AuthHost, name: str) -> bool:
@@ -161,5 +165,5 @@ def _check_unused(host: AuthHost, name: str) -> None:
     if missing:
         raise ValueError(
             f"the plugin {missing[0]} is not loaded, and its tables may have values that need a former key: "
-            "load it for this command"
+            f"load it for this command, or drop its tables, {version_table(missing[0])} last"
         )

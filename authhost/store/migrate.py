@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -63,6 +64,12 @@ class State(NamedTuple):
 def version_table(name: str) -> str:
     """Return the table that has the revision of a history."""
     return f"authhost_{name}_version"
+
+
+def name_of_history(table: str) -> str | None:
+    """Return the history whose revision is in a table of this name, or None."""
+    found = re.fullmatch("authhost_(.+)_version", table)
+    return found[1] if found else None
 
 
 def histories(plugins: Iterable[tuple[str, str]]) -> dict[str, str]:
