@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from authhost_hookspecs import PluginTables, hookimpl
 from click.testing import CliRunner
-from sqlalchemy import MetaData, inspect
+from sqlalchemy import MetaData, inspect, text
 
 from authhost import AuthHost, Settings
 from authhost.cli.main import cli
@@ -217,6 +217,24 @@ def test_a_script_stores_the_same_text_as_an_upgrade(open_host, tmp_path, monkey
     execute_script(host.engine, script)
     with host.reader.connect() as connection:
         assert [row.what for row in applied(connection, ["bell"])] == ["It's 100% \\ :done."]
+
+
+@pytest.mark.parametrize("by_script", [False, True])
+def test_a_plugin_can_be_installed_again_after_its_tables_were_dropped(
+    open_host, tmp_path, monkeypatch, by_script
+):
+    host = open_host(history(tmp_path, monkeypatch, "bell", "1", "1"), upgrade_database=True)
+    with host.engine.begin() as connection:
+        connection.execute(text("DROP TABLE authhost_bell_version"))
+        before = [row.applied_at for row in applied(connection, ["bell"])]
+    if by_script:
+        execute_script(host.engine, upgrade_plan.script(host.reader, host.migrations))
+    else:
+        host.upgrade_database()
+    with host.reader.connect() as connection:
+        rows = applied(connection, ["bell"])
+    assert [row.revision for row in rows] == ["1", "2"]
+    assert not {row.applied_at for row in rows} & {*before}
 
 
 def test_a_uri_names_a_file_that_exists(open_host, tmp_path):

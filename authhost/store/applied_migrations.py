@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, insert, inspect, literal_column, select
+from sqlalchemy import ColumnElement, Connection, delete, insert, inspect, literal_column, select
 
 from authhost.store.tables import migrations
 
@@ -39,10 +39,14 @@ class Migration(NamedTuple):
 
 
 class Recorder:
-    """Stores what is applied, as soon as the table exists."""
+    """Stores what is applied, as soon as the table exists.
 
-    def __init__(self, *, exists: bool) -> None:
+    ``dropped`` are the histories whose rows go before: their tables were dropped since.
+    """
+
+    def __init__(self, *, exists: bool, dropped: Iterable[str]) -> None:
         self._exists = exists
+        self._dropped = {*dropped}
         self._waiting: list[Migration] = []
 
     def add(self, migration: Migration) -> None:
@@ -55,6 +59,9 @@ class Recorder:
         if not self._exists:
             return
         for each in self._waiting:
+            if each.name in self._dropped:
+                self._dropped.remove(each.name)
+                yield delete(migrations).where(migrations.c.name == each.name)
             values = {
                 "name": each.name,
                 "revision": each.revision,

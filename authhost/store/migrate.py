@@ -26,6 +26,7 @@ from authhost.errors import ConfigurationError
 from authhost.store.applied_migrations import (
     Migration,
     Recorder,
+    applied,
     table_exists,
     works_with,
 )
@@ -133,6 +134,13 @@ def _states(connection: Connection, packages: Mapping[str, str]) -> dict[str, St
     return found
 
 
+def recorder_of(connection: Connection, states: Mapping[str, State]) -> Recorder:
+    """Return what stores the migrations that are applied to a database with these states."""
+    new = [name for name, state in states.items() if state.revision is None]
+    dropped = {row.name for row in applied(connection, new)}
+    return Recorder(exists=table_exists(connection), dropped=dropped)
+
+
 def _log_waiting() -> None:
     log.warning("another process is upgrading the database, or writes to it; waiting until it has finished")
 
@@ -156,21 +164,22 @@ def upgrade(
     create_sqlite_file(engine.url)
     if all(state.current for state in current(reading(engine), packages).values()):
         return []
-    applied: list[Migration] = []
+    done: list[Migration] = []
     started = 0.0
 
     def add(recorder: Recorder, name: str, step: MigrationInfo) -> list[Executable]:
         nonlocal started
         now = perf_counter()
-        applied.append(describe(name, step.up_revision))
-        on_applied(applied[-1], now - started)
+        done.append(describe(name, step.up_revision))
+        on_applied(done[-1], now - started)
         started = now
-        recorder.add(applied[-1])
+        recorder.add(done[-1])
         return list(recorder.statements(datetime.now(UTC)))
 
     with locked(engine, waiting) as connection:
-        recorder = Recorder(exists=table_exists(connection))
-        late = [name for name, state in _states(connection, packages).items() if not state.current]
+        states = _states(connection, packages)
+        recorder = recorder_of(connection, states)
+        late = [name for name, state in states.items() if not state.current]
         started = perf_counter()
         for name in late:
             with quiet(), open_history(name, packages[name]) as (config, _):
@@ -182,7 +191,7 @@ def upgrade(
                     applied=partial(add, recorder, name),
                 )
                 command.upgrade(config, "head")
-    return applied
+    return done
 
 
 def describe(name: str, found: Any) -> Migration:

@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import Engine, Executable, StaticPool, create_engine
 
 from authhost.errors import ConfigurationError
-from authhost.store.applied_migrations import Migration, Recorder, applied, table_exists, time_of_script
-from authhost.store.migrate import State, current, describe, open_history, quiet, version_table
+from authhost.store.applied_migrations import Migration, applied, time_of_script
+from authhost.store.migrate import (
+    State,
+    current,
+    describe,
+    open_history,
+    quiet,
+    recorder_of,
+    version_table,
+)
 from authhost.store.sqlite import sqlite_file
 
 if TYPE_CHECKING:
@@ -62,7 +70,7 @@ def script(engine: Engine, packages: Mapping[str, str]) -> str:
     engine = _readable(engine)
     states = current(engine, packages)
     with engine.connect() as connection:
-        recorder = Recorder(exists=table_exists(connection))
+        recorder = recorder_of(connection, states)
 
     def add(name: str, step: MigrationInfo) -> list[Executable]:
         recorder.add(describe(name, step.up_revision))
