@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from authhost_hookspecs import Actor, hookimpl
 from conftest import PASSWORD
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from authhost.operations.core_health import deletions
 from authhost.operations.maintenance import REPEAT_DELETIONS, maintain
@@ -130,3 +132,64 @@ def test_the_end_of_the_process_before_the_callback_loses_nothing(make_host, run
     assert [each.email for each in keeper.forgotten] == [ANN]
     assert rows(host) == []
     assert health(host).status == "ok"
+
+
+def test_a_callback_that_fails_again_counts_as_a_failure(make_host, run):
+    keeper = Keeper(after_commit=True)
+    host = make_host(plugins={"keeper": keeper}, email_verification="none")
+    run(host, "signup", email=ANN, password=PASSWORD)
+    host.users.delete(host.users.get(ANN).id, actor=ROOT)
+    assert repeat(host).detail == "1 of 1 deletions failed again: keeper; see the log"
+    assert [each.attempts for each in rows(host)] == [2]
+
+
+class Sender:
+    """A required plugin whose row for the first account cannot be stored at the commit."""
+
+    def __init__(self):
+        self.first, self.called = None, []
+
+    @hookimpl
+    def user_deleted(self, request, user):
+        if self.first is None:
+            self.first = user.id
+        self.called.append(user.id)
+        if len(self.called) < 3:
+            raise RuntimeError
+        if user.id == self.first:
+            request.insert(plugin_deletions, {"id": request.new_id()})
+
+
+def test_a_deletion_that_cannot_be_committed_does_not_keep_others_from_being_repeated(make_host, run):
+    sender = Sender()
+    host = make_host(plugins={"sender": sender}, email_verification="none")
+    for email in (ANN, "bob@example.org"):
+        run(host, "signup", email=email, password=PASSWORD)
+        host.users.delete(host.users.get(email).id, actor=ROOT)
+    required = make_host(plugins={"sender": sender}, email_verification="none", required_plugins=("sender",))
+    assert repeat(required).detail == "1 of 2 deletions failed again: sender; see the log"
+    assert [each.user_id for each in rows(required)] == [sender.first]
+
+
+def test_an_account_that_a_later_version_has_stored_is_read(host, ann, keeper):
+    host.users.delete(ann.id, actor=ROOT)
+    stored, encryption = rows(host), host.services.encryption
+    with host.engine.begin() as connection:
+        for row in stored:
+            sealed = encryption.seal({**encryption.open(row.sealed), "pronoun": "she"})
+            connection.execute(
+                update(plugin_deletions).where(plugin_deletions.c.id == row.id).values(sealed=sealed)
+            )
+    keeper.broken = False
+    repeat(host)
+    assert keeper.forgotten == [ann]
+
+
+def test_what_is_stored_under_an_address_stays_if_another_account_has_verified_it(host, ann, keeper):
+    host.users.verify_email(ann.id, ANN, actor=ROOT)
+    former = host.users.get(ANN)
+    host.users.delete(ann.id, actor=ROOT)
+    host.users.create(ANN, actor=ROOT, verified=True)
+    keeper.broken = False
+    repeat(host)
+    assert keeper.forgotten == [replace(former, email=None, email_verified=False)]

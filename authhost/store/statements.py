@@ -301,7 +301,7 @@ LOCK_PLUGIN_DELETION = (
     .with_for_update()
 )
 PLUGIN_DELETIONS = (
-    select(plugin_deletions.c.id)
+    select(plugin_deletions.c.id, plugin_deletions.c.plugin, plugin_deletions.c.user_id)
     .where(plugin_deletions.c.id > of_id)
     .order_by(plugin_deletions.c.id)
     .limit(bindparam("page_size"))

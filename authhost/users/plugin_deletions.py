@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -59,9 +59,14 @@ def repeat_deletions(services: Services) -> Iterator[Repeated]:
     """Call `user_deleted` of each plugin that has data of a deleted account, each in its own transaction."""
     last: UUID | None = None
     while page := _page(services, last):
-        for last in page:
-            if (repeated := _repeat(services, last)) is not None:
-                yield repeated
+        for last, plugin, user_id in page:
+            try:
+                done = _repeat(services, last)
+            except (AuthError, RequiredPluginFailed, DBAPIError) as error:  # of the commit
+                _log_failure(plugin, user_id, error)
+                done = False
+            if done is not None:
+                yield Repeated(plugin, user_id, done)
 
 
 def waiting_deletions(services: Services) -> Counter[str]:
@@ -71,43 +76,60 @@ def waiting_deletions(services: Services) -> Counter[str]:
     return Counter({row.plugin: int(row[1]) for row in rows})
 
 
-def _page(services: Services, after: UUID | None) -> list[UUID]:
+def _page(services: Services, after: UUID | None) -> list[tuple[UUID, str, UUID]]:
     with services.database.reader.connect() as connection:
         values = {"of_id": after or UUID(int=0), "page_size": PAGE}
-        return list(connection.execute(statements.PLUGIN_DELETIONS, values).scalars())
+        rows = connection.execute(statements.PLUGIN_DELETIONS, values)
+        return [(row.id, row.plugin, row.user_id) for row in rows]
 
 
-def _repeat(services: Services, deletion_id: UUID) -> Repeated | None:
-    """Repeat one deletion; return None if another process has done so, or the plugin is blocked."""
+def _repeat(services: Services, deletion_id: UUID) -> bool | None:
+    """Repeat one deletion; return whether it is done, also what the plugin does after the commit.
+
+    None if another process has done so, or the plugin is blocked.
+    """
+    of_id = {"of_id": deletion_id}
     with Request(services) as request:
-        rows = request.read(statements.LOCK_PLUGIN_DELETION, {"of_id": deletion_id})
+        rows = request.read(statements.LOCK_PLUGIN_DELETION, of_id)
         if not rows:
             return None
         plugin, user_id, sealed = rows[0]
         if plugin in request.services.blocked:
             return None
+        # It counts as failed until it is done, and with that the row is deleted.
+        request.send_statement(statements.COUNT_PLUGIN_DELETION, of_id)
         try:
             with request.atomic():
-                done = _call(request, plugin, _open(services, sealed), deletion_id)
+                _call(request, plugin, _without_new_owner(request, _open(services, sealed)), deletion_id)
         except (AuthError, RequiredPluginFailed, DBAPIError, Undecipherable) as error:
-            log.error("plugin %s: data of %s not deleted: %s", plugin, user_id, type(error).__name__)
-            done = False
-        if not done:
-            request.send_statement(statements.COUNT_PLUGIN_DELETION, {"of_id": deletion_id})
-        return Repeated(plugin, user_id, done)
+            _log_failure(plugin, user_id, error)
+    return not services.database.read(statements.PLUGIN_DELETION, of_id)
 
 
-def _call(request: Request, plugin: str, user: User, deletion_id: UUID) -> bool:
+def _call(request: Request, plugin: str, user: User, deletion_id: UUID) -> None:
     before, callbacks = len(request.failed_calls), len(request.callbacks)
     if not request.services.hooks.user_deleted_of(plugin, request, user):
-        return False
+        return
     if plugin in _failed_plugins(request, before):
-        return False
+        return
     if plugin in _plugins_after_commit(request, callbacks):
         _finish_after_commit(request, plugin, callbacks, deletion_id)
     else:
         request.send_statement(statements.DELETE_PLUGIN_DELETION, {"of_id": deletion_id})
-    return True
+
+
+def _without_new_owner(request: Request, user: User) -> User:
+    """Return the deleted user, without the address if it is that of another account by now.
+
+    What plugins store under the address is that account's then.
+    """
+    if user.email is None or request.user_by_email(user.email) is None:
+        return user
+    return replace(user, email=None, email_verified=False)
+
+
+def _log_failure(plugin: str, user_id: UUID, error: Exception) -> None:
+    log.error("plugin %s: data of %s not deleted: %s", plugin, user_id, type(error).__name__)
 
 
 def _failed_plugins(request: Request, before: int) -> Iterator[str]:
@@ -165,7 +187,9 @@ def _as_json(user: User) -> dict[str, Any]:
 
 
 def _open(services: Services, sealed: bytes) -> User:
-    values = services.encryption.open(sealed)
+    """Return the stored account. Fields that only a later version has are left out."""
+    known = {each.name for each in fields(User)}
+    values = {name: value for name, value in services.encryption.open(sealed).items() if name in known}
     times = {name: datetime.fromisoformat(values[name]) if values[name] else None for name in TIMES}
     guards = tuple(values["login_guards"])
     return User(**{**values, **times, "id": UUID(values["id"]), "login_guards": guards})

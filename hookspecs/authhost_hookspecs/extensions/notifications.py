@@ -267,7 +267,8 @@ def user_deleted(request: Request, user: User) -> None:
 
     If an implementation fails, or a callback that it has passed to ``request.on_commit``, the account
     stays deleted, and ``authhost maintain`` calls the hook of this plugin again, with the same
-    ``user``, until it succeeds. So deleting twice must do no harm.
+    ``user``, until it succeeds. So deleting twice must do no harm. If another account has verified the
+    address since then, ``user.email`` is None: what is stored under the address belongs to that account.
 
     Stored: the user is deleted, with addresses, sessions and connections.
 
