@@ -124,7 +124,10 @@ class LoginRequired(AuthError):
 
 
 class LoginUnavailable(AuthError):
-    """A plugin that guards the account is blocked or not loaded; ``fields["plugin"]`` is its name."""
+    """A plugin that guards the account is not loaded or blocked; ``fields["plugin"]`` is its name.
+
+    Also if a blocked plugin could not remove its credentials from an account that is taken over.
+    """
 
     code = "login_unavailable"
     message = "Nobody can log in to this account at the moment. Please write to the operator of this site."

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from authhost.account.flow import attach_user
 from authhost.account.sessions import end_sessions
 from authhost.account.verification import store_primary, store_verified
-from authhost.errors import Conflict
+from authhost.errors import Conflict, LoginUnavailable
 from authhost.records import EmailAddress, User
 from authhost.request import Request
 from authhost.store import queries, statements
@@ -48,8 +49,12 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     An attacker may have prepared the account: its password, its sessions, its
     other addresses and its connections to providers are removed before the
     address counts as verified; plugins remove their credentials in `account_recovered`.
-    The caller calls `complete_signup`. Returns the user as it is now.
+    The caller calls `complete_signup`. Returns the user as it is now. Raises `LoginUnavailable` while a
+    plugin is blocked that takes part in logins and could not remove its credentials.
     """
+    hooks = request.services.hooks
+    for plugin in {*hooks.blocked_plugins("account_recovered")} & {*hooks.blocked_plugins("login_steps")}:
+        raise attach_user(LoginUnavailable(plugin=plugin), user)
     request.send_statement(statements.WIPE_PASSWORD, {"of_user": user.id})
     user = replace(user, has_usable_password=False)
     end_sessions(request, user, "recovered")
@@ -59,9 +64,9 @@ def recover_account(request: Request, user: User, address: EmailAddress) -> User
     delete_links(request, user)
     for account in queries.social_accounts(request, user.id):
         request.send_statement(statements.DELETE_SOCIAL_ACCOUNT, {"of_id": account.id, "of_user": user.id})
-        request.services.hooks.social_account_removed(request, account)
+        hooks.social_account_removed(request, account)
     store_primary(request, store_verified(request, user, address))
-    request.services.hooks.account_recovered(request, _current(request, user))
+    hooks.account_recovered(request, _current(request, user))
     return _current(request, user)  # a plugin may have removed its guard
 
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 from threading import Thread
 
 import pytest
-from authhost_hookspecs import hookimpl
+from authhost_hookspecs import Actor, hookimpl
 from authhost_mfa import authenticators, tables
 from authhost_mfa.settings import MfaSettings
 from authhost_mfa.webauthn import credential_id_of
@@ -92,6 +92,16 @@ class TestWithMandatoryVerification:
         waiting.use_key(laptop, phone, PASSKEY)
         status, body = laptop.api("/confirm-email", {"key": key})
         assert (status, body["recovered"], body["authenticated"]) == (200, False, True)
+
+    def test_while_the_plugin_is_blocked_the_owner_waits_since_the_passkey_would_stay(self, waiting, phone):
+        sign_up(waiting.ann, phone)
+        key, owner, root = waiting.recorder.key(), waiting.browser(), Actor("operator", name="root")
+        waiting.host.plugins.block("mfa", reason="it hangs", actor=root)
+        assert refused(owner.api("/confirm-email", {"key": key}))[1] == "login_unavailable"
+        waiting.host.plugins.unblock("mfa", actor=root)
+        status, body = owner.api("/confirm-email", {"key": key})
+        assert (status, body["recovered"]) == (200, True)
+        assert refused(waiting.use_key(waiting.browser(), phone, PASSKEY))
 
     def test_a_page_in_another_browser_says_what_its_button_does(self, waiting, phone):
         sign_up(waiting.ann, phone)

@@ -159,7 +159,8 @@ def account_recovered(request: Request, user: User) -> None:
     browser, a password reset, and a login by a provider that has verified the address; it does not matter
     whether the account had a password or sessions. `email_confirmed` follows, but not for a provider.
     If an implementation fails, its credentials stay: the operator lists such a plugin in
-    ``required_plugins``, so that the recovery is refused.
+    ``required_plugins``, so that the recovery is refused. It is refused, too, while a plugin with this
+    hook and `login_steps` is blocked at run time.
 
     Stored: the account has no password, no sessions, no connections to providers, and no address but
     the one that was proved, which is verified.
