@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from threading import Thread
 
 import pytest
 from authhost_hookspecs import Actor, hookimpl
@@ -12,6 +13,7 @@ from sqlalchemy import select, update
 from authhost.operations.core_health import deletions
 from authhost.operations.maintenance import REPEAT_DELETIONS, maintain
 from authhost.store.tables import plugin_deletions
+from authhost.users.plugin_deletions import repeat_deletions
 
 ANN, ROOT = "ann@example.org", Actor("operator", name="root")
 
@@ -193,3 +195,21 @@ def test_what_is_stored_under_an_address_stays_if_another_account_has_verified_i
     keeper.broken = False
     repeat(host)
     assert keeper.forgotten == [replace(former, email=None, email_verified=False)]
+
+
+def test_two_processes_at_once_call_the_plugin_once(make_host, run):
+    class Meeting(Keeper):
+        @hookimpl
+        def user_deleted(self, request, user):
+            self.forget(user)
+            other.start()
+
+    meeting, results = Meeting(), []
+    host = make_host(plugins={"meeting": meeting}, email_verification="none")
+    other = Thread(target=lambda: results.extend(repeat_deletions(host.services)))
+    run(host, "signup", email=ANN, password=PASSWORD)
+    host.users.delete(host.users.get(ANN).id, actor=ROOT)
+    meeting.broken = False
+    assert [each.done for each in repeat_deletions(host.services)] == [True]
+    other.join(30)
+    assert (len(meeting.forgotten), results) == (1, [])

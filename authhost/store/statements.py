@@ -295,11 +295,7 @@ WIPE_PASSWORD = update(users).where(users.c.id == of_user).values(password=None)
 # What plugins still have to delete of deleted accounts.
 
 INSERT_PLUGIN_DELETION = insert(plugin_deletions)
-LOCK_PLUGIN_DELETION = (
-    select(plugin_deletions.c.plugin, plugin_deletions.c.user_id, plugin_deletions.c.sealed)
-    .where(plugin_deletions.c.id == of_id)
-    .with_for_update()
-)
+PLUGIN_DELETION = select(plugin_deletions.c.sealed).where(plugin_deletions.c.id == of_id)
 PLUGIN_DELETIONS = (
     select(plugin_deletions.c.id, plugin_deletions.c.plugin, plugin_deletions.c.user_id)
     .where(plugin_deletions.c.id > of_id)

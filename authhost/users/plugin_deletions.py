@@ -61,7 +61,7 @@ def repeat_deletions(services: Services) -> Iterator[Repeated]:
     while page := _page(services, last):
         for last, plugin, user_id in page:
             try:
-                done = _repeat(services, last)
+                done = _repeat(services, last, plugin, user_id)
             except (AuthError, RequiredPluginFailed, DBAPIError) as error:  # of the commit
                 _log_failure(plugin, user_id, error)
                 done = False
@@ -83,23 +83,21 @@ def _page(services: Services, after: UUID | None) -> list[tuple[UUID, str, UUID]
         return [(row.id, row.plugin, row.user_id) for row in rows]
 
 
-def _repeat(services: Services, deletion_id: UUID) -> bool | None:
+def _repeat(services: Services, deletion_id: UUID, plugin: str, user_id: UUID) -> bool | None:
     """Repeat one deletion; return whether it is done, also what the plugin does after the commit.
 
     None if another process has done so, or the plugin is blocked.
     """
     of_id = {"of_id": deletion_id}
     with Request(services) as request:
-        rows = request.read(statements.LOCK_PLUGIN_DELETION, of_id)
-        if not rows:
-            return None
-        plugin, user_id, sealed = rows[0]
         if plugin in request.services.blocked:
             return None
-        # It counts as failed until it is done, and with that the row is deleted.
-        request.send_statement(statements.COUNT_PLUGIN_DELETION, of_id)
+        # It counts as failed until its row is deleted. This also lets other processes wait.
+        if not request.write(statements.COUNT_PLUGIN_DELETION, of_id):
+            return None
         try:
             with request.atomic():
+                ((sealed,),) = request.read(statements.PLUGIN_DELETION, of_id)
                 _call(request, plugin, _without_new_owner(request, _open(services, sealed)), deletion_id)
         except (AuthError, RequiredPluginFailed, DBAPIError, Undecipherable) as error:
             _log_failure(plugin, user_id, error)
