@@ -223,7 +223,7 @@ def test_a_script_stores_the_same_text_as_an_upgrade(open_host, tmp_path, monkey
 def test_a_plugin_can_be_installed_again_after_its_tables_were_dropped(
     open_host, tmp_path, monkeypatch, by_script
 ):
-    host = open_host(history(tmp_path, monkeypatch, "bell", "1", "1"), upgrade_database=True)
+    host = open_host(bell_with_history(tmp_path, monkeypatch, "1", "1"), upgrade_database=True)
     with host.engine.begin() as connection:
         connection.execute(text("DROP TABLE authhost_bell_version"))
         before = [row.applied_at for row in applied(connection, ["bell"])]

@@ -25,8 +25,9 @@ from authhost.store.migrate import CORE, name_of_history, version_table
 DISTRIBUTE, ACTIVATE, ENCRYPT, REMOVE = PHASES = ("distribute", "activate", "re-encrypt", "remove")
 SECRET_KEY, ENCRYPTION_KEYS = "secret_key", "encryption_keys"
 LOST = {
-    SECRET_KEY: "Browsers that are trusted since its time are asked for the second factor again, and "
-    "`authhost audit forget --address` finds no refusals of its time any more.",
+    SECRET_KEY: "Browsers that are trusted since its time are asked for the second factor again, "
+    "`authhost audit forget --address` finds no refusals of its time any more, and authhost-analytics no "
+    "events of its time, also those of accounts that are deleted later.",
     ENCRYPTION_KEYS: "Nothing that is stored needs them.",
 }
 """What is lost with a former key."""
