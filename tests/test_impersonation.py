@@ -236,6 +236,13 @@ def test_the_server_refuses_sensitive_changes_with_a_code(site, run, recorder, f
     assert user_of(host, begun.session_token) == ANN
 
 
+def test_while_a_plugin_is_blocked_that_names_administrators_anybody_may_be_one(site, staff):
+    host, admin, ann = site
+    staff.addresses = {ANN}
+    host.plugins.block("staff", reason="it hangs", actor=ROOT)
+    assert refused(begin, host, admin, ann) == ("impersonation_refused", "administrator")
+
+
 def test_each_page_has_a_banner_with_a_button(site):
     web = pytest.importorskip("authhost.web")
     from authhost.testing.web_client import WebClient

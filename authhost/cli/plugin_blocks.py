@@ -116,6 +116,8 @@ def _effects(host: AuthHost, name: str) -> Iterator[str]:
         yield f"nobody can log in to {accounts} accounts that need it, until it is unblocked"
     if vetoes := sorted(hooks & VETOES):
         yield f"it refuses nothing any more ({', '.join(vetoes)})"
+    if "is_administrator" in hooks:
+        yield "who is an administrator by it is none, and nobody can work in the account of somebody else"
     if {"account_recovered", "login_steps"} <= hooks:
         yield "nobody can take over an account with an address that was never verified, such as by a reset"
     if "deliver_message" in hooks and not any(

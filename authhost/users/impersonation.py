@@ -65,7 +65,8 @@ def check_impersonation(request: Request, user: User, actor: Actor | None, reaso
         raise ImpersonationRefused("This is your own account.", reason="own_account")
     if not user.is_active:
         raise AccountInactive
-    if is_administrator(request, user):
+    # While a plugin is blocked that may say so, anybody may be one.
+    if is_administrator(request, user) or request.services.hooks.blocked_plugins("is_administrator"):
         message = "Nobody can work in the account of an administrator."
         raise ImpersonationRefused(message, reason="administrator")
     return actor, reason
