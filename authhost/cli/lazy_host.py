@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from authhost.host import AuthHost
     from authhost.pluginhost.discovery import PluginRegistry
     from authhost.pluginhost.plugin_records import PluginRecord
+    from authhost.records import User
     from authhost.settings import Settings
 
 CONFIG = "authhost.toml"
@@ -54,6 +55,12 @@ class LazyHost:
 
     def __call__(self, *, background: bool = False) -> AuthHost:
         return self.host(check=True, background=background)
+
+    def find_user(self, name: str) -> User:
+        """Return the account that ``name`` means; raises `click.ClickException`."""
+        from authhost.operations.accounts import find_user
+
+        return find_user(self(), name)
 
     def host(self, *, check: bool, background: bool = False) -> AuthHost:
         """Return the host. If ``check`` is false, the database may be missing or out of date."""

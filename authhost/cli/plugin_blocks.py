@@ -9,7 +9,8 @@ import click
 
 from authhost.base_errors import ConfigurationError, PluginNotBlockable
 from authhost.cli.lazy_host import LazyHost
-from authhost.cli.users.accounts import actor_option, operator, refusals, report
+from authhost.cli.users.accounts import actor_option, operator, report
+from authhost.operations.accounts import refusals
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from authhost.host import AuthHost
+from authhost.operations.accounts import find_user
 from authhost.operations.console import Terminal
+from authhost.records import User
 
 
 class CommandContext:
@@ -15,3 +17,7 @@ class CommandContext:
 
     def __call__(self, *, background: bool = False) -> AuthHost:
         return self._host
+
+    def find_user(self, name: str) -> User:
+        """Return the account that ``name`` means; raises `click.ClickException`."""
+        return find_user(self._host, name)

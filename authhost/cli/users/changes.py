@@ -11,16 +11,15 @@ from authhost.cli.lazy_host import LazyHost
 from authhost.cli.users.accounts import (
     actor_option,
     exists,
-    find_user,
     name_of,
     operator,
-    refusals,
     report,
     user_argument,
     yes_option,
 )
 from authhost.cli.users.reading import row_of
 from authhost.cli.users.times import FUTURE_TIME
+from authhost.operations.accounts import find_user, refusals
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:

@@ -12,14 +12,13 @@ import click
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.users.accounts import (
     actor_option,
-    find_user,
     name_of,
     operator,
-    refusals,
     report,
     user_argument,
 )
 from authhost.cli.users.times import TIME
+from authhost.operations.accounts import find_user, refusals
 from authhost.operations.console import json_option
 
 if TYPE_CHECKING:

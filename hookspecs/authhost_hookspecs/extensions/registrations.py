@@ -46,7 +46,8 @@ def register_commands() -> list[Any]:
     first call and closed when the command ends. `host_started` is not called, so that a
     command starts no background work. A command that needs background work calls
     ``ctx.obj(background=True)``. ``ctx.obj.console`` (since 1.1) prints tables and JSON
-    lines, shows progress and asks for confirmation: see `Console`.
+    lines, shows progress and asks for confirmation: see `Console`. ``ctx.obj.find_user(name)``
+    (since 1.1) returns the account that an argument names.
 
     .. versionadded:: 1.0
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, overload
 
+from authhost_hookspecs.protocols.accounts import User
 from authhost_hookspecs.protocols.host import Host
 
 T = TypeVar("T")
@@ -79,4 +80,12 @@ class CommandContext(Protocol):
         """Return the host. It is opened by the first call, and closed when the command ends.
 
         `host_started` is called only with ``background=True``.
+        """
+
+    def find_user(self, name: str) -> User:
+        """Return the account that an argument names: identifier, beginning of it, address or username.
+
+        An address is that of the account that claims it, verified or not; `authhost users` finds
+        accounts in the same way. Raises click's ``ClickException`` if there is no such account, or
+        if several identifiers begin so: the command ends with the exit code 1. Since 1.1.
         """

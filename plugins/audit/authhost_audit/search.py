@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from authhost_hookspecs import Host
-from sqlalchemy import ColumnElement, Select, String, cast, func, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, String, cast, func, select, union_all
 
 from authhost_audit.digests import json_value
 from authhost_audit.rows import all_rows
@@ -128,16 +128,26 @@ def find_records(host: Host, digits: str, at_most: int) -> list[Record]:
 
 
 def find_users(host: Host, part: str, at_most: int) -> list[UUID]:
-    """Return the users in the trail whose identifier begins or ends with ``part`` (hexadecimal digits).
+    """Return the users in the trail whose identifier begins with ``part`` (hexadecimal digits).
 
-    Reads all entries of the indexes by user. Returns at most ``at_most`` users.
+    If there is none, those whose identifier ends with it: this reads all entries of the indexes
+    by user. Returns at most ``at_most`` users.
     """
+
+    def begins(column: ColumnElement[UUID]) -> ColumnElement[bool]:
+        return column.between(UUID(part.ljust(32, "0")), UUID(part.ljust(32, "f")))
+
+    def ends(column: ColumnElement[UUID]) -> ColumnElement[bool]:
+        return func.lower(func.replace(cast(column, String(36)), "-", "")).like(f"%{part}")
+
     found: set[UUID] = set()
     with host.reader.connect() as connection:
-        for column in (event_table.c.user_id, event_table.c.actor_id):
-            digits = func.lower(func.replace(cast(column, String(36)), "-", ""))
-            like = or_(digits.like(f"{part}%"), digits.like(f"%{part}"))
-            found.update(connection.execute(select(column).where(like).distinct().limit(at_most)).scalars())
+        for matches in (begins, ends):
+            for column in (event_table.c.user_id, event_table.c.actor_id):
+                users = select(column).where(matches(column)).distinct().limit(at_most)
+                found.update(connection.execute(users).scalars())
+            if found:
+                break
     return sorted(found)[:at_most]
 
 

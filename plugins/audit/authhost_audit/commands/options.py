@@ -14,7 +14,7 @@ from typing import Any
 from uuid import UUID
 
 import click
-from authhost_hookspecs import Host
+from authhost_hookspecs import CommandContext, Host
 
 from authhost_audit import search
 from authhost_audit.search import Query
@@ -72,20 +72,21 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--event", callback=_event_callback, help="Of this event, such as user_logged_in."),
         click.option("--address", help="Attempts in which this address or username was typed."),
         click.option("--user-agent", help="From a user agent that contains this text."),
-        click.option("--actor", help="By this user: an identifier, its beginning or its end."),
+        click.option("--actor", help="By this user: an identifier, its beginning, an address or a username."),
         click.option(
-            "--user", help="By this user or about this user: an identifier, its beginning or its end."
+            "--user", help="By or about this user: an identifier, its beginning, an address or a username."
         ),
     ):
         command = option(command)
     return command
 
 
-def query_of(host: Host, options: dict[str, Any]) -> Query:
+def query_of(context: CommandContext, options: dict[str, Any]) -> Query:
     """Convert the options of `filters` to a query.
 
-    Raises `click.BadParameter` if no record can match them.
+    Raises `click.BadParameter` if no record can match them, and the errors of `find_user`.
     """
+    host = context()
     user, actor = options.pop("user"), options.pop("actor")
     address, reason = options.pop("address"), options["reason"]
     since, until = options["since"], options["until"]
@@ -95,8 +96,8 @@ def query_of(host: Host, options: dict[str, Any]) -> Query:
         raise click.BadParameter(f"no record has the reason {reason!r}{_suggestion(reason, REASONS)}")
     return Query(
         **options,
-        user_id=_find_user(host, "--user", user) if user is not None else None,
-        actor_id=_find_user(host, "--actor", actor) if actor is not None else None,
+        user_id=find_user(context, user) if user is not None else None,
+        actor_id=find_user(context, actor) if actor is not None else None,
         identifiers=host.identifier_digests(address) if address is not None else None,
     )
 
@@ -152,24 +153,37 @@ def find_record(host: Host, value: str) -> search.Record:
     return found[0]
 
 
-def _find_user(host: Host, option: str, value: str) -> UUID:
-    """Return the user with this identifier, or whose identifier begins or ends with ``value``."""
+def find_user(context: CommandContext, name: str) -> UUID:
+    """Return the user with this identifier, address or username, or whose identifier begins or ends so.
+
+    Records of deleted accounts remain, so an identifier need not belong to an account. Raises
+    `click.ClickException` if nobody is found, or several users.
+    """
     with suppress(ValueError):
-        return UUID(value)
-    part = value.replace("-", "").lower()
-    if not re.fullmatch("[0-9a-f]{4,31}", part):
-        raise click.BadParameter(
-            f"{option}: {value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal "
-            "digits from its beginning or end"
-        )
-    found = search.find_users(host, part, MAX_SUGGESTED)
-    if not found:
-        raise click.BadParameter(
-            f"{option}: no record is by or about a user whose identifier begins or ends with {value}"
-        )
+        return UUID(name)
+    host, digits = context(), name.replace("-", "").lower()
+    is_part = re.fullmatch("[0-9a-f]{4,31}", digits) is not None
+    try:
+        account = context.find_user(name).id
+        if not is_part or not account.hex.startswith(digits):
+            return account
+        found, refusal = {account}, None
+    except click.ClickException as error:
+        hint = " A deleted account is found by its identifier."
+        found, refusal = set(), click.ClickException(f"{error.message}{hint}")
+    if is_part:
+        found.update(search.find_users(host, digits, MAX_SUGGESTED))
     if len(found) > 1:
-        raise click.BadParameter(
-            f"{option}: the identifiers of several users begin or end with {value}: "
-            f"{', '.join(str(each) for each in found)}"
-        )
-    return found[0]
+        listed = "\n  ".join(map(str, sorted(found)))
+        raise click.ClickException(f"several identifiers begin or end with {name}:\n  {listed}")
+    if refusal is not None and not any(_is_certain(host, each, digits) for each in found):
+        raise refusal
+    return found.pop()
+
+
+def _is_certain(host: Host, user_id: UUID, digits: str) -> bool:
+    """Return whether only this user can be meant, although `CommandContext.find_user` has refused.
+
+    If it is an account that begins so, several accounts do, of which one has records.
+    """
+    return not user_id.hex.startswith(digits) or host.account(user_id) is None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import click
-from authhost_hookspecs import CommandContext, Console
+from authhost_hookspecs import CommandContext, Console, Host
 from sqlalchemy.exc import DBAPIError
 
 from authhost_audit import export as formats, search as queries
@@ -18,7 +19,7 @@ from authhost_audit.search import Query, Record
 FOLLOW_OVERLAP = timedelta(seconds=60)
 """`tail -f` shows a record if it is committed within this time after its identifier was made."""
 MAX_COUNTED = 10_000
-"""`search` counts at most this many of the records that it does not show."""
+"""`search` counts no more records, or as many as it shows: with millions, it would take long."""
 JSON_ONLY = ("erased", "signature")
 """Long fields, which only ``--json`` shows."""
 
@@ -28,16 +29,22 @@ JSON_ONLY = ("erased", "signature")
     "-n", "--count", type=click.IntRange(0), default=20, show_default=True, help="Number of records."
 )
 @click.option("-f", "--follow", is_flag=True, help="Continue with new records until Ctrl-C.")
+@filters
 @json_option
 @click.pass_obj
 @until_ctrl_c
-def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool) -> None:
-    """Show the newest records in the order of time.
+def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool, **options: Any) -> None:
+    """Show the newest records, or the newest of the selected ones, in the order of time.
 
-    Example: authhost audit tail -f --json
+    Examples:
+
+      authhost audit tail -f --json
+
+      authhost audit tail -f --user ann@example.org
     """
     host = context()
-    records = list(queries.search(host, Query(), newest=count))
+    query = query_of(context, options)
+    records = list(queries.search(host, query, newest=count))
     _show(context.console, records, as_json)
     shown = {record["id"]: host.now for record in records}
     started = host.now
@@ -45,7 +52,8 @@ def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool) ->
         TIMER.wait(1)
         # A record can be committed after a record that was made later, so each search overlaps the last.
         since = max(started, host.now - FOLLOW_OVERLAP)
-        new = [each for each in queries.search(host, Query(since=since)) if each["id"] not in shown]
+        found = queries.search(host, replace(query, since=max(since, query.since or since)))
+        new = [each for each in found if each["id"] not in shown]
         if new:
             shown |= {record["id"]: host.now for record in new}
             _show(context.console, new, as_json, header=False)
@@ -70,19 +78,27 @@ def search(context: CommandContext, /, count: int, as_json: bool, **options: Any
 
     Examples:
 
-      authhost audit search --user 01a2b3c4-… --since 2026-01-01
+      authhost audit search --user ann@example.org --since 2026-01-01
 
       authhost audit search --outcome refused --ip 203.0.113.7 --json
     """
     host = context()
-    query = query_of(host, options)
+    query = query_of(context, options)
     records = list(queries.search(host, query, newest=count))
     _show(context.console, records, as_json)
-    more = queries.count(host, query, len(records) + MAX_COUNTED + 1) - len(records)
-    if more > MAX_COUNTED:
-        context.console.error(f"more than {MAX_COUNTED:,} older records are not shown; use --since or -n")
-    elif more > 0:
-        context.console.error(f"{more:,} older records are not shown; -n {len(records) + more} shows all")
+    if not as_json:
+        context.console.error(_matches(host, query, len(records), count))
+
+
+def _matches(host: Host, query: Query, shown: int, limit: int) -> str:
+    """Return a sentence with the number of records that match, of which ``shown`` are shown."""
+    number = shown if shown < limit else queries.count(host, query, max(shown, MAX_COUNTED) + 1)
+    if number == shown:
+        return f"{shown:,} {'record matches' if shown == 1 else 'records match'}"
+    newest = f"the newest {shown:,} of"
+    if number > MAX_COUNTED:
+        return f"{newest} more than {max(shown, MAX_COUNTED):,} records; select fewer, such as with --since"
+    return f"{newest} {number:,} records; -n {number} shows all"
 
 
 @click.command()
@@ -124,8 +140,8 @@ def top(context: CommandContext, /, by: str, count: int, as_json: bool, **option
 
     Example: authhost audit top --by ip --outcome refused --since 2026-01-01
     """
-    host = context()
-    rows = [{by: value, "records": n} for value, n in queries.top(host, query_of(host, options), by, count)]
+    query = query_of(context, options)
+    rows = [{by: value, "records": n} for value, n in queries.top(context(), query, by, count)]
     context.console.print_rows(rows, as_json=as_json, empty="no record matches")
 
 
@@ -149,7 +165,7 @@ def export(context: CommandContext, /, form: str, output: str | None, **options:
     host = context()
     # Only the names of the options are recorded: a value can be a person's address.
     used = sorted(name for name, value in options.items() if value is not None)
-    query = query_of(host, options)
+    query = query_of(context, options)
     count = 0
     try:
         opened = click.open_file(output or "-", "w", encoding="utf-8")

@@ -1,0 +1,62 @@
+"""The account that an argument of a command names, and how a command ends with a refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+import click
+
+from authhost.operations.console import printable
+
+if TYPE_CHECKING:
+    from authhost.host import AuthHost
+    from authhost.records import User
+
+
+@contextmanager
+def refusals() -> Iterator[None]:
+    """Print a refusal with its code, and exit with 1."""
+    from authhost.errors import AuthError
+
+    try:
+        yield
+    except AuthError as error:
+        field = f", field {error.fields['field']}" if "field" in error.fields else ""
+        raise click.ClickException(f"{error} ({error.code}{field})") from None
+
+
+def find_user(host: AuthHost, name: str) -> User:
+    """Return the account with this identifier, address or username, or whose identifier begins so.
+
+    Raises `click.ClickException`, which lists the candidates or a name that is like it.
+    """
+    from authhost.errors import AmbiguousUser, UserNotFound
+
+    with refusals():
+        try:
+            return host.users.get(name)
+        except AmbiguousUser as error:
+            listed = "\n  ".join(error.fields["candidates"])
+            raise click.ClickException(f"several identifiers begin with {name}:\n  {listed}") from None
+        except UserNotFound:
+            hint = f" Did you mean {near}?" if (near := _near(host, name)) else ""
+            raise click.ClickException(
+                f"there is no account {printable(name)}.{hint} `authhost users find` searches by beginnings."
+            ) from None
+
+
+def _near(host: AuthHost, name: str) -> str | None:
+    """Return the address or username that is most like ``name``, among those that begin alike."""
+    from authhost.errors import InvalidInput
+
+    names: list[str] = []
+    for length in (5, 3):
+        try:
+            found = host.users.find(name[:length], limit=200)
+        except InvalidInput:
+            return None
+        names += [each for user in found for each in (user.email, user.username) if each]
+    return next(iter(get_close_matches(name, names, 1, cutoff=0.7)), None)
