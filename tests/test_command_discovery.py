@@ -127,6 +127,35 @@ def test_shell_completion_imports_nothing_that_takes_long(tmp_path, words, numbe
     assert {name.partition(".")[0] for name in modules} & HEAVY == set()
 
 
+def completed(words, folder, **environment):
+    """What the shell completes the last word to. Nothing that takes long may have been imported."""
+    number = str(len(words.split(" ")) - 1)
+    completion = {"COMP_WORDS": words, "COMP_CWORD": number, "_AUTHHOST_COMPLETE": "bash_complete"}
+    printed, modules = run("", folder, **completion, **environment)
+    assert {name.partition(".")[0] for name in modules} & {"alembic", "rich", "sqlalchemy"} == set()
+    return [line.removeprefix("plain,") for line in printed.splitlines() if line.startswith("plain,")]
+
+
+@pytest.mark.parametrize("command", ["show", "block", "unblock", "check"])
+def test_completion_offers_plugins(tmp_path, command):
+    pytest.importorskip("authhost_audit")
+    assert completed(f"authhost plugins {command} aud", tmp_path) == ["audit"]
+
+
+@pytest.mark.parametrize("command", ["hooks", "plugins why"])
+def test_completion_offers_hooks(tmp_path, command):
+    assert completed(f"authhost {command} user_logged_", tmp_path) == ["user_logged_in", "user_logged_out"]
+
+
+def test_completion_offers_the_configured_providers(tmp_path):
+    (tmp_path / "authhost.toml").write_text('[providers.google]\nclient_id = "x"\n[providers.github]\n')
+    environment = {"AUTHHOST_PROVIDERS__ACME__CLIENT_ID": "y"}
+    assert completed("authhost providers check ", tmp_path, **environment) == ["acme", "github", "google"]
+    assert completed("authhost providers check goo", tmp_path) == ["google"]
+    (tmp_path / "authhost.toml").write_text("not TOML")
+    assert completed("authhost providers check ", tmp_path) == []
+
+
 def test_completion_offers_the_plugins_commands_with_their_help(tmp_path):
     pytest.importorskip("authhost_audit")
     completion = {"COMP_WORDS": "authhost au", "COMP_CWORD": "1", "_AUTHHOST_COMPLETE": "zsh_complete"}

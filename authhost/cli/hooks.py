@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authhost.cli.completion import hook_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.suggestions import suggestion
 from authhost.operations.console import json_option, rich_console
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command("hooks")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=hook_names)
 @json_option
 @click.pass_obj
 def hooks(lazy_host: LazyHost, name: str | None, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from authhost.base_errors import ConfigurationError, PluginNotBlockable
+from authhost.cli.completion import plugin_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.users.accounts import actor_option, operator, report
 from authhost.operations.accounts import refusals
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @click.command("block")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_names)
 @click.option("--reason", required=True, help="Why, for the records: at most 500 characters.")
 @click.option("--not-installed", is_flag=True, help="The application passes this plugin to its host itself.")
 @actor_option
@@ -51,7 +52,7 @@ def block(
 
 
 @click.command("unblock")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_names)
 @actor_option
 @json_option
 @click.pass_obj

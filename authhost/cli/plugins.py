@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from authhost.cli.completion import hook_names, plugin_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.plugin_blocks import block, known_blocks, unblock
 from authhost.cli.suggestions import suggestion
@@ -49,7 +50,7 @@ def plugins_list(lazy_host: LazyHost, as_json: bool) -> None:
 
 
 @plugins.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_names)
 @json_option
 @click.pass_obj
 def plugins_show(lazy_host: LazyHost, name: str, as_json: bool) -> None:
@@ -84,7 +85,7 @@ def _row(record: PluginRecord, blocks: Mapping[str, Block]) -> dict[str, Any]:
 
 
 @plugins.command("why")
-@click.argument("hook")
+@click.argument("hook", shell_complete=hook_names)
 @json_option
 @click.pass_obj
 def plugins_why(lazy_host: LazyHost, hook: str, as_json: bool) -> None:
@@ -207,7 +208,7 @@ def _run_scenarios(rounds: int, selection: dict[str, Any]) -> Iterator[dict[tupl
 
 
 @plugins.command("check")
-@click.argument("name")
+@click.argument("name", shell_complete=plugin_names)
 @click.option("--set", "given", multiple=True, metavar="KEY=VALUE", help="A setting of the plugin.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def plugins_check(name: str, given: Sequence[str], as_json: bool) -> None:

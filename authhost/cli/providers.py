@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from authhost.cli.completion import provider_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.suggestions import suggestion
 from authhost.operations.console import json_option
@@ -62,7 +63,7 @@ def providers_list(lazy_host: LazyHost, everything: bool, as_json: bool) -> None
 
 
 @providers.command("check")
-@click.argument("name")
+@click.argument("name", shell_complete=provider_names)
 @json_option
 @click.pass_obj
 def providers_check(lazy_host: LazyHost, name: str, as_json: bool) -> None:
