@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -154,6 +155,61 @@ def test_completion_offers_the_configured_providers(tmp_path):
     assert completed("authhost providers check goo", tmp_path) == ["google"]
     (tmp_path / "authhost.toml").write_text("not TOML")
     assert completed("authhost providers check ", tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("plugin", "words", "expected"),
+    [
+        ("audit", "authhost audit se", ["seal", "search"]),
+        ("audit", "authhost audit search --event user_logged_", ["user_logged_in", "user_logged_out"]),
+        ("audit", "authhost audit tail --reason invalid_cr", ["invalid_credentials"]),
+        ("email", "authhost email preview welc", ["welcome"]),
+        ("email", "authhost email send-test --kind welc", ["welcome"]),
+        ("email", "authhost email outbox --status de", ["dead"]),
+        ("analytics", "authhost analytics report --by prov", ["provider"]),
+        ("mfa", "authhost mfa list --bl", ["--blocked"]),
+    ],
+)
+def test_completion_imports_only_the_commands_of_a_plugin(tmp_path, plugin, words, expected):
+    pytest.importorskip(f"authhost_{plugin}")
+    assert completed(words, tmp_path) == expected
+
+
+def test_completion_knows_no_command_of_an_excluded_plugin(tmp_path):
+    pytest.importorskip("authhost_audit")
+    assert "search" not in completed("authhost --block audit audit se", tmp_path)
+
+
+def test_a_plugin_that_declares_no_commands_is_loaded_for_completion(tmp_path):
+    source = COMMANDS.replace('"ring"', '"bell"').replace("def ring", '@click.option("--loud")\ndef ring')
+    install(tmp_path, "bell", source.replace("ring():", "ring(loud):"), "[authhost]\nbell = bell\n")
+    words = {"COMP_WORDS": "authhost bell --l", "COMP_CWORD": "2", "_AUTHHOST_COMPLETE": "bash_complete"}
+    assert run("", tmp_path, PYTHONPATH=str(tmp_path), **words)[0].splitlines() == ["plain,--loud"]
+
+
+def test_importing_a_command_leaves_no_incomplete_package_behind(tmp_path, monkeypatch):
+    package = tmp_path / "chimes"
+    package.mkdir()
+    (package / "__init__.py").write_text("from chimes.tables import plugin\n")
+    (package / "tables.py").write_text("plugin = 1\n")
+    (package / "commands.py").write_text("import click\n\n@click.command()\ndef ring():\n    pass\n")
+    metadata = tmp_path / "chimes-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: chimes\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[authhost.commands]\nring = chimes.commands:ring\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    command = command_discovery.import_command("ring")
+    assert command is not None
+    assert command.name == "ring"
+    assert not any(each.partition(".")[0] == "chimes" for each in sys.modules)
+    assert importlib.import_module("chimes").plugin == 1
+    assert command_discovery.import_command("ring") is not command
+    (package / "commands.py").write_text("raise ValueError\n")
+    for each in [each for each in sys.modules if each.partition(".")[0] == "chimes"]:
+        monkeypatch.delitem(sys.modules, each)
+    importlib.invalidate_caches()
+    assert command_discovery.import_command("ring") is None
+    assert command_discovery.import_command("nothing") is None
 
 
 def test_completion_offers_the_plugins_commands_with_their_help(tmp_path):

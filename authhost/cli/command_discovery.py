@@ -9,17 +9,19 @@ A plugin whose distribution has no such group is listed under its own name if it
 source defines `register_commands`.
 
 The result is used for help and shell completion only. To run a command, the plugins
-are loaded, and `PluginRegistry.commands` has the commands that were accepted.
+are loaded, and `PluginRegistry.commands` has the commands that were accepted. To complete
+the options of a command, only its module is imported, see `import_command`.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.metadata import Distribution, EntryPoint, EntryPoints, entry_points
-from importlib.util import find_spec
+from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +57,37 @@ def discover_commands(is_excluded: Callable[[str], bool]) -> dict[str, click.Com
             if _defines_commands(plugin):
                 found.setdefault(plugin.name, _stub_from_summary(plugin.name, distribution))
     return found
+
+
+def import_command(name: str) -> click.Command | None:
+    """Import a declared command without its plugin, to complete its options and arguments in a shell.
+
+    The package's own ``__init__`` is not executed, because it imports the plugin. The imported
+    modules are forgotten afterwards, so that a later import is a complete one. Returns None if no
+    distribution declares the command, or if its module cannot be imported in this way.
+    """
+    declared = next(iter(entry_points(group=COMMANDS, name=name)), None)
+    if declared is None:
+        return None
+    package = declared.module.partition(".")[0]
+    if package == declared.module or package in sys.modules:
+        return _load(declared)
+    spec = find_spec(package)
+    if spec is None:
+        return None
+    sys.modules[package] = module_from_spec(spec)
+    try:
+        return _load(declared)
+    finally:
+        for module in [each for each in sys.modules if each.partition(".")[0] == package]:
+            del sys.modules[module]
+
+
+def _load(declared: EntryPoint) -> click.Command | None:
+    with suppress(Exception):  # an error in a plugin must not disturb the shell
+        command = declared.load()
+        return command if isinstance(command, click.Command) else None
+    return None
 
 
 def _by_distribution(found: EntryPoints) -> dict[Distribution | None, list[EntryPoint]]:

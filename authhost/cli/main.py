@@ -123,7 +123,10 @@ class CommandGroup(click.Group):
         return sorted(self._all_commands(ctx))
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        return self._builtin_command(name) or LazyHost.of(ctx).registry().commands().get(name)
+        command = self._builtin_command(name)
+        if command is None and ctx.resilient_parsing:  # the shell completes
+            return self._completed_command(ctx, name)
+        return command or LazyHost.of(ctx).registry().commands().get(name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -159,6 +162,14 @@ class CommandGroup(click.Group):
             ),
             *click.Command.shell_complete(self, ctx, incomplete),
         ]
+
+    def _completed_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        from authhost.cli.command_discovery import discover_commands, import_command
+
+        with suppress(ConfigurationError):
+            if name in discover_commands(LazyHost.of(ctx).plugin_filter()):
+                return import_command(name) or LazyHost.of(ctx).registry().commands().get(name)
+        return None
 
     def _builtin_command(self, name: str) -> click.Command | None:
         if name in LAZY_COMMANDS:

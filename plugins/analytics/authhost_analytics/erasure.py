@@ -11,11 +11,12 @@ from uuid import UUID
 from authhost_hookspecs import Host, Request
 from sqlalchemy import Connection, bindparam, case, func, null, or_, select, tuple_, update
 
+from authhost_analytics.dimensions import DIMENSIONS
 from authhost_analytics.funnels import duration_limit
 from authhost_analytics.periods import HOURS_A_DAY, day_of, month_before, month_of
 from authhost_analytics.pseudonyms import all_pseudonyms
 from authhost_analytics.rollup import interrupt_roll_up
-from authhost_analytics.tables import DIMENSIONS, event_table, journey_table
+from authhost_analytics.tables import event_table, journey_table
 
 
 class Erased(NamedTuple):

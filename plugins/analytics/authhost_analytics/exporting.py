@@ -18,12 +18,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
+from authhost_analytics.dimensions import DIMENSIONS
 from authhost_analytics.periods import day_of, month_of, week_of
 from authhost_analytics.queries import event_counts
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.spans import Span
 from authhost_analytics.suppression import round_count
-from authhost_analytics.tables import DIMENSIONS, count_table, people_table
+from authhost_analytics.tables import count_table, people_table
 
 COLUMNS = ("period", *DIMENSIONS, "count")
 _NAMES = [count_table.c[name] for name in DIMENSIONS]

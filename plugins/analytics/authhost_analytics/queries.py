@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from authhost_hookspecs import Host
 from sqlalchemy import Connection, func, select
 
+from authhost_analytics.dimensions import DIMENSIONS
 from authhost_analytics.funnels import DURATION_LIMITS, STEPS
 from authhost_analytics.periods import HOURS_A_DAY, as_date, week_of
 from authhost_analytics.report import (
@@ -21,7 +22,7 @@ from authhost_analytics.report import (
     rate_order,
 )
 from authhost_analytics.spans import Span
-from authhost_analytics.tables import DIMENSIONS, count_table, duration_table, funnel_table, people_table
+from authhost_analytics.tables import count_table, duration_table, funnel_table, people_table
 
 REFUSED, LIMITED = "flow_refused", "rate_limited"
 WEEKS = 12

@@ -18,10 +18,10 @@ from sqlalchemy import Connection, delete, func, insert, literal, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from authhost_analytics import funnels, unique_users
+from authhost_analytics.dimensions import DIMENSIONS
 from authhost_analytics.periods import HOURS_A_DAY, day_of, hour_of, month_before, month_of
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.tables import (
-    DIMENSIONS,
     count_table,
     event_table,
     hour_table,

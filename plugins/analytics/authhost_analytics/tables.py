@@ -17,6 +17,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
+from authhost_analytics.dimensions import DIMENSIONS
+
 metadata = MetaData()
 
 OPTIONS: dict[str, Any] = {
@@ -25,8 +27,6 @@ OPTIONS: dict[str, Any] = {
     for option, value in {"charset": "utf8mb4", "collate": "utf8mb4_bin", "engine": "InnoDB"}.items()
 }
 NAME_LENGTH = 64
-DIMENSIONS = ("event", "flow", "outcome", "provider", "method")
-"""The columns by which events are counted. A column that does not apply is empty."""
 
 
 def _dimensions(*, primary_key: bool = False) -> list[Column[Any]]:

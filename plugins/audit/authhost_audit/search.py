@@ -16,12 +16,11 @@ from authhost_audit.digests import json_value
 from authhost_audit.rows import all_rows
 from authhost_audit.tables import event_table
 from authhost_audit.uuid7 import SMALLEST, lower_bound
+from authhost_audit.vocabulary import TOP_COLUMNS
 
 PAGE_SIZE = 5000
 """Records that are read at once."""
 Order = Literal["newest first", "oldest first"]
-TOP_COLUMNS = {"user": "user_id", "ip": "ip_address", "identifier": "identifier", "reason": "reason"}
-"""What `top` can count by, and its column."""
 Record = dict[str, Any]
 COLUMNS = tuple(column.name for column in event_table.columns if column.name != "salt")
 

@@ -90,6 +90,8 @@ REFUSAL_EVENTS: dict[str, str] = {
     "invalid_email": "input_validation_fail",
 }
 """OWASP events of refusals by error code. All other refusals are ``authz_fail``."""
+TOP_COLUMNS = {"user": "user_id", "ip": "ip_address", "identifier": "identifier", "reason": "reason"}
+"""What ``authhost audit top`` can count by, and its column."""
 EVENTS = (*VOCABULARY, "flow_refused")
 """All events that a record can have."""
 REASONS = frozenset(

@@ -12,10 +12,10 @@ from authhost_hookspecs import Host
 from sqlalchemy import ColumnElement, and_, or_, select, update
 
 from authhost_email.rendering import UNAUTHENTICATED_KINDS
+from authhost_email.statuses import WAITING_STATUSES
 from authhost_email.tables import outbox_table
 
 CLAIM_SIZE = 50
-WAITING_STATUSES = ("pending", "sending")
 Row = Mapping[str, Any]
 
 

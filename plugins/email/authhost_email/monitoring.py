@@ -9,7 +9,7 @@ from datetime import timedelta
 from authhost_hookspecs import Health, Host, Metric, utc
 from sqlalchemy import and_, case, func, select
 
-from authhost_email.leases import WAITING_STATUSES
+from authhost_email.statuses import WAITING_STATUSES
 from authhost_email.tables import outbox_table
 
 DEGRADED_AFTER = timedelta(minutes=10)

@@ -29,7 +29,7 @@ from authhost_email.failures import (
     describe_invalid_row,
 )
 from authhost_email.hooks import email_delivery_failed
-from authhost_email.leases import WAITING_STATUSES, Lease, Leases, Row
+from authhost_email.leases import Lease, Leases, Row
 from authhost_email.rendering import (
     UNAUTHENTICATED_KINDS,
     compose,
@@ -38,6 +38,7 @@ from authhost_email.rendering import (
     unpack_content,
 )
 from authhost_email.settings import EmailSettings
+from authhost_email.statuses import OPEN_STATUSES
 from authhost_email.tables import ERASED_CONTENT, link_purpose, outbox_table, suppression_table
 from authhost_email.throttling import HOUR, has_precedence, next_send_time, supersede_older
 from authhost_email.transports import Permanent, Transport, create_transport
@@ -45,7 +46,6 @@ from authhost_email.transports import Permanent, Transport, create_transport
 log = logging.getLogger("authhost.email")
 
 MAX_RETRY_DELAY = 3600.0
-OPEN_STATUSES = (*WAITING_STATUSES, "candidate")
 HOOK = email_delivery_failed.__name__
 
 

@@ -6,12 +6,6 @@ from uuid import UUID
 
 import click
 from authhost_hookspecs import CommandContext, Host, Request, User
-from sqlalchemy import select
-
-from authhost_mfa import authenticators, deletion, monitoring, recovery_codes, trusted_browsers
-from authhost_mfa.attempts import LIMIT
-from authhost_mfa.monitoring import counted
-from authhost_mfa.tables import account_table
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 HEADERS = {
@@ -39,6 +33,8 @@ def list_authenticators(context: CommandContext, /, user: str | None, blocked: b
 
     Example: authhost mfa list ann@example.org
     """
+    from authhost_mfa import authenticators, recovery_codes, trusted_browsers
+
     host = context()
     if blocked:
         _list_blocked(context, host, as_json)
@@ -60,6 +56,11 @@ def list_authenticators(context: CommandContext, /, user: str | None, blocked: b
 
 
 def _list_blocked(context: CommandContext, host: Host, as_json: bool) -> None:
+    from sqlalchemy import select
+
+    from authhost_mfa.attempts import LIMIT
+    from authhost_mfa.tables import account_table
+
     table = account_table.c
     with host.reader.connect() as connection:
         found = connection.execute(select(table.user_id, table.failures).where(table.failures >= LIMIT)).all()
@@ -80,6 +81,9 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
 
     Example: authhost mfa reset ann@example.org --reason "lost phone, passport checked"
     """
+    from authhost_mfa import deletion
+    from authhost_mfa.monitoring import counted
+
     host = context()
     with host.request() as request:
         found = find_user(request, user)
@@ -101,6 +105,8 @@ def stats(context: CommandContext, /, as_json: bool) -> None:
 
     Example: authhost mfa stats --json
     """
+    from authhost_mfa import monitoring
+
     names = {
         "totp": "with an authenticator app",
         "webauthn": "with a security key or passkey",

@@ -6,18 +6,20 @@ import difflib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from authhost_hookspecs import CommandContext, Console, Host
-from sqlalchemy.exc import DBAPIError
 
+from authhost_analytics.dimensions import DIMENSIONS
 from authhost_analytics.periods import HOURS_A_DAY
-from authhost_analytics.queries import read_report
-from authhost_analytics.report import Report
 from authhost_analytics.settings import AnalyticsSettings
 from authhost_analytics.spans import GRAINS, Grain, Span
-from authhost_analytics.tables import DIMENSIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy.exc import DBAPIError
+
+    from authhost_analytics.report import Report
 
 DEFAULT_DAYS = 30
 MAX_PERIODS = 10_000
@@ -99,6 +101,8 @@ def _grain(by: Sequence[str]) -> Grain:
 
 def update(host: Host, console: Console) -> None:
     """Run the roll-up if possible, so that the report includes the newest events."""
+    from sqlalchemy.exc import DBAPIError
+
     from authhost_analytics.rollup import Busy, roll_up
 
     try:
@@ -126,6 +130,8 @@ def report_of(
     context: CommandContext, since: datetime | None, until: datetime | None, by: Sequence[str]
 ) -> tuple[Host, Report]:
     """Run the roll-up; return the host and the report, with exact counts."""
+    from authhost_analytics.queries import read_report
+
     host = context()
     span = span_of(host, since, until, _grain(by))
     update(host, context.console)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from authhost_hookspecs import Console
-from sqlalchemy.exc import OperationalError
 
 NEVER_SET = threading.Event()
 """Waiting for it pauses the process; Ctrl-C ends the wait."""
@@ -15,6 +14,8 @@ NEVER_SET = threading.Event()
 
 def repeat(console: Console, every: float, action: Callable[[], object]) -> None:
     """Run ``action`` every so many seconds until Ctrl-C. A database error is reported, and tried again."""
+    from sqlalchemy.exc import OperationalError
+
     with suppress(KeyboardInterrupt):
         while True:
             try:

@@ -23,9 +23,7 @@ from authhost_analytics.commands.options import (
     update,
 )
 from authhost_analytics.languages import LANGUAGES
-from authhost_analytics.report import as_document
 from authhost_analytics.spans import GRAINS, Grain
-from authhost_analytics.suppression import suppress_small_counts
 
 
 @click.command()
@@ -48,6 +46,9 @@ def report(context: CommandContext, /, public: bool, as_json: bool, **options: A
     host, found = report_of(context, **options)
     smallest = settings_of(host).smallest_count if public else 1
     if as_json:
+        from authhost_analytics.report import as_document
+        from authhost_analytics.suppression import suppress_small_counts
+
         context.console.print(json.dumps(as_document(suppress_small_counts(found, smallest))))
     else:
         print_report(context.console, found, smallest)

@@ -8,7 +8,6 @@ from datetime import datetime
 import click
 from authhost_hookspecs import CommandContext
 
-from authhost_audit import forwarding
 from authhost_audit.commands.options import TIMER, every_option, json_option, settings_of, until_ctrl_c
 from authhost_audit.commands.sealing import warn_about_clocks
 
@@ -25,6 +24,7 @@ def forward(context: CommandContext, /, every: float | None, as_json: bool) -> N
 
     Example: authhost audit forward --every 5
     """
+    from authhost_audit import forwarding
     from authhost_audit.checkpoints import seal_and_push
 
     host = context()

@@ -10,16 +10,17 @@ from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
 from authhost_hookspecs import CommandContext, Host
 
-from authhost_audit import search
-from authhost_audit.search import Query
 from authhost_audit.settings import AuditSettings
 from authhost_audit.vocabulary import EVENTS, REASONS
+
+if TYPE_CHECKING:
+    from authhost_audit.search import Query, Record
 
 MAX_SUGGESTED = 5
 """Identifiers that a message lists if a part fits several."""
@@ -67,9 +68,18 @@ def filters(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--request", "request_id", callback=uuid_callback, help="Of this unit of work."),
         click.option("--provider", help="Of this provider."),
         click.option("--ip", "ip_address", callback=_ip_callback, help="From this IP address."),
-        click.option("--reason", help="With this reason, such as invalid_credentials."),
+        click.option(
+            "--reason",
+            shell_complete=lambda context, parameter, incomplete: _beginning(incomplete, REASONS),
+            help="With this reason, such as invalid_credentials.",
+        ),
         click.option("--outcome", type=click.Choice(["success", "refused", "failed"])),
-        click.option("--event", callback=_event_callback, help="Of this event, such as user_logged_in."),
+        click.option(
+            "--event",
+            callback=_event_callback,
+            shell_complete=lambda context, parameter, incomplete: _beginning(incomplete, EVENTS),
+            help="Of this event, such as user_logged_in.",
+        ),
         click.option("--address", help="Attempts in which this address or username was typed."),
         click.option("--user-agent", help="From a user agent that contains this text."),
         click.option("--actor", help="By this user: an identifier, its beginning, an address or a username."),
@@ -86,13 +96,15 @@ def query_of(context: CommandContext, options: dict[str, Any]) -> Query:
 
     Raises `click.BadParameter` if no record can match them, and the errors of `find_user`.
     """
+    from authhost_audit.search import Query, reason_exists
+
     host = context()
     user, actor = options.pop("user"), options.pop("actor")
     address, reason = options.pop("address"), options["reason"]
     since, until = options["since"], options["until"]
     if since is not None and until is not None and since >= until:
         raise click.BadParameter("--since must be before --until")
-    if reason is not None and reason not in REASONS and not search.reason_exists(host, reason):
+    if reason is not None and reason not in REASONS and not reason_exists(host, reason):
         raise click.BadParameter(f"no record has the reason {reason!r}{_suggestion(reason, REASONS)}")
     return Query(
         **options,
@@ -126,23 +138,29 @@ def _ip_callback(context: click.Context, parameter: click.Parameter, value: str 
         ) from None
 
 
+def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
+    return sorted(each for each in names if each.startswith(incomplete))
+
+
 def _suggestion(value: str, names: Iterable[str]) -> str:
     similar = difflib.get_close_matches(value, names, n=1)
     return f"; did you mean {similar[0]}?" if similar else f"; use one of: {', '.join(sorted(names))}"
 
 
-def find_record(host: Host, value: str) -> search.Record:
+def find_record(host: Host, value: str) -> Record:
     """Return the record whose identifier is or begins with ``value``.
 
     Raises `click.BadParameter` if there is none, or if there are several.
     """
+    from authhost_audit.search import find_records
+
     digits = value.replace("-", "").lower()
     if not re.fullmatch("[0-9a-f]{4,32}", digits):
         raise click.BadParameter(
             f"{value!r} is not an identifier, such as 01a2b3c4-…, or at least four hexadecimal digits "
             "from its beginning"
         )
-    found = search.find_records(host, digits, MAX_SUGGESTED)
+    found = find_records(host, digits, MAX_SUGGESTED)
     if not found:
         raise click.BadParameter(f"no record has an identifier that begins with {value}")
     if len(found) > 1:
@@ -159,6 +177,8 @@ def find_user(context: CommandContext, name: str) -> UUID:
     Records of deleted accounts remain, so an identifier need not belong to an account. Raises
     `click.ClickException` if nobody is found, or several users.
     """
+    from authhost_audit.search import find_users
+
     with suppress(ValueError):
         return UUID(name)
     host, digits = context(), name.replace("-", "").lower()
@@ -172,7 +192,7 @@ def find_user(context: CommandContext, name: str) -> UUID:
         hint = " A deleted account is found by its identifier."
         found, refusal = set(), click.ClickException(f"{error.message}{hint}")
     if is_part:
-        found.update(search.find_users(host, digits, MAX_SUGGESTED))
+        found.update(find_users(host, digits, MAX_SUGGESTED))
     if len(found) > 1:
         listed = "\n  ".join(map(str, sorted(found)))
         raise click.ClickException(f"several identifiers begin or end with {name}:\n  {listed}")

@@ -1,20 +1,23 @@
-"""``authhost audit tail``, ``search`` and ``export``."""
+"""``authhost audit tail``, ``search``, ``show``, ``top`` and ``export``.
+
+A command imports what it requires when it runs, so that the shell completes its options quickly.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from authhost_hookspecs import CommandContext, Console, Host
-from sqlalchemy.exc import DBAPIError
 
-from authhost_audit import export as formats, search as queries
 from authhost_audit.authentications import AUTHENTICATIONS, as_text
 from authhost_audit.commands.options import TIMER, filters, find_record, json_option, query_of, until_ctrl_c
-from authhost_audit.retention import record_operation
-from authhost_audit.search import Query, Record
+from authhost_audit.vocabulary import TOP_COLUMNS
+
+if TYPE_CHECKING:
+    from authhost_audit.search import Query, Record
 
 FOLLOW_OVERLAP = timedelta(seconds=60)
 """`tail -f` shows a record if it is committed within this time after its identifier was made."""
@@ -42,6 +45,8 @@ def tail(context: CommandContext, /, count: int, follow: bool, as_json: bool, **
 
       authhost audit tail -f --user ann@example.org
     """
+    from authhost_audit import search as queries
+
     host = context()
     query = query_of(context, options)
     records = list(queries.search(host, query, newest=count))
@@ -82,6 +87,8 @@ def search(context: CommandContext, /, count: int, as_json: bool, **options: Any
 
       authhost audit search --outcome refused --ip 203.0.113.7 --json
     """
+    from authhost_audit import search as queries
+
     host = context()
     query = query_of(context, options)
     records = list(queries.search(host, query, newest=count))
@@ -92,6 +99,8 @@ def search(context: CommandContext, /, count: int, as_json: bool, **options: Any
 
 def _matches(host: Host, query: Query, shown: int, limit: int) -> str:
     """Return a sentence with the number of records that match, of which ``shown`` are shown."""
+    from authhost_audit import search as queries
+
     number = shown if shown < limit else queries.count(host, query, max(shown, MAX_COUNTED) + 1)
     if number == shown:
         return f"{shown:,} {'record matches' if shown == 1 else 'records match'}"
@@ -110,6 +119,8 @@ def show(context: CommandContext, /, event_id: str, as_json: bool) -> None:
 
     Example: authhost audit show 01a2b3c4-…
     """
+    from authhost_audit import export as formats
+
     record = find_record(context(), event_id)
     if as_json:
         context.console.print(formats.as_json(record))
@@ -126,7 +137,7 @@ def show(context: CommandContext, /, event_id: str, as_json: bool) -> None:
 @filters
 @click.option(
     "--by",
-    type=click.Choice(list(queries.TOP_COLUMNS)),
+    type=click.Choice(list(TOP_COLUMNS)),
     required=True,
     help="What to count by. An identifier is the digest of the address or username that was typed.",
 )
@@ -140,6 +151,8 @@ def top(context: CommandContext, /, by: str, count: int, as_json: bool, **option
 
     Example: authhost audit top --by ip --outcome refused --since 2026-01-01
     """
+    from authhost_audit import search as queries
+
     query = query_of(context, options)
     rows = [{by: value, "records": n} for value, n in queries.top(context(), query, by, count)]
     context.console.print_rows(rows, as_json=as_json, empty="no record matches")
@@ -162,6 +175,11 @@ def export(context: CommandContext, /, form: str, output: str | None, **options:
 
     Example: authhost audit export --format ocsf --since 2026-01-01 -o january.jsonl
     """
+    from sqlalchemy.exc import DBAPIError
+
+    from authhost_audit import export as formats, search as queries
+    from authhost_audit.retention import record_operation
+
     host = context()
     # Only the names of the options are recorded: a value can be a person's address.
     used = sorted(name for name, value in options.items() if value is not None)
@@ -186,6 +204,8 @@ def export(context: CommandContext, /, form: str, output: str | None, **options:
 
 
 def _line(record: Record, form: str) -> str:
+    from authhost_audit import export as formats
+
     if form == "csv":
         return formats.as_csv(record)
     if form == "ocsf":
@@ -198,6 +218,8 @@ def _line(record: Record, form: str) -> str:
 def _show(console: Console, records: list[Record], as_json: bool, *, header: bool = True) -> None:
     """Print records as a table, or as JSON lines."""
     if as_json:
+        from authhost_audit import export as formats
+
         for record in records:
             console.print(formats.as_json(record))
     elif records:

@@ -7,7 +7,6 @@ from uuid import UUID
 import click
 from authhost_hookspecs import CommandContext
 
-from authhost_audit import retention
 from authhost_audit.commands.options import json_option, settings_of, uuid_callback
 
 
@@ -19,6 +18,8 @@ def prune(context: CommandContext, /, as_json: bool) -> None:
 
     Example: authhost audit prune
     """
+    from authhost_audit import retention
+
     host = context()
     with context.console.progress(None, "records") as bar:
         count = 0
@@ -52,6 +53,8 @@ def forget(
 
     Example: authhost audit forget 01a2b3c4-… --address ann@example.org --yes
     """
+    from authhost_audit import retention
+
     host = context()
     context.console.confirm("Erase the personal fields of all records of this user?", yes=yes)
     count = retention.erase_user(host, settings_of(host), user_id, *addresses)

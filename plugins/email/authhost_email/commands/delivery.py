@@ -6,10 +6,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 import click
 from authhost_hookspecs import CommandContext
-from sqlalchemy import func, select
 
 from authhost_email.commands.options import (
     find_message,
@@ -19,10 +19,11 @@ from authhost_email.commands.options import (
     settings_of,
 )
 from authhost_email.errors import UnknownTransport
-from authhost_email.outbox import OPEN_STATUSES, DeliveryResult, Outbox, change_status, clean as clean_outbox
-from authhost_email.tables import outbox_table
+from authhost_email.statuses import STATUSES
 from authhost_email.transports import describe_transport
-from authhost_email.worker import deliver as deliver_and_log
+
+if TYPE_CHECKING:
+    from authhost_email.outbox import DeliveryResult
 
 HEADERS = {
     "id": "id",
@@ -34,8 +35,6 @@ HEADERS = {
     "attempts": "attempts",
     "last_error": "error",
 }
-FINAL_STATUSES = ("sent", "dead", "cancelled", "superseded", "suppressed", "limited", "expired")
-STATUSES = (*OPEN_STATUSES, *FINAL_STATUSES)
 TIMER = threading.Event()
 """Never set: waiting for it with a time-out is a sleep that Ctrl-C interrupts."""
 
@@ -59,6 +58,10 @@ def outbox(context: CommandContext, /, status: str | None, count: int, as_json: 
 
     Example: authhost email outbox --status dead --json
     """
+    from sqlalchemy import select
+
+    from authhost_email.tables import outbox_table
+
     newest = select(*(outbox_table.c[name] for name in HEADERS)).order_by(outbox_table.c.id.desc())
     if status:
         newest = newest.where(outbox_table.c.status == status)
@@ -80,6 +83,8 @@ def retry(context: CommandContext, /, message: str, as_json: bool) -> None:
 
     Example: authhost email retry 01a2b3c4-…
     """
+    from authhost_email.outbox import change_status
+
     host = context()
     identifier = find_message(host, message)
     if not change_status(host, identifier, "pending", of=("dead", "pending")):
@@ -103,6 +108,8 @@ def cancel(context: CommandContext, /, message: str, as_json: bool) -> None:
 
     Example: authhost email cancel 01a2b3c4-…
     """
+    from authhost_email.outbox import change_status
+
     host = context()
     identifier = find_message(host, message)
     if not change_status(host, identifier, "cancelled", of=("pending", "dead")):
@@ -125,6 +132,11 @@ def deliver(context: CommandContext, /, as_json: bool) -> None:
 
     Example: authhost email deliver
     """
+    from sqlalchemy import func, select
+
+    from authhost_email.outbox import Outbox
+    from authhost_email.tables import outbox_table
+
     host = context()
     try:
         with context.console.progress(None, "messages") as bar:
@@ -173,6 +185,9 @@ def worker(context: CommandContext, /, every: float, as_json: bool) -> None:
 
     Example: authhost email worker
     """
+    from authhost_email.outbox import DeliveryResult, Outbox
+    from authhost_email.worker import deliver as deliver_and_log
+
     host = context()
     settings = settings_of(host)
     messages = Outbox(host, settings)
@@ -202,6 +217,8 @@ def clean(context: CommandContext, /, as_json: bool) -> None:
 
     Example: authhost email clean
     """
+    from authhost_email.outbox import clean as clean_outbox
+
     host = context()
     count = clean_outbox(host, settings_of(host))
     print_result(context.console, {"deleted": count}, f"{count} messages were deleted", as_json=as_json)

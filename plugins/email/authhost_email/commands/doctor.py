@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import asdict
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import click
 from authhost_hookspecs import CommandContext, Console
@@ -17,7 +18,9 @@ from authhost_email.commands.options import (
     json_option,
     settings_of,
 )
-from authhost_email.doctor import Result, examine
+
+if TYPE_CHECKING:
+    from authhost_email.doctor import Result
 
 COLORS = {"ok": "green", "warning": "yellow", "error": "red", "skipped": None}
 LEVEL_WIDTH, CHECK_WIDTH = 9, 12
@@ -48,6 +51,8 @@ def doctor(context: CommandContext, /, to: str | None, as_json: bool) -> None:
 
       authhost email doctor --json | jq -r 'select(.level == "error").remedy'
     """
+    from authhost_email.doctor import examine
+
     host = host_without_database(context)
     levels: Counter[str] = Counter()
     for result in examine(host, settings_of(host), to):

@@ -10,13 +10,11 @@ from uuid import UUID
 
 import click
 from authhost_hookspecs import CommandContext, Console, Host
-from sqlalchemy import select
 
 from authhost_email.addresses import comparison_key, is_bare_address
 from authhost_email.languages import LANGUAGES
 from authhost_email.rendering import KINDS
 from authhost_email.settings import EmailSettings
-from authhost_email.tables import outbox_table
 
 HEX_DIGITS = 32
 MIN_PREFIX = 4
@@ -75,6 +73,10 @@ def find_message(host: Host, digits: str) -> UUID:
     A complete identifier is returned as it is. Raises `click.ClickException` if no message
     or several begin so.
     """
+    from sqlalchemy import select
+
+    from authhost_email.tables import outbox_table
+
     if len(digits) == HEX_DIGITS:
         return UUID(digits)
     table, first, last = outbox_table.c.id, *_bounds(digits)
@@ -110,6 +112,11 @@ def kind_callback(context: click.Context, parameter: click.Parameter, value: str
     near = get_close_matches(value, KINDS, 1)
     hint = f"; did you mean {near[0]!r}?" if near else "."
     raise click.BadParameter(f"there is no message {value!r}{hint} The messages are {', '.join(KINDS)}.")
+
+
+def complete_kind(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the kinds of messages that begin so, for the completion of the shell."""
+    return [each for each in KINDS if each.startswith(incomplete)]
 
 
 def address_key_callback(context: click.Context, parameter: click.Parameter, value: str) -> str:

@@ -10,6 +10,7 @@ from authhost_hookspecs import CommandContext, Console
 
 from authhost_email.commands.options import (
     bare_address_callback,
+    complete_kind,
     host_without_database,
     json_option,
     kind_callback,
@@ -27,7 +28,9 @@ from authhost_email.transports import describe_transport
 
 
 @click.command()
-@click.argument("kind", metavar="[MESSAGE]", callback=kind_callback, required=False)
+@click.argument(
+    "kind", metavar="[MESSAGE]", callback=kind_callback, shell_complete=complete_kind, required=False
+)
 @language_option
 @click.option("--html", is_flag=True, help="Print the HTML part.")
 @click.option("--serve", is_flag=True, help="Show all messages in a browser.")
@@ -113,6 +116,7 @@ def _render(
     "--kind",
     metavar="MESSAGE",
     callback=kind_callback,
+    shell_complete=complete_kind,
     default=SAMPLE_KIND,
     show_default=True,
     help="The message, such as welcome.",

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import click
 from authhost_hookspecs import CommandContext
-from sqlalchemy import delete, insert, select
-from sqlalchemy.exc import IntegrityError
 
 from authhost_email.commands.options import address_key_callback, json_option, print_result
-from authhost_email.tables import suppression_table
 
 HEADERS = {"recipient": "address", "reason": "reason", "created_at": "since"}
 
@@ -25,6 +22,11 @@ def suppress(context: CommandContext, /, address: str, reason: str, as_json: boo
 
     Example: authhost email suppress ann@example.org --reason bounced
     """
+    from sqlalchemy import insert
+    from sqlalchemy.exc import IntegrityError
+
+    from authhost_email.tables import suppression_table
+
     host, changed = context(), True
     row = {"recipient": address, "reason": reason[:255], "created_at": host.now}
     try:
@@ -46,6 +48,10 @@ def allow(context: CommandContext, /, address: str, as_json: bool) -> None:
 
     Example: authhost email allow ann@example.org
     """
+    from sqlalchemy import delete
+
+    from authhost_email.tables import suppression_table
+
     here = suppression_table.c.recipient == address
     with context().engine.begin() as connection:
         changed = bool(connection.execute(delete(suppression_table).where(here)).rowcount)
@@ -62,6 +68,10 @@ def suppressed(context: CommandContext, /, as_json: bool) -> None:
 
     Example: authhost email suppressed --json
     """
+    from sqlalchemy import select
+
+    from authhost_email.tables import suppression_table
+
     with context().engine.connect() as connection:
         rows = [row._asdict() for row in connection.execute(select(suppression_table))]
     context.console.print_rows(rows, headers=HEADERS, as_json=as_json, empty="no address is suppressed")
