@@ -16,6 +16,7 @@ from authhost_analytics.commands import analytics, repeating
 from authhost_analytics.rollup import roll_up
 from authhost_analytics.settings import AnalyticsSettings
 from click.testing import CliRunner
+from conftest import PASSWORD
 from sqlalchemy.exc import OperationalError
 
 from analytics.support import at, login, row, settings_of, signup, store, stored, user
@@ -194,6 +195,14 @@ def test_a_service_continues_after_a_database_error(host, monkeypatch, command):
     assert len(tries) == 3
 
 
+def test_an_account_is_forgotten_by_its_address_or_name(do, host, run):
+    ann = run(host, "signup", email="ann@example.org", username="ann", password=PASSWORD).user
+    assert json.loads(do("forget", "ann@example.org", "--json"))["events"] > 0
+    for name in ("ann", str(ann.id)[:13], str(ann.id)):
+        assert do("forget", name) == f"nothing is stored for {ann.id}\n"
+    assert "there is no account zoe" in do("forget", "zoe", code=1)
+
+
 def test_forget(do, host):
     do("roll-up")
     erased = f"erased: 2 events and the signup of {user(1)} no longer refer to the user\n"
@@ -227,7 +236,6 @@ def test_forget(do, host):
         (("report", "--by", "provder"), "Did you mean 'provider'?"),
         (("textfile", "-o", "/tmp/authhost.txt"), "write authhost.prom instead"),
         (("roll-up", "--every", "0"), "is not in the range"),
-        (("forget", "ann"), "'ann' is not a user id"),
         (("prometheus", "--port", "70000"), "is not in the range"),
     ],
 )

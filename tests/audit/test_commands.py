@@ -274,6 +274,10 @@ def test_commands_that_change_the_trail_print_json(host, run):
     erased = json.loads(invoke(host, "forget", str(user.id), "--yes", "--json")[0])
     assert erased["user_id"] == str(user.id)
     assert erased["erased"] > 0
+    for name in (ANN, str(user.id)[:13]):
+        again = json.loads(invoke(host, "forget", name, "--yes", "--json")[0])
+        assert again == {"user_id": str(user.id), "erased": 0}
+    assert "there is no account zoe" in invoke(host, "forget", "zoe", "--yes", code=1)[1]
     out, complaint = invoke(host, "new-key", "--json")
     assert set(json.loads(out)) == {"signing_key", "public_key"}
     assert complaint == ""

@@ -36,11 +36,14 @@ def test_list(protected):
     assert protected.app.secret.hex() not in shown
 
 
-def test_users_are_found_by_address_or_identifier(protected):
+def test_users_are_found_by_address_identifier_or_its_beginning(protected):
     identifier = protected.ann.api("/session", method="GET")[1]["user"]["id"]
     assert run(protected, "list", identifier) == run(protected, "list", ANN)
-    assert "there is no user" in run(protected, "list", "bob@example.org", code=1)
-    assert "there is no user" in run(protected, "list", "00000000-0000-0000-0000-000000000000", code=1)
+    assert run(protected, "list", identifier[:13]) == run(protected, "list", ANN)
+    for unknown in ("bob@example.org", "bob", "00000000-0000-0000-0000-000000000000"):
+        assert "there is no account" in run(protected, "list", unknown, code=1)
+        assert "there is no account" in run(protected, "reset", unknown, "--reason", "x", "--yes", code=1)
+    assert protected.count(tables.authenticator_table) == 1
     assert "name a user" in run(protected, "list", code=2)
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import click
-from authhost_hookspecs import CommandContext, Host, Request, User
+from authhost_hookspecs import CommandContext, Host
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON lines.")
 HEADERS = {
@@ -29,7 +27,7 @@ def mfa() -> None:
 @json_option
 @click.pass_obj
 def list_authenticators(context: CommandContext, /, user: str | None, blocked: bool, as_json: bool) -> None:
-    """List the authenticators of a user: an identifier, or a verified address.
+    """List the authenticators of a user: an identifier, its beginning, an address or a username.
 
     Example: authhost mfa list ann@example.org
     """
@@ -41,8 +39,8 @@ def list_authenticators(context: CommandContext, /, user: str | None, blocked: b
         return
     if user is None:
         raise click.UsageError("name a user, or use --blocked")
+    found = context.find_user(user)
     with host.request() as request:
-        found = find_user(request, user)
         listed = authenticators.of_user(request, found.id)
         codes = recovery_codes.of_user(request, found.id)
         browsers = len(trusted_browsers.of_user(request, found.id))
@@ -77,6 +75,7 @@ def _list_blocked(context: CommandContext, host: Host, as_json: bool) -> None:
 def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json: bool) -> None:
     """Remove all second factors of a user who has lost them. The user is told by e-mail.
 
+    USER is an identifier, the beginning of one, an address or a username.
     Check first that it is the user who asks. The password stays, so the next login needs only that.
 
     Example: authhost mfa reset ann@example.org --reason "lost phone, passport checked"
@@ -85,8 +84,7 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
     from authhost_mfa.monitoring import counted
 
     host = context()
-    with host.request() as request:
-        found = find_user(request, user)
+    found = context.find_user(user)
     name = found.email or found.username or str(found.id)
     context.console.confirm(f"Remove all second factors of {name}?", yes=yes)
     with host.request() as request:
@@ -119,15 +117,3 @@ def stats(context: CommandContext, /, as_json: bool) -> None:
         return
     rows = [{"users": names[name], "count": count} for name, count in numbers.items()]
     context.console.print_rows(rows)
-
-
-def find_user(request: Request, text: str) -> User:
-    """Return the user with an identifier or a verified address; raises ``ClickException``."""
-    try:
-        account = request.account(UUID(text))
-        found = account.user if account is not None else None
-    except ValueError:
-        found = request.user_by_email(text)
-    if found is None:
-        raise click.ClickException(f"there is no user {text!r}; name an identifier or a verified address")
-    return found

@@ -51,31 +51,25 @@ def _roll_up_once(host: Host, console: Console, everything: bool, as_json: bool)
     return True
 
 
-def _uuid(context: click.Context, parameter: click.Parameter, value: str) -> UUID:
-    try:
-        return UUID(value)
-    except ValueError:
-        raise click.BadParameter(
-            f"{value!r} is not a user id such as 01a2b3c4-89ab-7def-8123-456789abcdef; "
-            "`authhost users show` finds the id of an address"
-        ) from None
-
-
 @click.command()
-@click.argument("user_id", callback=_uuid)
+@click.argument("user")
 @json_option
 @click.pass_obj
-def forget(context: CommandContext, /, user_id: UUID, as_json: bool) -> None:
-    """Erase a user from the stored events.
+def forget(context: CommandContext, /, user: str, as_json: bool) -> None:
+    """Erase a user from the stored events: an identifier, its beginning, an address or a username.
 
     Removes the user's pseudonyms and exact times. The events are still counted, but refer to
     no user. Run it after the account is closed. Events from the time of a former secret_key are
-    found as long as it is in the list.
+    found as long as it is in the list. A deleted account is found by its whole identifier only.
 
     Example: authhost analytics forget 01a2b3c4-89ab-7def-8123-456789abcdef
     """
     from authhost_analytics.erasure import erase_user
 
+    try:
+        user_id = UUID(user)  # also of a deleted account
+    except ValueError:
+        user_id = context.find_user(user).id
     erased = erase_user(context(), user_id)
     if as_json:
         text = json.dumps({"user_id": str(user_id), **erased._asdict()})

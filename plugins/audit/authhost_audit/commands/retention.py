@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from uuid import UUID
-
 import click
 from authhost_hookspecs import CommandContext
 
-from authhost_audit.commands.options import json_option, settings_of, uuid_callback
+from authhost_audit.commands.options import find_user, json_option, settings_of
 
 
 @click.command()
@@ -33,7 +31,7 @@ def prune(context: CommandContext, /, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("user_id", callback=uuid_callback)
+@click.argument("user")
 @click.option(
     "--address",
     "addresses",
@@ -44,9 +42,11 @@ def prune(context: CommandContext, /, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def forget(
-    context: CommandContext, /, user_id: UUID, addresses: tuple[str, ...], yes: bool, as_json: bool
+    context: CommandContext, /, user: str, addresses: tuple[str, ...], yes: bool, as_json: bool
 ) -> None:
     """Erase the personal fields of a user's records: IP address, user agent, e-mail addresses.
+
+    USER is an identifier, its beginning, or as long as the account exists an address or a username.
 
     The batches stay valid. Run it after the account is closed, because later
     records contain personal fields again.
@@ -56,7 +56,8 @@ def forget(
     from authhost_audit import retention
 
     host = context()
-    context.console.confirm("Erase the personal fields of all records of this user?", yes=yes)
+    user_id = find_user(context, user)
+    context.console.confirm(f"Erase the personal fields of all records of the user {user_id}?", yes=yes)
     count = retention.erase_user(host, settings_of(host), user_id, *addresses)
     if as_json:
         context.console.print_rows([{"user_id": str(user_id), "erased": count}], as_json=True)
