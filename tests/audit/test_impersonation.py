@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from authhost_audit.commands.reading import _row
 from authhost_hookspecs import Actor
 from conftest import PASSWORD
 
@@ -37,6 +38,7 @@ def test_the_start_has_the_reason_and_what_was_not_asked(people):
     assert started["event"] == "impersonation_started"
     assert (started["actor_id"], started["user_id"]) == (str(bob.user.id), str(ann.user.id))
     assert (started["ip_address"], started["method"]) == ("192.0.2.9", "impersonation")
+    assert f"actor {bob.user.id}" in _row(started)["details"]
     assert (started["data"]["reason"], started["data"]["not_asked"]) == (REASON, [])
 
 
@@ -45,6 +47,7 @@ def test_an_operator_is_named(people):
     host.users.impersonate(ann.user.id, actor=ROOT, reason=REASON)
     (started,) = last(host, 1)
     assert (started["actor_id"], started["data"]["actor"]) == (None, {"kind": "operator", "name": "root"})
+    assert "actor operator root" in _row(started)["details"]
 
 
 def test_the_logout_of_the_administrator_records_the_end_at_once(people, run):

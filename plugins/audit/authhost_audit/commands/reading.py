@@ -229,6 +229,10 @@ def _show(console: Console, records: list[Record], as_json: bool, *, header: boo
 def _row(record: Record) -> dict[str, str]:
     fields = {name: record[name] for name in ("method", "provider", "uid", "plugin") if record[name]}
     fields |= {name: value for name, value in record["data"].items() if name not in JSON_ONLY}
+    if actor := fields.get("actor"):
+        fields["actor"] = f"{actor['kind']} {actor['name']}"
+    elif record["actor_id"] not in (None, record["user_id"]):
+        fields["actor"] = record["actor_id"]
     if AUTHENTICATIONS in fields:
         fields["by"] = as_text(fields.pop(AUTHENTICATIONS))
         fields.pop("method", None)
