@@ -140,7 +140,8 @@ def _change(host: AuthHost, name: str, keys: tuple[str, ...], phase: str | None)
     _check_unused(host, name)
     question = f"Remove {len(ordered.former)} of {len(keys)} keys of {name}? {LOST[name]}"
     kept = tuple(each for each in keys if each not in ordered.former)
-    return KeyChange(phase, {name: kept}, "restart all processes", question)
+    later = f"restart all processes; then the change of {name} is complete"
+    return KeyChange(phase, {name: kept}, later, question)
 
 
 def _next_phase(host: AuthHost, name: str, keys: KeyList) -> str:

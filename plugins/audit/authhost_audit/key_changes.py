@@ -77,7 +77,8 @@ def change_key(host: Host, phase: str | None) -> KeyChange:
             raise ValueError("each of former_keys names its last batch; `authhost keys list` shows them")
         question = "Were all processes restarted since the new key became active?"
         closed = {"former_keys": ",".join(_closed(host, settings))}
-        return KeyChange(CLOSE, closed, "restart all processes", question)
+        later = f"restart all processes; then the change of {NAME} is complete"
+        return KeyChange(CLOSE, closed, later, question)
     raise ValueError(f"the phases of {NAME} are {DISTRIBUTE}, {ACTIVATE} and {CLOSE}, not {phase}")
 
 
