@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authhost.account.flow import flow_while_impersonating
-from authhost.account.sessions import log_out_current_user
+from authhost.account.sessions import call_session_ended, log_out_current_user
 from authhost.records import Session
 from authhost.request import Request
 from authhost.request.request import TOKEN_LENGTH
@@ -24,6 +24,8 @@ def stop_impersonation(request: Request, *, administrator_token: str | None = No
     log_out_current_user(request)
     if administrator_token is not None:
         return_to_administrator(request, administrator_token, session)
+    if session is None:
+        _end_begun(request)
 
 
 def return_to_administrator(request: Request, token: str, impersonation: Session | None = None) -> None:
@@ -37,3 +39,10 @@ def return_to_administrator(request: Request, token: str, impersonation: Session
         return
     if impersonation is None or session.impersonation_id == impersonation.id:
         request.log_in(session, account.user, token, account.password)
+
+
+def _end_begun(request: Request) -> None:
+    """End the impersonation that this session has begun, which the browser had lost, or nobody could read."""
+    own = request.session
+    if own is not None and own.impersonation_id is not None:
+        call_session_ended(request, queries.delete_impersonation(request, own.impersonation_id), "stopped")

@@ -56,6 +56,8 @@ class Request(PluginFacilities):
     """The result of the login or reauthentication by ``logins``, for the web layer."""
     given: Given
     """What the application gave this unit, and what was given when the signup or social login began."""
+    impersonation_undecided = False
+    """Whether a plugin could not say if an impersonation goes on: nobody is logged in, but it is not over."""
     _sociallogin: SocialLogin | None = None
     _find_sociallogin: Callable[[], SocialLogin | None] | None = None
     _loaded = False

@@ -81,6 +81,7 @@ def is_over(request: Request, session: Session, user: User) -> bool:
     try:
         why = _why_over(request, session, user)
     except Vetoed:
+        request.impersonation_undecided = True
         return True
     if why is None:
         return False

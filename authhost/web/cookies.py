@@ -77,7 +77,7 @@ class Cookies:
         if session is not None and token is not None and token != sent(self.session):
             lasts = (session.expires_at - request.now).total_seconds()
             yield Cookie(self.session, token, max(1, ceil(lasts)))
-        elif session is None and sent(self.session):
+        elif session is None and sent(self.session) and not request.impersonation_undecided:
             yield Cookie(self.session, "", 0)
         if session is not None and session.actor is None and sent(self.administrator):
             yield Cookie(self.administrator, "", 0)

@@ -114,6 +114,8 @@ class Visit:
         token = self.cookie(self.web.cookies.administrator)
         if not token or self.http.method not in SAFE_METHODS or request.user is not None:
             return
+        if request.impersonation_undecided:
+            return
         return_to_administrator(request, token)
         if request.user is None:
             self.set_cookie(self.web.cookies.administrator, "", 0)

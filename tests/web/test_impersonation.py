@@ -46,14 +46,32 @@ class Notes:
         ]
 
 
+class Directory:
+    """A plugin that is asked who is an administrator, and does not answer when it is told so."""
+
+    def __init__(self):
+        self.fails = False
+
+    @hookimpl
+    def is_administrator(self, request, user):
+        if self.fails:
+            raise RuntimeError("the directory does not answer")
+        return False
+
+
 @pytest.fixture
 def notes():
     return Notes()
 
 
 @pytest.fixture
-def web(open_site, notes):
-    return open_site({"notes": notes}, administrators=[ADMIN])
+def directory():
+    return Directory()
+
+
+@pytest.fixture
+def web(open_site, notes, directory):
+    return open_site({"notes": notes, "directory": directory}, administrators=[ADMIN])
 
 
 @pytest.fixture
@@ -186,6 +204,28 @@ def test_stop_after_it_has_ended_returns(visitor, clock):
     clock.forward(minutes=61)
     assert leads_to(visitor.post("/impersonation/stop")) == "/account/"
     assert who(visitor) == ADMIN
+
+
+def test_a_plugin_that_does_not_answer_leaves_the_browser_where_it_is(visitor, directory):
+    cookies = {name: visitor.cookies[name] for name in (SESSION, OWN)}
+    directory.fails = True
+    assert who(visitor) is None
+    assert leads_to(visitor.get("/")) == "/account/login"
+    assert visitor.post("/emails/add", email="x@example.org").status_code == 303
+    assert {name: visitor.cookies[name] for name in (SESSION, OWN)} == cookies
+    directory.fails = False
+    assert who(visitor) == ANN
+
+
+@pytest.mark.parametrize("path", ["/impersonation/stop", "/logout"])
+def test_stop_while_a_plugin_does_not_answer_ends_it(visitor, directory, web, path):
+    thief = Client(web)
+    thief.cookies[SESSION] = visitor.cookies[SESSION]
+    directory.fails = True
+    visitor.post(path)
+    directory.fails = False
+    assert who(visitor) == (ADMIN if path == "/impersonation/stop" else None)
+    assert who(thief) is None
 
 
 def test_stop_without_an_impersonation_changes_nothing(ann):
