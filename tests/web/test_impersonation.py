@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from authhost_hookspecs import Actor, ApiRoute, Page, PageRoute, hookimpl
 
-from authhost.errors import ImpersonationRefused, InvalidInput
+from authhost.errors import Conflict, ImpersonationRefused, InvalidInput
 from authhost.testing import PASSWORD
 from authhost.testing.web_client import WebClient as Client
 
@@ -226,6 +226,19 @@ def test_stop_while_a_plugin_does_not_answer_ends_it(visitor, directory, web, pa
     directory.fails = False
     assert who(visitor) == (ADMIN if path == "/impersonation/stop" else None)
     assert who(thief) is None
+
+
+def test_a_refused_stop_keeps_the_way_back(visitor, monkeypatch):
+    def end(*arguments):
+        raise Conflict
+
+    monkeypatch.setattr("authhost.account.impersonation.log_out_current_user", end)
+    for path in ("/impersonation/stop", "/logout"):
+        assert visitor.post(path).status_code == 409
+    monkeypatch.undo()
+    assert who(visitor) == ANN
+    visitor.post("/impersonation/stop")
+    assert who(visitor) == ADMIN
 
 
 def test_stop_without_an_impersonation_changes_nothing(ann):

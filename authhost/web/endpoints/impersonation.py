@@ -54,9 +54,10 @@ def stop(visit: Visit, values: Values) -> Outcome:
 
 def leave(visit: Visit) -> None:
     """Return to the administrator's own session, if this browser works in the account of somebody else."""
-    own = visit.take_cookie(visit.web.cookies.administrator)
+    own = visit.cookie(visit.web.cookies.administrator)
     if own or is_impersonated(visit.request):
         visit.web.host.account.stop_impersonation(visit.request, administrator_token=own or None)
+        visit.take_cookie(visit.web.cookies.administrator)  # a refusal keeps the way back
 
 
 ENDPOINTS = [
