@@ -396,6 +396,16 @@ def test_it_ends_unused_like_any_session(open_site, clock, reports):
     assert user_of(host, begun.session_token) is None
 
 
+def test_its_end_leaves_the_unit_of_work_to_the_flow_that_follows(site, clock, reports):
+    host, admin, ann = site
+    begun = begin(host, admin, ann)
+    clock.forward(hours=2)
+    with host.request(session_token=begun.session_token) as request:
+        assert request.user is None
+        assert request.clean  # otherwise a deadlock is no Conflict, and no provider can be called
+        assert end_of(reports) == ("ended", "expired")
+
+
 def test_the_user_can_end_it(site, run, reports):
     host, admin, ann = site
     begun = begin(host, admin, ann)

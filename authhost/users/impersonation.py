@@ -73,8 +73,9 @@ def check_impersonation(request: Request, user: User, actor: Actor | None, reaso
 
 
 def is_over(request: Request, session: Session, user: User) -> bool:
-    """Return whether an impersonation must not go on. It is ended then, after this unit of work.
+    """Return whether an impersonation must not go on. It is ended then, in a unit of work of its own.
 
+    That is at once, unless this one has written something: a flow that follows may need one of its own.
     It is asked at each request, since nobody may have told the host that the administrator has lost the
     right. A plugin that cannot say who is an administrator stops the request, not the impersonation.
     """
@@ -85,7 +86,10 @@ def is_over(request: Request, session: Session, user: User) -> bool:
         return True
     if why is None:
         return False
-    request.after_commit(lambda: _end(request, session, why))
+    if request.clean and not request.depth:
+        _end(request, session, why)
+    else:
+        request.after_commit(lambda: _end(request, session, why))
     return True
 
 
@@ -168,7 +172,7 @@ def _why_over(request: Request, session: Session, user: User) -> str | None:
 
 
 def _end(request: Request, session: Session, why: str) -> None:
-    """End an impersonation in a unit of work of its own. After a failure the next request tries again."""
+    """End an impersonation in another unit of work. After a failure the next request tries again."""
     services: Services = request.services
     try:
         with Request(
