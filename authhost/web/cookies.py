@@ -11,6 +11,8 @@ from authhost.settings import Settings
 from authhost.web.http import WebRequest, WebResponse
 
 SECURE_PREFIX = "__Host-"
+NO_OWN_SESSION = "-"
+"""No token is so short."""
 DEVICE_SECONDS = 400 * 86400
 """The lifetime of the device cookie: 400 days. Browsers shorten longer times (RFC 6265bis, 5.5)."""
 
@@ -36,7 +38,10 @@ class Cookies:
         self.secure = settings.base_url.startswith("https://")
         self.session = self.name("authhost-session")
         self.administrator = self.name("authhost-administrator")
-        """The token of the administrator's own session, while they work in the account of somebody else."""
+        """The token of the administrator's own session, while they work in the account of somebody else.
+
+        An operator has none: it is `NO_OWN_SESSION` then.
+        """
         self.pending = self.name("authhost-pending")
         self.device = self.name("authhost-device")
         self.messages = self.name("authhost-messages")

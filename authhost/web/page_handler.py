@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from urllib.parse import parse_qsl, urlencode
 
@@ -206,7 +207,7 @@ class PageHandler:
         """Return the error page of a refusal that no form shows. In an impersonation it says so, too."""
         impersonates = bool(visit.cookie(self._cookies.administrator))
         if impersonates and not visit.has_ended and error.code != "internal_error":
-            with visit.unit_of_work():
+            with suppress(FlowError), visit.unit_of_work():  # it may be the unit that was refused
                 pass
         links = (Link(visit.gettext("To the account"), "/"),)
         page = Page("error", visit.describe(error), links=links)

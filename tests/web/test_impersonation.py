@@ -145,6 +145,16 @@ def test_the_banner_is_in_the_language_of_the_administrator(visitor):
     assert "Zurück zum eigenen Konto" in text
 
 
+def test_a_text_that_is_too_long_is_refused_as_always(open_site):
+    client = Client(open_site(administrators=[ADMIN], web_given=("invitation",)))
+    host = client.web.host
+    for email in (ANN, ADMIN):
+        client.api("/signup", {"email": email, "password": PASSWORD})
+    host.users.verify_email(host.users.get(ADMIN).id, ADMIN, actor=ROOT)
+    go(client)
+    assert client.get("/?invitation=" + "x" * 5000).status_code == 400
+
+
 def test_nobody_else_has_a_banner(admin, ann):
     for client in (admin, ann):
         assert "impersonation" not in client.get("/").body.decode()
@@ -315,9 +325,18 @@ def test_an_operator_goes_there_by_a_link(web, ann, operator):
     assert who(operator) is None
     assert operator.page("/impersonation/begin")["id"] == "impersonation"
     assert leads_to(operator.post("/impersonation/begin")) == "/account/"
-    assert BANNER in operator.get("/").body.decode()
+    for shown in ("/", "/nowhere", "/admin"):
+        assert BANNER in operator.get(shown).body.decode()
     assert leads_to(operator.post("/impersonation/stop")) == "/account/login"
     assert operator.messages("/login") == ["impersonation_stopped"]
+
+
+def test_a_link_does_not_lead_back_to_the_session_of_an_earlier_impersonation(visitor, web, clock):
+    clock.forward(minutes=61)
+    assert visitor.api("/impersonation/begin", {"key": link(web).rpartition("/")[2]})[0] == 200
+    clock.forward(minutes=61)
+    assert who(visitor) is None
+    assert not {SESSION, OWN} & set(visitor.cookies)
 
 
 def test_a_link_works_once_and_for_five_minutes(web, ann, operator, clock):

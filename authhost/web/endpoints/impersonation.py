@@ -9,6 +9,7 @@ from authhost_hookspecs import PageMessage, Values
 from authhost.account.flow import is_impersonated
 from authhost.users import Changes
 from authhost.web import fields
+from authhost.web.cookies import NO_OWN_SESSION
 from authhost.web.endpoint import Endpoint, Outcome
 from authhost.web.links import key_of_link
 from authhost.web.schemas import login_state
@@ -36,7 +37,10 @@ def begin(visit: Visit, user_id: UUID, reason: str) -> Outcome:
 
 def begin_by_link(visit: Visit, values: Values) -> Outcome:
     with key_of_link(visit, visit.web.cookies.impersonation_key, values) as key:
-        visit.web.host.users.begin_impersonation(visit.request, key=key)
+        begun = visit.web.host.users.begin_impersonation(visit.request, key=key)
+    if visit.credential == "cookie":
+        lasts = begun.session.expires_at - visit.request.now
+        visit.set_cookie(visit.web.cookies.administrator, NO_OWN_SESSION, lasts.total_seconds())
     return Outcome(login_state(visit), location=visit.web.host.settings.after_login)
 
 
