@@ -426,6 +426,17 @@ def test_the_next_one_of_the_same_session_replaces_it(site, run, reports):
     assert ("ended", ann.user.id, Actor("user", admin.user.id), "replaced") in reports.calls
 
 
+def test_one_that_was_begun_meanwhile_is_replaced_too(site, run, reports):
+    host, admin, ann = site
+    bob = run(host, "signup", email=BOB, password=PASSWORD)
+    with host.request(session_token=admin.session_token) as request:
+        assert request.user is not None
+        first = begin(host, admin, ann)
+        request.accounts.impersonate(bob.user.id, reason=REASON)
+    assert ("ended", ann.user.id, Actor("user", admin.user.id), "replaced") in reports.calls
+    assert first.session.id not in {each.id for each in host.users.read(ann.user.id).sessions}
+
+
 def test_an_administrator_whose_session_has_ended_meanwhile_begins_nothing(site, run, reports):
     host, admin, ann = site
     with host.request(session_token=admin.session_token) as request:

@@ -137,16 +137,21 @@ def _session(request: Request, user: User, actor: Actor, reason: str, own: Sessi
 
 
 def _refer(request: Request, own: Session, session: Session) -> None:
-    """Let the administrator's own session refer to the new one, and end what it has begun before."""
+    """Let the administrator's own session refer to the new one, and end what it has begun before.
+
+    Another request may have begun something since this one has read the session: it is locked first.
+    """
+    request.write(statements.TOUCH_SESSION, {"of_id": own.id, "now": request.now})
+    found = queries.session_by_id(request, own.id)
     values = {
         "of_id": own.id,
         "of_digest": digest(request.session_token or ""),
         "new_impersonation": session.id,
     }
-    if not request.write(statements.SET_IMPERSONATION, values):
+    if found is None or not request.write(statements.SET_IMPERSONATION, values):
         raise LoginRequired
-    if own.impersonation_id is not None:
-        former = queries.delete_impersonation(request, own.impersonation_id)
+    if found[0].impersonation_id is not None:
+        former = queries.delete_impersonation(request, found[0].impersonation_id)
         call_session_ended(request, former, "replaced")
     request.replace_session(replace(own, impersonation_id=session.id))
 
