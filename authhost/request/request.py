@@ -137,6 +137,10 @@ class Request(PluginFacilities):
         user = self.user
         return Actor("user", user.id) if user is not None else None
 
+    def set_actor(self, actor: Actor) -> None:
+        """Set who acts from now on, whether or not somebody is logged in."""
+        self._actor = actor
+
     @property
     def other_actor(self) -> Actor | None:
         """Who acts instead of the logged-in user, as far as it is known without a query, or None."""

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from authhost_hookspecs import Actor
 
-from authhost.account.flow import flow
+from authhost.account.flow import attach_user, flow
 from authhost.account.sessions import log_out_current_user
-from authhost.errors import InvalidInput, InvalidKey, InvalidState
+from authhost.errors import AuthError, InvalidInput, InvalidKey, InvalidState
 from authhost.records import Impersonation, User
 from authhost.request import Request
 from authhost.socialaccount import pending
@@ -50,6 +50,10 @@ def begin_impersonation(request: Request, *, key: str) -> Impersonation:
     if account is None:
         raise InvalidKey
     actor = Actor("operator", name=values["operator"])
-    begun = start_impersonation(request, account.user, values["reason"], actor)
+    request.set_actor(actor)
+    try:
+        begun = start_impersonation(request, account.user, values["reason"], actor)
+    except AuthError as refusal:
+        raise attach_user(refusal, account.user) from None
     request.log_in(begun.session, begun.user, begun.session_token, None)
     return begun

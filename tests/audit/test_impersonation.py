@@ -8,6 +8,7 @@ from authhost_hookspecs import Actor
 from conftest import PASSWORD
 
 from audit.trail import ANN, BOB, records
+from authhost.errors import AccountInactive
 
 ROOT, REASON = Actor("operator", name="root"), "Ticket 4711"
 
@@ -48,6 +49,18 @@ def test_an_operator_is_named(people):
     (started,) = last(host, 1)
     assert (started["actor_id"], started["data"]["actor"]) == (None, {"kind": "operator", "name": "root"})
     assert "actor operator root" in _row(started)["details"]
+
+
+def test_a_refused_link_has_the_operator_and_the_user(people):
+    host, _, ann = people
+    url = host.users.impersonation_link(ann.user.id, actor=ROOT, reason=REASON)
+    host.users.deactivate(ann.user.id, actor=ROOT)
+    with host.request() as request, pytest.raises(AccountInactive):
+        host.users.begin_impersonation(request, key=url.rpartition("/")[2])
+    (refused,) = last(host, 1)
+    assert (refused["event"], refused["reason"]) == ("flow_refused", "account_inactive")
+    assert refused["user_id"] == str(ann.user.id)
+    assert refused["data"]["actor"] == {"kind": "operator", "name": "root"}
 
 
 def test_the_logout_of_the_administrator_records_the_end_at_once(people, run):
