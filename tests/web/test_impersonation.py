@@ -307,6 +307,30 @@ def test_the_user_sees_it_in_the_list_and_ends_it(visitor, ann):
     assert who(visitor) == ADMIN
 
 
+def test_administrators_see_it_in_the_list_of_the_user(visitor, web):
+    other = Client(web)
+    other.post("/login", identifier=ADMIN, password=PASSWORD)
+    user = web.host.users.get(ANN)
+    page = other.page(f"/admin/user?id={user.id}")
+    (sessions,) = (each for each in page["sections"] if each["title"] == "Sessions")
+    assert sessions["rows"][0]["title"] == "An administrator of this site"
+
+
+@pytest.mark.parametrize("email", [ANN, ADMIN])
+def test_the_deletion_of_either_account_ends_it(visitor, web, email):
+    web.host.users.delete(web.host.users.get(email).id, actor=ROOT)
+    assert who(visitor) == (ADMIN if email == ANN else None)
+    assert OWN not in visitor.cookies
+
+
+def test_a_reset_of_the_password_ends_it(visitor, web, mailbox):
+    owner = Client(web)
+    owner.post("/forgot-password", email=ANN)
+    values = {"key": mailbox.messages[-1].key, "password": PASSWORD[::-1]}
+    assert owner.api("/reset-password", values)[0] == 200
+    assert who(visitor) == ADMIN
+
+
 def link(web, email=ANN, reason=REASON):
     user = web.host.users.get(email)
     url = web.host.users.impersonation_link(user.id, actor=ROOT, reason=reason)

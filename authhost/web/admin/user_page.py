@@ -13,7 +13,7 @@ from authhost.users.snapshot import Account
 from authhost.web.admin.access import account_of, name_of, require_administrator
 from authhost.web.admin.user_list import LIST, USER, labels_of, times_of, user_path
 from authhost.web.schemas import account_json, connection_json, email_json, session_json
-from authhost.web.user_agents import describe
+from authhost.web.user_agents import title_of
 from authhost.web.visit import Visit
 
 DELETE = "/admin/delete"
@@ -152,8 +152,7 @@ def _sessions(visit: Visit, account: Account) -> Section:
             details.append(_("IP address: %(address)s", address=each.ip_address))
         button = _button(visit, user, f"{USER}/end-session", _("End session"), item=str(each.id))
         labels = (_("This browser"),) if current is not None and each.id == current.id else ()
-        title = describe(each.user_agent) or _("Unknown browser")
-        rows.append(Row(title, tuple(details), labels, (button,)))
+        rows.append(Row(title_of(each, _), tuple(details), labels, (button,)))
     text = () if rows else (_("Nobody is logged in."),)
     if len(account.sessions) > MOST_SESSIONS:
         text = (

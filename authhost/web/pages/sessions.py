@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authhost_hookspecs import Form, Link, Page, Row, Section
 
-from authhost.web.user_agents import describe
+from authhost.web.user_agents import title_of
 from authhost.web.visit import Visit
 
 
@@ -25,10 +25,7 @@ def sessions(visit: Visit) -> Page:
             "/sessions/end", _("Log out") if is_current else _("End session"), {"id": str(each.id)}
         )
         labels = (_("This browser"),) if is_current else ()
-        title = describe(each.user_agent) or _("Unknown browser")
-        if each.actor is not None:
-            title = _("An administrator of this site")
-        rows.append(Row(title, tuple(details), labels, (end,)))
+        rows.append(Row(title_of(each, _), tuple(details), labels, (end,)))
     forms: tuple[Form, ...] = ()
     if len(found) > 1:
         forms = (visit.form("/sessions/end-others", _("End all other sessions"), danger=True),)
