@@ -295,6 +295,7 @@ def test_an_unknown_page(client):
 def test_every_page_without_a_login_is_a_page_or_leads_to_the_login(client, snapshot_pages):
     assert snapshot_pages(client) == {
         "/": "to /account/login",
+        "/impersonation/begin": "impersonation_nothing",
         "/login": "login",
         "/signup": "signup",
         "/logout": "logout",
