@@ -143,6 +143,51 @@ def test_an_address_that_is_in_use(tmp_path):
     assert "Traceback" not in told.stderr
 
 
+REFUSED = "name an IP address or a host name"
+UNUSABLE = "cannot be used: "
+ADDRESSES = {
+    "": REFUSED,
+    "--port": UNUSABLE,
+    "x\r\n\x1b[2J\x1b]0;title\x07": REFUSED,
+    "127.0.0.1:80/../$(id)": REFUSED,
+    "http://localhost": REFUSED,
+    "[::1]": REFUSED,
+    "\u0661.0.0.1": REFUSED,
+    "a" * 10_000: REFUSED,
+    "a" * 255: UNUSABLE,
+    "a..b": UNUSABLE,
+    ":::": UNUSABLE,
+    "::1%nope": UNUSABLE,
+    "192.0.2.1": UNUSABLE,
+}
+
+
+def test_addresses_that_cannot_be_used(tmp_path):
+    pytest.importorskip("waitress", reason="SKIPPED: the demo needs waitress")
+    from click.testing import CliRunner
+
+    from authhost.cli.main import cli
+
+    config = str(tmp_path / "authhost.toml")
+    for command in (["init", "--path", config], ["--config", config, "db", "upgrade"]):
+        assert CliRunner().invoke(cli, command).exit_code == 0
+    for address, reason in ADDRESSES.items():
+        for options in (["--demo"], ["--server", "waitress"]):
+            done = CliRunner().invoke(cli, ["--config", config, "serve", *options, f"--host={address}"])
+            assert done.exit_code == 2, (address, done.output)
+            assert re.search(reason, done.stderr), (address, done.stderr)
+            assert "--host" in done.stderr
+            assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", done.output)
+            assert max(map(len, done.stderr.splitlines())) < 2_000
+
+
+def test_an_ipv6_address_has_brackets_for_gunicorn():
+    util = pytest.importorskip("gunicorn.util", reason="SKIPPED: gunicorn is not installed")
+    from authhost.cli.serve.servers import joined
+
+    assert util.parse_address(joined("::1", 8000)) == ("::1", 8000)
+
+
 def test_a_database_that_is_not_there(tmp_path):
     Path(tmp_path, "authhost.toml").write_text(f'secret_key = "{"k" * 40}"\n')
     told = told_by(tmp_path)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 import signal
-import socket
 import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from authhost_hookspecs import Console
 
 from authhost.base_errors import ConfigurationError
 from authhost.cli.serve.demo_pages import DemoPages, SilentContext
-from authhost.cli.serve.servers import address_for_browsers
+from authhost.cli.serve.servers import address_for_browsers, listen
 from authhost.cli.tour.smtp_server import SMTPServer
 from authhost.host import AuthHost
 from authhost.settings import Settings
@@ -39,7 +38,7 @@ def run(console: Console, address: str, port: int) -> None:
     except ImportError as error:
         raise ConfigurationError("the demo needs waitress; run `pip install 'authhost[demo]'`") from error
     with ExitStack() as resources:
-        listener = resources.enter_context(_listener(address, port))
+        listener = resources.enter_context(listen(address, port))
         folder = Path(resources.enter_context(tempfile.TemporaryDirectory(prefix="authhost-demo-")))
         mails = SMTPServer()
         resources.callback(mails.stop)
@@ -67,17 +66,6 @@ def _serve(server: Any) -> None:
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # the demo has few threads
     with suppress(KeyboardInterrupt):
         server.run()
-
-
-@contextmanager
-def _listener(address: str, port: int) -> Iterator[socket.socket]:
-    try:
-        with socket.create_server((address, port)) as listener:
-            yield listener
-    except OSError as error:
-        raise ConfigurationError(
-            f"{address}:{port} cannot be used: {error.strerror}; choose another --port, or 0 for any"
-        ) from error
 
 
 def _settings(folder: Path, base_url: str, smtp_port: int, provider: LocalProvider) -> Settings:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 THREADS = 8
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
+"""Errors of an address that this machine does not have."""
 ANY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  # compared, not listened on
 
 
@@ -44,7 +48,9 @@ def run(
     if not name or find_spec(name) is None:
         missing = name or "a server"
         raise ConfigurationError(f"{missing} is not installed; run `pip install {name or 'waitress'}`")
-    AuthHost(settings, background=False).close()  # names what is wrong before the server starts
+    # These name what is wrong before the server starts.
+    AuthHost(settings, background=False).close()
+    listen(address, port).close()
     url = address_for_browsers(address, port)
     console.print(f"{settings.site_name}: {url}{settings.web_prefix}/  (Ctrl-C ends it)")
     if settings.base_url.startswith("https://"):
@@ -67,7 +73,28 @@ def address_for_browsers(address: str, port: int) -> str:
     """
     if address in (*LOOPBACK, *ANY_ADDRESS):
         return f"http://localhost:{port}"
-    return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+    return f"http://{joined(address, port)}"
+
+
+def listen(address: str, port: int) -> socket.socket:
+    """Return a socket that listens there. Raises `ConfigurationError` if that is not possible."""
+    try:
+        found = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family = min(each[0] for each in found)  # IPv4, if a name has both
+        return socket.create_server((address, port), family=family)
+    except UnicodeError:
+        reason, remedy = "no host has such a name", "--host"
+    except socket.gaierror as error:
+        reason, remedy = f"{error.strerror}", "--host"
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        remedy = "--host" if error.errno in NOT_HERE else "--port, or 0 for any"
+    raise ConfigurationError(f"{joined(address, port)} cannot be used: {reason}; choose another {remedy}")
+
+
+def joined(address: str, port: int) -> str:
+    """Return both as one text, as in a URL (RFC 3986, 3.2.2): an IPv6 address has brackets."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def _leads_elsewhere(base_url: str, url: str) -> bool:
@@ -110,7 +137,7 @@ def _run_gunicorn(settings: Settings, address: str, port: int, log_config: LogCo
     class Site(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
         def load_config(self) -> None:
             values: dict[str, Any] = {
-                "bind": f"{address}:{port}",
+                "bind": joined(address, port),
                 "workers": max(1, os.cpu_count() or 1),
                 "threads": THREADS,
                 "logconfig_dict": log_config or {},
