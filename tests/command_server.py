@@ -106,7 +106,16 @@ def run_command(
 
 # The process itself.
 
-WARM_UP = ("db upgrade", "check", "hooks", "plugins list", "audit search", "email outbox", "analytics report")
+WARM_UP = (
+    "db upgrade",
+    "check",
+    "hooks",
+    "plugins list",
+    "users create warm-up@example.org",
+    "audit search",
+    "email outbox",
+    "analytics report",
+)
 """Commands that import together what commands import."""
 
 

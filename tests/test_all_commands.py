@@ -19,7 +19,7 @@ import pytest
 from authhost_hookspecs import Actor
 from click.testing import CliRunner
 from command_arguments import COMMANDS, WITHOUT_JSON
-from command_server import INTERRUPTS, run_command
+from command_server import run_command
 from rich.cells import cell_len
 from sqlalchemy import insert
 
@@ -65,6 +65,8 @@ DOCUMENTS = {"analytics export", "audit export", "audit proof", "audit new-key",
 """Commands that print something for programs, whatever reads it."""
 EMPTY = {"audit forward", "audit seal", "db upgrade", "email suppressed", "mfa list"}
 """Commands that have nothing to print for this site."""
+INTERRUPTED = {"needs nothing": ("start",), "changes": ("write", "commit")}
+"""When Ctrl-C arrives, by what a command does with the database; otherwise at the first statement."""
 every_command = pytest.mark.parametrize("name", COMMANDS)
 
 
@@ -75,7 +77,8 @@ def walk(command, path=(), parent=None):
         yield " ".join(path), command
         return
     for name in command.list_commands(context):
-        yield from walk(command.get_command(context, name), (*path, name), context)
+        if not (child := command.get_command(context, name)).hidden:
+            yield from walk(child, (*path, name), context)
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +101,7 @@ def template(tmp_path_factory):
         host.users.verify_email(ann.id, ANN, actor=OPERATOR)
         eve = host.users.create("eve@example.org", username="eve", invite=False, actor=OPERATOR)
         host.users.deactivate(eve.id, actor=OPERATOR)
+        host.plugins.block("doorbell", reason="slow", installed=False, actor=OPERATOR)
         connection = {"id": uuid4(), "user_id": ann.id, "provider": "local", "issuer": "x", "uid": "7"}
         times = {"date_joined": host.now, "last_login": host.now}
         with host.engine.begin() as database:
@@ -223,24 +227,43 @@ def test_json(run, name):
             assert ONE_FORMAT.fullmatch(value), value
 
 
-@pytest.mark.parametrize("hostile", HOSTILE)
-@pytest.mark.parametrize("name", in_time)
-def test_hostile_arguments(run, tree, name, hostile):
+@every_command
+def test_hostile_arguments(run, tree, name):
+    """Control characters, and one of the other values: each of them meets some commands."""
     arguments = [each for each in tree[name].params if isinstance(each, click.Argument)]
-    texts = [each for each in tree[name].params if is_free_text(each)]
-    if arguments:
+    if not arguments:
+        return
+    others = sorted(set(HOSTILE) - {"controls"})
+    for hostile in ("controls", others[in_turn(name, len(others))]):
         done = run(name, ["--", *[HOSTILE[hostile]] * len(arguments)])
-        assert done.returncode in (1, 2), done.stderr
+        assert done.returncode in (1, 2), (hostile, done.stderr)
         is_shown_safely(done.stderr + done.stdout)
-    for each in texts if hostile == "controls" else ():
+
+
+@every_command
+def test_hostile_options(run, tree, name):
+    """An option that several commands share is tried with the first of them."""
+    for option in own_texts(tree, name):
         given = COMMANDS[name].correct.format(**run.names).split()
-        done = run(name, [*given, f"{max(each.opts, key=len)}={HOSTILE[hostile]}"])
-        assert done.returncode in (0, 1, 2), done.stderr
+        done = run(name, [*given, f"{max(option.opts, key=len)}={HOSTILE['controls']}"])
+        assert done.returncode in (0, 1, 2), (option.opts, done.stderr)
         is_shown_safely(done.stderr + done.stdout)
 
 
-def is_free_text(parameter):
-    return isinstance(parameter, click.Option) and not parameter.is_flag
+def in_turn(name, count):
+    """Return a number below ``count`` that is different for commands that follow each other."""
+    return list(COMMANDS).index(name) % count
+
+
+def own_texts(tree, name):
+    """Return the options with a value of a command that no command before it has."""
+    before = [option for each in COMMANDS if each < name for option in texts_of(tree[each])]
+    known = {(*option.opts, option.help) for option in before}
+    return [option for option in texts_of(tree[name]) if (*option.opts, option.help) not in known]
+
+
+def texts_of(command):
+    return [each for each in command.params if isinstance(each, click.Option) and not each.is_flag]
 
 
 @every_command
@@ -258,13 +281,15 @@ def test_without_configuration(run, tmp_path, name):
 
 @pytest.mark.parametrize("name", [each for each in quick if COMMANDS[each].kind != "needs nothing"])
 def test_other_databases(run, template, tmp_path, name):
+    """One that may only be read, and in turn one of a newer version and none."""
     kind = COMMANDS[name].kind
     read_only = f"sqlite:///file:{template[0]}/site.sqlite3?mode=ro&uri=true"
     newer = shutil.copy(template[0] / "site.sqlite3", tmp_path / "newer.sqlite3")
     with closing(sqlite3.connect(newer)) as database, database:
         database.execute("UPDATE authhost_core_version SET version_num = 'f123'")
     missing = f"sqlite:///{tmp_path}/missing.sqlite3"
-    for case, url in {"read-only": read_only, "newer": f"sqlite:///{newer}", "missing": missing}.items():
+    other = [("newer", f"sqlite:///{newer}"), ("missing", missing)][in_turn(name, 2)]
+    for case, url in (("read-only", read_only), other):
         done = run(name, AUTHHOST_DATABASE_URL=url)
         if kind == "inspects":
             assert done.returncode in (0, 1, 2), (case, done.stderr)
@@ -280,8 +305,7 @@ def test_other_databases(run, template, tmp_path, name):
 
 @every_command
 def test_interrupted(run, template, name):
-    moments = INTERRUPTS if COMMANDS[name].kind == "changes" else INTERRUPTS[:2]
-    for moment in moments[:1] if COMMANDS[name].slow else moments:
+    for moment in INTERRUPTED.get(COMMANDS[name].kind, ("statement",)):
         done = run(name, interrupt=moment)
         if COMMANDS[name].until_interrupted:
             assert done.returncode in (0, 130), (moment, done.stderr)
