@@ -155,11 +155,10 @@ def test_every_command_is_listed(tree):
 
 
 @every_command
-def test_help(tree, name):
-    texts = [
-        CliRunner().invoke(cli, [*name.split(), flag], env={"COLUMNS": "80"}) for flag in ("--help", "-h")
-    ]
-    assert [each.exit_code for each in texts] == [0, 0]
+def test_help(name):
+    # In processes of their own: click remembers the options of a command that another test has run.
+    texts = [run_command(*name.split(), flag, COLUMNS="80") for flag in ("--help", "-h")]
+    assert [each.returncode for each in texts] == [0, 0]
     assert texts[0].stdout == texts[1].stdout
     assert f"authhost {name}" in re.split("Examples?:", texts[0].stdout)[1]
     assert max(map(cell_len, texts[0].stdout.splitlines())) <= WIDTH

@@ -153,7 +153,7 @@ def test_the_migration_erases_final_messages_and_keeps_waiting_ones(make, fake, 
         row_of_version_0_1(host, status, context)
     row_of_version_0_1(host, "dead", {"site_name": "Example", "time": None})
     with migrate.open_history("email", host.migrations["email"]) as (config, _):
-        alembic = {"version_table": "authhost_email_version", "applied": lambda step: None}
+        alembic = {"version_table": "authhost_email_version", "applied": lambda step: []}
         with host.engine.begin() as connection:
             config.attributes.update(alembic, connection=connection)
             command.downgrade(config, "0001")

@@ -22,6 +22,8 @@ WITHOUT_LOGIN = {
     "/login",
     "/login/cancel",
     "/logout",
+    "/impersonation/begin",
+    "/impersonation/stop",
     "/confirm-email",
     "/confirm-email/send",
     "/confirm-email/change",

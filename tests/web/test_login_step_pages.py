@@ -189,7 +189,13 @@ def test_a_program_with_cookies(site, waiting):
     assert body["next"][0] == {"step": "gate.code", "path": "/account/api/gate/code", "methods": ["pin"]}
     assert client.api("/gate/code", method="GET") == (
         202,
-        {"email": "ann@example.org", "authenticated": False, "user": None, "next": body["next"]},
+        {
+            "email": "ann@example.org",
+            "authenticated": False,
+            "user": None,
+            "impersonation": None,
+            "next": body["next"],
+        },
     )
     status, problem = client.api("/gate/code", {"code": "wrong"})
     assert (status, problem["plugin_code"], problem["field"]) == (403, "wrong_code", "code")
