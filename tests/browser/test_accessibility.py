@@ -94,6 +94,7 @@ def test_password_managers_know_every_field(site, open_page):
         "/login": login,
         "/login refused": login,
         "/login after logout": login,
+        "/login after an impersonation": login,
         "/signup": signup,
         "/signup refused": signup,
         "/confirm-email in another browser": login,

@@ -75,7 +75,8 @@ def test_search_open_deactivate_export_and_delete(site, ann, open_page):
     assert heading(page) == ANN
 
     page.get_by_label("Until").fill("2100-12-31")
-    page.get_by_label("Reason").fill("Sends spam.")
+    form = page.locator("form", has=page.get_by_label("Until"))
+    form.get_by_label("Reason").fill("Sends spam.")
     page.get_by_role("button", name="Deactivate the account").click()
     assert page.locator("[data-code=deactivated]").is_visible()
     assert page.get_by_text("Reason: Sends spam.").is_visible()
