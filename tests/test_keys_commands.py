@@ -247,7 +247,7 @@ def test_without_a_file_there_is_a_remedy(site, monkeypatch, tmp_path):
 
 
 def test_an_unknown_name_gets_a_suggestion(site):
-    assert "Did you mean secret_key?" in site.run("rotate", "secret-key", code=2).output
+    assert "Did you mean 'secret_key'?" in site.run("rotate", "secret-key", code=2).output
     assert "encryption_keys" in site.run("rotate", "x", code=2).output
 
 

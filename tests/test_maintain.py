@@ -112,7 +112,7 @@ def test_options(call):
     [result] = map(json.loads, call("--only", "email", "--json").stdout.splitlines())
     assert result == {"task": "email.clean_outbox", "result": "done", "detail": "0 messages deleted"}
     assert "audit.prune" in call("--list").stdout
-    assert "Did you mean email?" in call("--only", "emial", code=2).output
+    assert "Did you mean 'email'?" in call("--only", "emial", code=2).output
 
 
 def test_a_failing_task_makes_the_command_fail(call, monkeypatch):

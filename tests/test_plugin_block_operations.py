@@ -131,7 +131,7 @@ def test_the_commands(tmp_path, monkeypatch):
     assert (
         "required" in run("--require", "mfa", "plugins", "block", "mfa", "--reason", "x", exit_code=1).output
     )
-    assert "did you mean 'email'" in run("plugins", "unblock", "emial", exit_code=1).output
+    assert "Did you mean 'email'?" in run("plugins", "unblock", "emial", exit_code=1).output
     assert "blocked_plugins" in run("--block", "mfa", "plugins", "unblock", "mfa", exit_code=1).output
     assert "invalid_input" in run("plugins", "block", "mfa", "--reason", "", exit_code=1).output
     assert "blocked at run time" in run("status", "--json").stdout

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from authhost.cli.lazy_host import LazyHost
+from authhost.cli.suggestions import suggestion
 from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
@@ -135,15 +136,12 @@ def keys_rotate(
 
 
 def _key(host: AuthHost, name: str) -> ManagedKey:
-    from difflib import get_close_matches
-
     from authhost.operations.key_changes import all_keys
 
     known = all_keys(host)
     if name in known:
         return known[name]
-    near = get_close_matches(name, known, 1, 0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = suggestion(name, known)
     raise click.UsageError(f"there is no key {name!r}.{hint} The keys are: {', '.join(known)}.")
 
 

@@ -7,6 +7,7 @@ import sys
 import click
 
 from authhost.cli.lazy_host import LazyHost
+from authhost.cli.suggestions import suggestion
 from authhost.operations.console import json_option
 
 
@@ -28,8 +29,6 @@ def maintain(lazy_host: LazyHost, only: tuple[str, ...], list_only: bool, as_jso
 
       authhost maintain --only audit --json
     """
-    from difflib import get_close_matches
-
     from authhost.operations import maintenance
 
     host, console = lazy_host(), lazy_host.console
@@ -37,8 +36,7 @@ def maintain(lazy_host: LazyHost, only: tuple[str, ...], list_only: bool, as_jso
     known = {*names, *(name.partition(".")[0] for name in names), *maintenance.skipped_plugins(host)}
     for each in only:
         if each not in known:
-            near = get_close_matches(each, known, 1)
-            hint = f" Did you mean {near[0]}?" if near else ""
+            hint = suggestion(each, known)
             raise click.UsageError(f"there is no task {each!r}.{hint} `authhost maintain --list` lists them.")
     if list_only:
         console.print_rows([{"task": name} for name in names], as_json=as_json)

@@ -58,7 +58,8 @@ def metrics(lazy_host: LazyHost, as_text: bool, as_json: bool) -> None:
 
       authhost metrics --prometheus
     """
-    from authhost.operations.monitoring import metrics, prometheus_text
+    from authhost.operations.monitoring import metrics
+    from authhost.operations.optional_prometheus import prometheus_text
 
     if as_text and as_json:
         raise click.UsageError("--prometheus and --json exclude each other")

@@ -10,6 +10,7 @@ import click
 from authhost.base_errors import ConfigurationError, PluginNotBlockable
 from authhost.cli.completion import plugin_names
 from authhost.cli.lazy_host import LazyHost
+from authhost.cli.suggestions import suggestion
 from authhost.cli.users.accounts import actor_option, operator, report
 from authhost.operations.accounts import refusals
 from authhost.operations.console import json_option, printable
@@ -94,14 +95,11 @@ def known_blocks(lazy_host: LazyHost) -> Mapping[str, Block]:
 
 
 def _not_blocked(host: AuthHost, name: str) -> str:
-    from difflib import get_close_matches
-
     record = next((each for each in host.registry.records if each.name == name), None)
     if record is not None and record.status == "blocked":
         return f"the settings block {name}: remove it from blocked_plugins, or add it to plugins, and restart"
-    near = get_close_matches(name, host.plugins.blocked(), 1)
-    hint = f"; did you mean {near[0]!r}?" if near else "; see `authhost plugins list`"
-    return f"plugin {printable(name)!r} is not blocked at run time{hint}"
+    hint = suggestion(name, host.plugins.blocked())
+    return f"plugin {printable(name)!r} is not blocked at run time.{hint} See `authhost plugins list`."
 
 
 def _effects(host: AuthHost, name: str) -> Iterator[str]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from importlib import import_module
-from types import ModuleType
 
 from authhost_hookspecs import Host, Metric
 
-from authhost.errors import PLUGIN_FAILURES, ConfigurationError
+from authhost.errors import PLUGIN_FAILURES
 from authhost.host import AuthHost
 from authhost.operations.core_health import ALL as CORE_CHECKS
 from authhost.operations.core_metrics import RESERVED, core_metrics
@@ -94,13 +92,3 @@ def _plugin_metrics(
         except PLUGIN_FAILURES as error:
             name = function_name(function)
             log.error("the metrics of plugin %s failed: %s in %s", plugin, type(error).__name__, name)
-
-
-def prometheus_text() -> ModuleType:
-    """Return the module with the text format of Prometheus; raises `ConfigurationError` without the extra."""
-    try:
-        return import_module("authhost.operations.prometheus")
-    except ImportError as error:
-        raise ConfigurationError(
-            "the text format of Prometheus needs prometheus_client; run `pip install 'authhost[metrics]'`"
-        ) from error

@@ -268,7 +268,8 @@ class Request(PluginFacilities):
 
     def with_guards(self, user: User) -> User:
         """Return ``user`` with the guards that a hook has set since the record was read."""
-        return replace(user, login_guards=self._guards.get(user.id, user.login_guards))
+        guards = self._guards.get(user.id)
+        return user if guards is None else replace(user, login_guards=guards)
 
     @property
     def stored_password(self) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 
 from authhost.host import AuthHost
-from authhost.operations.monitoring import prometheus_text
+from authhost.operations.optional_prometheus import prometheus_text
 from authhost.web.http import WebRequest, WebResponse
 
 PATH = "/metrics"

@@ -86,7 +86,7 @@ TEXTS = {
     ),
     "method_not_allowed": N_("This address does not accept this kind of request."),
     "not_found": N_("There is no such page."),
-    "own_account": N_("An administrator cannot do this to the own account."),
+    "own_account": N_("Administrators cannot do this to their own account."),
     "password_already_set": N_("Your account has a password. Change it instead."),
     "password_reset_required": N_("Please choose a new password: ask for a link to reset it."),
     "primary_email_required": N_("The primary address cannot be removed. Make another one primary first."),
