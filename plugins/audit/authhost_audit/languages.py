@@ -1,26 +1,20 @@
-"""Texts in the language of the request. The translations are gettext catalogues (.po files).
-
-They are few and have no plurals, so they are read without Babel, which this plugin does not need otherwise.
-"""
+"""Texts in the language of the request. The translations are gettext catalogues (.po files)."""
 
 from __future__ import annotations
 
 import re
-from ast import literal_eval
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from importlib.resources import files
 
 from authhost_hookspecs import Request
+from babel.messages.pofile import read_po
 
 LANGUAGES = ("en", "de", "fr", "es", "pt", "ja", "zh", "ar")
 SOURCE_LANGUAGE = "en"
 DOMAIN = "authhost_audit"
 TAG = re.compile(r"\s*([A-Za-z0-9_-]{1,35})\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?)\s*)?", re.ASCII)
 """A language tag and its weight in an Accept-Language header (RFC 9110, 12.5.4)."""
-STRINGS = r'((?:"(?:[^"\\]|\\.)*"\s*)+)'
-ENTRY = re.compile(rf"^msgid {STRINGS}^msgstr {STRINGS}", re.MULTILINE)
-"""One message of a catalogue: each text is one or more strings with the escapes of C."""
 Gettext = Callable[..., str]
 
 
@@ -57,9 +51,5 @@ def _catalogue(tag: str) -> Mapping[str, str]:
     if tag == SOURCE_LANGUAGE:
         return {}
     path = files("authhost_audit") / "locale" / tag / "LC_MESSAGES" / f"{DOMAIN}.po"
-    found = ENTRY.findall(path.read_text(encoding="utf-8"))
-    return {_text(identifier): _text(translation) for identifier, translation in found}
-
-
-def _text(strings: str) -> str:
-    return "".join(literal_eval(each) for each in strings.split("\n") if each.strip())
+    with path.open("rb") as file:
+        return {str(each.id): str(each.string) for each in read_po(file, locale=tag) if each.id}
