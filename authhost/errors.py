@@ -186,6 +186,16 @@ class ExportFailed(AuthError):
     message = "The data of this account could not be collected."
 
 
+class FactorsNotRemoved(AuthError):
+    """The factors of a plugin stay, so nothing was removed; ``fields["plugin"]`` is its name.
+
+    It is blocked, is not loaded, or has failed.
+    """
+
+    code = "factors_not_removed"
+    message = "The second factors of this account could not be removed."
+
+
 class EmailNotFound(AuthError):
     """The logged-in user has no such address."""
 

@@ -336,7 +336,7 @@ def test_names_and_reasons_are_checked(host):
         block(host, "shp")
     with pytest.raises(PluginNotBlockable, match="authhost plugins list"):
         block(host, "zzz")
-    for wrong in ("", "x" * 501, "two\nlines", None):
+    for wrong in ("", " ", "x" * 501, "two\nlines", None):
         with pytest.raises(InvalidInput):
             block(host, reason=wrong)
     host.plugins.block("elsewhere", reason="x", actor=ROOT, installed=False)

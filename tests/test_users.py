@@ -176,6 +176,13 @@ def test_a_deactivation_ends_by_itself(host, run, ann, clock, recorder):
     assert host.users.read(ann.id).user.deactivation_reason is None
 
 
+def test_a_reason_says_why(host, ann):
+    with pytest.raises(InvalidInput):
+        host.users.deactivate(ann.id, reason=" ", actor=ROOT)
+    host.users.deactivate(ann.id, reason=" Pays late. ", actor=ROOT)
+    assert host.users.read(ann.id).user.deactivation_reason == "Pays late."
+
+
 def test_maintenance_ends_deactivations(host, ann, clock, recorder):
     host.users.deactivate(ann.id, until=clock.now + timedelta(days=3), actor=ROOT)
     host.delete_expired()

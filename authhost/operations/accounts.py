@@ -24,8 +24,8 @@ def refusals() -> Iterator[None]:
     try:
         yield
     except AuthError as error:
-        field = f", field {error.fields['field']}" if "field" in error.fields else ""
-        raise click.ClickException(f"{error} ({error.code}{field})") from None
+        named = [f", {name} {error.fields[name]}" for name in ("field", "plugin") if name in error.fields]
+        raise click.ClickException(f"{error} ({error.code}{''.join(named)})") from None
 
 
 def find_user(host: AuthHost, name: str) -> User:

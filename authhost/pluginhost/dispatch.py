@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import authhost_hookspecs as contract
 
-from authhost.errors import PLUGIN_FAILURES, DeliveryFailed, ExportFailed, RequiredPluginFailed
+from authhost.errors import (
+    PLUGIN_FAILURES,
+    DeliveryFailed,
+    ExportFailed,
+    FactorsNotRemoved,
+    RequiredPluginFailed,
+)
 
 if TYPE_CHECKING:
     import pluggy
@@ -183,6 +189,12 @@ class Hooks:
         if blocked := self.blocked_plugins("export_user"):
             raise ExportFailed(plugin=blocked[0])
         return dict(sorted(self._hook.export_user(request=request, user=user)))
+
+    def remove_factors(self, request: Request, user: User, reason: str) -> int:
+        """Return how many factors the plugins have removed; raises `FactorsNotRemoved`."""
+        if blocked := self.blocked_plugins("remove_factors"):
+            raise FactorsNotRemoved(plugin=blocked[0])
+        return sum(self._hook.remove_factors(request=request, user=user, reason=reason))
 
     def plugin_blocked(self, request: Request, plugin: str, reason: str) -> None:
         self._hook.plugin_blocked(request=request, plugin=plugin, reason=reason)

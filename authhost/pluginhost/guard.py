@@ -15,6 +15,7 @@ used, so its order (``tryfirst``, ``trylast``, ``wrapper``) and its tracing work
 | ``login_steps`` | `guard_steps` | refuses the flow (`Vetoed`) |
 | ``is_administrator`` | `guard_answer` | refuses the flow (`Vetoed`) |
 | ``export_user`` | `guard_export` | ends the export (`ExportFailed`) |
+| ``remove_factors`` | `guard_removal` | ends the removal (`FactorsNotRemoved`) |
 | ``host_started``, ``host_stopping`` | `guard_lifecycle` | is logged |
 | ``register_…`` | `timed` | is handled by the caller |
 """
@@ -29,12 +30,13 @@ from typing import Any
 
 from authhost_hookspecs import LoginStep, Refused
 
-from authhost.errors import PLUGIN_FAILURES, ExportFailed, Vetoed
+from authhost.errors import PLUGIN_FAILURES, ExportFailed, FactorsNotRemoved, Vetoed
 from authhost.pluginhost.compiled import CALL, CALL_WITHOUT_REQUEST, compiled
 from authhost.pluginhost.hooks import (
     ANSWERS,
     EXPORTS,
     LIFECYCLE,
+    REMOVALS,
     SECRET_ARGUMENTS,
     SPEC_ARGUMENTS,
     STEPS,
@@ -95,6 +97,8 @@ def guard_for(hook: str, *, wrapper: bool) -> Callable[..., Callable[..., Any]]:
         return guard_answer
     if hook in EXPORTS:
         return guard_export
+    if hook in REMOVALS:
+        return guard_removal
     if hook in LIFECYCLE:
         return guard_lifecycle
     if hook == "deliver_message":
@@ -212,6 +216,26 @@ def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any])
             request.check_sent()
             plugin.pass_required_failure(error)
             raise ExportFailed(plugin=plugin.name) from error
+
+    return compiled(CALL, function, call=call)
+
+
+def guard_removal(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard ``remove_factors``: the result is a number, and a failure is a `FactorsNotRemoved`."""
+
+    def counted(result: Any) -> int:
+        check_ran(result)
+        return 0 if result is None else next(usable(hook, [result], int))
+
+    remove = as_caller(plugin, hook, function, convert=counted)
+
+    def call(request: UnitOfWork, *args: Any) -> int:
+        try:
+            return int(remove(request, *args))
+        except PLUGIN_FAILURES as error:
+            request.check_sent()
+            plugin.pass_required_failure(error)
+            raise FactorsNotRemoved(plugin=plugin.name) from error
 
     return compiled(CALL, function, call=call)
 

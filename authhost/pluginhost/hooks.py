@@ -63,6 +63,8 @@ ANSWERS = frozenset({"is_administrator"})
 """Each implementation returns a bool. A failing one refuses what depends on it."""
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
+REMOVALS = frozenset({"remove_factors"})
+"""Each implementation removes the factors of a user, and returns their number. A failing one ends it."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
 """Called outside a unit of work."""
 SECRET_ARGUMENTS = frozenset({"password"})

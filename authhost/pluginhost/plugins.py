@@ -14,8 +14,7 @@ from authhost.errors import Conflict, PluginNotBlockable
 from authhost.pluginhost.blocked_plugins import BlockedPlugins
 from authhost.pluginhost.blocks import Block, read_blocks
 from authhost.pluginhost.discovery import PluginRegistry
-from authhost.records import REASON_LENGTH
-from authhost.security.inputs import text
+from authhost.security.inputs import reason as parse_reason, text
 from authhost.settings import Settings
 from authhost.store import statements
 from authhost.store.database import Database
@@ -64,7 +63,7 @@ class Plugins:
         with the remedy for a required plugin and an unknown name, and `InvalidInput`.
         """
         text(name, "name", NAME_LENGTH)
-        text(reason, "reason", REASON_LENGTH)
+        reason = parse_reason(reason)
         self._check(name, installed=installed)
         by = str(actor.id) if actor.id is not None else actor.name or ""
         try:

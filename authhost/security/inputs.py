@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from authhost.errors import InvalidEmail, InvalidInput
-from authhost.records import EMAIL_LENGTH, NOTHING_GIVEN, Given
+from authhost.records import EMAIL_LENGTH, NOTHING_GIVEN, REASON_LENGTH, Given
 from authhost.security.characters import INVISIBLE, MAX_SHRINK_FACTOR, is_username
 
 MAX_GIVEN, MAX_GIVEN_LENGTH = 16, 512
@@ -37,6 +37,14 @@ def text(value: object, field: str, longest: int) -> str:
     if not value.isprintable():
         raise InvalidInput(f"{field} has characters that cannot be used.", field=field)
     return value
+
+
+def reason(value: object) -> str:
+    """Return why somebody makes a change, without spaces around it; raises `InvalidInput`."""
+    given = text(value, "reason", REASON_LENGTH).strip()
+    if not given:
+        raise InvalidInput("reason must say why.", field="reason")
+    return given
 
 
 def given(values: object) -> Given:

@@ -93,6 +93,11 @@ class Users(Directory):
         with self._changes(actor) as accounts:
             return accounts.disconnect(user_id, account_id)
 
+    def remove_factors(self, user_id: UUID, *, actor: Actor, reason: str) -> int:
+        """Remove the second factors and passkeys of a user who has lost them; return how many there were."""
+        with self._changes(actor) as accounts:
+            return accounts.remove_factors(user_id, reason=reason)
+
     def end_session(self, user_id: UUID, session_id: UUID, *, actor: Actor) -> None:
         """End one session."""
         with self._changes(actor) as accounts:

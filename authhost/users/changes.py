@@ -20,13 +20,14 @@ from authhost.errors import (
     AccountInactive,
     EmailNotFound,
     EmailNotVerified,
+    FactorsNotRemoved,
     InvalidInput,
     SessionNotFound,
     SocialAccountNotFound,
 )
-from authhost.records import REASON_LENGTH, EmailAddress, Impersonation, SocialAccount, User
+from authhost.records import EmailAddress, Impersonation, SocialAccount, User
 from authhost.request import Request
-from authhost.security.inputs import email as parse_email, email_key, text
+from authhost.security.inputs import email as parse_email, email_key, reason as parse_reason
 from authhost.socialaccount.connections import delete_connection
 from authhost.store import queries, statements
 from authhost.users.atomic_changes import AtomicChanges
@@ -156,6 +157,18 @@ class Changes(AtomicChanges):
             delete_connection(request, user, account)
             return account
 
+    def remove_factors(self, user_id: UUID, *, reason: str) -> int:
+        """Remove the second factors and passkeys of a user who has lost them; return how many there were."""
+        request = self._request
+        with self._changing("remove_factors", user_id) as user:
+            reason = parse_reason(reason)
+            self._check(user, "remove_factors")
+            count = request.services.hooks.remove_factors(request, user, reason)
+            account = queries.account_by_id(request, user.id)
+            if account is not None and account.user.login_guards:
+                raise FactorsNotRemoved(plugin=account.user.login_guards[0])
+            return count
+
     def end_session(self, user_id: UUID, session_id: UUID) -> None:
         """End one session."""
         request = self._request
@@ -283,4 +296,4 @@ def _end_of_deactivation(request: Request, until: datetime | None) -> datetime |
 
 
 def _reason(reason: str | None) -> str | None:
-    return text(reason, "reason", REASON_LENGTH) if reason is not None else None
+    return parse_reason(reason) if reason is not None else None

@@ -15,14 +15,13 @@ from authhost.errors import (
     AccountInactive,
     AuthError,
     ImpersonationRefused,
-    InvalidInput,
     LoginRequired,
     RequiredPluginFailed,
     Vetoed,
 )
-from authhost.records import REASON_LENGTH, Impersonation, Session, User
+from authhost.records import Impersonation, Session, User
 from authhost.request import Request
-from authhost.security.inputs import text
+from authhost.security.inputs import reason as parse_reason
 from authhost.security.keys import digest, new_key
 from authhost.services import Services
 from authhost.store import queries, statements
@@ -59,7 +58,7 @@ def start_impersonation(
 
 def check_impersonation(request: Request, user: User, actor: Actor | None, reason: str) -> tuple[Actor, str]:
     """Return the actor and the reason if the actor may work in the account of ``user``."""
-    reason = _reason(reason)
+    reason = parse_reason(reason)
     actor = _administrator(request, actor)
     if user.id == actor.id:
         raise ImpersonationRefused("This is your own account.", reason="own_account")
@@ -91,12 +90,6 @@ def is_over(request: Request, session: Session, user: User) -> bool:
     else:
         request.after_commit(lambda: _end(request, session, why))
     return True
-
-
-def _reason(reason: str) -> str:
-    if not text(reason, "reason", REASON_LENGTH).strip():
-        raise InvalidInput("reason must say why.", field="reason")
-    return reason.strip()
 
 
 def _administrator(request: Request, actor: Actor | None) -> Actor:

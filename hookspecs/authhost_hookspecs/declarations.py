@@ -43,6 +43,7 @@ ChangeKind = Literal[
     "require_reset",
     "connect",
     "disconnect",
+    "remove_factors",
     "end_sessions",
     "deactivate",
     "reactivate",

@@ -290,6 +290,32 @@ def disconnect(
     report(lazy_host, f"disconnected {chosen.provider} from {name_of(found)}", result, as_json=as_json)
 
 
+@click.command("remove-factors")
+@user_argument
+@click.option("--reason", required=True, help="Why, for the records and the user.")
+@actor_option
+@yes_option
+@json_option
+@click.pass_obj
+def remove_factors(
+    lazy_host: LazyHost, user: str, reason: str, actor: str | None, yes: bool, as_json: bool
+) -> None:
+    """Remove the second factors and passkeys of a user who has lost them.
+
+    Check first that it is the user who asks: the next login needs the password alone. Sessions stay.
+
+    Example: authhost users remove-factors ann@example.org --reason "lost phone, passport checked"
+    """
+    host = lazy_host()
+    found = find_user(host, user)
+    lazy_host.console.confirm(f"Remove all second factors of {name_of(found)}?", yes=yes)
+    with refusals():
+        removed = host.users.remove_factors(found.id, reason=reason, actor=operator(actor))
+    word = "factor" if removed == 1 else "factors"
+    text = f"removed {removed} {word} of {name_of(found)}"
+    report(lazy_host, text, {"id": str(found.id), "removed": removed}, as_json=as_json)
+
+
 @click.command("impersonate")
 @user_argument
 @click.option("--reason", required=True, help="Why, for the records. The user is told that, but not why.")
@@ -347,6 +373,7 @@ COMMANDS = (
     require_reset,
     send_reset,
     disconnect,
+    remove_factors,
     impersonate,
     delete,
 )

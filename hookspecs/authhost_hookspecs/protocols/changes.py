@@ -117,6 +117,14 @@ class AccountChanges(Protocol):
         Calls `social_account_removed`. Refusal: ``social_account_not_found``.
         """
 
+    def remove_factors(self, user_id: UUID, *, reason: str) -> int:
+        """Remove the second factors and passkeys of a user who has lost them; return how many there were.
+
+        ``reason`` has 1 to 500 characters. Check first that it is the user who asks: the next login needs
+        the password alone. Sessions stay. Calls `remove_factors`. Refusals: ``invalid_input``, and
+        ``factors_not_removed`` with the field ``plugin`` if that plugin is blocked, is not loaded or fails.
+        """
+
     def end_session(self, user_id: UUID, session_id: UUID) -> None:
         """End one session. Calls `session_ended` with the reason ``revoked``.
 

@@ -105,6 +105,7 @@ REASONS = frozenset(
         "email_not_verified",
         "email_taken",
         "export_failed",
+        "factors_not_removed",
         "impersonated",
         "impersonation_refused",
         "last_login_method",

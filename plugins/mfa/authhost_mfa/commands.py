@@ -80,7 +80,6 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
 
     Example: authhost mfa reset ann@example.org --reason "lost phone, passport checked"
     """
-    from authhost_mfa import deletion
     from authhost_mfa.monitoring import counted
 
     host = context()
@@ -88,7 +87,7 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
     name = found.email or found.username or str(found.id)
     context.console.confirm(f"Remove all second factors of {name}?", yes=yes)
     with host.request() as request:
-        count = deletion.reset(request, found, reason)
+        count = request.accounts.remove_factors(found.id, reason=reason)
     if as_json:
         context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)
     else:

@@ -72,6 +72,10 @@ class MfaPlugin:
         deletion.delete_after_recovery(request, user)
 
     @hookimpl
+    def remove_factors(self, request: Request, user: User, reason: str) -> int:
+        return deletion.reset(request, user, reason)
+
+    @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
         deletion.delete_all(request, user.id)
 

@@ -22,6 +22,7 @@ SUBJECTS: Mapping[str, str] = {
     "password_removed": "user",
     "password_reset": "user",
     "password_reset_requested": "user",
+    "remove_factors": "user",
     "session_ended": "session",
     "user_deactivated": "user",
     "user_deleted": "user",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from authhost_hookspecs import AdminAction, AdminPanel, Field, Form, Request, Row, Section, User, Values
 
-from authhost_mfa import authenticators, deletion, fields, recovery_codes, trusted_browsers
+from authhost_mfa import authenticators, fields, recovery_codes, trusted_browsers
 from authhost_mfa.languages import N_, Language, language_of
 from authhost_mfa.pages.authenticator_rows import details
 from authhost_mfa.values import TOTP, Authenticator
@@ -38,7 +38,7 @@ def show(request: Request, user: User) -> Section | None:
 
 def reset(request: Request, user: User, values: Values) -> None:
     """Remove all second factors of a user who has lost them; the user is told by e-mail."""
-    deletion.reset(request, user, str(values["reason"]))
+    request.accounts.remove_factors(user.id, reason=str(values["reason"]))
     request.answer.message("success", language_of(request).gettext("All second factors are removed."))
 
 

@@ -56,6 +56,11 @@ class Pin:
         forget_attempts(request, user.id)
 
     @hookimpl
+    def remove_factors(self, request: Request, user: User, reason: str) -> int:
+        request.logins.unguard(NAME, user.id)
+        return request.db.execute(delete(pin_table).where(pin_table.c.user_id == user.id)).rowcount
+
+    @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
         request.db.execute(delete(pin_table).where(pin_table.c.user_id == user.id))
 
