@@ -120,12 +120,14 @@ def _explain_order(implementation: Any) -> str:
 
 
 def _explain_failure(hook: str, required: bool) -> str:
-    from authhost.pluginhost.hooks import ANSWERS, EXPORTS, STEPS, VETOES, is_notification
+    from authhost.pluginhost.hooks import ANSWERS, EXPORTS, REMOVALS, STEPS, VETOES, is_notification
 
     if hook in VETOES | STEPS | ANSWERS:
         return "refuses the flow"
     if hook in EXPORTS:
         return "ends the export"
+    if hook in REMOVALS:
+        return "ends the removal; nothing is removed"
     if hook in FIRST_RESULT_HOOKS:
         return "ends the flow; the first that answers is the last that is called"
     if hook.startswith("register_"):

@@ -21,6 +21,7 @@ from authhost.pluginhost.hooks import (
     ANSWERS,
     EXPORTS,
     LIFECYCLE,
+    REMOVALS,
     SPEC_ARGUMENTS,
     SPEC_MODULES,
     STEPS,
@@ -28,7 +29,7 @@ from authhost.pluginhost.hooks import (
     VETOES,
 )
 
-IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export", "answer"})
+IN_FLOWS = frozenset({"notification", "veto", "step", "delivery", "export", "answer", "removal"})
 """The kinds of hooks that flows call."""
 ISOLATED = (
     "it is logged and counted, the writes of that call are rolled back, and the flow continues. "
@@ -134,6 +135,8 @@ def kind_of(name: str) -> tuple[str, str]:
         return "answer", "it refuses what depends on the answer."
     if name in EXPORTS:
         return "export", "it ends the export, with an error that names the plugin."
+    if name in REMOVALS:
+        return "removal", "it ends the removal, with an error that names the plugin; nothing is removed."
     if name in LIFECYCLE:
         ends = (
             "For a required plugin the host does not start." if name == "host_started" else "The host closes."

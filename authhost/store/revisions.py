@@ -8,12 +8,15 @@ history is linear, the source is enough. Otherwise Alembic reads the history.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, NamedTuple
 
 IDENTIFIERS = ("revision", "down_revision", "branch_labels", "depends_on")
 """What Alembic reads from the module of a migration."""
+MENTIONS = re.compile(rf"\b(?:{'|'.join(IDENTIFIERS)})\b|import\s*\(?\s*\*")
+"""Where a source may bind one of them."""
 
 
 class Revision(NamedTuple):
@@ -65,8 +68,10 @@ def _read(source: str) -> Revision | None:
             values |= _literals(node.targets[0], node.value)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             values |= _literals(node.target, node.value)
-    if sum(name in IDENTIFIERS for node in ast.walk(tree) for name in _bound(node)) != len(values):
-        return None
+    if len(MENTIONS.findall(source)) != len(values):  # a quick look first: most names are nowhere else
+        bound = sum(name in IDENTIFIERS for node in ast.walk(tree) for name in _bound(node))
+        if bound != len(values):
+            return None
     if (
         values.get("branch_labels")
         or values.get("depends_on")

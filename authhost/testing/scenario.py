@@ -211,6 +211,7 @@ class Scenario:
         self.deleted = user
         flow("Reactivate an account", "accounts_reactivate", browser, user_id=user.id)
         flow("Export an account", "accounts_export", browser, user_id=user.id)
+        flow("Remove lost factors", "accounts_remove_factors", browser, user_id=user.id, reason="lost")
         flow("Log in to a reactivated account", "login", identifier=second, password=PASSWORD)
         flow("End all sessions of an account", "accounts_end_sessions", browser, user_id=user.id)
         flow("Log in once more", "login", identifier=second, password=PASSWORD)

@@ -44,8 +44,8 @@ def remove_factors(request: Request, user: User, reason: str) -> int:  # type: i
     """Remove all factors of a user who has lost them, for an administrator; return how many there were.
 
     ``request.accounts.remove_factors`` calls it. An implementation deletes what the plugin stores for its
-    steps, calls ``request.logins.unguard``, and tells the user. ``reason`` is the administrator's text, of
-    at most 500 characters. It returns 0 if the user has none, and None counts as 0.
+    steps, calls ``request.logins.unguard`` if it has guarded the account, and tells the user. ``reason`` is
+    the administrator's text, of at most 500 characters. It returns 0 if the user has none; None counts as 0.
 
     Stored: the account, which the host has locked. If one implementation fails, or leaves a guard, nothing
     is removed, and the caller gets ``factors_not_removed``.
@@ -63,6 +63,6 @@ def remove_factors(request: Request, user: User, reason: str) -> int:  # type: i
         class Forget:
             @hookimpl
             def remove_factors(self, request: Request, user: User, reason: str) -> int:
-                request.logins.unguard("doorbell", user.id)
-                return request.db.execute(delete(events).where(events.c.user_id == user.id)).rowcount
+                deleted = request.db.execute(delete(events).where(events.c.user_id == user.id))
+                return int(deleted.rowcount)
     """

@@ -11,7 +11,15 @@ from uuid import UUID
 from authhost_hookspecs import Change, Message, Refused, StopFlow
 
 from authhost.errors import PLUGIN_FAILURES, InvalidCredentials
-from authhost.pluginhost.hooks import ANSWERS, EXPORTS, NOTIFICATIONS, SPEC_ARGUMENTS, STEPS, VETOES
+from authhost.pluginhost.hooks import (
+    ANSWERS,
+    EXPORTS,
+    NOTIFICATIONS,
+    REMOVALS,
+    SPEC_ARGUMENTS,
+    STEPS,
+    VETOES,
+)
 from authhost.providers.app import App, ProviderSettings
 from authhost.providers.catalogue import BUILT_IN
 from authhost.records import EmailAddress, EmailConfirmation, Session, SocialAccount, User
@@ -38,6 +46,8 @@ CONNECTED = frozenset({"social_account_added", "social_account_updated", "social
 """The hooks whose social account belongs to a user."""
 ONCE = frozenset({"user_signed_up", "account_ready"})
 """The hooks that are called once for each user. A plugin may insert a row with the user's id as its key."""
+CALLED = NOTIFICATIONS | VETOES | STEPS | ANSWERS | EXPORTS | REMOVALS | {"deliver_message"}
+"""The hooks that are called with the shortest arguments."""
 EMPTY = "for a request without a client and a user without an address"
 
 
@@ -64,7 +74,7 @@ def _faults_at(context: CheckContext, hours: int) -> Iterator[Fault]:
         assert signed_up is not None
         user = User(signed_up.id, None, None, True, False, now, None)
         for hook in context.checked.implementations:
-            if hook not in NOTIFICATIONS | VETOES | STEPS | ANSWERS | EXPORTS | {"deliver_message"}:
+            if hook not in CALLED:
                 continue
             recorder.calls.clear()
             token = browser.token if hook in WITH_SESSION else None

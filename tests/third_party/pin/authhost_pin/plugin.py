@@ -58,7 +58,8 @@ class Pin:
     @hookimpl
     def remove_factors(self, request: Request, user: User, reason: str) -> int:
         request.logins.unguard(NAME, user.id)
-        return request.db.execute(delete(pin_table).where(pin_table.c.user_id == user.id)).rowcount
+        deleted = request.db.execute(delete(pin_table).where(pin_table.c.user_id == user.id))
+        return int(deleted.rowcount)
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:
