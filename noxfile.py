@@ -16,7 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-nox.options.default_venv_backend = "venv"
+sys.path.append(str(Path(__file__).parent / "tests"))
+from compat.tools import tool, uv_settings
+
+# uv makes an environment in seconds; without it, venv and pip do.
+nox.options.default_venv_backend = "uv|venv"
+os.environ.update(uv_settings())
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes of the same code
 nox.options.sessions = [
     "lint",
@@ -55,6 +60,7 @@ WEB_TOOLS = [
 ]
 """The libraries of authhost[web], and the frameworks that it has modules for."""
 TEST_TOOLS = [
+    "pip",
     "pytest>=8",
     "pytest-xdist>=3",
     "hypothesis>=6",
@@ -294,46 +300,54 @@ def _fetch_axe(session: nox.Session) -> str:
     return str(script.absolute())
 
 
-@nox.session(tags=["all"])
+@nox.session(tags=["all"], venv_backend="none")
 def builds(session: nox.Session) -> None:
     """Each distribution as a wheel; the contract by itself, and the host without any plugin."""
-    session.install("build")
-    wheels = Path(session.create_tmp()) / "wheels"
+    maker, here = tool(), Path(session.create_tmp())
+
+    def run(*command: str) -> None:
+        session.run(*command, external=True, env=dict(maker.environ))
+
+    def install(name: str, *requirements: str) -> Path:
+        """Make an environment, and return its Python."""
+        home = here / name
+        shutil.rmtree(home, ignore_errors=True)
+        run(*maker.create(sys.executable, home))
+        python = home / "bin" / "python"
+        run(*maker.install(python, list(requirements)))
+        return python
+
+    made = {}
     for folder in DISTRIBUTIONS:
-        session.run("python", "-m", "build", "--wheel", "--outdir", str(wheels), folder, silent=True)
-    made = {path.name.split("-")[0]: str(path) for path in wheels.glob("*.whl")}
+        run(*maker.wheel(Path(folder), here / "wheels"))
+    for wheel in (here / "wheels").glob("*.whl"):
+        made[wheel.name.split("-")[0]] = str(wheel)
+    contract = "authhost_hookspecs"
     for name, needs in (
-        ("authhost_hookspecs", ()),
-        ("authhost", ("authhost_hookspecs",)),
-        *((f"authhost_{plugin}", ("authhost_hookspecs",)) for plugin in PLUGINS),
+        (contract, ["mypy>=1.17", "pyright>=1.1.400"]),
+        ("authhost", [made[contract]]),
+        *((f"authhost_{plugin}", [made[contract]]) for plugin in PLUGINS),
     ):
-        home = Path(session.create_tmp()) / name
-        session.run("python", "-m", "venv", "--clear", str(home))
-        python = str(home / "bin" / "python")
-        install = [python, "-m", "pip", "install", "-q", *(made[each] for each in (*needs, name))]
-        session.run(*install, external=True)
-        session.run(python, "-c", f"import {name}", external=True)
-    _type_check_contract(session, Path(session.create_tmp()) / "authhost_hookspecs" / "bin")
-    for name, source in SAMPLES.items():
-        # A plugin type-checks against the contract and its own dependencies alone.
-        home, project = Path(session.create_tmp()) / name, f"./tests/third_party/{name}"
-        session.run("python", "-m", "venv", "--clear", str(home))
-        python = str(home / "bin" / "python")
-        needs = ["mypy>=1.17", made["authhost_hookspecs"], project]
-        session.run(python, "-m", "pip", "install", "-q", *needs, external=True)
-        strict = [python, "-m", "mypy", "--strict", "--config-file=", f"{project}/{source}"]
-        session.run(*strict, external=True)
+        python = install(name, *needs, made[name])
+        run(str(python), "-c", f"import {name}")
+        if name == contract:
+            _type_check_contract(session, python)
+    # A plugin type-checks against the contract and what it depends on: there is no authhost.
+    projects = {name: f"tests/third_party/{name}" for name in SAMPLES}
+    installed = (f"./{project}" for project in projects.values())
+    python = install("samples", "mypy>=1.17", made[contract], *installed)
+    sources = [f"{project}/{SAMPLES[name]}" for name, project in projects.items()]
+    run(str(python), "-m", "mypy", "--strict", "--config-file=", *sources)
 
 
-def _type_check_contract(session: nox.Session, programs: Path) -> None:
+def _type_check_contract(session: nox.Session, python: Path) -> None:
     """Check the contract by mypy and pyright in its own environment, where there is no authhost."""
-    python, package = str(programs / "python"), "hookspecs/authhost_hookspecs"
-    session.run(python, "-m", "pip", "install", "-q", "mypy>=1.17", "pyright>=1.1.400", external=True)
-    session.run(python, "-m", "mypy", "--strict", "--config-file=", package, external=True)
+    package = "hookspecs/authhost_hookspecs"
+    session.run(str(python), "-m", "mypy", "--strict", "--config-file=", package, external=True)
     if shutil.which("node") is None:
         session.warn("SKIPPED: there is no node, which pyright needs")
         return
-    pyright = [str(programs / "pyright"), "--project", "hookspecs", "--pythonpath", python]
+    pyright = [str(python.with_name("pyright")), "--project", "hookspecs", "--pythonpath", str(python)]
     session.run(*pyright, external=True)
 
 

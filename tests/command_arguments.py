@@ -106,7 +106,7 @@ COMMANDS = {
     "users invite": Command("changes", "bob@example.org"),
     "users list": Command("reads"),
     "users reactivate": Command("changes", "eve"),
-    "users remove-factors": Command("changes", "ann --reason lost --yes"),
+    "users remove-factors": Command("changes", "ann --reason lost --yes", read_only=0),
     "users require-reset": Command("changes", "ann --yes"),
     "users send-reset": Command("changes", "ann"),
     "users sessions": Command("reads", "ann"),

@@ -60,7 +60,6 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_key_rotation",
         "test_keys_under_load",
         "test_login_steps",
-        "test_misuse",
         "test_nested_rollback",
         "test_order",
         "test_pending_logins",

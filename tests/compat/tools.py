@@ -45,7 +45,7 @@ class Uv:
 
     def __init__(self, program: str) -> None:
         self.program = program
-        self.environ = {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_CONFIG": "1", **_uv_settings(_pip_settings())}
+        self.environ = {"UV_NO_CONFIG": "1", **uv_settings()}
 
     def create(self, interpreter: str, home: Path) -> Argv:
         return [self.program, "venv", "--quiet", "--python", interpreter, str(home)]
@@ -118,6 +118,11 @@ def release_of(requirement: str, *more: str) -> str:
         raise LookupError(f"pip finds no release of {requirement}: {done.stderr.strip()}")
     [item] = json.loads(done.stdout)["install"]
     return f"{requirement.partition('==')[0]}=={item['metadata']['version']}"
+
+
+def uv_settings() -> dict[str, str]:
+    """Return the environment in which uv uses the indexes, files and constraints of pip's configuration."""
+    return {"UV_PYTHON_DOWNLOADS": "never", **_uv_settings(_pip_settings())}
 
 
 def _pip_settings() -> dict[str, str]:
