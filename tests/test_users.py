@@ -236,7 +236,10 @@ def test_an_end_without_a_time_zone_is_refused(host, ann, clock):
 
 
 def test_a_required_reset_refuses_the_password_and_ends_the_sessions(host, run, ann, recorder):
+    assert not host.users.read(ann.id).password_reset_required
     host.users.require_reset(ann.id, actor=ROOT)
+    assert host.users.read(ann.id).password_reset_required
+    assert host.users.export(ann.id, actor=ROOT)["account"]["password_reset_required"]
     assert names(recorder) == ["session_ended", "password_reset_required"]
     assert recorder.calls[0][1]["reason"] == "reset_required"
     with pytest.raises(PasswordResetRequired):
@@ -247,6 +250,7 @@ def test_a_required_reset_refuses_the_password_and_ends_the_sessions(host, run, 
     assert (message.kind, message.recipient) == ("password_reset", ANN)
     run(host, "reset_password", key=message.key, password=NEW)
     assert can_log_in(run, host, NEW)
+    assert not host.users.read(ann.id).password_reset_required
 
 
 def test_a_required_reset_cannot_be_avoided_by_another_session(host, run, ann):

@@ -24,6 +24,11 @@ ANN, BOB = "ann@example.org", "bob@example.org"
 WITH_USER = sorted(
     name for name, each in group.commands.items() if any(one.name == "user" for one in each.params)
 )
+EXTRA = {
+    "disconnect": ("github",),
+    "impersonate": ("--reason", "x"),
+    "remove-factors": ("--reason", "x"),
+}
 CONFIRMED = sorted(
     name for name, each in group.commands.items() if any(one.name == "yes" for one in each.params)
 )
@@ -151,6 +156,8 @@ def test_resets(call, host, ann):
     call("send-reset", "ann")
     call("send-reset", "ann", "--email", BOB, code=1)
     call("require-reset", "ann", "--yes")
+    [shown] = rows(call("show", "ann", "--json"))
+    assert shown["password_reset_required"] is False  # it has no password
     assert [kind for kind, _ in sent(host)] == ["password_reset", "password_reset"]
 
 
@@ -200,7 +207,7 @@ def test_stats(call, ann):
 
 @pytest.mark.parametrize("name", CONFIRMED)
 def test_what_destroys_is_confirmed(call, host, ann, name):
-    extra = ("github",) if name == "disconnect" else ()
+    extra = EXTRA.get(name, ())
     if name == "disconnect":
         pytest.skip("there is no connection to confirm")
     result = call(name, "ann", *extra, code=2)
@@ -212,7 +219,7 @@ def test_what_destroys_is_confirmed(call, host, ann, name):
 
 @pytest.mark.parametrize("name", WITH_USER)
 def test_an_unknown_user_is_told_with_a_name_that_is_like_it(call, ann, name):
-    extra = {"disconnect": ("github",), "impersonate": ("--reason", "x")}.get(name, ())
+    extra = EXTRA.get(name, ())
     yes = ("--yes",) if name in CONFIRMED else ()
     output = call(name, "anne", *extra, *yes, code=1).output
     assert "no account anne" in output

@@ -32,6 +32,7 @@ def _account(account: Account) -> dict[str, Any]:
         "deactivated_until": _time(user.deactivated_until),
         "deactivation_reason": user.deactivation_reason,
         "has_password": user.has_usable_password,
+        "password_reset_required": account.password_reset_required,
         "date_joined": _time(user.date_joined),
         "last_login": _time(user.last_login),
         "email_addresses": [

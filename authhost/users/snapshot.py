@@ -60,6 +60,7 @@ class Account(Unpicklable):
     email_addresses: tuple[EmailAddress, ...]
     social_accounts: tuple[SocialAccount, ...]
     sessions: tuple[Session, ...]
+    password_reset_required: bool
     _tokens: Mapping[UUID, StoredToken] = field(repr=False)
 
     def social_token(self, social_account: contract.SocialAccount) -> StoredToken | None:
@@ -80,5 +81,6 @@ def read_account(request: Request, user_id: UUID) -> Account | None:
         tuple(queries.addresses(request, user_id)),
         social_accounts,
         tuple(live_sessions(request, user_id)),
+        request.services.passwords.needs_reset(found.password),
         {row.account_id: StoredToken(encryption, row.sealed) for row in sealed},
     )

@@ -208,6 +208,7 @@ SCHEMAS: dict[str, Schema] = {
     "AccountDetails": _object(
         {
             "user": _object(ACCOUNT),
+            "password_reset_required": BOOLEAN,
             "emails": _array(reference("EmailAddress")),
             "connections": _array(reference("Connection")),
             "sessions": _array(reference("Session")),

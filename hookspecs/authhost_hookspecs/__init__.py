@@ -77,7 +77,7 @@ from authhost_hookspecs.providers import (
     ReadProfile,
     claims_profile,
 )
-from authhost_hookspecs.times import utc
+from authhost_hookspecs.times import parse_time, utc
 
 __all__ = [
     "CONTRACT_VERSION",
@@ -160,6 +160,7 @@ __all__ = [
     "extensions",
     "hookimpl",
     "hookspec",
+    "parse_time",
     "socialaccount",
     "utc",
 ]

@@ -294,6 +294,9 @@ def test_search_prints_how_many_records_match(host, run, monkeypatch):
     assert invoke(host, "search", "-n", "1", *signups)[1].startswith("the newest 1 of 3 records;")
     assert invoke(host, "search", *signups, "--user", "u1@example.org")[1] == "1 record matches\n"
     assert invoke(host, "search", "--since", "2999-01-01")[1] == "0 records match\n"
+    printed = json.loads(invoke(host, "search", "--json", "-n", "1")[0])["time"]
+    for since in (printed, printed.replace("+00:00", "Z"), "999w"):
+        assert invoke(host, "search", "--since", since)[0]
     monkeypatch.setattr(reading, "MAX_COUNTED", 6)
     assert invoke(host, "search", "-n", "5")[1].startswith("the newest 5 of more than 6 records;")
     assert invoke(host, "search", "-n", "12")[1].startswith("the newest 12 of more than 12 records;")
@@ -306,6 +309,7 @@ def test_search_prints_how_many_records_match(host, run, monkeypatch):
         (["--event", "nonsense"], "use one of: account_ready"),
         (["--reason", "invalid_credential"], "did you mean invalid_credentials?"),
         (["--reason", "nonsense"], "no record has the reason 'nonsense'"),
+        (["--reason", "plugin_failed"], "have the reason vetoed"),
         (["--ip", "999.1.1.1"], "is not an IP address"),
         (["--since", "2026-02-01", "--until", "2026-01-01"], "--since must be before --until"),
         (["--request", "1"], "is not an identifier"),

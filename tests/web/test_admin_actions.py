@@ -138,6 +138,9 @@ class TestLogin:
     def test_require_a_new_password(self, office, ann, actors):
         assert office.do("require-reset", ann) == ["reset_required"]
         assert now(office, ann).sessions == ()
+        password = section(office.page(ann), "Password")
+        assert password["text"] == ["A new password is required."]
+        assert "/admin/user/require-reset" not in forms(office.page(ann))
         login = WebClient(office.web).post("/login", identifier=ANN, password=PASSWORD)
         assert codes(login) == ["password_reset_required"]
         assert actors.seen == [("require_reset", Actor("user", office.admin.id))]

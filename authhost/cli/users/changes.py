@@ -300,7 +300,7 @@ def disconnect(
 def remove_factors(
     lazy_host: LazyHost, user: str, reason: str, actor: str | None, yes: bool, as_json: bool
 ) -> None:
-    """Remove the second factors and passkeys of a user who has lost them.
+    """Remove second factors and passkeys that a user has lost.
 
     Check first that it is the user who asks: the next login needs the password alone. Sessions stay.
 

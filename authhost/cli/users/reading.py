@@ -155,6 +155,7 @@ def show(lazy_host: LazyHost, user: str, as_json: bool) -> None:
         raise click.ClickException("the account was deleted meanwhile")
     result = {
         **row_of(account.user),
+        "password_reset_required": account.password_reset_required,
         "email_addresses": [
             {"email": each.email, "verified": each.verified, "primary": each.primary}
             for each in account.email_addresses

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import click
-
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+from authhost_hookspecs import parse_time
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # it has none in older versions
@@ -25,15 +23,10 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # it has none in older v
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
-        match = re.fullmatch(r"(\d{1,6})([mhdw])", value)
         try:
-            if match is not None:
-                length = timedelta(**{UNITS[match[2]]: int(match[1])})
-                return datetime.now(UTC) + (length if self._future else -length)
-            time = datetime.fromisoformat(value)
-            return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            self.fail("write a date such as 2026-12-31, a time such as 2026-12-31T12:00Z, or 7d, 12h, 30m")
+            return parse_time(value, future=self._future)
+        except ValueError as error:
+            self.fail(str(error))
 
 
 TIME, FUTURE_TIME = Time(future=False), Time(future=True)

@@ -28,7 +28,7 @@ def user(visit: Visit) -> Page:
     sections = (
         _account(visit, account.user),
         _addresses(visit, account),
-        _login(visit, account.user),
+        _login(visit, account),
         *([_connections(visit, account)] if account.social_accounts else []),
         _sessions(visit, account),
         *visit.web.plugins.admin_sections(visit.request, account.user),
@@ -64,6 +64,7 @@ def read_user(visit: Visit) -> Mapping[str, Any]:
     account = account_of(visit)
     return {
         "user": account_json(account.user),
+        "password_reset_required": account.password_reset_required,
         "emails": [email_json(each) for each in account.email_addresses],
         "connections": [connection_json(each) for each in account.social_accounts],
         "sessions": [session_json(each, visit.request.session) for each in account.sessions],
@@ -113,9 +114,13 @@ def _addresses(visit: Visit, account: Account) -> Section:
     return Section(_("E-mail addresses"), rows=tuple(rows), forms=(add,))
 
 
-def _login(visit: Visit, user: User) -> Section:
-    _, forms = visit.gettext, []
-    text = _("The account has a password.") if user.has_usable_password else _("The account has no password.")
+def _login(visit: Visit, account: Account) -> Section:
+    _, user, forms = visit.gettext, account.user, []
+    text = _("The account has no password.")
+    if account.password_reset_required:
+        text = _("A new password is required.")
+    elif user.has_usable_password:
+        text = _("The account has a password.")
     if user.email and user.is_active:
         if user.has_usable_password:
             label = _("Send a link to reset the password")
@@ -123,7 +128,7 @@ def _login(visit: Visit, user: User) -> Section:
         else:
             label = _("Send a link to set a password")
             forms.append(_button(visit, user, f"{USER}/invite", label))
-    if user.has_usable_password:
+    if user.has_usable_password and not account.password_reset_required:
         label = _("Require a new password")
         forms.append(_button(visit, user, f"{USER}/require-reset", label, danger=True))
     return Section(_("Password"), (text,), forms=tuple(forms))

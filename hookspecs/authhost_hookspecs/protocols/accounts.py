@@ -206,6 +206,10 @@ class Account(Protocol):
     def sessions(self) -> tuple[Session, ...]:
         """The sessions that had not expired, newest first."""
 
+    @property
+    def password_reset_required(self) -> bool:
+        """Whether an administrator requires a new password: the present one is accepted no more."""
+
     def social_token(self, social_account: SocialAccount) -> SocialToken | None:
         """Return the token that is stored for one of ``social_accounts``, or None if none is stored.
 

@@ -8,13 +8,13 @@ import re
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import click
-from authhost_hookspecs import CommandContext, Host
+from authhost_hookspecs import CommandContext, Host, parse_time
 
 from authhost_audit.settings import AuditSettings
 from authhost_audit.vocabulary import EVENTS, REASONS
@@ -61,10 +61,14 @@ def uuid_callback(context: click.Context, parameter: click.Parameter, value: str
 
 def filters(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options that select records. `query_of` converts them to a `Query`."""
-    times = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"])
     for option in (
-        click.option("--until", type=times, callback=_utc_callback, help="Before this time (UTC)."),
-        click.option("--since", type=times, callback=_utc_callback, help="At or after this time (UTC)."),
+        click.option("--until", metavar="TIME", callback=_time_callback, help="Before this time."),
+        click.option(
+            "--since",
+            metavar="TIME",
+            callback=_time_callback,
+            help="At or after this time: a date, a time, or a duration before now such as 7d.",
+        ),
         click.option("--request", "request_id", callback=uuid_callback, help="Of this unit of work."),
         click.option("--provider", help="Of this provider."),
         click.option("--ip", "ip_address", callback=_ip_callback, help="From this IP address."),
@@ -105,7 +109,8 @@ def query_of(context: CommandContext, options: dict[str, Any]) -> Query:
     if since is not None and until is not None and since >= until:
         raise click.BadParameter("--since must be before --until")
     if reason is not None and reason not in REASONS and not reason_exists(host, reason):
-        raise click.BadParameter(f"no record has the reason {reason!r}{_suggestion(reason, REASONS)}")
+        known = f"no record has the reason {reason!r} (those of plugins' refusals have the reason vetoed)"
+        raise click.BadParameter(known + _suggestion(reason, REASONS))
     return Query(
         **options,
         user_id=find_user(context, user) if user is not None else None,
@@ -114,10 +119,11 @@ def query_of(context: CommandContext, options: dict[str, Any]) -> Query:
     )
 
 
-def _utc_callback(
-    context: click.Context, parameter: click.Parameter, value: datetime | None
-) -> datetime | None:
-    return value.replace(tzinfo=UTC) if value is not None else None
+def _time_callback(context: click.Context, parameter: click.Parameter, value: str | None) -> datetime | None:
+    try:
+        return parse_time(value) if value is not None else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 def _event_callback(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
