@@ -14,7 +14,16 @@ from click.testing import CliRunner
 
 from authhost.account import Account
 from authhost.cli.main import cli
-from authhost.pluginhost.hooks import ANSWERS, EXPORTS, SPEC_ARGUMENTS, SPEC_MODULES, STEPS, VETOES, WRAPPABLE
+from authhost.pluginhost.hooks import (
+    ANSWERS,
+    EXPORTS,
+    REMOVALS,
+    SPEC_ARGUMENTS,
+    SPEC_MODULES,
+    STEPS,
+    VETOES,
+    WRAPPABLE,
+)
 from authhost.pluginhost.reference import IN_FLOWS, called_flows, parse, places, reference, references
 from authhost.socialaccount import SocialAccounts
 
@@ -41,7 +50,7 @@ def test_a_hook_is_explained_in_full(name):
 
 
 def test_what_flows_call_is_of_a_kind_that_flows_call():
-    called = WRAPPABLE | VETOES | STEPS | EXPORTS | ANSWERS
+    called = WRAPPABLE | VETOES | STEPS | EXPORTS | ANSWERS | REMOVALS
     assert {each.name for each in references() if each.kind in IN_FLOWS} == called
 
 

@@ -18,6 +18,7 @@ import click
 from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
 from authhost.cli.suggestions import suggestion
+from authhost.operations.accounts import refusal
 from authhost.operations.console import fitted, json_option, shortened
 
 if TYPE_CHECKING:
@@ -114,6 +115,10 @@ class CommandGroup(click.Group):
                 hint = f"Put it before the command: `authhost {error.option_name} … COMMAND`."
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
             except Exception as error:
+                from authhost_hookspecs import FlowError
+
+                if isinstance(error, FlowError):
+                    raise refusal(error) from None
                 if not _is_database_error(error):
                     raise
                 message = f"the database cannot be used: {_driver_message(error)}"

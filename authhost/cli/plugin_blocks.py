@@ -12,7 +12,6 @@ from authhost.cli.completion import plugin_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.suggestions import suggestion
 from authhost.cli.users.accounts import actor_option, operator, report
-from authhost.operations.accounts import refusals
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:
@@ -40,10 +39,7 @@ def block(
     """
     host = lazy_host()
     try:
-        with refusals():
-            found = host.plugins.block(
-                name, reason=reason, actor=operator(actor), installed=not not_installed
-            )
+        found = host.plugins.block(name, reason=reason, actor=operator(actor), installed=not not_installed)
     except PluginNotBlockable as error:
         raise click.ClickException(printable(str(error))) from None
     effects = list(_effects(host, name))
@@ -63,8 +59,7 @@ def unblock(lazy_host: LazyHost, name: str, actor: str | None, as_json: bool) ->
     Example: authhost plugins unblock analytics
     """
     host = lazy_host()
-    with refusals():
-        found = host.plugins.unblock(name, actor=operator(actor))
+    found = host.plugins.unblock(name, actor=operator(actor))
     if not found:
         raise click.ClickException(_not_blocked(host, name))
     text = f"{printable(name)} is not blocked any more"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -12,20 +10,16 @@ import click
 from authhost.operations.console import printable
 
 if TYPE_CHECKING:
+    from authhost_hookspecs import FlowError
+
     from authhost.host import AuthHost
     from authhost.records import User
 
 
-@contextmanager
-def refusals() -> Iterator[None]:
-    """Print a refusal with its code, and exit with 1."""
-    from authhost.errors import AuthError
-
-    try:
-        yield
-    except AuthError as error:
-        named = [f", {name} {error.fields[name]}" for name in ("field", "plugin") if name in error.fields]
-        raise click.ClickException(f"{error} ({error.code}{''.join(named)})") from None
+def refusal(error: FlowError) -> click.ClickException:
+    """Return the error of a command that was refused: the text and the code. It exits with 1."""
+    named = [f", {name} {error.fields[name]}" for name in ("field", "plugin") if name in error.fields]
+    return click.ClickException(f"{error} ({error.code}{''.join(named)})")
 
 
 def find_user(host: AuthHost, name: str) -> User:
@@ -33,19 +27,20 @@ def find_user(host: AuthHost, name: str) -> User:
 
     Raises `click.ClickException`, which lists the candidates or a name that is like it.
     """
-    from authhost.errors import AmbiguousUser, UserNotFound
+    from authhost.errors import AmbiguousUser, AuthError, UserNotFound
 
-    with refusals():
-        try:
-            return host.users.get(name)
-        except AmbiguousUser as error:
-            listed = "\n  ".join(error.fields["candidates"])
-            raise click.ClickException(f"several identifiers begin with {name}:\n  {listed}") from None
-        except UserNotFound:
-            hint = f" Did you mean {near}?" if (near := _near(host, name)) else ""
-            raise click.ClickException(
-                f"there is no account {printable(name)}.{hint} `authhost users find` searches by beginnings."
-            ) from None
+    try:
+        return host.users.get(name)
+    except AmbiguousUser as error:
+        listed = "\n  ".join(error.fields["candidates"])
+        raise click.ClickException(f"several identifiers begin with {name}:\n  {listed}") from None
+    except UserNotFound:
+        hint = f" Did you mean {near}?" if (near := _near(host, name)) else ""
+        raise click.ClickException(
+            f"there is no account {printable(name)}.{hint} `authhost users find` searches by beginnings."
+        ) from None
+    except AuthError as error:
+        raise refusal(error) from None
 
 
 def _near(host: AuthHost, name: str) -> str | None:

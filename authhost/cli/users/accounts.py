@@ -37,7 +37,7 @@ def operator(name: str | None) -> Actor:
 
 
 def exists(host: AuthHost, name: str) -> bool:
-    """Return whether there is such an account; raises other refusals."""
+    """Return whether there is such an account; raises the other refusals."""
     from authhost.errors import UserNotFound
 
     try:

@@ -19,7 +19,7 @@ from authhost.cli.users.accounts import (
 )
 from authhost.cli.users.reading import row_of
 from authhost.cli.users.times import FUTURE_TIME
-from authhost.operations.accounts import find_user, refusals
+from authhost.operations.accounts import find_user
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:
@@ -58,10 +58,9 @@ def create(
       authhost users create ann@example.org --username ann --verified --no-invite
     """
     sends = address is not None if invite is None else invite
-    with refusals():
-        user = lazy_host().users.create(
-            address, username=username, verified=verified, invite=sends, actor=operator(actor)
-        )
+    user = lazy_host().users.create(
+        address, username=username, verified=verified, invite=sends, actor=operator(actor)
+    )
     invited = f"; an invitation goes to {printable(user.email or '')}" if sends else ""
     text = f"created {name_of(user)}{invited}"
     report(lazy_host, text, {**row_of(user), "invited": sends}, as_json=as_json)
@@ -81,19 +80,16 @@ def invite(lazy_host: LazyHost, user: str, actor: str | None, as_json: bool) -> 
     Example: authhost users invite ann@example.org
     """
     host = lazy_host()
-    with refusals():
-        is_new = "@" in user and not exists(host, user)
+    is_new = "@" in user and not exists(host, user)
     if is_new:
-        with refusals():
-            created = host.users.create(user, invite=True, actor=operator(actor))
+        created = host.users.create(user, invite=True, actor=operator(actor))
         text = f"created {name_of(created)}; an invitation goes to {printable(user)}"
         report(lazy_host, text, {**row_of(created), "invited": True}, as_json=as_json)
         return
     found = find_user(host, user)
     if found.has_usable_password:
         raise click.ClickException(f"{name_of(found)} has a password; use `authhost users send-reset`")
-    with refusals():
-        host.users.invite(found.id, actor=operator(actor))
+    host.users.invite(found.id, actor=operator(actor))
     text = f"an invitation goes to {printable(found.email or '')}"
     report(lazy_host, text, {**row_of(found), "invited": True}, as_json=as_json)
 
@@ -117,8 +113,7 @@ def verify(lazy_host: LazyHost, user: str, address: str | None, actor: str | Non
     email = address or found.email
     if email is None:
         raise click.ClickException(f"{name_of(found)} has no address")
-    with refusals():
-        verified = host.users.verify_email(found.id, email, actor=operator(actor))
+    verified = host.users.verify_email(found.id, email, actor=operator(actor))
     report(
         lazy_host,
         f"{printable(verified.email)} of {name_of(found)} is verified",
@@ -154,8 +149,7 @@ def deactivate(
     found = find_user(host, user)
     end = f" until {until:%Y-%m-%d %H:%M} UTC" if until is not None else ""
     lazy_host.console.confirm(f"Deactivate {name_of(found)}{end}?", yes=yes)
-    with refusals():
-        host.users.deactivate(found.id, until=until, reason=reason, actor=operator(actor))
+    host.users.deactivate(found.id, until=until, reason=reason, actor=operator(actor))
     result = {"id": str(found.id), "active": False, "deactivated_until": until, "deactivation_reason": reason}
     report(lazy_host, f"deactivated {name_of(found)}{end}", result, as_json=as_json)
 
@@ -172,8 +166,7 @@ def reactivate(lazy_host: LazyHost, user: str, actor: str | None, as_json: bool)
     """
     host = lazy_host()
     found = find_user(host, user)
-    with refusals():
-        host.users.reactivate(found.id, actor=operator(actor))
+    host.users.reactivate(found.id, actor=operator(actor))
     report(lazy_host, f"reactivated {name_of(found)}", {"id": str(found.id), "active": True}, as_json=as_json)
 
 
@@ -198,11 +191,10 @@ def end_sessions(
     what = "all sessions" if session is None else f"session {session}"
     lazy_host.console.confirm(f"End {what} of {name_of(found)}?", yes=yes)
     ended = 1
-    with refusals():
-        if session is None:
-            ended = host.users.end_sessions(found.id, actor=operator(actor))
-        else:
-            host.users.end_session(found.id, session, actor=operator(actor))
+    if session is None:
+        ended = host.users.end_sessions(found.id, actor=operator(actor))
+    else:
+        host.users.end_session(found.id, session, actor=operator(actor))
     word = "session" if ended == 1 else "sessions"
     text = f"ended {ended} {word} of {name_of(found)}"
     report(lazy_host, text, {"id": str(found.id), "ended": ended}, as_json=as_json)
@@ -228,10 +220,9 @@ def require_reset(
     found = find_user(host, user)
     lazy_host.console.confirm(f"Require a new password of {name_of(found)} and end its sessions?", yes=yes)
     sends = send and found.is_active and found.email is not None
-    with refusals():
-        host.users.require_reset(found.id, actor=operator(actor))
-        if sends:
-            host.users.send_reset(found.id, actor=operator(actor))
+    host.users.require_reset(found.id, actor=operator(actor))
+    if sends:
+        host.users.send_reset(found.id, actor=operator(actor))
     sent = f"; a link goes to {printable(found.email or '')}" if sends else "; no link was sent"
     text = f"{name_of(found)} needs a new password{sent}"
     report(lazy_host, text, {"id": str(found.id), "sent": sends}, as_json=as_json)
@@ -250,8 +241,7 @@ def send_reset(lazy_host: LazyHost, user: str, email: str | None, actor: str | N
     """
     host = lazy_host()
     found = find_user(host, user)
-    with refusals():
-        host.users.send_reset(found.id, email, actor=operator(actor))
+    host.users.send_reset(found.id, email, actor=operator(actor))
     to = email or found.email or ""
     report(lazy_host, f"a link goes to {printable(to)}", {"id": str(found.id), "email": to}, as_json=as_json)
 
@@ -284,8 +274,7 @@ def disconnect(
     [chosen] = matches
     assert chosen.id is not None
     lazy_host.console.confirm(f"Disconnect {chosen.provider} from {name_of(found)}?", yes=yes)
-    with refusals():
-        host.users.disconnect(found.id, chosen.id, actor=operator(actor))
+    host.users.disconnect(found.id, chosen.id, actor=operator(actor))
     result: dict[str, Any] = {"id": str(found.id), "provider": chosen.provider, "uid": chosen.uid}
     report(lazy_host, f"disconnected {chosen.provider} from {name_of(found)}", result, as_json=as_json)
 
@@ -309,8 +298,7 @@ def remove_factors(
     host = lazy_host()
     found = find_user(host, user)
     lazy_host.console.confirm(f"Remove all second factors of {name_of(found)}?", yes=yes)
-    with refusals():
-        removed = host.users.remove_factors(found.id, reason=reason, actor=operator(actor))
+    removed = host.users.remove_factors(found.id, reason=reason, actor=operator(actor))
     word = "factor" if removed == 1 else "factors"
     text = f"removed {removed} {word} of {name_of(found)}"
     report(lazy_host, text, {"id": str(found.id), "removed": removed}, as_json=as_json)
@@ -332,8 +320,7 @@ def impersonate(lazy_host: LazyHost, user: str, reason: str, actor: str | None, 
     """
     host = lazy_host()
     found = find_user(host, user)
-    with refusals():
-        url = host.users.impersonation_link(found.id, reason=reason, actor=operator(actor))
+    url = host.users.impersonation_link(found.id, reason=reason, actor=operator(actor))
     report(lazy_host, url, {"id": str(found.id), "url": url}, as_json=as_json)
 
 
@@ -354,8 +341,7 @@ def delete(lazy_host: LazyHost, user: str, actor: str | None, yes: bool, as_json
     host = lazy_host()
     found = find_user(host, user)
     lazy_host.console.confirm(f"Delete {name_of(found)} and all its data? It cannot be undone.", yes=yes)
-    with refusals():
-        failed = host.users.delete(found.id, actor=operator(actor))
+    failed = host.users.delete(found.id, actor=operator(actor))
     done = f"deleted {name_of(found)}"
     if failed:
         done += f", but not the data of {', '.join(failed)}: `authhost maintain` tries again"

@@ -18,7 +18,7 @@ from authhost.cli.users.accounts import (
     user_argument,
 )
 from authhost.cli.users.times import TIME
-from authhost.operations.accounts import find_user, refusals
+from authhost.operations.accounts import find_user
 from authhost.operations.console import json_option
 
 if TYPE_CHECKING:
@@ -81,8 +81,7 @@ def find(lazy_host: LazyHost, text: str, limit: int, as_json: bool) -> None:
       authhost users find 01a2172 --json
     """
     host = lazy_host()
-    with refusals():
-        found = host.users.find(text, limit=limit + 1)
+    found = host.users.find(text, limit=limit + 1)
     if not found:
         raise click.ClickException("no identifier, address or username begins so")
     _print(lazy_host, found, limit, as_json)
@@ -123,8 +122,7 @@ def list_users(
         )
         return
     last = find_user(host, before).id if before is not None else None
-    with refusals():
-        found = host.users.list(*only, before=last, since=since, limit=limit + 1)
+    found = host.users.list(*only, before=last, since=since, limit=limit + 1)
     more = f"--before {found[limit - 1].id}" if len(found) > limit else ""
     _print(lazy_host, found, limit, as_json, more=more)
 
@@ -226,8 +224,7 @@ def export(lazy_host: LazyHost, user: str, output: Path | None, force: bool, act
     """
     host = lazy_host()
     found = find_user(host, user)
-    with refusals():
-        text = json.dumps(host.users.export(found.id, actor=operator(actor)), indent=2, ensure_ascii=False)
+    text = json.dumps(host.users.export(found.id, actor=operator(actor)), indent=2, ensure_ascii=False)
     if output is None:
         lazy_host.console.print(text)
         return
