@@ -365,7 +365,7 @@ def plugin_compat_pairs(session: nox.Session) -> None:
 
 
 def _compat(session: nox.Session, *options: str) -> None:
-    session.install("packaging>=24")
+    session.install("packaging>=24", "pip")  # pip names the newest releases
     session.install("uv", success_codes=range(256))  # Without it there are venv and pip.
     home = ["--home", session.create_tmp()]
     session.run("python", "-m", "compat", *home, *options, *session.posargs, env={"PYTHONPATH": "tests"})
