@@ -53,7 +53,6 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_concurrency",
         "test_crash",
         "test_enumeration",
-        "test_guard",
         "test_host",
         "test_impersonation",
         "test_kept_tables",
@@ -74,7 +73,6 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_upgrade",
         # The plugins.
         "test_attempts",
-        "test_key_login",
         "test_mailbox_codes",
         "test_bit_flips",
         "test_clocks",
@@ -82,7 +80,6 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_encrypted_links",
         "test_erasure",
         "test_outbox",
-        "test_passkey_signup",
         "test_personal_data",
         "test_processes",
         "test_races",
