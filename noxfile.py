@@ -19,7 +19,7 @@ from packaging.version import Version
 sys.path.append(str(Path(__file__).parent / "tests"))
 from compat.tools import tool, uv_settings
 
-# uv makes an environment in seconds; without it, venv and pip do.
+# uv makes an environment in seconds. Where it is missing, venv and pip make it.
 nox.options.default_venv_backend = "uv|venv"
 os.environ.update(uv_settings())
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # the tests start hundreds of processes of the same code
@@ -318,6 +318,7 @@ def builds(session: nox.Session) -> None:
         return python
 
     made = {}
+    shutil.rmtree(here / "wheels", ignore_errors=True)
     for folder in DISTRIBUTIONS:
         run(*maker.wheel(Path(folder), here / "wheels"))
     for wheel in (here / "wheels").glob("*.whl"):
@@ -329,7 +330,7 @@ def builds(session: nox.Session) -> None:
         *((f"authhost_{plugin}", [made[contract]]) for plugin in PLUGINS),
     ):
         python = install(name, *needs, made[name])
-        run(str(python), "-c", f"import {name}")
+        run(str(python), "-I", "-c", f"import {name}")  # the installed one
         if name == contract:
             _type_check_contract(session, python)
     # A plugin type-checks against the contract and what it depends on: there is no authhost.

@@ -78,12 +78,12 @@ class Pip:
 
     def wheel(self, folder: Path, into: Path) -> Argv:
         pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-        return [*pip, "--wheel-dir", str(into), str(folder)]
+        return [*pip, "--wheel-dir", str(into), str(folder.resolve())]  # a bare name is that of a project
 
 
 def tool(wanted: str | None = None) -> Tool:
     """uv where it is, unless pip is wanted."""
-    program = shutil.which("uv")
+    program = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     if wanted == "pip" or (wanted is None and program is None):
         return Pip()
     if program is None:
