@@ -55,7 +55,7 @@ def block(host):
 def test_health_metrics_and_maintenance_show_it(host, clock):
     block(host)
     clock.forward(minutes=5)
-    shown = "blocked at run time since 2026-01-01 00:00 UTC by root: it hangs"
+    shown = "blocked at run time since 2026-01-01T00:00:00Z by root: it hangs"
     parts = [each for each in health(host) if each.plugin == "shop"]
     assert parts == [("shop", "blocked", "degraded", shown)]
     found = {each.name: each for each in metrics(host) if each.labels.get("plugin") == "shop"}

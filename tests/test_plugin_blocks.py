@@ -140,7 +140,7 @@ def test_a_blocked_plugin_is_not_called_until_it_is_unblocked(host, shop, ann, c
     shop.take()
     found = block(host)
     assert (found.plugin, found.since, found.by, found.reason) == ("shop", clock.now, "root", "it hangs")
-    assert str(found) == "blocked at run time since 2026-01-01 00:00 UTC by root: it hangs"
+    assert str(found) == "blocked at run time since 2026-01-01T00:00:00Z by root: it hangs"
     shop.wait()
     assert shop.take() == ["host_stopping"]
     log_in(ann)
@@ -172,7 +172,7 @@ def test_another_host_follows_when_it_reads_again(make_host, shop, caplog):
         other.plugins.refresh()
         other.plugins.refresh()
     assert [record.getMessage() for record in caplog.records] == [
-        "plugin shop is blocked at run time since 2026-01-01 00:00 UTC by root: it hangs"
+        "plugin shop is blocked at run time since 2026-01-01T00:00:00Z by root: it hangs"
     ]
     assert caplog.records[0].plugin == "shop"
     other_shop.wait()

@@ -115,9 +115,9 @@ class CommandGroup(click.Group):
                 hint = f"Put it before the command: `authhost {error.option_name} … COMMAND`."
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
             except Exception as error:
-                from authhost_hookspecs import FlowError
+                from authhost_hookspecs import FlowError, Refused
 
-                if isinstance(error, FlowError):
+                if isinstance(error, FlowError | Refused):
                     raise refusal(error) from None
                 if not _is_database_error(error):
                     raise

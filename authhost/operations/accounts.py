@@ -1,7 +1,8 @@
-"""The account that an argument of a command names, and how a command ends with a refusal."""
+"""The account that an argument of a command names, who acts, and how a command ends with a refusal."""
 
 from __future__ import annotations
 
+import getpass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
@@ -10,16 +11,17 @@ import click
 from authhost.operations.console import printable
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import FlowError
+    from authhost_hookspecs import Actor, FlowError, Refused
 
     from authhost.host import AuthHost
     from authhost.records import User
 
 
-def refusal(error: FlowError) -> click.ClickException:
+def refusal(error: FlowError | Refused) -> click.ClickException:
     """Return the error of a command that was refused: the text and the code. It exits with 1."""
-    named = [f", {name} {error.fields[name]}" for name in ("field", "plugin") if name in error.fields]
-    return click.ClickException(f"{error} ({error.code}{''.join(named)})")
+    fields = getattr(error, "fields", {})
+    named = [f", {name} {fields[name]}" for name in ("field", "plugin") if name in fields]
+    return click.ClickException(printable(f"{error} ({error.code}{''.join(named)})"))
 
 
 def find_user(host: AuthHost, name: str) -> User:
@@ -55,3 +57,21 @@ def _near(host: AuthHost, name: str) -> str | None:
             return None
         names += [each for user in found for each in (user.email, user.username) if each]
     return next(iter(get_close_matches(name, names, 1, cutoff=0.7)), None)
+
+
+def operator(name: str | None) -> Actor:
+    """Return who acts: the given name, or that of the operating system's user.
+
+    Raises `click.BadParameter` if there can be no such name.
+    """
+    from authhost_hookspecs import Actor
+
+    if name is None:
+        try:
+            name = getpass.getuser()
+        except (KeyError, OSError):  # a container may run with a number that has no name
+            name = "operator"
+    try:
+        return Actor("operator", name=name)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--actor") from None

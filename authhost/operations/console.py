@@ -40,9 +40,10 @@ class Terminal:
         """The progress that is shown now."""
 
     def print(self, text: str = "") -> None:
-        """Print text to standard output. On a terminal, sentences are wrapped at its width."""
+        """Print text to standard output. On a terminal, sentences are wrapped at its width, but not JSON."""
         self._erase_progress()
-        click.echo(fitted(_without_controls(text), sys.stdout))
+        text = _without_controls(text)
+        click.echo(text if text.startswith(("{", "[")) else fitted(text, sys.stdout))
 
     def error(self, text: str) -> None:
         """Print text to standard error. On a terminal, sentences are wrapped at its width."""

@@ -19,7 +19,7 @@ class Block(NamedTuple):
     reason: str
 
     def __str__(self) -> str:
-        return f"blocked at run time since {self.since:%Y-%m-%d %H:%M} UTC by {self.by}: {self.reason}"
+        return f"blocked at run time since {self.since:%Y-%m-%dT%H:%M:%SZ} by {self.by}: {self.reason}"
 
 
 def read_blocks(database: Database) -> dict[str, Block]:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 IDENTIFIERS = ("revision", "down_revision", "branch_labels", "depends_on")
 """What Alembic reads from the module of a migration."""
-MENTIONS = re.compile(rf"\b(?:{'|'.join(IDENTIFIERS)})\b|import\s*\(?\s*\*")
+MENTIONS = re.compile(rf"\b(?:{'|'.join(IDENTIFIERS)})\b|import[\s\\]*\*")
 """Where a source may bind one of them."""
 
 
@@ -68,7 +68,9 @@ def _read(source: str) -> Revision | None:
             values |= _literals(node.targets[0], node.value)
         elif isinstance(node, ast.AnnAssign) and node.value is not None:
             values |= _literals(node.target, node.value)
-    if len(MENTIONS.findall(source)) != len(values):  # a quick look first: most names are nowhere else
+    # If every mention is one of these assignments, nothing else binds a name: the tree need not be walked.
+    # Python normalises names that are not ASCII.
+    if not source.isascii() or len(MENTIONS.findall(source)) != len(values):
         bound = sum(name in IDENTIFIERS for node in ast.walk(tree) for name in _bound(node))
         if bound != len(values):
             return None

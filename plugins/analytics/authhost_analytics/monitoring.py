@@ -21,7 +21,7 @@ def roll_up_health(host: Host) -> Iterator[Health]:
         done = connection.execute(select(roll_table.c.hour).where(roll_table.c.name == NAME)).scalar()
         waiting = select(func.min(event_table.c.hour)).where(event_table.c.hour > (done or 0))
         oldest = connection.execute(waiting).scalar()
-    last = f"the last roll-up included {as_time(done):%Y-%m-%d %H:%M} UTC" if done else "there was no roll-up"
+    last = f"the last roll-up included {as_time(done):%Y-%m-%dT%H:%M:%SZ}" if done else "there was no roll-up"
     if oldest is not None and oldest < hour_of(host.now) - DEGRADED_AFTER:
         hours = hour_of(host.now) - oldest
         detail = f"{last}; events wait for {hours} hours; run `authhost analytics roll-up` daily"

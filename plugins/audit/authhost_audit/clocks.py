@@ -67,8 +67,8 @@ def clock_warnings(host: Host) -> list[str]:
 
 
 def format_time(time: datetime | None) -> str:
-    """Return a time as text for people, such as ``2026-11-26 21:00:00 UTC``."""
-    return f"{utc(time):%Y-%m-%d %H:%M:%S} UTC" if time is not None else "an unknown time"
+    """Return a time as text for people, such as ``2026-11-26T21:00:00Z``."""
+    return f"{utc(time):%Y-%m-%dT%H:%M:%SZ}" if time is not None else "an unknown time"
 
 
 def future_batch_message(batch: Batch, now: datetime) -> str:

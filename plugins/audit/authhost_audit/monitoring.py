@@ -30,7 +30,7 @@ def seal_health(host: Host) -> Iterator[Health]:
         old = event_table.c.id < lower_bound(host.now - DEGRADED_AFTER)
         later = event_table.c.id >= lower_bound(sealed_at + timedelta(seconds=1)) if sealed_at else True
         waiting = connection.execute(select(exists().where(old, later))).scalar_one()  # type: ignore[arg-type]
-    last = f"the last batch is from {sealed_at:%Y-%m-%d %H:%M} UTC" if sealed_at else "no batch is sealed"
+    last = f"the last batch is from {sealed_at:%Y-%m-%dT%H:%M:%SZ}" if sealed_at else "no batch is sealed"
     if waiting:
         remedy = "records are unsealed for more than an hour; run `authhost audit seal --every 10`"
         yield Health("seal", "degraded", f"{last}; {remedy}")
