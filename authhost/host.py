@@ -359,6 +359,11 @@ class AuthHost(Unpicklable):
             if stats.calls
         }
 
+    def blocked_reason(self, plugin: str) -> str | None:
+        """Return why, since when and by whom a plugin is blocked at run time, or None."""
+        block = self.services.blocked.get(plugin)
+        return str(block) if block is not None else None
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin; raises `KeyError` if it registers none."""
         return self.services.plugin_settings[plugin_name]

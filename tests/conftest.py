@@ -36,7 +36,7 @@ class Recorder(RecordedHooks, Mailbox):
     account_ready = social_login_begun = password_reset_requested = None
     session_ended = user_deactivated = user_reauthenticated = None
     user_deleted = user_reactivated = password_reset_required = None
-    account_recovered = impersonation_started = impersonation_ended = None
+    factors_removed = account_recovered = impersonation_started = impersonation_ended = None
 
     def __init__(self) -> None:
         RecordedHooks.__init__(self)
@@ -65,6 +65,7 @@ DEPENDS_ON_DATABASE = frozenset(
         "test_plugin_blocks",
         "test_plugin_signup",
         "test_recovery",
+        "test_remove_factors",
         "test_round_trips",
         "test_sessions",
         "test_social_tokens",

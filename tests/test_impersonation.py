@@ -475,6 +475,7 @@ def test_changes_by_plugins_are_refused(site):
         for change in (
             lambda: accounts.add_email(user_id, BOB),
             lambda: accounts.remove_password(user_id),
+            lambda: accounts.remove_factors(user_id, reason=REASON),
             lambda: accounts.send_reset(user_id),
             lambda: accounts.end_sessions(user_id),
             lambda: accounts.deactivate(user_id),

@@ -9,6 +9,7 @@ from authhost_hookspecs import Actor, LoginStep, Refused, hookimpl
 
 from authhost.errors import FactorsNotRemoved, InvalidInput, UserNotFound, Vetoed
 from authhost.testing import PASSWORD
+from authhost.testing.browser import Browser
 
 ANN = "ann@example.org"
 ROOT = Actor("operator", name="root")
@@ -33,6 +34,15 @@ class Key:
         if self.failure is not None:
             raise self.failure
         return self.result
+
+
+class Notices:
+    def __init__(self):
+        self.seen = []
+
+    @hookimpl
+    def factors_removed(self, request, user, reason, count):
+        self.seen.append((user.id, user.login_guards, reason, count, request.actor))
 
 
 class Rule:
@@ -67,25 +77,37 @@ def guards(host, user_id):
 
 def test_the_factors_of_all_plugins_are_removed_and_counted(site):
     one, two, none = Key("one", result=2), Key("two"), Key("none", result=None)
-    host, user_id = site(one, two, none)
-    assert host.users.remove_factors(user_id, actor=ROOT, reason="lost phone") == 3
+    host, user_id = site(one, two, none, notices=(notices := Notices()))
+    assert host.users.remove_factors(user_id, actor=ROOT, reason=" lost phone ") == 3
     assert (one.reasons, two.reasons) == (["lost phone"], ["lost phone"])
     assert guards(host, user_id) == ()
-    assert host.users.remove_factors(user_id, actor=ROOT, reason="again") == 3  # what the plugins say
+    assert notices.seen == [(user_id, (), "lost phone", 3, ROOT)]
+    one.result = two.result = 0
+    assert host.users.remove_factors(user_id, actor=ROOT, reason="again") == 0
+    assert len(notices.seen) == 1
 
 
 @pytest.mark.parametrize(
     "fault",
-    [{"failure": ValueError("s3cret")}, {"keeps_guard": True}, {"result": "two"}],
-    ids=["raises", "guard", "result"],
+    [
+        {"failure": ValueError("s3cret")},
+        {"failure": Refused("x", "s3cret")},
+        {"keeps_guard": True},
+        {"result": "two"},
+        {"result": True},
+        {"result": -1},
+    ],
+    ids=["raises", "refuses", "guard", "text", "bool", "negative"],
 )
 def test_if_one_plugin_does_not_remove_its_factors_none_does(site, caplog, fault):
     caplog.set_level(logging.ERROR)
-    host, user_id = site(Key("one"), Key("two", **fault))
+    host, user_id = site(Key("one"), Key("two", **fault), notices=(notices := Notices()))
     with pytest.raises(FactorsNotRemoved) as refused:
         host.users.remove_factors(user_id, actor=ROOT, reason="lost phone")
     assert refused.value.fields == {"plugin": "two"}
     assert guards(host, user_id) == ("one", "two")
+    assert notices.seen == []
+    assert ("plugin two failed in remove_factors" in caplog.text) == ("keeps_guard" not in fault)
     assert "s3cret" not in caplog.text + repr(refused.value)
 
 
@@ -132,3 +154,13 @@ def test_only_an_account_that_exists(site):
     host, _ = site()
     with pytest.raises(UserNotFound):
         host.users.remove_factors(host.new_id(), actor=ROOT, reason="lost phone")
+
+
+def test_a_login_that_waits_for_a_lost_factor_begins_again(site):
+    host, user_id = site(Key("one"))
+    browser = Browser(host)
+    assert browser("login", identifier=ANN, password=PASSWORD).steps
+    host.users.remove_factors(user_id, actor=ROOT, reason="lost phone")
+    with browser.request() as request:
+        assert request.logins.pending is None
+    assert browser("login", identifier=ANN, password=PASSWORD).user.id == user_id

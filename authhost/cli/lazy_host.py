@@ -14,6 +14,8 @@ from authhost.base_errors import ConfigurationError
 from authhost.operations.console import Terminal
 
 if TYPE_CHECKING:
+    from authhost_hookspecs import Actor
+
     from authhost.host import AuthHost
     from authhost.pluginhost.discovery import PluginRegistry
     from authhost.pluginhost.plugin_records import PluginRecord
@@ -61,6 +63,12 @@ class LazyHost:
         from authhost.operations.accounts import find_user
 
         return find_user(self(), name)
+
+    def operator(self, name: str | None = None) -> Actor:
+        """Return who runs the command; raises `click.BadParameter`."""
+        from authhost.operations.accounts import operator
+
+        return operator(name)
 
     def host(self, *, check: bool, background: bool = False) -> AuthHost:
         """Return the host. If ``check`` is false, the database may be missing or out of date."""

@@ -11,7 +11,8 @@ from authhost.base_errors import ConfigurationError, PluginNotBlockable
 from authhost.cli.completion import plugin_names
 from authhost.cli.lazy_host import LazyHost
 from authhost.cli.suggestions import suggestion
-from authhost.cli.users.accounts import actor_option, operator, report
+from authhost.cli.users.accounts import actor_option, report
+from authhost.operations.accounts import operator
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:
@@ -121,5 +122,7 @@ def _effects(host: AuthHost, name: str) -> Iterator[str]:
         yield "no plugin delivers e-mail now: flows that send a message are refused"
     if "user_deleted" in hooks:
         yield "what it stores of deleted accounts stays until it is unblocked and `authhost maintain` runs"
+    if "remove_factors" in hooks:
+        yield "no lost factors can be removed, since the plugin's would stay"
     if "export_user" in hooks:
         yield "no account can be exported, since the plugin's data would be missing"

@@ -196,6 +196,9 @@ class Hooks:
             raise FactorsNotRemoved(plugin=blocked[0])
         return sum(self._hook.remove_factors(request=request, user=user, reason=reason))
 
+    def factors_removed(self, request: Request, user: User, reason: str, count: int) -> None:
+        self._hook.factors_removed(request=request, user=user, reason=reason, count=count)
+
     def plugin_blocked(self, request: Request, plugin: str, reason: str) -> None:
         self._hook.plugin_blocked(request=request, plugin=plugin, reason=reason)
 

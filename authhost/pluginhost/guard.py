@@ -45,7 +45,7 @@ from authhost.pluginhost.hooks import (
     is_notification,
 )
 from authhost.pluginhost.plugin import GuardedPlugin
-from authhost.pluginhost.results import as_json, check_delivered, check_nothing, check_ran, usable
+from authhost.pluginhost.results import as_count, as_json, check_delivered, check_nothing, check_ran, usable
 from authhost.pluginhost.wrappers import guard_delivery_wrapper, guard_wrapper
 from authhost.store.unit_of_work import UnitOfWork
 
@@ -223,15 +223,12 @@ def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any])
 def guard_removal(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard ``remove_factors``: the result is a number, and a failure is a `FactorsNotRemoved`."""
 
-    def counted(result: Any) -> int:
-        check_ran(result)
-        return 0 if result is None else next(usable(hook, [result], int))
-
-    remove = as_caller(plugin, hook, function, convert=counted)
+    remove = as_caller(plugin, hook, function, convert=as_count)
 
     def call(request: UnitOfWork, *args: Any) -> int:
         try:
-            return int(remove(request, *args))
+            removed: int = remove(request, *args)
+            return removed
         except PLUGIN_FAILURES as error:
             request.check_sent()
             plugin.pass_required_failure(error)

@@ -38,6 +38,7 @@ SIGNALS = frozenset(
 NOTIFICATIONS = SIGNALS | {
     "account_ready",
     "account_recovered",
+    "factors_removed",
     "flow_refused",
     "impersonation_ended",
     "impersonation_started",
@@ -64,7 +65,7 @@ ANSWERS = frozenset({"is_administrator"})
 EXPORTS = frozenset({"export_user"})
 """Each implementation returns what its plugin stores about a user."""
 REMOVALS = frozenset({"remove_factors"})
-"""Each implementation removes the factors of a user, and returns their number. A failing one ends it."""
+"""Each implementation removes the factors of a user, and returns how many. A failing one ends it all."""
 LIFECYCLE = frozenset({"host_started", "host_stopping"})
 """Called outside a unit of work."""
 SECRET_ARGUMENTS = frozenset({"password"})

@@ -69,6 +69,16 @@ def function_name(function: object) -> str:
     return name if name.isprintable() and name else type(function).__name__
 
 
+def as_count(result: Any) -> int:
+    """Return a number that is not negative, 0 for None; raise `UnusableResult` for anything else."""
+    check_ran(result)
+    if result is None:
+        return 0
+    if type(result) is not int or result < 0:
+        raise UnusableResult(f"it returned {_a(result)}, not a number of at least 0")
+    return result
+
+
 def as_json(result: Any) -> dict[str, Any]:
     """Return the result of an export as plain values for JSON; raise `UnusableResult` if it is none."""
     check_ran(result)

@@ -40,11 +40,11 @@ def text(value: object, field: str, longest: int) -> str:
 
 
 def reason(value: object) -> str:
-    """Return why somebody makes a change, without spaces around it; raises `InvalidInput`."""
-    given = text(value, "reason", REASON_LENGTH).strip()
-    if not given:
-        raise InvalidInput("reason must say why.", field="reason")
-    return given
+    """Return the reason of a change without surrounding spaces; raises `InvalidInput`."""
+    stripped = text(value, "reason", REASON_LENGTH).strip()
+    if not stripped:
+        raise InvalidInput("reason must not be blank.", field="reason")
+    return stripped
 
 
 def given(values: object) -> Given:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from authhost_hookspecs import Actor
+
 from authhost.host import AuthHost
-from authhost.operations.accounts import find_user
+from authhost.operations.accounts import find_user, operator
 from authhost.operations.console import Terminal
 from authhost.records import User
 
@@ -21,3 +23,7 @@ class CommandContext:
     def find_user(self, name: str) -> User:
         """Return the account that ``name`` means; raises `click.ClickException`."""
         return find_user(self._host, name)
+
+    def operator(self, name: str | None = None) -> Actor:
+        """Return who runs the command; raises `click.BadParameter`."""
+        return operator(name)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from authhost.pluginhost.trace import TracedHook
 from authhost.testing.host import Clock, open_host
+from authhost.testing.lost_factor import LOST_FACTOR, LostFactor
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import SETTINGS, Scenario, Step
@@ -38,17 +39,18 @@ def traced_flows(plugins: Sequence[str] = ()) -> list[TracedFlow]:
     with LocalProvider() as provider, tempfile.TemporaryDirectory(prefix="authhost-hooks-") as folder:
         provider.start()
         mailbox, url = Mailbox(), f"sqlite:///{Path(folder) / 'host.sqlite3'}"
+        own = {MAILBOX: mailbox, LOST_FACTOR: LostFactor()}
         settings = {
             **SETTINGS,
             "providers": provider.settings,
             "trace": True,
-            "plugins": (*plugins, MAILBOX),
+            "plugins": (*plugins, MAILBOX, LOST_FACTOR),
         }
         if "email" in plugins:
             settings["plugin_settings"] = {"email": {"transport": "file", "directory": folder}}
         with (
             redirect_stderr(io.StringIO()),  # the trace of the host's start is not part of a flow
-            open_host(url, {MAILBOX: mailbox}, clock=Clock(), discover=True, **settings) as host,
+            open_host(url, own, clock=Clock(), discover=True, **settings) as host,
         ):
             assert host.registry.trace is not None
             host.registry.trace.write = hooks.append

@@ -24,6 +24,7 @@ from authhost.errors import (
     InvalidInput,
     SessionNotFound,
     SocialAccountNotFound,
+    UserNotFound,
 )
 from authhost.records import EmailAddress, Impersonation, SocialAccount, User
 from authhost.request import Request
@@ -163,10 +164,15 @@ class Changes(AtomicChanges):
         with self._changing("remove_factors", user_id) as user:
             reason = parse_reason(reason)
             self._check(user, "remove_factors")
+            sessions.end_logins_at_steps(request, user)
             count = request.services.hooks.remove_factors(request, user, reason)
             account = queries.account_by_id(request, user.id)
-            if account is not None and account.user.login_guards:
+            if account is None:
+                raise UserNotFound
+            if account.user.login_guards:
                 raise FactorsNotRemoved(plugin=account.user.login_guards[0])
+            if count:
+                request.services.hooks.factors_removed(request, account.user, reason, count)
             return count
 
     def end_session(self, user_id: UUID, session_id: UUID) -> None:

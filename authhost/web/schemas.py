@@ -227,6 +227,7 @@ SCHEMAS: dict[str, Schema] = {
     "EmailAddresses": _object({"emails": _array(reference("EmailAddress"))}),
     "Confirmation": _result(email=reference("EmailAddress"), recovered=BOOLEAN, **LOGIN),
     "Sent": _result(sent=BOOLEAN),
+    "Removed": _result(removed={"type": "integer", "minimum": 0}),
     "Ended": _result(ended={"type": "integer", "minimum": 0}),
     "Session": _object(
         {

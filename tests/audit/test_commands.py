@@ -359,7 +359,7 @@ def test_seal_warns_about_a_clock_that_was_ahead(host, run, clock):
     clock.forward(hours=-24)
     run(host, "login", identifier=ANN, password=PASSWORD)
     out, warning = invoke(host, "seal")
-    assert "warning: batch 1 was sealed at 2026-01-02 00:00:00 UTC" in warning
+    assert "warning: batch 1 was sealed at 2026-01-02T00:00:00Z" in warning
     assert "batch 2" in out
-    assert "note: batch 1 was sealed at 2026-01-02 00:00:00 UTC" in invoke(host, "verify")[1]
+    assert "note: batch 1 was sealed at 2026-01-02T00:00:00Z" in invoke(host, "verify")[1]
     assert len(json.loads(invoke(host, "verify", "--json")[0])["notes"]) == 1

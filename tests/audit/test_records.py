@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from authhost_audit import export
@@ -104,7 +104,20 @@ def test_an_operator_is_recorded_by_name(host, run):
         request.accounts.deactivate(ann.user.id)
     record = named(host, "user_deactivated")
     assert record["actor_id"] is None
-    assert record["data"]["actor"] == {"kind": "operator", "name": "root"}
+    assert record["data"] == {"actor": {"kind": "operator", "name": "root"}}
+
+
+def test_why_and_until_when_an_account_is_deactivated_is_recorded(host, run):
+    ann, root, reason = (
+        run(host, "signup", email=ANN, password=PASSWORD),
+        Actor("operator", name="root"),
+        "x" * 500,
+    )
+    until = host.now + timedelta(days=7)
+    host.users.deactivate(ann.user.id, until=until, reason=reason, actor=root)
+    host.users.reactivate(ann.user.id, actor=root)
+    data = named(host, "user_deactivated")["data"]
+    assert (data["until"], data["reason"]) == (until.isoformat(), reason)
 
 
 class Vetoes:

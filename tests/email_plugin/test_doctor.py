@@ -26,6 +26,7 @@ from authhost_email.doctor.queue import examine_outbox
 from authhost_email.leases import Leases
 from authhost_email.monitoring import OutboxFacts, outbox_facts
 from authhost_email.settings import EmailSettings
+from authhost_hookspecs import Actor
 from click.testing import CliRunner
 from command_server import run_command
 from sqlalchemy import event
@@ -435,6 +436,16 @@ def test_a_wrong_address_is_refused(make):
     done = run(make(), "--to", "Ann <ann@example.org>")
     assert done.exit_code == 2
     assert "is not an e-mail address" in done.stderr
+
+
+def test_a_blocked_plugin_is_an_error(make):
+    host = make(email={"transport": "file"})
+    host.plugins.block("email", reason="it hangs", actor=Actor("operator", name="root"))
+    found = next(examine(host, host.plugin_settings("email")))
+    assert (found.level, found.check, found.remedy) == ("error", "plugin", "authhost plugins unblock email")
+    assert "by root: it hangs" in found.found
+    host.plugins.unblock("email", actor=Actor("operator", name="root"))
+    assert "plugin" not in {each.check for each in examine(host, host.plugin_settings("email"))}
 
 
 @pytest.mark.parametrize("transport", ["file", "console", "pigeon"])

@@ -10,7 +10,7 @@ from web.office import ADMIN, ANN, SETTINGS, Office, section
 from authhost.testing import PASSWORD, TotpApp
 from authhost.testing.web_client import WebClient
 
-TOTP, RESET, TITLE = "/mfa/totp", "/mfa/factors/reset", "Two-step verification"
+TOTP, REMOVE, TITLE = "/mfa/totp", "/admin/user/remove-factors", "Two-step verification"
 
 
 class Resets:
@@ -19,8 +19,8 @@ class Resets:
     def __init__(self):
         self.seen = []
 
-    @hookimpl(optionalhook=True)
-    def second_factors_reset(self, request, user, reason):
+    @hookimpl
+    def factors_removed(self, request, user, reason):
         self.seen.append((user.email, reason, request.actor))
 
 
@@ -102,14 +102,14 @@ def test_the_section_shows_the_factors(office):
     assert shown["text"] == ["Recovery codes left: 10", "Trusted browsers: 0"]
     (row,) = shown["rows"]
     assert (row["title"], row["labels"]) == ("Authenticator app", ["Asked for at every login"])
-    (form,) = shown["forms"]
-    assert (form["action"], form["danger"]) == (f"{RESET}?id={ann.id}", True)
+    (form,) = section(office.page(ann), "Second factor")["forms"]
+    assert (form["action"], form["danger"]) == (f"{REMOVE}?id={ann.id}", True)
 
 
 def test_a_reset(office, resets):
     ann, client = office.sign_up(ANN)
     enrol(office, client)
-    response = office.browser.post(f"{RESET}?id={ann.id}", id=str(ann.id), reason="Lost phone.")
+    response = office.browser.post(f"{REMOVE}?id={ann.id}", id=str(ann.id), reason="Lost phone.")
     assert response.headers["Location"] == f"/account/admin/user?id={ann.id}"
     assert section(office.page(ann), TITLE)["rows"] == []
     assert resets.seen == [(ANN, "Lost phone.", Actor("user", office.admin.id))]
@@ -119,11 +119,11 @@ def test_a_reset(office, resets):
 def test_a_reset_needs_a_reason_and_an_administrator(office):
     ann, client = office.sign_up(ANN)
     enrol(office, client)
-    status, page = office.refused(RESET, ann, reason="")
-    (form,) = section(page, TITLE)["forms"]
+    status, page = office.refused(REMOVE, ann, reason="")
+    (form,) = section(page, "Second factor")["forms"]
     assert (status, bool(form["fields"][-1]["error"])) == (400, True)
-    assert client.post(RESET, id=str(ann.id), reason="x").status_code == 404
-    assert client.api(RESET, {"id": str(ann.id), "reason": "x"})[0] == 404
-    assert WebClient(office.web).api(RESET, {"id": str(ann.id), "reason": "x"})[0] == 401
+    assert client.post(REMOVE, id=str(ann.id), reason="x").status_code == 404
+    assert client.api(REMOVE, {"id": str(ann.id), "reason": "x"})[0] == 404
+    assert WebClient(office.web).api(REMOVE, {"id": str(ann.id), "reason": "x"})[0] == 401
     assert len(section(office.page(ann), TITLE)["rows"]) == 1
-    assert office.browser.api(RESET, {"id": str(ann.id), "reason": "x"})[0] == 200
+    assert office.browser.api(REMOVE, {"id": str(ann.id), "reason": "x"})[0] == 200

@@ -5,13 +5,13 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from authhost_hookspecs import hookimpl
-from authhost_mfa import deletion
+from authhost_hookspecs import Actor, hookimpl
 from authhost_mfa.hooks import PUBLISHED
 from authhost_mfa.values import Authenticator
 
 from mfa.support import ANN, SESSION
 
+ROOT = Actor("operator", name="root")
 SIGNALS = {
     "authenticator_added": ["request", "user", "authenticator"],
     "authenticator_removed": ["request", "user", "authenticator"],
@@ -57,8 +57,8 @@ class Listener:
         self.take("failed", authenticator=authenticator, reauthentication=reauthentication, address=address)
 
     @hookimpl
-    def second_factors_reset(self, request, user, reason):
-        self.take("second_factors_reset", user=user, reason=reason)
+    def factors_removed(self, request, user, reason):
+        self.take("factors_removed", user=user, reason=reason)
 
     def names(self):
         return [name for name, _ in self.calls]
@@ -84,7 +84,6 @@ def test_the_arguments_are_those_of_the_signals():
         "authenticator_changed",
         "authentication_refused",
         "second_factors_recovered",
-        "second_factors_reset",
         "second_factor_policy",
     }
 
@@ -106,8 +105,8 @@ def test_a_reset_that_removes_nothing_tells_nobody(heard, listener):
     """Otherwise a mail says that factors were removed, which the user never had."""
     heard.sign_up("bob@example.org", browser=heard.browser())
     listener.calls.clear()
-    with heard.host.request() as request:
-        assert deletion.reset(request, request.user_by_email("bob@example.org"), "mistyped") == 0
+    bob = heard.host.users.get("bob@example.org")
+    assert heard.host.users.remove_factors(bob.id, reason="mistyped", actor=ROOT) == 0
     assert listener.calls == []
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from authhost_hookspecs import Refused, hookimpl
-from authhost_mfa import deletion, tables
+from authhost_mfa import tables
 from authhost_mfa.settings import MfaSettings
 from sqlalchemy import select
 
@@ -371,7 +371,7 @@ def deletes_the_account(request, user):
 
 
 def resets_the_factors(request, user):
-    deletion.reset(request, user, "lost phone")
+    request.accounts.remove_factors(user.id, reason="lost phone")
 
 
 @pytest.mark.parametrize("change", [deletes_the_account, resets_the_factors])

@@ -6,11 +6,12 @@ import json
 from uuid import UUID
 
 import pytest
-from authhost_mfa import deletion
+from authhost_hookspecs import Actor
 from sqlalchemy import delete, select
 
 from mfa.support import ANN
 
+ROOT = Actor("operator", name="root")
 WORK = "ann@work.example.org"
 
 
@@ -139,13 +140,17 @@ def test_the_reset_of_an_administrator_is_one_mail_and_is_recorded_with_its_reas
     site = everything
     site.enrol()
     forget_mails(site)
-    with site.host.request() as request:
-        user = request.account(identifier(site)).user
-        deletion.reset(request, user, "lost phone, passport checked")
-    assert mails(site)[0] == to_both("second_factors_reset")
-    (record,) = records(site, "second_factors_reset")
-    assert (record.user_id, record.plugin) == (user.id, "mfa")
-    assert json.loads(record.data)["reason"] == "lost phone, passport checked"
+    user_id = identifier(site)
+    site.host.users.remove_factors(user_id, reason="lost phone, passport checked", actor=ROOT)
+    assert mails(site)[0] == to_both("factors_removed")
+    (record,) = records(site, "factors_removed")
+    assert record.user_id == user_id
+    data = {
+        "actor": {"kind": "operator", "name": "root"},
+        "reason": "lost phone, passport checked",
+        "count": 1,
+    }
+    assert json.loads(record.data) == data
     assert len(records(site, "authenticator_removed")) == 2
 
 

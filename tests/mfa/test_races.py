@@ -109,7 +109,7 @@ def test_a_second_factor_that_is_added_during_a_reset_is_guarded(protected, stic
         after=True,
     )
     with protected.host.request() as request:
-        deletion.reset(request, request.user_by_email(ANN), "lost phone")
+        request.accounts.remove_factors(request.user_by_email(ANN).id, reason="lost phone")
     finish()
     assert is_guarded(protected) == bool(protecting(protected))
 

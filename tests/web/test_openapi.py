@@ -54,7 +54,7 @@ CHANGES = {
         for name in (
             *("invite", "add_email", "verify_email", "make_primary", "remove_email", "send_reset"),
             *("require_reset", "disconnect", "end_session", "end_sessions", "deactivate", "reactivate"),
-            *("impersonate", "export"),
+            *("impersonate", "export", "remove_factors"),
         )
     },
 }

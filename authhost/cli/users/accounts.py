@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,29 +10,12 @@ from authhost.cli.lazy_host import LazyHost
 from authhost.operations.console import printable
 
 if TYPE_CHECKING:
-    from authhost_hookspecs import Actor
-
     from authhost.host import AuthHost
     from authhost.records import User
 
 actor_option = click.option("--actor", metavar="NAME", help="Who acts, for the records; by default you.")
 yes_option = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 user_argument = click.argument("user")
-
-
-def operator(name: str | None) -> Actor:
-    """Return who acts: the given name, or that of the operating system's user."""
-    from authhost_hookspecs import Actor
-
-    if name is None:
-        try:
-            name = getpass.getuser()
-        except (KeyError, OSError):  # a container may run with a number that has no name
-            name = "operator"
-    try:
-        return Actor("operator", name=name)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--actor") from None
 
 
 def exists(host: AuthHost, name: str) -> bool:

@@ -12,14 +12,13 @@ from authhost.cli.users.accounts import (
     actor_option,
     exists,
     name_of,
-    operator,
     report,
     user_argument,
     yes_option,
 )
 from authhost.cli.users.reading import row_of
 from authhost.cli.users.times import FUTURE_TIME
-from authhost.operations.accounts import find_user
+from authhost.operations.accounts import find_user, operator
 from authhost.operations.console import json_option, printable
 
 if TYPE_CHECKING:
@@ -147,9 +146,11 @@ def deactivate(
     """
     host = lazy_host()
     found = find_user(host, user)
-    end = f" until {until:%Y-%m-%d %H:%M} UTC" if until is not None else ""
+    end = f" until {until:%Y-%m-%dT%H:%M:%SZ}" if until is not None else ""
     lazy_host.console.confirm(f"Deactivate {name_of(found)}{end}?", yes=yes)
     host.users.deactivate(found.id, until=until, reason=reason, actor=operator(actor))
+    stored = host.users.get(str(found.id))
+    until, reason = stored.deactivated_until, stored.deactivation_reason
     result = {"id": str(found.id), "active": False, "deactivated_until": until, "deactivation_reason": reason}
     report(lazy_host, f"deactivated {name_of(found)}{end}", result, as_json=as_json)
 
@@ -281,7 +282,7 @@ def disconnect(
 
 @click.command("remove-factors")
 @user_argument
-@click.option("--reason", required=True, help="Why, for the records and the user.")
+@click.option("--reason", required=True, help="Why, for the audit trail. The user is told, but not why.")
 @actor_option
 @yes_option
 @json_option
@@ -291,7 +292,8 @@ def remove_factors(
 ) -> None:
     """Remove second factors and passkeys that a user has lost.
 
-    Check first that it is the user who asks: the next login needs the password alone. Sessions stay.
+    Check first that it is the user who asks: the next login needs its first proof alone, such as the
+    password. Who had only a passkey needs send-reset. Sessions stay, and the user gets an e-mail.
 
     Example: authhost users remove-factors ann@example.org --reason "lost phone, passport checked"
     """

@@ -13,12 +13,11 @@ from authhost.cli.lazy_host import LazyHost
 from authhost.cli.users.accounts import (
     actor_option,
     name_of,
-    operator,
     report,
     user_argument,
 )
 from authhost.cli.users.times import TIME
-from authhost.operations.accounts import find_user
+from authhost.operations.accounts import find_user, operator
 from authhost.operations.console import json_option
 
 if TYPE_CHECKING:

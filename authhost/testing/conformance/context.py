@@ -32,6 +32,7 @@ from authhost.testing.conformance.runs import (
 )
 from authhost.testing.conformance.side_effects import files_written_by, random_texts_of, record_statement
 from authhost.testing.host import PASSWORD, Clock, open_host
+from authhost.testing.lost_factor import LOST_FACTOR, LostFactor
 from authhost.testing.mailbox import MAILBOX, Mailbox
 from authhost.testing.openid import LocalProvider
 from authhost.testing.scenario import BOB, SETTINGS, Scenario, Step
@@ -79,7 +80,8 @@ class CheckContext:
         url = f"sqlite:///{self.folder / (database or f'{len(self.hosts) + 1}.sqlite3')}"
         if name in plugins:
             plugins = {**stand_ins(self.checked.published), **plugins}
-        with open_host(url, {MAILBOX: mailbox, **plugins}, clock=clock, **values) as host:
+        plugins = {MAILBOX: mailbox, LOST_FACTOR: LostFactor(), **plugins}
+        with open_host(url, plugins, clock=clock, **values) as host:
             self.hosts.append(host)
             _shorten_lock_timeout(host.engine)
             yield host, mailbox

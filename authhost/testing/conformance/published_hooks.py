@@ -27,7 +27,6 @@ OF_OUR_PLUGINS = {
     "authentication_refused": "authhost-mfa",
     "second_factors_recovered": "authhost-mfa",
     "authentication_failed": "authhost-mfa",
-    "second_factors_reset": "authhost-mfa",
     "second_factor_policy": "authhost-mfa",
 }
 """The distributions of hooks that plugins of this project publish. A note names them."""

@@ -89,6 +89,11 @@ def end_sessions(visit: Visit, values: Values) -> Outcome:
     return _done(visit, "sessions_ended", visit.gettext("All sessions have ended."), ended=count)
 
 
+def remove_factors(visit: Visit, values: Values) -> Outcome:
+    count = visit.request.accounts.remove_factors(user_id_of(visit), reason=str(values["reason"]))
+    return _done(visit, "factors_removed", visit.gettext("All second factors are removed."), removed=count)
+
+
 def deactivate(visit: Visit, values: Values) -> Outcome:
     """Deactivate another account: administrators would lock themselves out."""
     user_id, day = user_id_of(visit), str(values["until"])
@@ -231,6 +236,14 @@ ENDPOINTS = [
         "Disconnect an account at a provider.",
         fields.ITEM,
         refusals=("social_account_not_found",),
+    ),
+    _of_user(
+        "remove-factors",
+        remove_factors,
+        "Remove the second factors and passkeys that the user has lost.",
+        fields.REMOVAL_REASON,
+        refusals=("factors_not_removed",),
+        result="Removed",
     ),
     _of_user("end-session", end_session, "End a session.", fields.ITEM, refusals=("session_not_found",)),
     _of_user("end-sessions", end_sessions, "End all sessions.", result="Ended"),

@@ -62,6 +62,13 @@ IMPERSONATION_REASON = Field(
     hint=N_("The audit trail has it. The user is told that an administrator works in the account."),
     max_length=REASON_LENGTH,
 )
+REMOVAL_REASON = Field(
+    "reason",
+    N_("Reason"),
+    hint=N_("Check first that it is the user who asks."),
+    autocomplete="off",
+    max_length=REASON_LENGTH,
+)
 CONFIRM = Field(
     "confirm",
     N_("Address, username or identifier of the account"),

@@ -32,6 +32,7 @@ def user(visit: Visit) -> Page:
         *([_connections(visit, account)] if account.social_accounts else []),
         _sessions(visit, account),
         *visit.web.plugins.admin_sections(visit.request, account.user),
+        *_factors(visit, account.user),
         *([] if account.user.id == visit.user.id else _of_another(visit, account.user)),
         _data(visit, account.user),
     )
@@ -132,6 +133,15 @@ def _login(visit: Visit, account: Account) -> Section:
         label = _("Require a new password")
         forms.append(_button(visit, user, f"{USER}/require-reset", label, danger=True))
     return Section(_("Password"), (text,), forms=tuple(forms))
+
+
+def _factors(visit: Visit, user: User) -> list[Section]:
+    """Return the form that removes the factors of all plugins, if one of them has such."""
+    _, active = visit.gettext, visit.web.host.registry.active()
+    if not user.login_guards and not any("remove_factors" in each.hooks for each in active):
+        return []
+    form = form_of(visit, user, f"{USER}/remove-factors", _("Remove all second factors"), danger=True)
+    return [Section(_("Second factor"), forms=(form,))]
 
 
 def _connections(visit: Visit, account: Account) -> Section:

@@ -233,6 +233,33 @@ def password_reset_required(request: Request, user: User) -> None:
 
 
 @hookspec
+def factors_removed(request: Request, user: User, reason: str, count: int) -> None:
+    """An administrator has removed the second factors and passkeys that a user has lost.
+
+    ``request.actor`` says who, and ``reason`` why: a text of 1 to 500 characters. ``count`` is how many there
+    were, in all plugins. It is not called if there were none. The user's sessions stay.
+
+    Stored: the factors are deleted, and no plugin guards the account.
+
+    .. versionadded:: 1.1
+
+    Example::
+
+        from authhost_hookspecs import Request, User, hookimpl
+
+        from authhost_doorbell.tables import events
+
+
+        class Lost:
+            @hookimpl
+            def factors_removed(self, request: Request, user: User, count: int) -> None:
+                what = f"has lost {count}"
+                row = {"id": request.new_id(), "user_id": user.id, "what": what, "at": request.now}
+                request.insert(events, row)
+    """
+
+
+@hookspec
 def user_reactivated(request: Request, user: User) -> None:
     """A deactivated account was made active again, through ``request.accounts`` or since its time is over.
 

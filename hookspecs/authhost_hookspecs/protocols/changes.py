@@ -121,7 +121,8 @@ class AccountChanges(Protocol):
         """Remove the second factors and passkeys of a user who has lost them; return how many there were.
 
         ``reason`` has 1 to 500 characters. Check first that it is the user who asks: the next login needs
-        the password alone. Sessions stay. Calls `remove_factors`. Refusals: ``invalid_input``, and
+        its first proof alone, such as the password. Pending logins become invalid, sessions stay. Calls
+        `remove_factors`, and `factors_removed` if there were any. Refusals: ``invalid_input``, and
         ``factors_not_removed`` with the field ``plugin`` if that plugin is blocked, is not loaded or fails.
         """
 

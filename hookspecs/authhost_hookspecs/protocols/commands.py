@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, TypeVar, overload
 
+from authhost_hookspecs.declarations import Actor
 from authhost_hookspecs.protocols.accounts import User
 from authhost_hookspecs.protocols.host import Host
 
@@ -23,7 +24,7 @@ class Console(Protocol):
     """Prints the results of a command, shows its progress, and asks for confirmation."""
 
     def print(self, text: str = "") -> None:
-        """Print one line to standard output."""
+        """Print one line to standard output. On a terminal it is wrapped, unless it is JSON."""
 
     def error(self, text: str) -> None:
         """Print one line to standard error. The command continues: to end it, raise click's exceptions."""
@@ -88,4 +89,11 @@ class CommandContext(Protocol):
         An address is that of the account that claims it, verified or not; `authhost users` finds
         accounts in the same way. Raises click's ``ClickException`` if there is no such account, or
         if several identifiers begin so: the command ends with the exit code 1. Since 1.1.
+        """
+
+    def operator(self, name: str | None = None) -> Actor:
+        """Return who runs the command, for ``host.request(actor=…)`` and so for the audit trail.
+
+        ``name`` is what an option ``--actor`` was given, by default the name of the operating system's
+        user. Raises click's ``BadParameter`` if there can be no such name. Since 1.1.
         """

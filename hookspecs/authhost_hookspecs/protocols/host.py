@@ -436,6 +436,9 @@ class Host(Protocol):
     def new_id(self) -> UUID:
         """Return a new, time-ordered identifier (UUID version 7, RFC 9562)."""
 
+    def blocked_reason(self, plugin: str) -> str | None:
+        """Return since when, by whom and why a plugin is blocked at run time, or None. Since 1.1."""
+
     def plugin_settings(self, plugin_name: str) -> Any:
         """Return the settings of a plugin, as an instance of its settings class.
 

@@ -32,7 +32,7 @@ from authhost_audit.settings import AuditSettings
 from authhost_audit.tables import event_table, metadata
 
 NAME = "audit"
-REASON_LENGTH = 200
+REASON_LENGTH = 500
 """The greatest length of an administrator's reason in characters."""
 RETAINED = "the trail must outlive the account; `authhost audit forget` erases the personal fields"
 
@@ -205,7 +205,10 @@ class AuditPlugin:
 
     @hookimpl
     def user_deactivated(self, request: Request, user: User) -> None:
-        self._record(request, AuditEvent("user_deactivated", user.id))
+        until, reason = user.deactivated_until, user.deactivation_reason
+        data = {"until": until.isoformat()} if until is not None else {}
+        data |= {"reason": reason[:REASON_LENGTH]} if reason is not None else {}
+        self._record(request, AuditEvent("user_deactivated", user.id, data=data))
 
     @hookimpl
     def password_removed(self, request: Request, user: User) -> None:
@@ -214,6 +217,11 @@ class AuditPlugin:
     @hookimpl
     def password_reset_required(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("password_reset_required", user.id))
+
+    @hookimpl
+    def factors_removed(self, request: Request, user: User, reason: str, count: int) -> None:
+        data = {"reason": reason[:REASON_LENGTH], "count": count}
+        self._record(request, AuditEvent("factors_removed", user.id, data=data))
 
     @hookimpl
     def user_reactivated(self, request: Request, user: User) -> None:
@@ -315,11 +323,6 @@ class AuditPlugin:
     @hookimpl(optionalhook=True)
     def second_factors_recovered(self, request: Request, user: User) -> None:
         self._record(request, AuditEvent("second_factors_recovered", user.id, plugin="mfa"))
-
-    @hookimpl(optionalhook=True)
-    def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
-        data = {"reason": reason[:REASON_LENGTH]}
-        self._record(request, AuditEvent("second_factors_reset", user.id, plugin="mfa", data=data))
 
     def _record_authenticator(
         self, request: Request, event: str, user: User, authenticator: Any, *, outcome: str = "success"

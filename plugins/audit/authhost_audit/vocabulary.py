@@ -67,7 +67,7 @@ VOCABULARY: dict[str, Classification] = {
     "authentication_failed": Classification("authn_login_fail", AUTHENTICATION, 99, SECURITY),
     "authentication_refused": Classification("authn_login_fail_max", AUTHENTICATION, 99, SECURITY),
     "second_factors_recovered": Classification("authn_login_success", AUTHENTICATION, 99, SECURITY),
-    "second_factors_reset": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
+    "factors_removed": Classification("user_updated", ACCOUNT_CHANGE, MFA_DISABLE, SECURITY),
     "audit_recording_on": Classification("sys_monitor_enabled", API_ACTIVITY, 1, TRAIL),
     "audit_recording_off": Classification("sys_monitor_disabled", API_ACTIVITY, 4, TRAIL),
     "audit_key_changed": Classification("sys_key_changed", API_ACTIVITY, 3, TRAIL),

@@ -324,9 +324,9 @@ class EmailPlugin:
         if authenticator.kind == RECOVERY_CODES:
             self._notify_all(request, "recovery_code_used", user, count=authenticator.remaining or 0)
 
-    @hookimpl(optionalhook=True)
-    def second_factors_reset(self, request: Request, user: User) -> None:
-        self._notify_all(request, "second_factors_reset", user)
+    @hookimpl
+    def factors_removed(self, request: Request, user: User) -> None:
+        self._notify_all(request, "factors_removed", user)
 
     @hookimpl(optionalhook=True)
     def second_factors_recovered(self, request: Request, user: User) -> None:

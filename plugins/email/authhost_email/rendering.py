@@ -60,7 +60,7 @@ KINDS = (
     "passkey_removed",
     "recovery_codes_replaced",
     "recovery_code_used",
-    "second_factors_reset",
+    "factors_removed",
     "second_factors_recovered",
 )
 UNAUTHENTICATED_KINDS = (

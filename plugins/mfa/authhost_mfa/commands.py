@@ -68,15 +68,15 @@ def _list_blocked(context: CommandContext, host: Host, as_json: bool) -> None:
 
 @mfa.command()
 @click.argument("user")
-@click.option("--reason", required=True, help="Why, for the records and the user.")
+@click.option("--reason", required=True, help="Why, for the audit trail. The user is told, but not why.")
 @click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @json_option
 @click.pass_obj
 def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Remove all second factors of a user who has lost them. The user is told by e-mail.
+    """Remove all second factors of a user who has lost them, as `authhost users remove-factors` does.
 
     USER is an identifier, the beginning of one, an address or a username.
-    Check first that it is the user who asks. The password stays, so the next login needs only that.
+    Check first that it is the user who asks: the next login needs its first proof alone.
 
     Example: authhost mfa reset ann@example.org --reason "lost phone, passport checked"
     """
@@ -86,7 +86,7 @@ def reset(context: CommandContext, /, user: str, reason: str, yes: bool, as_json
     found = context.find_user(user)
     name = found.email or found.username or str(found.id)
     context.console.confirm(f"Remove all second factors of {name}?", yes=yes)
-    with host.request() as request:
+    with host.request(actor=context.operator()) as request:
         count = request.accounts.remove_factors(found.id, reason=reason)
     if as_json:
         context.console.print_rows([{"user": str(found.id), "removed": count}], as_json=True)

@@ -12,7 +12,7 @@ from authhost_mfa.tables import account_table, authenticator_table, mailbox_code
 from authhost_mfa.values import NAME, RECOVERY_CODES, Authenticator
 
 
-def reset(request: Request, user: User, reason: str) -> int:
+def reset(request: Request, user: User) -> int:
     """Remove all authenticators of a user, for an administrator; return how many there were.
 
     The row of the account stays: it has the user's id for WebAuthn.
@@ -25,10 +25,7 @@ def reset(request: Request, user: User, reason: str) -> int:
     request.logins.unguard(NAME, user.id)
     for each in found:
         request.call_hook("authenticator_removed", user=user, authenticator=each)
-    removed = [each for each in found if each.kind != RECOVERY_CODES]
-    if removed:
-        request.call_hook("second_factors_reset", user=user, reason=reason)
-    return len(removed)
+    return sum(each.kind != RECOVERY_CODES for each in found)
 
 
 def delete_after_recovery(request: Request, user: User) -> None:

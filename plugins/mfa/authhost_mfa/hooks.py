@@ -33,7 +33,7 @@ def authenticator_added(request: Request, user: User, authenticator: Authenticat
 
 @hookspec
 def authenticator_removed(request: Request, user: User, authenticator: Authenticator) -> None:
-    """An authenticator was removed: by its user, with `second_factors_reset`, or by `account_recovered`.
+    """An authenticator was removed: by its user, before `factors_removed`, or by `account_recovered`.
 
     Stored: it is deleted.
 
@@ -180,28 +180,6 @@ def authentication_refused(
 
 
 @hookspec
-def second_factors_reset(request: Request, user: User, reason: str) -> None:
-    """An administrator has removed all authenticators of a user, such as after the loss of a phone.
-
-    `authenticator_removed` was called for each of them. It has no counterpart in ``allauth.mfa``.
-
-    Stored: all authenticators, recovery codes and trusted browsers are deleted.
-
-    .. versionadded:: 0.2
-
-    Example::
-
-        from authhost_hookspecs import Request, User, hookimpl
-
-
-        class Watch:
-            @hookimpl(optionalhook=True)
-            def second_factors_reset(self, request: Request, user: User, reason: str) -> None:
-                request.on_commit(lambda: print("reset because of", reason))
-    """
-
-
-@hookspec
 def second_factors_recovered(request: Request, user: User) -> None:
     """A person who has lost all factors has proved to have two mailboxes of the account.
 
@@ -258,7 +236,6 @@ PUBLISHED = (
     authenticator_used,
     authentication_failed,
     authentication_refused,
-    second_factors_reset,
     second_factors_recovered,
     second_factor_policy,
 )

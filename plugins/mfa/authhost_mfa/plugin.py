@@ -72,8 +72,8 @@ class MfaPlugin:
         deletion.delete_after_recovery(request, user)
 
     @hookimpl
-    def remove_factors(self, request: Request, user: User, reason: str) -> int:
-        return deletion.reset(request, user, reason)
+    def remove_factors(self, request: Request, user: User) -> int:
+        return deletion.reset(request, user)
 
     @hookimpl
     def user_deleted(self, request: Request, user: User) -> None:

@@ -38,6 +38,7 @@ OF_ALL_KINDS = frozenset(
 ADMINISTRATIVE = frozenset(
     {
         "account_recovered",
+        "factors_removed",
         "impersonation_ended",
         "impersonation_started",
         "password_removed",

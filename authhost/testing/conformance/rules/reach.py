@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from authhost.pluginhost.hooks import ANSWERS, NOTIFICATIONS, SPEC_ARGUMENTS, STEPS, VETOES
+from authhost.pluginhost.hooks import ANSWERS, NOTIFICATIONS, REMOVALS, SPEC_ARGUMENTS, STEPS, VETOES
 from authhost.testing.conformance.source import IN_WEB_REQUESTS, PluginSource, Reached, dotted
 
-IN_FLOWS = NOTIFICATIONS | VETOES | STEPS | ANSWERS | {"deliver_message"}
+IN_FLOWS = NOTIFICATIONS | VETOES | STEPS | ANSWERS | REMOVALS | {"deliver_message"}
 """The hooks of the contract that flows call."""
 OUTSIDE_FLOWS = frozenset(
     {

@@ -17,6 +17,7 @@ SUBJECTS: Mapping[str, str] = {
     "email_confirmed": "email_address",
     "email_removed": "user",
     "export_user": "user",
+    "factors_removed": "user",
     "impersonation_ended": "session",
     "impersonation_started": "user",
     "password_removed": "user",

@@ -109,8 +109,8 @@ def query_of(context: CommandContext, options: dict[str, Any]) -> Query:
     if since is not None and until is not None and since >= until:
         raise click.BadParameter("--since must be before --until")
     if reason is not None and reason not in REASONS and not reason_exists(host, reason):
-        known = f"no record has the reason {reason!r} (those of plugins' refusals have the reason vetoed)"
-        raise click.BadParameter(known + _suggestion(reason, REASONS))
+        missing = f"no record has the reason {reason!r} (refusals by plugins have the reason vetoed)"
+        raise click.BadParameter(missing + _suggestion(reason, REASONS))
     return Query(
         **options,
         user_id=find_user(context, user) if user is not None else None,

@@ -23,6 +23,9 @@ __all__ = ["Result", "examine"]
 
 def examine(host: Host, settings: EmailSettings, to: str | None = None) -> Iterator[Result]:
     """Yield the result of each check as soon as it is known. ``to`` is the address of a test message."""
+    if (reason := host.blocked_reason("email")) is not None:
+        remedy = "authhost plugins unblock email"
+        yield Result("error", "plugin", f"{reason}; flows that send a message are refused", remedy)
     yield from examine_settings(host, settings)
     yield from examine_domain(sender(settings).domain, lambda: create_resolver(settings.timeout))
     works = True
