@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import click
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, strategies as st
 
 from authhost.operations.console import Terminal
 from authhost.testing import CommandContext
@@ -44,6 +45,29 @@ class Seconds:
 
 
 # Rows.
+
+
+WORDS = st.text(st.characters(codec="ascii", categories=("L", "N")), min_size=1, max_size=30)
+CELLS = st.lists(WORDS, min_size=1, max_size=6).map(" ".join)
+TABLES = st.integers(1, 4).flatmap(
+    lambda count: st.lists(st.lists(CELLS, min_size=count, max_size=count), min_size=2, max_size=4)
+)
+
+
+@given(TABLES)
+def test_no_word_of_a_table_is_cut(rows):
+    """The first row has the titles. A table that does not fit is printed as records."""
+    titles, *cells = rows
+    titles = [f"{number} {title}" for number, title in enumerate(titles)]
+    output = TerminalStream()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("COLUMNS", "60")
+        patched.setattr(sys, "stdout", output)
+        Terminal().print_rows([dict(zip(titles, row, strict=True)) for row in cells])
+    shown = click.unstyle(output.getvalue())
+    assert "…" not in shown
+    assert not {word for row in (titles, *cells) for cell in row for word in cell.split()} - {*shown.split()}
+    assert max(map(len, shown.splitlines())) <= 60 or "│" not in shown
 
 
 def test_headers_choose_and_name_the_columns(capsys):

@@ -44,7 +44,7 @@ LAZY_COMMANDS = {
 The modules import their dependencies when a command runs, so that help takes no longer than importing click.
 """
 
-BUNDLED_PLUGINS = ("analytics", "audit", "email")
+BUNDLED_PLUGINS = ("analytics", "audit", "email", "mfa")
 EXIT_INTERRUPTED = 130
 """The exit code after Ctrl-C, as in shells."""
 OUTPUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF, errno.EPIPE)

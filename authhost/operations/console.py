@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 T = TypeVar("T")
-MAX_WIDTH = 10_000
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f-\x9f]|\x1b(?!\[[0-9;]*m)")
 """All but tabs, ends of lines and the codes of colours, which click removes in a pipe."""
 MAX_MESSAGE = 1_000
@@ -239,14 +238,27 @@ def _print_table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, heade
     if not sys.stdout.isatty() and not os.environ.get("COLUMNS"):
         _print_plain([titles, *cells] if header else cells)
         return
-    from rich.measure import Measurement
-
-    table, console = _table(titles, cells, header=header), rich_console()
-    needs = Measurement.get(console, console.options.update(max_width=MAX_WIDTH), table)
-    if needs.minimum > console.width:
+    console = rich_console()
+    widths = _column_widths(console.width, titles, cells)
+    if widths is None:
         _print_as_records(console.width, titles, cells)
     else:
-        console.print(table)
+        console.print(_table(titles, cells, widths, header=header))
+
+
+def _column_widths(width: int, titles: Sequence[str], cells: Sequence[Sequence[str]]) -> Sequence[int] | None:
+    """Return the widths of the columns of a table of at most ``width``; None if a word would be cut."""
+    columns = list(zip(titles, *cells, strict=True))
+    widths = [max(cells_of(word) for cell in column for word in cell.split() or [""]) for column in columns]
+    room = width - sum(widths) - 3 * len(columns) - 1  # a line and two spaces for each column, and a line
+    if room < 0:
+        return None
+    wants = sorted((max(map(cells_of, column)) - widths[n], n) for n, column in enumerate(columns))
+    for done, (want, number) in enumerate(wants):  # the narrow ones first: sentences wrap before lists do
+        more = min(want, room // (len(wants) - done))
+        widths[number] += more
+        room -= more
+    return widths
 
 
 def _print_plain(rows: Sequence[Sequence[str]]) -> None:
@@ -257,14 +269,15 @@ def _print_plain(rows: Sequence[Sequence[str]]) -> None:
         click.echo("  ".join(padded).rstrip())
 
 
-def _table(titles: Sequence[str], cells: Sequence[Sequence[str]], *, header: bool) -> RenderableType:
+def _table(
+    titles: Sequence[str], cells: Sequence[Sequence[str]], widths: Sequence[int], *, header: bool
+) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
     table = Table(show_header=header)
-    for number, title in enumerate(titles):
-        # Wrap sentences, but not identifiers and addresses, which must stay complete.
-        table.add_column(title, no_wrap=not any(" " in row[number] for row in cells))
+    for title, width in zip(titles, widths, strict=True):
+        table.add_column(title, width=width)
     for row in cells:
         # As Text: rich would parse a word in brackets, such as an extra of pip, as markup.
         table.add_row(*map(Text, row))

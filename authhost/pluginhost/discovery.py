@@ -220,8 +220,9 @@ class PluginRegistry(PluginRecords):
         for name in self.settings.required_plugins:
             record = status.get(name)
             if record is None:
+                distribution = f"authhost-{name.replace('_', '-')}"
                 raise RequiredPluginMissing(
-                    f"required plugin {name!r} is not installed; run `pip install authhost-{name}`, "
+                    f"required plugin {name!r} is not installed; run `pip install {distribution}`, "
                     "or install the distribution that provides it",
                     name,
                 )

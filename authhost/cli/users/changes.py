@@ -225,7 +225,8 @@ def require_reset(
     if sends:
         host.users.send_reset(found.id, actor=operator(actor))
     sent = f"; a link goes to {printable(found.email or '')}" if sends else "; no link was sent"
-    text = f"{name_of(found)} needs a new password{sent}"
+    what = "needs a new password" if found.has_usable_password else "has no password, and its sessions ended"
+    text = f"{name_of(found)} {what}{sent}"
     report(lazy_host, text, {"id": str(found.id), "sent": sends}, as_json=as_json)
 
 
