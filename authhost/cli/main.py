@@ -251,8 +251,9 @@ def cli(
     Settings are read from a TOML file and from AUTHHOST_… environment variables,
     which take precedence. The file is --config, AUTHHOST_CONFIG or ./authhost.toml.
 
-    Exit codes: 0 for success, 1 if something was not found or a check failed, 2
-    for an invalid command line or configuration or a database error, 130 for Ctrl-C.
+    Exit codes: 0 for success, 1 if it was refused, something was not found or a
+    check failed, 2 for an invalid command line or configuration or a database
+    error, 130 for Ctrl-C.
 
     Examples:
 
