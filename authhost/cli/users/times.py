@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 import click
-from authhost_hookspecs import parse_time
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # it has none in older versions
@@ -23,6 +22,8 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # it has none in older v
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if isinstance(value, datetime):
             return value
+        from authhost_hookspecs import parse_time
+
         try:
             return parse_time(value, future=self._future)
         except ValueError as error:

@@ -142,6 +142,7 @@ def minimal_arguments(request: Request, user: User) -> dict[str, Any]:
         "signup": False,
         "session": session,
         "reason": "replaced",
+        "count": 1,
         "steps": ("email_verification",),
         "sociallogin": _social_login(request, account),
         "socialaccount": account,
