@@ -22,6 +22,7 @@ from authhost.operations.accounts import refusal
 from authhost.operations.console import fitted, json_option, shortened
 
 if TYPE_CHECKING:
+    from authhost_hookspecs import FlowError, Refused
     from click.shell_completion import CompletionItem
     from sqlalchemy.exc import DBAPIError
 
@@ -115,9 +116,7 @@ class CommandGroup(click.Group):
                 hint = f"Put it before the command: `authhost {error.option_name} … COMMAND`."
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
             except Exception as error:
-                from authhost_hookspecs import FlowError, Refused
-
-                if isinstance(error, FlowError | Refused):
+                if _is_refusal(error):
                     raise refusal(error) from None
                 if not _is_database_error(error):
                     raise
@@ -206,6 +205,12 @@ def _exit_on_interrupt() -> Iterator[None]:
     except KeyboardInterrupt:
         click.echo("Aborted!", err=True)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _is_refusal(error: Exception) -> TypeGuard[FlowError | Refused]:
+    """Return whether a flow or a plugin has refused something, without importing the contract."""
+    contract = sys.modules.get("authhost_hookspecs")
+    return contract is not None and isinstance(error, contract.FlowError | contract.Refused)
 
 
 def _is_database_error(error: Exception) -> TypeGuard[DBAPIError]:
