@@ -18,6 +18,7 @@ RECIPES = recipes.read()
 LEFT_OUT = frozenset({"independent", "times"})
 """The first looks at an installed distribution; test_recipes.py looks at the imports. The second repeats all
 flows, to measure what is not a recipe's promise."""
+OF_STATE = frozenset({"process", "state", "threads"})
 SETTINGS = {
     "admins": {"addresses": "root@example.org boss@example.org"},
     "avatar": {"servers": "{place}"},
@@ -38,7 +39,7 @@ SETTINGS = {
 
 
 def keeps_values(plugin):
-    """Whether something can grow in the module. The check "state" repeats all flows for it."""
+    """Whether something can grow in the module, or be shared: the checks `OF_STATE` look for it."""
     names = (name for name in vars(plugin) if not name.startswith("__"))
     return any(isinstance(getattr(plugin, name), Iterable) for name in names)
 
@@ -72,7 +73,7 @@ def test_recipe_passes_the_conformance_suite(
     plugin = importlib.import_module(recipes.PREFIX + name)
     context = CheckContext(CheckedPlugin(name, plugin, settings), tmp_path, provider)
     context._without_plugin = without_plugin
-    skipped = LEFT_OUT if keeps_values(plugin) else LEFT_OUT | {"state"}
+    skipped = LEFT_OUT if keeps_values(plugin) else LEFT_OUT | OF_STATE
     verdicts = [run_check(check, context) for check in CHECKS if check not in skipped]
     assert [fault for verdict in verdicts for fault in verdict.faults if not fault.note] == []
     assert all(verdict.outcome == "passed" for verdict in verdicts)
