@@ -770,6 +770,16 @@ def test_a_declaration_that_never_ran_is_refused(hook):
     assert f"{hook} failed (UnusableResult: it returned a coroutine" in refusal_of(plugin)
 
 
+@pytest.mark.parametrize("kind", [staticmethod, classmethod])
+@pytest.mark.parametrize("name", ["before_login", "gate"])
+def test_a_method_inside_of_a_static_method_is_refused(kind, name):
+    """pluggy gets the inner object, and passes over it."""
+    function = hookimpl(fresh(plain, method=False), specname="before_login")
+    assert "which pluggy would not call" in refusal_of(
+        type("Odd", (), {name: staticmethod(kind(function))})()
+    )
+
+
 @given(shapes())
 def test_whatever_pluggy_calls_is_called_or_refused(plugin):
     with warnings.catch_warnings():

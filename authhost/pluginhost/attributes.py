@@ -129,9 +129,11 @@ def _resolve(plugin: object, attribute: object, stored: bool) -> tuple[object, l
     """Return what a call of the attribute calls, and the objects that may have the marker."""
     called, holders = attribute, [attribute]
     if not stored or has_type(plugin, ModuleType):
-        while has_type(called, staticmethod):
+        if has_type(called, staticmethod):
             called = called.__func__  # type: ignore[attr-defined]
             holders.append(called)
+            if has_type(called, staticmethod, classmethod):  # pluggy gets this object, and no function
+                return called, holders + _wrapped_in(called)
         if has_type(called, classmethod):
             function = called.__func__  # type: ignore[attr-defined]
             holders.append(function)
@@ -148,6 +150,15 @@ def _resolve(plugin: object, attribute: object, stored: bool) -> tuple[object, l
     elif called is attribute and not stored and has_type(called, FunctionType):
         called = MethodType(called, plugin)  # type: ignore[arg-type]
     return called, holders
+
+
+def _wrapped_in(method: object) -> list[object]:
+    """Return what is inside of static methods and class methods around each other."""
+    found: list[object] = []
+    while has_type(method, staticmethod, classmethod):
+        method = method.__func__  # type: ignore[attr-defined]
+        found.append(method)
+    return found
 
 
 def _options(name: str, holder: object) -> tuple[str, pluggy.HookImpl] | None:
