@@ -18,7 +18,6 @@ import click
 from authhost.base_errors import ConfigurationError
 from authhost.cli.lazy_host import CONFIG, RAW_OPTIONS, LazyHost
 from authhost.cli.suggestions import suggestion
-from authhost.operations.accounts import refusal
 from authhost.operations.console import fitted, json_option, shortened
 
 if TYPE_CHECKING:
@@ -117,6 +116,8 @@ class CommandGroup(click.Group):
                 raise click.UsageError(f"{error.message} {hint}", error.ctx) from None
             except Exception as error:
                 if _is_refusal(error):
+                    from authhost.operations.accounts import refusal
+
                     raise refusal(error) from None
                 if not _is_database_error(error):
                     raise

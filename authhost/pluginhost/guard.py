@@ -222,7 +222,6 @@ def guard_export(plugin: GuardedPlugin, hook: str, function: Callable[..., Any])
 
 def guard_removal(plugin: GuardedPlugin, hook: str, function: Callable[..., Any]) -> Callable[..., Any]:
     """Guard ``remove_factors``: the result is a number, and a failure is a `FactorsNotRemoved`."""
-
     remove = as_caller(plugin, hook, function, convert=as_count)
 
     def call(request: UnitOfWork, *args: Any) -> int:
