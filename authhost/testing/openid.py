@@ -27,10 +27,12 @@ class LocalProvider:
     """The package oidc-provider-mock, in a thread. It starts when it is first used."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port = int(free.getsockname()[1])
-        self.url = f"http://localhost:{self._port}"
         self._running = ExitStack()
+        # Held until the server starts, so that nobody else gets the port meanwhile.
+        self._held = self._running.enter_context(socket.socket())
+        self._held.bind(("127.0.0.1", 0))
+        self._port = int(self._held.getsockname()[1])
+        self.url = f"http://localhost:{self._port}"
         self._started = False
 
     @property
@@ -60,6 +62,7 @@ class LocalProvider:
         for name in ("werkzeug", "oidc_provider_mock"):
             logging.getLogger(name).setLevel(logging.ERROR)
         _keep_signing_key()
+        self._held.close()
         self._running.enter_context(run_server_in_thread(port=self._port))
         self._started = True
         return self
